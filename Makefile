@@ -1,0 +1,53 @@
+# Two commands: `make serve` and `make test`. Both make the environment first; Python >= 3.11 is all they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := app models_store training tests benchmarks
+ARGS ?=
+
+.PHONY: serve test check format bench lock clean
+.DELETE_ON_ERROR:
+
+serve: $(VENV)/serve.done
+	$(BIN)/patterns train --missing
+	$(BIN)/patterns serve $(ARGS)
+
+test: $(VENV)/dev.done check
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/dev.done
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.done
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench: $(VENV)/dev.done
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# Exact versions and hashes, for every platform and Python; no index address goes in.
+lock: $(VENV)/dev.done
+	for kind in "requirements:postgres" "requirements-dev:dev" "requirements-gpu:gpu"; do \
+	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --no-annotate --quiet --upgrade pyproject.toml --extra $${kind#*:} --output-file $${kind%:*}.lock || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+# --no-build-isolation: setuptools comes from the lock as well, so nothing unpinned is ever fetched.
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+$(VENV)/serve.done: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked packages (TensorFlow is large: the first time takes a minute or more)"
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --no-build-isolation --no-deps --editable .
+	touch $@
+
+$(VENV)/dev.done: $(VENV)/serve.done requirements-dev.lock
+	$(INSTALL) --require-hashes -r requirements-dev.lock
+	touch $@

@@ -1,0 +1,55 @@
+"""The shape of a network, and what any engine that computes it must be able to do. Free of Keras."""
+
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any, Protocol, Self
+
+from models_store.encoding import Dtype, Encoded
+
+
+class Network(Protocol):
+    """Encoded rows (n_rows, n_inputs) -> outputs (n_rows, n_outputs); each row's answer is independent of the others."""
+
+    @property
+    def device(self) -> str: ...
+
+    def __call__(self, encoded: Encoded) -> Encoded: ...
+
+    def to_bytes(self) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Layer:
+    units: int
+    activation: str
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Dense layers in order, the last one the output."""
+
+    n_inputs: int
+    layers: tuple[Layer, ...]
+    dtype: Dtype = "float32"
+
+    @property
+    def n_outputs(self) -> int:
+        return self.layers[-1].units
+
+    @property
+    def weight_shapes(self) -> list[tuple[int, ...]]:
+        """Kernel and bias of every layer, in order."""
+        widths = [self.n_inputs, *(layer.units for layer in self.layers)]
+        pairs = zip(widths, widths[1:], strict=False)
+        return [shape for before, after in pairs for shape in ((before, after), (after,))]
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(prod(shape) for shape in self.weight_shapes)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> Self:
+        return cls(saved["n_inputs"], tuple(Layer(**layer) for layer in saved["layers"]), saved["dtype"])

@@ -1,0 +1,73 @@
+"""The few disk operations that publishing is made of, each durable when it returns.
+
+Tests replace this class by one that fails, or kills the process, at the n-th operation.
+"""
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from models_store.errors import DiskFull, StoreUnwritable
+
+# Beside what is written, so that logs, job records and labels still find room.
+SPARE_BYTES = 16 << 20
+
+
+class Disk:
+    """Stateless. An fsync that fails is never tried again: the kernel may have dropped the pages already."""
+
+    def check_space(self, directory: Path, size: int) -> None:
+        if shutil.disk_usage(directory).free < size + SPARE_BYTES:
+            raise DiskFull
+
+    def make_directory(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+
+    def write_new(self, path: Path, content: bytes) -> None:
+        """Create `path`, which must not exist, with this content."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def sync_directory(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Readers see the old name or the new one, never half; `target` may be a file, which is then replaced."""
+        source.rename(target)
+
+    def remove(self, path: Path) -> None:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+@contextmanager
+def exclusively(path: Path) -> Iterator[None]:
+    """Hold the lock file at `path`; waits for whoever holds it. The lock ends with the process, however that ends."""
+    with writing():
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """What the operating system says of a failed write, in the words of the store."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull from error
+        raise StoreUnwritable(os.strerror(error.errno) if error.errno else "unknown reason") from error

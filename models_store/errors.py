@@ -1,0 +1,109 @@
+"""What can go wrong with bundles and the store, as facts; what HTTP makes of them is said in `app/errors.py`.
+
+    PatternServerError
+      UnknownPattern · UnknownVersion · UnknownLabel
+      VersionInUse · NothingToRollBack
+      BundleDamaged · BundleUnreadable · NoGoodVersion
+      StoreUnwritable · DiskFull · PublishUnconfirmed
+      DeviceUnavailable
+      NotFinite
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class PatternServerError(Exception):
+    """Anything a caller can be told; `code` is the word for it in an answer."""
+
+    code: ClassVar[str] = "error"
+
+
+class UnknownPattern(PatternServerError):
+    code = "unknown_pattern"
+
+    def __init__(self, known: Iterable[str]) -> None:
+        super().__init__(f"no such pattern; the store holds {shortened(known)}")
+
+
+class UnknownVersion(PatternServerError):
+    code = "unknown_version"
+
+    def __init__(self, pattern: str, known: Iterable[int]) -> None:
+        super().__init__(f"pattern {pattern} has no such version; it has {shortened(map(str, known))}")
+
+
+class UnknownLabel(PatternServerError):
+    code = "unknown_label"
+
+    def __init__(self, pattern: str, known: Iterable[str]) -> None:
+        super().__init__(f"pattern {pattern} has no such label; it has {shortened(known)}")
+
+
+class VersionInUse(PatternServerError):
+    code = "version_in_use"
+
+    def __init__(self, pattern: str, version: int, labels: Iterable[str]) -> None:
+        super().__init__(f"version {version} of {pattern} is what {shortened(labels)} points at; move the label first")
+
+
+class NothingToRollBack(PatternServerError):
+    code = "nothing_to_roll_back"
+
+    def __init__(self, pattern: str, version: int) -> None:
+        super().__init__(f"version {version} of {pattern} is the oldest good one; there is none before it")
+
+
+class BundleDamaged(PatternServerError):
+    code = "bundle_damaged"
+
+
+class BundleUnreadable(BundleDamaged):
+    """The operating system would not read it; that says nothing about what is on the disk."""
+
+
+class PublishUnconfirmed(PatternServerError):
+    code = "publish_unconfirmed"
+
+    def __init__(self, pattern: str, version: int) -> None:
+        super().__init__(f"version {version} of {pattern} is in place, but the disk did not confirm it; look before retrying")
+
+
+class NoGoodVersion(PatternServerError):
+    code = "no_good_version"
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(f"pattern {pattern} has no version that can be served; train it again")
+
+
+class StoreUnwritable(PatternServerError):
+    code = "store_unwritable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the store cannot be written ({reason}); what it holds is still served")
+
+
+class DiskFull(PatternServerError):
+    code = "disk_full"
+
+    def __init__(self) -> None:
+        super().__init__("the disk that holds the store is full; nothing was changed")
+
+
+class DeviceUnavailable(PatternServerError):
+    code = "device_unavailable"
+
+
+class NotFinite(PatternServerError):
+    code = "not_finite"
+
+    def __init__(self, row: int) -> None:
+        super().__init__(f"row {row}: a value is too large for the network, or its answer is not a finite number")
+        self.row = row
+
+
+def shortened(names: Iterable[str], most: int = 20) -> str:
+    """A list for a message: at most `most` names, `none` when empty."""
+    listed = list(names)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return (", ".join(listed[:most]) or "none") + more

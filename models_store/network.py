@@ -1,0 +1,163 @@
+"""The seam with Keras: an architecture becomes a model, a model becomes one compiled function, and a file.
+
+Importing this module imports TensorFlow, which takes many seconds; import it where somebody is waiting anyway.
+"""
+
+import io
+import os
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Literal, Self, cast
+
+import numpy as np
+
+from models_store.architecture import Architecture
+from models_store.encoding import Encoded
+from models_store.errors import BundleDamaged, DeviceUnavailable
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import h5py
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """TensorFlow writes ten lines about CUDA and CPU flags to file descriptor 2 while it loads, past every setting."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+with silenced():
+    import keras
+    import tensorflow as tf
+
+# Each bundle and each fit is traced once, as it should be; TensorFlow takes that for a loop that retraces by mistake.
+tf.get_logger().setLevel("ERROR")
+
+Device = Literal["auto", "cpu", "gpu"]
+
+# A matrix product of one row takes another path than that of many, and rounds differently. Padding to a bucket
+# keeps the answer for a row the same to the bit, whoever else is in the batch.
+SMALLEST_BUCKET = 8
+MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
+LARGEST_CONFIG = 1 << 20
+# What an HDF5 file may hold beside the numbers: headers and names, generously, for every weight.
+OVERHEAD_PER_WEIGHT = 1 << 15
+
+
+def use_threads(count: int) -> None:
+    """How many threads TensorFlow computes with; only before it has computed anything."""
+    tf.config.threading.set_intra_op_parallelism_threads(count)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    # TensorFloat-32 keeps 10 bits of a product, which is worse than what the card promises.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+def device_name(wanted: Device) -> str:
+    """`/GPU:0` or `/CPU:0`; asking for a GPU where TensorFlow sees none is an error, `auto` takes what there is."""
+    has_gpu = wanted != "cpu" and bool(tf.config.list_physical_devices("GPU"))
+    if wanted == "gpu" and not has_gpu:
+        raise DeviceUnavailable(
+            "a GPU was asked for, but TensorFlow sees none here; install the `gpu` extra on a machine with an NVIDIA "
+            "driver, or set PATTERNS_DEVICE to cpu or auto"
+        )
+    return "/GPU:0" if has_gpu else "/CPU:0"
+
+
+def on_device(name: str) -> AbstractContextManager[Any]:
+    """What is made or traced inside computes on the device of this name."""
+    return cast(AbstractContextManager[Any], tf.device(name))
+
+
+def build(architecture: Architecture, seed: int = 0) -> keras.Model:
+    """A fresh model; layer i draws its weights (Keras' Glorot uniform) from `seed + i`."""
+    model = keras.Sequential([keras.Input((architecture.n_inputs,), dtype=architecture.dtype)])
+    for position, layer in enumerate(architecture.layers):
+        model.add(
+            keras.layers.Dense(
+                layer.units,
+                activation=layer.activation,
+                kernel_initializer=keras.initializers.GlorotUniform(seed=seed + position),
+                dtype=architecture.dtype,
+            )
+        )
+    return model
+
+
+class KerasNetwork:
+    """A Keras model compiled into one function. Lives as long as the bundle that holds it."""
+
+    def __init__(self, model: keras.Model, architecture: Architecture, device: Device = "auto") -> None:
+        if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+            raise BundleDamaged("a weight of the network is not a finite number")
+        self.model = model
+        self.architecture = architecture
+        self.device = device_name(device)
+        self._compiled = self._compile()
+
+    @classmethod
+    def from_bytes(cls, saved: bytes, architecture: Architecture, device: Device = "auto") -> Self:
+        """The network is built from its architecture; only weights are read, and only when their sizes are right."""
+        check_sizes(saved, architecture)
+        with on_device(device_name(device)), tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "network.keras")
+            path.write_bytes(saved)
+            model = build(architecture)
+            model.load_weights(path)
+        return cls(model, architecture, device)
+
+    def to_bytes(self) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "network.keras")
+            self.model.save(path)
+            return path.read_bytes()
+
+    def __call__(self, encoded: Encoded) -> Encoded:
+        n_rows = len(encoded)
+        padded = np.zeros((bucket(n_rows), encoded.shape[1]), encoded.dtype)
+        padded[:n_rows] = encoded
+        return cast(Encoded, self._compiled(tf.constant(padded)).numpy()[:n_rows])
+
+    def _compile(self) -> Callable[[Any], Any]:
+        with on_device(self.device):
+            rows = tf.TensorSpec([None, self.architecture.n_inputs], self.architecture.dtype)
+            function = tf.function(lambda encoded: self.model(encoded, training=False)).get_concrete_function(rows)
+            function(tf.zeros([SMALLEST_BUCKET, self.architecture.n_inputs], self.architecture.dtype))
+        return cast(Callable[[Any], Any], function)
+
+
+def bucket(n_rows: int) -> int:
+    """The batch size that `n_rows` are padded to: the next power of two."""
+    return max(SMALLEST_BUCKET, 1 << (n_rows - 1).bit_length())
+
+
+def check_sizes(saved: bytes, architecture: Architecture) -> None:
+    """Refuse a file that holds anything but this architecture's weights, before anything is allocated for it."""
+    expected = sorted(architecture.weight_shapes)
+    itemsize = np.dtype(architecture.dtype).itemsize
+    most = architecture.n_parameters * itemsize + OVERHEAD_PER_WEIGHT * (len(expected) + 4)
+    try:
+        with zipfile.ZipFile(io.BytesIO(saved)) as archive:
+            sizes = {member.filename: member.file_size for member in archive.infolist()}
+            if set(sizes) != MEMBERS or sizes["config.json"] > LARGEST_CONFIG or sizes["model.weights.h5"] > most:
+                raise BundleDamaged("the network file does not hold what its recipe makes")
+            weights = archive.read("model.weights.h5")
+        with h5py.File(io.BytesIO(weights)) as file:
+            shapes: list[tuple[int, ...]] = []
+            file.visititems(lambda _, item: shapes.append(item.shape) if isinstance(item, h5py.Dataset) else None)
+    except (OSError, zipfile.BadZipFile, RuntimeError, KeyError) as error:
+        raise BundleDamaged("the network file cannot be read") from error
+    if sorted(shapes) != expected:
+        raise BundleDamaged("the weights in the network file do not have the shapes of its recipe")

@@ -1,0 +1,277 @@
+"""A directory of published bundles. Renaming a finished directory into place is what publishes it.
+
+    <root>/<pattern>/<version>/{bundle.json, network.keras, history.json, evaluation.json, golden.json, MANIFEST.json}
+    <root>/<pattern>/labels.json      {"labels": {"champion": 2}, "highest": 3}
+    <root>/.lock  <root>/.tmp-*  <root>/.quarantine/<pattern>-<version>-*/
+"""
+
+import fcntl
+import json
+import logging
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models_store import manifest
+from models_store.bundle import Bundle, LoadNetwork
+from models_store.disk import Disk, exclusively, writing
+from models_store.errors import (
+    BundleDamaged,
+    BundleUnreadable,
+    NoGoodVersion,
+    NothingToRollBack,
+    PublishUnconfirmed,
+    UnknownLabel,
+    UnknownPattern,
+    UnknownVersion,
+    VersionInUse,
+)
+
+log = logging.getLogger("patterns.store")
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+RESERVED = frozenset({"stats", "docs"})
+CHAMPION = "champion"
+LABELS = "labels.json"
+
+
+def is_name(text: str) -> bool:
+    """What a pattern or a label may be called."""
+    return NAME.fullmatch(text) is not None and text not in RESERVED
+
+
+@dataclass(frozen=True)
+class Release:
+    """A bundle under the number that the store published it with."""
+
+    version: int
+    bundle: Bundle
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Where each label points, and the highest version there ever was, so that a number is never used twice."""
+
+    labels: dict[str, int] = field(default_factory=dict)
+    highest: int = 0
+
+
+class Store:
+    """Stateless but for its root: every process that opens the same root sees the same bundles."""
+
+    def __init__(self, root: Path, load_network: LoadNetwork, *, keep: int = 5, disk: Disk | None = None) -> None:
+        self.root = root
+        self.keep = keep
+        self._load_network = load_network
+        self._disk = disk or Disk()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def patterns(self) -> list[str]:
+        if not self.root.is_dir():
+            return []
+        return sorted(entry.name for entry in self.root.iterdir() if is_name(entry.name) and entry.is_dir())
+
+    def versions(self, pattern: str) -> list[int]:
+        """Published versions, oldest first."""
+        if not is_name(pattern) or not (directory := self.root / pattern).is_dir():
+            raise UnknownPattern(self.patterns())
+        return sorted(int(entry.name) for entry in directory.iterdir() if re.fullmatch(r"[1-9][0-9]{0,8}", entry.name))
+
+    def labels(self, pattern: str) -> dict[str, int]:
+        return self._read_labels(pattern).labels
+
+    def champion(self, pattern: str) -> int:
+        """The version that answers when none is named: the labelled one, or if that is gone the nearest before it."""
+        versions = self.versions(pattern)
+        labelled = self.labels(pattern).get(CHAMPION)
+        before = [version for version in versions if labelled is None or version <= labelled]
+        if not versions:
+            raise NoGoodVersion(pattern)
+        return max(before) if before else max(versions)
+
+    def load(self, pattern: str, version: int) -> Release:
+        """Hashes, weights and golden rows are checked; BundleDamaged says what did not hold."""
+        if version not in self.versions(pattern):
+            raise UnknownVersion(pattern, self.versions(pattern))
+        files = manifest.read_verified(self._directory(pattern, version), pattern, version)
+        return Release(version, Bundle.from_files(files, self._load_network))
+
+    @contextmanager
+    def hold(self, pattern: str, version: int) -> Iterator[None]:
+        """While held, by this or any other process, retention leaves the version alone."""
+        descriptor = os.open(self._directory(pattern, version), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def signature(self) -> dict[str, int]:
+        """Changes whenever a version or a label does: the time each pattern's directory was last written."""
+        return {pattern: (self.root / pattern).stat().st_mtime_ns for pattern in self.patterns()}
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def publish(self, bundle: Bundle, *, promote: bool = True) -> int:
+        """Write aside, verify, rename, and only then acknowledge, with the version's number."""
+        if not is_name(bundle.pattern):
+            raise ValueError(f"{bundle.pattern!r} is not a pattern name")
+        files = bundle.to_files()
+        with self._writing():
+            self._disk.check_space(self.root, sum(map(len, files.values())))
+            parent = self.root / bundle.pattern
+            version = self._next_version(bundle.pattern)
+            files[manifest.NAME] = manifest.manifest_of(bundle.pattern, version, files)
+            aside = self._write_aside(files)
+            read_back = manifest.read_verified(aside, bundle.pattern, version)
+            Bundle.from_files(read_back, self._load_network)
+            if not parent.is_dir():
+                self._disk.make_directory(parent)
+                self._disk.sync_directory(self.root)
+            self._disk.rename(aside, parent / str(version))
+            try:
+                self._acknowledge(bundle.pattern, version, promote)
+            except OSError as error:
+                raise PublishUnconfirmed(bundle.pattern, version) from error
+        log.info("published", extra={"pattern": bundle.pattern, "version": version})
+        return version
+
+    def set_label(self, pattern: str, label: str, version: int) -> None:
+        with self._writing():
+            if version not in self.versions(pattern):
+                raise UnknownVersion(pattern, self.versions(pattern))
+            self._relabel(pattern, label, version)
+
+    def rollback(self, pattern: str) -> int:
+        """Champion becomes the version before it."""
+        with self._writing():
+            champion = self.champion(pattern)
+            before = [version for version in self.versions(pattern) if version < champion]
+            if not before:
+                raise NothingToRollBack(pattern, champion)
+            self._relabel(pattern, CHAMPION, max(before))
+            return max(before)
+
+    def delete(self, pattern: str, version: int) -> None:
+        with self._writing():
+            if version not in self.versions(pattern):
+                raise UnknownVersion(pattern, self.versions(pattern))
+            labels = [label for label, labelled in self.labels(pattern).items() if labelled == version]
+            if labels or version == self.champion(pattern):
+                raise VersionInUse(pattern, version, labels or [CHAMPION])
+            self._remove(pattern, version)
+
+    def recover(self) -> list[str]:
+        """Idempotent, at every start: sweep what was left half written, quarantine what does not verify."""
+        moved = []
+        with self._writing():
+            for leftover in self.root.glob(".tmp-*"):
+                self._disk.remove(leftover)
+            for pattern in self.patterns():
+                for version in self.versions(pattern):
+                    try:
+                        manifest.read_verified(self._directory(pattern, version), pattern, version)
+                    except BundleUnreadable:
+                        log.exception("unreadable", extra={"pattern": pattern, "version": version})
+                    except BundleDamaged as error:
+                        moved.append(self._quarantine(pattern, version, str(error)))
+        return moved
+
+    def quarantine(self, pattern: str, version: int, reason: str) -> None:
+        with self._writing():
+            if version in self.versions(pattern):
+                self._quarantine(pattern, version, reason)
+
+    # -- parts of the above, all under the lock -------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with writing():
+            self._disk.make_directory(self.root)
+        with exclusively(self.root / ".lock"), writing():
+            yield
+
+    def _directory(self, pattern: str, version: int) -> Path:
+        return self.root / pattern / str(version)
+
+    def _next_version(self, pattern: str) -> int:
+        existing = self.versions(pattern) if (self.root / pattern).is_dir() else []
+        names = [path.name for path in (self.root / ".quarantine").glob("*.reason.txt")]
+        found = [re.fullmatch(rf"{pattern}-([0-9]+)-[0-9a-f]+\.reason\.txt", name) for name in names]
+        set_aside = [int(match[1]) for match in found if match]
+        return max([0, *existing, *set_aside, self._read_labels(pattern).highest]) + 1
+
+    def _write_aside(self, files: dict[str, bytes]) -> Path:
+        aside = self.root / f".tmp-{uuid.uuid4().hex}"
+        self._disk.make_directory(aside)
+        for name, content in files.items():
+            self._disk.write_new(aside / name, content)
+        self._disk.sync_directory(aside)
+        return aside
+
+    def _acknowledge(self, pattern: str, version: int, promote: bool) -> None:
+        self._disk.sync_directory(self.root / pattern)
+        labels = self._read_labels(pattern)
+        champion = {CHAMPION: version} if promote or CHAMPION not in labels.labels else {}
+        self._write_labels(pattern, Labels({**labels.labels, **champion}, version))
+        self._retire(pattern)
+
+    def _read_labels(self, pattern: str) -> Labels:
+        try:
+            saved: dict[str, Any] = json.loads((self.root / pattern / LABELS).read_bytes())
+            return Labels({str(label): int(version) for label, version in saved["labels"].items()}, int(saved["highest"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            # Labels that cannot be read point nowhere: the newest good version serves.
+            return Labels()
+
+    def _relabel(self, pattern: str, label: str, version: int) -> None:
+        if not is_name(label):
+            raise UnknownLabel(pattern, self.labels(pattern))
+        current = self._read_labels(pattern)
+        highest = max(current.highest, *self.versions(pattern))
+        self._write_labels(pattern, Labels({**current.labels, label: version}, highest))
+
+    def _write_labels(self, pattern: str, labels: Labels) -> None:
+        aside = self.root / f".tmp-{uuid.uuid4().hex}"
+        self._disk.write_new(aside, json.dumps(vars(labels), sort_keys=True).encode())
+        self._disk.rename(aside, self.root / pattern / LABELS)
+        self._disk.sync_directory(self.root / pattern)
+
+    def _retire(self, pattern: str) -> None:
+        """Keep the newest `keep`, whatever a label points at, and whatever some process has loaded."""
+        labelled = set(self.labels(pattern).values())
+        for version in self.versions(pattern)[: -self.keep]:
+            if version not in labelled and not self._is_held(pattern, version):
+                self._remove(pattern, version)
+
+    def _is_held(self, pattern: str, version: int) -> bool:
+        descriptor = os.open(self._directory(pattern, version), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def _remove(self, pattern: str, version: int) -> None:
+        """Renamed away first: a version is there whole or not at all."""
+        aside = self.root / f".tmp-{uuid.uuid4().hex}"
+        self._disk.rename(self._directory(pattern, version), aside)
+        self._disk.sync_directory(self.root / pattern)
+        self._disk.remove(aside)
+
+    def _quarantine(self, pattern: str, version: int, reason: str) -> str:
+        name = f"{pattern}-{version}-{uuid.uuid4().hex[:8]}"
+        self._disk.make_directory(self.root / ".quarantine")
+        self._disk.rename(self._directory(pattern, version), self.root / ".quarantine" / name)
+        self._disk.sync_directory(self.root / pattern)
+        self._disk.write_new(self.root / ".quarantine" / f"{name}.reason.txt", reason.encode())
+        log.error("quarantined", extra={"pattern": pattern, "version": version, "reason": reason})
+        return name

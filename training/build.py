@@ -1,0 +1,41 @@
+"""What Keras is asked for: a recipe's network, loss and optimiser. Importing this imports TensorFlow."""
+
+from models_store.architecture import Architecture, Layer
+from models_store.network import build
+from training.spec import Adagrad, Adam, Fit, Momentum, Optimizer, PatternSpec, RmsProp, Sgd
+
+import keras  # after models_store.network, which chooses the backend
+
+
+def architecture_of(spec: PatternSpec, n_inputs: int) -> Architecture:
+    hidden = tuple(Layer(layer.units, layer.activation) for layer in spec.network.layers)
+    output = Layer(len(spec.data.outputs), spec.network.output_activation)
+    return Architecture(n_inputs, (*hidden, output), spec.network.dtype)
+
+
+def model_of(architecture: Architecture, seed: int) -> keras.Model:
+    return build(architecture, seed)
+
+
+def loss_of(fit: Fit) -> keras.losses.Loss:
+    losses = {
+        "mse": keras.losses.MeanSquaredError,
+        "mae": keras.losses.MeanAbsoluteError,
+        "huber": keras.losses.Huber,
+        "log_cosh": keras.losses.LogCosh,
+    }
+    return losses[fit.loss]()
+
+
+def optimizer_of(recipe: Optimizer) -> keras.optimizers.Optimizer:
+    """Keras' own; plain and momentum gradient descent are one class there."""
+    settings = recipe.model_dump(exclude={"name"})
+    match recipe:
+        case Sgd() | Momentum():
+            return keras.optimizers.SGD(**settings)
+        case Adagrad():
+            return keras.optimizers.Adagrad(**settings)
+        case RmsProp():
+            return keras.optimizers.RMSprop(**settings)
+        case Adam():
+            return keras.optimizers.Adam(**settings)

@@ -1,0 +1,114 @@
+"""Raw columns, split into train, validation and test rows; knows which rows are which. Lives for one training."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models_store.scaler import Array
+from training.formula import Formula
+from training.spec import Data, FormulaData, Integers, Normal, PatternSpec, SequenceData, Split, Uniform
+
+
+class DataError(ValueError):
+    """Data that nothing can be trained on; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Raw float64: `inputs` (n_rows, n_columns), `outputs` (n_rows, n_outputs)."""
+
+    inputs: Array
+    outputs: Array
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def take(self, places: Any) -> "Rows":
+        return Rows(self.inputs[places], self.outputs[places])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    train: Rows
+    validation: Rows | None
+    test: Rows
+    duplicates_dropped: int = 0
+
+    @classmethod
+    def make(cls, spec: PatternSpec) -> "Dataset":
+        """Draw, label and split; the same spec makes the same rows. DataError if a label is not finite."""
+        # The legacy generator, because the figures that recipes are compared with were made with it.
+        rng = np.random.RandomState(spec.seed if spec.data.seed is None else spec.data.seed)
+        inputs, duplicates = _draw(spec.data, rng)
+        rows = _labelled(inputs, spec.data)
+        region = spec.data.test if isinstance(spec.data, FormulaData) else None
+        if region is None:
+            rest, test = _split(rows, spec.split.test, spec.split, rng, "test")
+        else:
+            drawn = _columns(region.rows, {name: region.inputs[name] for name in spec.data.inputs}, rng)
+            rest, test = rows, _labelled(drawn, spec.data)
+        validation = None
+        if spec.split.validation:
+            rest, validation = _split(rest, spec.split.validation, spec.split, rng, "validation")
+        return cls(spec.data.columns(), tuple(spec.data.outputs), rest, validation, test, duplicates)
+
+    def sha256(self) -> str:
+        """Of all rows in order: two trainings with the same hash saw the same numbers."""
+        digest = hashlib.sha256()
+        for rows in filter(None, (self.train, self.validation, self.test)):
+            digest.update(np.ascontiguousarray(rows.inputs).tobytes())
+            digest.update(np.ascontiguousarray(rows.outputs).tobytes())
+        return digest.hexdigest()
+
+
+def _draw(data: Data, rng: np.random.RandomState) -> tuple[Array, int]:
+    """Inputs (n_rows, n_columns), and how many duplicates were dropped."""
+    if isinstance(data, SequenceData):
+        first = data.start + data.step * np.arange(data.rows, dtype=np.float64)
+        return np.stack([first + offset for offset in data.inputs.values()], axis=1), 0
+    drawn = _columns(data.rows, data.inputs, rng)
+    if not data.unique:
+        return drawn, 0
+    _, first_seen = np.unique(drawn, axis=0, return_index=True)
+    return drawn[np.sort(first_seen)], len(drawn) - len(first_seen)
+
+
+def _columns(
+    n_rows: int, inputs: Mapping[str, Integers | Uniform | Normal], rng: np.random.RandomState
+) -> Array:
+    return np.stack([_column(distribution, n_rows, rng) for distribution in inputs.values()], axis=1)
+
+
+def _column(distribution: Integers | Uniform | Normal, n_rows: int, rng: np.random.RandomState) -> Array:
+    match distribution:
+        case Integers(low=low, high=high):
+            return rng.randint(low, high, n_rows, dtype=np.int64).astype(np.float64)
+        case Uniform(low=low, high=high):
+            return rng.uniform(low, high, n_rows)
+        case Normal(mean=mean, sd=sd):
+            return rng.normal(mean, sd, n_rows)
+
+
+def _labelled(inputs: Array, data: Data) -> Rows:
+    columns = dict(zip(data.columns(), inputs.T, strict=True))
+    labels = {output: Formula.parse(text, columns)(columns) for output, text in data.outputs.items()}
+    for output, values in labels.items():
+        if not np.isfinite(values).all():
+            row = inputs[np.argmin(np.isfinite(values))]
+            where = ", ".join(f"{name}={value:g}" for name, value in list(zip(columns, row, strict=True))[:4])
+            raise DataError(f"data.outputs.{output}: the formula has no finite value at {where}")
+    return Rows(inputs, np.stack(list(labels.values()), axis=1))
+
+
+def _split(rows: Rows, share: float, split: Split, rng: np.random.RandomState, name: str) -> tuple[Rows, Rows]:
+    """The rest, and `share` of the rows: the last ones, after shuffling if the split says so."""
+    n_taken = round(share * len(rows))
+    if not 0 < n_taken < len(rows):
+        raise DataError(f"split.{name}: {share:g} of {len(rows)} rows leaves a part without rows")
+    order = rng.permutation(len(rows)) if split.shuffle else np.arange(len(rows))
+    return rows.take(order[:-n_taken]), rows.take(order[-n_taken:])

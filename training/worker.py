@@ -1,0 +1,155 @@
+"""The trainer process: one JSON line in is one training to do, JSON lines out say how it goes.
+
+    in   {"id": …, "spec": {…}, "root": …, "promote": true, "publish": true, "device": "auto"}   |   {"cancel": id}
+    out  {"event": "ready"} · {"id", "event": "started" | "epochs" | "evaluated" | "published" | "failed" | "cancelled", …}
+
+Started by the server or the command line with `python -m training.worker`; it ends when its stdin does, or its parent.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from models_store.errors import PatternServerError
+
+PR_SET_PDEATHSIG = 1
+LARGEST_FILE = 4 << 30
+
+
+class Cancelled(Exception):
+    """Somebody asked for this training to stop."""
+
+
+@dataclass
+class Inbox:
+    """Requests in order; cancellations are seen at once, also while a training runs."""
+
+    requests: "queue.SimpleQueue[dict[str, Any] | None]"
+    cancelled: set[str]
+
+    def read(self, stream: IO[str]) -> None:
+        for line in stream:
+            message = json.loads(line)
+            if "cancel" in message:
+                self.cancelled.add(message["cancel"])
+            else:
+                self.requests.put(message)
+        self.requests.put(None)
+
+
+def main() -> None:
+    # What libraries print must not get between the lines of the protocol.
+    protocol = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    restrain(int(os.environ.get("PATTERNS_TRAINER_MEMORY_MB", "0")))
+    inbox = Inbox(queue.SimpleQueue(), set())
+    threading.Thread(target=inbox.read, args=(sys.stdin,), daemon=True).start()
+    import_engine()
+    say(protocol, event="ready")
+    while (request := inbox.requests.get()) is not None:
+        Training(request, inbox, protocol).run()
+
+
+def restrain(memory_mb: int) -> None:
+    """The server comes first: end with it, run after it, and be the one that is killed when memory runs out."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == 1:
+            sys.exit("the server that started this trainer is gone")
+    with contextlib.suppress(OSError):
+        os.nice(5)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+    if memory_mb:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, memory_mb << 20))
+
+
+def import_engine() -> None:
+    from models_store.network import use_threads  # deferred: the process must be restrained before this takes seconds
+
+    use_threads(max(1, (os.cpu_count() or 2) - 1))
+
+
+def say(stream: IO[str], **message: object) -> None:
+    stream.write(json.dumps(message, allow_nan=False) + "\n")
+    stream.flush()
+
+
+class Training:
+    """One request, from its recipe to its last line."""
+
+    def __init__(self, request: dict[str, Any], inbox: Inbox, protocol: IO[str]) -> None:
+        self.id: str = request["id"]
+        self._request = request
+        self._inbox = inbox
+        self._protocol = protocol
+
+    def run(self) -> None:
+        from training.data import DataError  # deferred: `main` has imported the engine by now
+        from training.fit import Diverged
+
+        try:
+            self._train_and_publish()
+        except Cancelled:
+            self._say("cancelled")
+        except Diverged as error:
+            self._fail("diverged", str(error))
+        except DataError as error:
+            self._fail("bad_data", str(error))
+        except PatternServerError as error:
+            self._fail(error.code, str(error))
+        except MemoryError:
+            self._fail("out_of_memory", "the training needs more memory than it may have")
+        except Exception as error:  # a bug must end this job, with its trace in the log, and not the trainer
+            sys.excepthook(type(error), error, error.__traceback__)
+            self._fail("internal_error", f"the training stopped with {type(error).__name__}; the server's log has more")
+
+    def _train_and_publish(self) -> None:
+        from models_store.network import KerasNetwork  # deferred: `main` has imported the engine by now
+        from models_store.store import Store
+        from training.run import train
+        from training.spec import PatternSpec
+
+        spec = PatternSpec.parse(self._request["spec"])
+        self._say("started", epochs=spec.fit.epochs)
+        bundle = train(spec, device=self._request["device"], progress=self._progress, job=self.id)
+        self._say("evaluated", card=bundle.card.model_dump(mode="json"))
+        if self._request["publish"]:
+            self._stop_if_cancelled()
+            store = Store(Path(self._request["root"]), KerasNetwork.from_bytes, keep=self._request["keep"])
+            version = store.publish(bundle, promote=self._request["promote"])
+            self._say("published", version=version)
+
+    def _progress(self, done: int, loss: Any, val_loss: Any) -> None:
+        first = done - len(loss) + 1
+        epochs = [
+            {"epoch": first + place, "loss": float(value), "val_loss": None if val_loss is None else float(val_loss[place])}
+            for place, value in enumerate(loss)
+        ]
+        self._say("epochs", epochs=epochs)
+        self._stop_if_cancelled()
+
+    def _stop_if_cancelled(self) -> None:
+        if self.id in self._inbox.cancelled:
+            raise Cancelled
+
+    def _fail(self, code: str, message: str) -> None:
+        self._say("failed", code=code, message=message)
+
+    def _say(self, event: str, **facts: object) -> None:
+        say(self._protocol, id=self.id, event=event, **facts)
+
+
+if __name__ == "__main__":
+    main()
