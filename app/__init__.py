@@ -1,0 +1,1 @@
+"""HTTP, jobs and the command line around the store."""

@@ -1,6 +1,7 @@
 """The shape of a network, and what any engine that computes it must be able to do. Free of Keras."""
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from math import prod
 from typing import Any, Protocol, Self
 
@@ -8,7 +9,7 @@ from models_store.encoding import Dtype, Encoded
 
 
 class Network(Protocol):
-    """Encoded rows (n_rows, n_inputs) -> outputs (n_rows, n_outputs); each row's answer is independent of the others."""
+    """Encoded rows (n_rows, n_inputs) -> outputs (n_rows, n_outputs); no row's answer depends on another row."""
 
     @property
     def device(self) -> str: ...
@@ -40,7 +41,7 @@ class Architecture:
     def weight_shapes(self) -> list[tuple[int, ...]]:
         """Kernel and bias of every layer, in order."""
         widths = [self.n_inputs, *(layer.units for layer in self.layers)]
-        pairs = zip(widths, widths[1:], strict=False)
+        pairs = pairwise(widths)
         return [shape for before, after in pairs for shape in ((before, after), (after,))]
 
     @property

@@ -1,6 +1,6 @@
 """One trained pattern: network, encoders, recipe and card together. Nothing predicts without all of them.
 
-    raw rows -> InputEncoder -> Network -> OutputDecoder -> raw answers
+raw rows -> InputEncoder -> Network -> OutputDecoder -> raw answers
 """
 
 import json
@@ -31,6 +31,29 @@ class Evaluation:
     inputs: list[list[float]]
     predicted: list[list[float]]
     labels: list[list[float]]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What can be said of a version without loading its network."""
+
+    recipe: dict[str, Any]
+    card: Card
+    history: dict[str, list[float]]
+    evaluation: Evaluation
+
+    @classmethod
+    def from_files(cls, files: dict[str, bytes]) -> Self:
+        try:
+            description = json.loads(files["bundle.json"])
+            return cls(
+                recipe=description["recipe"],
+                card=Card.model_validate(description["card"]),
+                history=json.loads(files["history.json"]),
+                evaluation=Evaluation(**json.loads(files["evaluation.json"])),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleDamaged("a file of the bundle does not hold what it should") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +90,10 @@ class Bundle:
     history: dict[str, list[float]]
     evaluation: Evaluation
     golden_inputs: Array
+
+    @property
+    def description(self) -> Description:
+        return Description(self.recipe, self.card, self.history, self.evaluation)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -115,21 +142,24 @@ class Bundle:
         try:
             description = json.loads(files["bundle.json"])
             if description["format"] != FORMAT:
-                raise BundleDamaged(f"bundle format {description['format']!r} is not {FORMAT}, the one that is read here")
+                raise BundleDamaged(
+                    f"bundle format {description['format']!r} is not {FORMAT}, the one that is read here"
+                )
             architecture = Architecture.from_dict(description["architecture"])
             golden = json.loads(files["golden.json"])
+            described = Description.from_files(files)
             bundle = cls(
                 pattern=description["pattern"],
-                recipe=description["recipe"],
+                recipe=described.recipe,
                 architecture=architecture,
                 predictor=Predictor(
                     InputEncoder.from_dict(description["encoder"]),
                     load_network(files["network.keras"], architecture),
                     OutputDecoder.from_dict(description["decoder"]),
                 ),
-                card=Card.model_validate(description["card"]),
-                history=json.loads(files["history.json"]),
-                evaluation=Evaluation(**json.loads(files["evaluation.json"])),
+                card=described.card,
+                history=described.history,
+                evaluation=described.evaluation,
                 golden_inputs=np.asarray(golden["inputs"], dtype=np.float64),
             )
             bundle.check_golden(np.asarray(golden["outputs"], dtype=np.float64))

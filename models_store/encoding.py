@@ -1,7 +1,7 @@
 """Raw rows to network inputs, and network outputs to raw answers.
 
-    raw (n, n_columns) -> monomials -> Scaler -> float32 (n, n_inputs)
-    raw (n, n_outputs) <- Scaler.inverse <- float32 (n, n_outputs)
+raw (n, n_columns) -> monomials -> Scaler -> float32 (n, n_inputs)
+raw (n, n_outputs) <- Scaler.inverse <- float32 (n, n_outputs)
 """
 
 from dataclasses import dataclass

@@ -1,12 +1,12 @@
 """What can go wrong with bundles and the store, as facts; what HTTP makes of them is said in `app/errors.py`.
 
-    PatternServerError
-      UnknownPattern · UnknownVersion · UnknownLabel
-      VersionInUse · NothingToRollBack
-      BundleDamaged · BundleUnreadable · NoGoodVersion
-      StoreUnwritable · DiskFull · PublishUnconfirmed
-      DeviceUnavailable
-      NotFinite
+PatternServerError
+  UnknownPattern · UnknownVersion · UnknownLabel
+  VersionInUse · NothingToRollBack
+  BundleDamaged · BundleUnreadable · NoGoodVersion
+  StoreUnwritable · DiskFull · PublishUnconfirmed
+  DeviceUnavailable
+  NotFinite
 """
 
 from collections.abc import Iterable
@@ -66,7 +66,9 @@ class PublishUnconfirmed(PatternServerError):
     code = "publish_unconfirmed"
 
     def __init__(self, pattern: str, version: int) -> None:
-        super().__init__(f"version {version} of {pattern} is in place, but the disk did not confirm it; look before retrying")
+        super().__init__(
+            f"version {version} of {pattern} is in place, but the disk did not confirm it; look before retrying"
+        )
 
 
 class NoGoodVersion(PatternServerError):

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
@@ -30,7 +30,7 @@ def silenced() -> Iterator[None]:
     """TensorFlow writes ten lines about CUDA and CPU flags to file descriptor 2 while it loads, past every setting."""
     sys.stderr.flush()
     kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
+    with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
         yield
@@ -58,9 +58,10 @@ OVERHEAD_PER_WEIGHT = 1 << 15
 
 
 def use_threads(count: int) -> None:
-    """How many threads TensorFlow computes with; only before it has computed anything."""
-    tf.config.threading.set_intra_op_parallelism_threads(count)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    """How many threads TensorFlow computes with. Once it has computed something, what was set then stays."""
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(count)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
     # TensorFloat-32 keeps 10 bits of a product, which is worse than what the card promises.
     tf.config.experimental.enable_tensor_float_32_execution(False)
 

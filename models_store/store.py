@@ -1,10 +1,11 @@
 """A directory of published bundles. Renaming a finished directory into place is what publishes it.
 
-    <root>/<pattern>/<version>/{bundle.json, network.keras, history.json, evaluation.json, golden.json, MANIFEST.json}
-    <root>/<pattern>/labels.json      {"labels": {"champion": 2}, "highest": 3}
-    <root>/.lock  <root>/.tmp-*  <root>/.quarantine/<pattern>-<version>-*/
+<root>/<pattern>/<version>/{bundle.json, network.keras, history.json, evaluation.json, golden.json, MANIFEST.json}
+<root>/<pattern>/labels.json      {"labels": {"champion": 2}, "highest": 3}
+<root>/.lock  <root>/.tmp-*  <root>/.quarantine/<pattern>-<version>-*/
 """
 
+import contextlib
 import fcntl
 import json
 import logging
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from models_store import manifest
-from models_store.bundle import Bundle, LoadNetwork
+from models_store.bundle import Bundle, Description, LoadNetwork
 from models_store.disk import Disk, exclusively, writing
 from models_store.errors import (
     BundleDamaged,
@@ -38,6 +39,7 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 RESERVED = frozenset({"stats", "docs"})
 CHAMPION = "champion"
 LABELS = "labels.json"
+IDENTITY = ".identity"
 
 
 def is_name(text: str) -> bool:
@@ -97,10 +99,20 @@ class Store:
 
     def load(self, pattern: str, version: int) -> Release:
         """Hashes, weights and golden rows are checked; BundleDamaged says what did not hold."""
-        if version not in self.versions(pattern):
-            raise UnknownVersion(pattern, self.versions(pattern))
-        files = manifest.read_verified(self._directory(pattern, version), pattern, version)
-        return Release(version, Bundle.from_files(files, self._load_network))
+        return Release(version, Bundle.from_files(self._files(pattern, version), self._load_network))
+
+    def describe(self, pattern: str, version: int) -> Description:
+        """Recipe, card, history and test rows of a version, without its network."""
+        return Description.from_files(self._files(pattern, version))
+
+    def version_of(self, pattern: str, job: str) -> int | None:
+        """The version that a training published, if it did before it was lost."""
+        with contextlib.suppress(UnknownPattern):
+            for version in reversed(self.versions(pattern)):
+                with contextlib.suppress(BundleDamaged):
+                    if self.describe(pattern, version).card.lineage.job == job:
+                        return version
+        return None
 
     @contextmanager
     def hold(self, pattern: str, version: int) -> Iterator[None]:
@@ -111,6 +123,15 @@ class Store:
             yield
         finally:
             os.close(descriptor)
+
+    def identity(self) -> str:
+        """A name for this store that no other has, wherever it is mounted: 32 hexadecimal digits, made once."""
+        path = self.root / IDENTITY
+        if not path.exists():
+            with self._writing():
+                if not path.exists():
+                    self._replace_file(path, uuid.uuid4().hex.encode())
+        return path.read_text(encoding="ascii")
 
     def signature(self) -> dict[str, int]:
         """Changes whenever a version or a label does: the time each pattern's directory was last written."""
@@ -169,24 +190,20 @@ class Store:
 
     def recover(self) -> list[str]:
         """Idempotent, at every start: sweep what was left half written, quarantine what does not verify."""
-        moved = []
         with self._writing():
             for leftover in self.root.glob(".tmp-*"):
                 self._disk.remove(leftover)
+            everything = [(pattern, version) for pattern in self.patterns() for version in self.versions(pattern)]
+            moved = [self._quarantine_if_damaged(pattern, version) for pattern, version in everything]
             for pattern in self.patterns():
-                for version in self.versions(pattern):
-                    try:
-                        manifest.read_verified(self._directory(pattern, version), pattern, version)
-                    except BundleUnreadable:
-                        log.exception("unreadable", extra={"pattern": pattern, "version": version})
-                    except BundleDamaged as error:
-                        moved.append(self._quarantine(pattern, version, str(error)))
-        return moved
+                with contextlib.suppress(OSError):  # not empty, as it should be
+                    (self.root / pattern).rmdir()
+        return [name for name in moved if name is not None]
 
-    def quarantine(self, pattern: str, version: int, reason: str) -> None:
+    def quarantine_damaged(self, pattern: str, version: int) -> None:
+        """Move the version aside if its files are not what was published; a network that answers otherwise may stay."""
         with self._writing():
-            if version in self.versions(pattern):
-                self._quarantine(pattern, version, reason)
+            self._quarantine_if_damaged(pattern, version)
 
     # -- parts of the above, all under the lock -------------------------------------------------------------------
 
@@ -196,6 +213,11 @@ class Store:
             self._disk.make_directory(self.root)
         with exclusively(self.root / ".lock"), writing():
             yield
+
+    def _files(self, pattern: str, version: int) -> dict[str, bytes]:
+        if version not in self.versions(pattern):
+            raise UnknownVersion(pattern, self.versions(pattern))
+        return manifest.read_verified(self._directory(pattern, version), pattern, version)
 
     def _directory(self, pattern: str, version: int) -> Path:
         return self.root / pattern / str(version)
@@ -225,7 +247,9 @@ class Store:
     def _read_labels(self, pattern: str) -> Labels:
         try:
             saved: dict[str, Any] = json.loads((self.root / pattern / LABELS).read_bytes())
-            return Labels({str(label): int(version) for label, version in saved["labels"].items()}, int(saved["highest"]))
+            return Labels(
+                {str(label): int(version) for label, version in saved["labels"].items()}, int(saved["highest"])
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             # Labels that cannot be read point nowhere: the newest good version serves.
             return Labels()
@@ -238,10 +262,13 @@ class Store:
         self._write_labels(pattern, Labels({**current.labels, label: version}, highest))
 
     def _write_labels(self, pattern: str, labels: Labels) -> None:
+        self._replace_file(self.root / pattern / LABELS, json.dumps(vars(labels), sort_keys=True).encode())
+
+    def _replace_file(self, path: Path, content: bytes) -> None:
         aside = self.root / f".tmp-{uuid.uuid4().hex}"
-        self._disk.write_new(aside, json.dumps(vars(labels), sort_keys=True).encode())
-        self._disk.rename(aside, self.root / pattern / LABELS)
-        self._disk.sync_directory(self.root / pattern)
+        self._disk.write_new(aside, content)
+        self._disk.rename(aside, path)
+        self._disk.sync_directory(path.parent)
 
     def _retire(self, pattern: str) -> None:
         """Keep the newest `keep`, whatever a label points at, and whatever some process has loaded."""
@@ -266,6 +293,15 @@ class Store:
         self._disk.rename(self._directory(pattern, version), aside)
         self._disk.sync_directory(self.root / pattern)
         self._disk.remove(aside)
+
+    def _quarantine_if_damaged(self, pattern: str, version: int) -> str | None:
+        try:
+            manifest.read_verified(self._directory(pattern, version), pattern, version)
+        except BundleUnreadable:
+            log.exception("unreadable", extra={"pattern": pattern, "version": version})
+        except BundleDamaged as error:
+            return self._quarantine(pattern, version, str(error))
+        return None
 
     def _quarantine(self, pattern: str, version: int, reason: str) -> str:
         name = f"{pattern}-{version}-{uuid.uuid4().hex[:8]}"

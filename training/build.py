@@ -1,10 +1,10 @@
 """What Keras is asked for: a recipe's network, loss and optimiser. Importing this imports TensorFlow."""
 
+import keras  # after models_store.network, which chooses the backend
+
 from models_store.architecture import Architecture, Layer
 from models_store.network import build
 from training.spec import Adagrad, Adam, Fit, Momentum, Optimizer, PatternSpec, RmsProp, Sgd
-
-import keras  # after models_store.network, which chooses the backend
 
 
 def architecture_of(spec: PatternSpec, n_inputs: int) -> Architecture:

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from models_store.errors import PatternServerError
 from models_store.scaler import Array
 from training.formula import Formula
 from training.spec import Data, FormulaData, Integers, Normal, PatternSpec, SequenceData, Split, Uniform
 
 
-class DataError(ValueError):
+class DataError(PatternServerError):
     """Data that nothing can be trained on; the message says why."""
+
+    code = "bad_data"
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +81,7 @@ def _draw(data: Data, rng: np.random.RandomState) -> tuple[Array, int]:
     return drawn[np.sort(first_seen)], len(drawn) - len(first_seen)
 
 
-def _columns(
-    n_rows: int, inputs: Mapping[str, Integers | Uniform | Normal], rng: np.random.RandomState
-) -> Array:
+def _columns(n_rows: int, inputs: Mapping[str, Integers | Uniform | Normal], rng: np.random.RandomState) -> Array:
     return np.stack([_column(distribution, n_rows, rng) for distribution in inputs.values()], axis=1)
 
 

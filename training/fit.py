@@ -1,6 +1,6 @@
-"""Fits a Keras model as one compiled XLA program: its own layers, loss and optimiser, without `fit`'s 80 ms an epoch.
+"""Fits a Keras model as one compiled XLA program: layers, loss and optimiser its own, without `fit`'s overhead.
 
-    chunk of epochs -> [ epoch: permutation -> [ batch: gradient -> optimizer.apply ] -> validation loss -> best so far ]
+"""Fits a Keras model as one compiled XLA program; layers, loss and optimiser are Keras' own.
 
 What the loop decides by itself (early stopping, best weights) stays inside; between chunks it reports and may be
 stopped. Batches are those that `model.fit(shuffle=False)` would take from rows in the order of `orders`.
@@ -10,15 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import keras  # after training.build, which chooses the backend
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from models_store.encoding import Encoded
+from models_store.errors import PatternServerError
 from training.build import loss_of, optimizer_of
 from training.spec import EarlyStopping, Fit
-
-import keras  # after training.build, which chooses the backend
-import tensorflow as tf
 
 # About a quarter of a second between two reports, for networks of the size that this server is for.
 ROWS_PER_CHUNK = 500_000
@@ -31,8 +31,10 @@ Report = Callable[[int, Curve, Curve | None], None]
 """Called with the epochs done so far, and the losses and validation losses since the last call."""
 
 
-class Diverged(Exception):
+class Diverged(PatternServerError):
     """The loss or a weight is no longer a finite number, or the network learned less than a mean would say."""
+
+    code = "diverged"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """Mean training loss of each epoch, validation loss after it; `best_epoch`, from 1, has the weights that were kept."""
+    """Mean training loss of each epoch, validation loss after it; `best_epoch`, from 1, is that of the weights kept."""
 
     loss: Curve
     val_loss: Curve | None
@@ -73,7 +75,9 @@ def fit(
         orders = np.stack([rng.permutation(n_rows) for _ in range(n_epochs)]).astype(np.int32)
         loss, val_loss = program.run(np.resize(orders, (chunk, n_rows)), n_epochs)
         if not (np.isfinite(loss).all() and (validation is None or np.isfinite(val_loss).all())):
-            raise Diverged(f"the loss is no longer a number after epoch {done + len(loss)}; lower fit.optimizer.learning_rate")
+            raise Diverged(
+                f"the loss is no longer a number after epoch {done + len(loss)}; lower fit.optimizer.learning_rate"
+            )
         done += len(loss)
         losses.append(loss)
         val_losses.append(val_loss)

@@ -1,6 +1,6 @@
 """Formulas as data: parsed against a short list of what is allowed, computed over columns, never evaluated as code.
 
-    Formula.parse("0.5*x1**2 - 3*x2 + 5", inputs=("x1", "x2"))({"x1": ..., "x2": ...}) -> column
+Formula.parse("0.5*x1**2 - 3*x2 + 5", inputs=("x1", "x2"))({"x1": ..., "x2": ...}) -> column
 """
 
 import ast
@@ -17,7 +17,7 @@ LONGEST = 512
 MOST_NODES = 200
 DEEPEST = 32
 
-# Every number is a float64 before any arithmetic, so that 9**9**9 is inf at once and not an integer of a million digits.
+# Every number is a float64 before any arithmetic: 9**9**9 is inf at once, not an integer of a million digits.
 BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: np.add,
     ast.Sub: np.subtract,

@@ -19,9 +19,7 @@ WORTHWHILE = 0.9
 
 def measured(predicted: Array, rows: Rows, outputs: tuple[str, ...]) -> Measured:
     """Both (n_rows, n_outputs), raw units."""
-    by_output = {
-        name: score(predicted[:, [place]], rows.outputs[:, [place]]) for place, name in enumerate(outputs)
-    }
+    by_output = {name: score(predicted[:, [place]], rows.outputs[:, [place]]) for place, name in enumerate(outputs)}
     return Measured(rows=len(rows), overall=score(predicted, rows.outputs), outputs=by_output)
 
 
@@ -29,7 +27,10 @@ def score(predicted: Array, labels: Array) -> Score:
     """RMSE, MAE and largest error over all outputs; R² is the mean of the outputs' own, as scikit-learn has it."""
     gaps = np.abs(predicted - labels)
     return Score(
-        rmse=_root_mean_square(gaps), mae=float(gaps.mean()), r2=r_squared(predicted, labels), max_error=float(gaps.max())
+        rmse=_root_mean_square(gaps),
+        mae=float(gaps.mean()),
+        r2=r_squared(predicted, labels),
+        max_error=float(gaps.max()),
     )
 
 
@@ -56,17 +57,19 @@ def baselines(data: Dataset, network_rmse: float) -> Baselines:
     test = np.column_stack([np.ones(len(data.test)), (data.test.inputs - offset) / scale])
     linear_rmse = _root_mean_square(test @ weights - data.test.outputs)
     spread = float(np.abs(data.test.outputs).max()) or 1.0
-    return Baselines(mean_rmse=mean_rmse, linear_rmse=linear_rmse, verdict=_verdict(network_rmse, linear_rmse, mean_rmse, spread))
+    return Baselines(
+        mean_rmse=mean_rmse, linear_rmse=linear_rmse, verdict=_verdict(network_rmse, linear_rmse, mean_rmse, spread)
+    )
 
 
 def _verdict(network: float, linear: float, mean: float, spread: float) -> str:
     if linear < 1e-9 * spread:
-        return f"A straight line is exact here (RMSE {linear:.3g}); the network only comes close to it (RMSE {network:.3g})."
+        return f"A straight line is exact here (RMSE {linear:.3g}); the network comes close (RMSE {network:.3g})."
     if network > mean:
-        return f"On the test rows even the training mean does better (RMSE {mean:.3g}) than the network (RMSE {network:.3g})."
+        return f"Even the training mean does better on the test rows: RMSE {mean:.3g}, the network {network:.3g}."
     if network > WORTHWHILE * linear:
         return f"A straight line would have done: RMSE {linear:.3g} against the network's {network:.3g}."
-    return f"The network earns its place: RMSE {network:.3g}, where a straight line has {linear:.3g} and the mean {mean:.3g}."
+    return f"The network earns its place: RMSE {network:.3g}; a straight line has {linear:.3g}, the mean {mean:.3g}."
 
 
 def column_ranges(names: tuple[str, ...], rows: Array) -> list[Column]:
@@ -110,7 +113,9 @@ def notes(spec: PatternSpec, data: Dataset, history: History) -> list[str]:
             "set data.unique: true."
         )
     if spec.scaling.method == "none":
-        said.append("Nothing was scaled; standard scaling learned from the training rows usually trains further and faster.")
+        said.append(
+            "Nothing was scaled; standard scaling learned from the training rows usually trains further and faster."
+        )
     if isinstance(spec.data, FormulaData) and len(data.train) < 20 * len(data.inputs) * len((*spec.network.layers, 1)):
         said.append(f"It has seen only {len(data.train)} training rows; more data usually helps more than more layers.")
     if history.val_loss is not None:

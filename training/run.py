@@ -1,6 +1,6 @@
 """The verb: `train(spec) -> Bundle`. What it measures itself with is the predictor that will serve.
 
-    data -> split -> encoders from TRAIN rows -> fit -> Predictor -> measured on test rows -> Bundle
+data -> split -> encoders from TRAIN rows -> fit -> Predictor -> measured on test rows -> Bundle
 """
 
 import time
@@ -103,7 +103,13 @@ def _refuse_worse_than_mean(predictor: Predictor, train: Rows) -> None:
 
 
 def _card(
-    spec: PatternSpec, data: Dataset, predictor: Predictor, predicted: Array, fitted: Fitted, notes: list[str], job: str | None
+    spec: PatternSpec,
+    data: Dataset,
+    predictor: Predictor,
+    predicted: Array,
+    fitted: Fitted,
+    notes: list[str],
+    job: str | None,
 ) -> Card:
     test = report.measured(predicted, data.test, data.outputs)
     return Card(
@@ -133,4 +139,4 @@ def _golden_rows(data: Dataset) -> Array:
     """Rows from all over what it has seen, the corners of each column's range among them."""
     spread = np.linspace(0, len(data.train) - 1, MOST_GOLDEN // 2).astype(int)
     edges = np.concatenate([data.train.inputs.argmin(axis=0), data.train.inputs.argmax(axis=0)])[: MOST_GOLDEN // 2]
-    return data.train.inputs[np.unique(np.concatenate([spread, edges]))]
+    return data.train.take(np.unique(np.concatenate([spread, edges]))).inputs

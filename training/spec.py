@@ -1,10 +1,11 @@
 """The recipe of a pattern: the same object in YAML, over HTTP, and inside the bundle that it made.
 
-    PatternSpec = data + split + scaling + network + fit + seed
+PatternSpec = data + split + scaling + network + fit + seed
 """
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -20,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from models_store.errors import PatternServerError
 from training.formula import Formula, FormulaError
 
 CATALOGUE = Path(__file__).parent / "catalogue"
@@ -38,11 +40,10 @@ _RecipeLoader.add_implicit_resolver(
 )
 
 
-class RecipeError(ValueError):
+class RecipeError(PatternServerError):
     """A recipe that cannot be used; the message names each wrong field."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
+    code = "bad_recipe"
 
     @classmethod
     def from_validation(cls, error: ValidationError, most: int = 8) -> Self:
@@ -329,7 +330,7 @@ class PatternSpec(Part):
         widths = [n_features, *(layer.units for layer in self.network.layers), len(self.data.outputs)]
         if self.data.rows * (len(self.data.columns()) + n_features + len(self.data.outputs)) > MOST_NUMBERS:
             raise ValueError(f"data.rows: more than {MOST_NUMBERS} numbers in the training table")
-        if sum((before + 1) * after for before, after in zip(widths, widths[1:], strict=False)) > MOST_PARAMETERS:
+        if sum((before + 1) * after for before, after in pairwise(widths)) > MOST_PARAMETERS:
             raise ValueError(f"network.layers: more than {MOST_PARAMETERS} parameters")
 
     @classmethod
@@ -346,7 +347,7 @@ class PatternSpec(Part):
         if path.stat().st_size > LARGEST_FILE:
             raise RecipeError(f"{path.name} is larger than {LARGEST_FILE} bytes")
         try:
-            return cls.parse(yaml.load(path.read_text(encoding="utf-8"), Loader=_RecipeLoader))
+            return cls.parse(yaml.load(path.read_text(encoding="utf-8"), Loader=_RecipeLoader))  # noqa: S506  # a SafeLoader
         except (yaml.YAMLError, UnicodeDecodeError):
             raise RecipeError(f"{path.name} is not YAML") from None
 

@@ -1,7 +1,7 @@
 """The trainer process: one JSON line in is one training to do, JSON lines out say how it goes.
 
     in   {"id": …, "spec": {…}, "root": …, "promote": true, "publish": true, "device": "auto"}   |   {"cancel": id}
-    out  {"event": "ready"} · {"id", "event": "started" | "epochs" | "evaluated" | "published" | "failed" | "cancelled", …}
+    out  {"event": "ready"} · {"id", "event", …}: started, epochs, evaluated, published, failed, cancelled
 
 Started by the server or the command line with `python -m training.worker`; it ends when its stdin does, or its parent.
 """
@@ -96,22 +96,15 @@ class Training:
         self._protocol = protocol
 
     def run(self) -> None:
-        from training.data import DataError  # deferred: `main` has imported the engine by now
-        from training.fit import Diverged
-
         try:
             self._train_and_publish()
         except Cancelled:
             self._say("cancelled")
-        except Diverged as error:
-            self._fail("diverged", str(error))
-        except DataError as error:
-            self._fail("bad_data", str(error))
         except PatternServerError as error:
             self._fail(error.code, str(error))
         except MemoryError:
             self._fail("out_of_memory", "the training needs more memory than it may have")
-        except Exception as error:  # a bug must end this job, with its trace in the log, and not the trainer
+        except Exception as error:  # noqa: BLE001  # a bug must end this job, with its trace in the log, and not the trainer
             sys.excepthook(type(error), error, error.__traceback__)
             self._fail("internal_error", f"the training stopped with {type(error).__name__}; the server's log has more")
 
@@ -134,7 +127,11 @@ class Training:
     def _progress(self, done: int, loss: Any, val_loss: Any) -> None:
         first = done - len(loss) + 1
         epochs = [
-            {"epoch": first + place, "loss": float(value), "val_loss": None if val_loss is None else float(val_loss[place])}
+            {
+                "epoch": first + place,
+                "loss": float(value),
+                "val_loss": None if val_loss is None else float(val_loss[place]),
+            }
             for place, value in enumerate(loss)
         ]
         self._say("epochs", epochs=epochs)

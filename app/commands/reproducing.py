@@ -1,0 +1,97 @@
+"""`patterns reproduce`: the catalogue over several seeds, the authors' figures beside ours."""
+
+import asyncio
+import statistics
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+
+from app.commands.training import trainings
+from app.settings import Settings
+from models_store.errors import UnknownPattern
+from training.spec import PatternSpec, catalogue
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of one figure over the seeds."""
+
+    median: float
+    minimum: float
+    maximum: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> "Spread":
+        return cls(statistics.median(values), min(values), max(values))
+
+    def __str__(self) -> str:
+        return f"{self.median:.4g}  ({self.minimum:.3g} … {self.maximum:.3g})"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recipe: figures in the output's raw units, seconds of a whole fit, compilation included."""
+
+    pattern: str
+    metric: str
+    author: float | None
+    ours: Spread | None
+    rmse: Spread | None
+    rmse_over_root_n: Spread | None
+    seconds: Spread | None
+    seeds: int
+    failures: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def reproduce(names: list[str], seeds: int) -> list[Row]:
+    known = catalogue()
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UnknownPattern(known)
+    return asyncio.run(_reproduce([known[name] for name in names or known], seeds))
+
+
+async def _reproduce(specs: list[PatternSpec], seeds: int) -> list[Row]:
+    request = {"publish": False, "promote": False, "root": "", "keep": 1, "device": Settings().device}
+    seeded = [spec.overridden({"seed": seed}) for spec in specs for seed in range(seeds)]
+    cards: dict[str, list[dict[str, Any]]] = {spec.name: [] for spec in specs}
+    failures: dict[str, list[str]] = {spec.name: [] for spec in specs}
+    async for spec, last in trainings(seeded, request):
+        if last["event"] == "evaluated":
+            cards[spec.name].append(last["card"])
+        else:
+            failures[spec.name].append(f"seed {spec.seed}: {last.get('message', last['event'])}")
+    return [_row(spec, cards[spec.name], failures[spec.name]) for spec in specs]
+
+
+def _row(spec: PatternSpec, cards: list[dict[str, Any]], failures: list[str]) -> Row:
+    metric = spec.author.metric if spec.author else "rmse"
+    figures = {name: [card["author_metrics"][name] for card in cards] for name in ("rmse", "mae", "rmse_over_root_n")}
+    spread = {name: Spread.of(values) if values else None for name, values in figures.items()}
+    return Row(
+        pattern=spec.name,
+        metric=metric,
+        author=spec.author.figure if spec.author else None,
+        ours=spread[metric],
+        rmse=spread["rmse"],
+        rmse_over_root_n=spread["rmse_over_root_n"],
+        seconds=Spread.of([card["fitted"]["seconds"] for card in cards]) if cards else None,
+        seeds=len(cards),
+        failures=failures,
+    )
+
+
+def table(rows: list[Row]) -> Table:
+    shown = Table(
+        "pattern", "counted as", "author", "ours: median (min … max)", "true RMSE", "RMSE/√n", "seconds", "seeds"
+    )
+    for row in rows:
+        author = "–" if row.author is None else f"{row.author:g}"
+        spreads = (row.ours, row.rmse, row.rmse_over_root_n, row.seconds)
+        ours, rmse, over_root_n, seconds = (str(spread or "–") for spread in spreads)
+        shown.add_row(row.pattern, row.metric, author, ours, rmse, over_root_n, seconds, str(row.seeds))
+    return shown

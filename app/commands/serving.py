@@ -1,0 +1,90 @@
+"""`patterns serve`: flags become settings, settings become a running uvicorn."""
+
+import os
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from dotenv import dotenv_values
+from pydantic import SecretStr, ValidationError
+from rich.table import Table
+
+from app import logs
+from app.settings import Settings
+from training.spec import RecipeError
+
+# Importing TensorFlow holds the interpreter for seconds; a supervisor must not take that for a hang.
+WORKER_SECONDS = 120
+
+
+def assignments(pairs: list[str]) -> dict[str, str]:
+    """`max_rows=1000` -> {"max_rows": "1000"}; RecipeError for a name that is no setting."""
+    split = dict(pair.partition("=")[::2] for pair in pairs)
+    unknown = sorted(split.keys() - Settings.model_fields.keys())
+    if unknown:
+        raise RecipeError(f"{unknown[0]}: no such setting; there are {', '.join(Settings.model_fields)}")
+    return split
+
+
+def settings_from(flags: dict[str, str]) -> Settings:
+    """Flags, then environment, then `.env`. Flags are put into the environment, where worker processes find them."""
+    os.environ.update({variable(name): value for name, value in flags.items()})
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise RecipeError.from_validation(error) from None
+
+
+def variable(name: str) -> str:
+    return f"PATTERNS_{name.upper()}"
+
+
+def settings_table(settings: Settings, flags: dict[str, str]) -> Table:
+    table = Table("setting", "value", "from", "meaning")
+    in_file = {name.upper() for name in dotenv_values(".env")} if Path(".env").is_file() else set()
+    in_environment = {name.upper() for name in os.environ}
+    for name, field in Settings.model_fields.items():
+        if name in flags:
+            source = "flag"
+        elif variable(name) in in_environment:
+            source = "environment"
+        else:
+            source = ".env" if variable(name) in in_file else "default"
+        table.add_row(name, _shown(getattr(settings, name)), source, field.description)
+    return table
+
+
+def _shown(value: Any) -> str:
+    return "********" if isinstance(value, SecretStr) else "" if value is None else str(value)
+
+
+def run(settings: Settings) -> None:
+    """Until told to stop. Beyond loopback nothing is open to everybody: without a key one is made, and said once."""
+    if settings.admin_key is None and not settings.is_loopback:
+        key = secrets.token_urlsafe(24)
+        os.environ[variable("admin_key")] = key
+        print(f"listening beyond this machine; the admin key for this run is {key}", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="patterns-metrics-") as metrics:
+        if settings.workers > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+        logs.configure(settings.log_level)
+        print(f"serving on http://{settings.host}:{settings.port}", file=sys.stderr, flush=True)
+        uvicorn.run(
+            "app.main:create_app",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            http="app.limits:LimitedProtocol",
+            loop="uvloop",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=settings.drain_seconds,
+            timeout_worker_healthcheck=WORKER_SECONDS,
+        )

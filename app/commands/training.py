@@ -1,0 +1,125 @@
+"""`patterns train`: the trainer process at work, with a live bar for each training."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from app.settings import Settings
+from app.trainer import Trainer, TrainerDied
+from models_store.errors import UnknownPattern
+from models_store.store import Store
+from training.spec import PatternSpec, RecipeError, catalogue
+
+err = Console(stderr=True)
+
+
+def spec_named(name: str) -> PatternSpec:
+    """A recipe file, or the recipe of a pattern: the newest version's, else the catalogue's."""
+    if name.endswith((".yaml", ".yml", ".json")):
+        if not Path(name).is_file():
+            raise RecipeError(f"{name}: no such file")
+        return PatternSpec.read(Path(name))
+    store = Store(Settings().store, load_network=_never)
+    known = catalogue()
+    if name in store.patterns() and (versions := store.versions(name)):
+        return PatternSpec.parse(store.describe(name, versions[-1]).recipe)
+    if name not in known:
+        raise UnknownPattern(sorted({*known, *store.patterns()}))
+    return known[name]
+
+
+def missing_specs() -> list[PatternSpec]:
+    """The catalogue, without what the store has a version of."""
+    store = Store(Settings().store, load_network=_never)
+    present = {name for name in store.patterns() if store.versions(name)}
+    return [spec for name, spec in catalogue().items() if name not in present]
+
+
+def train(specs: list[PatternSpec], *, promote: bool) -> int:
+    """How many failed."""
+    return asyncio.run(_train_all(specs, promote)) if specs else 0
+
+
+async def _train_all(specs: list[PatternSpec], promote: bool) -> int:
+    settings = Settings()
+    settings.store.mkdir(parents=True, exist_ok=True)
+    publish = {
+        "publish": True,
+        "promote": promote,
+        "root": str(settings.store.absolute()),
+        "keep": settings.keep_versions,
+    }
+    failures = 0
+    async for spec, last in trainings(specs, {**publish, "device": settings.device}):
+        if last["event"] == "published":
+            test = last["card"]["test"]["overall"]
+            scores = f"test RMSE {test['rmse']:.4g}, R² {_number(test['r2'])}"
+            err.print(f"[green]✓[/] {spec.name} version {last['version']}: {scores}")
+        else:
+            failures += 1
+            err.print(f"[red]✗[/] {spec.name}: {last.get('message', last['event'])}")
+    return failures
+
+
+async def trainings(
+    specs: list[PatternSpec], request: dict[str, Any]
+) -> AsyncIterator[tuple[PatternSpec, dict[str, Any]]]:
+    """Each recipe with the last word about it, and its card under "card", as they are done."""
+    trainer = Trainer()
+    bars = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[loss]}"),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+    )
+    with bars:
+        starting = bars.add_task("starting TensorFlow (takes some seconds)", total=None, loss="")
+        try:
+            for spec in specs:
+                bar = bars.add_task(spec.name, total=spec.fit.epochs, loss="", visible=False)
+                await trainer.submit({"id": uuid.uuid4().hex, "spec": spec.to_json(), **request})
+                last = await _follow(trainer, bars, starting, bar, publishes=request["publish"])
+                bars.remove_task(bar)
+                yield spec, last
+        finally:
+            await trainer.stop()
+
+
+async def _follow(trainer: Trainer, bars: Progress, starting: Any, bar: Any, *, publishes: bool) -> dict[str, Any]:
+    card: dict[str, Any] = {}
+    while True:
+        try:
+            said = await trainer.event()
+        except TrainerDied as error:
+            return {"event": "failed", "message": str(error)}
+        match said["event"]:
+            case "started":
+                bars.update(starting, visible=False)
+                bars.update(bar, visible=True)
+            case "epochs":
+                last = said["epochs"][-1]
+                validation = "" if last["val_loss"] is None else f"  val_loss {last['val_loss']:.3g}"
+                bars.update(bar, completed=last["epoch"], loss=f"loss {last['loss']:.3g}{validation}")
+            case "evaluated":
+                card = said["card"]
+                if not publishes:
+                    return {**said, "card": card}
+            case "published" | "failed" | "cancelled":
+                return {**said, "card": card}
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.6g}"
+
+
+def _never(*_: object) -> Any:
+    raise AssertionError("the command line reads cards, it loads no networks")

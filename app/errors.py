@@ -1,0 +1,222 @@
+"""The one table of errors: what went wrong -> HTTP status. Nothing else in the project knows a status code of an error.
+
+PatternServerError
+  Malformed · NotAcceptedType · BodyTooLarge · TooManyRows · Unprocessable
+  KeyMissing · KeyWrong · ForeignOrigin
+  UnknownJob · JobEnded · QueueFull · TrainingUnavailable
+  NotLoaded · Overloaded · Draining · DeadlinePassed
+"""
+
+from typing import ClassVar
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from models_store import errors as store_errors
+from models_store.errors import PatternServerError
+from training.spec import RecipeError
+
+LONGEST_MESSAGE = 1500
+RETRY_SECONDS = 2
+
+
+class Malformed(PatternServerError):
+    code = "malformed"
+
+
+class NotAcceptedType(PatternServerError):
+    code = "unsupported_content_type"
+
+
+class BodyTooLarge(PatternServerError):
+    code = "body_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body is larger than the limit of {limit} bytes")
+
+
+class TooManyRows(PatternServerError):
+    code = "too_many_rows"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body holds more than the limit of {limit} rows; send several requests")
+
+
+class Unprocessable(PatternServerError):
+    """A body that can be read but not used; `code` says of which kind."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = code
+
+
+class KeyMissing(PatternServerError):
+    code = "key_missing"
+
+    def __init__(self) -> None:
+        super().__init__("this needs a key: Authorization: Bearer <key>")
+
+
+class KeyWrong(PatternServerError):
+    code = "key_wrong"
+
+    def __init__(self) -> None:
+        super().__init__("the key is not the one for this")
+
+
+class ForeignOrigin(PatternServerError):
+    code = "foreign_origin"
+
+    def __init__(self) -> None:
+        super().__init__("a page from another origin may not change anything here")
+
+
+class UnknownJob(PatternServerError):
+    code = "unknown_job"
+
+    def __init__(self) -> None:
+        super().__init__("no such training; GET /train lists them")
+
+
+class JobEnded(PatternServerError):
+    code = "job_ended"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"this training has ended already: {status}")
+
+
+class QueueFull(PatternServerError):
+    code = "queue_full"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} trainings are waiting already; try again when one has ended")
+
+
+class TrainingUnavailable(PatternServerError):
+    code = "training_unavailable"
+
+
+class NotLoaded(PatternServerError):
+    code = "not_loaded"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is not loaded yet; try again in a moment")
+
+
+class Overloaded(PatternServerError):
+    code = "overloaded"
+
+    def __init__(self) -> None:
+        super().__init__("too many requests are under way")
+
+
+class Draining(PatternServerError):
+    code = "draining"
+
+    def __init__(self) -> None:
+        super().__init__("the server is about to stop")
+
+
+class DeadlinePassed(PatternServerError):
+    code = "deadline_passed"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the answer was not ready within {seconds:g} s")
+
+
+STATUS: dict[type[PatternServerError], int] = {
+    Malformed: 400,
+    KeyMissing: 401,
+    KeyWrong: 403,
+    ForeignOrigin: 403,
+    store_errors.UnknownPattern: 404,
+    store_errors.UnknownVersion: 404,
+    store_errors.UnknownLabel: 404,
+    UnknownJob: 404,
+    store_errors.VersionInUse: 409,
+    store_errors.NothingToRollBack: 409,
+    JobEnded: 409,
+    BodyTooLarge: 413,
+    TooManyRows: 413,
+    NotAcceptedType: 415,
+    Unprocessable: 422,
+    store_errors.NotFinite: 422,
+    store_errors.DeviceUnavailable: 422,
+    RecipeError: 422,
+    QueueFull: 429,
+    TrainingUnavailable: 503,
+    NotLoaded: 503,
+    Overloaded: 503,
+    Draining: 503,
+    store_errors.NoGoodVersion: 503,
+    store_errors.BundleDamaged: 503,
+    store_errors.BundleUnreadable: 503,
+    store_errors.StoreUnwritable: 503,
+    store_errors.PublishUnconfirmed: 503,
+    DeadlinePassed: 504,
+    store_errors.DiskFull: 507,
+}
+PHRASES = {
+    404: ("not_found", "there is nothing here"),
+    405: ("method_not_allowed", "this address answers other methods"),
+}
+
+
+class ErrorBody:
+    """The body of every error of the native API: fixed shape, at most 2 KB, ASCII, nothing of the input in it."""
+
+    media_type: ClassVar[str] = "application/json"
+
+    @staticmethod
+    def of(code: str, message: str, request_id: str) -> bytes:
+        text = message.encode("ascii", "replace").decode()[:LONGEST_MESSAGE]
+        return orjson.dumps({"error": {"code": code, "message": text, "request_id": request_id}})
+
+
+def status_of(error: Exception) -> int:
+    """By the nearest class in the table; what is not in it is a bug, 500."""
+    return next((status for kind, status in STATUS.items() if type(error) is kind), 500)
+
+
+def answer(error: Exception, request_id: str) -> Response:
+    status = status_of(error)
+    code, message = _words(error)
+    headers = {"retry-after": str(RETRY_SECONDS)} if status in (429, 503) else {}
+    if status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return Response(ErrorBody.of(code, message, request_id), status, headers, ErrorBody.media_type)
+
+
+def _words(error: Exception) -> tuple[str, str]:
+    match error:
+        case Unprocessable():
+            return error.kind, str(error)
+        case PatternServerError():
+            return error.code, str(error)
+    return "internal_error", "the server has a fault here; its log says more under this request id"
+
+
+def install(app: FastAPI) -> None:
+    """Every error, also those of the router and of parameter validation, leaves in the one shape."""
+
+    async def domain(request: Request, error: Exception) -> Response:
+        return answer(error, request.state.request_id)
+
+    async def parameters(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        wrong = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))[:64]}: {fault['msg'][:200]}" for fault in error.errors()[:5]
+        )
+        return answer(Unprocessable("bad_parameter", wrong), request.state.request_id)
+
+    async def router(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        code, message = PHRASES.get(error.status_code, ("refused", "the request was refused"))
+        body = ErrorBody.of(code, message, request.state.request_id)
+        return Response(body, error.status_code, error.headers, ErrorBody.media_type)
+
+    app.add_exception_handler(PatternServerError, domain)
+    app.add_exception_handler(RequestValidationError, parameters)
+    app.add_exception_handler(HTTPException, router)

@@ -1,0 +1,165 @@
+"""Trainings: submitted in any worker process, run one after another by the one that leads, seen by all.
+
+submit -> records (durable) -> 202
+lead:  lock on the store -> end what a dead leader left running -> claim -> supervise -> end
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from app import metrics
+from app.errors import Draining
+from app.records import Event, Job, Records
+from app.settings import Settings
+from app.supervise import Outcome, Supervision
+from app.trainer import Trainer, TrainerDied
+from models_store.errors import PatternServerError, StoreUnwritable
+from models_store.store import CHAMPION, Store
+from training.spec import PatternSpec
+
+log = logging.getLogger("patterns.jobs")
+
+POLL_SECONDS = 0.25
+LEADER_POLL_SECONDS = 0.5
+
+
+class LeaderLock:
+    """Held by one process of a store at a time; the system lets go of it when the process ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        if self._descriptor is None:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
+            self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class Jobs:
+    """One for the app. `lead` runs as a task beside the routes."""
+
+    def __init__(self, records: Records, store: Store, trainer: Trainer, settings: Settings) -> None:
+        self._records = records
+        self._store = store
+        self._trainer = trainer
+        self._settings = settings
+        self._lock = LeaderLock(settings.store / ".trainer.lock")
+        self._submitted = asyncio.Event()
+        self._is_open = False
+        self.is_draining = False
+
+    # -- asked by routes -------------------------------------------------------------------------------------------
+
+    async def submit(self, spec: PatternSpec, *, promote: bool, key: str | None, body: bytes) -> Job:
+        """The job is in the database when this returns. Draining, QueueFull, TrainingUnavailable, StoreUnwritable."""
+        if self.is_draining:
+            raise Draining
+        await self._open()
+        submit = self._records.submit
+        job = await asyncio.to_thread(submit, spec.to_json(), promote=promote, key=key, body=body)
+        self._submitted.set()
+        return job
+
+    async def get(self, job: str) -> Job:
+        await self._open()
+        return await asyncio.to_thread(self._records.get, job)
+
+    async def recent(self) -> list[Job]:
+        await self._open()
+        return await asyncio.to_thread(self._records.recent)
+
+    async def cancel(self, job: str) -> Job:
+        await self._open()
+        return await asyncio.to_thread(self._records.cancel, job)
+
+    async def events_after(self, job: str, number: int) -> list[Event]:
+        await self._open()
+        return await asyncio.to_thread(self._records.events_after, job, number)
+
+    def close(self) -> None:
+        self._records.close()
+
+    # -- leading ---------------------------------------------------------------------------------------------------
+
+    async def lead(self) -> None:
+        """Run jobs while this process holds the lock; until cancelled. A fault of disk or database is waited out."""
+        try:
+            while True:
+                try:
+                    await self._open()
+                    if await asyncio.to_thread(self._lock.acquire):
+                        await self._work()
+                except (PatternServerError, OSError) as error:
+                    log.warning("no trainings for now", extra={"reason": str(error)})
+                except Exception:
+                    log.exception("bug")
+                # A training that nobody follows must not publish.
+                await self._trainer.stop()
+                await asyncio.sleep(LEADER_POLL_SECONDS)
+        finally:
+            await self._trainer.stop()
+            self._lock.release()
+
+    async def _open(self) -> None:
+        if not self._is_open:
+            if not os.access(self._settings.store, os.W_OK):
+                raise StoreUnwritable("it is read-only")
+            await asyncio.to_thread(lambda: self._records.open(self._store.identity()))
+            self._is_open = True
+
+    async def _work(self) -> None:
+        for orphan in await asyncio.to_thread(self._records.running):
+            await self._end_lost(orphan, "the server stopped while this training ran")
+        if self._settings.trainer_warm:
+            await self._trainer.start()
+        while True:
+            job = await asyncio.to_thread(self._records.claim)
+            if job is not None:
+                await self._run(job)
+                continue
+            self._submitted.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._submitted.wait(), POLL_SECONDS)
+
+    async def _run(self, job: Job) -> None:
+        try:
+            await self._end(job, await Supervision(job, self._records, self._trainer, self._settings).follow())
+        except TrainerDied as error:
+            await self._end_lost(job, f"the trainer process was lost (it ended with {error.status})")
+            await self._trainer.stop()
+        except asyncio.CancelledError:
+            await self._trainer.stop()
+            await self._end_lost(job, "the server stopped while this training ran")
+            raise
+
+    async def _end_lost(self, job: Job, why: str) -> None:
+        """A training whose process is gone may have published with its last breath: look, before saying it did not."""
+        version = await asyncio.to_thread(self._store.version_of, job.pattern, job.id)
+        if version is None:
+            await self._end(job, Outcome("interrupted", "interrupted", why))
+            return
+        if job.promote and self._store.labels(job.pattern).get(CHAMPION, 0) < version:
+            await asyncio.to_thread(self._store.set_label, job.pattern, CHAMPION, version)
+        await self._end(job, Outcome("succeeded", version=version))
+
+    async def _end(self, job: Job, outcome: Outcome) -> None:
+        if await asyncio.to_thread(self._records.end, job.id, **asdict(outcome)):
+            metrics.TRAININGS.labels(outcome.status).inc()
+            log.info("training ended", extra={"job": job.id, "pattern": job.pattern, **asdict(outcome)})

@@ -1,0 +1,118 @@
+"""The composition root: settings become the long-lived objects, and those an ASGI app.
+
+create_app(settings) -> FastAPI        nothing happens at import, and Keras is not imported before a bundle is loaded
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from importlib.metadata import version
+from types import FrameType
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from app import errors, logs, openapi
+from app.batching import Batcher
+from app.jobs import Jobs
+from app.limits import Edge
+from app.page import PAGE
+from app.records import Records
+from app.routes import health, models, predict, train
+from app.served import Served
+from app.settings import Settings
+from app.trainer import Trainer
+from models_store.architecture import Architecture, Network
+from models_store.bundle import LoadNetwork
+from models_store.errors import PatternServerError
+from models_store.store import Store
+
+log = logging.getLogger("patterns")
+DESCRIPTION = "Trains small Keras networks on patterns in numbers and serves them: raw values in, raw values out."
+
+
+def create_app(settings: Settings | None = None, load_network: LoadNetwork | None = None) -> FastAPI:
+    """`load_network` is the seam for another engine; by default Keras, on the device of the settings."""
+    settings = settings or Settings()
+    app = FastAPI(
+        title="Pattern Server", version=version("pattern-server"), description=DESCRIPTION, lifespan=_lifespan
+    )
+    app.state.settings = settings
+    app.state.store = Store(settings.store, load_network or keras_loader(settings), keep=settings.keep_versions)
+    app.state.served = Served(app.state.store)
+    app.state.batcher = Batcher(settings.answer_seconds)
+    records = Records(settings.jobs_url, settings.train_queue)
+    app.state.jobs = Jobs(records, app.state.store, Trainer(settings.trainer_memory_mb), settings)
+    for routes in (predict, train, models, health):
+        app.include_router(routes.router)
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    app.add_middleware(Edge, settings=settings)
+    errors.install(app)
+    openapi.install(app)
+    return app
+
+
+def keras_loader(settings: Settings) -> LoadNetwork:
+    def load(saved: bytes, architecture: Architecture) -> Network:
+        from models_store.network import KerasNetwork, use_threads  # deferred: importing TensorFlow takes seconds
+
+        # Small networks are computed faster by one thread than shared among several, and the event loop keeps a core.
+        use_threads(1)
+        return KerasNetwork.from_bytes(saved, architecture, settings.device)
+
+    return load
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Serving starts at once; bundles arrive as they are loaded. Ends when what is under way has been answered."""
+    settings: Settings = app.state.settings
+    logs.configure(settings.log_level)
+    with contextlib.suppress(PatternServerError):
+        await asyncio.to_thread(_recover, app.state.store)
+    tasks = [asyncio.create_task(app.state.served.watch()), asyncio.create_task(app.state.jobs.lead())]
+    try:
+        with _draining_on_signals(app.state.jobs):
+            yield
+    finally:
+        app.state.jobs.is_draining = True
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        app.state.batcher.close()
+        app.state.served.close()
+        app.state.jobs.close()
+
+
+def _recover(store: Store) -> None:
+    try:
+        store.recover()
+    except PatternServerError as error:
+        log.warning("the store is served as it is", extra={"reason": str(error)})
+
+
+@contextmanager
+def _draining_on_signals(jobs: Jobs) -> Iterator[None]:
+    """From the signal on: not ready, no new trainings, and event streams end, so that nobody waits for them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def drain(number: int, frame: FrameType | None) -> None:
+        jobs.is_draining = True
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number in before:
+        signal.signal(number, drain)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,37 @@
+"""What `/metrics` shows. Labels come from routes and from names that are registered, never from what a client sent.
+
+With several workers the numbers of all are added up, through the directory in PROMETHEUS_MULTIPROC_DIR.
+"""
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+from prometheus_client import REGISTRY as ONE_PROCESS
+
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+REQUESTS = Counter("patterns_requests", "Requests answered", ["route", "method", "status"])
+SECONDS = Histogram(
+    "patterns_request_seconds", "Time from a request's headers to its answer", ["route"], buckets=BUCKETS
+)
+ROWS = Counter("patterns_rows", "Rows predicted", ["pattern", "version"])
+CALLS = Counter("patterns_network_calls", "Calls of a network; requests of the same moment share one", ["pattern"])
+TRAININGS = Counter("patterns_trainings", "Trainings ended", ["status"])
+SERVED = Gauge("patterns_served_version", "The champion that is loaded", ["pattern"], multiprocess_mode="max")
+
+
+def exposition() -> tuple[bytes, str]:
+    """The text of `/metrics` and its content type."""
+    registry: CollectorRegistry = ONE_PROCESS
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry), CONTENT_TYPE_LATEST

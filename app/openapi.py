@@ -1,0 +1,144 @@
+"""What FastAPI cannot read off the routes: bodies read as bytes, error answers, examples from what is served."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from app.errors import STATUS
+
+NUMBERS = {"type": "array", "items": {"type": "number"}}
+PREDICT_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["inputs"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "inputs": {
+                            "description": "rows, records, one record, columns, or a flat list for one input",
+                            "anyOf": [
+                                {
+                                    "type": "array",
+                                    "items": {"type": "object", "additionalProperties": {"type": "number"}},
+                                },
+                                {"type": "array", "items": NUMBERS},
+                                NUMBERS,
+                                {"type": "object", "additionalProperties": {"type": "number"}},
+                                {"type": "object", "additionalProperties": NUMBERS},
+                            ],
+                        }
+                    },
+                }
+            },
+            "text/csv": {"schema": {"type": "string"}},
+            "application/x-npy": {"schema": {"type": "string", "format": "binary"}},
+            "application/vnd.apache.arrow.stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "Answers in the layout of the question",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["pattern", "version", "outputs"],
+                        "properties": {
+                            "pattern": {"type": "string"},
+                            "version": {"type": "integer"},
+                            "outputs": {},
+                            "outside": {"type": "array", "items": {"type": "object"}},
+                        },
+                    }
+                },
+                "text/csv": {"schema": {"type": "string"}},
+                "application/x-npy": {"schema": {"type": "string", "format": "binary"}},
+                "application/vnd.apache.arrow.stream": {"schema": {"type": "string", "format": "binary"}},
+            },
+        }
+    },
+}
+TRAIN_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"type": "object"},
+                "examples": {
+                    "again": {"summary": "Train a pattern again", "value": {"pattern": "quadratic"}},
+                    "changed": {
+                        "summary": "… with changes to its recipe",
+                        "value": {"pattern": "add-ten", "fit": {"epochs": 200}, "seed": 7, "promote": False},
+                    },
+                    "new": {
+                        "summary": "A new pattern",
+                        "value": {
+                            "spec": {
+                                "name": "area",
+                                "data": {
+                                    "kind": "formula",
+                                    "inputs": {
+                                        "width": {"distribution": "uniform", "low": 0, "high": 10},
+                                        "height": {"distribution": "uniform", "low": 0, "high": 10},
+                                    },
+                                    "outputs": {"area": "width * height"},
+                                    "rows": 2000,
+                                },
+                            }
+                        },
+                    },
+                },
+            }
+        },
+    }
+}
+ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "request_id"],
+            "properties": {name: {"type": "string"} for name in ("code", "message", "request_id")},
+        }
+    },
+}
+
+
+def install(app: FastAPI) -> None:
+    """`/openapi.json` is made anew each time: its examples are those of the patterns that are served then."""
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    document["components"].setdefault("schemas", {})["Error"] = ERROR
+    answer = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
+    codes: dict[int, list[str]] = {}
+    for kind, status in STATUS.items():
+        codes.setdefault(status, []).append(kind.code)
+    errors = {str(status): {"description": ", ".join(sorted(set(names))), **answer} for status, names in codes.items()}
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation["responses"] = {**errors, **operation["responses"], "422": errors["422"]}
+    body = document["paths"]["/predict/{pattern}"]["post"]["requestBody"]["content"]
+    body["application/json"] = {**body["application/json"], "examples": _examples(app)}
+    return document
+
+
+def _examples(app: FastAPI) -> dict[str, Any]:
+    """One working body a pattern."""
+    served = app.state.served
+    return {
+        name: {
+            "summary": f"for {name}",
+            "value": {"inputs": [dict(zip(bundle.inputs, gap.inputs, strict=True)) for gap in bundle.card.gaps[:2]]},
+        }
+        for name in served.patterns
+        if name not in served.empty
+        for bundle in [served.champion(name).bundle]
+    }

@@ -1,0 +1,39 @@
+"""Is it alive, is it ready, what does it count."""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+
+from app import errors, metrics
+from app.errors import NotLoaded
+from app.page import PAGE
+from app.routes.parts import JobsPart, ServedPart
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez", summary="Alive: the process answers")
+async def livez() -> dict[str, bool]:
+    """Never touches a model, a disk or a database."""
+    return {"live": True}
+
+
+@router.get("/readyz", summary="Ready: every pattern that can be served is loaded")
+async def readyz(served: ServedPart, jobs: JobsPart) -> dict[str, object]:
+    if jobs.is_draining:
+        raise errors.Draining
+    if not served.is_ready:
+        raise NotLoaded("the store")
+    return {"ready": True, "patterns": served.patterns, "without_good_version": served.empty}
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+def prometheus() -> Response:
+    content, media_type = metrics.exposition()
+    return Response(content, headers={"content-type": media_type})
+
+
+@router.get("/", summary="The page for people, or a word for programs", response_class=Response)
+async def root(request: Request) -> Response:
+    if "text/html" in request.headers.get("accept", ""):
+        return FileResponse(PAGE / "index.html")
+    return JSONResponse({"status": "alive", "name": "pattern-server", "docs": "/docs", "patterns": "/patterns"})

@@ -1,0 +1,143 @@
+"""What is served, and how good it is: patterns, cards, history, plots, labels."""
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.errors import Unprocessable
+from app.limits import require_admin
+from app.routes.parts import ServedPart, StorePart
+from app.served import Served
+from models_store.bundle import Description
+from models_store.errors import UnknownVersion
+from models_store.plots import Kind, draw
+from models_store.store import Store, is_name
+
+router = APIRouter(tags=["patterns"])
+Version = Annotated[int, Field(ge=1)]
+
+
+class LabelTarget(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    version: Version
+
+
+@router.get("/patterns")
+async def patterns(served: ServedPart) -> dict[str, list[dict[str, Any]]]:
+    """Every pattern that the store holds, with what its champion takes, answers, and is worth."""
+    return {"patterns": [_summary(served, name) for name in served.patterns]}
+
+
+@router.get("/patterns/{pattern}")
+async def pattern(pattern: str, served: ServedPart) -> dict[str, Any]:
+    release = served.champion(pattern)
+    return _summary(served, pattern) | {
+        "card": release.bundle.card.model_dump(mode="json"),
+        "recipe": release.bundle.recipe,
+        "links": _links(pattern, release.version),
+    }
+
+
+@router.get("/patterns/{pattern}/sample")
+async def sample(pattern: str, served: ServedPart) -> dict[str, Any]:
+    """A body for `/predict` that works as it is."""
+    bundle = served.champion(pattern).bundle
+    return {"inputs": [dict(zip(bundle.inputs, gap.inputs, strict=True)) for gap in bundle.card.gaps[:2]]}
+
+
+@router.get("/patterns/{pattern}/versions/{version}")
+async def card(pattern: str, version: int, served: ServedPart, store: StorePart) -> dict[str, Any]:
+    """The card of a version: metrics in raw units, column ranges, lineage, notes, and the recipe that made it."""
+    described = await _describe(served, store, pattern, version)
+    labels = [label for label, labelled in served.shelf(pattern).labels.items() if labelled == version]
+    return {
+        "pattern": pattern,
+        "version": version,
+        "labels": labels,
+        "card": described.card.model_dump(mode="json"),
+        "recipe": described.recipe,
+        "links": _links(pattern, version),
+    }
+
+
+@router.get("/patterns/{pattern}/versions/{version}/history")
+async def history(pattern: str, version: int, served: ServedPart, store: StorePart) -> dict[str, Any]:
+    """Loss of each epoch, and validation loss where rows were held out, in scaled units."""
+    described = await _describe(served, store, pattern, version)
+    return {"pattern": pattern, "version": version, "history": described.history}
+
+
+@router.get("/patterns/{pattern}/versions/{version}/plots/{kind}.{picture}", response_class=Response)
+async def plot(
+    pattern: str, version: int, kind: Kind, picture: Literal["svg", "png"], served: ServedPart, store: StorePart
+) -> Response:
+    described = await _describe(served, store, pattern, version)
+    content = await asyncio.to_thread(draw, kind, described, picture, title=f"{pattern}, version {version}")
+    media_type = "image/svg+xml" if picture == "svg" else "image/png"
+    # A version never changes, so neither does its picture.
+    return Response(content, media_type=media_type, headers={"cache-control": "max-age=86400"})
+
+
+@router.put("/patterns/{pattern}/labels/{label}", dependencies=[Depends(require_admin)])
+async def set_label(
+    pattern: str, label: str, target: LabelTarget, served: ServedPart, store: StorePart
+) -> dict[str, Any]:
+    served.shelf(pattern)
+    if not is_name(label):
+        raise Unprocessable("bad_label", "a label is a lower-case letter, then up to 62 letters, digits and dashes")
+    await asyncio.to_thread(store.set_label, pattern, label, target.version)
+    return await _after_change(served, pattern)
+
+
+@router.post("/patterns/{pattern}/rollback", dependencies=[Depends(require_admin)])
+async def rollback(pattern: str, served: ServedPart, store: StorePart) -> dict[str, Any]:
+    """The champion becomes the version before it."""
+    served.shelf(pattern)
+    await asyncio.to_thread(store.rollback, pattern)
+    return await _after_change(served, pattern)
+
+
+@router.delete("/patterns/{pattern}/versions/{version}", dependencies=[Depends(require_admin)])
+async def delete(pattern: str, version: int, served: ServedPart, store: StorePart) -> dict[str, Any]:
+    """Refused while a label points at the version."""
+    served.shelf(pattern)
+    await asyncio.to_thread(store.delete, pattern, version)
+    return await _after_change(served, pattern)
+
+
+async def _after_change(served: Served, pattern: str) -> dict[str, Any]:
+    """The pattern as it now stands, once this process serves it so."""
+    await served.refresh()
+    return _summary(served, pattern)
+
+
+async def _describe(served: Served, store: Store, pattern: str, version: int) -> Description:
+    shelf = served.shelf(pattern)
+    if shelf.champion is not None and shelf.champion.release.version == version:
+        return shelf.champion.release.bundle.description
+    if version not in shelf.versions:
+        raise UnknownVersion(pattern, shelf.versions)
+    return await asyncio.to_thread(store.describe, pattern, version)
+
+
+def _summary(served: Served, name: str) -> dict[str, Any]:
+    shelf = served.shelf(name)
+    summary = {"name": name, "versions": list(shelf.versions), "labels": shelf.labels, "champion": None}
+    if shelf.champion is None:
+        return summary
+    bundle = shelf.champion.release.bundle
+    return summary | {
+        "champion": shelf.champion.release.version,
+        "description": bundle.recipe.get("description", ""),
+        "inputs": list(bundle.inputs),
+        "outputs": list(bundle.outputs),
+        "test": bundle.card.test.overall.model_dump(),
+    }
+
+
+def _links(pattern: str, version: int) -> dict[str, str]:
+    here = f"/patterns/{pattern}/versions/{version}"
+    plots = {name: f"{here}/plots/{name}.svg" for name in ("learning-curve", "predicted-vs-actual", "residuals")}
+    return {"card": here, "history": f"{here}/history", "predict": f"/predict/{pattern}?version={version}", **plots}

@@ -1,0 +1,162 @@
+"""POST /train and what becomes of it: poll, listen, cancel."""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from app.errors import Malformed, NotAcceptedType, Unprocessable
+from app.jobs import Jobs
+from app.limits import require_admin
+from app.openapi import TRAIN_BODY
+from app.protocols import native, strict_json
+from app.records import TERMINAL, Job
+from app.routes.parts import JobsPart, ServedPart, StorePart
+from app.served import Served
+from models_store.errors import PatternServerError, UnknownPattern
+from models_store.store import Store
+from training.spec import PatternSpec, RecipeError, catalogue
+
+router = APIRouter(tags=["train"])
+
+POLL_SECONDS = 0.1
+LONGEST_WAIT = 60.0
+KEEP_ALIVE_SECONDS = 10.0
+LONGEST_KEY = 255
+WAIT = re.compile(r"\bwait=([0-9]{1,5})\b")
+LAST_EVENTS = frozenset({"published", "failed", "cancelled", "interrupted"})
+CHANGES = frozenset({"data", "split", "scaling", "network", "fit", "seed", "description"})
+
+
+@router.post("/train", openapi_extra=TRAIN_BODY, dependencies=[Depends(require_admin)], status_code=202)
+async def train(
+    request: Request,
+    jobs: JobsPart,
+    served: ServedPart,
+    store: StorePart,
+    idempotency_key: Annotated[str | None, Header(max_length=LONGEST_KEY)] = None,
+    prefer: Annotated[str, Header()] = "",
+) -> Response:
+    """Queue a training. 202 with its address, or with `Prefer: wait=30` 200 when it has ended by then."""
+    if native.media_type_of(request.headers.get("content-type", "")) != native.JSON:
+        raise NotAcceptedType(f"the content type must be {native.JSON}")
+    body = await request.body()
+    asked = strict_json.loads(body)
+    spec = await asyncio.to_thread(recipe_of, asked, served.patterns, store)
+    job = await jobs.submit(spec, promote=_flag(asked, "promote", default=True), key=idempotency_key, body=body)
+    wait = WAIT.search(prefer)
+    if wait is not None:
+        job = await _ended(jobs, job, min(float(wait[1]), LONGEST_WAIT))
+    return await _job_answer(job, served, 200 if job.has_ended else 202, location=True)
+
+
+@router.get("/train")
+async def trainings(jobs: JobsPart) -> dict[str, list[dict[str, Any]]]:
+    """The last hundred, newest first."""
+    return {"jobs": [job.to_json() for job in await jobs.recent()]}
+
+
+@router.get("/train/{job}")
+async def training(job: str, jobs: JobsPart, served: ServedPart) -> Response:
+    return await _job_answer(await jobs.get(job), served, 200)
+
+
+@router.get("/train/{job}/events", response_class=StreamingResponse)
+async def events(
+    job: str, jobs: JobsPart, served: ServedPart, last_event_id: Annotated[str, Header()] = "0"
+) -> Response:
+    """Server-sent events: queued, started, every epoch, evaluated, and how it ended. Resumes after `Last-Event-ID`."""
+    await jobs.get(job)
+    if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 10):
+        raise Unprocessable("bad_parameter", "Last-Event-ID must be the number of an event")
+    stream = _stream(job, int(last_event_id), jobs, served)
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+@router.delete("/train/{job}", dependencies=[Depends(require_admin)])
+async def cancel(job: str, jobs: JobsPart, served: ServedPart) -> Response:
+    """A queued training ends at once, a running one within seconds; 409 if it has ended."""
+    return await _job_answer(await jobs.cancel(job), served, 200)
+
+
+def recipe_of(asked: Any, patterns: list[str], store: Store) -> PatternSpec:
+    """The recipe that a body asks for: a whole one, or a pattern's own with changes. RecipeError names the field."""
+    if not isinstance(asked, dict):
+        raise Malformed("the body must be a JSON object")
+    changes = {name: value for name, value in asked.items() if name in CHANGES}
+    unknown = len(asked) - len(changes) - len(asked.keys() & {"pattern", "spec", "promote"})
+    if unknown:
+        raise RecipeError(
+            f"{unknown} unknown field(s); a body has pattern or spec, promote, and {', '.join(sorted(CHANGES))}"
+        )
+    if "spec" in asked:
+        if "pattern" in asked or changes:
+            raise RecipeError("spec: a whole recipe stands alone; give pattern for changes to a recipe")
+        return PatternSpec.parse(asked["spec"])
+    name = asked.get("pattern")
+    if not isinstance(name, str):
+        raise RecipeError("pattern: give the name of a pattern, or a whole recipe as spec")
+    return _own_recipe(name, patterns, store).overridden(changes)
+
+
+def _own_recipe(name: str, patterns: list[str], store: Store) -> PatternSpec:
+    """The newest version's recipe, else the catalogue's."""
+    if name in patterns:
+        for version in reversed(store.versions(name)):
+            try:
+                return PatternSpec.parse(store.describe(name, version).recipe)
+            except PatternServerError:
+                continue
+    known = catalogue()
+    if name not in known:
+        raise UnknownPattern(sorted({*patterns, *known}))
+    return known[name]
+
+
+def _flag(asked: dict[str, Any], name: str, *, default: bool) -> bool:
+    value = asked.get(name, default)
+    if not isinstance(value, bool):
+        raise RecipeError(f"{name}: must be true or false")
+    return value
+
+
+async def _ended(jobs: Jobs, job: Job, seconds: float) -> Job:
+    """The job when it has ended, or as it is after `seconds`, or when the server is told to stop."""
+    deadline = time.monotonic() + seconds
+    while not job.has_ended and time.monotonic() < deadline and not jobs.is_draining:
+        await asyncio.sleep(POLL_SECONDS)
+        job = await jobs.get(job.id)
+    return job
+
+
+async def _job_answer(job: Job, served: Served, status: int, *, location: bool = False) -> Response:
+    if job.status == "succeeded":
+        # Whoever reads that a version is published gets answers from it from now on.
+        await served.refresh()
+    headers = {"location": f"/train/{job.id}"} if location else {}
+    return JSONResponse(job.to_json(), status, headers)
+
+
+async def _stream(job: str, number: int, jobs: Jobs, served: Served) -> AsyncIterator[str]:
+    quiet_since = time.monotonic()
+    while not jobs.is_draining:
+        happened = await jobs.events_after(job, number)
+        for event in happened:
+            if event.kind == "published":
+                await served.refresh()
+            yield f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps(event.data)}\n\n"
+            number, quiet_since = event.number, time.monotonic()
+            if event.kind in LAST_EVENTS:
+                return
+        if not happened:
+            if (await jobs.get(job)).status in TERMINAL and not await jobs.events_after(job, number):
+                return
+            if time.monotonic() - quiet_since > KEEP_ALIVE_SECONDS:
+                yield ": still here\n\n"
+                quiet_since = time.monotonic()
+            await asyncio.sleep(POLL_SECONDS)

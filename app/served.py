@@ -1,0 +1,212 @@
+"""The bundles in memory. A new version is loaded, verified and warmed beside the old, then swapped in at once.
+
+Requests keep the release that they began with; nobody waits for a swap.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from app import errors, metrics
+from models_store.errors import (
+    BundleDamaged,
+    BundleUnreadable,
+    NoGoodVersion,
+    PatternServerError,
+    UnknownLabel,
+    UnknownPattern,
+    UnknownVersion,
+)
+from models_store.store import CHAMPION, Release, Store
+
+log = logging.getLogger("patterns.served")
+
+POLL_SECONDS = 0.25
+# Directory times tick every few milliseconds; one that is this young may change again without showing it.
+SETTLED_NS = 100_000_000
+MOST_PINNED = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A release, and the hold on its directory that keeps retention away from it."""
+
+    release: Release
+    held: contextlib.ExitStack
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What is known of one pattern at one moment; replaced as a whole."""
+
+    versions: tuple[int, ...] = ()
+    labels: dict[str, int] = field(default_factory=dict)
+    champion: Loaded | None = None
+    is_settled: bool = False
+
+
+class Served:
+    """One for the app. `release` answers from memory; `refresh` looks at the disk, in a thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._shelves: dict[str, Shelf] = {}
+        self._pinned: OrderedDict[tuple[str, int], Loaded] = OrderedDict()
+        self._refused: dict[tuple[str, int], str] = {}
+        self._signature: dict[str, int] = {}
+        self._refreshing = asyncio.Lock()
+        self.is_ready = False
+
+    # -- asking ----------------------------------------------------------------------------------------------------
+
+    @property
+    def patterns(self) -> list[str]:
+        return sorted(self._shelves)
+
+    @property
+    def empty(self) -> list[str]:
+        """Patterns of which no version can be served."""
+        return sorted(name for name, shelf in self._shelves.items() if shelf.champion is None)
+
+    def shelf(self, pattern: str) -> Shelf:
+        shelf = self._shelves.get(pattern)
+        if shelf is None:
+            if not self.is_ready:
+                raise errors.NotLoaded("the store")
+            raise UnknownPattern(self.patterns)
+        return shelf
+
+    def champion(self, pattern: str) -> Release:
+        shelf = self.shelf(pattern)
+        if shelf.champion is None:
+            if not shelf.is_settled and not self.is_ready:
+                raise errors.NotLoaded(f"pattern {pattern}")
+            raise NoGoodVersion(pattern)
+        return shelf.champion.release
+
+    async def release(self, pattern: str, version: int | None = None, label: str | None = None) -> Release:
+        """The champion at once; another version is loaded when it is first asked for."""
+        if label is not None and version is None:
+            labels = self.shelf(pattern).labels
+            if label not in labels and label != CHAMPION:
+                raise UnknownLabel(pattern, labels)
+            version = labels.get(label)
+        shelf = self.shelf(pattern)
+        if version is None:
+            return self.champion(pattern)
+        if shelf.champion is not None and shelf.champion.release.version == version:
+            return shelf.champion.release
+        if version not in shelf.versions:
+            raise UnknownVersion(pattern, shelf.versions)
+        return await self._pin(pattern, version)
+
+    # -- keeping up ------------------------------------------------------------------------------------------------
+
+    async def watch(self) -> None:
+        """Follow the store until cancelled: this and other processes publish into it."""
+        while True:
+            try:
+                await self.refresh()
+            except Exception:
+                log.exception("the store cannot be read")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def refresh(self) -> None:
+        """After this, what the store held when it was called is what is served."""
+        async with self._refreshing:
+            await asyncio.to_thread(self._follow)
+
+    def close(self) -> None:
+        for loaded in [*self._pinned.values(), *(shelf.champion for shelf in self._shelves.values())]:
+            if loaded is not None:
+                loaded.held.close()
+
+    def _follow(self) -> None:
+        signature = self._store.signature()
+        for pattern in self._shelves.keys() - signature.keys():
+            self._replace(pattern, None)
+        if not self.is_ready:
+            # Named before they are loaded, so that an early request hears "not yet" and not "unknown".
+            self._shelves = {pattern: self._shelves.get(pattern, Shelf()) for pattern in signature}
+        for pattern, changed in signature.items():
+            shelf = self._shelves.get(pattern)
+            if shelf is None or not shelf.is_settled or self._signature.get(pattern) != changed:
+                self._replace(pattern, self._look(pattern, is_settled=time.time_ns() - changed > SETTLED_NS))
+        self._signature = signature
+        self.is_ready = True
+
+    def _look(self, pattern: str, *, is_settled: bool) -> Shelf | None:
+        try:
+            champion = self._best(pattern)
+            versions = tuple(self._store.versions(pattern))
+            return (
+                Shelf(versions, self._store.labels(pattern), champion, is_settled)
+                if versions
+                else Shelf(is_settled=True)
+            )
+        except UnknownPattern:
+            return None
+
+    def _replace(self, pattern: str, shelf: Shelf | None) -> None:
+        before = self._shelves.get(pattern, Shelf())
+        self._shelves = {name: kept for name, kept in self._shelves.items() if name != pattern} | (
+            {pattern: shelf} if shelf is not None else {}
+        )
+        after = shelf or Shelf()
+        if before.champion is not None and before.champion is not after.champion:
+            before.champion.held.close()
+        if after.champion is not None and before.champion is not after.champion:
+            metrics.SERVED.labels(pattern).set(after.champion.release.version)
+            log.info("serving", extra={"pattern": pattern, "version": after.champion.release.version})
+        for key in [key for key in self._pinned if key[0] == pattern and key[1] not in after.versions]:
+            self._pinned.pop(key).held.close()
+
+    def _best(self, pattern: str) -> Loaded | None:
+        """The champion, or where it does not verify the nearest version before it that does."""
+        current = self._shelves.get(pattern, Shelf()).champion
+        try:
+            champion = self._store.champion(pattern)
+        except NoGoodVersion:
+            return None
+        candidates = [version for version in reversed(self._store.versions(pattern)) if version <= champion]
+        for version in candidates:
+            if current is not None and current.release.version == version:
+                return current
+            if (pattern, version) not in self._refused:
+                with contextlib.suppress(PatternServerError):
+                    return self._load(pattern, version)
+        return None
+
+    async def _pin(self, pattern: str, version: int) -> Release:
+        key = (pattern, version)
+        async with self._refreshing:
+            if key not in self._pinned:
+                self._pinned[key] = await asyncio.to_thread(self._load, pattern, version)
+            self._pinned.move_to_end(key)
+            while len(self._pinned) > MOST_PINNED:
+                self._pinned.popitem(last=False)[1].held.close()
+            return self._pinned[key].release
+
+    def _load(self, pattern: str, version: int) -> Loaded:
+        held = contextlib.ExitStack()
+        try:
+            held.enter_context(self._store.hold(pattern, version))
+            return Loaded(self._store.load(pattern, version), held)
+        except FileNotFoundError:
+            held.close()
+            raise UnknownVersion(pattern, self._store.versions(pattern)) from None
+        except BundleDamaged as error:
+            held.close()
+            self._refuse(pattern, version, error)
+            raise
+
+    def _refuse(self, pattern: str, version: int, error: BundleDamaged) -> None:
+        log.error("refused", extra={"pattern": pattern, "version": version, "reason": str(error)})
+        if isinstance(error, BundleUnreadable):
+            return
+        self._refused[pattern, version] = str(error)
+        with contextlib.suppress(PatternServerError):
+            self._store.quarantine_damaged(pattern, version)

@@ -1,0 +1,64 @@
+"""What the environment decides, read once at start: `PATTERNS_*`, a `.env` file, or flags of `patterns serve`."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import models_store
+
+Megabytes = Annotated[int, Field(ge=1, le=4096)]
+
+
+class Settings(BaseSettings):
+    """Frozen; as long-lived as the app."""
+
+    model_config = SettingsConfigDict(env_prefix="PATTERNS_", env_file=".env", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    workers: int = Field(1, ge=1, le=64, description="serving processes")
+    store: Path = Field(Path(models_store.__file__).parent / "artifacts", description="directory of the bundles")
+    database_url: SecretStr | None = Field(None, description="job records; default: SQLite inside the store")
+    device: Literal["auto", "cpu", "gpu"] = Field("auto", description="what networks compute on")
+    engine: Literal["keras"] = Field("keras", description="what computes networks")
+    admin_key: SecretStr | None = Field(None, description="guards everything that changes state")
+    predict_key: SecretStr | None = Field(None, description="guards predictions, if set")
+    default: str | None = Field(None, description="pattern that answers where a protocol names none")
+    max_body_mb: Megabytes = Field(16, description="largest request body")
+    max_rows: int = Field(100_000, ge=1, description="most rows in one request")
+    max_in_flight: int = Field(512, ge=1, description="requests under way before new ones get 503")
+    max_header_kb: int = Field(32, ge=1, description="largest request line and headers together")
+    header_seconds: float = Field(10, gt=0, description="time to send the headers")
+    body_seconds: float = Field(60, gt=0, description="time to send the body")
+    answer_seconds: float = Field(30, gt=0, description="time for one prediction before 504")
+    drain_seconds: int = Field(20, ge=1, description="time to finish what is under way when told to stop")
+    keep_versions: int = Field(5, ge=1, description="versions of a pattern that are kept")
+    train_queue: int = Field(16, ge=1, description="trainings that may wait")
+    train_seconds: float = Field(3600, gt=0, description="longest training")
+    trainer_memory_mb: int = Field(0, ge=0, description="memory limit of the trainer process; 0: none")
+    trainer_warm: bool = Field(
+        True, description="start the trainer process with the server, not with the first training"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
+
+    @property
+    def max_body_bytes(self) -> int:
+        return self.max_body_mb << 20
+
+    @property
+    def jobs_url(self) -> str:
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.store.absolute() / 'jobs.sqlite3'}"
+
+    @property
+    def is_loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False

@@ -1,0 +1,26 @@
+"""What many tests begin with: an empty store on a fake network, and a bundle to publish."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from models_store.bundle import Bundle
+from models_store.store import Store
+from tests.fakes import LinearNetwork, line
+
+# Few examples and the same ones each time: this suite is run often, and a busy machine may take its time.
+settings.register_profile(
+    "suite", max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store", LinearNetwork.from_bytes)
+
+
+@pytest.fixture
+def bundle() -> Bundle:
+    return line()

@@ -1,0 +1,92 @@
+"""Small true things to test with: a network that is one multiplication, and a bundle around it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_store.architecture import Architecture, Layer
+from models_store.bundle import Bundle, Evaluation, Predictor
+from models_store.card import Baselines, Card, Column, Fitted, Lineage, Measured, Score
+from models_store.encoding import Encoded, InputEncoder, OutputDecoder
+from models_store.errors import BundleDamaged
+from models_store.scaler import Array, Scaler
+
+
+@dataclass(frozen=True, eq=False)
+class LinearNetwork:
+    """outputs = rows @ k"""
+
+    k: NDArray[np.float32]
+    device: str = "/CPU:0"
+
+    def __call__(self, encoded: Encoded) -> Encoded:
+        return encoded @ self.k
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(self.k.tolist()).encode()
+
+    @classmethod
+    def from_bytes(cls, saved: bytes, architecture: Architecture) -> Self:
+        k = np.array(json.loads(saved), dtype=np.float32)
+        if [k.shape] != architecture.weight_shapes[:1]:
+            raise BundleDamaged("the network does not have the shape of its recipe")
+        return cls(k)
+
+
+def line(slope: float = 2.0, pattern: str = "line", job: str | None = None) -> Bundle:
+    """y = slope·x, exactly, though both sides are scaled: all scales are powers of two."""
+    encoder = InputEncoder(("x",), 1, Scaler("standard", np.array([8.0]), np.array([4.0])))
+    decoder = OutputDecoder(("y",), Scaler("standard", np.array([8.0 * slope]), np.array([8.0])))
+    network = LinearNetwork(np.array([[slope / 2]], dtype=np.float32))
+    return Bundle(
+        pattern=pattern,
+        recipe={"name": pattern, "slope": slope},
+        architecture=Architecture(1, (Layer(1, "linear"),)),
+        predictor=Predictor(encoder, network, decoder),
+        card=card(job),
+        history={"loss": [0.5, 0.25]},
+        evaluation=Evaluation([[1.0]], [[slope]], [[slope]]),
+        golden_inputs=np.array([[0.0], [4.0], [16.0]]),
+    )
+
+
+def card(job: str | None = None) -> Card:
+    exact = Score(rmse=0.0, mae=0.0, r2=1.0, max_error=0.0)
+    measured = Measured(rows=1, overall=exact, outputs={"y": exact})
+    return Card(
+        inputs=[Column(name="x", minimum=0.0, maximum=16.0)],
+        outputs=[Column(name="y", minimum=0.0, maximum=32.0)],
+        train=measured,
+        validation=None,
+        test=measured,
+        author_metrics={"rmse": 0.0},
+        author=None,
+        baselines=Baselines(mean_rmse=1.0, linear_rmse=0.0, verdict="A straight line is exact here."),
+        gaps=[],
+        fitted=Fitted(
+            epochs=2,
+            best_epoch=2,
+            stopped_early=False,
+            final_loss=0.25,
+            seconds=0.0,
+            rows=1,
+            parameters=1,
+            engine="fake",
+            device="/CPU:0",
+        ),
+        lineage=Lineage(trained_at="2025-01-01T00:00:00+00:00", job=job, seed=0, data_sha256="", software={}),
+        notes=[],
+    )
+
+
+def rows(*values: float) -> Array:
+    """One column of raw values."""
+    return np.array(values, dtype=np.float64).reshape(-1, 1)
+
+
+def changed(saved: bytes, **fields: Any) -> bytes:
+    """A JSON object with some of its fields replaced."""
+    return json.dumps({**json.loads(saved), **fields}).encode()
