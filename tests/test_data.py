@@ -34,7 +34,12 @@ def test_the_catalogues_recipes_make_as_many_rows_as_their_authors_had(
     pattern: str, n_train: int, n_test: int, n_dropped: int
 ) -> None:
     data = Dataset.make(CATALOGUE[pattern])
-    assert (len(data.train), len(data.test), data.duplicates_dropped, data.validation) == (n_train, n_test, n_dropped, None)
+    assert (len(data.train), len(data.test), data.duplicates_dropped, data.validation) == (
+        n_train,
+        n_test,
+        n_dropped,
+        None,
+    )
 
 
 def test_the_rows_are_those_of_the_legacy_generator_drawn_column_by_column() -> None:
@@ -128,7 +133,9 @@ def test_rows_are_drawn_from_their_distribution(
         ({"split": {"validation": 0.001}}, r"split\.validation"),
     ],
 )
-def test_data_that_nothing_can_learn_from_are_refused(recipe: PatternSpec, changes: dict[str, object], message: str) -> None:
+def test_data_that_nothing_can_learn_from_are_refused(
+    recipe: PatternSpec, changes: dict[str, object], message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         Dataset.make(recipe.overridden(changes))
 

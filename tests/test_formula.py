@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from training.formula import DEEPEST, LONGEST, MOST_NODES, Formula, FormulaError
 
 LEAVES = st.sampled_from(["x", "y"]) | st.integers(0, 9).map("{}.0".format)
-ORACLE: dict[str, Callable[..., float]] = {"abs": abs, "min": min, "max": max, "where": lambda test, a, b: a if test else b}
+ORACLE: dict[str, Callable[..., float]] = {
+    "abs": abs,
+    "min": min,
+    "max": max,
+    "where": lambda test, a, b: a if test else b,
+}
 
 
 def _longer(part: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -162,10 +167,14 @@ def test_a_refusal_says_what_may_be_written_instead() -> None:
         Formula.parse("x.real", ("x",))
 
 
-TOKENS = "x y sqrt min where ( ) ( ) , + - * / ** < == 1 2.5 1e9 . [ ] : ' \" # lambda if else not \\ \n 0x1 _ = := % @ {{ }}".split(" ")
+TOKENS = "x y sqrt min where ( ) ( ) , + - * / ** < == 1 2.5 1e9 . [ ] : ' \" # lambda if else not \\ \n 0x1 _ = := % @ {{ }}".split(
+    " "
+)
 
 
-@given(st.text(st.characters(max_codepoint=127), max_size=60) | st.lists(st.sampled_from(TOKENS), max_size=20).map("".join))
+@given(
+    st.text(st.characters(max_codepoint=127), max_size=60) | st.lists(st.sampled_from(TOKENS), max_size=20).map("".join)
+)
 def test_any_text_is_a_formula_or_a_formula_error(text: str) -> None:
     columns: dict[str, Any] = {"x": np.array([1.0, -2.0]), "y": np.array([0.0, 3.0])}
     try:

@@ -43,7 +43,12 @@ def test_a_recipe_is_the_same_after_json(name: str) -> None:
 
 
 def test_a_recipe_needs_only_a_name_and_data(recipe: PatternSpec) -> None:
-    assert (recipe.split.test, recipe.scaling.method, recipe.fit.optimizer.name, recipe.seed) == (0.2, "standard", "adam", 0)
+    assert (recipe.split.test, recipe.scaling.method, recipe.fit.optimizer.name, recipe.seed) == (
+        0.2,
+        "standard",
+        "adam",
+        0,
+    )
 
 
 # -- what is wrong, and where --------------------------------------------------------------------------------------
@@ -74,7 +79,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"data": {"outputs": {"y": "x.__class__"}}}, "data.outputs.y: only + - * /"),
     ({"data": {"outputs": {"y": "z"}}}, "data.outputs.y: unknown name in the formula; the inputs are x"),
     ({"data": {"outputs": {"x": "x"}}}, "data: x is both an input and an output"),
-    ({"data": {"test": {"rows": 9, "inputs": {"z": INTEGERS}}}}, "data.formula: Value error, test.inputs must name the same"),
+    (
+        {"data": {"test": {"rows": 9, "inputs": {"z": INTEGERS}}}},
+        "data.formula: Value error, test.inputs must name the same",
+    ),
     ({"split": {"test": 0}}, "split.test: must be above 0"),
     ({"split": {"test": 1}}, "split.test:"),
     ({"split": {"test": True}}, "split.test:"),
@@ -110,7 +118,9 @@ def test_a_mistake_is_named_by_its_field(recipe: PatternSpec, mistake: dict[str,
 
 def test_every_mistake_is_named_but_not_without_end(recipe: PatternSpec) -> None:
     with pytest.raises(RecipeError) as refusal:
-        recipe.overridden({"seed": -1, "fit": {"epochs": 0, "loss": "mape"}, "data": {f"field{i}": 0 for i in range(20)}})
+        recipe.overridden(
+            {"seed": -1, "fit": {"epochs": 0, "loss": "mape"}, "data": {f"field{i}": 0 for i in range(20)}}
+        )
     assert str(refusal.value).count("; ") == 8
     assert str(refusal.value).endswith("and 15 more")
 
@@ -135,7 +145,13 @@ def test_what_is_no_recipe_is_refused(recipe: object) -> None:
 )
 def test_a_table_that_would_fill_the_memory_is_refused(many: dict[str, Any], message: str) -> None:
     inputs = {f"x{place}": INTEGERS for place in range(100)}
-    data = {"kind": "formula", "inputs": inputs, "outputs": {"y": "x1"}, "rows": 100, "test": {"rows": 10, "inputs": inputs}}
+    data = {
+        "kind": "formula",
+        "inputs": inputs,
+        "outputs": {"y": "x1"},
+        "rows": 100,
+        "test": {"rows": 10, "inputs": inputs},
+    }
     wide = PatternSpec.parse({"name": "wide", "data": data})
     with pytest.raises(RecipeError, match=message):
         wide.overridden({"data": many})
@@ -199,7 +215,9 @@ def test_overriding_reaches_one_deep_field_and_leaves_the_rest(recipe: PatternSp
 def test_an_optimiser_of_another_name_replaces_the_old_one_whole(recipe: PatternSpec) -> None:
     tuned = recipe.overridden({"fit": {"optimizer": {"name": "momentum", "momentum": 0.5}}})
     assert tuned.fit.optimizer == Momentum(name="momentum", learning_rate=0.01, momentum=0.5, nesterov=False)
-    assert tuned.overridden({"fit": {"optimizer": {"name": "sgd"}}}).fit.optimizer == Sgd(name="sgd", learning_rate=0.01)
+    assert tuned.overridden({"fit": {"optimizer": {"name": "sgd"}}}).fit.optimizer == Sgd(
+        name="sgd", learning_rate=0.01
+    )
 
 
 def test_another_distribution_replaces_the_old_one_whole(recipe: PatternSpec) -> None:
@@ -225,7 +243,9 @@ def test_the_name_and_the_whole_network_can_be_replaced(recipe: PatternSpec) -> 
 # -- as people write them ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("written", "meant"), [("1e-3", 0.001), ("1E2", 100), ("0.001", 0.001), ("1.5e-2", 0.015), ("2", 2)])
+@pytest.mark.parametrize(
+    ("written", "meant"), [("1e-3", 0.001), ("1E2", 100), ("0.001", 0.001), ("1.5e-2", 0.015), ("2", 2)]
+)
 def test_a_learning_rate_in_yaml_is_a_number_however_written(tmp_path: Path, written: str, meant: float) -> None:
     spec = PatternSpec.read(_yaml(tmp_path, f"fit: {{optimizer: {{name: sgd, learning_rate: {written}}}}}"))
     assert spec.fit.optimizer.learning_rate == meant

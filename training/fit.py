@@ -1,6 +1,6 @@
-"""Fits a Keras model as one compiled XLA program: layers, loss and optimiser its own, without `fit`'s overhead.
-
 """Fits a Keras model as one compiled XLA program; layers, loss and optimiser are Keras' own.
+
+    chunk of epochs -> [ epoch: permutation -> [ batch: gradient -> optimizer.apply ] -> validation loss -> best ]
 
 What the loop decides by itself (early stopping, best weights) stays inside; between chunks it reports and may be
 stopped. Batches are those that `model.fit(shuffle=False)` would take from rows in the order of `orders`.
