@@ -13,6 +13,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from models_store import errors as store_errors
 from models_store.errors import PatternServerError
@@ -215,8 +216,18 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         code, message = PHRASES.get(error.status_code, ("refused", "the request was refused"))
         body = ErrorBody.of(code, message, request.state.request_id)
-        return Response(body, error.status_code, error.headers, ErrorBody.media_type)
+        headers = {"allow": _methods(request)} if error.status_code == 405 else error.headers
+        return Response(body, error.status_code, headers, ErrorBody.media_type)
 
     app.add_exception_handler(PatternServerError, domain)
     app.add_exception_handler(RequestValidationError, parameters)
     app.add_exception_handler(HTTPException, router)
+
+
+def _methods(request: Request) -> str:
+    """All that an address answers; the router names only those of the first route that it finds."""
+    methods: set[str] = set()
+    for route in request.app.state.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods
+    return ", ".join(sorted(methods))

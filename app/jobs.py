@@ -63,6 +63,7 @@ class Jobs:
         self._lock = LeaderLock(settings.store / ".trainer.lock")
         self._submitted = asyncio.Event()
         self._is_open = False
+        self._opening = asyncio.Lock()
         self.is_draining = False
 
     # -- asked by routes -------------------------------------------------------------------------------------------
@@ -118,7 +119,9 @@ class Jobs:
             self._lock.release()
 
     async def _open(self) -> None:
-        if not self._is_open:
+        async with self._opening:
+            if self._is_open:
+                return
             if not os.access(self._settings.store, os.W_OK):
                 raise StoreUnwritable("it is read-only")
             await asyncio.to_thread(lambda: self._records.open(self._store.identity()))
@@ -162,4 +165,4 @@ class Jobs:
     async def _end(self, job: Job, outcome: Outcome) -> None:
         if await asyncio.to_thread(self._records.end, job.id, **asdict(outcome)):
             metrics.TRAININGS.labels(outcome.status).inc()
-            log.info("training ended", extra={"job": job.id, "pattern": job.pattern, **asdict(outcome)})
+            log.info("training ended", extra={"job": job.id, "pattern": job.pattern, "outcome": asdict(outcome)})

@@ -39,7 +39,11 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
     """`load_network` is the seam for another engine; by default Keras, on the device of the settings."""
     settings = settings or Settings()
     app = FastAPI(
-        title="Pattern Server", version=version("pattern-server"), description=DESCRIPTION, lifespan=_lifespan
+        title="Pattern Server",
+        version=version("pattern-server"),
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        redoc_url=None,
     )
     app.state.settings = settings
     app.state.store = Store(settings.store, load_network or keras_loader(settings), keep=settings.keep_versions)
@@ -47,8 +51,10 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
     app.state.batcher = Batcher(settings.answer_seconds)
     records = Records(settings.jobs_url, settings.train_queue)
     app.state.jobs = Jobs(records, app.state.store, Trainer(settings.trainer_memory_mb), settings)
-    for routes in (predict, train, models, health):
-        app.include_router(routes.router)
+    routers = [routes.router for routes in (predict, train, models, health)]
+    for router in routers:
+        app.include_router(router)
+    app.state.routes = [route for router in routers for route in router.routes]
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     app.add_middleware(Edge, settings=settings)
     errors.install(app)

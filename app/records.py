@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import sqlalchemy as sql
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.errors import JobEnded, QueueFull, TrainingUnavailable, UnknownJob, Unprocessable
@@ -22,6 +22,7 @@ from app.errors import JobEnded, QueueFull, TrainingUnavailable, UnknownJob, Unp
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
 TERMINAL = ("succeeded", "failed", "cancelled", "interrupted")
 KEPT = 1000
+OPENINGS = 5
 
 tables = sql.MetaData()
 jobs = sql.Table(
@@ -123,11 +124,22 @@ class Records:
     def open(self, store: str) -> None:
         """Make the tables if they are missing; from here on only the jobs of this store are seen."""
         self._store = store
-        with self._translated():
-            tables.create_all(self._engine, checkfirst=True)
-            with self._engine.begin() as connection:
-                if connection.execute(sql.select(gate).where(gate.c.store == self._store)).first() is None:
-                    connection.execute(sql.insert(gate).values(store=self._store, passed=0))
+        for attempt in range(OPENINGS):
+            try:
+                with self._translated():
+                    self._make_tables()
+                return
+            except (IntegrityError, ProgrammingError, TrainingUnavailable):
+                # Another process makes the same tables at this moment; the next look finds them.
+                if attempt == OPENINGS - 1:
+                    raise
+                time.sleep(0.1)
+
+    def _make_tables(self) -> None:
+        tables.create_all(self._engine, checkfirst=True)
+        with self._engine.begin() as connection:
+            if connection.execute(sql.select(gate).where(gate.c.store == self._store)).first() is None:
+                connection.execute(sql.insert(gate).values(store=self._store, passed=0))
 
     def close(self) -> None:
         self._engine.dispose()

@@ -53,11 +53,13 @@ class Served:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._shelves: dict[str, Shelf] = {}
+        # None: seen on the disk, not looked at yet.
+        self._shelves: dict[str, Shelf | None] = {}
         self._pinned: OrderedDict[tuple[str, int], Loaded] = OrderedDict()
         self._refused: dict[tuple[str, int], str] = {}
         self._signature: dict[str, int] = {}
         self._refreshing = asyncio.Lock()
+        self._has_looked = False
         self.is_ready = False
 
     # -- asking ----------------------------------------------------------------------------------------------------
@@ -67,23 +69,28 @@ class Served:
         return sorted(self._shelves)
 
     @property
+    def loaded(self) -> list[str]:
+        """Patterns that have been looked at."""
+        return sorted(name for name, shelf in self._shelves.items() if shelf is not None)
+
+    @property
     def empty(self) -> list[str]:
         """Patterns of which no version can be served."""
-        return sorted(name for name, shelf in self._shelves.items() if shelf.champion is None)
+        return sorted(name for name, shelf in self._shelves.items() if shelf is None or shelf.champion is None)
 
     def shelf(self, pattern: str) -> Shelf:
         shelf = self._shelves.get(pattern)
-        if shelf is None:
-            if not self.is_ready:
-                raise errors.NotLoaded("the store")
-            raise UnknownPattern(self.patterns)
-        return shelf
+        if shelf is not None:
+            return shelf
+        if pattern in self._shelves:
+            raise errors.NotLoaded(f"pattern {pattern}")
+        if not self._has_looked:
+            raise errors.NotLoaded("the store")
+        raise UnknownPattern(self.patterns)
 
     def champion(self, pattern: str) -> Release:
         shelf = self.shelf(pattern)
         if shelf.champion is None:
-            if not shelf.is_settled and not self.is_ready:
-                raise errors.NotLoaded(f"pattern {pattern}")
             raise NoGoodVersion(pattern)
         return shelf.champion.release
 
@@ -120,17 +127,17 @@ class Served:
             await asyncio.to_thread(self._follow)
 
     def close(self) -> None:
-        for loaded in [*self._pinned.values(), *(shelf.champion for shelf in self._shelves.values())]:
-            if loaded is not None:
-                loaded.held.close()
+        champions = [shelf.champion for shelf in self._shelves.values() if shelf is not None]
+        for loaded in filter(None, [*self._pinned.values(), *champions]):
+            loaded.held.close()
 
     def _follow(self) -> None:
         signature = self._store.signature()
         for pattern in self._shelves.keys() - signature.keys():
             self._replace(pattern, None)
-        if not self.is_ready:
-            # Named before they are loaded, so that an early request hears "not yet" and not "unknown".
-            self._shelves = {pattern: self._shelves.get(pattern, Shelf()) for pattern in signature}
+        # Named before they are loaded, so that an early request hears "not yet" and not "unknown".
+        self._shelves = {**dict.fromkeys(signature), **self._shelves}
+        self._has_looked = True
         for pattern, changed in signature.items():
             shelf = self._shelves.get(pattern)
             if shelf is None or not shelf.is_settled or self._signature.get(pattern) != changed:
@@ -151,7 +158,7 @@ class Served:
             return None
 
     def _replace(self, pattern: str, shelf: Shelf | None) -> None:
-        before = self._shelves.get(pattern, Shelf())
+        before = self._shelves.get(pattern) or Shelf()
         self._shelves = {name: kept for name, kept in self._shelves.items() if name != pattern} | (
             {pattern: shelf} if shelf is not None else {}
         )
@@ -166,7 +173,7 @@ class Served:
 
     def _best(self, pattern: str) -> Loaded | None:
         """The champion, or where it does not verify the nearest version before it that does."""
-        current = self._shelves.get(pattern, Shelf()).champion
+        current = (self._shelves.get(pattern) or Shelf()).champion
         try:
             champion = self._store.champion(pattern)
         except NoGoodVersion:

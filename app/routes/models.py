@@ -27,7 +27,7 @@ class LabelTarget(BaseModel):
 @router.get("/patterns")
 async def patterns(served: ServedPart) -> dict[str, list[dict[str, Any]]]:
     """Every pattern that the store holds, with what its champion takes, answers, and is worth."""
-    return {"patterns": [_summary(served, name) for name in served.patterns]}
+    return {"patterns": [_summary(served, name) for name in served.loaded]}
 
 
 @router.get("/patterns/{pattern}")
