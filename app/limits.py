@@ -33,9 +33,11 @@ PROMISE = "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: 0\r\
 class LimitedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with an end to what a client may send before anybody has looked at it."""
 
-    settings = Settings.model_construct()
-    _deadline: asyncio.TimerHandle | None = None
-    _header_bytes = 0
+    def __init__(self, *arguments: Any, app_state: dict[str, Any], **named: Any) -> None:
+        super().__init__(*arguments, app_state=app_state, **named)
+        self.settings: Settings = app_state["settings"]
+        self._deadline: asyncio.TimerHandle | None = None
+        self._header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)

@@ -74,7 +74,7 @@ def keras_loader(settings: Settings) -> LoadNetwork:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
     """Serving starts at once; bundles arrive as they are loaded. Ends when what is under way has been answered."""
     settings: Settings = app.state.settings
     logs.configure(settings.log_level)
@@ -83,7 +83,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(app.state.served.watch()), asyncio.create_task(app.state.jobs.lead())]
     try:
         with _draining_on_signals(app.state.jobs):
-            yield
+            yield {"settings": settings}
     finally:
         app.state.jobs.is_draining = True
         for task in tasks:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import sqlalchemy as sql
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.errors import JobEnded, QueueFull, TrainingUnavailable, UnknownJob, Unprocessable
@@ -143,14 +143,6 @@ class Records:
 
     def close(self) -> None:
         self._engine.dispose()
-
-    def is_reachable(self) -> bool:
-        try:
-            with self._engine.connect() as connection:
-                connection.execute(sql.select(1))
-        except SQLAlchemyError:
-            return False
-        return True
 
     # -- asking for trainings --------------------------------------------------------------------------------------
 

@@ -1,0 +1,111 @@
+"""What a real server answers: raw values in, raw values out, the same on every body format."""
+
+import io
+import os
+import subprocess
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from models_store.scaler import Array
+from tests.server.conftest import PATTERNS, Server
+
+pytestmark = [pytest.mark.keras, pytest.mark.server]
+
+COLUMNS = ["x1", "x2", "x3", "x4"]
+OUTPUTS = ["y1", "y2"]
+
+
+def as_rows(server: Server, rows: Array) -> Array:
+    return np.array(server.predict("linear-pair", rows.tolist())["outputs"])
+
+
+def as_records(server: Server, rows: Array) -> Array:
+    records = [dict(zip(COLUMNS, row, strict=True)) for row in rows.tolist()]
+    return np.array(
+        [[record[name] for name in OUTPUTS] for record in server.predict("linear-pair", records)["outputs"]]
+    )
+
+
+def as_columns(server: Server, rows: Array) -> Array:
+    columns = dict(zip(COLUMNS, rows.T.tolist(), strict=True))
+    return np.array([server.predict("linear-pair", columns)["outputs"][name] for name in OUTPUTS]).T
+
+
+def as_csv(server: Server, rows: Array) -> Array:
+    text = ",".join(COLUMNS) + "\n" + "\n".join(",".join(map(str, row)) for row in rows.tolist())
+    answer = post(server, text.encode(), "text/csv")
+    return np.array([[float(field) for field in line.split(",")] for line in answer.decode().splitlines()[1:]])
+
+
+def as_npy(server: Server, rows: Array) -> Array:
+    body = io.BytesIO()
+    np.save(body, rows)
+    answers: Array = np.load(io.BytesIO(post(server, body.getvalue(), "application/x-npy")))
+    return answers
+
+
+def as_arrow(server: Server, rows: Array) -> Array:
+    table = pa.table(dict(zip(COLUMNS, rows.T, strict=True)))
+    body = pa.BufferOutputStream()
+    with pa.ipc.new_stream(body, table.schema) as stream:
+        stream.write_table(table)
+    answered = pa.ipc.open_stream(post(server, body.getvalue().to_pybytes(), "application/vnd.apache.arrow.stream"))
+    columns = answered.read_all()
+    return np.stack([columns[name].to_numpy() for name in OUTPUTS], axis=1)
+
+
+def post(server: Server, body: bytes, media_type: str) -> bytes:
+    answer = server.client.post("/predict/linear-pair", content=body, headers={"content-type": media_type})
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, media_type), answer.text
+    return answer.content
+
+
+FORMATS = [as_rows, as_records, as_columns, as_csv, as_npy, as_arrow]
+
+
+@pytest.fixture(scope="module")
+def thousand() -> Array:
+    first = np.random.default_rng(0).uniform(0, 1000, (1000, 1))
+    return np.asarray(first + np.arange(4.0))
+
+
+def test_a_row_alone_is_answered_as_in_a_batch_of_a_thousand_on_every_body_format(
+    server: Server, thousand: Array
+) -> None:
+    together = as_rows(server, thousand)
+    for form in FORMATS:
+        np.testing.assert_allclose(form(server, thousand), together, rtol=1e-12)
+        for place in (0, 1, 500, 999):
+            np.testing.assert_allclose(form(server, thousand[[place]]), together[[place]], rtol=1e-6)
+
+
+def test_add_ten_adds_ten_far_outside_its_training_region(server: Server) -> None:
+    assert server.predict("add-ten", [150])["outputs"] == pytest.approx([160.0], abs=1e-3)
+    answer = server.client.post("/predict/add-ten?outside=true", json={"inputs": [150, 50]})
+    assert answer.json()["outside"] == [{"row": 0, "columns": ["x"]}]
+
+
+def test_the_formula_is_answered_as_well_as_the_card_says(server: Server, thousand: Array) -> None:
+    card = server.client.get("/patterns/linear-pair").json()["card"]
+    inside = thousand[thousand[:, 0] < 999]
+    exact = inside @ np.array([[0.3, 0.5], [0.2, -0.1], [-0.4, 0.3], [0.1, 0.0]]) + [2, -2]
+    errors = as_rows(server, inside) - exact
+    assert np.sqrt((errors**2).mean()) <= 1.5 * card["test"]["overall"]["rmse"]
+
+
+def test_asking_for_a_gpu_where_there_is_none_is_one_clear_line(trained: object) -> None:
+    environment = {**os.environ, "PATTERNS_STORE": str(trained), "CUDA_VISIBLE_DEVICES": "-1"}
+    ran = subprocess.run(
+        [PATTERNS, "serve", "--device", "gpu"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    assert "a GPU was asked for, but TensorFlow sees none" in " ".join(ran.stderr.split())
+
+
+def test_told_to_stop_it_finishes_and_exits_with_zero(serve: Callable[..., Server]) -> None:
+    server = serve().wait_ready()
+    server.predict("add-ten", [1])
+    assert server.stop() == 0

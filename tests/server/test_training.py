@@ -1,0 +1,155 @@
+"""Training beside serving: nothing that goes wrong with the one is seen by who uses the other."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.server.conftest import Server
+
+pytestmark = [pytest.mark.keras, pytest.mark.server]
+
+LONG = {"epochs": 200_000}
+
+
+def is_fitting(job: dict[str, Any]) -> bool:
+    return bool(job["progress"]["epoch"] > 0)
+
+
+def has_ended(job: dict[str, Any]) -> bool:
+    return job["status"] not in ("queued", "running")
+
+
+def test_retraining_a_pattern_in_use_fails_no_request_and_raises_its_version_once(server: Server) -> None:
+    before = server.version("add-ten")
+    answers: list[tuple[int, int]] = []
+    trained = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=server.client.base_url, timeout=60) as client:
+            while not trained.is_set():
+                answer = client.post("/predict/add-ten", json={"inputs": [150]})
+                answers.append((answer.status_code, answer.json().get("version", 0)))
+
+    clients = [threading.Thread(target=ask) for _ in range(4)]
+    for client in clients:
+        client.start()
+    job = server.train("add-ten", wait=60, seed=1)
+    time.sleep(0.5)
+    trained.set()
+    for client in clients:
+        client.join()
+    assert (job["status"], job["version"]) == ("succeeded", before + 1)
+    assert {status for status, _ in answers} == {200}
+    assert {version for _, version in answers} == {before, before + 1}
+    assert server.predict("add-ten", [150])["version"] == before + 1
+
+
+def test_every_epoch_is_told_as_it_happens_and_can_be_told_again(server: Server) -> None:
+    job = server.train("add-ten", fit={"epochs": 7})["id"]
+    first = heard(server, job, "0")
+    assert [kind for _, kind, _ in first] == ["queued", "started", *["epoch"] * 7, "evaluated", "published"]
+    assert [number for number, _, _ in first] == list(range(1, 12))
+    assert [data["epoch"] for _, kind, data in first if kind == "epoch"] == list(range(1, 8))
+    assert heard(server, job, "9") == first[9:]
+
+
+def heard(server: Server, job: str, last: str) -> list[tuple[int, str, Any]]:
+    answer = server.client.get(f"/train/{job}/events", headers={"last-event-id": last})
+    fields = [dict(line.split(": ", 1) for line in block.splitlines()) for block in answer.text.strip().split("\n\n")]
+    return [(int(block["id"]), block["event"], json.loads(block["data"])) for block in fields]
+
+
+def test_a_killed_trainer_interrupts_its_job_and_nothing_else(server: Server) -> None:
+    job = server.train("linear-pair", fit=LONG)["id"]
+    server.until(job, is_fitting)
+    for trainer in server.trainers():
+        os.kill(trainer, signal.SIGKILL)
+    ended = server.until(job, has_ended)
+    assert (ended["status"], ended["version"]) == ("interrupted", None)
+    assert server.predict("linear-pair", [[1, 2, 3, 4]])["version"] == 1
+    assert server.train("add-ten", wait=60)["status"] == "succeeded"
+
+
+def test_a_killed_server_leaves_no_half_version_and_no_job_running(serve: Callable[..., Server]) -> None:
+    server = serve().wait_ready()
+    running = server.train("linear-pair", fit=LONG)["id"]
+    queued = server.train("add-ten", seed=5)["id"]
+    server.until(running, is_fitting)
+    trainers = server.trainers()
+    assert trainers
+    server.kill()
+    deadline = time.monotonic() + 10
+    while any(_exists(trainer) for trainer in trainers):
+        assert time.monotonic() < deadline, "the trainer outlived its server"
+        time.sleep(0.05)
+    server.restart()
+    assert server.until(running, has_ended)["status"] == "interrupted"
+    assert server.predict("linear-pair", [[1, 2, 3, 4]])["version"] == 1
+    assert server.until(queued, has_ended)["version"] == 2
+    assert not list(server.store.glob(".tmp-*"))
+    assert [entry.name for entry in (server.store / "linear-pair").iterdir() if entry.name.isdigit()] == ["1"]
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_cancelling_a_running_training_ends_it_and_publishes_nothing(server: Server) -> None:
+    job = server.train("linear-pair", fit=LONG)["id"]
+    server.until(job, is_fitting)
+    assert server.client.delete(f"/train/{job}").status_code == 200
+    assert server.until(job, has_ended)["status"] == "cancelled"
+    assert server.client.get("/patterns/linear-pair").json()["versions"] == [1]
+    assert server.client.delete(f"/train/{job}").status_code == 409
+
+
+def test_a_diverging_training_fails_with_advice_and_publishes_nothing(server: Server) -> None:
+    before = server.version("add-ten")
+    optimizer = {"name": "sgd", "learning_rate": 1000.0}
+    job = server.train("add-ten", wait=60, fit={"optimizer": optimizer})
+    assert (job["status"], job["error"]["code"]) == ("failed", "diverged")
+    assert "learning_rate" in job["error"]["message"]
+    assert server.version("add-ten") == before
+
+
+def test_a_training_under_way_does_not_keep_the_server_from_stopping(serve: Callable[..., Server]) -> None:
+    server = serve().wait_ready()
+    job = server.train("linear-pair", fit=LONG)["id"]
+    server.until(job, is_fitting)
+    listener = threading.Thread(target=server.client.get, args=(f"/train/{job}/events",))
+    listener.start()
+    time.sleep(0.5)
+    assert server.stop() == 0
+    listener.join()
+    server.restart()
+    assert server.job(job)["status"] == "interrupted"
+
+
+def test_two_workers_see_every_job_and_every_version(serve: Callable[..., Server]) -> None:
+    server = serve(workers=2).wait_ready()
+    job = server.train("add-ten", seed=3)["id"]
+    for status in [_fresh(server, f"/train/{job}").status_code for _ in range(20)]:
+        assert status == 200
+    assert server.until(job, has_ended)["version"] == 2
+    time.sleep(1)
+    versions = {_fresh(server, "/predict/add-ten", {"inputs": [150]}).json()["version"] for _ in range(40)}
+    assert versions == {2}
+    assert "patterns_rows_total" in server.client.get("/metrics").text
+    assert server.stop() == 0
+
+
+def _fresh(server: Server, path: str, body: object = None) -> httpx.Response:
+    """Over a connection of its own, so that any worker may get it."""
+    with httpx.Client(base_url=server.client.base_url, timeout=60) as client:
+        return client.get(path) if body is None else client.post(path, json=body)
