@@ -11,7 +11,7 @@ import re
 import secrets
 import time
 import uuid
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 from fastapi import Request
 from pydantic import SecretStr
@@ -33,9 +33,9 @@ PROMISE = "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: 0\r\
 class LimitedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with an end to what a client may send before anybody has looked at it."""
 
-    def __init__(self, *arguments: Any, app_state: dict[str, Any], **named: Any) -> None:
-        super().__init__(*arguments, app_state=app_state, **named)
-        self.settings: Settings = app_state["settings"]
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.settings: Settings = self.app_state["settings"]  # as the lifespan yields it
         self._deadline: asyncio.TimerHandle | None = None
         self._header_bytes = 0
 

@@ -283,12 +283,13 @@ class Records:
         with self._translated(), self._engine.begin() as connection:
             # In this order: a job that starts between the two is caught by the second.
             queued = sql.update(jobs).where(mine, jobs.c.status == "queued")
-            if connection.execute(queued.values(status="cancelled", finished=time.time())).rowcount:
+            ended = connection.execute(queued.values(status="cancelled", finished=time.time())).rowcount
+            if ended:
                 self._append(connection, job, [("cancelled", {})])
             running = sql.update(jobs).where(mine, jobs.c.status == "running")
-            connection.execute(running.values(cancel_requested=True))
-        found = self.get(job)
-        if found.has_ended and found.status != "cancelled":
+            asked = connection.execute(running.values(cancel_requested=True)).rowcount
+            found = self._get(connection, job)
+        if not (ended or asked):
             raise JobEnded(found.status)
         return found
 

@@ -3,7 +3,9 @@
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,6 @@ from app.main import keras_loader
 from app.settings import Settings
 from models_store.errors import PatternServerError
 from models_store.store import Store
-from training.spec import RecipeError
 
 SECONDS = 30
 
@@ -27,6 +28,10 @@ class Refused(PatternServerError):
     """What the server answered instead."""
 
 
+class WrongCount(PatternServerError):
+    """As many values as the pattern has inputs are needed."""
+
+
 def predict(pattern: str, values: list[float], version: int | None) -> Answer:
     settings = Settings()
     try:
@@ -38,27 +43,35 @@ def predict(pattern: str, values: list[float], version: int | None) -> Answer:
 
 
 def _ask_server(settings: Settings, pattern: str, values: list[float], version: int | None) -> Answer:
-    address = f"http://{settings.host}:{settings.port}/predict/{pattern}" + (f"?version={version}" if version else "")
+    columns = _said(settings, f"/patterns/{pattern}")["inputs"]
+    record = _record(pattern, columns, values)
+    said = _said(settings, f"/predict/{pattern}" + (f"?version={version}" if version else ""), {"inputs": record})
+    return Answer(said["outputs"], said["version"], "from the server")
+
+
+def _said(settings: Settings, path: str, body: object = None) -> Any:
     key = settings.predict_key or settings.admin_key
-    headers = {"content-type": "application/json"}
-    if key is not None:
-        headers["authorization"] = f"Bearer {key.get_secret_value()}"
-    described = json.dumps({"inputs": [values]}).encode()
-    request = urllib.request.Request(address, described, headers)  # the scheme is http, written above
-    with urllib.request.urlopen(request, timeout=SECONDS) as response:  # noqa: S310
-        said = json.load(response)
-    outputs = said["outputs"][0]
-    return Answer(
-        {f"y{n}" if len(outputs) > 1 else "y": value for n, value in enumerate(outputs, 1)}, said["version"], "server"
+    headers = {"content-type": "application/json"} | (
+        {"authorization": f"Bearer {key.get_secret_value()}"} if key is not None else {}
     )
+    address = f"http://{settings.host}:{settings.port}{path}"
+    sent = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(address, sent, headers)  # the scheme is http, written above
+    with urllib.request.urlopen(request, timeout=SECONDS) as response:  # noqa: S310
+        return json.load(response)
 
 
 def _ask_store(settings: Settings, pattern: str, values: list[float], version: int | None) -> Answer:
     store = Store(settings.store, keras_loader(settings))
     number = version or store.champion(pattern)
     bundle = store.load(pattern, number).bundle
-    if len(values) != len(bundle.inputs):
-        raise RecipeError(f"{pattern} takes {len(bundle.inputs)} values: {', '.join(bundle.inputs)}")
-    answers = bundle.predict(np.array([values], dtype=np.float64))[0]
+    row = list(_record(pattern, bundle.inputs, values).values())
+    answers = bundle.predict(np.array([row], dtype=np.float64))[0]
     source = "from the store (no server answered; it would be faster)"
     return Answer(dict(zip(bundle.outputs, answers.tolist(), strict=True)), number, source)
+
+
+def _record(pattern: str, columns: Sequence[str], values: list[float]) -> dict[str, float]:
+    if len(values) != len(columns):
+        raise WrongCount(f"{pattern} takes {len(columns)} values: {', '.join(columns)}")
+    return dict(zip(columns, values, strict=True))

@@ -119,9 +119,9 @@ def _command(pid: int) -> bytes:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with `add-ten` and `linear-pair`, trained by the command line; copied, never served."""
+    """A store with `add-ten`, `linear-pair` and `quadratic`, trained by the command line; copied, never served."""
     root = tmp_path_factory.mktemp("trained") / "store"
-    command = [PATTERNS, "train", "add-ten", "linear-pair"]
+    command = [str(PATTERNS), "train", "add-ten", "linear-pair", "quadratic"]
     ran = subprocess.run(
         command, env={**os.environ, "PATTERNS_STORE": str(root)}, capture_output=True, text=True, check=False
     )

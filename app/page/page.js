@@ -1,0 +1,841 @@
+// The page for people: lists the patterns, asks them, trains them, through the same API that programs use.
+//
+//   location.hash    ""  all patterns · "#quadratic"  one of them · "#/new"  a new one
+//
+// Whatever the server says enters the page as text, never as markup.
+
+const byId = (id) => document.getElementById(id);
+const shown = { patterns: [], name: "", described: null };
+// Counts what the reader has asked to see: an answer for an earlier view comes too late to be drawn.
+let view = 0;
+
+// -- asking the server ----------------------------------------------------------------------------------------------
+
+class Refusal extends Error {
+  constructor(code, message) {
+    super(message);
+    this.code = code;
+  }
+}
+
+const KEY_NAME = "pattern-server-key";
+const KEY_CODES = ["key_missing", "key_wrong"];
+let predictingNeedsKey = false;
+
+/** The parsed answer; Refusal carries the server's own words. Asks for a key, once and again, where one is missing. */
+async function ask(path, { method = "GET", body } = {}) {
+  const response = await sent(path, method, body);
+  const answer = await response.json().catch(() => null);
+  if (response.ok && answer !== null) return answer;
+  const refusal = refusalOf(response, answer);
+  if (!KEY_CODES.includes(refusal.code)) throw refusal;
+  if (path.startsWith("/predict/")) predictingNeedsKey = true;
+  if (await askForKey(refusal)) return ask(path, { method, body });
+  throw refusal;
+}
+
+async function sent(path, method, body) {
+  const headers = { accept: "application/json" };
+  if (body !== undefined) headers["content-type"] = "application/json";
+  const key = sessionStorage.getItem(KEY_NAME);
+  if (key) headers.authorization = `Bearer ${key}`;
+  try {
+    return await fetch(path, { method, headers, body: JSON.stringify(body), cache: "no-store" });
+  } catch {
+    throw new Refusal("unreachable", "the server cannot be reached; is it still running?");
+  }
+}
+
+function refusalOf(response, answer) {
+  const { code = "unexpected", message = `the server answered ${response.status}` } = answer?.error ?? {};
+  const wait = response.headers.get("retry-after");
+  return new Refusal(code, wait ? `${message} (try again in ${wait} s)` : message);
+}
+
+const address = (pattern) => `/patterns/${encodeURIComponent(pattern)}`;
+
+// -- saying what went wrong ------------------------------------------------------------------------------------------
+
+/** Runs what a reader has asked for; an error is told at `place`, in words. */
+async function attempt(place, action) {
+  tell(place, null);
+  try {
+    return await action();
+  } catch (error) {
+    if (!(error instanceof Refusal)) console.error(error);
+    tell(place, error);
+  }
+}
+
+function tell(place, error) {
+  place.hidden = error === null;
+  place.replaceChildren();
+  if (error === null) return;
+  const words = error instanceof Refusal ? sentence(error.message) : "Something went wrong in this page.";
+  place.append(words, " ", element("small", { class: "code" }, error.code ?? error.name));
+}
+
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?)]$/.test(text) ? "" : ".");
+
+// -- making elements -------------------------------------------------------------------------------------------------
+
+/** `element("a", {href: "#x"}, "text", child)`; attributes that are null or false are left out. */
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null && value !== false) made.setAttribute(name, value === true ? "" : value);
+  }
+  made.append(...children);
+  return made;
+}
+
+function button(text, pressed, attributes = {}) {
+  const made = element("button", { type: "button", ...attributes }, text);
+  made.addEventListener("click", pressed);
+  return made;
+}
+
+/** Cells are text or elements; the first cell of a row names it. */
+function table(caption, heads, rows) {
+  const cell = (content, place) => element(place === 0 ? "th" : "td", place === 0 ? { scope: "row" } : {}, content);
+  const row = ({ cells, mark }) => element("tr", { class: mark ?? null }, ...cells.map(cell));
+  return element(
+    "table",
+    {},
+    element("caption", { class: "unseen" }, caption),
+    element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
+    element("tbody", {}, ...rows.map(row)),
+  );
+}
+
+function fill(list, facts) {
+  const pairs = facts.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  list.replaceChildren(
+    ...pairs.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
+  );
+}
+
+// -- numbers and formulas, as people read them -----------------------------------------------------------------------
+
+const minus = (text) => text.replaceAll("-", "−");
+const short = (number, digits = 4) => minus(String(Number(number.toPrecision(digits))));
+const exact = (number) => element("span", { title: String(number) }, short(number, 7));
+const range = (column) => `${short(column.minimum, 7)} to ${short(column.maximum, 7)}`;
+
+/** With as many digits as it takes to tell it from 1: 0.999996 is never shown as 1. */
+function rSquared(r2) {
+  if (r2 === null || r2 === undefined) return "–";
+  if (r2 === 1) return "1";
+  const digits = Math.max(3, Math.ceil(-Math.log10(Math.abs(1 - r2))) + 1);
+  return minus(digits > 15 ? String(r2) : (Math.trunc(r2 * 10 ** digits) / 10 ** digits).toFixed(digits));
+}
+
+/** Decimals that show an error of this size with three digits. */
+const decimalsFor = (error) => (error > 0 ? Math.min(12, Math.max(0, 2 - Math.floor(Math.log10(error)))) : 6);
+const decimalsOf = (number) => (String(Number(number.toPrecision(7))).split(".")[1] ?? "").length;
+
+/** `0.5*x1**2` as it stands in a book; operators and names only change their looks. */
+function mathOf(formula) {
+  const powers = formula.split(/\s*\*\*\s*(\d+)(?![\d.])/);
+  return powers.flatMap((part, place) => (place % 2 ? [element("sup", {}, part)] : symbols(part)));
+}
+
+function symbols(text) {
+  const looks = minus(text.replaceAll("**", "^").replaceAll(/\s*\*\s*/g, "·").replaceAll("<=", "≤").replaceAll(">=", "≥"));
+  return looks.split(/([A-Za-z_]\w*(?!\w|\s*\())/).map((part, place) => (place % 2 ? variable(part) : part));
+}
+
+function variable(name) {
+  const [, stem, number] = name.match(/^([A-Za-z]+)(\d+)$/) ?? [null, name, null];
+  return element("var", {}, stem, ...(number ? [element("sub", {}, number)] : []));
+}
+
+// -- going from view to view -----------------------------------------------------------------------------------------
+
+async function go({ focus = true } = {}) {
+  const target = decodeURIComponent(location.hash.slice(1));
+  const kind = target === "/new" ? "new" : target ? "pattern" : "overview";
+  view += 1;
+  document.body.dataset.view = kind;
+  byId("overview").hidden = kind !== "overview";
+  byId("new").hidden = kind !== "new";
+  byId("pattern").hidden = true;
+  tell(byId("pattern-problem"), null);
+  shown.name = kind === "pattern" ? target : "";
+  shown.described = null;
+  markChosen();
+  if (kind === "pattern") await showPattern(target);
+  else document.title = kind === "new" ? "New pattern · Pattern Server" : "Pattern Server";
+  if (kind === "new") nameHint();
+  const heading = { overview: "overview-title", new: "new-title", pattern: "pattern-name" }[kind];
+  if (focus) {
+    window.scrollTo(0, 0);
+    byId(heading).focus({ preventScroll: true });
+  }
+}
+
+async function listPatterns() {
+  await attempt(byId("patterns-problem"), async () => {
+    shown.patterns = (await ask("/patterns")).patterns;
+    byId("pattern-list").replaceChildren(...shown.patterns.map(listed));
+    byId("empty").hidden = shown.patterns.length > 0;
+    markChosen();
+  });
+}
+
+function listed(pattern) {
+  const link = element(
+    "a",
+    { href: `#${pattern.name}` },
+    element("span", { class: "name" }, pattern.name),
+    element("span", { class: "badge" }, pattern.champion ? `v${pattern.champion}` : "none"),
+    element("span", { class: "about" }, pattern.champion ? pattern.description : "No version of it can be served."),
+  );
+  if (pattern.test) link.append(element("span", { class: "score" }, scoreOf(pattern.test)));
+  return element("li", {}, link);
+}
+
+const scoreOf = (score) => `RMSE ${short(score.rmse, 3)} · R² ${rSquared(score.r2)}`;
+
+function markChosen() {
+  for (const link of byId("pattern-list").querySelectorAll("a")) {
+    if (link.hash === `#${shown.name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+// -- one pattern -----------------------------------------------------------------------------------------------------
+
+/** Also when it has changed: what the reader has typed stays. */
+async function showPattern(name) {
+  const mine = view;
+  await attempt(byId("pattern-problem"), async () => {
+    let summary;
+    try {
+      const [described, sample] = await Promise.all([ask(address(name)), ask(`${address(name)}/sample`)]);
+      if (mine !== view) return;
+      summary = described;
+      showDescribed(described, sample.inputs[0] ?? {});
+    } catch (refusal) {
+      // Nothing of it can be served, but it can still be trained, and its versions are still there.
+      summary = shown.patterns.find((pattern) => pattern.name === name);
+      if (mine !== view || refusal.code === "unknown_pattern" || !summary) throw refusal;
+      tell(byId("pattern-problem"), refusal);
+      showParts(false);
+    }
+    showHead(summary);
+    await showVersions(summary, mine);
+  });
+}
+
+function showHead(summary) {
+  byId("pattern").hidden = false;
+  byId("pattern-name").textContent = summary.name;
+  byId("pattern-version").textContent = summary.champion ? `version ${summary.champion}` : "no version served";
+  document.title = `${summary.name} · Pattern Server`;
+}
+
+/** What tells of a version, shown only where there is one that can be served. */
+function showParts(isDescribed) {
+  for (const part of byId("pattern").querySelectorAll("[data-described]")) part.hidden = !isDescribed;
+}
+
+function showDescribed(described, sample) {
+  const isSame = shown.described?.name === described.name;
+  shown.described = described;
+  showParts(true);
+  const { card, recipe, description } = described;
+  byId("formulas").replaceChildren(...Object.entries(recipe.data.outputs ?? {}).map(formula));
+  byId("description").textContent = description;
+  byId("verdict").textContent = card.baselines.verdict;
+  byId("notes").replaceChildren(...card.notes.map((note) => element("li", {}, note)));
+  showQuestion(card, isSame ? typed() : {}, sample);
+  if (!isSame) byId("answer").replaceChildren();
+  outdate();
+  showScores(described);
+  showPlots(described);
+  showGaps(card);
+  showRecipe(recipe, isSame);
+}
+
+const formula = ([output, text]) =>
+  element("p", { class: "formula", title: `${output} = ${text}` }, variable(output), " = ", ...mathOf(text));
+
+function showScores({ card }) {
+  const scored = (name, score) => ({
+    cells: [element("span", {}, ...name), short(score.rmse), short(score.mae), rSquared(score.r2), short(score.max_error)],
+  });
+  const sets = [["test", card.test], ["validation", card.validation], ["training", card.train]];
+  const rows = sets
+    .filter(([, measured]) => measured)
+    .map(([name, measured]) => scored([name, " ", element("small", {}, `${measured.rows} rows`)], measured.overall));
+  rows[0].mark = "strong";
+  const outputs = Object.entries(card.test.outputs);
+  if (outputs.length > 1) rows.splice(1, 0, ...outputs.map(([name, score]) => scored(["test, ", variable(name)], score)));
+  for (const [name, rmse] of [["a straight line", card.baselines.linear_rmse], ["always the mean", card.baselines.mean_rmse]]) {
+    rows.push({ cells: [name, short(rmse), "", "", ""], mark: "faint" });
+  }
+  byId("scores").replaceChildren(table("Errors in raw units", ["", "RMSE", "MAE", "R²", "largest"], rows));
+  byId("author").textContent = authorSentence(card);
+}
+
+function authorSentence({ author, author_metrics: ours }) {
+  if (!author) return "";
+  const counted = { rmse: "RMSE", mae: "MAE", rmse_over_root_n: "RMSE/√n" }[author.metric] ?? author.metric;
+  return `The pattern's author reports ${counted} ${short(author.figure)}; counted the same way, this version has ${short(ours[author.metric])}.`;
+}
+
+function showRecipe(recipe, isSame) {
+  const { scaling, network, fit, split } = recipe;
+  const { card } = shown.described;
+  const way = { standard: "standard scaling", minmax: "min-max scaling", none: "no scaling" }[scaling.method] ?? scaling.method;
+  const isScaled = scaling.method !== "none";
+  const steps = [
+    `raw ${shown.described.inputs.join(", ")}`,
+    isScaled ? `${way}, ${scaling.scope}` : way,
+    ...network.layers.map((layer) => `${layer.units} ${layer.activation}`),
+    `${shown.described.outputs.length} ${network.output_activation}`,
+    ...(isScaled && scaling.outputs !== "none" ? ["scaling undone"] : []),
+    `raw ${shown.described.outputs.join(", ")}`,
+  ];
+  byId("pipeline").replaceChildren(...steps.map((step) => element("li", {}, step)));
+  fill(byId("fitted"), [
+    ["trained", when(card.lineage.trained_at)],
+    ["took", `${short(card.fitted.seconds, 3)} s on ${card.fitted.device.replace(/^.*?([A-Z]+):\d+$/, "$1")}`],
+    ["epochs", card.fitted.stopped_early ? `${card.fitted.epochs}, weights of epoch ${card.fitted.best_epoch}` : card.fitted.epochs],
+    ["loss", `${fit.loss}, at the end ${short(card.fitted.final_loss)} (scaled units)`],
+    ["optimiser", `${fit.optimizer.name}, learning rate ${fit.optimizer.learning_rate}`],
+    ["batch size", fit.batch_size],
+    ["seed", card.lineage.seed],
+    ["parameters", card.fitted.parameters],
+    ["rows", `${card.fitted.rows} to train, ${card.test.rows} to test`],
+    ["held out", split.validation ? `${short(split.validation * 100)} % to validate` : null],
+    ["made with", Object.entries(card.lineage.software).map((pair) => pair.join(" ")).join(", ")],
+  ]);
+  if (!isSame) byId("again").reset();
+  byId("again-epochs").placeholder = fit.epochs;
+  byId("again-rate").placeholder = fit.optimizer.learning_rate;
+  byId("again-seed").placeholder = recipe.seed;
+}
+
+const when = (iso) => new Date(iso).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+
+function showPlots({ name, champion, card, links }) {
+  const kept = `${name}, version ${champion}`;
+  const { overall, rows } = card.test;
+  const plots = [
+    ["learning-curve", "Learning curve", "Loss after each epoch. It should fall, then level off.",
+      `Learning curve of ${kept}: the training loss after ${card.fitted.epochs} epochs is ${short(card.fitted.final_loss)}, in scaled units.`],
+    ["predicted-vs-actual", "Predicted and actual", "A point on the line is exact.",
+      `Predicted against actual values of ${kept} for test rows; R² over ${rows} rows is ${rSquared(overall.r2)}.`],
+    ["residuals", "What is left", "Points around zero without a shape mean that nothing was missed.",
+      `Residuals of ${kept} for test rows: RMSE ${short(overall.rmse)}, largest error ${short(overall.max_error)}.`],
+  ];
+  byId("plots-each").replaceChildren(...plots.filter(([kind]) => links[kind]).map(([kind, ...words]) => plot(links[kind], ...words)));
+}
+
+function plot(source, title, lesson, alt) {
+  const picture = element("img", { src: source, alt, width: 504, height: 302 });
+  picture.addEventListener("error", () => picture.replaceWith(element("p", { class: "hint" }, "This picture could not be drawn.")));
+  return element(
+    "figure",
+    {},
+    element("a", { href: source }, picture),
+    element("figcaption", {}, element("strong", {}, title), " ", lesson),
+  );
+}
+
+function showGaps(card) {
+  const several = card.outputs.length > 1;
+  const heads = card.outputs.flatMap(({ name }) => ["predicted", "label", "gap"].map((kind) => (several ? `${name} ${kind}` : kind)));
+  const decimals = card.outputs.map(({ name }, place) => {
+    const labels = card.gaps.map((gap) => decimalsOf(gap.label[place]));
+    return Math.max(decimalsFor(card.test.outputs[name].rmse), Math.min(4, Math.max(0, ...labels)));
+  });
+  const number = (value, place) => element("span", { title: String(value) }, minus(value.toFixed(decimals[place])));
+  const rows = card.gaps.map((gap) => ({
+    cells: [
+      ...gap.inputs.map((value) => short(value, 7)),
+      ...card.outputs.flatMap((_, place) => [gap.predicted, gap.label, gap.gap].map((values) => number(values[place], place))),
+    ],
+  }));
+  byId("plots").classList.toggle("in-a-row", card.inputs.length + 3 * card.outputs.length > 6);
+  byId("gaps").replaceChildren(table("Prediction, label and gap", [...card.inputs.map(({ name }) => name), ...heads], rows));
+}
+
+// -- asking a pattern ------------------------------------------------------------------------------------------------
+
+let question = 0;
+
+function showQuestion(card, before, sample) {
+  const fields = card.inputs.map((column, place) => {
+    const id = `input-${place}`;
+    const value = before[column.name] ?? String(sample[column.name] ?? "");
+    const input = element("input", {
+      id, value, type: "number", step: "any", required: true, inputmode: "text", autocomplete: "off",
+      name: column.name, placeholder: range(column), "aria-describedby": `${id}-hint`,
+    });
+    input.addEventListener("input", () => asked(column, input));
+    const label = element("label", { for: id }, variable(column.name));
+    return element("div", { class: "field" }, label, input, element("small", { id: `${id}-hint` }));
+  });
+  byId("predict-fields").replaceChildren(...fields);
+  tell(byId("predict-problem"), null);
+  card.inputs.forEach((column, place) => hint(column, byId(`input-${place}`)));
+  showCurl();
+}
+
+function asked(column, input) {
+  hint(column, input);
+  outdate();
+  showCurl();
+}
+
+function hint(column, input) {
+  const isOutside = input.value !== "" && (input.valueAsNumber < column.minimum || input.valueAsNumber > column.maximum);
+  const note = byId(`${input.id}-hint`);
+  note.textContent = `${isOutside ? "beyond what it was trained on: " : "trained on "}${range(column)}`;
+  note.classList.toggle("warned", isOutside);
+}
+
+const inputsOf = (form) => [...form.querySelectorAll("input")];
+const typed = () => Object.fromEntries(inputsOf(byId("predict")).map((input) => [input.name, input.value]));
+const record = () => Object.fromEntries(inputsOf(byId("predict")).map((input) => [input.name, input.valueAsNumber]));
+
+/** An answer to other numbers, or of a version that no longer answers, is shown as what it is: past. */
+const outdate = () => byId("answer").classList.add("past");
+
+function showCurl() {
+  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const lines = [
+    `curl ${quoted(`${location.origin}/predict/${shown.described.name}?outside=true`)}`,
+    ...(predictingNeedsKey ? ['-H "authorization: Bearer $PATTERNS_PREDICT_KEY"'] : []),
+    "-H 'content-type: application/json'",
+    `-d ${quoted(JSON.stringify({ inputs: [record()] }))}`,
+  ];
+  byId("curl").textContent = lines.join(" \\\n  ");
+}
+
+async function predict(submitted) {
+  submitted.preventDefault();
+  const [mine, number] = [view, ++question];
+  const { name, card } = shown.described;
+  const body = { inputs: [record()] };
+  await attempt(byId("predict-problem"), async () => {
+    const began = performance.now();
+    const answer = await ask(`/predict/${encodeURIComponent(name)}?outside=true`, { method: "POST", body });
+    if (mine === view && number === question) showAnswer(answer, body.inputs[0], card, performance.now() - began);
+  });
+  if (predictingNeedsKey && mine === view) showCurl();
+}
+
+function showAnswer(answer, asked, card, milliseconds) {
+  const outside = answer.outside?.[0]?.columns ?? [];
+  const lines = Object.entries(answer.outputs[0]).map(([name, value]) => {
+    const score = card.test.outputs[name];
+    // The test error says nothing about a region that the network has not seen, or about another version's answer.
+    const isMeasured = score && !outside.length && answer.version === shown.described.champion;
+    const error = isMeasured ? element("span", { class: "error-size" }, `typically off by ${short(score.rmse, 2)}`) : "";
+    return element("p", { class: "output" }, variable(name), " = ", element("strong", {}, exact(value)), " ", error);
+  });
+  byId("answer").replaceChildren(
+    ...lines,
+    ...(outside.length ? [warning(outside, asked, card)] : []),
+    element("p", { class: "hint" }, `Version ${answer.version} answered in ${short(milliseconds, 2)} ms.`),
+  );
+  byId("answer").classList.remove("past");
+}
+
+function warning(outside, asked, card) {
+  const columns = card.inputs.filter((column) => outside.includes(column.name));
+  const words = columns.map((column) => `${column.name} = ${short(asked[column.name], 7)} lies outside ${range(column)}`);
+  return element(
+    "p",
+    { class: "warning" },
+    element("strong", {}, "Beyond what it has seen. "),
+    `${words.join("; ")}. A network does not follow a curve beyond its training region: do not trust this answer.`,
+  );
+}
+
+async function copyCurl() {
+  const text = byId("curl").textContent;
+  // Browsers have a clipboard for secure pages only; selecting works everywhere.
+  await navigator.clipboard?.writeText(text).catch(() => {});
+  getSelection().selectAllChildren(byId("curl"));
+  byId("curl-copy").textContent = navigator.clipboard || document.execCommand("copy") ? "Copied" : "Selected";
+  setTimeout(() => (byId("curl-copy").textContent = "Copy"), 2000);
+}
+
+// -- versions --------------------------------------------------------------------------------------------------------
+
+async function showVersions(summary, mine) {
+  const newestFirst = summary.versions.toReversed();
+  drawVersions(summary, newestFirst.map((version) => ({ version })));
+  const cards = await Promise.all(
+    newestFirst.map((version) => ask(`${address(summary.name)}/versions/${version}`).catch(() => ({ version }))),
+  );
+  if (mine === view) drawVersions(summary, cards);
+}
+
+function drawVersions(summary, described) {
+  const rows = described.map(({ version, card }) => {
+    const isChampion = version === summary.champion;
+    const labels = Object.entries(summary.labels).filter(([, labelled]) => labelled === version).map(([label]) => label);
+    const action = isChampion
+      ? "answers"
+      : button("Make champion", () => promote(summary.name, version), { "aria-label": `Make version ${version} champion` });
+    return {
+      mark: isChampion ? "strong" : null,
+      cells: [
+        String(version),
+        element("span", {}, ...labels.map((label) => element("span", { class: `badge ${label === "champion" ? "champion" : ""}` }, label))),
+        card ? when(card.lineage.trained_at) : "–",
+        card ? short(card.test.overall.rmse) : "–",
+        card ? rSquared(card.test.overall.r2) : "–",
+        action,
+      ],
+    };
+  });
+  byId("versions").replaceChildren(table("Versions, newest first", ["version", "labels", "trained", "RMSE", "R²", ""], rows));
+  byId("rollback").disabled = !summary.versions.some((version) => version < (summary.champion ?? 0));
+}
+
+const promote = (name, version) =>
+  changeChampion(`${address(name)}/labels/champion`, { method: "PUT", body: { version } });
+const rollBack = () => changeChampion(`${address(shown.name)}/rollback`, { method: "POST" });
+
+async function changeChampion(path, request) {
+  const mine = view;
+  byId("versions-said").textContent = "";
+  await attempt(byId("versions-problem"), async () => {
+    const { champion } = await ask(path, request);
+    if (mine === view) {
+      await showPattern(shown.name);
+      byId("versions-said").textContent = `Version ${champion} is the champion now.`;
+    }
+    await listPatterns();
+  });
+}
+
+// -- training --------------------------------------------------------------------------------------------------------
+
+/** The training that the panel shows; one at a time, the last one asked for. */
+let following = null;
+
+async function trainAgain(submitted) {
+  submitted.preventDefault();
+  const value = (id) => (byId(id).value === "" ? undefined : byId(id).valueAsNumber);
+  const rate = value("again-rate");
+  const fit = { epochs: value("again-epochs"), optimizer: rate === undefined ? undefined : { learning_rate: rate } };
+  const changes = { seed: value("again-seed") };
+  if (fit.epochs !== undefined || fit.optimizer) changes.fit = fit;
+  await train({ pattern: shown.name, ...changes }, byId("again-problem"), submitted.target);
+}
+
+/** Submits `body`; while that lasts, `form` (if there is one) takes no second click. */
+async function train(body, problem, form) {
+  const buttons = form ? [...form.querySelectorAll("button")] : [];
+  buttons.forEach((button) => (button.disabled = true));
+  await attempt(problem, async () => follow(await ask("/train", { method: "POST", body })));
+  buttons.forEach((button) => (button.disabled = false));
+}
+
+function follow(job, { scroll = true } = {}) {
+  following?.source.close();
+  const source = new EventSource(job.links.events);
+  const mine = (following = { job, source, total: job.progress.epochs, loss: [], valLoss: [], isDrawn: true });
+  byId("training-title").textContent = `Training ${job.pattern}`;
+  tell(byId("training-problem"), null);
+  state("Waiting for its turn …");
+  byId("training").hidden = byId("training-live").hidden = byId("training-cancel").hidden = false;
+  byId("training-close").hidden = true;
+  drawProgress(mine);
+  if (scroll) byId("training").scrollIntoView({ block: "start" });
+  const on = (kind, heard) => source.addEventListener(kind, (event) => heard(JSON.parse(event.data)));
+  on("started", () => state("Training …"));
+  on("epoch", (epoch) => heardEpoch(mine, epoch));
+  on("evaluated", ({ metrics }) => state(`Measured on the test rows: ${scoreOf(metrics.test)}. Publishing …`));
+  on("published", ({ version }) => published(mine, version));
+  on("failed", (error) => ended(mine, "The training failed; nothing has changed.", error));
+  on("cancelled", () => ended(mine, "Cancelled; nothing has changed."));
+  on("interrupted", (error) => ended(mine, "The training was interrupted; nothing has changed.", error));
+  source.addEventListener("error", () => lost(mine));
+  source.addEventListener("open", () => tell(byId("training-problem"), null));
+}
+
+const state = (text) => (byId("training-state").textContent = text);
+
+function heardEpoch(mine, { epoch, loss, val_loss: valLoss }) {
+  mine.loss[epoch - 1] = loss;
+  if (valLoss !== null) mine.valLoss[epoch - 1] = valLoss;
+  // Epochs come faster than anybody can look: one picture a frame.
+  if (mine.isDrawn) requestAnimationFrame(() => drawProgress(mine));
+  mine.isDrawn = false;
+}
+
+function drawProgress(mine) {
+  mine.isDrawn = true;
+  if (mine !== following) return;
+  const done = mine.loss.length;
+  byId("training-progress").max = mine.total;
+  byId("training-progress").value = done;
+  fill(byId("training-facts"), [
+    ["epoch", `${done} of ${mine.total}`],
+    ["loss", done ? short(mine.loss.at(-1)) : "–"],
+    ["validation loss", mine.valLoss.length ? short(mine.valLoss.at(-1)) : null],
+  ]);
+  drawCurve(mine);
+}
+
+/** The browser comes back by itself unless the server has refused; then the job's record says how it ended. */
+async function lost(mine) {
+  if (mine !== following) return;
+  tell(byId("training-problem"), new Refusal("reconnecting", "the connection is lost; waiting for it to come back"));
+  if (mine.source.readyState !== EventSource.CLOSED) return;
+  await attempt(byId("training-problem"), async () => {
+    const job = await ask(mine.job.links.self);
+    if (job.status === "succeeded") await published(mine, job.version);
+    else if (job.error) ended(mine, `The training ended: ${job.status}.`, job.error);
+    else state(`The training is ${job.status}; reload this page to follow it.`);
+  });
+}
+
+async function published(mine, version) {
+  await seen(mine.job.pattern, version);
+  ended(mine, `Version ${version} of ${mine.job.pattern} is published.`);
+  await listPatterns();
+  if (shown.name === mine.job.pattern) await showPattern(shown.name);
+  else if (document.body.dataset.view !== "pattern") location.hash = mine.job.pattern;
+}
+
+/** Another process of the server may hear of a version a moment later than the one that told us. */
+async function seen(pattern, version) {
+  for (let tries = 0; tries < 10; tries += 1) {
+    const summary = await ask(address(pattern)).catch(() => null);
+    if (summary?.versions.includes(version)) return;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+}
+
+function ended(mine, words, error) {
+  mine.source.close();
+  if (mine !== following) return;
+  drawProgress(mine);
+  state(words);
+  tell(byId("training-problem"), error?.message ? new Refusal(error.code, error.message) : null);
+  byId("training-live").hidden = mine.loss.length === 0;
+  byId("training-cancel").hidden = true;
+  byId("training-close").hidden = false;
+}
+
+async function cancel() {
+  const { job } = following;
+  await attempt(byId("training-problem"), async () => {
+    await ask(job.links.cancel, { method: "DELETE" });
+    if (following?.job === job && !byId("training-cancel").hidden) state("Cancelling …");
+  });
+}
+
+function closeTraining() {
+  byId("training").hidden = true;
+  byId("main").focus({ preventScroll: true });
+}
+
+/** A page that is opened while something trains shows it. */
+async function followWhatRuns() {
+  const { jobs } = await ask("/train").catch(() => ({ jobs: [] }));
+  const running = jobs.find((job) => job.status === "running" || job.status === "queued");
+  if (running && !following) follow(running, { scroll: false });
+}
+
+// -- the live loss curve ---------------------------------------------------------------------------------------------
+
+const SVG = "http://www.w3.org/2000/svg";
+const [WIDTH, HEIGHT, MOST_POINTS] = [600, 160, 400];
+
+function drawCurve({ loss, valLoss, total }) {
+  const values = [...loss, ...valLoss].filter(Number.isFinite);
+  // Losses fall over many decades, and the last ones tell most.
+  const isLogarithmic = values.every((value) => value > 0);
+  const lift = isLogarithmic ? Math.log10 : Number;
+  const [low, high] = [values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), -Infinity)];
+  const [floor, span] = values.length ? [lift(low), lift(high) - lift(low) || 1] : [0, 1];
+  const x = (place) => (total > 1 ? (place / (total - 1)) * WIDTH : 0);
+  const y = (value) => HEIGHT - 4 - ((lift(value) - floor) / span) * (HEIGHT - 8);
+  const step = Math.ceil(loss.length / MOST_POINTS);
+  const points = (curve) =>
+    curve
+      .map((value, place) => (place % step === 0 || place === curve.length - 1 ? `${x(place).toFixed(1)},${y(value).toFixed(1)}` : ""))
+      .filter(Boolean)
+      .join(" ");
+  const words = values.length ? `Loss from ${short(loss[0])} to ${short(loss.at(-1))} over ${loss.length} epochs` : "No epoch is done yet";
+  byId("live-curve").replaceChildren(
+    svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": words },
+      svg("polyline", { class: "loss", points: points(loss) }),
+      svg("polyline", { class: "val-loss", points: points(valLoss) })),
+  );
+  byId("live-high").textContent = values.length ? short(high, 3) : "";
+  byId("live-low").textContent = values.length ? short(low, 3) : "";
+  byId("live-caption").textContent = `loss in scaled units${isLogarithmic ? ", logarithmic" : ""}; epochs 1 to ${total}${valLoss.length ? "; dashed: validation" : ""}`;
+}
+
+function svg(tag, attributes, ...children) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+// -- a new pattern ---------------------------------------------------------------------------------------------------
+
+function addLine(kind, values) {
+  const list = byId(`new-${kind}s`);
+  const line = byId(`${kind}-row`).content.cloneNode(true).firstElementChild;
+  for (const part of line.querySelectorAll("[data-part]")) part.value = values[part.dataset.part];
+  line.querySelector(".remove").addEventListener("click", () => {
+    line.remove();
+    fewest(list);
+  });
+  list.append(line);
+  fewest(list);
+  return line;
+}
+
+/** A pattern has at least one input and one output. */
+function fewest(list) {
+  const removers = list.querySelectorAll(".remove");
+  removers.forEach((remover) => (remover.disabled = removers.length === 1));
+}
+
+const lines = (kind) =>
+  [...byId(`new-${kind}s`).children].map((line) =>
+    Object.fromEntries([...line.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part])),
+  );
+
+function freeName(kind, stem) {
+  const taken = new Set(lines(kind).map(({ name }) => name.value));
+  for (let number = 1; ; number += 1) if (!taken.has(`${stem}${number}`)) return `${stem}${number}`;
+}
+
+function addInput() {
+  addLine("input", { name: freeName("input", "x"), distribution: "uniform", low: 0, high: 10 })
+    .querySelector("input").focus();
+}
+
+function addOutput() {
+  addLine("output", { name: freeName("output", "y"), formula: "" }).querySelector("input").focus();
+}
+
+function nameHint() {
+  const known = shown.patterns.find((pattern) => pattern.name === byId("new-name").value);
+  byId("new-name-hint").textContent = known
+    ? `exists already: this adds a version to it, by this recipe`
+    : "lower-case letters, digits and dashes; becomes part of the address";
+}
+
+function specOf() {
+  const named = (kind, build) => Object.fromEntries(lines(kind).map((parts) => [parts.name.value, build(parts)]));
+  const units = byId("new-layers").value.split(",").map(Number).filter(Boolean);
+  const outputs = named("output", ({ formula }) => formula.value);
+  return {
+    name: byId("new-name").value,
+    description: Object.entries(outputs).map((pair) => pair.join(" = ")).join("; ").slice(0, 500),
+    data: {
+      kind: "formula",
+      inputs: named("input", ({ distribution, low, high }) => ({
+        distribution: distribution.value, low: low.valueAsNumber, high: high.valueAsNumber,
+      })),
+      outputs,
+      rows: byId("new-rows").valueAsNumber,
+      unique: byId("new-unique").checked,
+    },
+    network: { layers: units.map((count) => ({ units: count, activation: byId("new-activation").value })) },
+    fit: { epochs: byId("new-epochs").valueAsNumber, optimizer: { name: "adam", learning_rate: byId("new-rate").valueAsNumber } },
+  };
+}
+
+async function create(submitted) {
+  submitted.preventDefault();
+  markFaults("");
+  const twice = [...lines("input"), ...lines("output")].map(({ name }) => name).find((field, place, all) =>
+    all.some((other, before) => before < place && other.value === field.value));
+  if (twice) {
+    twice.setAttribute("aria-invalid", "true");
+    tell(byId("create-problem"), new Refusal("same_name", `two columns are called ${twice.value}`));
+    twice.focus();
+    return;
+  }
+  await train({ spec: specOf() }, byId("create-problem"), byId("create"));
+  markFaults(byId("create-problem").textContent);
+}
+
+/** Points at the fields that an error message names, such as `data.outputs.y`. */
+function markFaults(message) {
+  const fields = [
+    ...[...byId("create").querySelectorAll("[data-place]")].map((field) => [field, field.dataset.place]),
+    ...lines("input").flatMap(({ name, low, high }) => [name, low, high].map((field) => [field, `data.inputs.${name.value}`])),
+    ...lines("output").flatMap(({ name, formula }) => [name, formula].map((field) => [field, `data.outputs.${name.value}`])),
+  ];
+  for (const [field, place] of fields) {
+    if (new RegExp(`(^|[ ;,])${place}(?!\\w)`, "i").test(message)) field.setAttribute("aria-invalid", "true");
+    else field.removeAttribute("aria-invalid");
+  }
+  byId("create").querySelector("[aria-invalid]")?.focus();
+}
+
+// -- the key ---------------------------------------------------------------------------------------------------------
+
+let keyAsked = null;
+
+/** True when there is a new key to try; requests that are refused together are answered together. */
+function askForKey(refusal) {
+  keyAsked ??= new Promise((resolve) => {
+    const dialog = byId("key-dialog");
+    byId("key-why").textContent = refusal ? sentence(refusal.message) : "Needed only where the server asks for one.";
+    byId("key").value = "";
+    dialog.returnValue = "";
+    dialog.showModal();
+    dialog.addEventListener("close", () => resolve(keyGiven(dialog.returnValue)), { once: true });
+  }).finally(() => (keyAsked = null));
+  return keyAsked;
+}
+
+function keyGiven(choice) {
+  if (choice === "use") sessionStorage.setItem(KEY_NAME, byId("key").value);
+  if (choice === "forget") sessionStorage.removeItem(KEY_NAME);
+  byId("key").value = "";
+  showKey();
+  return choice === "use";
+}
+
+function showKey() {
+  byId("key-open").textContent = sessionStorage.getItem(KEY_NAME) ? "Key ✓" : "Key";
+}
+
+// -- the page begins -------------------------------------------------------------------------------------------------
+
+byId("predict").addEventListener("submit", predict);
+byId("curl-copy").addEventListener("click", copyCurl);
+byId("rollback").addEventListener("click", rollBack);
+byId("again").addEventListener("submit", trainAgain);
+byId("training-cancel").addEventListener("click", cancel);
+byId("training-close").addEventListener("click", closeTraining);
+byId("train-first").addEventListener("click", () => train({ pattern: "add-ten" }, byId("empty-problem")));
+byId("create").addEventListener("submit", create);
+byId("new-name").addEventListener("input", nameHint);
+byId("add-input").addEventListener("click", addInput);
+byId("add-output").addEventListener("click", addOutput);
+byId("key-open").addEventListener("click", () => askForKey(null));
+byId("skip").addEventListener("click", (event) => {
+  // The hash names what is shown, so the link may not change it.
+  event.preventDefault();
+  byId("main").focus();
+});
+window.addEventListener("hashchange", () => go());
+
+addLine("input", { name: "x", distribution: "uniform", low: -3, high: 3 });
+addLine("output", { name: "y", formula: "x**2 + sin(3*x)" });
+showKey();
+await listPatterns();
+await go({ focus: false });
+await followWhatRuns();

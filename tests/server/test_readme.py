@@ -1,0 +1,51 @@
+"""The commands of the README, as they stand there, against a real server."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.server.conftest import PATTERNS, Server
+
+pytestmark = [pytest.mark.keras, pytest.mark.server]
+
+README = Path(__file__).parents[2] / "README.md"
+BLOCK = re.compile(r"<!-- (runs|file: (?P<file>\S+)) -->\n```\w+\n(?P<text>.*?)```", re.DOTALL)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the README's commands need curl, which this machine lacks")
+def test_every_command_of_the_readme_works(server: Server, tmp_path: Path) -> None:
+    (tmp_path / ".curlrc").write_text("fail\n")
+    environment = {
+        **os.environ,
+        "CURL_HOME": str(tmp_path),
+        "PATTERNS_STORE": str(server.store),
+        "PATTERNS_PORT": str(server.port),
+    }
+    printed = ""
+    for block in BLOCK.finditer(README.read_text()):
+        if block["file"]:
+            (tmp_path / block["file"]).write_text(block["text"])
+            continue
+        commands = (
+            block["text"]
+            .replace("localhost:8000", f"127.0.0.1:{server.port}")
+            .replace(".venv/bin/patterns", str(PATTERNS))
+        )
+        ran = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", commands],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, (commands, ran.stdout[-2000:], ran.stderr[-2000:])
+        printed += ran.stdout
+    assert '"outputs":[160.0000' in printed
+    assert '"outside":[{"row":0,"columns":["x1"]}]' in printed
+    assert "area = 1" in printed
+    assert len(list((tmp_path / "plots").iterdir())) == 6
