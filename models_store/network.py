@@ -1,6 +1,7 @@
 """The seam with Keras: an architecture becomes a model, a model becomes one compiled function, and a file.
 
 Importing this module imports TensorFlow, which takes many seconds; import it where somebody is waiting anyway.
+It is the one place that does: whoever needs `keras` or `tf` takes them from here, with the backend chosen.
 """
 
 import io
@@ -45,6 +46,8 @@ with silenced():
 
 # Each bundle and each fit is traced once, as it should be; TensorFlow takes that for a loop that retraces by mistake.
 tf.get_logger().setLevel("ERROR")
+
+__all__ = ["KerasNetwork", "build", "device_name", "keras", "on_device", "tf", "use_threads"]
 
 Device = Literal["auto", "cpu", "gpu"]
 

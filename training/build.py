@@ -1,9 +1,7 @@
 """What Keras is asked for: a recipe's network, loss and optimiser. Importing this imports TensorFlow."""
 
-import keras  # after models_store.network, which chooses the backend
-
 from models_store.architecture import Architecture, Layer
-from models_store.network import build
+from models_store.network import keras
 from training.spec import Adagrad, Adam, Fit, Momentum, Optimizer, PatternSpec, RmsProp, Sgd
 
 
@@ -11,10 +9,6 @@ def architecture_of(spec: PatternSpec, n_inputs: int) -> Architecture:
     hidden = tuple(Layer(layer.units, layer.activation) for layer in spec.network.layers)
     output = Layer(len(spec.data.outputs), spec.network.output_activation)
     return Architecture(n_inputs, (*hidden, output), spec.network.dtype)
-
-
-def model_of(architecture: Architecture, seed: int) -> keras.Model:
-    return build(architecture, seed)
 
 
 def loss_of(fit: Fit) -> keras.losses.Loss:

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import keras  # after training.build, which chooses the backend
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from models_store.encoding import Encoded
 from models_store.errors import PatternServerError
+from models_store.network import keras, tf
 from training.build import loss_of, optimizer_of
 from training.spec import EarlyStopping, Fit
 

@@ -12,10 +12,10 @@ import numpy as np
 from models_store.bundle import Bundle, Predictor
 from models_store.card import Author, Card, Fitted, Lineage
 from models_store.encoding import InputEncoder, OutputDecoder, monomials
-from models_store.network import Device, KerasNetwork, device_name, on_device
+from models_store.network import Device, KerasNetwork, build, device_name, on_device
 from models_store.scaler import Array, Scaler
 from training import report
-from training.build import architecture_of, model_of
+from training.build import architecture_of
 from training.data import Dataset, Rows
 from training.fit import Diverged, Examples, Report, fit
 from training.spec import PatternSpec
@@ -36,7 +36,7 @@ def train(spec: PatternSpec, *, device: Device = "auto", progress: Report = sile
     architecture = architecture_of(spec, encoder.n_inputs)
     started = time.perf_counter()
     with on_device(device_name(device)):
-        model = model_of(architecture, spec.seed)
+        model = build(architecture, spec.seed)
         history = fit(model, _examples(data.train, encoder, decoder), validation, spec.fit, spec.seed, progress)
     seconds = time.perf_counter() - started
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):

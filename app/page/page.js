@@ -75,7 +75,11 @@ function tell(place, error) {
   place.append(words, " ", element("small", { class: "code" }, error.code ?? error.name));
 }
 
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?)]$/.test(text) ? "" : ".");
+/** A place in a recipe, such as `fit.epochs:`, stays as it is written there. */
+function sentence(text) {
+  const begun = /^\w+[.:]/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?)]$/.test(begun) ? begun : `${begun}.`;
+}
 
 // -- making elements -------------------------------------------------------------------------------------------------
 
@@ -160,7 +164,8 @@ async function go({ focus = true } = {}) {
   byId("overview").hidden = kind !== "overview";
   byId("new").hidden = kind !== "new";
   byId("pattern").hidden = true;
-  tell(byId("pattern-problem"), null);
+  for (const place of ["pattern-problem", "predict-problem", "again-problem", "versions-problem"]) tell(byId(place), null);
+  byId("versions-said").textContent = "";
   shown.name = kind === "pattern" ? target : "";
   shown.described = null;
   markChosen();
@@ -246,7 +251,7 @@ function showDescribed(described, sample) {
   showParts(true);
   const { card, recipe, description } = described;
   byId("formulas").replaceChildren(...Object.entries(recipe.data.outputs ?? {}).map(formula));
-  byId("description").textContent = description;
+  byId("description").textContent = description === inWords(recipe.data.outputs) ? "" : description;
   byId("verdict").textContent = card.baselines.verdict;
   byId("notes").replaceChildren(...card.notes.map((note) => element("li", {}, note)));
   showQuestion(card, isSame ? typed() : {}, sample);
@@ -258,12 +263,15 @@ function showDescribed(described, sample) {
   showRecipe(recipe, isSame);
 }
 
+/** What a pattern that was made on this page is described by. */
+const inWords = (outputs = {}) => Object.entries(outputs).map((pair) => pair.join(" = ")).join("; ").slice(0, 500);
+
 const formula = ([output, text]) =>
   element("p", { class: "formula", title: `${output} = ${text}` }, variable(output), " = ", ...mathOf(text));
 
 function showScores({ card }) {
   const scored = (name, score) => ({
-    cells: [element("span", {}, ...name), short(score.rmse), short(score.mae), rSquared(score.r2), short(score.max_error)],
+    cells: [element("span", {}, ...name), short(score.rmse, 3), short(score.mae, 3), rSquared(score.r2), short(score.max_error, 3)],
   });
   const sets = [["test", card.test], ["validation", card.validation], ["training", card.train]];
   const rows = sets
@@ -272,10 +280,10 @@ function showScores({ card }) {
   rows[0].mark = "strong";
   const outputs = Object.entries(card.test.outputs);
   if (outputs.length > 1) rows.splice(1, 0, ...outputs.map(([name, score]) => scored(["test, ", variable(name)], score)));
-  for (const [name, rmse] of [["a straight line", card.baselines.linear_rmse], ["always the mean", card.baselines.mean_rmse]]) {
-    rows.push({ cells: [name, short(rmse), "", "", ""], mark: "faint" });
+  for (const [name, rmse] of [["straight line", card.baselines.linear_rmse], ["mean of labels", card.baselines.mean_rmse]]) {
+    rows.push({ cells: [name, short(rmse, 3), "", "", ""], mark: "faint" });
   }
-  byId("scores").replaceChildren(table("Errors in raw units", ["", "RMSE", "MAE", "R²", "largest"], rows));
+  byId("scores").replaceChildren(table("Errors in raw units", ["rows", "RMSE", "MAE", "R²", "largest"], rows));
   byId("author").textContent = authorSentence(card);
 }
 
@@ -370,7 +378,7 @@ let question = 0;
 function showQuestion(card, before, sample) {
   const fields = card.inputs.map((column, place) => {
     const id = `input-${place}`;
-    const value = before[column.name] ?? String(sample[column.name] ?? "");
+    const value = before[column.name] ?? (column.name in sample ? String(Number(sample[column.name].toPrecision(7))) : "");
     const input = element("input", {
       id, value, type: "number", step: "any", required: true, inputmode: "text", autocomplete: "off",
       name: column.name, placeholder: range(column), "aria-describedby": `${id}-hint`,
@@ -496,7 +504,7 @@ function drawVersions(summary, described) {
       ],
     };
   });
-  byId("versions").replaceChildren(table("Versions, newest first", ["version", "labels", "trained", "RMSE", "R²", ""], rows));
+  byId("versions").replaceChildren(table("Versions, newest first", ["version", "labels", "trained", "RMSE", "R²", "serving"], rows));
   byId("rollback").disabled = !summary.versions.some((version) => version < (summary.champion ?? 0));
 }
 
@@ -511,6 +519,8 @@ async function changeChampion(path, request) {
     const { champion } = await ask(path, request);
     if (mine === view) {
       await showPattern(shown.name);
+      // The button that was pressed is gone.
+      byId("versions").focus({ preventScroll: true });
       byId("versions-said").textContent = `Version ${champion} is the champion now.`;
     }
     await listPatterns();
@@ -739,7 +749,7 @@ function specOf() {
   const outputs = named("output", ({ formula }) => formula.value);
   return {
     name: byId("new-name").value,
-    description: Object.entries(outputs).map((pair) => pair.join(" = ")).join("; ").slice(0, 500),
+    description: inWords(outputs),
     data: {
       kind: "formula",
       inputs: named("input", ({ distribution, low, high }) => ({
@@ -773,11 +783,11 @@ async function create(submitted) {
 function markFaults(message) {
   const fields = [
     ...[...byId("create").querySelectorAll("[data-place]")].map((field) => [field, field.dataset.place]),
-    ...lines("input").flatMap(({ name, low, high }) => [name, low, high].map((field) => [field, `data.inputs.${name.value}`])),
-    ...lines("output").flatMap(({ name, formula }) => [name, formula].map((field) => [field, `data.outputs.${name.value}`])),
+    ...lines("input").flatMap(({ name, low, high }) => [low, high].map((field) => [field, `inputs.${name.value}`])),
+    ...lines("output").map(({ name, formula }) => [formula, `outputs.${name.value}`]),
   ];
   for (const [field, place] of fields) {
-    if (new RegExp(`(^|[ ;,])${place}(?!\\w)`, "i").test(message)) field.setAttribute("aria-invalid", "true");
+    if (new RegExp(`(^|[ .])${place}[.:]`).test(message)) field.setAttribute("aria-invalid", "true");
     else field.removeAttribute("aria-invalid");
   }
   byId("create").querySelector("[aria-invalid]")?.focus();
