@@ -207,6 +207,8 @@ def install(app: FastAPI) -> None:
 
     async def parameters(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
+        if any(fault["loc"][0] == "path" for fault in error.errors()):
+            return await router(request, HTTPException(404))
         wrong = "; ".join(
             f"{'.'.join(map(str, fault['loc']))[:64]}: {fault['msg'][:200]}" for fault in error.errors()[:5]
         )

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, cast
 from fastapi import Request
 from pydantic import SecretStr
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -118,6 +119,8 @@ class Edge:
                 raise errors.Overloaded
             exchange.check_declared_size()
             await self._app(scope, exchange.receive, exchange.send)
+        except ClientDisconnect:
+            pass  # nobody is left to answer
         except Exception as error:
             # Raised above the routes, so that no handler has seen it.
             if errors.status_of(error) == 500:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.errors import JobEnded, QueueFull, TrainingUnavailable, UnknownJob, Unprocessable
+from models_store.errors import DiskFull
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
 TERMINAL = ("succeeded", "failed", "cancelled", "interrupted")
@@ -317,6 +318,8 @@ class Records:
         try:
             yield
         except OperationalError as error:
+            if "disk is full" in str(error.orig) or "No space left" in str(error.orig):
+                raise DiskFull from error
             raise TrainingUnavailable("the database of the job records cannot be reached or written") from error
 
 

@@ -66,7 +66,9 @@ def _compared(
 
 def _load(port: int, connections: int, seconds: float, body: bytes) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.load", str(port), str(connections), str(seconds)]
-    ran: dict[str, float] = json.loads(subprocess.run(command, input=body, capture_output=True, check=True).stdout)
+    ran: dict[str, float] = json.loads(
+        subprocess.run(command, input=body, capture_output=True, check=True, timeout=60).stdout
+    )
     return ran
 
 

@@ -71,8 +71,15 @@ def restrain(memory_mb: int) -> None:
         Path("/proc/self/oom_score_adj").write_text("500")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
-    if memory_mb:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, memory_mb << 20))
+    limit = memory_mb << 20 or _half_of_memory()
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def _half_of_memory() -> int:
+    """In bytes; no limit where there is a GPU, whose driver reserves far more than it uses."""
+    if Path("/dev/nvidiactl").exists():
+        return resource.RLIM_INFINITY
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 def import_engine() -> None:

@@ -131,7 +131,7 @@ function rSquared(r2) {
   if (r2 === null || r2 === undefined) return "–";
   if (r2 === 1) return "1";
   const digits = Math.max(3, Math.ceil(-Math.log10(Math.abs(1 - r2))) + 1);
-  return minus(digits > 15 ? String(r2) : (Math.trunc(r2 * 10 ** digits) / 10 ** digits).toFixed(digits));
+  return minus(digits > 15 ? String(r2) : (Math.floor(r2 * 10 ** digits) / 10 ** digits).toFixed(digits));
 }
 
 /** Decimals that show an error of this size with three digits. */
@@ -157,9 +157,9 @@ function variable(name) {
 // -- going from view to view -----------------------------------------------------------------------------------------
 
 async function go({ focus = true } = {}) {
-  const target = decodeURIComponent(location.hash.slice(1));
+  const target = location.hash.slice(1);
   const kind = target === "/new" ? "new" : target ? "pattern" : "overview";
-  view += 1;
+  const mine = ++view;
   document.body.dataset.view = kind;
   byId("overview").hidden = kind !== "overview";
   byId("new").hidden = kind !== "new";
@@ -173,7 +173,7 @@ async function go({ focus = true } = {}) {
   else document.title = kind === "new" ? "New pattern · Pattern Server" : "Pattern Server";
   if (kind === "new") nameHint();
   const heading = { overview: "overview-title", new: "new-title", pattern: "pattern-name" }[kind];
-  if (focus) {
+  if (focus && mine === view) {
     window.scrollTo(0, 0);
     byId(heading).focus({ preventScroll: true });
   }
@@ -224,9 +224,11 @@ async function showPattern(name) {
     } catch (refusal) {
       // Nothing of it can be served, but it can still be trained, and its versions are still there.
       summary = shown.patterns.find((pattern) => pattern.name === name);
-      if (mine !== view || refusal.code === "unknown_pattern" || !summary) throw refusal;
+      if (!(refusal instanceof Refusal) || refusal.code === "unknown_pattern" || !summary) throw refusal;
+      if (mine !== view) return;
       tell(byId("pattern-problem"), refusal);
       showParts(false);
+      hintRecipe(null);
     }
     showHead(summary);
     await showVersions(summary, mine);
@@ -321,9 +323,13 @@ function showRecipe(recipe, isSame) {
     ["made with", Object.entries(card.lineage.software).map((pair) => pair.join(" ")).join(", ")],
   ]);
   if (!isSame) byId("again").reset();
-  byId("again-epochs").placeholder = fit.epochs;
-  byId("again-rate").placeholder = fit.optimizer.learning_rate;
-  byId("again-seed").placeholder = recipe.seed;
+}
+
+/** What a training would use where nothing is typed. */
+function hintRecipe(recipe) {
+  byId("again-epochs").placeholder = recipe?.fit.epochs ?? "";
+  byId("again-rate").placeholder = recipe?.fit.optimizer.learning_rate ?? "";
+  byId("again-seed").placeholder = recipe?.seed ?? "";
 }
 
 const when = (iso) => new Date(iso).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
@@ -443,7 +449,7 @@ function showAnswer(answer, asked, card, milliseconds) {
     const score = card.test.outputs[name];
     // The test error says nothing about a region that the network has not seen, or about another version's answer.
     const isMeasured = score && !outside.length && answer.version === shown.described.champion;
-    const error = isMeasured ? element("span", { class: "error-size" }, `typically off by ${short(score.rmse, 2)}`) : "";
+    const error = isMeasured ? element("span", { class: "error-size" }, `on test rows typically off by ${short(score.rmse, 2)}`) : "";
     return element("p", { class: "output" }, variable(name), " = ", element("strong", {}, exact(value)), " ", error);
   });
   byId("answer").replaceChildren(
@@ -461,28 +467,33 @@ function warning(outside, asked, card) {
     "p",
     { class: "warning" },
     element("strong", {}, "Beyond what it has seen. "),
-    `${words.join("; ")}. A network does not follow a curve beyond its training region: do not trust this answer.`,
+    `${words.join("; ")}. Beyond its training region a network seldom follows the pattern: check this answer before you rely on it.`,
   );
 }
 
 async function copyCurl() {
   const text = byId("curl").textContent;
-  // Browsers have a clipboard for secure pages only; selecting works everywhere.
-  await navigator.clipboard?.writeText(text).catch(() => {});
+  // Browsers have a clipboard for secure pages only; the old way works everywhere, and the selection shows what was copied.
   getSelection().selectAllChildren(byId("curl"));
-  byId("curl-copy").textContent = navigator.clipboard || document.execCommand("copy") ? "Copied" : "Selected";
+  const isCopied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+  byId("curl-copy").textContent = isCopied || document.execCommand("copy") ? "Copied" : "Selected";
   setTimeout(() => (byId("curl-copy").textContent = "Copy"), 2000);
 }
 
 // -- versions --------------------------------------------------------------------------------------------------------
 
+const MOST_CARDS = 20;
+
 async function showVersions(summary, mine) {
   const newestFirst = summary.versions.toReversed();
   drawVersions(summary, newestFirst.map((version) => ({ version })));
+  const describe = (version) => ask(`${address(summary.name)}/versions/${version}`).catch(() => ({ version }));
   const cards = await Promise.all(
-    newestFirst.map((version) => ask(`${address(summary.name)}/versions/${version}`).catch(() => ({ version }))),
+    newestFirst.map((version, place) => (place < MOST_CARDS ? describe(version) : { version })),
   );
-  if (mine === view) drawVersions(summary, cards);
+  if (mine !== view) return;
+  drawVersions(summary, cards);
+  if (cards[0]?.recipe) hintRecipe(cards[0].recipe);
 }
 
 function drawVersions(summary, described) {
@@ -504,6 +515,7 @@ function drawVersions(summary, described) {
       ],
     };
   });
+  byId("versions").hidden = rows.length === 0;
   byId("versions").replaceChildren(table("Versions, newest first", ["version", "labels", "trained", "RMSE", "R²", "serving"], rows));
   byId("rollback").disabled = !summary.versions.some((version) => version < (summary.champion ?? 0));
 }
@@ -786,9 +798,9 @@ function markFaults(message) {
     ...lines("input").flatMap(({ name, low, high }) => [low, high].map((field) => [field, `inputs.${name.value}`])),
     ...lines("output").map(({ name, formula }) => [formula, `outputs.${name.value}`]),
   ];
+  for (const field of byId("create").querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
   for (const [field, place] of fields) {
     if (new RegExp(`(^|[ .])${place}[.:]`).test(message)) field.setAttribute("aria-invalid", "true");
-    else field.removeAttribute("aria-invalid");
   }
   byId("create").querySelector("[aria-invalid]")?.focus();
 }
@@ -842,6 +854,8 @@ byId("skip").addEventListener("click", (event) => {
   byId("main").focus();
 });
 window.addEventListener("hashchange", () => go());
+// Others train as well: who comes back to the page sees what there is now.
+document.addEventListener("visibilitychange", () => document.hidden || listPatterns());
 
 addLine("input", { name: "x", distribution: "uniform", low: -3, high: 3 });
 addLine("output", { name: "y", formula: "x**2 + sin(3*x)" });

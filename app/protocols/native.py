@@ -43,6 +43,12 @@ def read(body: bytes, content_type: str, columns: tuple[str, ...], max_rows: int
     )
 
 
+def check_plain(content_encoding: str) -> None:
+    """Compressed bodies are not taken: what a few bytes unpack to has no limit."""
+    if content_encoding.strip().lower() not in ("", "identity"):
+        raise NotAcceptedType("the body must be sent without Content-Encoding")
+
+
 def media_type_of(content_type: str) -> str:
     """Without parameters; a charset other than UTF-8 is not accepted."""
     kind, _, parameters = content_type.partition(";")

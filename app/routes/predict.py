@@ -31,6 +31,7 @@ async def predict(
     if probabilities:
         raise Unprocessable("not_a_classification", "only classification patterns have probabilities")
     release = await served.release(pattern, version, label)
+    native.check_plain(request.headers.get("content-encoding", ""))
     body = await request.body()
     question = native.read(body, request.headers.get("content-type", ""), release.bundle.inputs, settings.max_rows)
     answers = await batcher.predict(release, question.rows)

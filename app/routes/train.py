@@ -45,6 +45,7 @@ async def train(
     """Queue a training. 202 with its address, or with `Prefer: wait=30` 200 when it has ended by then."""
     if native.media_type_of(request.headers.get("content-type", "")) != native.JSON:
         raise NotAcceptedType(f"the content type must be {native.JSON}")
+    native.check_plain(request.headers.get("content-encoding", ""))
     body = await request.body()
     asked = strict_json.loads(body)
     spec = await asyncio.to_thread(recipe_of, asked, served.patterns, store)
