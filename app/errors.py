@@ -57,7 +57,7 @@ class KeyMissing(PatternServerError):
     code = "key_missing"
 
     def __init__(self) -> None:
-        super().__init__("this needs a key: Authorization: Bearer <key>")
+        super().__init__("a key is needed (Authorization: Bearer …)")
 
 
 class KeyWrong(PatternServerError):
@@ -159,6 +159,8 @@ STATUS: dict[type[PatternServerError], int] = {
     DeadlinePassed: 504,
     store_errors.DiskFull: 507,
 }
+# Waiting helps against these; a version that is damaged stays so.
+WORTH_A_RETRY = (QueueFull, TrainingUnavailable, NotLoaded, Overloaded, Draining)
 PHRASES = {
     404: ("not_found", "there is nothing here"),
     405: ("method_not_allowed", "this address answers other methods"),
@@ -184,7 +186,7 @@ def status_of(error: Exception) -> int:
 def answer(error: Exception, request_id: str) -> Response:
     status = status_of(error)
     code, message = _words(error)
-    headers = {"retry-after": str(RETRY_SECONDS)} if status in (429, 503) else {}
+    headers = {"retry-after": str(RETRY_SECONDS)} if isinstance(error, WORTH_A_RETRY) else {}
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     return Response(ErrorBody.of(code, message, request_id), status, headers, ErrorBody.media_type)

@@ -14,13 +14,11 @@ from importlib.metadata import version
 from types import FrameType
 
 from fastapi import FastAPI
-from starlette.staticfiles import StaticFiles
 
 from app import errors, logs, openapi
 from app.batching import Batcher
 from app.jobs import Jobs
 from app.limits import Edge
-from app.page import PAGE
 from app.records import Records
 from app.routes import health, models, predict, train
 from app.served import Served
@@ -55,7 +53,6 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]
-    app.mount("/page", StaticFiles(directory=PAGE), name="page")
     app.add_middleware(Edge, settings=settings)
     errors.install(app)
     openapi.install(app)

@@ -136,9 +136,8 @@ def _examples(app: FastAPI) -> dict[str, Any]:
     return {
         name: {
             "summary": f"for {name}",
-            "value": {"inputs": [dict(zip(bundle.inputs, gap.inputs, strict=True)) for gap in bundle.card.gaps[:2]]},
+            "value": served.champion(name).bundle.sample(),
         }
         for name in served.patterns
         if name not in served.empty
-        for bundle in [served.champion(name).bundle]
     }

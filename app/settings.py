@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     train_queue: int = Field(16, ge=1, description="trainings that may wait")
     train_seconds: float = Field(3600, gt=0, description="longest training")
     trainer_memory_mb: int = Field(
-        0, ge=0, description="memory limit of the trainer; 0: half of what there is, none with a GPU"
+        0, ge=0, description="memory limit of the trainer; 0: half of all, or none with a GPU"
     )
     trainer_warm: bool = Field(
         True, description="start the trainer process with the server, not with the first training"

@@ -107,6 +107,10 @@ class Bundle:
         """Raw float64 (n_rows, n_columns) -> raw float64 (n_rows, n_outputs). NotFinite names the row."""
         return self.predictor.predict(raw)
 
+    def sample(self) -> dict[str, Any]:
+        """A body for `/predict` that works as it is: two rows from inside what it has seen."""
+        return {"inputs": [dict(zip(self.inputs, row, strict=True)) for row in self.golden_inputs[:2].tolist()]}
+
     def outside(self, raw: Array) -> list[dict[str, Any]]:
         """The rows with a value outside the range of the training rows, and the columns where."""
         lowest = np.array([column.minimum for column in self.card.inputs])

@@ -33,7 +33,7 @@ def draw(kind: Kind, described: Description, picture: Picture, *, title: str) ->
         axes.grid(visible=True, color="#e4e4e4", linewidth=0.8)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-        if axes.get_legend_handles_labels()[0]:
+        if len(axes.get_legend_handles_labels()[0]) > 1:
             axes.legend(frameon=False, fontsize=9)
         target = io.BytesIO()
         figure.savefig(target, format=picture, dpi=130, metadata={"Date": None} if picture == "svg" else None)

@@ -63,13 +63,21 @@ def baselines(data: Dataset, network_rmse: float) -> Baselines:
 
 
 def _verdict(network: float, linear: float, mean: float, spread: float) -> str:
+    ours, line, average = plain(network), plain(linear), plain(mean)
     if linear < 1e-9 * spread:
-        return f"A straight line is exact here (RMSE {linear:.3g}); the network comes close (RMSE {network:.3g})."
+        return f"A straight line is exact here; the network comes within RMSE {ours} of it."
     if network > mean:
-        return f"Even the training mean does better on the test rows: RMSE {mean:.3g}, the network {network:.3g}."
+        return f"Even the training mean does better on the test rows: RMSE {average}, the network {ours}."
     if network > WORTHWHILE * linear:
-        return f"A straight line would have done: RMSE {linear:.3g} against the network's {network:.3g}."
-    return f"The network earns its place: RMSE {network:.3g}; a straight line has {linear:.3g}, the mean {mean:.3g}."
+        return f"A straight line would have done: RMSE {line} against the network's {ours}."
+    return f"The network earns its place: RMSE {ours}; a straight line has {line}, the mean {average}."
+
+
+def plain(value: float) -> str:
+    """Three significant digits, without an exponent where people do without."""
+    if value == 0 or not 1e-3 <= abs(value) < 1e6:
+        return f"{value:.3g}"
+    return f"{float(f'{value:.3g}'):,.15g}"
 
 
 def column_ranges(names: tuple[str, ...], rows: Array) -> list[Column]:

@@ -20,6 +20,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from models_store.errors import PatternServerError
 from training.formula import Formula, FormulaError
@@ -29,6 +30,11 @@ LARGEST_FILE = 1 << 20
 MOST_INPUT_FEATURES = 10_000
 MOST_NUMBERS = 200_000_000
 MOST_PARAMETERS = 10_000_000
+
+
+KINDS = frozenset(
+    {"formula", "sequence", "integers", "uniform", "normal", "sgd", "momentum", "adagrad", "rmsprop", "adam"}
+)
 
 
 class _RecipeLoader(yaml.SafeLoader):
@@ -48,15 +54,27 @@ class RecipeError(PatternServerError):
     @classmethod
     def from_validation(cls, error: ValidationError, most: int = 8) -> Self:
         """One short phrase a wrong field; what was given is not repeated, it may be anything."""
-        wrong = error.errors(include_url=False, include_input=False, include_context=False)
-        phrases = [f"{_place(fault['loc'])}: {fault['msg'][:200]}" for fault in wrong[:most]]
+        wrong = error.errors(include_url=False, include_input=False)
+        phrases = [_phrase(fault["loc"], _said(fault)) for fault in wrong[:most]]
         if len(wrong) > most:
             phrases.append(f"and {len(wrong) - most} more")
         return cls("; ".join(phrases))
 
 
-def _place(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part)[:64] for part in location) or "recipe"
+def _said(fault: ErrorDetails) -> str:
+    if fault["type"] == "union_tag_invalid":
+        return f"must be one of {fault['ctx']['expected_tags']}"
+    return fault["msg"].removeprefix("Value error, ")[:200]
+
+
+def _phrase(location: tuple[int | str, ...], message: str) -> str:
+    """`fit.epochs: must be …`; which kind of data, distribution or optimiser it was is no part of the place."""
+    named = [
+        str(part)[:64]
+        for before, part in zip(("", *location), location, strict=False)
+        if part not in KINDS or before == "inputs"
+    ]
+    return f"{'.'.join(named)}: {message}" if named else message
 
 
 def _is_pattern_name(name: str) -> str:

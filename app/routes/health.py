@@ -1,11 +1,11 @@
 """Is it alive, is it ready, what does it count."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from app import errors, metrics
 from app.errors import NotLoaded
-from app.page import PAGE
+from app.page import PAGE, PAGE_FILES, PAGE_HEADERS
 from app.routes.parts import JobsPart, ServedPart
 
 router = APIRouter(tags=["health"])
@@ -35,5 +35,19 @@ def prometheus() -> Response:
 @router.get("/", summary="The page for people, or a word for programs", response_class=Response)
 async def root(request: Request) -> Response:
     if "text/html" in request.headers.get("accept", ""):
-        return FileResponse(PAGE / "index.html")
-    return JSONResponse({"status": "alive", "name": "pattern-server", "docs": "/docs", "patterns": "/patterns"})
+        return FileResponse(PAGE / "index.html", headers=PAGE_HEADERS)
+    said = {"status": "alive", "name": "pattern-server", "docs": "/docs", "patterns": "/patterns"}
+    return JSONResponse(said, headers={"vary": "accept"})
+
+
+@router.get("/page/{name}", include_in_schema=False)
+async def page_file(name: str) -> Response:
+    """Known by name, never looked for on the disk."""
+    if name not in PAGE_FILES:
+        raise HTTPException(404)
+    return FileResponse(PAGE / name, headers=PAGE_HEADERS)
+
+
+@router.get("/favicon.ico", include_in_schema=False)
+async def icon() -> Response:
+    return FileResponse(PAGE / "icon.svg", headers=PAGE_HEADERS)

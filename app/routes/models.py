@@ -44,7 +44,7 @@ async def pattern(pattern: str, served: ServedPart) -> dict[str, Any]:
 async def sample(pattern: str, served: ServedPart) -> dict[str, Any]:
     """A body for `/predict` that works as it is."""
     bundle = served.champion(pattern).bundle
-    return {"inputs": [dict(zip(bundle.inputs, gap.inputs, strict=True)) for gap in bundle.card.gaps[:2]]}
+    return bundle.sample()
 
 
 @router.get("/patterns/{pattern}/versions/{version}")
@@ -133,6 +133,7 @@ def _summary(served: Served, name: str) -> dict[str, Any]:
         "description": bundle.recipe.get("description", ""),
         "inputs": list(bundle.inputs),
         "outputs": list(bundle.outputs),
+        "formulas": bundle.recipe.get("data", {}).get("outputs"),
         "test": bundle.card.test.overall.model_dump(),
     }
 
