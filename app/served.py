@@ -6,7 +6,6 @@ Requests keep the release that they began with; nobody waits for a swap.
 import asyncio
 import contextlib
 import logging
-import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -25,8 +24,6 @@ from models_store.store import CHAMPION, Release, Store
 log = logging.getLogger("patterns.served")
 
 POLL_SECONDS = 0.25
-# Directory times tick every few milliseconds; one that is this young may change again without showing it.
-SETTLED_NS = 100_000_000
 MOST_PINNED = 32
 
 
@@ -45,7 +42,6 @@ class Shelf:
     versions: tuple[int, ...] = ()
     labels: dict[str, int] = field(default_factory=dict)
     champion: Loaded | None = None
-    is_settled: bool = False
 
 
 class Served:
@@ -57,7 +53,9 @@ class Served:
         self._shelves: dict[str, Shelf | None] = {}
         self._pinned: OrderedDict[tuple[str, int], Loaded] = OrderedDict()
         self._refused: dict[tuple[str, int], str] = {}
-        self._signature: dict[str, int] = {}
+        # Patterns to look at again, though nothing changed: the disk would not read a version.
+        self._unreadable: set[str] = set()
+        self._signature: dict[str, object] = {}
         self._refreshing = asyncio.Lock()
         self._has_looked = False
         self.is_ready = False
@@ -140,20 +138,17 @@ class Served:
         self._has_looked = True
         for pattern, changed in signature.items():
             shelf = self._shelves.get(pattern)
-            if shelf is None or not shelf.is_settled or self._signature.get(pattern) != changed:
-                self._replace(pattern, self._look(pattern, is_settled=time.time_ns() - changed > SETTLED_NS))
+            if shelf is None or pattern in self._unreadable or self._signature.get(pattern) != changed:
+                self._unreadable.discard(pattern)
+                self._replace(pattern, self._look(pattern))
         self._signature = signature
         self.is_ready = True
 
-    def _look(self, pattern: str, *, is_settled: bool) -> Shelf | None:
+    def _look(self, pattern: str) -> Shelf | None:
         try:
             champion = self._best(pattern)
             versions = tuple(self._store.versions(pattern))
-            return (
-                Shelf(versions, self._store.labels(pattern), champion, is_settled)
-                if versions
-                else Shelf(is_settled=True)
-            )
+            return Shelf(versions, self._store.labels(pattern), champion)
         except UnknownPattern:
             return None
 
@@ -213,6 +208,7 @@ class Served:
     def _refuse(self, pattern: str, version: int, error: BundleDamaged) -> None:
         log.error("refused", extra={"pattern": pattern, "version": version, "reason": str(error)})
         if isinstance(error, BundleUnreadable):
+            self._unreadable.add(pattern)
             return
         self._refused[pattern, version] = str(error)
         with contextlib.suppress(PatternServerError):

@@ -60,7 +60,11 @@ class Trainer:
             stdout=asyncio.subprocess.PIPE,
             limit=LONGEST_LINE,
             cwd=PROJECT,
-            env={**environment, "PATTERNS_TRAINER_MEMORY_MB": str(self._memory_mb)},
+            env={
+                **environment,
+                "PATTERNS_TRAINER_MEMORY_MB": str(self._memory_mb),
+                "PATTERNS_TRAINER_PARENT": str(os.getpid()),
+            },
             start_new_session=True,
         )
         self._trainings = 0

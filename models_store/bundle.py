@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from pydantic import FiniteFloat, TypeAdapter
 
 from models_store.architecture import Architecture, Network
 from models_store.card import Card
@@ -28,9 +29,13 @@ GOLDEN_TOLERANCE = 1e-4
 class Evaluation:
     """Test rows with what was predicted for them, in raw units: what the plots are drawn from."""
 
-    inputs: list[list[float]]
-    predicted: list[list[float]]
-    labels: list[list[float]]
+    inputs: list[list[FiniteFloat]]
+    predicted: list[list[FiniteFloat]]
+    labels: list[list[FiniteFloat]]
+
+
+HISTORY = TypeAdapter(dict[str, list[FiniteFloat]])
+EVALUATION = TypeAdapter(Evaluation)
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,10 @@ class Description:
             return cls(
                 recipe=description["recipe"],
                 card=Card.model_validate(description["card"]),
-                history=json.loads(files["history.json"]),
-                evaluation=Evaluation(**json.loads(files["evaluation.json"])),
+                history=HISTORY.validate_json(files["history.json"]),
+                evaluation=EVALUATION.validate_json(files["evaluation.json"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
             raise BundleDamaged("a file of the bundle does not hold what it should") from error
 
 
@@ -167,7 +172,7 @@ class Bundle:
                 golden_inputs=np.asarray(golden["inputs"], dtype=np.float64),
             )
             bundle.check_golden(np.asarray(golden["outputs"], dtype=np.float64))
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
             raise BundleDamaged("a file of the bundle does not hold what it should") from error
         return bundle
 

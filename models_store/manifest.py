@@ -33,6 +33,8 @@ def read_verified(directory: Path, pattern: str, version: int) -> dict[str, byte
 
 def _listed(directory: Path, pattern: str, version: int) -> dict[str, Any]:
     try:
+        if (directory / NAME).is_symlink() or not (directory / NAME).is_file():
+            raise BundleDamaged("the manifest is missing or no regular file")
         written = (directory / NAME).read_bytes()
         manifest = json.loads(written)
         sealed = _sealed({key: value for key, value in manifest.items() if key != "sha256"})
@@ -41,7 +43,7 @@ def _listed(directory: Path, pattern: str, version: int) -> dict[str, Any]:
         if (manifest["format"], manifest["pattern"], manifest["version"]) != (FORMAT, pattern, version):
             raise BundleDamaged("the manifest is of another format or belongs to another version")
         listed: dict[str, Any] = manifest["files"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleDamaged("the manifest cannot be read") from error
     return listed
 

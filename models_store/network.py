@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -54,6 +55,8 @@ Device = Literal["auto", "cpu", "gpu"]
 # A matrix product of one row takes another path than that of many, and rounds differently. Padding to a bucket
 # keeps the answer for a row the same to the bit, whoever else is in the batch.
 SMALLEST_BUCKET = 8
+# More rows than this go through in blocks, so that a layer's outputs never need gigabytes.
+LARGEST_BUCKET = 1 << 16
 MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 LARGEST_CONFIG = 1 << 20
 # What an HDF5 file may hold beside the numbers: headers and names, generously, for every weight.
@@ -119,7 +122,10 @@ class KerasNetwork:
             path = Path(folder, "network.keras")
             path.write_bytes(saved)
             model = build(architecture)
-            model.load_weights(path)
+            try:
+                model.load_weights(path)
+            except ValueError as error:
+                raise BundleDamaged("the weights in the network file are not those of its recipe") from error
         return cls(model, architecture, device)
 
     def to_bytes(self) -> bytes:
@@ -130,6 +136,9 @@ class KerasNetwork:
 
     def __call__(self, encoded: Encoded) -> Encoded:
         n_rows = len(encoded)
+        if n_rows > LARGEST_BUCKET:
+            blocks = [self(encoded[start : start + LARGEST_BUCKET]) for start in range(0, n_rows, LARGEST_BUCKET)]
+            return cast(Encoded, np.concatenate(blocks))
         padded = np.zeros((bucket(n_rows), encoded.shape[1]), encoded.dtype)
         padded[:n_rows] = encoded
         return cast(Encoded, self._compiled(tf.constant(padded)).numpy()[:n_rows])
@@ -161,7 +170,7 @@ def check_sizes(saved: bytes, architecture: Architecture) -> None:
         with h5py.File(io.BytesIO(weights)) as file:
             shapes: list[tuple[int, ...]] = []
             file.visititems(lambda _, item: shapes.append(item.shape) if isinstance(item, h5py.Dataset) else None)
-    except (OSError, zipfile.BadZipFile, RuntimeError, KeyError) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, KeyError) as error:
         raise BundleDamaged("the network file cannot be read") from error
     if sorted(shapes) != expected:
         raise BundleDamaged("the weights in the network file do not have the shapes of its recipe")

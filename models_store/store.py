@@ -81,12 +81,12 @@ class Store:
 
     def versions(self, pattern: str) -> list[int]:
         """Published versions, oldest first."""
-        if not is_name(pattern) or not (directory := self.root / pattern).is_dir():
+        if not is_name(pattern) or not (self.root / pattern).is_dir():
             raise UnknownPattern(self.patterns())
-        return sorted(int(entry.name) for entry in directory.iterdir() if re.fullmatch(r"[1-9][0-9]{0,8}", entry.name))
+        return self._found(pattern)
 
     def labels(self, pattern: str) -> dict[str, int]:
-        return self._read_labels(pattern).labels
+        return self._read_labels(pattern).labels if is_name(pattern) else {}
 
     def champion(self, pattern: str) -> int:
         """The version that answers when none is named: the labelled one, or if that is gone the nearest before it."""
@@ -117,7 +117,10 @@ class Store:
     @contextmanager
     def hold(self, pattern: str, version: int) -> Iterator[None]:
         """While held, by this or any other process, retention leaves the version alone."""
-        descriptor = os.open(self._directory(pattern, version), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(self._directory(pattern, version), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise UnknownVersion(pattern, self.versions(pattern)) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             yield
@@ -133,9 +136,9 @@ class Store:
                     self._replace_file(path, uuid.uuid4().hex.encode())
         return path.read_text(encoding="ascii")
 
-    def signature(self) -> dict[str, int]:
-        """Changes whenever a version or a label does: the time each pattern's directory was last written."""
-        return {pattern: (self.root / pattern).stat().st_mtime_ns for pattern in self.patterns()}
+    def signature(self) -> dict[str, object]:
+        """Of each pattern, something that differs whenever its versions or labels do."""
+        return {pattern: (self._found(pattern), self._read_labels(pattern)) for pattern in self.patterns()}
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -147,15 +150,16 @@ class Store:
         with self._writing():
             self._disk.check_space(self.root, sum(map(len, files.values())))
             parent = self.root / bundle.pattern
-            version = self._next_version(bundle.pattern)
+            version = self._highest(bundle.pattern) + 1
             files[manifest.NAME] = manifest.manifest_of(bundle.pattern, version, files)
-            aside = self._write_aside(files)
-            read_back = manifest.read_verified(aside, bundle.pattern, version)
-            Bundle.from_files(read_back, self._load_network)
-            if not parent.is_dir():
+            with self._aside() as aside:
+                self._write_files(aside, files)
+                read_back = manifest.read_verified(aside, bundle.pattern, version)
+                Bundle.from_files(read_back, self._load_network)
                 self._disk.make_directory(parent)
+                # Each time: an earlier publish may have made the directory and failed here.
                 self._disk.sync_directory(self.root)
-            self._disk.rename(aside, parent / str(version))
+                self._disk.rename(aside, parent / str(version))
             try:
                 self._acknowledge(bundle.pattern, version, promote)
             except OSError as error:
@@ -186,6 +190,8 @@ class Store:
             labels = [label for label, labelled in self.labels(pattern).items() if labelled == version]
             if labels or version == self.champion(pattern):
                 raise VersionInUse(pattern, version, labels or [CHAMPION])
+            # First the highest number is written down, so that this one is never given again.
+            self._write_labels(pattern, Labels(self.labels(pattern), self._highest(pattern)))
             self._remove(pattern, version)
 
     def recover(self) -> list[str]:
@@ -209,10 +215,16 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with writing():
-            self._disk.make_directory(self.root)
+        if not self.root.is_dir():
+            with writing():
+                self._disk.make_directory(self.root)
+                self._disk.sync_directory(self.root.parent)
         with exclusively(self.root / ".lock"), writing():
             yield
+
+    def _found(self, pattern: str) -> list[int]:
+        names = [entry.name for entry in (self.root / pattern).iterdir()]
+        return sorted(int(name) for name in names if re.fullmatch(r"[1-9][0-9]{0,8}", name))
 
     def _files(self, pattern: str, version: int) -> dict[str, bytes]:
         if version not in self.versions(pattern):
@@ -222,20 +234,30 @@ class Store:
     def _directory(self, pattern: str, version: int) -> Path:
         return self.root / pattern / str(version)
 
-    def _next_version(self, pattern: str) -> int:
+    def _highest(self, pattern: str) -> int:
+        """The highest version there ever was, also if it is gone by now."""
         existing = self.versions(pattern) if (self.root / pattern).is_dir() else []
         names = [path.name for path in (self.root / ".quarantine").glob("*.reason.txt")]
         found = [re.fullmatch(rf"{pattern}-([0-9]+)-[0-9a-f]+\.reason\.txt", name) for name in names]
         set_aside = [int(match[1]) for match in found if match]
-        return max([0, *existing, *set_aside, self._read_labels(pattern).highest]) + 1
+        return max([0, *existing, *set_aside, self._read_labels(pattern).highest])
 
-    def _write_aside(self, files: dict[str, bytes]) -> Path:
+    @contextmanager
+    def _aside(self) -> Iterator[Path]:
+        """A name to write under before the rename; whatever is still there under it afterwards is swept away."""
         aside = self.root / f".tmp-{uuid.uuid4().hex}"
-        self._disk.make_directory(aside)
+        try:
+            yield aside
+        finally:
+            if aside.exists():
+                with contextlib.suppress(OSError):
+                    self._disk.remove(aside)
+
+    def _write_files(self, directory: Path, files: dict[str, bytes]) -> None:
+        self._disk.make_directory(directory)
         for name, content in files.items():
-            self._disk.write_new(aside / name, content)
-        self._disk.sync_directory(aside)
-        return aside
+            self._disk.write_new(directory / name, content)
+        self._disk.sync_directory(directory)
 
     def _acknowledge(self, pattern: str, version: int, promote: bool) -> None:
         self._disk.sync_directory(self.root / pattern)
@@ -250,7 +272,7 @@ class Store:
             return Labels(
                 {str(label): int(version) for label, version in saved["labels"].items()}, int(saved["highest"])
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             # Labels that cannot be read point nowhere: the newest good version serves.
             return Labels()
 
@@ -258,16 +280,15 @@ class Store:
         if not is_name(label):
             raise UnknownLabel(pattern, self.labels(pattern))
         current = self._read_labels(pattern)
-        highest = max(current.highest, *self.versions(pattern))
-        self._write_labels(pattern, Labels({**current.labels, label: version}, highest))
+        self._write_labels(pattern, Labels({**current.labels, label: version}, self._highest(pattern)))
 
     def _write_labels(self, pattern: str, labels: Labels) -> None:
         self._replace_file(self.root / pattern / LABELS, json.dumps(vars(labels), sort_keys=True).encode())
 
     def _replace_file(self, path: Path, content: bytes) -> None:
-        aside = self.root / f".tmp-{uuid.uuid4().hex}"
-        self._disk.write_new(aside, content)
-        self._disk.rename(aside, path)
+        with self._aside() as aside:
+            self._disk.write_new(aside, content)
+            self._disk.rename(aside, path)
         self._disk.sync_directory(path.parent)
 
     def _retire(self, pattern: str) -> None:
@@ -289,10 +310,9 @@ class Store:
 
     def _remove(self, pattern: str, version: int) -> None:
         """Renamed away first: a version is there whole or not at all."""
-        aside = self.root / f".tmp-{uuid.uuid4().hex}"
-        self._disk.rename(self._directory(pattern, version), aside)
-        self._disk.sync_directory(self.root / pattern)
-        self._disk.remove(aside)
+        with self._aside() as aside:
+            self._disk.rename(self._directory(pattern, version), aside)
+            self._disk.sync_directory(self.root / pattern)
 
     def _quarantine_if_damaged(self, pattern: str, version: int) -> str | None:
         try:
@@ -305,9 +325,11 @@ class Store:
 
     def _quarantine(self, pattern: str, version: int, reason: str) -> str:
         name = f"{pattern}-{version}-{uuid.uuid4().hex[:8]}"
-        self._disk.make_directory(self.root / ".quarantine")
-        self._disk.rename(self._directory(pattern, version), self.root / ".quarantine" / name)
+        quarantine = self.root / ".quarantine"
+        self._disk.make_directory(quarantine)
+        self._disk.write_new(quarantine / f"{name}.reason.txt", reason.encode())
+        self._disk.sync_directory(quarantine)
+        self._disk.rename(self._directory(pattern, version), quarantine / name)
         self._disk.sync_directory(self.root / pattern)
-        self._disk.write_new(self.root / ".quarantine" / f"{name}.reason.txt", reason.encode())
         log.error("quarantined", extra={"pattern": pattern, "version": version, "reason": reason})
         return name

@@ -112,7 +112,7 @@ def test_a_file_that_is_not_json_is_found(files: Files, name: str, content: byte
         read({**files, name: content})
 
 
-HISTORY = pytest.param("history.json", marks=pytest.mark.xfail(strict=True, reason="a history of any shape is taken"))
+HISTORY = "history.json"
 
 
 @pytest.mark.parametrize("name", ["bundle.json", "network.keras", "evaluation.json", "golden.json", HISTORY])

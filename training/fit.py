@@ -91,7 +91,7 @@ class CompiledFit:
 
     def __init__(self, model: keras.Model, recipe: Fit, train: Examples, validation: Examples | None) -> None:
         self._model = model
-        self._loss = loss_of(recipe)
+        self._loss = loss_of(recipe, "float64" if train.inputs.dtype == np.float64 else "float32")
         self._optimizer = optimizer_of(recipe.optimizer)
         self._optimizer.build(model.trainable_variables)
         self._batch_size = min(recipe.batch_size, len(train.inputs))

@@ -4,6 +4,7 @@ Formula.parse("0.5*x1**2 - 3*x2 + 5", inputs=("x1", "x2"))({"x1": ..., "x2": ...
 """
 
 import ast
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -67,7 +68,8 @@ class Formula:
         if not text.isascii() or len(text) > LONGEST:
             raise FormulaError(f"a formula is at most {LONGEST} ASCII characters")
         try:
-            tree = ast.parse(text.strip(), mode="eval").body
+            with warnings.catch_warnings(action="ignore"):  # Python's own about the text; it is refused or it is not
+                tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise FormulaError("a formula is one expression, such as 0.5*x1**2 - 3*x2 + 5") from None
         if sum(1 for _ in ast.walk(tree)) > MOST_NODES:

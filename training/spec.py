@@ -69,11 +69,14 @@ def _said(fault: ErrorDetails) -> str:
 
 def _phrase(location: tuple[int | str, ...], message: str) -> str:
     """`fit.epochs: must be …`; which kind of data, distribution or optimiser it was is no part of the place."""
-    named = [
-        str(part)[:64]
-        for before, part in zip(("", *location), location, strict=False)
-        if part not in KINDS or before == "inputs"
-    ]
+    named: list[str] = []
+    kind_left_out_at = 0
+    for part in map(str, location):
+        is_kind = part in KINDS and ({"data", "optimizer"} & {*named[-1:]} or "inputs" in named[-2:-1])
+        if is_kind and kind_left_out_at != len(named):
+            kind_left_out_at = len(named)
+        else:
+            named.append(part[:64])
     return f"{'.'.join(named)}: {message}" if named else message
 
 
@@ -346,6 +349,9 @@ class PatternSpec(Part):
         if n_features > MOST_INPUT_FEATURES:
             raise ValueError(f"network.polynomial_degree: more than {MOST_INPUT_FEATURES} input features")
         widths = [n_features, *(layer.units for layer in self.network.layers), len(self.data.outputs)]
+        region = self.data.test if isinstance(self.data, FormulaData) else None
+        if region is not None and region.rows * len(self.data.inputs) > MOST_NUMBERS:
+            raise ValueError(f"data.test.rows: more than {MOST_NUMBERS} numbers in the test table")
         if self.data.rows * (len(self.data.columns()) + n_features + len(self.data.outputs)) > MOST_NUMBERS:
             raise ValueError(f"data.rows: more than {MOST_NUMBERS} numbers in the training table")
         if sum((before + 1) * after for before, after in pairwise(widths)) > MOST_PARAMETERS:
@@ -365,9 +371,10 @@ class PatternSpec(Part):
         if path.stat().st_size > LARGEST_FILE:
             raise RecipeError(f"{path.name} is larger than {LARGEST_FILE} bytes")
         try:
-            return cls.parse(yaml.load(path.read_text(encoding="utf-8"), Loader=_RecipeLoader))  # noqa: S506  # a SafeLoader
-        except (yaml.YAMLError, UnicodeDecodeError):
+            recipe = yaml.load(path.read_text(encoding="utf-8"), Loader=_RecipeLoader)  # noqa: S506  # a SafeLoader
+        except (yaml.YAMLError, ValueError, RecursionError):
             raise RecipeError(f"{path.name} is not YAML") from None
+        return cls.parse(recipe)
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
@@ -377,16 +384,28 @@ class PatternSpec(Part):
         return self.parse(_merged(self.to_json(), changes))
 
 
-def _merged(recipe: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    return {**recipe, **{key: _replaced(recipe.get(key), change) for key, change in changes.items()}}
+def _merged(recipe: Mapping[str, Any], changes: Mapping[str, Any], *path: str) -> dict[str, Any]:
+    return {**recipe, **{key: _replaced(recipe.get(key), change, *path, key) for key, change in changes.items()}}
 
 
-def _replaced(part: object, change: object) -> object:
+def _replaced(part: object, change: object, *path: str) -> object:
     if not isinstance(part, Mapping) or not isinstance(change, Mapping):
         return change
     # Another optimiser, distribution or kind of data has other fields: nothing of the old one may stay.
-    is_other_kind = any(tag in change and change[tag] != part.get(tag) for tag in ("name", "distribution", "kind"))
-    return change if is_other_kind else _merged(part, change)
+    tag = _tag_at(path)
+    return change if tag in change and change[tag] != part.get(tag) else _merged(part, change, *path)
+
+
+def _tag_at(path: tuple[str, ...]) -> str | None:
+    """The field that says which kind of part stands at this place of a recipe."""
+    match path:
+        case ("data",):
+            return "kind"
+        case ("data", "inputs", _) | ("data", "test", "inputs", _):
+            return "distribution"
+        case ("fit", "optimizer"):
+            return "name"
+    return None
 
 
 def catalogue() -> dict[str, PatternSpec]:

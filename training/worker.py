@@ -1,6 +1,6 @@
 """The trainer process: one JSON line in is one training to do, JSON lines out say how it goes.
 
-    in   {"id": …, "spec": {…}, "root": …, "promote": true, "publish": true, "device": "auto"}   |   {"cancel": id}
+    in   {"id", "spec", "device", "publish": false} | {…, "publish": true, "root", "promote", "keep"} | {"cancel": id}
     out  {"event": "ready"} · {"id", "event", …}: started, epochs, evaluated, published, failed, cancelled
 
 Started by the server or the command line with `python -m training.worker`; it ends when its stdin does, or its parent.
@@ -37,13 +37,16 @@ class Inbox:
     cancelled: set[str]
 
     def read(self, stream: IO[str]) -> None:
-        for line in stream:
-            message = json.loads(line)
-            if "cancel" in message:
-                self.cancelled.add(message["cancel"])
-            else:
-                self.requests.put(message)
-        self.requests.put(None)
+        try:
+            for line in stream:
+                message = json.loads(line)
+                if "cancel" in message:
+                    self.cancelled.add(message["cancel"])
+                else:
+                    self.requests.put(message)
+        finally:
+            # Also after a line that cannot be understood: whoever sent it must not be waited for.
+            self.requests.put(None)
 
 
 def main() -> None:
@@ -63,7 +66,8 @@ def restrain(memory_mb: int) -> None:
     """The server comes first: end with it, run after it, and be the one that is killed when memory runs out."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == 1:
+        # It may have died before the line above; then another process is the parent by now.
+        if os.getppid() != int(os.environ.get("PATTERNS_TRAINER_PARENT", os.getppid())):
             sys.exit("the server that started this trainer is gone")
     with contextlib.suppress(OSError):
         os.nice(5)

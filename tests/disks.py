@@ -1,0 +1,105 @@
+"""Disks that fail or end the process at their n-th operation, and that know what a power cut would lose."""
+
+import errno
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from models_store.disk import Disk
+
+When = Literal["before", "halfway", "after"]
+
+
+def fails(code: int) -> Callable[[], None]:
+    """A strike: the operating system says `code`."""
+
+    def strike() -> None:
+        raise OSError(code, errno.errorcode[code])
+
+    return strike
+
+
+class HastyDisk(Disk):
+    """Does not wait until what it wrote is safe from a power cut, which a process that dies needs not."""
+
+    def write_new(self, path: Path, content: bytes) -> None:
+        with path.open("xb") as file:
+            file.write(content)
+
+    def sync_directory(self, path: Path) -> None:
+        assert path.is_dir()
+
+
+class StrickenDisk(HastyDisk):
+    """Works until its n-th operation, where `strike` is called before, halfway through or after it.
+
+    Only writing and removing have a half; with `when="halfway"` nothing else is counted.
+    """
+
+    def __init__(self, strike_at: int, strike: Callable[[], None], when: When = "before") -> None:
+        self._left = strike_at
+        self._strike = strike
+        self._when = when
+
+    def check_space(self, directory: Path, size: int) -> None:
+        self._do(partial(super().check_space, directory, size))
+
+    def make_directory(self, path: Path) -> None:
+        self._do(partial(super().make_directory, path))
+
+    def write_new(self, path: Path, content: bytes) -> None:
+        torn = content[: len(content) // 2]
+        self._do(partial(super().write_new, path, content), partial(super().write_new, path, torn))
+
+    def sync_directory(self, path: Path) -> None:
+        self._do(partial(super().sync_directory, path))
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._do(partial(super().rename, source, target))
+
+    def remove(self, path: Path) -> None:
+        files = sorted(path.iterdir()) if path.is_dir() else []
+        self._do(partial(super().remove, path), lambda: deque(map(Path.unlink, files[: len(files) // 2])))
+
+    def _do(self, whole: Callable[[], object], half: Callable[[], object] | None = None) -> None:
+        if self._when == "halfway" and half is None:
+            whole()
+            return
+        self._left -= 1
+        if self._left != 0 or self._when == "after":
+            whole()
+        elif half is not None and self._when == "halfway":
+            half()
+        if self._left == 0:
+            self._strike()
+
+
+class LedgerDisk(StrickenDisk):
+    """Knows the names that a power cut may lose, because no sync of their directory has followed."""
+
+    def __init__(self, strike_at: int = 0) -> None:
+        super().__init__(strike_at, fails(errno.EIO))
+        self._volatile: set[Path] = set()
+
+    def lost_in_a_power_cut(self) -> set[Path]:
+        return {path for path in self._volatile if path.exists() and ".tmp-" not in str(path)}
+
+    def make_directory(self, path: Path) -> None:
+        made = set() if path.exists() else {path}
+        super().make_directory(path)
+        self._volatile |= made
+
+    def write_new(self, path: Path, content: bytes) -> None:
+        super().write_new(path, content)
+        self._volatile.add(path)
+
+    def rename(self, source: Path, target: Path) -> None:
+        super().rename(source, target)
+        inside = {path for path in self._volatile if path.is_relative_to(source)}
+        self._volatile = self._volatile - inside | {target / path.relative_to(source) for path in inside} | {target}
+
+    def sync_directory(self, path: Path) -> None:
+        super().sync_directory(path)
+        self._volatile = {name for name in self._volatile if name.parent != path}
