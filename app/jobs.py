@@ -26,6 +26,7 @@ log = logging.getLogger("patterns.jobs")
 
 POLL_SECONDS = 0.25
 LEADER_POLL_SECONDS = 0.5
+STOPPED = Outcome("interrupted", "interrupted", "the server stopped while this training ran")
 
 
 class LeaderLock:
@@ -129,11 +130,12 @@ class Jobs:
 
     async def _work(self) -> None:
         for orphan in await asyncio.to_thread(self._records.running):
-            await self._end_lost(orphan, "the server stopped while this training ran")
+            await self._end_unless_published(orphan, STOPPED)
         if self._settings.trainer_warm:
             await self._trainer.start()
         while True:
-            job = await asyncio.to_thread(self._records.claim)
+            # A draining server leaves what waits to the next one.
+            job = None if self.is_draining else await self._claim()
             if job is not None:
                 await self._run(job)
                 continue
@@ -141,24 +143,41 @@ class Jobs:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._submitted.wait(), POLL_SECONDS)
 
+    async def _claim(self) -> Job | None:
+        """Not to be left half done: a job that is claimed is run, or said not to have been."""
+        claiming = asyncio.ensure_future(asyncio.to_thread(self._records.claim))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            with contextlib.suppress(PatternServerError, OSError):
+                if (job := await claiming) is not None:
+                    await self._end_unless_published(job, STOPPED)
+            raise
+
     async def _run(self, job: Job) -> None:
         try:
-            await self._end(job, await Supervision(job, self._records, self._trainer, self._settings).follow())
+            outcome = await Supervision(job, self._records, self._trainer, self._settings).follow()
+            await self._end_unless_published(job, outcome)
         except TrainerDied as error:
-            await self._end_lost(job, f"the trainer process was lost (it ended with {error.status})")
+            why = f"the trainer process was lost (it ended with {error.status})"
+            await self._end_unless_published(job, Outcome("interrupted", "interrupted", why))
             await self._trainer.stop()
         except asyncio.CancelledError:
             await self._trainer.stop()
-            await self._end_lost(job, "the server stopped while this training ran")
+            # If this fails, the next start finds the job running, and looks.
+            with contextlib.suppress(PatternServerError, OSError):
+                await self._end_unless_published(job, STOPPED)
             raise
 
-    async def _end_lost(self, job: Job, why: str) -> None:
-        """A training whose process is gone may have published with its last breath: look, before saying it did not."""
-        version = await asyncio.to_thread(self._store.version_of, job.pattern, job.id)
+    async def _end_unless_published(self, job: Job, outcome: Outcome) -> None:
+        """A training that was stopped or lost may have published with its last breath: look before saying it did not."""
+        version = outcome.version
+        if outcome.was_imposed:
+            version = await asyncio.to_thread(self._store.version_of, job.pattern, job.id)
         if version is None:
-            await self._end(job, Outcome("interrupted", "interrupted", why))
+            await self._end(job, outcome)
             return
-        if job.promote and self._store.labels(job.pattern).get(CHAMPION, 0) < version:
+        if outcome.version is None and job.promote and self._store.labels(job.pattern).get(CHAMPION, 0) < version:
             await asyncio.to_thread(self._store.set_label, job.pattern, CHAMPION, version)
         await self._end(job, Outcome("succeeded", version=version))
 

@@ -5,6 +5,7 @@ queued -> running -> succeeded | failed | cancelled | interrupted        nothing
 
 import hashlib
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import sqlalchemy as sql
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.errors import JobEnded, QueueFull, TrainingUnavailable, UnknownJob, Unprocessable
@@ -130,7 +132,7 @@ class Records:
                 with self._translated():
                     self._make_tables()
                 return
-            except (IntegrityError, ProgrammingError, TrainingUnavailable):
+            except (IntegrityError, TrainingUnavailable):
                 # Another process makes the same tables at this moment; the next look finds them.
                 if attempt == OPENINGS - 1:
                     raise
@@ -206,6 +208,7 @@ class Records:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def get(self, job: str) -> Job:
+        _check_id(job)
         with self._translated(), self._engine.connect() as connection:
             return self._get(connection, job)
 
@@ -218,7 +221,8 @@ class Records:
     def events_after(self, job: str, number: int, limit: int = 500) -> list[Event]:
         query = (
             sql.select(events)
-            .where(events.c.job == job, events.c.number > number)
+            .join(jobs, jobs.c.id == events.c.job)
+            .where(jobs.c.store == self._store, events.c.job == job, events.c.number > number)
             .order_by(events.c.number)
             .limit(limit)
         )
@@ -280,6 +284,7 @@ class Records:
 
     def cancel(self, job: str) -> Job:
         """A queued job ends at once; a running one is asked to. JobEnded if it has ended."""
+        _check_id(job)
         mine = sql.and_(jobs.c.id == job, jobs.c.store == self._store)
         with self._translated(), self._engine.begin() as connection:
             # In this order: a job that starts between the two is caught by the second.
@@ -317,10 +322,18 @@ class Records:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except OperationalError as error:
-            if "disk is full" in str(error.orig) or "No space left" in str(error.orig):
+        except IntegrityError:
+            raise  # whoever provokes one knows what it means
+        except (DBAPIError, PoolTimeout) as error:
+            if "disk is full" in str(error) or "No space left" in str(error):
                 raise DiskFull from error
             raise TrainingUnavailable("the database of the job records cannot be reached or written") from error
+
+
+def _check_id(job: str) -> None:
+    """No id of ours looks otherwise, and not every database can be asked for every text."""
+    if re.fullmatch(r"[0-9a-f]{32}", job) is None:
+        raise UnknownJob
 
 
 def _job(row: sql.RowMapping) -> Job:

@@ -14,6 +14,7 @@ from app.trainer import Trainer, TrainerDied
 POLL_SECONDS = 0.25
 # From asking a training to stop until its process is killed.
 CANCEL_SECONDS = 5.0
+TIMED_OUT = "timed_out"
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Outcome:
     code: str | None = None
     message: str | None = None
     version: int | None = None
+
+    @property
+    def was_imposed(self) -> bool:
+        """It was ended from outside; nobody knows yet how far it had come."""
+        return self.status in ("cancelled", "interrupted") or self.code == TIMED_OUT
 
 
 class Supervision:
@@ -109,7 +115,7 @@ class Supervision:
         now = time.monotonic()
         if now - self._began > self._settings.train_seconds:
             await self._trainer.stop()
-            return Outcome("failed", "timed_out", f"it took longer than {self._settings.train_seconds:g} s")
+            return Outcome("failed", TIMED_OUT, f"it took longer than {self._settings.train_seconds:g} s")
         if self._asked_to_stop is not None:
             if now - self._asked_to_stop > CANCEL_SECONDS:
                 await self._trainer.stop()

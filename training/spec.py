@@ -64,6 +64,8 @@ class RecipeError(PatternServerError):
 def _said(fault: ErrorDetails) -> str:
     if fault["type"] == "union_tag_invalid":
         return f"must be one of {fault['ctx']['expected_tags']}"
+    if fault["type"] in ("model_type", "model_attributes_type"):
+        return "must be an object"
     return fault["msg"].removeprefix("Value error, ")[:200]
 
 

@@ -1,0 +1,151 @@
+"""A real PostgreSQL for the tests: Debian's own, in a temporary directory, on a free port, stopped when they end."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+DEBIAN = Path("/usr/lib/postgresql")
+USER = "postgres"
+START_SECONDS = 60
+# What is lost in a power cut does not matter here.
+HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+class Postgres:
+    """A server that is running; databases are told apart by their addresses."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._numbers = count(1)
+
+    @cached_property
+    def shared(self) -> str:
+        return self.new_database()
+
+    def new_database(self) -> str:
+        """The address of an empty database, as an operator would write it."""
+        name = f"jobs{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.address(name)
+
+    def address(self, database: str, user: str = USER) -> str:
+        return f"postgresql://{user}@127.0.0.1:{self._port}/{database}"
+
+    def execute(self, statement: str) -> None:
+        with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def disconnect(self, address: str) -> None:
+        """Close every connection to a database, as a restart would."""
+        self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{_name(address)}'")
+
+    @contextmanager
+    def unreachable(self, address: str) -> Iterator[None]:
+        """While this lasts nobody gets a connection to the database, and those that there were are closed."""
+        self.execute(f"ALTER DATABASE {_name(address)} ALLOW_CONNECTIONS false")
+        self.disconnect(address)
+        try:
+            yield
+        finally:
+            self.execute(f"ALTER DATABASE {_name(address)} ALLOW_CONNECTIONS true")
+
+
+def _name(address: str) -> str:
+    return address.rpartition("/")[2]
+
+
+@contextmanager
+def running() -> Iterator[Postgres]:
+    """Skips whatever needs it where PostgreSQL is neither installed nor can be."""
+    programs = _programs() or _installed() or pytest.skip("PostgreSQL is not installed (package `postgresql`)")
+    with _own_directory() as home:
+        _run_as_owner([programs / "initdb", "-D", home / "data", "-U", USER, *_initial()], home)
+        port = _free_port()
+        options = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": home, **HASTY}
+        flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        with (home / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [programs / "postgres", "-D", home / "data", *flags], cwd=home, stderr=log, user=_owner()
+            )
+        try:
+            yield _answering(Postgres(port), server, home / "log")
+        finally:
+            server.send_signal(signal.SIGQUIT)  # at once; nobody wants its files any more
+            server.wait()
+
+
+def _programs() -> Path | None:
+    """The directory of the newest initdb."""
+    debian = sorted(DEBIAN.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    found = str(debian[-1]) if debian else shutil.which("initdb")
+    return Path(found).resolve().parent if found else None
+
+
+def _installed() -> Path | None:
+    """The same after one attempt to install it."""
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        install = ["apt-get", "install", "-y", "--no-install-recommends", "postgresql"]
+        for command in (install, ["apt-get", "update"], install):
+            subprocess.run(command, check=False, env=environment, capture_output=True)
+            if _programs():
+                break
+    return _programs()
+
+
+def _initial() -> list[str]:
+    return ["--auth=trust", "--no-sync", "--no-locale", "--encoding=UTF8"]
+
+
+def _owner() -> str | None:
+    """PostgreSQL refuses to be run by root; everybody else runs it as themselves."""
+    if os.geteuid() != 0:
+        return None
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam(USER).pw_name
+    pytest.skip(f"PostgreSQL may not be run by root, and there is no user {USER}")
+
+
+@contextmanager
+def _own_directory() -> Iterator[Path]:
+    # Not pytest's: that one is closed to other users.
+    with tempfile.TemporaryDirectory(prefix="patterns-postgres-") as home:
+        if (owner := _owner()) is not None:
+            shutil.chown(home, owner)
+        yield Path(home)
+
+
+def _run_as_owner(command: list[str | Path], home: Path) -> None:
+    ran = subprocess.run(command, check=False, cwd=home, capture_output=True, text=True, user=_owner())
+    assert ran.returncode == 0, ran.stderr
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _answering(postgres: Postgres, server: "subprocess.Popen[bytes]", log: Path) -> Postgres:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(psycopg.OperationalError):
+            postgres.execute("SELECT 1")
+            return postgres
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())
