@@ -170,7 +170,7 @@ class Jobs:
             raise
 
     async def _end_unless_published(self, job: Job, outcome: Outcome) -> None:
-        """A training that was stopped or lost may have published with its last breath: look before saying it did not."""
+        """A training that was stopped or lost may have published with its last breath: look before saying no."""
         version = outcome.version
         if outcome.was_imposed:
             version = await asyncio.to_thread(self._store.version_of, job.pattern, job.id)

@@ -10,12 +10,20 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.settings import Settings
 from models_store.store import Store
+from tests.app.fakes2 import fork, pair, serving
+from tests.disks import HastyDisk
 from tests.fakes import LinearNetwork, line
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Empty, and in no hurry to survive a power cut."""
+    return Store(tmp_path / "store", LinearNetwork.from_bytes, disk=HastyDisk())
 
 
 @pytest.fixture
@@ -41,4 +49,14 @@ async def app(settings: Settings, published: Store) -> AsyncIterator[FastAPI]:
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """For tests that change nothing: `line` is y = 2x, `pair` has two inputs, `fork` two outputs; limits are small."""
+    store = Store(tmp_path_factory.mktemp("shared") / "store", LinearNetwork.from_bytes, disk=HastyDisk())
+    for bundle in (line(), pair(), fork()):
+        store.publish(bundle)
+    async with serving(store, max_rows=1000, max_body_mb=1, log_level="warning") as client:
         yield client
