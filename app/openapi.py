@@ -63,6 +63,10 @@ PREDICT_BODY: dict[str, Any] = {
     },
 }
 TRAIN_BODY: dict[str, Any] = {
+    "responses": {
+        "200": {"description": "The job, ended within the time that Prefer: wait gave it"},
+        "202": {"description": "The job, queued; its address is in Location"},
+    },
     "requestBody": {
         "required": True,
         "content": {
