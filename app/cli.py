@@ -27,7 +27,8 @@ def main() -> None:
     try:
         cli()
     except PatternServerError as error:
-        err.print(f"[red]error:[/] {error}", highlight=False)
+        err.print("[red]error:[/]", end=" ")
+        err.print(str(error), markup=False, highlight=False)
         sys.exit(1)
 
 

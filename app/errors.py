@@ -7,7 +7,7 @@ PatternServerError
   NotLoaded · Overloaded · Draining · DeadlinePassed
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -19,7 +19,8 @@ from models_store import errors as store_errors
 from models_store.errors import PatternServerError
 from training.spec import RecipeError
 
-LONGEST_MESSAGE = 1500
+# Doubled where every character is escaped, and still within the 2 KB that an error may have.
+LONGEST_MESSAGE = 900
 RETRY_SECONDS = 2
 
 
@@ -45,19 +46,45 @@ class TooManyRows(PatternServerError):
         super().__init__(f"the body holds more than the limit of {limit} rows; send several requests")
 
 
-class Unprocessable(PatternServerError):
-    """A body that can be read but not used; `code` says of which kind."""
+Fault = Literal[
+    "bad_body",
+    "bad_label",
+    "bad_layout",
+    "bad_parameter",
+    "bad_row",
+    "bad_shape",
+    "bad_type",
+    "compressed",
+    "duplicate_column",
+    "idempotency_key_reused",
+    "missing_column",
+    "no_rows",
+    "not_a_classification",
+    "not_a_number",
+    "unknown_column",
+]
 
-    def __init__(self, code: str, message: str) -> None:
+
+class Unprocessable(PatternServerError):
+    """A request that can be read but not used; `fault` says why, and is the code of the answer."""
+
+    def __init__(self, fault: Fault, message: str) -> None:
         super().__init__(message)
-        self.kind = code
+        self.fault = fault
+
+
+class NotHere(PatternServerError):
+    code = "not_found"
+
+    def __init__(self) -> None:
+        super().__init__("there is nothing here")
 
 
 class KeyMissing(PatternServerError):
     code = "key_missing"
 
     def __init__(self) -> None:
-        super().__init__("a key is needed (Authorization: Bearer …)")
+        super().__init__("a key is needed: Authorization: Bearer <key>")
 
 
 class KeyWrong(PatternServerError):
@@ -136,6 +163,7 @@ STATUS: dict[type[PatternServerError], int] = {
     store_errors.UnknownVersion: 404,
     store_errors.UnknownLabel: 404,
     UnknownJob: 404,
+    NotHere: 404,
     store_errors.VersionInUse: 409,
     store_errors.NothingToRollBack: 409,
     JobEnded: 409,
@@ -174,8 +202,17 @@ class ErrorBody:
 
     @staticmethod
     def of(code: str, message: str, request_id: str) -> bytes:
-        text = message.encode("ascii", "replace").decode()[:LONGEST_MESSAGE]
+        text = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in message)
+        text = text[:LONGEST_MESSAGE]
         return orjson.dumps({"error": {"code": code, "message": text, "request_id": request_id}})
+
+
+def codes_by_status() -> dict[int, list[str]]:
+    """Every code that an answer of each status may carry."""
+    codes: dict[int, set[str]] = {}
+    for kind, status in STATUS.items():
+        codes.setdefault(status, set()).update(get_args(Fault) if kind is Unprocessable else {kind.code})
+    return {status: sorted(names) for status, names in codes.items()}
 
 
 def status_of(error: Exception) -> int:
@@ -195,7 +232,7 @@ def answer(error: Exception, request_id: str) -> Response:
 def _words(error: Exception) -> tuple[str, str]:
     match error:
         case Unprocessable():
-            return error.kind, str(error)
+            return error.fault, str(error)
         case PatternServerError():
             return error.code, str(error)
     return "internal_error", "the server has a fault here; its log says more under this request id"
@@ -210,7 +247,7 @@ def install(app: FastAPI) -> None:
     async def parameters(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         if any(fault["loc"][0] == "path" for fault in error.errors()):
-            return await router(request, HTTPException(404))
+            return answer(NotHere(), request.state.request_id)
         wrong = "; ".join(
             f"{'.'.join(map(str, fault['loc']))[:64]}: {fault['msg'][:200]}" for fault in error.errors()[:5]
         )

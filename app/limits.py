@@ -28,6 +28,8 @@ log = logging.getLogger("patterns.request")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ALWAYS_ANSWERED = frozenset({"/livez", "/readyz", "/metrics"})
 MOST_HEADERS = 100
+MOST_DIGITS = 18
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PROMISE = "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -150,7 +152,7 @@ class Exchange:
 
     def check_declared_size(self) -> None:
         declared = self._headers.get("content-length", "0")
-        if declared.isdecimal() and int(declared) > self._max_body:
+        if declared.isdecimal() and (len(declared) > MOST_DIGITS or int(declared) > self._max_body):
             raise errors.BodyTooLarge(self._max_body)
 
     async def receive(self) -> Message:
@@ -173,7 +175,8 @@ class Exchange:
         seconds = time.perf_counter() - self._started
         route = getattr(self._scope.get("route"), "path", "other")
         status = self.status or 499
-        metrics.REQUESTS.labels(route, self._scope["method"] if route != "other" else "any", status).inc()
+        method = self._scope["method"] if self._scope["method"] in METHODS else "other"
+        metrics.REQUESTS.labels(route, method, status).inc()
         metrics.SECONDS.labels(route).observe(seconds)
         log.info(
             "request",
@@ -188,7 +191,7 @@ class Exchange:
         )
 
 
-def require_admin(request: Request) -> None:
+async def require_admin(request: Request) -> None:
     """For everything that changes state. A browser says where a page came from; other pages may not use ours."""
     origin = request.headers.get("origin")
     if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
@@ -196,7 +199,7 @@ def require_admin(request: Request) -> None:
     _check_key(request, _settings(request).admin_key)
 
 
-def require_predictor(request: Request) -> None:
+async def require_predictor(request: Request) -> None:
     """For predictions; the admin key opens this as well."""
     settings = _settings(request)
     if settings.predict_key is not None:

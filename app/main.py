@@ -14,6 +14,7 @@ from importlib.metadata import version
 from types import FrameType
 
 from fastapi import FastAPI
+from starlette.routing import Route
 
 from app import errors, logs, openapi
 from app.batching import Batcher
@@ -52,7 +53,8 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
     routers = [routes.router for routes in (predict, train, models, health)]
     for router in routers:
         app.include_router(router)
-    app.state.routes = [route for router in routers for route in router.routes]
+    own = [route for router in routers for route in router.routes]
+    app.state.routes = [*own, *(route for route in app.routes if isinstance(route, Route))]
     app.add_middleware(Edge, settings=settings)
     errors.install(app)
     openapi.install(app)

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.errors import STATUS
+from app.errors import codes_by_status
 
 NUMBERS = {"type": "array", "items": {"type": "number"}}
 PREDICT_BODY: dict[str, Any] = {
@@ -62,6 +62,21 @@ PREDICT_BODY: dict[str, Any] = {
         }
     },
 }
+LABEL_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["version"],
+                    "additionalProperties": False,
+                    "properties": {"version": {"type": "integer", "minimum": 1}},
+                }
+            }
+        },
+    }
+}
 TRAIN_BODY: dict[str, Any] = {
     "responses": {
         "200": {"description": "The job, ended within the time that Prefer: wait gave it"},
@@ -98,7 +113,7 @@ TRAIN_BODY: dict[str, Any] = {
                 },
             }
         },
-    }
+    },
 }
 ERROR = {
     "type": "object",
@@ -122,10 +137,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     document["components"].setdefault("schemas", {})["Error"] = ERROR
     answer = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
-    codes: dict[int, list[str]] = {}
-    for kind, status in STATUS.items():
-        codes.setdefault(status, []).append(kind.code)
-    errors = {str(status): {"description": ", ".join(sorted(set(names))), **answer} for status, names in codes.items()}
+    errors = {str(status): {"description": ", ".join(codes), **answer} for status, codes in codes_by_status().items()}
     for path in document["paths"].values():
         for operation in path.values():
             operation["responses"] = {**errors, **operation["responses"], "422": errors["422"]}

@@ -94,11 +94,11 @@ class Served:
 
     async def release(self, pattern: str, version: int | None = None, label: str | None = None) -> Release:
         """The champion at once; another version is loaded when it is first asked for."""
-        if label is not None and version is None:
+        if label is not None and label != CHAMPION and version is None:
             labels = self.shelf(pattern).labels
-            if label not in labels and label != CHAMPION:
+            if label not in labels:
                 raise UnknownLabel(pattern, labels)
-            version = labels.get(label)
+            version = labels[label]
         shelf = self.shelf(pattern)
         if version is None:
             return self.champion(pattern)

@@ -4,12 +4,21 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import models_store
+from training.spec import RecipeError
 
 Megabytes = Annotated[int, Field(ge=1, le=4096)]
+
+
+def load_settings() -> "Settings":
+    """From the environment and `.env`; RecipeError names each setting that makes no sense."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise RecipeError.from_validation(error) from None
 
 
 class Settings(BaseSettings):

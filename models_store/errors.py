@@ -104,7 +104,7 @@ class NotFinite(PatternServerError):
         self.row = row
 
 
-def shortened(names: Iterable[str], most: int = 20) -> str:
+def shortened(names: Iterable[str], most: int = 10) -> str:
     """A list for a message: at most `most` names, `none` when empty."""
     listed = list(names)
     more = f" and {len(listed) - most} more" if len(listed) > most else ""

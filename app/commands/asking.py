@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from app.main import keras_loader
-from app.settings import Settings
+from app.settings import Settings, load_settings
 from models_store.errors import PatternServerError
 from models_store.store import Store
 
@@ -33,7 +33,7 @@ class WrongCount(PatternServerError):
 
 
 def predict(pattern: str, values: list[float], version: int | None) -> Answer:
-    settings = Settings()
+    settings = load_settings()
     try:
         return _ask_server(settings, pattern, values, version)
     except urllib.error.HTTPError as error:

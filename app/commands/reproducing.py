@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from app.commands.training import trainings
-from app.settings import Settings
+from app.settings import load_settings
 from models_store.errors import UnknownPattern
 from training.spec import PatternSpec, catalogue
 
@@ -56,7 +56,7 @@ def reproduce(names: list[str], seeds: int) -> list[Row]:
 
 
 async def _reproduce(specs: list[PatternSpec], seeds: int) -> list[Row]:
-    request = {"publish": False, "promote": False, "root": "", "keep": 1, "device": Settings().device}
+    request = {"publish": False, "promote": False, "root": "", "keep": 1, "device": load_settings().device}
     seeded = [spec.overridden({"seed": seed}) for spec in specs for seed in range(seeds)]
     cards: dict[str, list[dict[str, Any]]] = {spec.name: [] for spec in specs}
     failures: dict[str, list[str]] = {spec.name: [] for spec in specs}

@@ -10,11 +10,11 @@ from typing import Any
 
 import uvicorn
 from dotenv import dotenv_values
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from rich.table import Table
 
 from app import logs
-from app.settings import Settings
+from app.settings import Settings, load_settings
 from training.spec import RecipeError
 
 # Importing TensorFlow holds the interpreter for seconds; a supervisor must not take that for a hang.
@@ -33,10 +33,7 @@ def assignments(pairs: list[str]) -> dict[str, str]:
 def settings_from(flags: dict[str, str]) -> Settings:
     """Flags, then environment, then `.env`. Flags are put into the environment, where worker processes find them."""
     os.environ.update({variable(name): value for name, value in flags.items()})
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise RecipeError.from_validation(error) from None
+    return load_settings()
 
 
 def variable(name: str) -> str:

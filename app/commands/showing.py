@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.commands.training import _never
-from app.settings import Settings
+from app.settings import load_settings
 from models_store.bundle import Description
 from models_store.card import Card, Score
 from models_store.errors import PatternServerError
@@ -42,7 +42,7 @@ class Shown:
 
 
 def open_store() -> Store:
-    return Store(Settings().store, load_network=_never)
+    return Store(load_settings().store, load_network=_never)
 
 
 def describe(pattern: str, version: int | None) -> Shown:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from app.settings import Settings
+from app.settings import load_settings
 from app.trainer import Trainer, TrainerDied
 from models_store.errors import UnknownPattern
 from models_store.store import Store
@@ -24,7 +24,7 @@ def spec_named(name: str) -> PatternSpec:
         if not Path(name).is_file():
             raise RecipeError(f"{name}: no such file")
         return PatternSpec.read(Path(name))
-    store = Store(Settings().store, load_network=_never)
+    store = Store(load_settings().store, load_network=_never)
     known = catalogue()
     if name in store.patterns() and (versions := store.versions(name)):
         return PatternSpec.parse(store.describe(name, versions[-1]).recipe)
@@ -35,7 +35,7 @@ def spec_named(name: str) -> PatternSpec:
 
 def missing_specs() -> list[PatternSpec]:
     """The catalogue, without what the store has a version of."""
-    store = Store(Settings().store, load_network=_never)
+    store = Store(load_settings().store, load_network=_never)
     present = {name for name in store.patterns() if store.versions(name)}
     return [spec for name, spec in catalogue().items() if name not in present]
 
@@ -46,7 +46,7 @@ def train(specs: list[PatternSpec], *, promote: bool) -> int:
 
 
 async def _train_all(specs: list[PatternSpec], promote: bool) -> int:
-    settings = Settings()
+    settings = load_settings()
     settings.store.mkdir(parents=True, exist_ok=True)
     publish = {
         "publish": True,

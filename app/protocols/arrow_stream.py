@@ -23,7 +23,10 @@ def read(
     """Each batch says how long it is and whether it is compressed; both are looked at before it is decoded."""
     try:
         messages = pa.ipc.MessageReader.open_stream(pa.py_buffer(body))
-        schema = pa.ipc.read_schema(messages.read_next_message())
+        first = messages.read_next_message()
+        if first.type != "schema":  # pyarrow takes any message for one, and may end the process over it
+            raise Malformed("the Arrow IPC stream does not begin with a schema")
+        schema = pa.ipc.read_schema(first)
         _check_schema(schema, columns)
         tables: list[Array] = []
         n_rows = 0
@@ -32,7 +35,7 @@ def read(
             if n_rows > max_rows:
                 raise TooManyRows(max_rows)
             tables.append(_table(pa.ipc.read_record_batch(message, schema), columns))
-    except (pa.ArrowException, OSError, EOFError, StopIteration, struct.error, IndexError, TypeError):
+    except (pa.ArrowException, OSError, EOFError, StopIteration, struct.error, IndexError, TypeError, UnicodeError):
         raise Malformed("the body is not an Arrow IPC stream") from None
     if not n_rows:
         raise Unprocessable("no_rows", "there are no rows to predict")

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from _csv import Reader  # exists for type checkers alone
 
 # What `float` accepts beyond this (1_000, nan, digits of other scripts) nobody means in a CSV file.
-NUMBER = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*", re.ASCII)
+NUMBER = re.compile(r"\s*[-+]?([0-9]++\.?[0-9]*+|\.[0-9]++)([eE][-+]?[0-9]++)?\s*", re.ASCII)
 
 
 def read(
@@ -73,7 +74,7 @@ def _rows(lines: "Reader", order: list[int], columns: tuple[str, ...], max_rows:
         if len(rows) == max_rows:
             raise TooManyRows(max_rows)
         for place, name in zip(order, columns, strict=True):
-            if not NUMBER.fullmatch(fields[place]):
+            if not (NUMBER.fullmatch(fields[place]) and isfinite(float(fields[place]))):
                 raise Unprocessable("not_a_number", f"line {lines.line_num}, column {name}: expected a number")
         rows.append([float(fields[place]) for place in order])
     return rows

@@ -1,6 +1,6 @@
 """Is it alive, is it ready, what does it count."""
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from app import errors, metrics
@@ -44,7 +44,7 @@ async def root(request: Request) -> Response:
 async def page_file(name: str) -> Response:
     """Known by name, never looked for on the disk."""
     if name not in PAGE_FILES:
-        raise HTTPException(404)
+        raise errors.NotHere
     return FileResponse(PAGE / name, headers=PAGE_HEADERS)
 
 

@@ -1,13 +1,14 @@
 """What is served, and how good it is: patterns, cards, history, plots, labels."""
 
 import asyncio
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import Unprocessable
 from app.limits import require_admin
+from app.openapi import LABEL_BODY
+from app.routes.bodies import ParsedJson
 from app.routes.parts import ServedPart, StorePart
 from app.served import Served
 from models_store.bundle import Description
@@ -16,12 +17,6 @@ from models_store.plots import Kind, draw
 from models_store.store import Store, is_name
 
 router = APIRouter(tags=["patterns"])
-Version = Annotated[int, Field(ge=1)]
-
-
-class LabelTarget(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    version: Version
 
 
 @router.get("/patterns")
@@ -80,14 +75,16 @@ async def plot(
     return Response(content, media_type=media_type, headers={"cache-control": "max-age=86400"})
 
 
-@router.put("/patterns/{pattern}/labels/{label}", dependencies=[Depends(require_admin)])
+@router.put("/patterns/{pattern}/labels/{label}", openapi_extra=LABEL_BODY, dependencies=[Depends(require_admin)])
 async def set_label(
-    pattern: str, label: str, target: LabelTarget, served: ServedPart, store: StorePart
+    pattern: str, label: str, target: ParsedJson, served: ServedPart, store: StorePart
 ) -> dict[str, Any]:
     served.shelf(pattern)
     if not is_name(label):
         raise Unprocessable("bad_label", "a label is a lower-case letter, then up to 62 letters, digits and dashes")
-    await asyncio.to_thread(store.set_label, pattern, label, target.version)
+    if not isinstance(target, dict) or set(target) != {"version"} or not _is_version(target["version"]):
+        raise Unprocessable("bad_body", 'the body must be {"version": n}, with the number of a version')
+    await asyncio.to_thread(store.set_label, pattern, label, target["version"])
     return await _after_change(served, pattern)
 
 
@@ -105,6 +102,10 @@ async def delete(pattern: str, version: int, served: ServedPart, store: StorePar
     served.shelf(pattern)
     await asyncio.to_thread(store.delete, pattern, version)
     return await _after_change(served, pattern)
+
+
+def _is_version(value: Any) -> bool:
+    return type(value) is int and value > 0
 
 
 async def _after_change(served: Served, pattern: str) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""What routes are given: the long-lived objects that `create_app` has put together."""
+"""What routes are given: the long-lived objects that `create_app` has put together.
+
+They are `async` because FastAPI hands every other dependency to a thread.
+"""
 
 from typing import Annotated, cast
 
@@ -11,23 +14,23 @@ from app.settings import Settings
 from models_store.store import Store
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
-def _served(request: Request) -> Served:
+async def _served(request: Request) -> Served:
     return cast(Served, request.app.state.served)
 
 
-def _store(request: Request) -> Store:
+async def _store(request: Request) -> Store:
     return cast(Store, request.app.state.store)
 
 
-def _batcher(request: Request) -> Batcher:
+async def _batcher(request: Request) -> Batcher:
     return cast(Batcher, request.app.state.batcher)
 
 
-def _jobs(request: Request) -> Jobs:
+async def _jobs(request: Request) -> Jobs:
     return cast(Jobs, request.app.state.jobs)
 
 

@@ -7,15 +7,15 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from app.errors import Malformed, NotAcceptedType, Unprocessable
+from app.errors import Malformed, Unprocessable
 from app.jobs import Jobs
 from app.limits import require_admin
 from app.openapi import TRAIN_BODY
-from app.protocols import native, strict_json
 from app.records import TERMINAL, Job
+from app.routes.bodies import ParsedJson, RawJson
 from app.routes.parts import JobsPart, ServedPart, StorePart
 from app.served import Served
 from models_store.errors import PatternServerError, UnknownPattern
@@ -35,7 +35,8 @@ CHANGES = frozenset({"data", "split", "scaling", "network", "fit", "seed", "desc
 
 @router.post("/train", openapi_extra=TRAIN_BODY, dependencies=[Depends(require_admin)], status_code=202)
 async def train(
-    request: Request,
+    body: RawJson,
+    asked: ParsedJson,
     jobs: JobsPart,
     served: ServedPart,
     store: StorePart,
@@ -43,11 +44,6 @@ async def train(
     prefer: Annotated[str, Header()] = "",
 ) -> Response:
     """Queue a training. 202 with its address, or with `Prefer: wait=30` 200 when it has ended by then."""
-    if native.media_type_of(request.headers.get("content-type", "")) != native.JSON:
-        raise NotAcceptedType(f"the content type must be {native.JSON}")
-    native.check_plain(request.headers.get("content-encoding", ""))
-    body = await request.body()
-    asked = strict_json.loads(body)
     spec = await asyncio.to_thread(recipe_of, asked, served.patterns, store)
     job = await jobs.submit(spec, promote=_flag(asked, "promote", default=True), key=idempotency_key, body=body)
     wait = WAIT.search(prefer)

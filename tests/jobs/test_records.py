@@ -48,7 +48,7 @@ def submit_to_end(records: Records) -> Job:
 
 
 def heard(records: Records, job: str, after: int = 0) -> list[tuple[int, str]]:
-    return [(event.number, event.kind) for event in records.events_after(job, after)]
+    return [(event.number, event.fault) for event in records.events_after(job, after)]
 
 
 def together(acts: Sequence[Callable[[], Any]]) -> list[Any]:
@@ -128,7 +128,7 @@ def test_the_same_key_with_another_body_is_refused(records: Records) -> None:
     job = submit(records, key="k", body=b'{"pattern": "line"}')
     with pytest.raises(Unprocessable, match="used with another body") as caught:
         submit(records, key="k", body=b'{"pattern": "other"}')
-    assert caught.value.kind == "idempotency_key_reused"
+    assert caught.value.fault == "idempotency_key_reused"
     assert records.recent() == [job]
 
 

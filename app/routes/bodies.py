@@ -1,0 +1,24 @@
+"""JSON bodies, read as strictly on every route."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from app.errors import NotAcceptedType
+from app.protocols import native, strict_json
+
+
+async def _strict(request: Request) -> bytes:
+    """The body of a request that says it is JSON. NotAcceptedType, BodyTooLarge."""
+    if native.media_type_of(request.headers.get("content-type", "")) != native.JSON:
+        raise NotAcceptedType(f"the content type must be {native.JSON}")
+    native.check_plain(request.headers.get("content-encoding", ""))
+    return await request.body()
+
+
+async def _parsed(body: Annotated[bytes, Depends(_strict)]) -> Any:
+    return strict_json.loads(body)
+
+
+RawJson = Annotated[bytes, Depends(_strict)]
+ParsedJson = Annotated[Any, Depends(_parsed)]

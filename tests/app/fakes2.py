@@ -1,0 +1,159 @@
+"""What the HTTP tests share: a pattern of two inputs and two outputs, wire formats, what holds of every refusal."""
+
+import io
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import numpy as np
+import pyarrow as pa
+from fastapi import FastAPI
+from numpy.typing import NDArray
+
+from app.main import create_app
+from app.settings import Settings
+from models_store.architecture import Architecture, Layer
+from models_store.bundle import Bundle, Evaluation, Predictor
+from models_store.card import Column, Gap
+from models_store.encoding import InputEncoder, OutputDecoder
+from models_store.scaler import Array, Scaler
+from models_store.store import Store
+from tests.fakes import LinearNetwork, card
+from training.spec import PatternSpec
+
+JSON = "application/json"
+CSV = "text/csv"
+NPY = "application/x-npy"
+ARROW = "application/vnd.apache.arrow.stream"
+# Stands in bodies that are refused; no refusal may repeat it.
+SESAME = "sesame"
+WORTH_A_RETRY = {"queue_full", "training_unavailable", "not_loaded", "overloaded", "draining"}
+LoadFake = Callable[[bytes, Architecture], LinearNetwork]
+
+
+def pair(pattern: str = "pair") -> Bundle:
+    """y1 = x1 + 2·x2 and y2 = x1 - x2, with a recipe that says so and two test rows on its card."""
+    return linear(pattern, {"y1": "x1 + 2*x2", "y2": "x1 - x2"}, [[1, 1], [2, -1]])
+
+
+def fork(pattern: str = "fork") -> Bundle:
+    """One input, two outputs: up = x and down = -x."""
+    return linear(pattern, {"up": "x", "down": "-x"}, [[1, -1]])
+
+
+def linear(pattern: str, formulas: dict[str, str], k: list[list[float]]) -> Bundle:
+    """outputs = inputs @ k: exact for numbers of few digits, as all scales and entries of k are powers of two."""
+    n_inputs, outputs = len(k), tuple(formulas)
+    inputs = ("x",) if n_inputs == 1 else tuple(f"x{place}" for place in range(1, n_inputs + 1))
+    matrix = np.array(k, dtype=np.float64)
+    encoder = InputEncoder(inputs, 1, Scaler("standard", np.full(n_inputs, 8.0), np.full(n_inputs, 4.0)))
+    decoder = OutputDecoder(outputs, Scaler("standard", 8.0 * matrix.sum(axis=0), np.full(len(outputs), 8.0)))
+    tested = np.array([[2.0 + place for place in range(n_inputs)], [5.0] * n_inputs])
+    answers = (tested @ matrix).tolist()
+    return Bundle(
+        pattern=pattern,
+        recipe=recipe(pattern, inputs, formulas),
+        architecture=Architecture(n_inputs, (Layer(len(outputs), "linear"),)),
+        predictor=Predictor(encoder, LinearNetwork((matrix / 2).astype(np.float32)), decoder),
+        card=card().model_copy(
+            update={
+                "inputs": [Column(name=name, minimum=0.0, maximum=16.0) for name in inputs],
+                "outputs": [Column(name=name, minimum=-16.0, maximum=48.0) for name in outputs],
+                "gaps": [
+                    Gap(inputs=row, predicted=answer, label=answer, gap=[0.0] * len(outputs))
+                    for row, answer in zip(tested.tolist(), answers, strict=True)
+                ],
+            }
+        ),
+        history={"loss": [0.5, 0.25], "val_loss": [0.5, 0.125]},
+        evaluation=Evaluation(tested.tolist(), answers, answers),
+        golden_inputs=np.array([[0.0] * n_inputs, [4.0] * n_inputs, [16.0] * n_inputs]),
+    )
+
+
+def recipe(pattern: str, inputs: tuple[str, ...], formulas: dict[str, str]) -> dict[str, Any]:
+    columns = {name: {"distribution": "uniform", "low": 0, "high": 16} for name in inputs}
+    data = {"kind": "formula", "inputs": columns, "outputs": formulas, "rows": 100}
+    return PatternSpec.parse({"name": pattern, "description": "a fake", "data": data}).to_json()
+
+
+# -- serving -------------------------------------------------------------------------------------------------------
+
+
+def an_app(store: Store, load_network: LoadFake = LinearNetwork.from_bytes, **changes: Any) -> FastAPI:
+    """An app on the store, with some settings changed; it serves nothing before its lifespan begins."""
+    return create_app(Settings(_env_file=None, store=store.root, trainer_warm=False, **changes), load_network)
+
+
+@asynccontextmanager
+async def serving(store: Store, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an app that has looked at the store."""
+    app = an_app(store, **changes)
+    async with app.router.lifespan_context(app), client_of(app) as client:
+        await app.state.served.refresh()
+        yield client
+
+
+def client_of(app: FastAPI) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver")
+
+
+async def outputs_of(client: httpx.AsyncClient, inputs: object, pattern: str = "line", **query: str | int) -> Any:
+    """The outputs for JSON inputs, or a failed test."""
+    answer = await client.post(f"/predict/{pattern}", json={"inputs": inputs}, params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["outputs"]
+
+
+async def post(client: httpx.AsyncClient, body: bytes, content_type: str, pattern: str = "line") -> httpx.Response:
+    return await client.post(f"/predict/{pattern}", content=body, headers={"content-type": content_type})
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str]:
+    """Status and code of an error, after a look at what all errors have in common."""
+    error = answer.json()["error"]
+    assert answer.headers["content-type"] == JSON
+    assert len(answer.content) <= 2048
+    assert answer.content.isascii()
+    assert error.keys() == {"code", "message", "request_id"}
+    assert error["request_id"] == answer.headers["x-request-id"]
+    assert SESAME not in answer.text
+    assert answer.status_code != 500
+    assert ("retry-after" in answer.headers) == (error["code"] in WORTH_A_RETRY)
+    return answer.status_code, error["code"]
+
+
+def message(answer: httpx.Response) -> str:
+    return str(answer.json()["error"]["message"])
+
+
+# -- wire formats --------------------------------------------------------------------------------------------------
+
+
+def csv_of(columns: tuple[str, ...], rows: Array) -> bytes:
+    return "\n".join([",".join(columns), *(",".join(map(repr, row)) for row in rows.tolist())]).encode()
+
+
+def npy_of(rows: NDArray[Any]) -> bytes:
+    target = io.BytesIO()
+    np.save(target, rows)
+    return target.getvalue()
+
+
+def from_npy(content: bytes) -> Array:
+    rows: Array = np.load(io.BytesIO(content), allow_pickle=False)
+    return rows
+
+
+def arrow_of(table: Any, rows_a_batch: int | None = None, **options: Any) -> bytes:
+    target = pa.BufferOutputStream()
+    with pa.ipc.new_stream(target, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as stream:
+        stream.write_table(table, max_chunksize=rows_a_batch)
+    content: bytes = target.getvalue().to_pybytes()
+    return content
+
+
+def from_arrow(content: bytes) -> dict[str, list[float]]:
+    columns: dict[str, list[float]] = pa.ipc.open_stream(content).read_all().to_pydict()
+    return columns

@@ -1,0 +1,230 @@
+"""`patterns`: what it prints, and what it says when it cannot."""
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import uvicorn
+
+from app.cli import main
+from models_store.store import Store
+from tests.app.fakes2 import an_app, fork, pair
+from tests.fakes import line
+
+Run = Callable[..., "Ran"]
+
+
+class Ran:
+    """How a command ended, and what it wrote."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status = status
+        self.out = out
+        self.err = " ".join(err.split())
+
+
+@pytest.fixture
+def stocked(store: Store) -> Store:
+    """`fork` and two versions of `pair`."""
+    for bundle in (pair(), pair(), fork()):
+        store.publish(bundle)
+    return store
+
+
+@pytest.fixture
+def run(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Run]:
+    """Runs `patterns` on the store, where nobody listens at the port of the settings."""
+    monkeypatch.chdir(tmp_path)
+    cleaned = {name: value for name, value in os.environ.items() if not name.upper().startswith("PATTERNS_")}
+    with socket.socket() as unused, mock.patch.dict(os.environ, cleaned, clear=True):
+        unused.bind(("127.0.0.1", 0))
+        os.environ |= {"PATTERNS_STORE": str(store.root), "PATTERNS_PORT": str(unused.getsockname()[1])}
+
+        def run(*arguments: str, **settings: str) -> Ran:
+            monkeypatch.setattr("sys.argv", ["patterns", *arguments])
+            changed = {f"PATTERNS_{name.upper()}": value for name, value in settings.items()}
+            with mock.patch.dict(os.environ, changed), pytest.raises(SystemExit) as ended:
+                main()
+            written = capsys.readouterr()
+            return Ran(int(ended.value.code or 0), written.out, written.err)
+
+        yield run
+
+
+# -- looking -------------------------------------------------------------------------------------------------------
+
+
+def test_it_says_what_it_can_do(run: Run) -> None:
+    ran = run("--help")
+    assert ran.status == 0
+    for command in ("serve", "train", "predict", "list", "show", "rollback", "reproduce"):
+        assert f" {command} " in ran.out
+
+
+def test_the_patterns_are_listed(stocked: Store, run: Run) -> None:
+    ran = run("list")
+    assert ran.status == 0
+    for said in ("pair", "fork", "1, 2", "x1 + 2*x2", "up = x"):
+        assert said in " ".join(ran.out.replace("│", " ").split())
+
+
+def test_the_patterns_are_listed_for_programs(stocked: Store, run: Run) -> None:
+    exact: dict[str, Any] = {"rmse": 0.0, "r2": 1.0}
+    assert json.loads(run("list", "--json").out) == [
+        {"pattern": "fork", "versions": [1], "champion": 1, "formulas": {"up": "x", "down": "-x"}, **exact},
+        {
+            "pattern": "pair",
+            "versions": [1, 2],
+            "champion": 2,
+            "formulas": {"y1": "x1 + 2*x2", "y2": "x1 - x2"},
+            **exact,
+        },
+    ]
+
+
+def test_an_empty_store_has_an_empty_list(run: Run) -> None:
+    assert json.loads(run("list", "--json").out) == []
+    assert run("list").status == 0
+
+
+def test_a_pattern_without_a_good_version_is_listed_all_the_same(stocked: Store, run: Run) -> None:
+    (stocked.root / "fork" / "1" / "bundle.json").write_bytes(b"scratched")
+    facts = {"pattern": "fork", "versions": [1], "champion": None, "rmse": None, "r2": None}
+    assert json.loads(run("list", "--json").out)[0] == facts
+    assert run("list").status == 0
+
+
+def test_a_card_is_shown_with_formulas_scores_and_the_curve(stocked: Store, run: Run) -> None:
+    ran = run("show", "pair")
+    assert ran.status == 0
+    for said in ("pair version 2", "a fake", "y1 = x1 + 2*x2", "A straight line is exact here.", "seed 0", "•"):
+        assert said in ran.out
+
+
+def test_a_card_is_shown_for_programs(stocked: Store, run: Run) -> None:
+    said = json.loads(run("show", "pair", "--version", "1", "--json").out)
+    bundle = pair()
+    assert said == {
+        "pattern": "pair",
+        "version": 1,
+        "card": bundle.card.model_dump(mode="json"),
+        "recipe": bundle.recipe,
+    }
+
+
+def test_plots_are_written_into_a_directory(stocked: Store, run: Run, tmp_path: Path) -> None:
+    ran = run("show", "pair", "--json", "--plots", str(tmp_path / "new" / "plots"))
+    kinds = ("learning-curve", "predicted-vs-actual", "residuals")
+    written = sorted(path.name for path in (tmp_path / "new" / "plots").iterdir())
+    assert written == sorted(f"pair-2-{kind}.{picture}" for kind in kinds for picture in ("svg", "png"))
+    assert json.loads(ran.out)["version"] == 2
+
+
+def test_settings_are_shown_and_nothing_is_served(run: Run) -> None:
+    ran = run("serve", "--show-settings", "--port", "1234", "--set", "max_rows=7", admin_key="sesame")
+    assert ran.status == 0
+    text = " ".join(ran.out.replace("│", " ").split())
+    for said in ("port 1234 flag", "max_rows 7 flag", "admin_key ******** environment", "workers 1 default"):
+        assert said in text
+    assert "sesame" not in ran.out + ran.err
+
+
+# -- changing ------------------------------------------------------------------------------------------------------
+
+
+def test_rolling_back_says_which_version_answers_now(stocked: Store, run: Run) -> None:
+    ran = run("rollback", "pair")
+    assert (ran.status, ran.out) == (0, "pair: version 1 is the champion\n")
+    assert stocked.champion("pair") == 1
+    again = run("rollback", "pair")
+    assert (again.status, again.out) == (1, "")
+    assert again.err == "error: version 1 of pair is the oldest good one; there is none before it"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["show", "unheard-of"], 1, "error: no such pattern; the store holds fork, pair"),
+        (["show", "../pair"], 1, "error: no such pattern; the store holds fork, pair"),
+        (["show", "pair", "--version", "9"], 1, "error: pattern pair has no such version; it has 1, 2"),
+        (["rollback", "unheard-of"], 1, "error: no such pattern; the store holds fork, pair"),
+        (["rollback", "fork"], 1, "there is none before it"),
+        (["predict", "unheard-of", "1"], 1, "error: no such pattern; the store holds fork, pair"),
+        (["train", "nowhere.yaml"], 1, "error: nowhere.yaml: no such file"),
+        (["train", "unheard-of"], 1, "error: no such pattern"),
+        (["train"], 2, "name a pattern or a file, or say --missing"),
+        (["reproduce", "unheard-of"], 1, "error: no such pattern"),
+        (["serve", "--set", "max_row=1"], 1, "error: max_row: no such setting"),
+        (["serve", "--set", "max_rows=many"], 1, "error: max_rows: "),
+        (["serve", "--port", "many"], 2, "--port"),
+        (["sesame"], 2, "No such command"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_no_trace(
+    stocked: Store, run: Run, arguments: list[str], status: int, said: str
+) -> None:
+    ran = run(*arguments)
+    assert (ran.status, ran.out) == (status, "")
+    assert said in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_what_was_typed_is_not_taken_for_markup(run: Run) -> None:
+    assert "error: [/x]: no such setting" in run("serve", "--set", "[/x]=1").err
+
+
+def test_a_setting_that_makes_no_sense_is_one_line_for_every_command(run: Run) -> None:
+    ran = run("list", workers="many")
+    assert (ran.status, ran.err[:15]) == (1, "error: workers:")
+
+
+# -- asking a running server ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(stocked: Store) -> Iterator[str]:
+    """A server in a thread, on the fake network; its port."""
+    stocked.publish(line())
+    app = an_app(stocked, predict_key="the-predict-key", log_level="error")
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while thread.is_alive() and not (server.started and app.state.served.is_ready):
+        time.sleep(0.01)
+    yield str(server.servers[0].sockets[0].getsockname()[1])
+    server.should_exit = True
+    thread.join()
+
+
+def test_a_running_server_is_asked(server: str, run: Run) -> None:
+    def ask(*arguments: str, key: str = "the-predict-key") -> Ran:
+        return run("predict", *arguments, port=server, predict_key=key)
+
+    asked = ask("line", "-3")
+    assert (asked.status, asked.out, asked.err) == (0, "y = -6\n", "line version 1, from the server")
+    asked = ask("pair", "2", "1", "--version", "1")
+    assert (asked.status, asked.out, asked.err) == (0, "y1 = 4, y2 = 1\n", "pair version 1, from the server")
+    refused = ask("pair", "1")
+    assert (refused.status, refused.err) == (1, "error: pair takes 2 values: x1, x2")
+    unknown = ask("unheard-of", "1")
+    assert (unknown.status, unknown.err) == (1, "error: no such pattern; the store holds fork, line, pair")
+    locked = ask("line", "1", key="sesame")
+    assert (locked.status, locked.err) == (1, "error: the key is not the one for this")
+
+
+def test_a_running_servers_answers_have_their_names(server: str, run: Run) -> None:
+    assert run("predict", "fork", "2", port=server, predict_key="the-predict-key").out == "up = 2, down = -2\n"
+
+
+def test_a_server_may_have_an_ipv6_address(stocked: Store, run: Run) -> None:
+    ran = run("predict", "unheard-of", "1", host="::1")
+    assert (ran.status, ran.err) == (1, "error: no such pattern; the store holds fork, pair")

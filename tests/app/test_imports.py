@@ -1,0 +1,32 @@
+"""What is heavy is imported by whom it serves, and by nobody before: TensorFlow takes many seconds."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+# Seconds each: the network's own, and what only draws.
+HEAVY = {"tensorflow", "keras", "h5py", "jax", "torch", "matplotlib", "pandas", "scipy"}
+# Not heavy, but nothing that a page of help needs.
+UNNEEDED = HEAVY | {"numpy", "pyarrow", "fastapi", "starlette", "uvicorn", "sqlalchemy", "prometheus_client"}
+
+
+def imported(code: str) -> set[str]:
+    """The packages that a new process has imported after running this code."""
+    report = "import sys, io\nprint(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    return set(ran.stderr.split())
+
+
+def test_an_app_is_made_and_a_store_is_shown_without_a_network_library() -> None:
+    commands = "from app.commands import asking, reproducing, serving, showing, training\n"
+    made = "from app.main import create_app\nfrom app.settings import Settings\nfrom pathlib import Path\n"
+    assert imported(commands + made + "create_app(Settings(_env_file=None, store=Path('nowhere')))") & HEAVY == set()
+    assert not (PROJECT / "nowhere").exists()
+
+
+def test_help_needs_nothing_but_the_command_line() -> None:
+    asked = "import sys\nfrom app.cli import main\nsys.argv = ['patterns', 'serve', '--help']\n"
+    assert imported(asked + "try:\n    main()\nexcept SystemExit:\n    pass") & UNNEEDED == set()

@@ -1,0 +1,167 @@
+"""Settings: flags beat the environment, which beats `.env`, which beats defaults; keys are never shown."""
+
+import io
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from pydantic import ValidationError
+from rich.console import Console
+
+from app.commands.serving import assignments, settings_from, settings_table
+from app.settings import Settings
+from training.spec import RecipeError
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Without settings, in a directory of its own; what `settings_from` puts there is gone afterwards."""
+    monkeypatch.chdir(tmp_path)
+    cleaned = {name: value for name, value in os.environ.items() if not name.upper().startswith("PATTERNS_")}
+    with mock.patch.dict(os.environ, cleaned, clear=True):
+        yield
+
+
+def shown(flags: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Of each setting its value and where it came from, as `--show-settings` prints them."""
+    text = io.StringIO()
+    Console(file=text, width=300).print(settings_table(settings_from(flags), flags))
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.getvalue().splitlines()]
+    return {row[0]: (row[1], row[2]) for row in rows if len(row) == 4}
+
+
+# -- where they come from ------------------------------------------------------------------------------------------
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    settings = settings_from({})
+    assert (settings.host, settings.port, settings.workers, settings.device) == ("127.0.0.1", 8000, 1, "auto")
+    assert (settings.admin_key, settings.predict_key, settings.database_url, settings.default) == (None,) * 4
+    assert (settings.max_body_bytes, settings.max_rows, settings.keep_versions) == (16 << 20, 100_000, 5)
+
+
+def test_the_file_beats_the_default_the_environment_the_file_and_a_flag_them_all() -> None:
+    assert settings_from({}).port == 8000
+    Path(".env").write_text("PATTERNS_PORT=1111\nPATTERNS_MAX_ROWS=11\nOTHER=1\n")
+    assert (settings_from({}).port, settings_from({}).max_rows) == (1111, 11)
+    os.environ["PATTERNS_PORT"] = "2222"
+    assert (settings_from({}).port, settings_from({}).max_rows) == (2222, 11)
+    assert (settings_from({"port": "3333"}).port, settings_from({}).max_rows) == (3333, 11)
+
+
+def test_flags_are_handed_on_to_worker_processes() -> None:
+    settings_from({"port": "3333", "max_rows": "7"})
+    assert (os.environ["PATTERNS_PORT"], os.environ["PATTERNS_MAX_ROWS"]) == ("3333", "7")
+    assert (Settings().port, Settings().max_rows) == (3333, 7)
+
+
+def test_names_in_the_environment_may_be_written_small() -> None:
+    os.environ["patterns_port"] = "2222"  # noqa: SIM112  # that is the point
+    assert settings_from({}).port == 2222
+    assert shown({})["port"] == ("2222", "environment")
+
+
+def test_it_is_shown_where_each_setting_came_from() -> None:
+    Path(".env").write_text("PATTERNS_MAX_ROWS=11\nPATTERNS_PORT=1111\n")
+    os.environ["PATTERNS_WORKERS"] = "2"
+    table = shown({"port": "3333"})
+    assert list(table) == list(Settings.model_fields)
+    assert table["port"] == ("3333", "flag")
+    assert table["workers"] == ("2", "environment")
+    assert table["max_rows"] == ("11", ".env")
+    assert table["host"] == ("127.0.0.1", "default")
+    assert table["database_url"] == ("", "default")
+
+
+def test_keys_and_passwords_are_not_shown() -> None:
+    os.environ["PATTERNS_ADMIN_KEY"] = "sesame-admin"
+    flags = {"predict_key": "sesame-predict", "database_url": "postgresql://me:sesame@host/db"}
+    table = shown(flags)
+    assert table["admin_key"] == ("********", "environment")
+    assert table["predict_key"] == ("********", "flag")
+    assert table["database_url"] == ("********", "flag")
+    assert "sesame" not in str(table)
+    assert "sesame" not in repr(settings_from(flags))
+    assert settings_from(flags).jobs_url == "postgresql://me:sesame@host/db"
+
+
+# -- what they may be ----------------------------------------------------------------------------------------------
+
+
+def test_a_setting_is_assigned_by_its_name() -> None:
+    assert assignments(["max_rows=1000", "default=a=b", "admin_key="]) == {
+        "max_rows": "1000",
+        "default": "a=b",
+        "admin_key": "",
+    }
+    with pytest.raises(RecipeError, match=r"^max_row: no such setting; there are host, port, "):
+        assignments(["max_rows=1", "max_row=1"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", "sesame"),
+        ("port", "-1"),
+        ("port", "65536"),
+        ("port", "80.5"),
+        ("port", ""),
+        ("workers", "0"),
+        ("device", "sesame"),
+        ("engine", "sesame"),
+        ("max_body_mb", "0"),
+        ("max_body_mb", "4097"),
+        ("max_rows", "0"),
+        ("max_in_flight", "0"),
+        ("answer_seconds", "0"),
+        ("answer_seconds", "nan"),
+        ("log_level", "sesame"),
+        ("trainer_warm", "sesame"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(RecipeError) as refusal:
+        settings_from({name: value})
+    assert str(refusal.value).startswith(f"{name}: ")
+    assert "sesame" not in str(refusal.value)
+
+
+def test_settings_do_not_change_while_they_are_used() -> None:
+    settings = Settings()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("host", "is_loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("", False),
+        ("192.168.1.1", False),
+        ("10.0.0.1", False),
+        ("localhost.example", False),
+        ("example.org", False),
+        ("127.0.0.1.example", False),
+        ("::ffff:192.168.1.1", False),
+    ],
+)
+def test_only_this_machine_is_loopback(host: str, is_loopback: bool) -> None:
+    assert Settings(host=host).is_loopback is is_loopback
+
+
+def test_job_records_are_kept_in_the_store_unless_said_otherwise(tmp_path: Path) -> None:
+    assert Settings(store=Path("here")).jobs_url == f"sqlite:///{tmp_path / 'here' / 'jobs.sqlite3'}"
+
+
+def test_every_setting_says_what_it_means() -> None:
+    for name, field in Settings.model_fields.items():
+        assert re.fullmatch("[a-z_]+", name)
+        assert field.description and len(field.description) < 100
