@@ -1,6 +1,7 @@
 """`patterns`: the command line. Answers `--help` at once; what is heavy is imported by the command that needs it."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,6 +45,9 @@ def serve(
     show_settings: Annotated[bool, typer.Option(help="print the settings with where each came from, and stop")] = False,
 ) -> None:
     """Serve what the store holds, and train when asked to, over HTTP."""
+    # uvicorn shuts down in order and then raises the signal again, for whoever was there before it; and the first
+    # process of a container hears no signal that it has not asked for.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from app.commands import serving  # deferred: pydantic and uvicorn are not needed for --help
 
     named = {

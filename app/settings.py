@@ -24,7 +24,9 @@ def load_settings() -> "Settings":
 class Settings(BaseSettings):
     """Frozen; as long-lived as the app."""
 
-    model_config = SettingsConfigDict(env_prefix="PATTERNS_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PATTERNS_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -72,8 +71,6 @@ def run(settings: Settings) -> None:
         key = secrets.token_urlsafe(24)
         os.environ[variable("admin_key")] = key
         print(f"listening beyond this machine; the admin key for this run is {key}", file=sys.stderr, flush=True)
-    # uvicorn shuts down in order and then raises the signal again, for whoever was there before it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="patterns-metrics-") as metrics:
         if settings.workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -44,6 +45,7 @@ def run(
 ) -> Iterator[Run]:
     """Runs `patterns` on the store, where nobody listens at the port of the settings."""
     monkeypatch.chdir(tmp_path)
+    on_stop = signal.getsignal(signal.SIGTERM)
     cleaned = {name: value for name, value in os.environ.items() if not name.upper().startswith("PATTERNS_")}
     with socket.socket() as unused, mock.patch.dict(os.environ, cleaned, clear=True):
         unused.bind(("127.0.0.1", 0))
@@ -58,6 +60,7 @@ def run(
             return Ran(int(ended.value.code or 0), written.out, written.err)
 
         yield run
+    signal.signal(signal.SIGTERM, on_stop)
 
 
 # -- looking -------------------------------------------------------------------------------------------------------

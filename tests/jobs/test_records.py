@@ -48,7 +48,7 @@ def submit_to_end(records: Records) -> Job:
 
 
 def heard(records: Records, job: str, after: int = 0) -> list[tuple[int, str]]:
-    return [(event.number, event.fault) for event in records.events_after(job, after)]
+    return [(event.number, event.kind) for event in records.events_after(job, after)]
 
 
 def together(acts: Sequence[Callable[[], Any]]) -> list[Any]:
