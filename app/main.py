@@ -43,6 +43,7 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
         description=DESCRIPTION,
         lifespan=_lifespan,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.settings = settings
     app.state.store = Store(settings.store, load_network or keras_loader(settings), keep=settings.keep_versions)

@@ -184,6 +184,8 @@ class Served:
 
     async def _pin(self, pattern: str, version: int) -> Release:
         key = (pattern, version)
+        if key in self._refused:
+            raise BundleDamaged(self._refused[key])
         async with self._refreshing:
             if key not in self._pinned:
                 self._pinned[key] = await asyncio.to_thread(self._load, pattern, version)

@@ -108,6 +108,7 @@ def test_a_setting_is_assigned_by_its_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
     [
         ("port", "sesame"),
         ("port", "-1"),
