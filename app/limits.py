@@ -1,4 +1,4 @@
-"""What stands between the socket and the routes: size and time of requests, keys, how many are under way.
+"""What stands between the socket and the routes: size and time of requests, and how many are under way.
 
 LimitedProtocol   bytes and seconds of headers and bodies, before there is a request
 Edge              request id, admission, body size, log line, metrics, and 500s, around every request
@@ -8,13 +8,10 @@ admin / predictor keys, as FastAPI dependencies
 import asyncio
 import logging
 import re
-import secrets
 import time
 import uuid
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
-from fastapi import Request
-from pydantic import SecretStr
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -189,33 +186,3 @@ class Exchange:
                 "bytes_in": self._received,
             },
         )
-
-
-async def require_admin(request: Request) -> None:
-    """For everything that changes state. A browser says where a page came from; other pages may not use ours."""
-    origin = request.headers.get("origin")
-    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
-        raise errors.ForeignOrigin
-    _check_key(request, _settings(request).admin_key)
-
-
-async def require_predictor(request: Request) -> None:
-    """For predictions; the admin key opens this as well."""
-    settings = _settings(request)
-    if settings.predict_key is not None:
-        _check_key(request, settings.predict_key, settings.admin_key)
-
-
-def _settings(request: Request) -> Settings:
-    return cast(Settings, request.app.state.settings)
-
-
-def _check_key(request: Request, *accepted: SecretStr | None) -> None:
-    keys = [key.get_secret_value().encode() for key in accepted if key is not None]
-    if not keys:
-        return
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not given:
-        raise errors.KeyMissing
-    if not any(secrets.compare_digest(given.strip().encode(), key) for key in keys):
-        raise errors.KeyWrong

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Depends, Response
 
 from app.errors import Unprocessable
-from app.limits import require_admin
+from app.keys import require_admin
 from app.openapi import LABEL_BODY
 from app.routes.bodies import ParsedJson
 from app.routes.parts import ServedPart, StorePart

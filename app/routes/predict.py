@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.errors import Unprocessable
-from app.limits import require_predictor
+from app.keys import require_predictor
 from app.openapi import PREDICT_BODY
 from app.protocols import native
 from app.routes.parts import BatcherPart, ServedPart, SettingsPart

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from app.errors import Malformed, Unprocessable
 from app.jobs import Jobs
-from app.limits import require_admin
+from app.keys import require_admin
 from app.openapi import TRAIN_BODY
 from app.records import TERMINAL, Job
 from app.routes.bodies import ParsedJson, RawJson
