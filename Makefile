@@ -9,8 +9,7 @@ ARGS ?=
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/serve.done
-	$(BIN)/patterns train --missing
-	$(BIN)/patterns serve $(ARGS)
+	$(BIN)/patterns serve --train-missing $(ARGS)
 
 test: $(VENV)/dev.done check
 	$(BIN)/python -m pytest $(ARGS)

@@ -12,6 +12,8 @@ from models_store.store import Release
 
 # Up to here a call takes less time than handing it to a thread and back would.
 MOST_ROWS_ON_LOOP = 256
+# Rows × parameters: a few milliseconds.
+MOST_WORK_ON_LOOP = 4 << 20
 
 Waiting = list[tuple[Array, "asyncio.Future[Array]"]]
 
@@ -26,7 +28,8 @@ class Batcher:
 
     async def predict(self, release: Release, rows: Array) -> Array:
         """Raw rows to raw answers of the same release; NotFinite names the row of this request."""
-        if len(rows) > MOST_ROWS_ON_LOOP:
+        work = len(rows) * release.bundle.architecture.n_parameters
+        if len(rows) > MOST_ROWS_ON_LOOP or work > MOST_WORK_ON_LOOP:
             return all_finite(await self._in_thread(release, rows))
         loop = asyncio.get_running_loop()
         if release not in self._waiting:
@@ -47,17 +50,25 @@ class Batcher:
             raise errors.DeadlinePassed(self._answer_seconds) from None
 
     def _answer(self, release: Release) -> None:
-        waiting = self._waiting.pop(release)
-        for batch in _batches(waiting):
-            try:
-                answers = _answers(release, np.concatenate([rows for rows, _ in batch]))
-            except Exception as error:  # noqa: BLE001  # the network's own failure belongs to everybody who waits for it
-                for _, future in batch:
-                    _settle(future, error)
-                continue
-            ends = np.cumsum([len(rows) for rows, _ in batch])[:-1]
-            for (_, future), part in zip(batch, np.split(answers, ends), strict=True):
-                _settle(future, part)
+        self._go_on(release, _batches(self._waiting.pop(release)))
+
+    def _go_on(self, release: Release, batches: list[Waiting]) -> None:
+        """One batch a turn of the loop, so that sockets are looked at in between."""
+        _answer_together(release, batches[0])
+        if batches[1:]:
+            asyncio.get_running_loop().call_soon(self._go_on, release, batches[1:])
+
+
+def _answer_together(release: Release, batch: Waiting) -> None:
+    try:
+        answers = _answers(release, np.concatenate([rows for rows, _ in batch]))
+    except Exception as error:  # noqa: BLE001  # the network's own failure belongs to everybody who waits for it
+        for _, future in batch:
+            _settle(future, error)
+        return
+    ends = np.cumsum([len(rows) for rows, _ in batch])[:-1]
+    for (_, future), part in zip(batch, np.split(answers, ends), strict=True):
+        _settle(future, part)
 
 
 def _batches(waiting: Waiting) -> list[Waiting]:
@@ -75,7 +86,7 @@ def _batches(waiting: Waiting) -> list[Waiting]:
 
 def _answers(release: Release, rows: Array) -> Array:
     metrics.CALLS.labels(release.bundle.pattern).inc()
-    metrics.ROWS.labels(release.bundle.pattern, release.version).inc(len(rows))
+    metrics.ROWS.labels(release.bundle.pattern).inc(len(rows))
     return release.bundle.predictor.answers(rows)
 
 

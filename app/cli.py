@@ -42,6 +42,7 @@ def serve(
     database_url: Annotated[str | None, typer.Option(help="job records, such as postgresql://…")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or gpu")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="any other setting: --set max_rows=1000")] = None,
+    train_missing: Annotated[bool, typer.Option(help="first train what the catalogue has and the store lacks")] = False,
     show_settings: Annotated[bool, typer.Option(help="print the settings with where each came from, and stop")] = False,
 ) -> None:
     """Serve what the store holds, and train when asked to, over HTTP."""
@@ -64,8 +65,10 @@ def serve(
     settings = serving.settings_from(flags)
     if show_settings:
         out.print(serving.settings_table(settings, flags))
-    else:
-        serving.run(settings)
+        return
+    if train_missing:
+        serving.train_missing()
+    serving.run(settings)
 
 
 @cli.command()

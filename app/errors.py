@@ -217,7 +217,7 @@ def codes_by_status() -> dict[int, list[str]]:
 
 def status_of(error: Exception) -> int:
     """By the nearest class in the table; what is not in it is a bug, 500."""
-    return next((status for kind, status in STATUS.items() if type(error) is kind), 500)
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
 def answer(error: Exception, request_id: str) -> Response:

@@ -26,7 +26,7 @@ log = logging.getLogger("patterns.jobs")
 
 POLL_SECONDS = 0.25
 LEADER_POLL_SECONDS = 0.5
-STOPPED = Outcome("interrupted", "interrupted", "the server stopped while this training ran")
+STOPPED = Outcome("interrupted", "interrupted", "nobody was left to follow this training")
 
 
 class LeaderLock:
@@ -66,6 +66,7 @@ class Jobs:
         self._is_open = False
         self._opening = asyncio.Lock()
         self.is_draining = False
+        self.listeners = 0
 
     # -- asked by routes -------------------------------------------------------------------------------------------
 
@@ -134,24 +135,25 @@ class Jobs:
         if self._settings.trainer_warm:
             await self._trainer.start()
         while True:
+            # Cleared before the look, so that what is submitted meanwhile wakes the wait below.
+            self._submitted.clear()
             # A draining server leaves what waits to the next one.
             job = None if self.is_draining else await self._claim()
             if job is not None:
                 await self._run(job)
                 continue
-            self._submitted.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._submitted.wait(), POLL_SECONDS)
 
     async def _claim(self) -> Job | None:
-        """Not to be left half done: a job that is claimed is run, or said not to have been."""
+        """Not to be left half done: a job that is claimed is run, or goes back into the queue."""
         claiming = asyncio.ensure_future(asyncio.to_thread(self._records.claim))
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
             with contextlib.suppress(PatternServerError, OSError):
                 if (job := await claiming) is not None:
-                    await self._end_unless_published(job, STOPPED)
+                    await asyncio.to_thread(self._records.unclaim, job.id)
             raise
 
     async def _run(self, job: Job) -> None:
@@ -177,9 +179,13 @@ class Jobs:
         if version is None:
             await self._end(job, outcome)
             return
-        if outcome.version is None and job.promote and self._store.labels(job.pattern).get(CHAMPION, 0) < version:
-            await asyncio.to_thread(self._store.set_label, job.pattern, CHAMPION, version)
+        if outcome.version is None and job.promote:
+            await asyncio.to_thread(self._promote, job.pattern, version)
         await self._end(job, Outcome("succeeded", version=version))
+
+    def _promote(self, pattern: str, version: int) -> None:
+        if self._store.labels(pattern).get(CHAMPION, 0) < version:
+            self._store.set_label(pattern, CHAMPION, version)
 
     async def _end(self, job: Job, outcome: Outcome) -> None:
         if await asyncio.to_thread(self._records.end, job.id, **asdict(outcome)):

@@ -26,6 +26,8 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ALWAYS_ANSWERED = frozenset({"/livez", "/readyz", "/metrics"})
 MOST_HEADERS = 100
 MOST_DIGITS = 18
+MOST_PIPELINED = 16
+LAST_MOMENT = 0.5
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PROMISE = "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -37,7 +39,10 @@ class LimitedProtocol(HttpToolsProtocol):
         super().__init__(**parts)
         self.settings: Settings = self.app_state["settings"]  # as the lifespan yields it
         self._deadline: asyncio.TimerHandle | None = None
-        self._header_bytes = 0
+        self._header_bytes = self._unparsed = 0
+        self._in_headers = self._has_begun = False
+        self._unread: asyncio.TimerHandle | None = None
+        self._is_draining = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -45,16 +50,25 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._due_in(None)
+        if self._unread is not None:
+            self._unread.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
+        self._has_begun = False
         super().data_received(data)
+        # The parser keeps a header to itself until its end; what later reads add to it is counted here.
+        if self._in_headers and not self._has_begun and not self.transport.is_closing():
+            self._unparsed += len(data)
+            if self._unparsed > self.settings.max_header_kb << 10:
+                self._hang_up("431 Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._header_bytes = 0
+        self._header_bytes = self._unparsed = 0
+        self._in_headers = self._has_begun = True
         self._due_in(self.settings.header_seconds)
 
     def on_url(self, url: bytes) -> None:
@@ -66,8 +80,36 @@ class LimitedProtocol(HttpToolsProtocol):
         self._count(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
+        self._in_headers = False
         self._due_in(self.settings.body_seconds)
         super().on_headers_complete()
+
+        if self._is_draining:
+            self.cycle.keep_alive = False
+        if len(self.pipeline) > MOST_PIPELINED:
+            self._refuse("429 Too Many Requests")
+
+    def pause_writing(self) -> None:
+        """Whoever does not read an answer in its time does not get the rest."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.settings.answer_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+
+    def shutdown(self) -> None:
+        """The next request on an idle connection may be on its way: it gets a moment to arrive, and its answer."""
+        self._is_draining = True
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(LAST_MOMENT, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
+
+    def _close_if_idle(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
 
     def on_message_complete(self) -> None:
         self._due_in(None)
@@ -85,12 +127,14 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         if not self.transport.is_closing():
-            self.transport.write(PROMISE.format(status="408 Request Timeout").encode())
-            self.transport.close()
+            self._hang_up("408 Request Timeout")
 
-    def _refuse(self, status: str) -> NoReturn:
+    def _hang_up(self, status: str) -> None:
         self.transport.write(PROMISE.format(status=status).encode())
         self.transport.close()
+
+    def _refuse(self, status: str) -> NoReturn:
+        self._hang_up(status)
         # Ends the parser's run over this data; what uvicorn then writes goes to a closing transport.
         raise ValueError(status)
 
@@ -112,7 +156,9 @@ class Edge:
             await self._app(scope, receive, send)
             return
         exchange = Exchange(scope, receive, send, self._settings.max_body_bytes)
-        self._under_way += 1
+        # A stream of events waits more than it works; the jobs count those.
+        weight = 0 if scope["path"].endswith("/events") else 1
+        self._under_way += weight
         try:
             if self._under_way > self._settings.max_in_flight and scope["path"] not in ALWAYS_ANSWERED:
                 raise errors.Overloaded
@@ -127,7 +173,7 @@ class Edge:
             if not exchange.status:
                 await errors.answer(error, exchange.id)(scope, receive, exchange.send)
         finally:
-            self._under_way -= 1
+            self._under_way -= weight
             exchange.finish()
 
 
@@ -166,7 +212,10 @@ class Exchange:
             headers = MutableHeaders(scope=message)
             headers["x-request-id"] = self.id
             headers["x-content-type-options"] = "nosniff"
-        await self._send(message)
+        try:
+            await self._send(message)
+        except RuntimeError as error:  # uvloop's word for a connection that is closed
+            raise ClientDisconnect from error
 
     def finish(self) -> None:
         seconds = time.perf_counter() - self._started

@@ -4,7 +4,6 @@ create_app(settings) -> FastAPI        nothing happens at import, and Keras is n
 """
 
 import asyncio
-import contextlib
 import logging
 import signal
 import threading
@@ -78,9 +77,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
     """Serving starts at once; bundles arrive as they are loaded. Ends when what is under way has been answered."""
     settings: Settings = app.state.settings
     logs.configure(settings.log_level)
-    with contextlib.suppress(PatternServerError):
-        await asyncio.to_thread(_recover, app.state.store)
-    tasks = [asyncio.create_task(app.state.served.watch()), asyncio.create_task(app.state.jobs.lead())]
+    works = (asyncio.to_thread(_recover, app.state.store), app.state.served.watch(), app.state.jobs.lead())
+    tasks = [asyncio.create_task(work) for work in works]
     try:
         with _draining_on_signals(app.state.jobs):
             yield {"settings": settings}
@@ -97,7 +95,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
 def _recover(store: Store) -> None:
     try:
         store.recover()
-    except PatternServerError as error:
+    except (PatternServerError, OSError) as error:
         log.warning("the store is served as it is", extra={"reason": str(error)})
 
 

@@ -22,10 +22,10 @@ REQUESTS = Counter("patterns_requests", "Requests answered", ["route", "method",
 SECONDS = Histogram(
     "patterns_request_seconds", "Time from a request's headers to its answer", ["route"], buckets=BUCKETS
 )
-ROWS = Counter("patterns_rows", "Rows predicted", ["pattern", "version"])
+ROWS = Counter("patterns_rows", "Rows predicted", ["pattern"])
 CALLS = Counter("patterns_network_calls", "Calls of a network; requests of the same moment share one", ["pattern"])
 TRAININGS = Counter("patterns_trainings", "Trainings ended", ["status"])
-SERVED = Gauge("patterns_served_version", "The champion that is loaded", ["pattern"], multiprocess_mode="max")
+SERVED = Gauge("patterns_served_version", "The champion that is loaded", ["pattern"], multiprocess_mode="mostrecent")
 
 
 def exposition() -> tuple[bytes, str]:

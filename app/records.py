@@ -156,6 +156,8 @@ class Records:
             try:
                 return self._insert(recipe, promote, key, digest)
             except IntegrityError:  # another request with this key was a moment earlier, in another process
+                if key is None:
+                    raise
                 with self._engine.connect() as connection:
                     found = self._by_key(connection, key, digest)
                 if found is None:
@@ -253,6 +255,12 @@ class Records:
             if connection.execute(started.values(status="running", started=now, heartbeat=now)).rowcount == 0:
                 return None
             return self._get(connection, job)
+
+    def unclaim(self, job: str) -> None:
+        """Back into the queue: it was claimed and never begun."""
+        with self._translated(), self._engine.begin() as connection:
+            claimed = sql.update(jobs).where(jobs.c.id == job, jobs.c.status == "running")
+            connection.execute(claimed.values(status="queued", started=None, heartbeat=None))
 
     def progress(self, job: str, happened: Sequence[tuple[str, dict[str, Any]]], **columns: object) -> None:
         """Events of a running job, and what they change in its record, in one transaction."""
@@ -356,7 +364,10 @@ def _engine(url: str) -> sql.Engine:
     address = sql.make_url(url)
     if address.get_backend_name() == "postgresql" and address.drivername == "postgresql":
         address = address.set(drivername="postgresql+psycopg")
-    engine = sql.create_engine(address, pool_pre_ping=True)
+    # A database that no longer answers must not hold threads for minutes.
+    patience = {"connect_timeout": 5, "options": "-c statement_timeout=10000"}
+    waits = patience if address.get_backend_name() == "postgresql" else {}
+    engine = sql.create_engine(address, pool_pre_ping=True, connect_args=waits)
     if address.get_backend_name() == "sqlite":
         sql.event.listen(engine, "connect", _prepare_sqlite)
     return engine

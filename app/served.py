@@ -66,6 +66,11 @@ class Served:
     def patterns(self) -> list[str]:
         return sorted(self._shelves)
 
+    def holds(self, pattern: str, version: int) -> bool:
+        """This process has seen the version."""
+        shelf = self._shelves.get(pattern)
+        return shelf is not None and version in shelf.versions
+
     @property
     def loaded(self) -> list[str]:
         """Patterns that have been looked at."""
@@ -140,7 +145,11 @@ class Served:
             shelf = self._shelves.get(pattern)
             if shelf is None or pattern in self._unreadable or self._signature.get(pattern) != changed:
                 self._unreadable.discard(pattern)
-                self._replace(pattern, self._look(pattern))
+                try:
+                    self._replace(pattern, self._look(pattern))
+                except Exception:  # one pattern's trouble is not the others'
+                    log.exception("cannot be followed", extra={"pattern": pattern})
+                    self._unreadable.add(pattern)
         self._signature = signature
         self.is_ready = True
 
@@ -186,6 +195,8 @@ class Served:
         key = (pattern, version)
         if key in self._refused:
             raise BundleDamaged(self._refused[key])
+        if (pinned := self._pinned.get(key)) is not None:
+            return pinned.release
         async with self._refreshing:
             if key not in self._pinned:
                 self._pinned[key] = await asyncio.to_thread(self._load, pattern, version)
@@ -195,17 +206,14 @@ class Served:
             return self._pinned[key].release
 
     def _load(self, pattern: str, version: int) -> Loaded:
-        held = contextlib.ExitStack()
-        try:
+        with contextlib.ExitStack() as held:
             held.enter_context(self._store.hold(pattern, version))
-            return Loaded(self._store.load(pattern, version), held)
-        except FileNotFoundError:
-            held.close()
-            raise UnknownVersion(pattern, self._store.versions(pattern)) from None
-        except BundleDamaged as error:
-            held.close()
-            self._refuse(pattern, version, error)
-            raise
+            try:
+                release = self._store.load(pattern, version)
+            except BundleDamaged as error:
+                self._refuse(pattern, version, error)
+                raise
+            return Loaded(release, held.pop_all())
 
     def _refuse(self, pattern: str, version: int, error: BundleDamaged) -> None:
         log.error("refused", extra={"pattern": pattern, "version": version, "reason": str(error)})

@@ -10,11 +10,13 @@ from typing import Any
 from app.records import Job, Records, Status
 from app.settings import Settings
 from app.trainer import Trainer, TrainerDied
+from models_store.errors import PublishUnconfirmed
 
 POLL_SECONDS = 0.25
 # From asking a training to stop until its process is killed.
 CANCEL_SECONDS = 5.0
 TIMED_OUT = "timed_out"
+MOST_EPOCH_EVENTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Outcome:
     @property
     def was_imposed(self) -> bool:
         """It was ended from outside; nobody knows yet how far it had come."""
-        return self.status in ("cancelled", "interrupted") or self.code == TIMED_OUT
+        return self.status in ("cancelled", "interrupted") or self.code in (TIMED_OUT, PublishUnconfirmed.code)
 
 
 class Supervision:
@@ -105,7 +107,10 @@ class Supervision:
         last = epochs[-1]
         remaining = self._job.recipe["fit"]["epochs"] - last["epoch"]
         eta = (time.monotonic() - self._began) / last["epoch"] * remaining
-        await self._note([("epoch", epoch) for epoch in epochs], **last, eta_s=round(eta, 2))
+        # Every epoch is told, up to a number that a database holds for a thousand jobs; then every second, third, …
+        stride = -(-self._job.recipe["fit"]["epochs"] // MOST_EPOCH_EVENTS)
+        told = [("epoch", epoch) for epoch in epochs if epoch["epoch"] % stride == 0 or stride == 1]
+        await self._note(told, **last, eta_s=round(eta, 2))
 
     async def _note(self, happened: list[tuple[str, dict[str, Any]]], **columns: object) -> None:
         await asyncio.to_thread(self._records.progress, self._job.id, happened, **columns)

@@ -23,7 +23,7 @@ class UnknownPattern(PatternServerError):
     code = "unknown_pattern"
 
     def __init__(self, known: Iterable[str]) -> None:
-        super().__init__(f"no such pattern; the store holds {shortened(known)}")
+        super().__init__(f"no such pattern; there are {shortened(known)}")
 
 
 class UnknownVersion(PatternServerError):

@@ -14,7 +14,7 @@ LARGEST_FILE = 1 << 30
 
 def manifest_of(pattern: str, version: int, files: dict[str, bytes]) -> bytes:
     listed = {name: {"size": len(content), "sha256": _sha256(content)} for name, content in sorted(files.items())}
-    return _sealed({"format": FORMAT, "pattern": pattern, "version": version, "files": listed})
+    return sealed({"format": FORMAT, "pattern": pattern, "version": version, "files": listed})
 
 
 def read_verified(directory: Path, pattern: str, version: int) -> dict[str, bytes]:
@@ -37,8 +37,7 @@ def _listed(directory: Path, pattern: str, version: int) -> dict[str, Any]:
             raise BundleDamaged("the manifest is missing or no regular file")
         written = (directory / NAME).read_bytes()
         manifest = json.loads(written)
-        sealed = _sealed({key: value for key, value in manifest.items() if key != "sha256"})
-        if written != sealed:
+        if written != sealed({key: value for key, value in manifest.items() if key != "sha256"}):
             raise BundleDamaged("the manifest was changed")
         if (manifest["format"], manifest["pattern"], manifest["version"]) != (FORMAT, pattern, version):
             raise BundleDamaged("the manifest is of another format or belongs to another version")
@@ -57,7 +56,7 @@ def _checked(path: Path, facts: dict[str, Any]) -> bytes:
     return content
 
 
-def _sealed(manifest: dict[str, Any]) -> bytes:
+def sealed(manifest: dict[str, Any]) -> bytes:
     """Canonical bytes that end with the hash of all before it."""
     body = json.dumps(manifest, sort_keys=True).encode()
     return json.dumps({**manifest, "sha256": _sha256(body)}, sort_keys=True).encode()

@@ -80,6 +80,11 @@ def device_name(wanted: Device) -> str:
             "a GPU was asked for, but TensorFlow sees none here; install the `gpu` extra on a machine with an NVIDIA "
             "driver, or set PATTERNS_DEVICE to cpu or auto"
         )
+    if has_gpu:
+        for gpu in tf.config.list_physical_devices("GPU"):
+            with suppress(RuntimeError):  # in use already
+                # Server and trainer share the card; each takes what it needs, not nearly all of it.
+                tf.config.experimental.set_memory_growth(gpu, True)
     return "/GPU:0" if has_gpu else "/CPU:0"
 
 

@@ -63,6 +63,11 @@ class Labels:
     highest: int = 0
 
 
+def _is_own(entry: Path) -> bool:
+    """A directory that is really there; through a link the store would act on somebody else's."""
+    return entry.is_dir() and not entry.is_symlink()
+
+
 class Store:
     """Stateless but for its root: every process that opens the same root sees the same bundles."""
 
@@ -77,11 +82,11 @@ class Store:
     def patterns(self) -> list[str]:
         if not self.root.is_dir():
             return []
-        return sorted(entry.name for entry in self.root.iterdir() if is_name(entry.name) and entry.is_dir())
+        return sorted(entry.name for entry in self.root.iterdir() if is_name(entry.name) and _is_own(entry))
 
     def versions(self, pattern: str) -> list[int]:
         """Published versions, oldest first."""
-        if not is_name(pattern) or not (self.root / pattern).is_dir():
+        if not is_name(pattern) or not _is_own(self.root / pattern):
             raise UnknownPattern(self.patterns())
         return self._found(pattern)
 
@@ -119,10 +124,12 @@ class Store:
         """While held, by this or any other process, retention leaves the version alone."""
         try:
             descriptor = os.open(self._directory(pattern, version), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise UnknownVersion(pattern, self.versions(pattern)) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if not self._directory(pattern, version).is_dir():  # removed while this waited for the lock
+                raise UnknownVersion(pattern, self.versions(pattern))
             yield
         finally:
             os.close(descriptor)
@@ -138,7 +145,15 @@ class Store:
 
     def signature(self) -> dict[str, object]:
         """Of each pattern, something that differs whenever its versions or labels do."""
-        return {pattern: (self._found(pattern), self._read_labels(pattern)) for pattern in self.patterns()}
+        found: dict[str, object] = {}
+        for pattern in self.patterns():
+            try:
+                found[pattern] = (self._found(pattern), self._read_labels(pattern))
+            except FileNotFoundError:  # removed meanwhile
+                continue
+            except OSError as error:
+                found[pattern] = error.errno
+        return found
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -209,7 +224,8 @@ class Store:
     def quarantine_damaged(self, pattern: str, version: int) -> None:
         """Move the version aside if its files are not what was published; a network that answers otherwise may stay."""
         with self._writing():
-            self._quarantine_if_damaged(pattern, version)
+            if self._directory(pattern, version).is_dir():
+                self._quarantine_if_damaged(pattern, version)
 
     # -- parts of the above, all under the lock -------------------------------------------------------------------
 
@@ -223,8 +239,8 @@ class Store:
             yield
 
     def _found(self, pattern: str) -> list[int]:
-        names = [entry.name for entry in (self.root / pattern).iterdir()]
-        return sorted(int(name) for name in names if re.fullmatch(r"[1-9][0-9]{0,8}", name))
+        entries = [entry for entry in (self.root / pattern).iterdir() if re.fullmatch(r"[1-9][0-9]{0,8}", entry.name)]
+        return sorted(int(entry.name) for entry in entries if _is_own(entry))
 
     def _files(self, pattern: str, version: int) -> dict[str, bytes]:
         if version not in self.versions(pattern):
@@ -267,13 +283,20 @@ class Store:
         self._retire(pattern)
 
     def _read_labels(self, pattern: str) -> Labels:
+        """An error of the operating system passes through: labels that could not be read must not be written over."""
         try:
-            saved: dict[str, Any] = json.loads((self.root / pattern / LABELS).read_bytes())
+            written = (self.root / pattern / LABELS).read_bytes()
+            saved: dict[str, Any] = json.loads(written)
+            if written != manifest.sealed({"labels": saved["labels"], "highest": saved["highest"]}):
+                raise ValueError("the seal is broken")
             return Labels(
                 {str(label): int(version) for label, version in saved["labels"].items()}, int(saved["highest"])
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-            # Labels that cannot be read point nowhere: the newest good version serves.
+        except (FileNotFoundError, NotADirectoryError):
+            return Labels()
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+            # Labels that were changed point nowhere: the newest good version serves.
+            log.error("labels are damaged", extra={"pattern": pattern})  # the cause says no more
             return Labels()
 
     def _relabel(self, pattern: str, label: str, version: int) -> None:
@@ -283,7 +306,7 @@ class Store:
         self._write_labels(pattern, Labels({**current.labels, label: version}, self._highest(pattern)))
 
     def _write_labels(self, pattern: str, labels: Labels) -> None:
-        self._replace_file(self.root / pattern / LABELS, json.dumps(vars(labels), sort_keys=True).encode())
+        self._replace_file(self.root / pattern / LABELS, manifest.sealed(vars(labels)))
 
     def _replace_file(self, path: Path, content: bytes) -> None:
         with self._aside() as aside:
@@ -295,18 +318,25 @@ class Store:
         """Keep the newest `keep`, whatever a label points at, and whatever some process has loaded."""
         labelled = set(self.labels(pattern).values())
         for version in self.versions(pattern)[: -self.keep]:
-            if version not in labelled and not self._is_held(pattern, version):
-                self._remove(pattern, version)
+            if version not in labelled:
+                with self._unheld(pattern, version) as is_free:
+                    if is_free:
+                        self._remove(pattern, version)
 
-    def _is_held(self, pattern: str, version: int) -> bool:
+    @contextmanager
+    def _unheld(self, pattern: str, version: int) -> Iterator[bool]:
+        """False if some process holds it; else nobody can take hold of it until it is gone."""
         descriptor = os.open(self._directory(pattern, version), os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return True
+            os.close(descriptor)
+            yield False
+            return
+        try:
+            yield True
         finally:
             os.close(descriptor)
-        return False
 
     def _remove(self, pattern: str, version: int) -> None:
         """Renamed away first: a version is there whole or not at all."""

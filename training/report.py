@@ -6,7 +6,7 @@ import numpy as np
 
 from models_store.bundle import Evaluation
 from models_store.card import Baselines, Column, Gap, Measured, Score
-from models_store.scaler import Array
+from models_store.scaler import NEGLIGIBLE, Array
 from training.data import Dataset, Rows
 from training.fit import History
 from training.spec import FormulaData, PatternSpec
@@ -37,7 +37,8 @@ def score(predicted: Array, labels: Array) -> Score:
 def r_squared(predicted: Array, labels: Array) -> float | None:
     """1 - SSE/SST, averaged over outputs; None if an output's labels are constant."""
     total = ((labels - labels.mean(axis=0)) ** 2).sum(axis=0)
-    if not total.all():
+    rounding = len(labels) * (NEGLIGIBLE * np.abs(labels).max(axis=0)) ** 2
+    if (total <= rounding).any():
         return None
     return float((1 - ((predicted - labels) ** 2).sum(axis=0) / total).mean())
 

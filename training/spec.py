@@ -55,13 +55,21 @@ class RecipeError(PatternServerError):
     def from_validation(cls, error: ValidationError, most: int = 8) -> Self:
         """One short phrase a wrong field; what was given is not repeated, it may be anything."""
         wrong = error.errors(include_url=False, include_input=False)
-        phrases = [_phrase(fault["loc"], _said(fault)) for fault in wrong[:most]]
+        phrases = [_phrase(_place(fault), _said(fault)) for fault in wrong[:most]]
         if len(wrong) > most:
             phrases.append(f"and {len(wrong) - most} more")
         return cls("; ".join(phrases))
 
 
+def _place(fault: ErrorDetails) -> tuple[int | str, ...]:
+    """A field that nobody knows is named if it looks like one; otherwise only where it stands is told."""
+    looks_like_a_field = re.fullmatch(r"[A-Za-z0-9_-]{1,40}", str(fault["loc"][-1])) if fault["loc"] else None
+    return fault["loc"] if fault["type"] != "extra_forbidden" or looks_like_a_field else fault["loc"][:-1]
+
+
 def _said(fault: ErrorDetails) -> str:
+    if fault["type"] == "extra_forbidden":
+        return "there is no such field"
     if fault["type"] == "union_tag_invalid":
         return f"must be one of {fault['ctx']['expected_tags']}"
     if fault["type"] in ("model_type", "model_attributes_type"):

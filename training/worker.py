@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -73,17 +74,27 @@ def restrain(memory_mb: int) -> None:
         os.nice(5)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
-    limit = memory_mb << 20 or _half_of_memory()
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, LARGEST_FILE)
+    _limit(resource.RLIMIT_DATA, memory_mb << 20 or _half_of_memory())
+
+
+def _limit(kind: int, wanted: int) -> None:
+    """As wanted, or as low as somebody has set it already."""
+    hard = resource.getrlimit(kind)[1]
+    known = [limit for limit in (hard, wanted) if limit != resource.RLIM_INFINITY]
+    most = min(known, default=resource.RLIM_INFINITY)
+    resource.setrlimit(kind, (most, most))
 
 
 def _half_of_memory() -> int:
     """In bytes; no limit where there is a GPU, whose driver reserves far more than it uses."""
     if Path("/dev/nvidiactl").exists():
         return resource.RLIM_INFINITY
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):  # in a container, what it was given
+        installed = min(installed, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return installed // 2
 
 
 def import_engine() -> None:
@@ -131,7 +142,8 @@ class Training:
         self._say("evaluated", card=bundle.card.model_dump(mode="json"))
         if self._request["publish"]:
             self._stop_if_cancelled()
-            store = Store(Path(self._request["root"]), KerasNetwork.from_bytes, keep=self._request["keep"])
+            load = partial(KerasNetwork.from_bytes, device=self._request["device"])
+            store = Store(Path(self._request["root"]), load, keep=self._request["keep"])
             version = store.publish(bundle, promote=self._request["promote"])
             self._say("published", version=version)
 

@@ -37,7 +37,7 @@ def predict(pattern: str, values: list[float], version: int | None) -> Answer:
     try:
         return _ask_server(settings, pattern, values, version)
     except urllib.error.HTTPError as error:
-        raise Refused(json.load(error)["error"]["message"]) from None
+        raise Refused(_words(error)) from None
     except (urllib.error.URLError, TimeoutError, OSError):
         return _ask_store(settings, pattern, values, version)
 
@@ -49,6 +49,13 @@ def _ask_server(settings: Settings, pattern: str, values: list[float], version: 
     return Answer(said["outputs"], said["version"], "from the server")
 
 
+def _words(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(error)["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return f"something else answers at the server's address, with status {error.code}"
+
+
 def _said(settings: Settings, path: str, body: object = None) -> Any:
     key = settings.predict_key or settings.admin_key
     headers = {"content-type": "application/json"} | (
@@ -57,7 +64,8 @@ def _said(settings: Settings, path: str, body: object = None) -> Any:
     address = f"http://{settings.host}:{settings.port}{path}"
     sent = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(address, sent, headers)  # the scheme is http, written above
-    with urllib.request.urlopen(request, timeout=SECONDS) as response:  # noqa: S310
+    # Past any proxy: the server is asked where its own settings say that it listens.
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=SECONDS) as response:
         return json.load(response)
 
 

@@ -13,7 +13,9 @@ from pydantic import SecretStr
 from rich.table import Table
 
 from app import logs
+from app.commands import training
 from app.settings import Settings, load_settings
+from models_store.errors import PatternServerError
 from training.spec import RecipeError
 
 # Importing TensorFlow holds the interpreter for seconds; a supervisor must not take that for a hang.
@@ -56,6 +58,14 @@ def settings_table(settings: Settings, flags: dict[str, str]) -> Table:
 
 def _shown(value: Any) -> str:
     return "********" if isinstance(value, SecretStr) else "" if value is None else str(value)
+
+
+def train_missing() -> None:
+    """What cannot be trained, or written, is said; what is there is served all the same."""
+    try:
+        training.train(training.missing_specs(), promote=True)
+    except PatternServerError as error:
+        print(f"not everything could be trained: {error}", file=sys.stderr, flush=True)
 
 
 def run(settings: Settings) -> None:

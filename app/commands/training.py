@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from app.settings import load_settings
 from app.trainer import Trainer, TrainerDied
+from models_store.disk import writing
 from models_store.errors import UnknownPattern
 from models_store.store import Store
 from training.spec import PatternSpec, RecipeError, catalogue
@@ -47,7 +48,8 @@ def train(specs: list[PatternSpec], *, promote: bool) -> int:
 
 async def _train_all(specs: list[PatternSpec], promote: bool) -> int:
     settings = load_settings()
-    settings.store.mkdir(parents=True, exist_ok=True)
+    with writing():
+        settings.store.mkdir(parents=True, exist_ok=True)
     publish = {
         "publish": True,
         "promote": promote,
@@ -70,7 +72,7 @@ async def trainings(
     specs: list[PatternSpec], request: dict[str, Any]
 ) -> AsyncIterator[tuple[PatternSpec, dict[str, Any]]]:
     """Each recipe with the last word about it, and its card under "card", as they are done."""
-    trainer = Trainer()
+    trainer = Trainer(load_settings().trainer_memory_mb)
     bars = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),

@@ -17,6 +17,8 @@ from models_store.store import Release
 
 JSON = "application/json"
 Layout = Literal["rows", "flat", "records", "record", "columns"]
+# Beyond the rows themselves; a body that is only nested too deeply is left to the parser to refuse.
+SLACK = 1000
 NUMBERS = frozenset({int, float})
 
 
@@ -67,6 +69,10 @@ TABLES: Mapping[str, Callable[..., tuple[Array, Callable[[tuple[str, ...], Array
 
 
 def _read_json(body: bytes, columns: tuple[str, ...], max_rows: int) -> Question:
+    # Counted before anything is built of it: the parser holds the interpreter, in whatever thread it runs.
+    most_commas = (max_rows + SLACK) * (len(columns) + 1)
+    if body.count(b"[") + body.count(b"{") > max_rows + SLACK or body.count(b",") > most_commas:
+        raise TooManyRows(max_rows)
     document = strict_json.loads(body)
     if not isinstance(document, dict) or set(document) != {"inputs"}:
         raise Unprocessable("bad_body", 'the body must be an object with the one key "inputs"')

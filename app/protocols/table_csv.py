@@ -15,6 +15,9 @@ from models_store.scaler import Array
 if TYPE_CHECKING:
     from _csv import Reader  # exists for type checkers alone
 
+MOST_BLANK_LINES = 1000
+LONGEST_HEADER = 1 << 16
+
 # What `float` accepts beyond this (1_000, nan, digits of other scripts) nobody means in a CSV file.
 NUMBER = re.compile(r"\s*[-+]?([0-9]++\.?[0-9]*+|\.[0-9]++)([eE][-+]?[0-9]++)?\s*", re.ASCII)
 
@@ -23,6 +26,11 @@ def read(
     body: bytes, columns: tuple[str, ...], max_rows: int
 ) -> tuple[Array, Callable[[tuple[str, ...], Array], bytes]]:
     """Header with the pattern's columns in any order, then rows."""
+    # Counted before a field is made of it: reading holds the interpreter.
+    if body.count(b"\n") > max_rows + MOST_BLANK_LINES:
+        raise TooManyRows(max_rows)
+    if len(body) > LONGEST_HEADER and body.find(b"\n", 0, LONGEST_HEADER) < 0:
+        raise Malformed("line 1: too long for the names of columns")
     try:
         lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
         header = next(lines, None)

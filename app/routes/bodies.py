@@ -4,8 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from app.errors import NotAcceptedType
+from app.errors import BodyTooLarge, NotAcceptedType
 from app.protocols import native, strict_json
+
+# No recipe is larger, and reading what is would keep everybody waiting.
+LARGEST = 256 << 10
 
 
 async def _strict(request: Request) -> bytes:
@@ -13,7 +16,10 @@ async def _strict(request: Request) -> bytes:
     if native.media_type_of(request.headers.get("content-type", "")) != native.JSON:
         raise NotAcceptedType(f"the content type must be {native.JSON}")
     native.check_plain(request.headers.get("content-encoding", ""))
-    return await request.body()
+    body = await request.body()
+    if len(body) > LARGEST:
+        raise BodyTooLarge(LARGEST)
+    return body
 
 
 async def _parsed(body: Annotated[bytes, Depends(_strict)]) -> Any:

@@ -11,6 +11,7 @@ from app.routes.parts import JobsPart, ServedPart
 router = APIRouter(tags=["health"])
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez", summary="Alive: the process answers")
 async def livez() -> dict[str, bool]:
     """Never touches a model, a disk or a database."""

@@ -1,6 +1,8 @@
 """POST /predict/{pattern}: raw values in, raw values out."""
 
-from typing import Annotated, Any
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -9,6 +11,9 @@ from app.keys import require_predictor
 from app.openapi import PREDICT_BODY
 from app.protocols import native
 from app.routes.parts import BatcherPart, ServedPart, SettingsPart
+
+MOST_BYTES_ON_LOOP = 1 << 15
+Result = TypeVar("Result")
 
 router = APIRouter(tags=["predict"], dependencies=[Depends(require_predictor)])
 
@@ -33,11 +38,21 @@ async def predict(
     release = await served.release(pattern, version, label)
     native.check_plain(request.headers.get("content-encoding", ""))
     body = await request.body()
-    question = native.read(body, request.headers.get("content-type", ""), release.bundle.inputs, settings.max_rows)
+    content_type = request.headers.get("content-type", "")
+    question = await _computed(len(body), native.read, body, content_type, release.bundle.inputs, settings.max_rows)
     answers = await batcher.predict(release, question.rows)
-    extra: dict[str, Any] = {"outside": release.bundle.outside(question.rows)} if outside else {}
+
+    def written() -> bytes:
+        extra: dict[str, Any] = {"outside": release.bundle.outside(question.rows)} if outside else {}
+        return question.write(release, answers, extra)
+
     return Response(
-        question.write(release, answers, extra),
+        await _computed(len(body), written),
         media_type=question.media_type,
         headers={"x-pattern-version": str(release.version)},
     )
+
+
+async def _computed(size: int, work: Callable[..., Result], *parts: Any) -> Result:
+    """Here and now for a small body; in a thread for one whose reading would keep others waiting."""
+    return work(*parts) if size <= MOST_BYTES_ON_LOOP else await asyncio.to_thread(work, *parts)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from app.errors import Malformed, Unprocessable
+from app.errors import Malformed, Overloaded, Unprocessable
 from app.jobs import Jobs
 from app.keys import require_admin
 from app.openapi import TRAIN_BODY
@@ -26,6 +26,8 @@ router = APIRouter(tags=["train"])
 
 POLL_SECONDS = 0.1
 LONGEST_WAIT = 60.0
+LONGEST_PAUSE = 1.0
+MOST_LISTENERS = 200
 KEEP_ALIVE_SECONDS = 10.0
 LONGEST_KEY = 255
 WAIT = re.compile(r"\bwait=([0-9]{1,5})\b")
@@ -45,7 +47,7 @@ async def train(
 ) -> Response:
     """Queue a training. 202 with its address, or with `Prefer: wait=30` 200 when it has ended by then."""
     spec = await asyncio.to_thread(recipe_of, asked, served.patterns, store)
-    job = await jobs.submit(spec, promote=_flag(asked, "promote", default=True), key=idempotency_key, body=body)
+    job = await jobs.submit(spec, promote=_flag(asked, "promote", default=True), key=idempotency_key or None, body=body)
     wait = WAIT.search(prefer)
     if wait is not None:
         job = await _ended(jobs, job, min(float(wait[1]), LONGEST_WAIT))
@@ -69,6 +71,8 @@ async def events(
 ) -> Response:
     """Server-sent events: queued, started, every epoch, evaluated, and how it ended. Resumes after `Last-Event-ID`."""
     await jobs.get(job)
+    if jobs.listeners >= MOST_LISTENERS:
+        raise Overloaded
     if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 10):
         raise Unprocessable("bad_parameter", "Last-Event-ID must be the number of an event")
     stream = _stream(job, int(last_event_id), jobs, served)
@@ -132,7 +136,7 @@ async def _ended(jobs: Jobs, job: Job, seconds: float) -> Job:
 
 
 async def _job_answer(job: Job, served: Served, status: int, *, location: bool = False) -> Response:
-    if job.status == "succeeded":
+    if job.status == "succeeded" and not served.holds(job.pattern, job.row["version"]):
         # Whoever reads that a version is published gets answers from it from now on.
         await served.refresh()
     headers = {"location": f"/train/{job.id}"} if location else {}
@@ -140,14 +144,24 @@ async def _job_answer(job: Job, served: Served, status: int, *, location: bool =
 
 
 async def _stream(job: str, number: int, jobs: Jobs, served: Served) -> AsyncIterator[str]:
+    jobs.listeners += 1
+    try:
+        async for block in _blocks(job, number, jobs, served):
+            yield block
+    finally:
+        jobs.listeners -= 1
+
+
+async def _blocks(job: str, number: int, jobs: Jobs, served: Served) -> AsyncIterator[str]:
     quiet_since = time.monotonic()
+    pause = POLL_SECONDS
     while not jobs.is_draining:
         happened = await jobs.events_after(job, number)
         for event in happened:
             if event.kind == "published":
                 await served.refresh()
             yield f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps(event.data)}\n\n"
-            number, quiet_since = event.number, time.monotonic()
+            number, quiet_since, pause = event.number, time.monotonic(), POLL_SECONDS
             if event.kind in LAST_EVENTS:
                 return
         if not happened:
@@ -156,4 +170,5 @@ async def _stream(job: str, number: int, jobs: Jobs, served: Served) -> AsyncIte
             if time.monotonic() - quiet_since > KEEP_ALIVE_SECONDS:
                 yield ": still here\n\n"
                 quiet_since = time.monotonic()
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)

@@ -156,12 +156,12 @@ def test_rolling_back_says_which_version_answers_now(stocked: Store, run: Run) -
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["show", "unheard-of"], 1, "error: no such pattern; the store holds fork, pair"),
-        (["show", "../pair"], 1, "error: no such pattern; the store holds fork, pair"),
+        (["show", "unheard-of"], 1, "error: no such pattern; there are fork, pair"),
+        (["show", "../pair"], 1, "error: no such pattern; there are fork, pair"),
         (["show", "pair", "--version", "9"], 1, "error: pattern pair has no such version; it has 1, 2"),
-        (["rollback", "unheard-of"], 1, "error: no such pattern; the store holds fork, pair"),
+        (["rollback", "unheard-of"], 1, "error: no such pattern; there are fork, pair"),
         (["rollback", "fork"], 1, "there is none before it"),
-        (["predict", "unheard-of", "1"], 1, "error: no such pattern; the store holds fork, pair"),
+        (["predict", "unheard-of", "1"], 1, "error: no such pattern; there are fork, pair"),
         (["train", "nowhere.yaml"], 1, "error: nowhere.yaml: no such file"),
         (["train", "unheard-of"], 1, "error: no such pattern"),
         (["train"], 2, "name a pattern or a file, or say --missing"),
@@ -219,7 +219,7 @@ def test_a_running_server_is_asked(server: str, run: Run) -> None:
     refused = ask("pair", "1")
     assert (refused.status, refused.err) == (1, "error: pair takes 2 values: x1, x2")
     unknown = ask("unheard-of", "1")
-    assert (unknown.status, unknown.err) == (1, "error: no such pattern; the store holds fork, line, pair")
+    assert (unknown.status, unknown.err) == (1, "error: no such pattern; there are fork, line, pair")
     locked = ask("line", "1", key="sesame")
     assert (locked.status, locked.err) == (1, "error: the key is not the one for this")
 
@@ -230,4 +230,4 @@ def test_a_running_servers_answers_have_their_names(server: str, run: Run) -> No
 
 def test_a_server_may_have_an_ipv6_address(stocked: Store, run: Run) -> None:
     ran = run("predict", "unheard-of", "1", host="::1")
-    assert (ran.status, ran.err) == (1, "error: no such pattern; the store holds fork, pair")
+    assert (ran.status, ran.err) == (1, "error: no such pattern; there are fork, pair")

@@ -58,7 +58,7 @@ def test_what_is_not_in_the_table_is_a_bug() -> None:
 
 
 # The protocol answers before there is a request, the edge tells a bug from a refusal, and the document names one kind.
-ELSEWHERE = {"limits.py": {408, 431, 500}, "openapi.py": {422}, "routes/health.py": {404}}
+ELSEWHERE = {"limits.py": {408, 429, 431, 500}, "openapi.py": {422}, "routes/health.py": {404}}
 
 
 def test_statuses_of_errors_stand_in_the_table_alone() -> None:
@@ -161,7 +161,7 @@ async def test_the_router_refuses_in_the_same_shape(
         ("POST", "/patterns/line/versions/1/history", "GET"),
         ("GET", "/patterns/line/labels/beta", "PUT"),
         ("GET", "/patterns/line/rollback", "POST"),
-        ("POST", "/livez", "GET"),
+        ("POST", "/livez", "GET, HEAD"),
         ("DELETE", "/", "GET"),
     ],
 )

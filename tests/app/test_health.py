@@ -80,7 +80,7 @@ async def metrics_of(client: httpx.AsyncClient) -> dict[str, float]:
 
 async def test_requests_rows_and_calls_are_counted(store: Store) -> None:
     requests = 'patterns_requests_total{method="POST",route="/predict/{pattern}",status="200"}'
-    rows = 'patterns_rows_total{pattern="counted",version="1"}'
+    rows = 'patterns_rows_total{pattern="counted"}'
     calls = 'patterns_network_calls_total{pattern="counted"}'
     store.publish(line(pattern="counted"))
     async with serving(store) as client:

@@ -352,8 +352,15 @@ async def test_a_page_from_elsewhere_changes_nothing(
 
 
 async def test_our_own_page_may_make_changes(client: httpx.AsyncClient) -> None:
+    client.base_url = httpx.URL("http://localhost")
     for request in CHANGES:
-        assert (await ask(client, request, None, origin="http://testserver")).status_code == request[3]
+        assert (await ask(client, request, None, origin="http://localhost")).status_code == request[3]
+
+
+async def test_without_a_key_no_page_is_ours_under_another_name_of_this_machine(client: httpx.AsyncClient) -> None:
+    client.base_url = httpx.URL("http://rebound.example")
+    answer = await ask(client, CHANGES[0], None, origin="http://rebound.example")
+    assert refusal(answer) == (403, "foreign_origin")
 
 
 async def test_the_right_key_does_not_make_a_foreign_page_ours(locked: httpx.AsyncClient) -> None:

@@ -251,7 +251,7 @@ async def test_a_refusal_says_what_there_is(client: httpx.AsyncClient) -> None:
     async def said(pattern: str, **query: Any) -> str:
         return message(await client.post(f"/predict/{pattern}", params=query, json={"inputs": [1]}))
 
-    assert await said("unheard-of") == "no such pattern; the store holds line"
+    assert await said("unheard-of") == "no such pattern; there are line"
     assert await said("line", version=9) == "pattern line has no such version; it has 1, 2, 3"
     assert await said("line", label="beta") == "pattern line has no such label; it has candidate, champion"
 

@@ -80,7 +80,9 @@ MALFORMED = {
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
 async def test_malformed_json_is_refused(shared: httpx.AsyncClient, body: bytes) -> None:
-    assert refusal(await post(shared, body, JSON)) == (400, "malformed")
+    # What opens more lists than there may be rows is refused unread.
+    is_long = body.count(b"[") + body.count(b"{") > 10_000
+    assert refusal(await post(shared, body, JSON)) == ((413, "too_many_rows") if is_long else (400, "malformed"))
 
 
 async def test_the_refusal_says_where_the_json_ends_to_be_json(shared: httpx.AsyncClient) -> None:

@@ -36,7 +36,7 @@ from tests.jobs.fakes import (
 
 pytestmark = pytest.mark.anyio
 
-STOPPED = {"code": "interrupted", "message": "the server stopped while this training ran"}
+STOPPED = {"code": "interrupted", "message": "nobody was left to follow this training"}
 
 
 class SlowRecords(Records):

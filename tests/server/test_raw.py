@@ -64,5 +64,5 @@ def test_a_client_that_does_not_go_on_is_hung_up_on(serve: Callable[..., Server]
     for sent in (b"", b"GET /livez HT", b"POST /predict/add-ten HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{"):
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
             connection.sendall(sent)
-            assert connection.recv(65536).startswith((b"HTTP/1.1 408 ", b""))
+            assert connection.recv(65536).startswith(b"HTTP/1.1 408 ")
     assert server.client.get("/livez").status_code == 200
