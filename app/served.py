@@ -151,7 +151,9 @@ class Served:
                     log.exception("cannot be followed", extra={"pattern": pattern})
                     self._unreadable.add(pattern)
         self._signature = signature
-        self.is_ready = True
+        if not self.is_ready:
+            self.is_ready = True
+            log.info("ready", extra={"patterns": len(self.patterns)})
 
     def _look(self, pattern: str) -> Shelf | None:
         try:

@@ -215,6 +215,9 @@ class Store:
             for leftover in self.root.glob(".tmp-*"):
                 self._disk.remove(leftover)
             everything = [(pattern, version) for pattern in self.patterns() for version in self.versions(pattern)]
+            for pattern in self.patterns():
+                if (self.root / pattern / LABELS).exists() and self._read_labels(pattern) == Labels():
+                    log.error("labels are damaged", extra={"pattern": pattern})
             moved = [self._quarantine_if_damaged(pattern, version) for pattern, version in everything]
             for pattern in self.patterns():
                 with contextlib.suppress(OSError):  # not empty, as it should be
@@ -296,7 +299,6 @@ class Store:
             return Labels()
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             # Labels that were changed point nowhere: the newest good version serves.
-            log.error("labels are damaged", extra={"pattern": pattern})  # the cause says no more
             return Labels()
 
     def _relabel(self, pattern: str, label: str, version: int) -> None:

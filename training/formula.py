@@ -109,12 +109,11 @@ def _operands(node: ast.AST, inputs: frozenset[str]) -> list[ast.expr]:
             if len(arguments) != FUNCTIONS[name][1]:
                 raise FormulaError(f"{name} takes {FUNCTIONS[name][1]} argument(s)")
             return arguments
+        case ast.BinOp(op=ast.BitXor()):
+            raise FormulaError("use ** for powers: x ** 2")
         case ast.Name():
             raise FormulaError(f"unknown name in the formula; the inputs are {', '.join(sorted(inputs))}")
-    raise FormulaError(
-        "only + - * / **, comparisons, numbers, inputs and "
-        f"{', '.join(FUNCTIONS)} may stand in a formula, not {type(node).__name__}"
-    )
+    raise FormulaError(f"a formula has only + - * / **, comparisons, numbers, inputs and {', '.join(FUNCTIONS)}")
 
 
 def _compute(node: ast.AST, columns: Mapping[str, Column]) -> Any:

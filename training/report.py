@@ -122,13 +122,11 @@ def notes(spec: PatternSpec, data: Dataset, history: History) -> list[str]:
             "set data.unique: true."
         )
     if spec.scaling.method == "none":
-        said.append(
-            "Nothing was scaled; standard scaling learned from the training rows usually trains further and faster."
-        )
+        said.append("Nothing was scaled; with scaling learned from the training rows, fewer epochs usually do.")
     if isinstance(spec.data, FormulaData) and len(data.train) < 20 * len(data.inputs) * len((*spec.network.layers, 1)):
         said.append(f"It has seen only {len(data.train)} training rows; more data usually helps more than more layers.")
     if history.val_loss is not None:
-        said.extend(_overfitting(history.val_loss))
+        said.extend(_overfitting(history.val_loss, history.best_epoch))
     return said
 
 
@@ -137,10 +135,16 @@ def _seen_before(data: Dataset) -> int:
     return sum(row.tobytes() in train for row in np.ascontiguousarray(data.test.inputs))
 
 
-def _overfitting(val_loss: Array) -> list[str]:
+def _overfitting(val_loss: Array, kept_epoch: int) -> list[str]:
+    """Of the weights that were kept; what the loss did after them harms nobody."""
     best = int(np.argmin(val_loss))
-    if best + 1 < len(val_loss) and val_loss[-1] > 1.1 * val_loss[best]:
-        return [f"It over-fits: the validation loss was lowest at epoch {best + 1} and has risen since."]
+    if kept_epoch < len(val_loss):
+        return [f"It stopped after epoch {len(val_loss)}; the weights of epoch {kept_epoch} were kept."]
+    if val_loss[kept_epoch - 1] > 1.1 * val_loss[best]:
+        return [
+            f"It over-fits: the validation loss was lowest at epoch {best + 1} and has risen since; "
+            "fit.early_stopping would have kept those weights."
+        ]
     return []
 
 

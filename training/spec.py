@@ -68,6 +68,10 @@ def _place(fault: ErrorDetails) -> tuple[int | str, ...]:
 
 
 def _said(fault: ErrorDetails) -> str:
+    if fault["type"] == "union_tag_not_found":
+        return f"say which with the field {fault['ctx']['discriminator']}"
+    if fault["type"] == "string_pattern_mismatch" and fault["loc"] == ("name",):
+        return "must be a lower-case letter, then up to 62 lower-case letters, digits and dashes"
     if fault["type"] == "extra_forbidden":
         return "there is no such field"
     if fault["type"] == "union_tag_invalid":

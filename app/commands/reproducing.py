@@ -89,6 +89,7 @@ def table(rows: list[Row]) -> Table:
     shown = Table(
         "pattern", "counted as", "author", "ours: median (min … max)", "true RMSE", "RMSE/√n", "seconds", "seeds"
     )
+    shown.columns[0].min_width = max((len(row.pattern) for row in rows), default=0)
     for row in rows:
         author = "–" if row.author is None else f"{row.author:g}"
         spreads = (row.ours, row.rmse, row.rmse_over_root_n, row.seconds)

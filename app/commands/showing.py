@@ -1,6 +1,7 @@
 """`patterns list` and `patterns show`: what the store holds, read without any network."""
 
 from dataclasses import dataclass
+from math import floor, log10
 from pathlib import Path
 from typing import Any, get_args
 
@@ -74,12 +75,13 @@ def _summary(store: Store, name: str) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> Table:
-    shown = Table("pattern", "champion", "versions", "test RMSE", "test R²", "what it learned")
+    shown = Table("pattern", "champion", "versions", "test RMSE", "test R²", "data from")
+    shown.columns[0].min_width = max((len(row["pattern"]) for row in rows), default=0)
     for row in rows:
         formulas = "; ".join(f"{output} = {text}" for output, text in row.get("formulas", {}).items())
         versions = ", ".join(map(str, row["versions"]))
         shown.add_row(
-            row["pattern"], str(row["champion"] or "none"), versions, _number(row["rmse"]), _number(row["r2"]), formulas
+            row["pattern"], str(row["champion"] or "none"), versions, _number(row["rmse"]), _share(row["r2"]), formulas
         )
     return shown
 
@@ -114,7 +116,7 @@ def _scores(card: Card) -> Table:
 
 
 def _columns(score: Score) -> tuple[str, ...]:
-    return tuple(map(_number, (score.rmse, score.mae, score.r2, score.max_error)))
+    return _number(score.rmse), _number(score.mae), _share(score.r2), _number(score.max_error)
 
 
 def _gaps(card: Card) -> Table:
@@ -130,8 +132,6 @@ def _gaps(card: Card) -> Table:
 
 def curve(values: list[float]) -> str:
     """A small plot in text: each column the last value of its share of the epochs, on a logarithmic scale."""
-    from math import log10  # deferred with the rest of what only a plot needs
-
     columns = min(CURVE_WIDTH, len(values))
     levels = [log10(max(values[(place + 1) * len(values) // columns - 1], 1e-300)) for place in range(columns)]
     low, high = min(levels), max(levels)
@@ -144,3 +144,11 @@ def curve(values: list[float]) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.5g}"
+
+
+def _share(value: float | None) -> str:
+    """R², with as many nines as it has: 0.999996 is not 1."""
+    if value is None or not 0.99 < value < 1:
+        return _number(value)
+    digits = min(15, 2 - floor(log10(1 - value)))
+    return f"{floor(value * 10**digits) / 10**digits:.{digits}f}"

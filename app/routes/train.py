@@ -20,7 +20,7 @@ from app.routes.parts import JobsPart, ServedPart, StorePart
 from app.served import Served
 from models_store.errors import PatternServerError, UnknownPattern
 from models_store.store import Store
-from training.spec import PatternSpec, RecipeError, catalogue
+from training.spec import Fit, PatternSpec, RecipeError, catalogue
 
 router = APIRouter(tags=["train"])
 
@@ -90,10 +90,12 @@ def recipe_of(asked: Any, patterns: list[str], store: Store) -> PatternSpec:
     if not isinstance(asked, dict):
         raise Malformed("the body must be a JSON object")
     changes = {name: value for name, value in asked.items() if name in CHANGES}
-    unknown = len(asked) - len(changes) - len(asked.keys() & {"pattern", "spec", "promote"})
+    unknown = asked.keys() - changes.keys() - {"pattern", "spec", "promote"}
+    if unknown & Fit.model_fields.keys():
+        raise RecipeError('how to fit stands together: {"fit": {"epochs": 300}}')
     if unknown:
         raise RecipeError(
-            f"{unknown} unknown field(s); a body has pattern or spec, promote, and {', '.join(sorted(CHANGES))}"
+            f"{len(unknown)} unknown field(s); a body has pattern or spec, promote, and {', '.join(sorted(CHANGES))}"
         )
     if "spec" in asked:
         if "pattern" in asked or changes:

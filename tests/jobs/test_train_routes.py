@@ -221,7 +221,7 @@ WHOLE = recipe().to_json()
         ({**LINE, "data": {"outputs": {"y": "x +"}}}, 422, "bad_recipe", "data.outputs.y:"),
         ({**LINE, "data": {"outputs": {"y": "__import__('os')"}}}, 422, "bad_recipe", "data.outputs.y:"),
         ({**LINE, "promote": "no"}, 422, "bad_recipe", "promote:"),
-        ({**LINE, "epochs": 300}, 422, "bad_recipe", "unknown field"),
+        ({**LINE, "epochs": 300}, 422, "bad_recipe", "how to fit stands together"),
         ({**LINE, "name": "other"}, 422, "bad_recipe", "unknown field"),
         ({**LINE, "spec": WHOLE}, 422, "bad_recipe", "spec:"),
         ({"spec": WHOLE, "fit": {"epochs": 3}}, 422, "bad_recipe", "spec:"),
