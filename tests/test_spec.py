@@ -76,7 +76,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"data": {"inputs": {"x": {"low": 0.5}}}}, "data.inputs.x.low:"),
     ({"data": {"inputs": {"x": {"distribution": "zipf"}}}}, "data.inputs.x:"),
     ({"data": {"inputs": {"x y": INTEGERS}}}, "data.inputs.x y.[key]:"),
-    ({"data": {"outputs": {"y": "x.__class__"}}}, "data.outputs.y: only + - * /"),
+    ({"data": {"outputs": {"y": "x.__class__"}}}, "data.outputs.y: a formula has only + - * /"),
     ({"data": {"outputs": {"y": "z"}}}, "data.outputs.y: unknown name in the formula; the inputs are x"),
     ({"data": {"outputs": {"x": "x"}}}, "data: x is both an input and an output"),
     (
