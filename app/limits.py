@@ -2,7 +2,6 @@
 
 LimitedProtocol   bytes and seconds of headers and bodies, before there is a request
 Edge              request id, admission, body size, log line, metrics, and 500s, around every request
-admin / predictor keys, as FastAPI dependencies
 """
 
 import asyncio

@@ -8,6 +8,12 @@ from fastapi.openapi.utils import get_openapi
 from app.errors import codes_by_status
 
 NUMBERS = {"type": "array", "items": {"type": "number"}}
+BYTES = {"schema": {"type": "string", "format": "binary"}}
+TABLES: dict[str, Any] = {
+    "text/csv": {"schema": {"type": "string"}},
+    "application/x-npy": BYTES,
+    "application/vnd.apache.arrow.stream": BYTES,
+}
 PREDICT_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -34,9 +40,7 @@ PREDICT_BODY: dict[str, Any] = {
                     },
                 }
             },
-            "text/csv": {"schema": {"type": "string"}},
-            "application/x-npy": {"schema": {"type": "string", "format": "binary"}},
-            "application/vnd.apache.arrow.stream": {"schema": {"type": "string", "format": "binary"}},
+            **TABLES,
         },
     },
     "responses": {
@@ -55,9 +59,7 @@ PREDICT_BODY: dict[str, Any] = {
                         },
                     }
                 },
-                "text/csv": {"schema": {"type": "string"}},
-                "application/x-npy": {"schema": {"type": "string", "format": "binary"}},
-                "application/vnd.apache.arrow.stream": {"schema": {"type": "string", "format": "binary"}},
+                **TABLES,
             },
         }
     },
