@@ -5,6 +5,7 @@ import statistics
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from app.commands.training import trainings
@@ -24,9 +25,6 @@ class Spread:
     @classmethod
     def of(cls, values: list[float]) -> "Spread":
         return cls(statistics.median(values), min(values), max(values))
-
-    def __str__(self) -> str:
-        return f"{self.median:.4g}  ({self.minimum:.3g} … {self.maximum:.3g})"
 
 
 @dataclass(frozen=True)
@@ -85,14 +83,27 @@ def _row(spec: PatternSpec, cards: list[dict[str, Any]], failures: list[str]) ->
     )
 
 
+METRICS = {"rmse": "RMSE", "mae": "MAE", "rmse_over_root_n": "RMSE/√n"}
+
+
 def table(rows: list[Row]) -> Table:
-    shown = Table(
-        "pattern", "counted as", "author", "ours: median (min … max)", "true RMSE", "RMSE/√n", "seconds", "seeds"
-    )
-    shown.columns[0].min_width = max((len(row.pattern) for row in rows), default=0)
+    """A line a figure, the one that the author reports first; fits into 80 columns."""
+    headings = ("pattern", "figure", "author", "ours", "min", "max", "s")
+    shown = Table(*headings, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column in shown.columns[2:]:
+        column.justify = "right"
     for row in rows:
-        author = "–" if row.author is None else f"{row.author:g}"
-        spreads = (row.ours, row.rmse, row.rmse_over_root_n, row.seconds)
-        ours, rmse, over_root_n, seconds = (str(spread or "–") for spread in spreads)
-        shown.add_row(row.pattern, row.metric, author, ours, rmse, over_root_n, seconds, str(row.seeds))
+        figures = {row.metric: row.ours, "rmse": row.rmse, "rmse_over_root_n": row.rmse_over_root_n}
+        for place, (metric, spread) in enumerate(figures.items()):
+            first = place == 0
+            author = f"{row.author:.4g}" if first and row.author is not None else ""
+            seconds = f"{row.seconds.median:.1f}" if first and row.seconds else ""
+            numbers = _numbers(spread) if spread else ("–",) * 3
+            shown.add_row(row.pattern if first else "", METRICS[metric], author, *numbers, seconds)
+    seeds = max((row.seeds for row in rows), default=0)
+    shown.caption = f"ours: median of {seeds} seeds; s: seconds of a whole fit, compiling included"
     return shown
+
+
+def _numbers(spread: Spread) -> tuple[str, str, str]:
+    return f"{spread.median:.4g}", f"{spread.minimum:.3g}", f"{spread.maximum:.3g}"
