@@ -24,7 +24,8 @@ def _is_ours(origin: str, request: Request) -> bool:
     """Without a key the name must be this machine's own: any page may call itself what it likes and point that here."""
     settings = _settings(request)
     is_same = origin.partition("://")[2] == request.headers.get("host")
-    return is_same and (settings.admin_key is not None or request.url.hostname in {*LOOPBACK, settings.host})
+    # The address without its query, which may be bytes that are no text.
+    return is_same and (settings.admin_key is not None or request.base_url.hostname in {*LOOPBACK, settings.host})
 
 
 async def require_predictor(request: Request) -> None:

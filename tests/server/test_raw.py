@@ -24,6 +24,7 @@ REQUESTS = {
     "bytes in a key": b"POST /train HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \xff\r\nContent-Length: 2\r\n\r\n{}",
     "unknown method": b"BREW /livez HTTP/1.1\r\nHost: a\r\n\r\n",
     "upgrade": b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    "bytes in a query": b"POST /train?\xff HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nContent-Length: 2\r\n\r\n{}",
     "huge query": b"GET /predict/add-ten?version=" + b"9" * 5000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
 }
 
