@@ -166,6 +166,7 @@ STATUS: dict[type[PatternServerError], int] = {
     NotHere: 404,
     store_errors.VersionInUse: 409,
     store_errors.NothingToRollBack: 409,
+    store_errors.LabelsDamaged: 409,
     JobEnded: 409,
     BodyTooLarge: 413,
     TooManyRows: 413,

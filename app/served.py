@@ -184,7 +184,12 @@ class Served:
             champion = self._store.champion(pattern)
         except NoGoodVersion:
             return None
-        candidates = [version for version in reversed(self._store.versions(pattern)) if version <= champion]
+        versions = self._store.versions(pattern)
+        if current is not None and current.release.version in versions and self._store.has_damaged_labels(pattern):
+            # Nobody knows better than the last look which version it is.
+            log.error("labels are damaged; the champion stays", extra={"pattern": pattern})
+            return current
+        candidates = [version for version in reversed(versions) if version <= champion]
         for version in candidates:
             if current is not None and current.release.version == version:
                 return current

@@ -2,7 +2,7 @@
 
 PatternServerError
   UnknownPattern · UnknownVersion · UnknownLabel
-  VersionInUse · NothingToRollBack
+  VersionInUse · NothingToRollBack · LabelsDamaged
   BundleDamaged · BundleUnreadable · NoGoodVersion
   StoreUnwritable · DiskFull · PublishUnconfirmed
   DeviceUnavailable
@@ -52,6 +52,13 @@ class NothingToRollBack(PatternServerError):
 
     def __init__(self, pattern: str, version: int) -> None:
         super().__init__(f"version {version} of {pattern} is the oldest good one; there is none before it")
+
+
+class LabelsDamaged(PatternServerError):
+    code = "labels_damaged"
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(f"where the labels of {pattern} pointed is lost; set the label champion, or train it again")
 
 
 class BundleDamaged(PatternServerError):

@@ -2,7 +2,7 @@
 
 <root>/<pattern>/<version>/{bundle.json, network.keras, history.json, evaluation.json, golden.json, MANIFEST.json}
 <root>/<pattern>/labels.json      {"labels": {"champion": 2}, "highest": 3}
-<root>/.lock  <root>/.tmp-*  <root>/.quarantine/<pattern>-<version>-*/
+<root>/.lock  <root>/.tmp-*  <root>/.quarantine/{<pattern>-<version>-*/, <pattern>-labels-*}
 """
 
 import contextlib
@@ -24,6 +24,7 @@ from models_store.disk import Disk, exclusively, writing
 from models_store.errors import (
     BundleDamaged,
     BundleUnreadable,
+    LabelsDamaged,
     NoGoodVersion,
     NothingToRollBack,
     PublishUnconfirmed,
@@ -91,7 +92,12 @@ class Store:
         return self._found(pattern)
 
     def labels(self, pattern: str) -> dict[str, int]:
-        return self._read_labels(pattern).labels if is_name(pattern) else {}
+        """Where labels point; nowhere while they are damaged."""
+        return (self._read_labels(pattern) or Labels()).labels if is_name(pattern) else {}
+
+    def has_damaged_labels(self, pattern: str) -> bool:
+        """Nobody can tell from the disk which version is champion, until one is named again."""
+        return is_name(pattern) and self._read_labels(pattern) is None
 
     def champion(self, pattern: str) -> int:
         """The version that answers when none is named: the labelled one, or if that is gone the nearest before it."""
@@ -192,6 +198,7 @@ class Store:
         """Champion becomes the version before it."""
         with self._writing():
             champion = self.champion(pattern)
+            self._known_labels(pattern)  # refused while nobody knows what there is to go back from
             before = [version for version in self.versions(pattern) if version < champion]
             if not before:
                 raise NothingToRollBack(pattern, champion)
@@ -202,11 +209,12 @@ class Store:
         with self._writing():
             if version not in self.versions(pattern):
                 raise UnknownVersion(pattern, self.versions(pattern))
-            labels = [label for label, labelled in self.labels(pattern).items() if labelled == version]
+            known = self._known_labels(pattern)
+            labels = [label for label, labelled in known.items() if labelled == version]
             if labels or version == self.champion(pattern):
                 raise VersionInUse(pattern, version, labels or [CHAMPION])
             # First the highest number is written down, so that this one is never given again.
-            self._write_labels(pattern, Labels(self.labels(pattern), self._highest(pattern)))
+            self._write_labels(pattern, Labels(known, self._highest(pattern)))
             self._remove(pattern, version)
 
     def recover(self) -> list[str]:
@@ -216,8 +224,8 @@ class Store:
                 self._disk.remove(leftover)
             everything = [(pattern, version) for pattern in self.patterns() for version in self.versions(pattern)]
             for pattern in self.patterns():
-                if (self.root / pattern / LABELS).exists() and self._read_labels(pattern) == Labels():
-                    log.error("labels are damaged", extra={"pattern": pattern})
+                if self._read_labels(pattern) is None:
+                    log.error("labels are damaged; the newest good version answers", extra={"pattern": pattern})
             moved = [self._quarantine_if_damaged(pattern, version) for pattern, version in everything]
             for pattern in self.patterns():
                 with contextlib.suppress(OSError):  # not empty, as it should be
@@ -259,7 +267,7 @@ class Store:
         names = [path.name for path in (self.root / ".quarantine").glob("*.reason.txt")]
         found = [re.fullmatch(rf"{pattern}-([0-9]+)-[0-9a-f]+\.reason\.txt", name) for name in names]
         set_aside = [int(match[1]) for match in found if match]
-        return max([0, *existing, *set_aside, self._read_labels(pattern).highest])
+        return max([0, *existing, *set_aside, (self._read_labels(pattern) or Labels()).highest])
 
     @contextmanager
     def _aside(self) -> Iterator[Path]:
@@ -281,12 +289,17 @@ class Store:
     def _acknowledge(self, pattern: str, version: int, promote: bool) -> None:
         self._disk.sync_directory(self.root / pattern)
         labels = self._read_labels(pattern)
+        if labels is None:
+            # They may have pointed at any version, so that none is retired; only a promotion says more than they did.
+            if promote:
+                self._write_labels(pattern, Labels({CHAMPION: version}, version))
+            return
         champion = {CHAMPION: version} if promote or CHAMPION not in labels.labels else {}
         self._write_labels(pattern, Labels({**labels.labels, **champion}, version))
         self._retire(pattern)
 
-    def _read_labels(self, pattern: str) -> Labels:
-        """An error of the operating system passes through: labels that could not be read must not be written over."""
+    def _read_labels(self, pattern: str) -> Labels | None:
+        """None if they are damaged; an error of the operating system passes through, and says nothing about them."""
         try:
             written = (self.root / pattern / LABELS).read_bytes()
             saved: dict[str, Any] = json.loads(written)
@@ -298,17 +311,33 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return Labels()
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-            # Labels that were changed point nowhere: the newest good version serves.
-            return Labels()
+            return None
 
     def _relabel(self, pattern: str, label: str, version: int) -> None:
         if not is_name(label):
             raise UnknownLabel(pattern, self.labels(pattern))
-        current = self._read_labels(pattern)
-        self._write_labels(pattern, Labels({**current.labels, label: version}, self._highest(pattern)))
+        known = {} if label == CHAMPION and self.has_damaged_labels(pattern) else self._known_labels(pattern)
+        self._write_labels(pattern, Labels({**known, label: version}, self._highest(pattern)))
+
+    def _known_labels(self, pattern: str) -> dict[str, int]:
+        labels = self._read_labels(pattern)
+        if labels is None:
+            raise LabelsDamaged(pattern)
+        return labels.labels
 
     def _write_labels(self, pattern: str, labels: Labels) -> None:
+        if self._read_labels(pattern) is None:
+            self._keep_damaged_labels(pattern)
         self._replace_file(self.root / pattern / LABELS, manifest.sealed(vars(labels)))
+
+    def _keep_damaged_labels(self, pattern: str) -> None:
+        """A copy for whoever can still read them; the file stays until it is replaced, so that there always is one."""
+        quarantine, name = self.root / ".quarantine", f"{pattern}-labels-{uuid.uuid4().hex[:8]}"
+        self._disk.make_directory(quarantine)
+        self._disk.write_new(quarantine / f"{name}.reason.txt", b"the seal of the labels is broken")
+        self._disk.write_new(quarantine / name, (self.root / pattern / LABELS).read_bytes())
+        self._disk.sync_directory(quarantine)
+        log.error("damaged labels are replaced", extra={"pattern": pattern, "kept": name})
 
     def _replace_file(self, path: Path, content: bytes) -> None:
         with self._aside() as aside:

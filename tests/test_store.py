@@ -19,6 +19,7 @@ from models_store.disk import SPARE_BYTES, Disk, writing
 from models_store.errors import (
     BundleDamaged,
     DiskFull,
+    LabelsDamaged,
     NoGoodVersion,
     NotFinite,
     NothingToRollBack,
@@ -236,8 +237,50 @@ DEEP = b"[" * 100_000
 def test_labels_that_cannot_be_read_let_the_newest_version_serve(store: Store, content: bytes) -> None:
     publish(store, 10, 20)
     (store.root / "line" / "labels.json").write_bytes(content)
-    assert (store.champion("line"), store.labels("line")) == (2, {})
+    assert (store.champion("line"), store.labels("line"), store.has_damaged_labels("line")) == (2, {}, True)
     assert store.publish(line()) == 3
+    assert (store.labels("line"), store.has_damaged_labels("line")) == ({"champion": 3}, False)
+
+
+@pytest.fixture
+def scratched(tmp_path: Path) -> Store:
+    """Three versions, of which the labels said that the first is champion; two are kept."""
+    store = Store(tmp_path / "scratched", LinearNetwork.from_bytes, keep=2)
+    publish(store, 10)
+    publish(store, 20, 30, promote=False)
+    labels = store.root / "line" / "labels.json"
+    labels.write_bytes(labels.read_bytes().replace(b'"champion": 1', b'"champion": 3'))
+    return store
+
+
+def test_damaged_labels_cost_no_version_and_are_kept_for_who_can_read_them(scratched: Store) -> None:
+    damaged = (scratched.root / "line" / "labels.json").read_bytes()
+    publish(scratched, 40)
+    assert (scratched.versions("line"), scratched.labels("line")) == ([1, 2, 3, 4], {"champion": 4})
+    (kept,) = scratched.root.glob(".quarantine/line-labels-????????")
+    assert kept.read_bytes() == damaged
+    assert kept.with_name(f"{kept.name}.reason.txt").read_text() == "the seal of the labels is broken"
+
+
+def test_what_is_published_beside_damaged_labels_without_promotion_leaves_them_to_who_knows_better(
+    scratched: Store,
+) -> None:
+    publish(scratched, 40, promote=False)
+    assert (scratched.versions("line"), scratched.has_damaged_labels("line")) == ([1, 2, 3, 4], True)
+
+
+def test_labels_that_are_damaged_are_not_changed_until_somebody_says_which_is_champion(scratched: Store) -> None:
+    changes: list[Callable[[], object]] = [
+        lambda: scratched.rollback("line"),
+        lambda: scratched.delete("line", 1),
+        lambda: scratched.set_label("line", "challenger", 1),
+    ]
+    for change in changes:
+        with pytest.raises(LabelsDamaged, match="set the label champion"):
+            change()
+    scratched.set_label("line", "champion", 2)
+    assert (scratched.versions("line"), scratched.labels("line")) == ([1, 2, 3], {"champion": 2})
+    assert scratched.rollback("line") == 1
 
 
 def test_a_signature_changes_with_every_version_and_label(store: Store) -> None:

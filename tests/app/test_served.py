@@ -258,6 +258,20 @@ async def test_when_all_up_to_the_champion_are_damaged_a_later_one_answers(store
     assert await slope(served) == 20
 
 
+async def test_labels_that_get_damaged_change_nothing_of_what_answers(store: Store, served: Served) -> None:
+    publish(store, 2, 20)
+    store.set_label("line", "champion", 1)
+    await served.refresh()
+    (store.root / "line" / "labels.json").write_bytes(b"scratched")
+    await served.refresh()
+    publish(store, 200, promote=False)
+    await served.refresh()
+    assert (await slope(served), await slope(served, version=3)) == (2, 200)
+    store.set_label("line", "champion", 2)
+    await served.refresh()
+    assert await slope(served) == 20
+
+
 async def test_labels_that_cannot_be_read_point_nowhere(store: Store, served: Served) -> None:
     publish(store, 2, 20)
     store.set_label("line", "champion", 1)
