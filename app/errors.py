@@ -189,7 +189,7 @@ STATUS: dict[type[PatternServerError], int] = {
     store_errors.DiskFull: 507,
 }
 # Waiting helps against these; a version that is damaged stays so.
-WORTH_A_RETRY = (QueueFull, TrainingUnavailable, NotLoaded, Overloaded, Draining)
+WORTH_A_RETRY = (QueueFull, TrainingUnavailable, NotLoaded, Overloaded, Draining, store_errors.BundleUnreadable)
 PHRASES = {
     404: ("not_found", "there is nothing here"),
     405: ("method_not_allowed", "this address answers other methods"),

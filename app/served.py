@@ -118,11 +118,15 @@ class Served:
     async def watch(self) -> None:
         """Follow the store until cancelled: this and other processes publish into it."""
         while True:
-            try:
-                await self.refresh()
-            except Exception:
-                log.exception("the store cannot be read")
+            await self.catch_up()
             await asyncio.sleep(POLL_SECONDS)
+
+    async def catch_up(self) -> None:
+        """Refresh if that is possible now; if not, what is in memory serves on, and `watch` looks again in a moment."""
+        try:
+            await self.refresh()
+        except Exception:
+            log.exception("the store cannot be read")
 
     async def refresh(self) -> None:
         """After this, what the store held when it was called is what is served."""
@@ -214,8 +218,8 @@ class Served:
 
     def _load(self, pattern: str, version: int) -> Loaded:
         with contextlib.ExitStack() as held:
-            held.enter_context(self._store.hold(pattern, version))
             try:
+                held.enter_context(self._store.hold(pattern, version))
                 release = self._store.load(pattern, version)
             except BundleDamaged as error:
                 self._refuse(pattern, version, error)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from models_store.errors import DiskFull, StoreUnwritable
+from models_store.errors import BundleUnreadable, DiskFull, StoreUnwritable
 
 # Beside what is written, so that logs, job records and labels still find room.
 SPARE_BYTES = 16 << 20
@@ -70,4 +70,17 @@ def writing() -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull from error
-        raise StoreUnwritable(os.strerror(error.errno) if error.errno else "unknown reason") from error
+        raise StoreUnwritable(_reason(error)) from error
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Likewise of a failed read."""
+    try:
+        yield
+    except OSError as error:
+        raise BundleUnreadable(f"the store cannot be read ({_reason(error)})") from error
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else "unknown reason"

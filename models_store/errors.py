@@ -68,6 +68,8 @@ class BundleDamaged(PatternServerError):
 class BundleUnreadable(BundleDamaged):
     """The operating system would not read it; that says nothing about what is on the disk."""
 
+    code = "store_unreadable"
+
 
 class PublishUnconfirmed(PatternServerError):
     code = "publish_unconfirmed"

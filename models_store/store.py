@@ -20,7 +20,7 @@ from typing import Any
 
 from models_store import manifest
 from models_store.bundle import Bundle, Description, LoadNetwork
-from models_store.disk import Disk, exclusively, writing
+from models_store.disk import Disk, exclusively, reading, writing
 from models_store.errors import (
     BundleDamaged,
     BundleUnreadable,
@@ -78,26 +78,30 @@ class Store:
         self._load_network = load_network
         self._disk = disk or Disk()
 
-    # -- reading ---------------------------------------------------------------------------------------------------
+    # -- reading: BundleUnreadable where the disk will not -----------------------------------------------------------
 
     def patterns(self) -> list[str]:
-        if not self.root.is_dir():
-            return []
-        return sorted(entry.name for entry in self.root.iterdir() if is_name(entry.name) and _is_own(entry))
+        with reading():
+            if not self.root.is_dir():
+                return []
+            return sorted(entry.name for entry in self.root.iterdir() if is_name(entry.name) and _is_own(entry))
 
     def versions(self, pattern: str) -> list[int]:
         """Published versions, oldest first."""
-        if not is_name(pattern) or not _is_own(self.root / pattern):
-            raise UnknownPattern(self.patterns())
-        return self._found(pattern)
+        with reading():
+            if is_name(pattern) and _is_own(self.root / pattern):
+                return self._found(pattern)
+        raise UnknownPattern(self.patterns())
 
     def labels(self, pattern: str) -> dict[str, int]:
         """Where labels point; nowhere while they are damaged."""
-        return (self._read_labels(pattern) or Labels()).labels if is_name(pattern) else {}
+        with reading():
+            return (self._read_labels(pattern) or Labels()).labels if is_name(pattern) else {}
 
     def has_damaged_labels(self, pattern: str) -> bool:
         """Nobody can tell from the disk which version is champion, until one is named again."""
-        return is_name(pattern) and self._read_labels(pattern) is None
+        with reading():
+            return is_name(pattern) and self._read_labels(pattern) is None
 
     def champion(self, pattern: str) -> int:
         """The version that answers when none is named: the labelled one, or if that is gone the nearest before it."""
@@ -128,14 +132,16 @@ class Store:
     @contextmanager
     def hold(self, pattern: str, version: int) -> Iterator[None]:
         """While held, by this or any other process, retention leaves the version alone."""
+        with reading():
+            try:
+                descriptor = os.open(self._directory(pattern, version), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except (FileNotFoundError, NotADirectoryError):
+                raise UnknownVersion(pattern, self.versions(pattern)) from None
         try:
-            descriptor = os.open(self._directory(pattern, version), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
-            raise UnknownVersion(pattern, self.versions(pattern)) from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-            if not self._directory(pattern, version).is_dir():  # removed while this waited for the lock
-                raise UnknownVersion(pattern, self.versions(pattern))
+            with reading():
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+                if not self._directory(pattern, version).is_dir():  # removed while this waited for the lock
+                    raise UnknownVersion(pattern, self.versions(pattern))
             yield
         finally:
             os.close(descriptor)
@@ -143,11 +149,12 @@ class Store:
     def identity(self) -> str:
         """A name for this store that no other has, wherever it is mounted: 32 hexadecimal digits, made once."""
         path = self.root / IDENTITY
-        if not path.exists():
-            with self._writing():
-                if not path.exists():
-                    self._replace_file(path, uuid.uuid4().hex.encode())
-        return path.read_text(encoding="ascii")
+        with reading():
+            if not path.exists():
+                with self._writing():
+                    if not path.exists():
+                        self._replace_file(path, uuid.uuid4().hex.encode())
+            return path.read_text(encoding="ascii")
 
     def signature(self) -> dict[str, object]:
         """Of each pattern, something that differs whenever its versions or labels do."""
@@ -222,10 +229,7 @@ class Store:
         with self._writing():
             for leftover in self.root.glob(".tmp-*"):
                 self._disk.remove(leftover)
-            everything = [(pattern, version) for pattern in self.patterns() for version in self.versions(pattern)]
-            for pattern in self.patterns():
-                if self._read_labels(pattern) is None:
-                    log.error("labels are damaged; the newest good version answers", extra={"pattern": pattern})
+            everything = [(pattern, version) for pattern in self.patterns() for version in self._readable(pattern)]
             moved = [self._quarantine_if_damaged(pattern, version) for pattern, version in everything]
             for pattern in self.patterns():
                 with contextlib.suppress(OSError):  # not empty, as it should be
@@ -252,6 +256,19 @@ class Store:
     def _found(self, pattern: str) -> list[int]:
         entries = [entry for entry in (self.root / pattern).iterdir() if re.fullmatch(r"[1-9][0-9]{0,8}", entry.name)]
         return sorted(int(entry.name) for entry in entries if _is_own(entry))
+
+    def _readable(self, pattern: str) -> list[int]:
+        """Versions to look at in a recovery; what the disk will not read keeps nobody from looking at the rest."""
+        try:
+            if self.has_damaged_labels(pattern):
+                log.error("labels are damaged; the newest good version answers", extra={"pattern": pattern})
+        except BundleUnreadable:
+            log.exception("labels cannot be read", extra={"pattern": pattern})
+        try:
+            return self.versions(pattern)
+        except BundleUnreadable:
+            log.exception("unreadable", extra={"pattern": pattern})
+            return []
 
     def _files(self, pattern: str, version: int) -> dict[str, bytes]:
         if version not in self.versions(pattern):
@@ -347,8 +364,8 @@ class Store:
 
     def _retire(self, pattern: str) -> None:
         """Keep the newest `keep`, whatever a label points at, and whatever some process has loaded."""
-        labelled = set(self.labels(pattern).values())
-        for version in self.versions(pattern)[: -self.keep]:
+        labelled = set(self._known_labels(pattern).values())
+        for version in self._found(pattern)[: -self.keep]:
             if version not in labelled:
                 with self._unheld(pattern, version) as is_free:
                     if is_free:

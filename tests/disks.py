@@ -1,8 +1,10 @@
 """Disks that fail or end the process at their n-th operation, and that know what a power cut would lose."""
 
 import errno
+import resource
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -19,6 +21,17 @@ def fails(code: int) -> Callable[[], None]:
         raise OSError(code, errno.errorcode[code])
 
     return strike
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """While inside, this process can open no file or directory."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 class HastyDisk(Disk):

@@ -18,6 +18,7 @@ from models_store.bundle import Bundle
 from models_store.disk import SPARE_BYTES, Disk, writing
 from models_store.errors import (
     BundleDamaged,
+    BundleUnreadable,
     DiskFull,
     LabelsDamaged,
     NoGoodVersion,
@@ -32,7 +33,7 @@ from models_store.errors import (
     VersionInUse,
 )
 from models_store.store import Release, Store, is_name
-from tests.disks import HastyDisk, LedgerDisk, When, fails
+from tests.disks import HastyDisk, LedgerDisk, When, fails, no_more_files
 from tests.dying import ACTS, KEEP, opened, stocked
 from tests.fakes import LinearNetwork, line, rows
 
@@ -469,6 +470,18 @@ def test_what_cannot_be_read_is_left_where_it_is(store: Store) -> None:
     assert (store.root / "line" / "2").read_bytes() == b"not a directory"
 
 
+def test_recovery_goes_on_where_one_pattern_cannot_be_read(store: Store) -> None:
+    store.publish(line(pattern="another"))
+    publish(store, 10, 20)
+    damage(store, 2)
+    (store.root / "another" / "labels.json").unlink()
+    (store.root / "another" / "labels.json").mkdir()
+    assert len(store.recover()) == 1
+    assert (store.versions("another"), store.versions("line")) == ([1], [1])
+    with pytest.raises(BundleUnreadable, match="Is a directory"):
+        store.champion("another")
+
+
 def test_nothing_is_done_through_a_link(store: Store) -> None:
     publish(store, 10)
     (store.root / "other").symlink_to(store.root / "line")
@@ -528,6 +541,27 @@ def test_a_disk_without_room_to_spare_is_full_before_anything_is_written(store: 
 def test_what_the_operating_system_says_is_told_in_words_of_the_store(code: int | None, said: type[Exception]) -> None:
     with pytest.raises(said), writing():
         raise OSError(code, "as the system says it")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.patterns(),
+        lambda store: store.versions("line"),
+        lambda store: store.labels("line"),
+        lambda store: store.champion("line"),
+        lambda store: store.load("line", 1),
+        lambda store: store.describe("line", 1),
+        lambda store: store.hold("line", 1).__enter__(),
+        lambda store: store.signature(),
+        lambda store: store.identity(),
+    ],
+)
+def test_a_store_that_cannot_be_read_just_now_says_so(store: Store, ask: Callable[[Store], object]) -> None:
+    publish(store, 10)
+    store.identity()
+    with no_more_files(), pytest.raises(BundleUnreadable, match="Too many open files"):
+        ask(store)
 
 
 FAILURES = {errno.ENOSPC: DiskFull, errno.EIO: StoreUnwritable}

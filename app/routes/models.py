@@ -109,8 +109,8 @@ def _is_version(value: Any) -> bool:
 
 
 async def _after_change(served: Served, pattern: str) -> dict[str, Any]:
-    """The pattern as it now stands, once this process serves it so."""
-    await served.refresh()
+    """The pattern as it now stands, once this process serves it so; what was written stands also if it cannot yet."""
+    await served.catch_up()
     return _summary(served, pattern)
 
 

@@ -139,8 +139,9 @@ async def _ended(jobs: Jobs, job: Job, seconds: float) -> Job:
 
 async def _job_answer(job: Job, served: Served, status: int, *, location: bool = False) -> Response:
     if job.status == "succeeded" and not served.holds(job.pattern, job.row["version"]):
-        # Whoever reads that a version is published gets answers from it from now on.
-        await served.refresh()
+        # Whoever reads that a version is published gets answers from it, from now on by this process, and by others
+        # as soon as they have looked.
+        await served.catch_up()
     headers = {"location": f"/train/{job.id}"} if location else {}
     return JSONResponse(job.to_json(), status, headers)
 
@@ -161,7 +162,7 @@ async def _blocks(job: str, number: int, jobs: Jobs, served: Served) -> AsyncIte
         happened = await jobs.events_after(job, number)
         for event in happened:
             if event.kind == "published":
-                await served.refresh()
+                await served.catch_up()
             yield f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps(event.data)}\n\n"
             number, quiet_since, pause = event.number, time.monotonic(), POLL_SECONDS
             if event.kind in LAST_EVENTS:

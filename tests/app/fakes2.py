@@ -28,7 +28,7 @@ NPY = "application/x-npy"
 ARROW = "application/vnd.apache.arrow.stream"
 # Stands in bodies that are refused; no refusal may repeat it.
 SESAME = "sesame"
-WORTH_A_RETRY = {"queue_full", "training_unavailable", "not_loaded", "overloaded", "draining"}
+WORTH_A_RETRY = {"queue_full", "training_unavailable", "not_loaded", "overloaded", "draining", "store_unreadable"}
 LoadFake = Callable[[bytes, Architecture], LinearNetwork]
 
 

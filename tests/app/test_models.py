@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from models_store.bundle import Bundle
+from models_store.errors import BundleUnreadable
 from models_store.store import Store
 from tests.app.fakes2 import JSON, fork, message, outputs_of, pair, post, refusal, serving
 from tests.fakes import line
@@ -184,6 +185,20 @@ async def test_a_label_is_moved_not_doubled(client: httpx.AsyncClient, store: St
     for version in (1, 2, 2):
         await client.put("/patterns/line/labels/candidate", json={"version": version})
     assert store.labels("line") == {"champion": 3, "candidate": 2}
+
+
+async def test_a_change_that_was_made_is_acknowledged_also_where_it_cannot_be_followed_yet(
+    client: httpx.AsyncClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(_: Store) -> dict[str, object]:
+        raise BundleUnreadable("the store cannot be read (Too many open files)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "signature", unreadable)
+        answer = await client.put("/patterns/line/labels/champion", json={"version": 1})
+        assert (answer.status_code, store.labels("line")) == (200, {"champion": 1})
+    await client.put("/patterns/line/labels/stable", json={"version": 2})
+    assert await slope(client) == 2
 
 
 @pytest.mark.parametrize(

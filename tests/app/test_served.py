@@ -16,7 +16,7 @@ from models_store.architecture import Architecture
 from models_store.errors import BundleDamaged, NoGoodVersion, UnknownLabel, UnknownPattern, UnknownVersion
 from models_store.store import Release, Store
 from tests.app.fakes2 import an_app, client_of, outputs_of, refusal, serving
-from tests.disks import HastyDisk
+from tests.disks import HastyDisk, no_more_files
 from tests.fakes import LinearNetwork, line, rows
 
 pytestmark = pytest.mark.anyio
@@ -256,6 +256,19 @@ async def test_when_all_up_to_the_champion_are_damaged_a_later_one_answers(store
     for _ in range(2):
         await served.refresh()
     assert await slope(served) == 20
+
+
+async def test_a_version_that_cannot_be_read_just_now_is_worth_another_try(store: Store) -> None:
+    publish(store, 2, 20)
+    async with serving(store) as client:
+        with no_more_files():
+            answers = [
+                await client.post("/predict/line?version=1", json={"inputs": [1]}),
+                await client.get("/patterns/line/versions/1"),
+            ]
+            assert await outputs_of(client, [1]) == [20.0]
+        assert [refusal(answer) for answer in answers] == [(503, "store_unreadable")] * 2
+        assert await outputs_of(client, [1], version=1) == [2.0]
 
 
 async def test_labels_that_get_damaged_change_nothing_of_what_answers(store: Store, served: Served) -> None:
