@@ -150,12 +150,11 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 def _examples(app: FastAPI) -> dict[str, Any]:
     """One working body a pattern."""
-    served = app.state.served
     return {
-        name: {
-            "summary": f"for {name}",
-            "value": served.champion(name).bundle.sample(),
+        shelf.pattern: {
+            "summary": f"for {shelf.pattern}",
+            "value": shelf.release.bundle.sample(),
         }
-        for name in served.patterns
-        if name not in served.empty
+        for shelf in app.state.served.shelves
+        if shelf.champion is not None
     }

@@ -37,11 +37,19 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Shelf:
-    """What is known of one pattern at one moment; replaced as a whole."""
+    """What is known of one pattern at one moment; replaced as a whole, so an answer takes all its facts from one."""
 
+    pattern: str
     versions: tuple[int, ...] = ()
     labels: dict[str, int] = field(default_factory=dict)
     champion: Loaded | None = None
+
+    @property
+    def release(self) -> Release:
+        """The champion's."""
+        if self.champion is None:
+            raise NoGoodVersion(self.pattern)
+        return self.champion.release
 
 
 class Served:
@@ -72,9 +80,9 @@ class Served:
         return shelf is not None and version in shelf.versions
 
     @property
-    def loaded(self) -> list[str]:
-        """Patterns that have been looked at."""
-        return sorted(name for name, shelf in self._shelves.items() if shelf is not None)
+    def shelves(self) -> list[Shelf]:
+        """Of the patterns that have been looked at, all at this moment."""
+        return [shelf for _, shelf in sorted(self._shelves.items()) if shelf is not None]
 
     @property
     def empty(self) -> list[str]:
@@ -92,21 +100,17 @@ class Served:
         raise UnknownPattern(self.patterns)
 
     def champion(self, pattern: str) -> Release:
-        shelf = self.shelf(pattern)
-        if shelf.champion is None:
-            raise NoGoodVersion(pattern)
-        return shelf.champion.release
+        return self.shelf(pattern).release
 
     async def release(self, pattern: str, version: int | None = None, label: str | None = None) -> Release:
         """The champion at once; another version is loaded when it is first asked for."""
-        if label is not None and label != CHAMPION and version is None:
-            labels = self.shelf(pattern).labels
-            if label not in labels:
-                raise UnknownLabel(pattern, labels)
-            version = labels[label]
         shelf = self.shelf(pattern)
+        if label is not None and label != CHAMPION and version is None:
+            if label not in shelf.labels:
+                raise UnknownLabel(pattern, shelf.labels)
+            version = shelf.labels[label]
         if version is None:
-            return self.champion(pattern)
+            return shelf.release
         if shelf.champion is not None and shelf.champion.release.version == version:
             return shelf.champion.release
         if version not in shelf.versions:
@@ -163,16 +167,16 @@ class Served:
         try:
             champion = self._best(pattern)
             versions = tuple(self._store.versions(pattern))
-            return Shelf(versions, self._store.labels(pattern), champion)
+            return Shelf(pattern, versions, self._store.labels(pattern), champion)
         except UnknownPattern:
             return None
 
     def _replace(self, pattern: str, shelf: Shelf | None) -> None:
-        before = self._shelves.get(pattern) or Shelf()
+        before = self._shelves.get(pattern) or Shelf(pattern)
         self._shelves = {name: kept for name, kept in self._shelves.items() if name != pattern} | (
             {pattern: shelf} if shelf is not None else {}
         )
-        after = shelf or Shelf()
+        after = shelf or Shelf(pattern)
         if before.champion is not None and before.champion is not after.champion:
             before.champion.held.close()
         if after.champion is not None and before.champion is not after.champion:
@@ -183,7 +187,7 @@ class Served:
 
     def _best(self, pattern: str) -> Loaded | None:
         """The champion, or where it does not verify the nearest version before it that does."""
-        current = (self._shelves.get(pattern) or Shelf()).champion
+        current = (self._shelves.get(pattern) or Shelf(pattern)).champion
         try:
             champion = self._store.champion(pattern)
         except NoGoodVersion:

@@ -10,7 +10,7 @@ from app.keys import require_admin
 from app.openapi import LABEL_BODY
 from app.routes.bodies import ParsedJson
 from app.routes.parts import ServedPart, StorePart
-from app.served import Served
+from app.served import Served, Shelf
 from models_store.bundle import Description
 from models_store.errors import UnknownVersion
 from models_store.plots import Kind, draw
@@ -22,16 +22,17 @@ router = APIRouter(tags=["patterns"])
 @router.get("/patterns")
 async def patterns(served: ServedPart) -> dict[str, list[dict[str, Any]]]:
     """Every pattern that the store holds, with what its champion takes, answers, and is worth."""
-    return {"patterns": [_summary(served, name) for name in served.loaded]}
+    return {"patterns": [_summary(shelf) for shelf in served.shelves]}
 
 
 @router.get("/patterns/{pattern}")
 async def pattern(pattern: str, served: ServedPart) -> dict[str, Any]:
-    release = served.champion(pattern)
-    return _summary(served, pattern) | {
-        "card": release.bundle.card.model_dump(mode="json"),
-        "recipe": release.bundle.recipe,
-        "links": _links(pattern, release.version),
+    shelf = served.shelf(pattern)
+    bundle = shelf.release.bundle
+    return _summary(shelf) | {
+        "card": bundle.card.model_dump(mode="json"),
+        "recipe": bundle.recipe,
+        "links": _links(pattern, shelf.release.version),
     }
 
 
@@ -45,8 +46,9 @@ async def sample(pattern: str, served: ServedPart) -> dict[str, Any]:
 @router.get("/patterns/{pattern}/versions/{version}")
 async def card(pattern: str, version: int, served: ServedPart, store: StorePart) -> dict[str, Any]:
     """The card of a version: metrics in raw units, column ranges, lineage, notes, and the recipe that made it."""
-    described = await _describe(served, store, pattern, version)
-    labels = [label for label, labelled in served.shelf(pattern).labels.items() if labelled == version]
+    shelf = served.shelf(pattern)
+    described = await _describe(shelf, store, version)
+    labels = [label for label, labelled in shelf.labels.items() if labelled == version]
     return {
         "pattern": pattern,
         "version": version,
@@ -60,7 +62,7 @@ async def card(pattern: str, version: int, served: ServedPart, store: StorePart)
 @router.get("/patterns/{pattern}/versions/{version}/history")
 async def history(pattern: str, version: int, served: ServedPart, store: StorePart) -> dict[str, Any]:
     """Loss of each epoch, and validation loss where rows were held out, in scaled units."""
-    described = await _describe(served, store, pattern, version)
+    described = await _describe(served.shelf(pattern), store, version)
     return {"pattern": pattern, "version": version, "history": described.history}
 
 
@@ -68,7 +70,7 @@ async def history(pattern: str, version: int, served: ServedPart, store: StorePa
 async def plot(
     pattern: str, version: int, kind: Kind, picture: Literal["svg", "png"], served: ServedPart, store: StorePart
 ) -> Response:
-    described = await _describe(served, store, pattern, version)
+    described = await _describe(served.shelf(pattern), store, version)
     content = await asyncio.to_thread(draw, kind, described, picture, title=f"{pattern}, version {version}")
     media_type = "image/svg+xml" if picture == "svg" else "image/png"
     # A version never changes, so neither does its picture.
@@ -111,21 +113,19 @@ def _is_version(value: Any) -> bool:
 async def _after_change(served: Served, pattern: str) -> dict[str, Any]:
     """The pattern as it now stands, once this process serves it so; what was written stands also if it cannot yet."""
     await served.catch_up()
-    return _summary(served, pattern)
+    return _summary(served.shelf(pattern))
 
 
-async def _describe(served: Served, store: Store, pattern: str, version: int) -> Description:
-    shelf = served.shelf(pattern)
+async def _describe(shelf: Shelf, store: Store, version: int) -> Description:
     if shelf.champion is not None and shelf.champion.release.version == version:
         return shelf.champion.release.bundle.description
     if version not in shelf.versions:
-        raise UnknownVersion(pattern, shelf.versions)
-    return await asyncio.to_thread(store.describe, pattern, version)
+        raise UnknownVersion(shelf.pattern, shelf.versions)
+    return await asyncio.to_thread(store.describe, shelf.pattern, version)
 
 
-def _summary(served: Served, name: str) -> dict[str, Any]:
-    shelf = served.shelf(name)
-    summary = {"name": name, "versions": list(shelf.versions), "labels": shelf.labels, "champion": None}
+def _summary(shelf: Shelf) -> dict[str, Any]:
+    summary = {"name": shelf.pattern, "versions": list(shelf.versions), "labels": shelf.labels, "champion": None}
     if shelf.champion is None:
         return summary
     bundle = shelf.champion.release.bundle

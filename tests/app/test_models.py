@@ -7,6 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
+from app.served import Served, Shelf
 from models_store.bundle import Bundle
 from models_store.errors import BundleUnreadable
 from models_store.store import Store
@@ -88,6 +89,24 @@ async def test_every_pattern_says_what_it_takes_answers_and_is_worth(client: htt
 async def test_a_pattern_shows_the_card_and_recipe_of_its_champion(client: httpx.AsyncClient) -> None:
     answer = await client.get("/patterns/line")
     assert answer.json() == line_with(3, 1, 2, 3) | described(line(200)) | {"links": links("line", 3)}
+
+
+async def test_an_answer_tells_of_one_version_also_if_another_is_swapped_in_meanwhile(
+    client: httpx.AsyncClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Served.shelf
+
+    def look_before_a_swap(served: Served, pattern: str) -> Shelf:
+        shelf = look(served, pattern)
+        store.publish(line(2000))
+        served._follow()
+        return shelf
+
+    monkeypatch.setattr(Served, "shelf", look_before_a_swap)
+    answer = await client.get("/patterns/line")
+    assert answer.json() == line_with(3, 1, 2, 3) | described(line(200)) | {"links": links("line", 3)}
+    card = await client.get("/patterns/line/versions/4")
+    assert (card.json()["labels"], card.json()["recipe"]) == (["champion"], line(2000).recipe)
 
 
 @pytest.mark.parametrize(("version", "labels"), [(1, []), (2, []), (3, ["champion"])])
