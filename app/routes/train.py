@@ -1,6 +1,7 @@
 """POST /train and what becomes of it: poll, listen, cancel."""
 
 import asyncio
+import contextlib
 import json
 import re
 import time
@@ -131,9 +132,11 @@ def _flag(asked: dict[str, Any], name: str, *, default: bool) -> bool:
 async def _ended(jobs: Jobs, job: Job, seconds: float) -> Job:
     """The job when it has ended, or as it is after `seconds`, or when the server is told to stop."""
     deadline = time.monotonic() + seconds
-    while not job.has_ended and time.monotonic() < deadline and not jobs.is_draining:
-        await asyncio.sleep(POLL_SECONDS)
-        job = await jobs.get(job.id)
+    # It is accepted: where nobody can say how it goes on, the answer says where to ask, and not to ask for another.
+    with contextlib.suppress(PatternServerError):
+        while not job.has_ended and time.monotonic() < deadline and not jobs.is_draining:
+            await asyncio.sleep(POLL_SECONDS)
+            job = await jobs.get(job.id)
     return job
 
 

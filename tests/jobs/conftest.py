@@ -110,13 +110,13 @@ def records(open_records: OpenRecords) -> Records:
 def outage(kind: str, url: str, request: pytest.FixtureRequest) -> Outage:
     """While it lasts, nothing can be read from the database or written to it."""
     if kind == "sqlite":
-        return lambda: _without_table(url.removeprefix("sqlite:///"))
+        return lambda: without_table(url.removeprefix("sqlite:///"))
     server: Postgres = request.getfixturevalue("postgres")
     return lambda: server.unreachable(url)
 
 
 @contextmanager
-def _without_table(path: str) -> Iterator[None]:
+def without_table(path: str) -> Iterator[None]:
     rename = "ALTER TABLE {} RENAME TO {}"
     _execute(path, rename.format("pattern_jobs", "pattern_jobs_away"))
     try:

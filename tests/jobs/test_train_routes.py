@@ -18,7 +18,7 @@ from app.records import Records
 from app.settings import Settings
 from models_store.store import CHAMPION, Store
 from tests.fakes import LinearNetwork
-from tests.jobs.conftest import LOOKS, until
+from tests.jobs.conftest import LOOKS, until, without_table
 from tests.jobs.fakes import SCORES, FakeTrainer, diverges, hangs, is_killed, learned, obeys, recipe, waits_for
 from tests.jobs.postgres import Postgres
 
@@ -310,6 +310,17 @@ async def test_without_its_database_a_server_predicts_and_refuses_trainings(
         assert [refusal(answer) for answer in refused] == [(503, "training_unavailable")] * 3
         assert {answer.headers["retry-after"] for answer in refused} == {"2"}
         assert await predicted(client) == (1, [2.0])
+
+
+async def test_an_accepted_training_is_not_refused_when_its_database_goes_away(
+    client: httpx.AsyncClient, trainer: FakeTrainer, settings: Settings
+) -> None:
+    trainer.scripts = [hangs]
+    waiting = asyncio.create_task(client.post("/train", json=LINE, headers={"prefer": "wait=60"}))
+    await until(lambda: bool(trainer.requests))
+    with without_table(settings.jobs_url.removeprefix("sqlite:///")):
+        answer = await waiting
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/train/{trainer.requests[0]['id']}")
 
 
 # -- idempotency keys ----------------------------------------------------------------------------------------------
