@@ -19,7 +19,7 @@ from app.settings import Settings
 from app.supervise import Outcome, Supervision
 from app.trainer import Trainer, TrainerDied
 from models_store.errors import PatternServerError, StoreUnwritable
-from models_store.store import CHAMPION, Store
+from models_store.store import Store
 from training.spec import PatternSpec
 
 log = logging.getLogger("patterns.jobs")
@@ -180,12 +180,8 @@ class Jobs:
             await self._end(job, outcome)
             return
         if outcome.version is None and job.promote:
-            await asyncio.to_thread(self._promote, job.pattern, version)
+            await asyncio.to_thread(self._store.promote_if_unlabelled, job.pattern, version)
         await self._end(job, Outcome("succeeded", version=version))
-
-    def _promote(self, pattern: str, version: int) -> None:
-        if self._store.labels(pattern).get(CHAMPION, 0) < version:
-            self._store.set_label(pattern, CHAMPION, version)
 
     async def _end(self, job: Job, outcome: Outcome) -> None:
         if await asyncio.to_thread(self._records.end, job.id, **asdict(outcome)):

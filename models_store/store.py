@@ -195,6 +195,13 @@ class Store:
         log.info("published", extra={"pattern": bundle.pattern, "version": version})
         return version
 
+    def promote_if_unlabelled(self, pattern: str, version: int) -> None:
+        """What a publish that was cut short after its rename did not come to; labels written since then stay."""
+        with self._writing():
+            labels = self._read_labels(pattern)
+            if labels is not None and labels.highest < version:
+                self._write_labels(pattern, Labels({**labels.labels, CHAMPION: version}, version))
+
     def set_label(self, pattern: str, label: str, version: int) -> None:
         with self._writing():
             if version not in self.versions(pattern):

@@ -45,6 +45,15 @@ class HastyDisk(Disk):
         assert path.is_dir()
 
 
+class UnlabellingDisk(HastyDisk):
+    """Fails right after the rename that publishes."""
+
+    def rename(self, source: Path, target: Path) -> None:
+        if target.name == "labels.json":
+            raise OSError(errno.EIO, "EIO")
+        super().rename(source, target)
+
+
 class StrickenDisk(HastyDisk):
     """Works until its n-th operation, where `strike` is called before, halfway through or after it.
 

@@ -33,7 +33,7 @@ from models_store.errors import (
     VersionInUse,
 )
 from models_store.store import Release, Store, is_name
-from tests.disks import HastyDisk, LedgerDisk, When, fails, no_more_files
+from tests.disks import HastyDisk, LedgerDisk, UnlabellingDisk, When, fails, no_more_files
 from tests.dying import ACTS, KEEP, opened, stocked
 from tests.fakes import LinearNetwork, line, rows
 
@@ -360,22 +360,10 @@ def test_a_number_is_never_used_again_after_a_quarantine(store: Store) -> None:
 def test_a_number_is_never_used_again_after_an_unconfirmed_publish_was_deleted(store: Store) -> None:
     publish(store, 10)
     with pytest.raises(PublishUnconfirmed):
-        _unconfirmed(store.root).publish(line(20))
+        Store(store.root, LinearNetwork.from_bytes, disk=UnlabellingDisk()).publish(line(20))
     assert store.versions("line") == [1, 2]
     store.delete("line", 2)
     assert store.publish(line(30)) == 3
-
-
-def _unconfirmed(root: Path) -> Store:
-    """A store whose disk fails right after the rename that publishes."""
-
-    class Failing(Disk):
-        def rename(self, source: Path, target: Path) -> None:
-            if target.name == "labels.json":
-                raise OSError(errno.EIO, "EIO")
-            super().rename(source, target)
-
-    return Store(root, LinearNetwork.from_bytes, disk=Failing())
 
 
 def test_retention_keeps_the_newest_the_labelled_and_the_held(tmp_path: Path) -> None:

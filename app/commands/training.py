@@ -9,10 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from app.recipes import recipe_of_pattern
 from app.settings import load_settings
 from app.trainer import Trainer, TrainerDied
 from models_store.disk import writing
-from models_store.errors import UnknownPattern
 from models_store.store import Store
 from training.spec import PatternSpec, RecipeError, catalogue
 
@@ -20,18 +20,12 @@ err = Console(stderr=True)
 
 
 def spec_named(name: str) -> PatternSpec:
-    """A recipe file, or the recipe of a pattern: the newest version's, else the catalogue's."""
+    """A recipe file, or the recipe of a pattern."""
     if name.endswith((".yaml", ".yml", ".json")):
         if not Path(name).is_file():
             raise RecipeError(f"{name}: no such file")
         return PatternSpec.read(Path(name))
-    store = Store(load_settings().store, load_network=_never)
-    known = catalogue()
-    if name in store.patterns() and (versions := store.versions(name)):
-        return PatternSpec.parse(store.describe(name, versions[-1]).recipe)
-    if name not in known:
-        raise UnknownPattern(sorted({*known, *store.patterns()}))
-    return known[name]
+    return recipe_of_pattern(Store(load_settings().store, load_network=_never), name)
 
 
 def missing_specs() -> list[PatternSpec]:

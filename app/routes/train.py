@@ -15,13 +15,14 @@ from app.errors import Malformed, Overloaded, Unprocessable
 from app.jobs import Jobs
 from app.keys import require_admin
 from app.openapi import TRAIN_BODY
+from app.recipes import recipe_of_pattern
 from app.records import TERMINAL, Job
 from app.routes.bodies import ParsedJson, RawJson
 from app.routes.parts import JobsPart, ServedPart, StorePart
 from app.served import Served
-from models_store.errors import PatternServerError, UnknownPattern
+from models_store.errors import PatternServerError
 from models_store.store import Store
-from training.spec import Fit, PatternSpec, RecipeError, catalogue
+from training.spec import Fit, PatternSpec, RecipeError
 
 router = APIRouter(tags=["train"])
 
@@ -47,7 +48,7 @@ async def train(
     prefer: Annotated[str, Header()] = "",
 ) -> Response:
     """Queue a training. 202 with its address, or with `Prefer: wait=30` 200 when it has ended by then."""
-    spec = await asyncio.to_thread(recipe_of, asked, served.patterns, store)
+    spec = await asyncio.to_thread(recipe_of, asked, store)
     job = await jobs.submit(spec, promote=_flag(asked, "promote", default=True), key=idempotency_key or None, body=body)
     wait = WAIT.search(prefer)
     if wait is not None:
@@ -86,7 +87,7 @@ async def cancel(job: str, jobs: JobsPart, served: ServedPart) -> Response:
     return await _job_answer(await jobs.cancel(job), served, 200)
 
 
-def recipe_of(asked: Any, patterns: list[str], store: Store) -> PatternSpec:
+def recipe_of(asked: Any, store: Store) -> PatternSpec:
     """The recipe that a body asks for: a whole one, or a pattern's own with changes. RecipeError names the field."""
     if not isinstance(asked, dict):
         raise Malformed("the body must be a JSON object")
@@ -105,21 +106,7 @@ def recipe_of(asked: Any, patterns: list[str], store: Store) -> PatternSpec:
     name = asked.get("pattern")
     if not isinstance(name, str):
         raise RecipeError("pattern: give the name of a pattern, or a whole recipe as spec")
-    return _own_recipe(name, patterns, store).overridden(changes)
-
-
-def _own_recipe(name: str, patterns: list[str], store: Store) -> PatternSpec:
-    """The newest version's recipe, else the catalogue's."""
-    if name in patterns:
-        for version in reversed(store.versions(name)):
-            try:
-                return PatternSpec.parse(store.describe(name, version).recipe)
-            except PatternServerError:
-                continue
-    known = catalogue()
-    if name not in known:
-        raise UnknownPattern(sorted({*patterns, *known}))
-    return known[name]
+    return recipe_of_pattern(store, name).overridden(changes)
 
 
 def _flag(asked: dict[str, Any], name: str, *, default: bool) -> bool:

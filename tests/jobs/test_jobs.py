@@ -15,9 +15,10 @@ from app.errors import Draining, QueueFull
 from app.jobs import Jobs, LeaderLock
 from app.records import Job, Records
 from app.settings import Settings
-from models_store.errors import StoreUnwritable
+from models_store.errors import PublishUnconfirmed, StoreUnwritable
 from models_store.store import CHAMPION, Store
-from tests.fakes import line
+from tests.disks import UnlabellingDisk
+from tests.fakes import LinearNetwork, line
 from tests.jobs.conftest import LOOKS, MakeJobs, Outage, until
 from tests.jobs.fakes import (
     FakeTrainer,
@@ -306,19 +307,33 @@ async def test_a_job_whose_server_died_is_interrupted_at_the_next_start(jobs: Jo
         pytest.param(True, 1, 3, id="a newer one is champion already"),
     ],
 )
-async def test_a_job_whose_server_died_after_it_had_published_has_succeeded(
+async def test_a_job_whose_server_died_in_the_moment_it_had_published_has_succeeded(
     jobs: Jobs, records: Records, store: Store, promote: bool, published_since: int, champion: int
 ) -> None:
     store.publish(line())
     orphan = await submit(jobs, promote=promote)
     records.claim()
-    store.publish(line(job=orphan), promote=False)
+    with pytest.raises(PublishUnconfirmed):
+        Store(store.root, LinearNetwork.from_bytes, disk=UnlabellingDisk()).publish(line(job=orphan))
     for _ in range(published_since):
         store.publish(line())
     async with leading(jobs):
         assert await ended(jobs, orphan) == succeeded(2)
     assert store.labels("line") == {CHAMPION: champion}
     assert await kinds(jobs, orphan) == ["queued", "published"]
+
+
+async def test_a_version_that_was_rolled_back_stays_so_when_its_job_is_found_again(
+    jobs: Jobs, records: Records, store: Store
+) -> None:
+    store.publish(line())
+    orphan = await submit(jobs)
+    records.claim()
+    store.publish(line(job=orphan))
+    store.rollback("line")
+    async with leading(jobs):
+        assert await ended(jobs, orphan) == succeeded(2)
+    assert store.labels("line") == {CHAMPION: 1}
 
 
 async def test_of_two_servers_on_a_store_one_trains_and_the_other_takes_over(make_jobs: MakeJobs, store: Store) -> None:

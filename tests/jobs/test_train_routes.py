@@ -172,6 +172,17 @@ async def test_a_pattern_is_trained_by_its_newest_recipe_with_changes(
     ]
 
 
+async def test_a_pattern_is_trained_by_its_own_recipe_also_before_it_is_loaded(
+    settings: Settings, store: Store, trainer: FakeTrainer
+) -> None:
+    store.publish(learned(recipe("add-ten", seed=7).to_json()))
+    transport = httpx.ASGITransport(app_of(settings, trainer))  # outside its lifespan it never looks at the store
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        job = await train(client, pattern="add-ten")
+        assert (await jobs_of(client).get(job["id"])).recipe == recipe("add-ten", seed=7).to_json()
+    jobs_of(client).close()
+
+
 async def test_a_pattern_of_the_catalogue_is_trained_for_the_first_time(client: httpx.AsyncClient) -> None:
     job = await train(client, wait=5, pattern="add-ten", fit={"epochs": 2})
     assert (job["pattern"], job["status"], job["version"]) == ("add-ten", "succeeded", 1)
