@@ -56,7 +56,7 @@ class Supervision:
                     return outcome
                 if time.monotonic() - checked >= POLL_SECONDS:
                     checked = time.monotonic()
-                    if (outcome := await self._stopped()) is not None:
+                    if (outcome := await self._stopped(is_silent=said is None)) is not None:
                         return outcome
         finally:
             if self._saying is not None:
@@ -115,17 +115,17 @@ class Supervision:
     async def _note(self, happened: list[tuple[str, dict[str, Any]]], **columns: object) -> None:
         await asyncio.to_thread(self._records.progress, self._job.id, happened, **columns)
 
-    async def _stopped(self) -> Outcome | None:
+    async def _stopped(self, *, is_silent: bool) -> Outcome | None:
         """An end from outside: a polite request to stop that was not followed in time, or the longest time passed."""
-        now = time.monotonic()
-        if now - self._began > self._settings.train_seconds:
+        if time.monotonic() - self._began > self._settings.train_seconds:
             await self._trainer.stop()
             return Outcome("failed", TIMED_OUT, f"it took longer than {self._settings.train_seconds:g} s")
         if self._asked_to_stop is not None:
-            if now - self._asked_to_stop > CANCEL_SECONDS:
+            # While it talks, its obedience may be among what is not heard yet.
+            if is_silent and time.monotonic() - self._asked_to_stop > CANCEL_SECONDS:
                 await self._trainer.stop()
                 return Outcome("cancelled")
         elif (await asyncio.to_thread(self._records.get, self._job.id)).cancel_requested:
-            self._asked_to_stop = now
             await self._trainer.cancel(self._job.id)
+            self._asked_to_stop = time.monotonic()
         return None

@@ -43,8 +43,14 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.jobs.POLL_SECONDS", 0.1)
     monkeypatch.setattr("app.jobs.LEADER_POLL_SECONDS", 0.02)
     monkeypatch.setattr("app.supervise.POLL_SECONDS", 0.02)
-    monkeypatch.setattr("app.supervise.CANCEL_SECONDS", 0.1)
+    monkeypatch.setattr("app.supervise.CANCEL_SECONDS", 30)
     monkeypatch.setattr("app.routes.train.POLL_SECONDS", 0.01)
+
+
+@pytest.fixture
+def impatient(short_waits: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For trainings that hang, whoever asks them to stop."""
+    monkeypatch.setattr("app.supervise.CANCEL_SECONDS", 0.1)
 
 
 # -- databases -----------------------------------------------------------------------------------------------------

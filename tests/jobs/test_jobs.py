@@ -211,10 +211,17 @@ async def test_a_trainer_that_talks_nonsense_interrupts_its_job_and_not_the_next
         assert await ended(jobs, following) == succeeded(1)
 
 
-@pytest.mark.parametrize(("script", "n_killed"), [(obeys, 0), (hangs, 1)])
+@pytest.mark.parametrize(("script", "patience", "n_killed"), [(obeys, 30, 0), (hangs, 0.1, 1)])
 async def test_a_running_job_is_cancelled_and_the_next_begun(
-    jobs: Jobs, trainer: FakeTrainer, store: Store, script: Script, n_killed: int
+    jobs: Jobs,
+    trainer: FakeTrainer,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    script: Script,
+    patience: float,
+    n_killed: int,
 ) -> None:
+    monkeypatch.setattr("app.supervise.CANCEL_SECONDS", patience)
     trainer.scripts = [script]
     async with leading(jobs):
         running, following = await submit(jobs, "a"), await submit(jobs, "b")
@@ -244,6 +251,7 @@ async def test_a_job_that_takes_too_long_fails(make_jobs: MakeJobs, trainer: Fak
     assert trainer.killed == [job]
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("why", ["cancelled", "timed out"])
 async def test_a_training_that_was_stopped_after_it_had_published_has_succeeded(
     make_jobs: MakeJobs, trainer: FakeTrainer, why: str
@@ -252,8 +260,8 @@ async def test_a_training_that_was_stopped_after_it_had_published_has_succeeded(
     trainer.scripts = [publishes_and_hangs]
     async with leading(jobs):
         job = await submit(jobs)
-        await begun(jobs, job)
         if why == "cancelled":
+            await begun(jobs, job)
             await jobs.cancel(job)
         assert await ended(jobs, job) == succeeded(1)
 
@@ -442,7 +450,7 @@ async def test_a_server_stops_also_when_its_database_is_gone(
     await begun(jobs, await submit(jobs))
     with outage():
         lead.cancel()
-        stopped, _ = await asyncio.wait([lead], timeout=2)
+        stopped, _ = await asyncio.wait([lead], timeout=30)
     lead.cancel()
     await asyncio.wait([lead])
     assert stopped == {lead}

@@ -1,6 +1,7 @@
 """One training under supervision: what the trainer says is recorded, and how it ends is told."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -147,6 +148,7 @@ async def test_a_training_that_obeys_is_cancelled_and_its_process_kept(
     assert (trainer.killed, trainer.is_started) == ([], True)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_training_that_does_not_obey_is_killed(
     supervise: Supervise, records: Records, trainer: FakeTrainer, job: Job
 ) -> None:
@@ -165,6 +167,29 @@ async def test_a_request_to_stop_that_comes_too_late_changes_nothing(
     records.cancel(job.id)
     assert await supervise(script).follow() == Outcome("succeeded", version=1)
     assert trainer.killed == []
+
+
+async def test_a_training_whose_words_are_slow_to_write_down_has_its_time_to_obey(
+    supervise: Supervise, records: Records, trainer: FakeTrainer, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.supervise.CANCEL_SECONDS", 0.05)
+    note = records.progress
+
+    def slowly(*told: Any, **columns: Any) -> None:
+        time.sleep(0.1)
+        note(*told, **columns)
+
+    async def script(trainer: FakeTrainer, request: Request) -> None:
+        trainer.say_epochs(1)
+        await trainer.asked_to_stop.wait()
+        trainer.say_epochs(2)
+        trainer.say_epochs(3)
+        trainer.say("cancelled")
+
+    monkeypatch.setattr(records, "progress", slowly)
+    records.cancel(job.id)
+    assert await supervise(script).follow() == Outcome("cancelled")
+    assert (trainer.killed, trainer.is_started) == ([], True)
 
 
 @pytest.mark.parametrize("script", [begins, hangs])
