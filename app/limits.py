@@ -89,14 +89,24 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse("429 Too Many Requests")
 
     def pause_writing(self) -> None:
-        """Whoever does not read an answer in its time does not get the rest."""
+        """Whoever reads nothing of an answer in this time does not get the rest; a slow reader does."""
         super().pause_writing()
-        self._unread = self.loop.call_later(self.settings.answer_seconds, self.transport.abort)
+        self._expect_reading()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         if self._unread is not None:
             self._unread.cancel()
+
+    def _expect_reading(self) -> None:
+        unread = self.transport.get_write_buffer_size()
+        self._unread = self.loop.call_later(self.settings.answer_seconds, self._abort_unless_read, unread)
+
+    def _abort_unless_read(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() < before:
+            self._expect_reading()
+        else:
+            self.transport.abort()
 
     def shutdown(self) -> None:
         """The next request on an idle connection may be on its way: it gets a moment to arrive, and its answer."""

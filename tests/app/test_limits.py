@@ -3,13 +3,18 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
+from unittest import mock
 
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
+from uvicorn.server import ServerState
 
+from app.limits import LimitedProtocol
 from models_store.store import Store
 from tests.app.fakes2 import JSON, an_app, message, outputs_of, refusal, serving
 from tests.disks import HastyDisk
@@ -157,6 +162,50 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_fault(
     assert [record.__dict__.get("status") for record in caplog.records if record.message == "request"] == [499]
     assert "bug" not in caplog.messages
     assert sent == []
+
+
+class Clock:
+    """In place of an event loop: what is to be done later is done at once when somebody says that it is time."""
+
+    def __init__(self) -> None:
+        self.due: list[tuple[mock.Mock, Callable[[], object]]] = []
+
+    def call_later(self, _seconds: float, act: Callable[..., object], *parts: object) -> mock.Mock:
+        handle = mock.Mock()
+        self.due.append((handle, partial(act, *parts)))
+        return handle
+
+    def pass_by(self) -> None:
+        due, self.due = self.due, []
+        for handle, act in due:
+            if not handle.cancel.called:
+                act()
+
+
+@pytest.mark.parametrize(
+    ("unread", "is_aborted"),
+    [((8, 7, 6), False), ((9,), True), ((8, 8), True)],
+    ids=["reads slowly", "reads nothing", "reads no further"],
+)
+def test_an_answer_is_broken_off_only_for_who_does_not_read_on(
+    store: Store, unread: tuple[int, ...], is_aborted: bool
+) -> None:
+    app = an_app(store)
+    clock: Any = Clock()
+    config = uvicorn.Config(app, log_config=None)
+    protocol = LimitedProtocol(
+        config=config, server_state=ServerState(), app_state={"settings": app.state.settings}, _loop=clock
+    )
+    transport = mock.Mock()
+    transport.get_extra_info.return_value = None
+    transport.get_write_buffer_size.return_value = 9
+    protocol.connection_made(transport)
+    protocol.pause_writing()
+    for left in unread:
+        assert not transport.abort.called
+        transport.get_write_buffer_size.return_value = left
+        clock.pass_by()
+    assert transport.abort.called == is_aborted
 
 
 # -- how many at once ----------------------------------------------------------------------------------------------
