@@ -23,6 +23,7 @@ log = logging.getLogger("patterns.request")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ALWAYS_ANSWERED = frozenset({"/livez", "/readyz", "/metrics"})
+EVENTS = re.compile(r"/train/[0-9a-f]{32}/events")
 MOST_HEADERS = 100
 MOST_DIGITS = 18
 MOST_PIPELINED = 16
@@ -166,7 +167,7 @@ class Edge:
             return
         exchange = Exchange(scope, receive, send, self._settings.max_body_bytes)
         # A stream of events waits more than it works; the jobs count those.
-        weight = 0 if scope["path"].endswith("/events") else 1
+        weight = 0 if EVENTS.fullmatch(scope["path"]) else 1
         self._under_way += weight
         try:
             if self._under_way > self._settings.max_in_flight and scope["path"] not in ALWAYS_ANSWERED:

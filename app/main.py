@@ -8,6 +8,7 @@ import logging
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from types import FrameType
@@ -48,6 +49,8 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
     app.state.store = Store(settings.store, load_network or keras_loader(settings), keep=settings.keep_versions)
     app.state.served = Served(app.state.store)
     app.state.batcher = Batcher(settings.answer_seconds)
+    # Pictures are drawn one at a time; who waits for one must not take the threads that everybody else needs.
+    app.state.artist = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
     records = Records(settings.jobs_url, settings.train_queue)
     app.state.jobs = Jobs(records, app.state.store, Trainer(settings.trainer_memory_mb), settings)
     routers = [routes.router for routes in (predict, train, models, health)]
@@ -88,6 +91,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         app.state.batcher.close()
+        app.state.artist.shutdown(wait=False, cancel_futures=True)
         app.state.served.close()
         app.state.jobs.close()
 

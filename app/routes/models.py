@@ -1,15 +1,17 @@
 """What is served, and how good it is: patterns, cards, history, plots, labels."""
 
 import asyncio
+from functools import partial
 from typing import Any, Literal
 
+import orjson
 from fastapi import APIRouter, Depends, Response
 
 from app.errors import Unprocessable
 from app.keys import require_admin
 from app.openapi import LABEL_BODY
 from app.routes.bodies import ParsedJson
-from app.routes.parts import ServedPart, StorePart
+from app.routes.parts import ArtistPart, ServedPart, StorePart
 from app.served import Served, Shelf
 from models_store.bundle import Description
 from models_store.errors import UnknownVersion
@@ -60,18 +62,27 @@ async def card(pattern: str, version: int, served: ServedPart, store: StorePart)
 
 
 @router.get("/patterns/{pattern}/versions/{version}/history")
-async def history(pattern: str, version: int, served: ServedPart, store: StorePart) -> dict[str, Any]:
+async def history(pattern: str, version: int, served: ServedPart, store: StorePart) -> Response:
     """Loss of each epoch, and validation loss where rows were held out, in scaled units."""
     described = await _describe(served.shelf(pattern), store, version)
-    return {"pattern": pattern, "version": version, "history": described.history}
+    told = {"pattern": pattern, "version": version, "history": described.history}
+    # Up to two million numbers: writing them down would keep others waiting.
+    return Response(await asyncio.to_thread(orjson.dumps, told), media_type="application/json")
 
 
 @router.get("/patterns/{pattern}/versions/{version}/plots/{kind}.{picture}", response_class=Response)
 async def plot(
-    pattern: str, version: int, kind: Kind, picture: Literal["svg", "png"], served: ServedPart, store: StorePart
+    pattern: str,
+    version: int,
+    kind: Kind,
+    picture: Literal["svg", "png"],
+    served: ServedPart,
+    store: StorePart,
+    artist: ArtistPart,
 ) -> Response:
     described = await _describe(served.shelf(pattern), store, version)
-    content = await asyncio.to_thread(draw, kind, described, picture, title=f"{pattern}, version {version}")
+    drawing = partial(draw, kind, described, picture, title=f"{pattern}, version {version}")
+    content = await asyncio.get_running_loop().run_in_executor(artist, drawing)
     media_type = "image/svg+xml" if picture == "svg" else "image/png"
     # A version never changes, so neither does its picture.
     return Response(content, media_type=media_type, headers={"cache-control": "max-age=86400"})

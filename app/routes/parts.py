@@ -3,6 +3,7 @@
 They are `async` because FastAPI hands every other dependency to a thread.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -34,8 +35,13 @@ async def _jobs(request: Request) -> Jobs:
     return cast(Jobs, request.app.state.jobs)
 
 
+async def _artist(request: Request) -> ThreadPoolExecutor:
+    return cast(ThreadPoolExecutor, request.app.state.artist)
+
+
 SettingsPart = Annotated[Settings, Depends(_settings)]
 ServedPart = Annotated[Served, Depends(_served)]
 StorePart = Annotated[Store, Depends(_store)]
 BatcherPart = Annotated[Batcher, Depends(_batcher)]
 JobsPart = Annotated[Jobs, Depends(_jobs)]
+ArtistPart = Annotated[ThreadPoolExecutor, Depends(_artist)]

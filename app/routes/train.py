@@ -67,17 +67,26 @@ async def training(job: str, jobs: JobsPart, served: ServedPart) -> Response:
     return await _job_answer(await jobs.get(job), served, 200)
 
 
-@router.get("/train/{job}/events", response_class=StreamingResponse)
+async def _listening(jobs: JobsPart) -> AsyncIterator[None]:
+    """A place among those who listen, from before anything is looked up for them until their stream has ended."""
+    if jobs.listeners >= MOST_LISTENERS:
+        raise Overloaded
+    jobs.listeners += 1
+    try:
+        yield
+    finally:
+        jobs.listeners -= 1
+
+
+@router.get("/train/{job}/events", response_class=StreamingResponse, dependencies=[Depends(_listening)])
 async def events(
     job: str, jobs: JobsPart, served: ServedPart, last_event_id: Annotated[str, Header()] = "0"
 ) -> Response:
     """Server-sent events: queued, started, every epoch, evaluated, and how it ended. Resumes after `Last-Event-ID`."""
     await jobs.get(job)
-    if jobs.listeners >= MOST_LISTENERS:
-        raise Overloaded
     if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 10):
         raise Unprocessable("bad_parameter", "Last-Event-ID must be the number of an event")
-    stream = _stream(job, int(last_event_id), jobs, served)
+    stream = _blocks(job, int(last_event_id), jobs, served)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 
@@ -134,15 +143,6 @@ async def _job_answer(job: Job, served: Served, status: int, *, location: bool =
         await served.catch_up()
     headers = {"location": f"/train/{job.id}"} if location else {}
     return JSONResponse(job.to_json(), status, headers)
-
-
-async def _stream(job: str, number: int, jobs: Jobs, served: Served) -> AsyncIterator[str]:
-    jobs.listeners += 1
-    try:
-        async for block in _blocks(job, number, jobs, served):
-            yield block
-    finally:
-        jobs.listeners -= 1
 
 
 async def _blocks(job: str, number: int, jobs: Jobs, served: Served) -> AsyncIterator[str]:

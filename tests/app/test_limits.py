@@ -247,6 +247,13 @@ async def test_beyond_the_most_at_once_requests_are_refused_and_health_is_not(pu
         assert await outputs_of(client, [1]) == [2.0]
 
 
+async def test_only_streams_of_events_take_no_place(published: Store) -> None:
+    async with serving(published, max_in_flight=1) as client, held_up(client, 1):
+        for path in ("/events", "/patterns/events", f"/train/{'0' * 31}/events"):
+            assert refusal(await client.get(path)) == (503, "overloaded")
+        assert refusal(await client.get(f"/train/{'0' * 32}/events")) == (404, "unknown_job")
+
+
 async def test_health_checks_take_no_place_from_others_once_they_are_answered(published: Store) -> None:
     async with serving(published, max_in_flight=2) as client, held_up(client, 1):
         for _ in range(5):

@@ -1,5 +1,7 @@
 """What is served and how good it is: patterns, cards, history, plots; labels, rollback and deletion."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -156,6 +158,25 @@ async def test_plots_are_pictures_and_the_same_each_time(
     assert (answer.headers["content-type"], answer.content[: len(start)]) == (media_type, start)
     assert answer.headers["cache-control"] == "max-age=86400"
     assert again.content == answer.content
+
+
+async def test_who_waits_for_pictures_keeps_nobody_else_waiting(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+
+    def slow(*_: object, **__: object) -> bytes:
+        assert go.wait(60)
+        return SVG
+
+    monkeypatch.setattr("app.routes.models.draw", slow)
+    picture = "/patterns/line/versions/3/plots/residuals.svg"
+    drawing = [asyncio.create_task(client.get(picture)) for _ in range(50)]
+    await asyncio.sleep(0)
+    assert (await client.get("/patterns/line/versions/1")).json()["version"] == 1
+    assert not any(task.done() for task in drawing)
+    go.set()
+    assert {answer.content for answer in await asyncio.gather(*drawing)} == {SVG}
 
 
 @pytest.mark.parametrize(

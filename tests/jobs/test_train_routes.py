@@ -427,6 +427,23 @@ async def test_listeners_hear_what_happens_while_they_listen(client: httpx.Async
     assert await asyncio.gather(*listening) == [whole, whole[2:]]
 
 
+async def test_there_are_never_more_listeners_than_may_be(
+    client: httpx.AsyncClient, trainer: FakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.routes.train.MOST_LISTENERS", 3)
+    go = asyncio.Event()
+    trainer.scripts = [waits_for(go)]
+    job = (await train(client))["id"]
+    listening = [asyncio.create_task(client.get(f"/train/{job}/events")) for _ in range(10)]
+    await until(lambda: sum(task.done() for task in listening) == 7)
+    assert jobs_of(client).listeners == 3
+    go.set()
+    answers = await asyncio.gather(*listening)
+    refused = [refusal(answer) for answer in answers if answer.status_code != 200]
+    assert refused == [(503, "overloaded")] * 7
+    assert jobs_of(client).listeners == 0
+
+
 async def test_a_silent_stream_says_that_it_lives(
     client: httpx.AsyncClient, trainer: FakeTrainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
