@@ -224,6 +224,17 @@ def test_a_running_server_is_asked(server: str, run: Run) -> None:
     assert (locked.status, locked.err) == (1, "error: the key is not the one for this")
 
 
+def test_what_was_published_a_moment_ago_is_waited_for(server: str, stocked: Store, run: Run) -> None:
+    stocked.publish(line(3, "fresh"))
+    asked = run("predict", "fresh", "1", port=server, predict_key="the-predict-key")
+    assert (asked.out, asked.err) == ("y = 3\n", "fresh version 1, from the server")
+    stocked.publish(line(4, "fresh"))
+    asked = run("predict", "fresh", "1", "--version", "2", port=server, predict_key="the-predict-key")
+    assert (asked.out, asked.err) == ("y = 4\n", "fresh version 2, from the server")
+    unknown = run("predict", "fresh", "1", "--version", "9", port=server, predict_key="the-predict-key")
+    assert (unknown.status, unknown.err) == (1, "error: pattern fresh has no such version; it has 1, 2")
+
+
 def test_a_running_servers_answers_have_their_names(server: str, run: Run) -> None:
     assert run("predict", "fork", "2", port=server, predict_key="the-predict-key").out == "up = 2, down = -2\n"
 
