@@ -23,10 +23,11 @@ from training.worker import Inbox
 
 ADD_TEN = catalogue()["add-ten"]
 LAST_WORDS = {"published", "failed", "cancelled"}
+PATIENCE_SECONDS = 300
 
 
 class Trainer:
-    """A process of its own; whoever waits for a line waits two minutes at most, because then it is ended."""
+    """A process of its own; whoever waits for a line waits so long at most, because then it is ended."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -35,8 +36,6 @@ class Trainer:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._patience = threading.Timer(120, self._process.kill)
-        self._patience.start()
 
     def tell(self, **message: object) -> None:
         assert self._process.stdin is not None
@@ -51,7 +50,12 @@ class Trainer:
     def said(self) -> dict[str, Any]:
         """The next line, a JSON object."""
         assert self._process.stdout is not None
-        line: dict[str, Any] = json.loads(self._process.stdout.readline())
+        patience = threading.Timer(PATIENCE_SECONDS, self._process.kill)
+        patience.start()
+        try:
+            line: dict[str, Any] = json.loads(self._process.stdout.readline())
+        finally:
+            patience.cancel()
         return line
 
     def story(self, last: set[str] = LAST_WORDS) -> list[dict[str, Any]]:
@@ -65,10 +69,9 @@ class Trainer:
         """What it ends with when its input does."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        return self._process.wait()
+        return self._process.wait(PATIENCE_SECONDS)
 
     def release(self) -> None:
-        self._patience.cancel()
         with self._process:
             self._process.kill()
 
@@ -223,7 +226,7 @@ def test_a_trainer_ends_with_its_server_however_that_ends() -> None:
         start_new_session=True,
     ) as server:
         assert server.stdout is not None and server.stderr is not None
-        patience = threading.Timer(120, os.killpg, [server.pid, signal.SIGKILL])
+        patience = threading.Timer(PATIENCE_SECONDS, os.killpg, [server.pid, signal.SIGKILL])
         patience.start()
         assert server.stdout.readline() == "running\n"
         server.kill()
