@@ -16,7 +16,17 @@ import httpx
 import pytest
 
 PATTERNS = Path(sys.executable).with_name("patterns")
-START_SECONDS = 120
+PATIENCE_SECONDS = 300
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """Ours, with these settings and none of whoever runs the tests."""
+    cleaned = {name: value for name, value in os.environ.items() if not name.upper().startswith("PATTERNS_")}
+    return cleaned | {f"PATTERNS_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def has_ended(job: dict[str, Any]) -> bool:
+    return job["status"] not in ("queued", "running")
 
 
 class Server:
@@ -28,17 +38,18 @@ class Server:
             self.port: int = free.getsockname()[1]
         self.store = store
         self.log = log
-        named = {f"PATTERNS_{name.upper()}": str(value) for name, value in settings.items()}
-        self._environment = {**os.environ, "PATTERNS_STORE": str(store), "PATTERNS_PORT": str(self.port), **named}
+        self._environment = environment(store=store, port=self.port, **settings)
         self.process = self._start()
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=180)
 
     def _start(self) -> "subprocess.Popen[bytes]":
         with self.log.open("ab") as log:
-            return subprocess.Popen([PATTERNS, "serve"], env=self._environment, stdout=log, stderr=log)
+            # Where no `.env` of anybody's lies.
+            here = self.log.parent
+            return subprocess.Popen([PATTERNS, "serve"], cwd=here, env=self._environment, stdout=log, stderr=log)
 
     def wait_ready(self) -> "Server":
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
                 if self.client.get("/readyz").status_code == 200:
@@ -59,7 +70,7 @@ class Server:
         """SIGTERM, and what it exits with."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=PATIENCE_SECONDS)
 
     def predict(self, pattern: str, inputs: Any) -> dict[str, Any]:
         answer = self.client.post(f"/predict/{pattern}", json={"inputs": inputs})
@@ -67,12 +78,16 @@ class Server:
         said: dict[str, Any] = answer.json()
         return said
 
-    def train(self, pattern: str, *, wait: int = 0, **changes: Any) -> dict[str, Any]:
-        headers = {"prefer": f"wait={wait}"} if wait else {}
-        answer = self.client.post("/train", json={"pattern": pattern, **changes}, headers=headers)
-        assert answer.status_code in (200, 202), answer.text
-        job: dict[str, Any] = answer.json()
+    def train(self, pattern: str, **changes: Any) -> str:
+        """The id of the job."""
+        answer = self.client.post("/train", json={"pattern": pattern, **changes})
+        assert answer.status_code == 202, answer.text
+        job: str = answer.json()["id"]
         return job
+
+    def trained(self, pattern: str, **changes: Any) -> dict[str, Any]:
+        """The job when it has ended."""
+        return self.until(self.train(pattern, **changes), has_ended)
 
     def version(self, pattern: str) -> int:
         version: int = self.client.get(f"/patterns/{pattern}").json()["champion"]
@@ -84,7 +99,7 @@ class Server:
 
     def until(self, job: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The job once it is as wanted."""
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             if holds(said := self.job(job)):
                 return said
@@ -111,6 +126,13 @@ def _parent(pid: int) -> int:
     return 0
 
 
+def is_alive(pid: int) -> bool:
+    """Neither gone nor merely not buried yet."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
 def _command(pid: int) -> bytes:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -123,7 +145,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("trained") / "store"
     command = [str(PATTERNS), "train", "add-ten", "linear-pair", "quadratic"]
     ran = subprocess.run(
-        command, env={**os.environ, "PATTERNS_STORE": str(root)}, capture_output=True, text=True, check=False
+        command, cwd=root.parent, env=environment(store=root), capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stderr
     return root

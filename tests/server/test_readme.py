@@ -1,6 +1,5 @@
 """The commands of the README, as they stand there, against a real server."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.conftest import PATTERNS, Server
+from tests.server.conftest import PATTERNS, Server, environment
 
 pytestmark = [pytest.mark.keras, pytest.mark.server]
 
@@ -19,12 +18,7 @@ BLOCK = re.compile(r"<!-- (runs|file: (?P<file>\S+)) -->\n```\w+\n(?P<text>.*?)`
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the README's commands need curl, which this machine lacks")
 def test_every_command_of_the_readme_works(server: Server, tmp_path: Path) -> None:
     (tmp_path / ".curlrc").write_text("fail\n")
-    environment = {
-        **os.environ,
-        "CURL_HOME": str(tmp_path),
-        "PATTERNS_STORE": str(server.store),
-        "PATTERNS_PORT": str(server.port),
-    }
+    strict = environment(store=server.store, port=server.port) | {"CURL_HOME": str(tmp_path)}
     printed = ""
     for block in BLOCK.finditer(README.read_text()):
         if block["file"]:
@@ -38,7 +32,7 @@ def test_every_command_of_the_readme_works(server: Server, tmp_path: Path) -> No
         ran = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", commands],
             cwd=tmp_path,
-            env=environment,
+            env=strict,
             capture_output=True,
             text=True,
             check=False,

@@ -1,7 +1,6 @@
 """What a real server answers: raw values in, raw values out, the same on every body format."""
 
 import io
-import os
 import subprocess
 from collections.abc import Callable
 
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from models_store.scaler import Array
-from tests.server.conftest import PATTERNS, Server
+from tests.server.conftest import PATTERNS, Server, environment
 
 pytestmark = [pytest.mark.keras, pytest.mark.server]
 
@@ -97,10 +96,8 @@ def test_the_formula_is_answered_as_well_as_the_card_says(server: Server, thousa
 
 
 def test_asking_for_a_gpu_where_there_is_none_is_one_clear_line(trained: object) -> None:
-    environment = {**os.environ, "PATTERNS_STORE": str(trained), "CUDA_VISIBLE_DEVICES": "-1"}
-    ran = subprocess.run(
-        [PATTERNS, "serve", "--device", "gpu"], env=environment, capture_output=True, text=True, check=False
-    )
+    blind = environment(store=trained) | {"CUDA_VISIBLE_DEVICES": "-1"}
+    ran = subprocess.run([PATTERNS, "serve", "--device", "gpu"], env=blind, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert "a GPU was asked for, but TensorFlow sees none" in " ".join(ran.stderr.split())
 

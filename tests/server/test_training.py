@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server.conftest import Server
+from tests.server.conftest import PATIENCE_SECONDS, Server, has_ended, is_alive
 
 pytestmark = [pytest.mark.keras, pytest.mark.server]
 
@@ -22,10 +22,6 @@ def is_fitting(job: dict[str, Any]) -> bool:
     return bool(job["progress"]["epoch"] > 0)
 
 
-def has_ended(job: dict[str, Any]) -> bool:
-    return job["status"] not in ("queued", "running")
-
-
 def test_retraining_a_pattern_in_use_fails_no_request_and_raises_its_version_once(server: Server) -> None:
     before = server.version("add-ten")
     answers: dict[int, list[tuple[int, int]]] = {}
@@ -33,7 +29,7 @@ def test_retraining_a_pattern_in_use_fails_no_request_and_raises_its_version_onc
 
     def ask(number: int) -> None:
         answers[number] = []
-        with httpx.Client(base_url=server.client.base_url, timeout=60) as client:
+        with httpx.Client(base_url=server.client.base_url, timeout=180) as client:
             while not trained.is_set():
                 answer = client.post("/predict/add-ten", json={"inputs": [150]})
                 answers[number].append((answer.status_code, answer.json().get("version", 0)))
@@ -41,11 +37,15 @@ def test_retraining_a_pattern_in_use_fails_no_request_and_raises_its_version_onc
     clients = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
     for client in clients:
         client.start()
-    job = server.train("add-ten", wait=60, seed=1)
-    time.sleep(0.5)
-    trained.set()
-    for client in clients:
-        client.join()
+    try:
+        job = server.trained("add-ten", seed=1)
+        # Each is answered by the new version at least once more.
+        before_that = {number: len(answers[number]) for number in range(4)}
+        wait_until(lambda: all(len(answers[number]) > before_that[number] + 1 for number in range(4)))
+    finally:
+        trained.set()
+        for client in clients:
+            client.join()
     assert job["status"] == "succeeded"
     for told in answers.values():
         assert {status for status, _ in told} == {200}
@@ -55,7 +55,7 @@ def test_retraining_a_pattern_in_use_fails_no_request_and_raises_its_version_onc
 
 
 def test_every_epoch_is_told_as_it_happens_and_can_be_told_again(server: Server) -> None:
-    job = server.train("add-ten", fit={"epochs": 7})["id"]
+    job = server.train("add-ten", fit={"epochs": 7})
     first = heard(server, job, "0")
     assert [kind for _, kind, _ in first] == ["queued", "started", *["epoch"] * 7, "evaluated", "published"]
     assert [number for number, _, _ in first] == list(range(1, 12))
@@ -65,33 +65,31 @@ def test_every_epoch_is_told_as_it_happens_and_can_be_told_again(server: Server)
 
 def heard(server: Server, job: str, last: str) -> list[tuple[int, str, Any]]:
     answer = server.client.get(f"/train/{job}/events", headers={"last-event-id": last})
-    fields = [dict(line.split(": ", 1) for line in block.splitlines()) for block in answer.text.strip().split("\n\n")]
+    blocks = [block for block in answer.text.strip().split("\n\n") if not block.startswith(":")]
+    fields = [dict(line.split(": ", 1) for line in block.splitlines()) for block in blocks]
     return [(int(block["id"]), block["event"], json.loads(block["data"])) for block in fields]
 
 
 def test_a_killed_trainer_interrupts_its_job_and_nothing_else(server: Server) -> None:
-    job = server.train("linear-pair", fit=LONG)["id"]
+    job = server.train("linear-pair", fit=LONG)
     server.until(job, is_fitting)
     for trainer in server.trainers():
         os.kill(trainer, signal.SIGKILL)
     ended = server.until(job, has_ended)
     assert (ended["status"], ended["version"]) == ("interrupted", None)
     assert server.predict("linear-pair", [[1, 2, 3, 4]])["version"] == 1
-    assert server.train("add-ten", wait=60)["status"] == "succeeded"
+    assert server.trained("add-ten")["status"] == "succeeded"
 
 
 def test_a_killed_server_leaves_no_half_version_and_no_job_running(serve: Callable[..., Server]) -> None:
     server = serve().wait_ready()
-    running = server.train("linear-pair", fit=LONG)["id"]
-    queued = server.train("add-ten", seed=5)["id"]
+    running = server.train("linear-pair", fit=LONG)
+    queued = server.train("add-ten", seed=5)
     server.until(running, is_fitting)
     trainers = server.trainers()
     assert trainers
     server.kill()
-    deadline = time.monotonic() + 10
-    while any(_exists(trainer) for trainer in trainers):
-        assert time.monotonic() < deadline, "the trainer outlived its server"
-        time.sleep(0.05)
+    wait_until(lambda: not any(is_alive(trainer) for trainer in trainers))
     server.restart()
     assert server.until(running, has_ended)["status"] == "interrupted"
     assert server.predict("linear-pair", [[1, 2, 3, 4]])["version"] == 1
@@ -100,16 +98,15 @@ def test_a_killed_server_leaves_no_half_version_and_no_job_running(serve: Callab
     assert [entry.name for entry in (server.store / "linear-pair").iterdir() if entry.name.isdigit()] == ["1"]
 
 
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "it has not come to that"
+        time.sleep(0.05)
 
 
 def test_cancelling_a_running_training_ends_it_and_publishes_nothing(server: Server) -> None:
-    job = server.train("linear-pair", fit=LONG)["id"]
+    job = server.train("linear-pair", fit=LONG)
     server.until(job, is_fitting)
     assert server.client.delete(f"/train/{job}").status_code == 200
     assert server.until(job, has_ended)["status"] == "cancelled"
@@ -120,7 +117,7 @@ def test_cancelling_a_running_training_ends_it_and_publishes_nothing(server: Ser
 def test_a_diverging_training_fails_with_advice_and_publishes_nothing(server: Server) -> None:
     before = server.version("add-ten")
     optimizer = {"name": "sgd", "learning_rate": 1000.0}
-    job = server.train("add-ten", wait=60, fit={"optimizer": optimizer})
+    job = server.trained("add-ten", fit={"optimizer": optimizer})
     assert (job["status"], job["error"]["code"]) == ("failed", "diverged")
     assert "learning_rate" in job["error"]["message"]
     assert server.version("add-ten") == before
@@ -128,31 +125,34 @@ def test_a_diverging_training_fails_with_advice_and_publishes_nothing(server: Se
 
 def test_a_training_under_way_does_not_keep_the_server_from_stopping(serve: Callable[..., Server]) -> None:
     server = serve().wait_ready()
-    job = server.train("linear-pair", fit=LONG)["id"]
+    job = server.train("linear-pair", fit=LONG)
     server.until(job, is_fitting)
-    listener = threading.Thread(target=server.client.get, args=(f"/train/{job}/events",))
-    listener.start()
-    time.sleep(0.5)
-    assert server.stop() == 0
-    listener.join()
+    with server.client.stream("GET", f"/train/{job}/events") as listening:
+        told = listening.iter_lines()
+        assert next(told) == "id: 1"
+        assert server.stop() == 0
+        assert "event: published" not in list(told)
     server.restart()
     assert server.job(job)["status"] == "interrupted"
 
 
 def test_two_workers_see_every_job_and_every_version(serve: Callable[..., Server]) -> None:
     server = serve(workers=2).wait_ready()
-    job = server.train("add-ten", seed=3)["id"]
+    job = server.train("add-ten", seed=3)
     for status in [_fresh(server, f"/train/{job}").status_code for _ in range(20)]:
         assert status == 200
     assert server.until(job, has_ended)["version"] == 2
-    time.sleep(1)
-    versions = {_fresh(server, "/predict/add-ten", {"inputs": [150]}).json()["version"] for _ in range(40)}
-    assert versions == {2}
+    wait_until(lambda: {_fresh_version(server) for _ in range(40)} == {2})
     assert "patterns_rows_total" in server.client.get("/metrics").text
     assert server.stop() == 0
 
 
+def _fresh_version(server: Server) -> int:
+    version: int = _fresh(server, "/predict/add-ten", {"inputs": [150]}).json()["version"]
+    return version
+
+
 def _fresh(server: Server, path: str, body: object = None) -> httpx.Response:
     """Over a connection of its own, so that any worker may get it."""
-    with httpx.Client(base_url=server.client.base_url, timeout=60) as client:
+    with httpx.Client(base_url=server.client.base_url, timeout=180) as client:
         return client.get(path) if body is None else client.post(path, json=body)
