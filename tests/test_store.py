@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from models_store.bundle import Bundle
-from models_store.disk import SPARE_BYTES, Disk, writing
+from models_store.disk import Disk, writing
 from models_store.errors import (
     BundleDamaged,
     BundleUnreadable,
@@ -509,7 +509,7 @@ def test_a_disk_without_room_to_spare_is_full_before_anything_is_written(store: 
 
     class Small(Disk):
         def check_space(self, directory: Path, size: int) -> None:
-            super().check_space(directory, size + shutil.disk_usage(directory).free - SPARE_BYTES)
+            super().check_space(directory, size + 2 * shutil.disk_usage(directory).free)
 
     with pytest.raises(DiskFull):
         Store(store.root, LinearNetwork.from_bytes, disk=Small()).publish(line())

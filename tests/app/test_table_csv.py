@@ -164,4 +164,4 @@ def test_a_long_field_that_is_almost_a_number_is_refused_without_a_search() -> N
     # In a process of its own, since a search through all ways to read 100 000 digits would not end.
     search = "import re, sys; assert not re.fullmatch(sys.argv[1], '1' * 100_000 + 'x', re.ASCII)"
     assert table_csv.NUMBER.flags & re.ASCII
-    subprocess.run([sys.executable, "-c", search, table_csv.NUMBER.pattern], timeout=3, check=True)
+    subprocess.run([sys.executable, "-c", search, table_csv.NUMBER.pattern], timeout=60, check=True)

@@ -108,7 +108,7 @@ async def test_a_training_is_accepted_with_its_address(client: httpx.AsyncClient
 
 async def test_who_waits_gets_the_finished_job_and_is_answered_by_the_new_version(client: httpx.AsyncClient) -> None:
     assert await predicted(client) == (1, [2.0])
-    answer = await client.post("/train", json={**LINE, "seed": 7}, headers={"prefer": "respond-async, wait=5"})
+    answer = await client.post("/train", json={**LINE, "seed": 7}, headers={"prefer": "respond-async, wait=60"})
     assert await predicted(client) == (2, [7.0])
     job = answer.json()
     assert (answer.status_code, answer.headers["location"]) == (200, job["links"]["self"])
@@ -133,7 +133,7 @@ async def test_a_training_is_the_same_story_on_postgresql(
     # Nobody is asking the database anything when the server stops.
     monkeypatch.setattr("app.jobs.POLL_SECONDS", 3600)
     async with serve(database_url=SecretStr(postgres.shared)) as client:
-        job = await train(client, wait=5, seed=7)
+        job = await train(client, wait=60, seed=7)
         assert (job["status"], job["version"], job["metrics"]) == ("succeeded", 2, SCORES)
         assert (await heard(client, job["id"]), await listed(client)) == (WHOLE_STORY, [job])
         assert await predicted(client) == (2, [7.0])
@@ -154,7 +154,7 @@ async def test_who_reads_that_it_succeeded_is_answered_by_the_new_version(client
 async def test_a_version_that_is_not_to_be_promoted_leaves_the_champion(
     client: httpx.AsyncClient, store: Store
 ) -> None:
-    job = await train(client, wait=5, seed=7, promote=False)
+    job = await train(client, wait=60, seed=7, promote=False)
     assert (job["status"], job["version"]) == ("succeeded", 2)
     assert (await predicted(client), store.labels("line")) == ((1, [2.0]), {CHAMPION: 1})
     asked = await client.post("/predict/line?version=2", json={"inputs": [1]})
@@ -164,8 +164,8 @@ async def test_a_version_that_is_not_to_be_promoted_leaves_the_champion(
 async def test_a_pattern_is_trained_by_its_newest_recipe_with_changes(
     client: httpx.AsyncClient, trainer: FakeTrainer
 ) -> None:
-    await train(client, wait=5, seed=7)
-    await train(client, wait=5, fit={"epochs": 5})
+    await train(client, wait=60, seed=7)
+    await train(client, wait=60, fit={"epochs": 5})
     assert [request["spec"] for request in trainer.requests] == [
         recipe(seed=7).to_json(),
         recipe(seed=7, epochs=5).to_json(),
@@ -184,14 +184,14 @@ async def test_a_pattern_is_trained_by_its_own_recipe_also_before_it_is_loaded(
 
 
 async def test_a_pattern_of_the_catalogue_is_trained_for_the_first_time(client: httpx.AsyncClient) -> None:
-    job = await train(client, wait=5, pattern="add-ten", fit={"epochs": 2})
+    job = await train(client, wait=60, pattern="add-ten", fit={"epochs": 2})
     assert (job["pattern"], job["status"], job["version"]) == ("add-ten", "succeeded", 1)
     assert (await client.post("/predict/add-ten", json={"inputs": [1]})).status_code == 200
 
 
 async def test_a_whole_recipe_makes_a_new_pattern(client: httpx.AsyncClient, trainer: FakeTrainer) -> None:
     spec = recipe("mine", seed=3).to_json()
-    answer = await client.post("/train", json={"spec": spec}, headers={"prefer": "wait=5"})
+    answer = await client.post("/train", json={"spec": spec}, headers={"prefer": "wait=60"})
     assert (answer.json()["status"], trainer.requests[0]["spec"]) == ("succeeded", spec)
     said = (await client.post("/predict/mine", json={"inputs": [2]})).json()
     assert said == {"pattern": "mine", "version": 1, "outputs": [6.0]}
@@ -205,7 +205,7 @@ async def test_a_training_that_comes_to_nothing_says_so_and_changes_nothing(
     client: httpx.AsyncClient, trainer: FakeTrainer, script: Any, status: str, code: str
 ) -> None:
     trainer.scripts = [script]
-    job = await train(client, wait=5)
+    job = await train(client, wait=60)
     assert (job["status"], job["version"], job["error"]["code"]) == (status, None, code)
     assert await predicted(client) == (1, [2.0])
 
@@ -341,7 +341,7 @@ async def test_a_repeated_request_is_answered_with_the_job_of_the_first(client: 
     headers = {"idempotency-key": "once"}
     first, second = [await client.post("/train", json=LINE, headers=headers) for _ in range(2)]
     assert (first.status_code, first.headers["location"]) == (202, second.headers["location"])
-    done = await client.post("/train", json=LINE, headers={**headers, "prefer": "wait=5"})
+    done = await client.post("/train", json=LINE, headers={**headers, "prefer": "wait=60"})
     assert (done.status_code, done.json()["id"], done.json()["version"]) == (200, first.json()["id"], 2)
     again = await client.post("/train", json=LINE, headers=headers)
     assert (again.status_code, again.json()) == (200, done.json())
@@ -370,7 +370,7 @@ async def test_a_key_of_another_request_is_refused(client: httpx.AsyncClient) ->
 
 
 async def test_trainings_are_listed_newest_first(client: httpx.AsyncClient) -> None:
-    jobs = [await train(client, wait=5, seed=seed) for seed in (1, 2, 3)]
+    jobs = [await train(client, wait=60, seed=seed) for seed in (1, 2, 3)]
     assert (await client.get("/train")).json() == {"jobs": jobs[::-1]}
     assert (await client.get(f"/train/{jobs[0]['id']}")).json() == jobs[0]
 
@@ -387,8 +387,9 @@ async def heard(client: httpx.AsyncClient, job: str, last: str | None = None) ->
     headers = {} if last is None else {"last-event-id": last}
     answer = await client.get(f"/train/{job}/events", headers=headers)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
-    blocks = [dict(line.split(": ", 1) for line in block.splitlines()) for block in answer.text.split("\n\n")[:-1]]
-    return [(int(block["id"]), block["event"], json.loads(block["data"])) for block in blocks]
+    blocks = [block for block in answer.text.split("\n\n")[:-1] if not block.startswith(":")]
+    fields = [dict(line.split(": ", 1) for line in block.splitlines()) for block in blocks]
+    return [(int(block["id"]), block["event"], json.loads(block["data"])) for block in fields]
 
 
 WHOLE_STORY = [
@@ -405,7 +406,7 @@ async def test_every_epoch_is_told(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_listener_that_comes_back_hears_the_rest(client: httpx.AsyncClient) -> None:
-    job = (await train(client, wait=5))["id"]
+    job = (await train(client, wait=60))["id"]
     for last in (0, 1, 4, 6, 7, 99):
         assert await heard(client, job, str(last)) == WHOLE_STORY[last:]
 
@@ -510,7 +511,7 @@ async def test_a_queued_training_is_cancelled_once(client: httpx.AsyncClient, tr
 
 
 async def test_what_has_succeeded_cannot_be_cancelled(client: httpx.AsyncClient) -> None:
-    job = await train(client, wait=5)
+    job = await train(client, wait=60)
     answer = await client.delete(f"/train/{job['id']}")
     assert refusal(answer) == (409, "job_ended")
     assert (await client.get(f"/train/{job['id']}")).json() == job
