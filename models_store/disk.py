@@ -7,14 +7,18 @@ import errno
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from models_store.errors import BundleUnreadable, DiskFull, StoreUnwritable
+from models_store.errors import BundleUnreadable, DiskFull, StoreBusy, StoreUnwritable
 
 # Beside what is written, so that logs, job records and labels still find room.
 SPARE_BYTES = 16 << 20
+# Far longer than a change of the store takes, and no longer than somebody waits for an answer.
+PATIENCE_SECONDS = 10.0
+LOOK_SECONDS = 0.02
 
 
 class Disk:
@@ -51,15 +55,27 @@ class Disk:
 
 
 @contextmanager
-def exclusively(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path`; waits for whoever holds it. The lock ends with the process, however that ends."""
+def exclusively(path: Path, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
+    """Hold the lock file at `path`; StoreBusy if another holds it for so many seconds. It ends with the process."""
     with writing():
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor, patience)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise StoreBusy(patience) from None
+            time.sleep(LOOK_SECONDS)
 
 
 @contextmanager

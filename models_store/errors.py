@@ -1,12 +1,13 @@
 """What can go wrong with bundles and the store, as facts; what HTTP makes of them is said in `app/errors.py`.
 
 PatternServerError
-  UnknownPattern · UnknownVersion · UnknownLabel
-  VersionInUse · NothingToRollBack · LabelsDamaged
+  UnknownPattern · UnknownVersion · UnknownLabel · PlotNotApplicable
+  VersionInUse · ChampionStays · NothingToRollBack · LabelsDamaged
   BundleDamaged · BundleUnreadable · NoGoodVersion
-  StoreUnwritable · DiskFull · PublishUnconfirmed
+  StoreUnwritable · StoreBusy · DiskFull · PublishUnconfirmed
   DeviceUnavailable
   NotFinite
+  TableError · UnknownDataset · DatasetDamaged
 """
 
 from collections.abc import Iterable
@@ -40,11 +41,25 @@ class UnknownLabel(PatternServerError):
         super().__init__(f"pattern {pattern} has no such label; it has {shortened(known)}")
 
 
+class PlotNotApplicable(PatternServerError):
+    code = "plot_not_applicable"
+
+    def __init__(self, known: Iterable[str]) -> None:
+        super().__init__(f"there is no such plot of this version; there are {shortened(known)}")
+
+
 class VersionInUse(PatternServerError):
     code = "version_in_use"
 
     def __init__(self, pattern: str, version: int, labels: Iterable[str]) -> None:
         super().__init__(f"version {version} of {pattern} is what {shortened(labels)} points at; move the label first")
+
+
+class ChampionStays(PatternServerError):
+    code = "champion_stays"
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(f"{pattern} needs a champion, which answers when none is named; set it to another version")
 
 
 class NothingToRollBack(PatternServerError):
@@ -94,6 +109,15 @@ class StoreUnwritable(PatternServerError):
         super().__init__(f"the store cannot be written ({reason}); what it holds is still served")
 
 
+class StoreBusy(PatternServerError):
+    code = "store_busy"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"something else has been changing the store for {seconds:g} s; nothing was changed, try again"
+        )
+
+
 class DiskFull(PatternServerError):
     code = "disk_full"
 
@@ -113,8 +137,33 @@ class NotFinite(PatternServerError):
         self.row = row
 
 
+class TableError(PatternServerError):
+    """A file that is no table, or a column that is not what it was taken for."""
+
+    code = "bad_table"
+
+
+class UnknownDataset(PatternServerError):
+    code = "unknown_dataset"
+
+    def __init__(self, known: Iterable[str]) -> None:
+        super().__init__(f"no such dataset; there are {shortened(known)}")
+
+
+class DatasetDamaged(PatternServerError):
+    code = "dataset_damaged"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the dataset is not what was uploaded: {reason}; delete it and upload it again")
+
+
 def shortened(names: Iterable[str], most: int = 10) -> str:
     """A list for a message: at most `most` names, `none` when empty."""
     listed = list(names)
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return (", ".join(listed[:most]) or "none") + more
+
+
+def shortened_name(name: str, most: int = 40) -> str:
+    """The name of a column, for a message."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -14,6 +14,8 @@ Scope = Literal["per-column", "global"]
 
 # A column narrower than this many roundings of its own values holds noise, not a signal.
 NEGLIGIBLE = 8 * float(np.finfo(np.float64).eps)
+# The squares of larger numbers, or the sum of them, may be none that a float64 can hold.
+LARGE = 1e140
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,26 +36,34 @@ class Scaler:
     @classmethod
     def standard(cls, rows: Array, scope: Scope = "per-column") -> Self:
         seen = _columns(rows, scope)
-        return cls._spread("standard", seen, seen.mean(axis=0), seen.std(axis=0), rows.shape[1])
+        size = np.abs(seen).max(axis=0)
+        unit = np.where(size > LARGE, size, 1.0)
+        small = seen / unit if (size > LARGE).any() else seen
+        return cls._spread("standard", size, small.mean(axis=0) * unit, small.std(axis=0) * unit, rows.shape[1])
 
     @classmethod
     def minmax(cls, rows: Array, scope: Scope = "per-column") -> Self:
         seen = _columns(rows, scope)
-        return cls._spread("minmax", seen, seen.min(axis=0), np.ptp(seen, axis=0), rows.shape[1])
+        size = np.abs(seen).max(axis=0)
+        return cls._spread("minmax", size, seen.min(axis=0), np.ptp(seen, axis=0), rows.shape[1])
 
     @classmethod
     def identity(cls, n_columns: int) -> Self:
         return cls("none", np.zeros(n_columns), np.ones(n_columns))
 
     @classmethod
-    def _spread(cls, method: Method, seen: Array, offset: Array, width: Array, n_columns: int) -> Self:
-        usable = width > NEGLIGIBLE * np.abs(seen).max(axis=0)
+    def _spread(cls, method: Method, size: Array, offset: Array, width: Array, n_columns: int) -> Self:
+        usable = width > NEGLIGIBLE * size
         scale = np.where(usable, width, 1.0)
         return cls(method, np.resize(offset, n_columns), np.resize(scale, n_columns))
 
     @property
     def is_global(self) -> bool:
         return bool(np.all(self.offset == self.offset[0]) and np.all(self.scale == self.scale[0]))
+
+    @property
+    def has_one_scale(self) -> bool:
+        return bool(np.all(self.scale == self.scale[0]))
 
     def shared_with(self, n_columns: int) -> "Scaler":
         """The same two numbers for other columns; only a global scaler has just two."""

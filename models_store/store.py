@@ -6,6 +6,7 @@
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -20,14 +21,16 @@ from typing import Any
 
 from models_store import manifest
 from models_store.bundle import Bundle, Description, LoadNetwork
-from models_store.disk import Disk, exclusively, reading, writing
+from models_store.disk import PATIENCE_SECONDS, Disk, exclusively, reading, writing
 from models_store.errors import (
     BundleDamaged,
     BundleUnreadable,
+    ChampionStays,
     LabelsDamaged,
     NoGoodVersion,
     NothingToRollBack,
     PublishUnconfirmed,
+    StoreUnwritable,
     UnknownLabel,
     UnknownPattern,
     UnknownVersion,
@@ -40,7 +43,13 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 RESERVED = frozenset({"stats", "docs"})
 CHAMPION = "champion"
 LABELS = "labels.json"
-IDENTITY = ".identity"
+LOCK, IDENTITY, QUARANTINE = ".lock", ".identity", ".quarantine"
+VERSION = re.compile(r"[1-9][0-9]{0,8}")
+LARGEST_VERSION = 999_999_999
+# A training may have taken hours; nobody waits for its answer.
+PATIENCE_TO_PUBLISH = 600.0
+# Each has a name of at most 63 letters, so that their file stays far below what is read of it.
+MOST_LABELS, LARGEST_LABELS = 1000, 1 << 20
 
 
 def is_name(text: str) -> bool:
@@ -69,22 +78,26 @@ def _is_own(entry: Path) -> bool:
     return entry.is_dir() and not entry.is_symlink()
 
 
+def _is_stray(directory: Path) -> bool:
+    """A directory that was never published, because a manifest comes with whatever is."""
+    return directory.is_dir() and not os.path.lexists(directory / manifest.NAME)
+
+
 class Store:
-    """Stateless but for its root: every process that opens the same root sees the same bundles."""
+    """Stateless but for its root, and that it notices when that is gone: all who open a root see the same bundles."""
 
     def __init__(self, root: Path, load_network: LoadNetwork, *, keep: int = 5, disk: Disk | None = None) -> None:
         self.root = root
         self.keep = keep
         self._load_network = load_network
         self._disk = disk or Disk()
+        self._seen: set[str] = set()
 
     # -- reading: BundleUnreadable where the disk will not -----------------------------------------------------------
 
     def patterns(self) -> list[str]:
         with reading():
-            if not self.root.is_dir():
-                return []
-            return sorted(entry.name for entry in self.root.iterdir() if is_name(entry.name) and _is_own(entry))
+            return sorted(name for name in self._names() if is_name(name) and _is_own(self.root / name))
 
     def versions(self, pattern: str) -> list[int]:
         """Published versions, oldest first."""
@@ -150,11 +163,14 @@ class Store:
         """A name for this store that no other has, wherever it is mounted: 32 hexadecimal digits, made once."""
         path = self.root / IDENTITY
         with reading():
-            if not path.exists():
+            if not os.path.lexists(path):
                 with self._writing():
-                    if not path.exists():
+                    if not os.path.lexists(path):
                         self._replace_file(path, uuid.uuid4().hex.encode())
-            return path.read_text(encoding="ascii")
+            written = manifest.read_regular(path, most=32)
+        if written is None or not re.fullmatch(rb"[0-9a-f]{32}", written):
+            raise BundleUnreadable(f"{IDENTITY} of the store does not hold 32 hexadecimal digits; restore or delete it")
+        return written.decode()
 
     def signature(self) -> dict[str, object]:
         """Of each pattern, something that differs whenever its versions or labels do."""
@@ -175,10 +191,10 @@ class Store:
         if not is_name(bundle.pattern):
             raise ValueError(f"{bundle.pattern!r} is not a pattern name")
         files = bundle.to_files()
-        with self._writing():
+        with self._writing(PATIENCE_TO_PUBLISH):
             self._disk.check_space(self.root, sum(map(len, files.values())))
             parent = self.root / bundle.pattern
-            version = self._highest(bundle.pattern) + 1
+            version = self._next(bundle.pattern)
             files[manifest.NAME] = manifest.manifest_of(bundle.pattern, version, files)
             with self._aside() as aside:
                 self._write_files(aside, files)
@@ -207,6 +223,17 @@ class Store:
             if version not in self.versions(pattern):
                 raise UnknownVersion(pattern, self.versions(pattern))
             self._relabel(pattern, label, version)
+
+    def remove_label(self, pattern: str, label: str) -> None:
+        with self._writing():
+            self.versions(pattern)  # refused where there is no such pattern
+            known = self._known_labels(pattern)
+            if label == CHAMPION:
+                raise ChampionStays(pattern)
+            if label not in known:
+                raise UnknownLabel(pattern, known)
+            left = {name: version for name, version in known.items() if name != label}
+            self._write_labels(pattern, Labels(left, self._highest(pattern)))
 
     def rollback(self, pattern: str) -> int:
         """Champion becomes the version before it."""
@@ -252,16 +279,25 @@ class Store:
     # -- parts of the above, all under the lock -------------------------------------------------------------------
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        if not self.root.is_dir():
-            with writing():
+    def _writing(self, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
+        with writing():
+            if not self._names() and not self.root.is_dir():
                 self._disk.make_directory(self.root)
                 self._disk.sync_directory(self.root.parent)
-        with exclusively(self.root / ".lock"), writing():
+        with exclusively(self.root / LOCK, patience), writing():
             yield
 
+    def _names(self) -> set[str]:
+        """What is there of the store. FileNotFoundError if nothing is left of it: its disk is not mounted, say."""
+        entries = {entry.name for entry in self.root.iterdir()} if self.root.is_dir() else set()
+        names = {name for name in entries if is_name(name) or name in (LOCK, IDENTITY, QUARANTINE)}
+        if self._seen and not self._seen & names:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        self._seen = names
+        return names
+
     def _found(self, pattern: str) -> list[int]:
-        entries = [entry for entry in (self.root / pattern).iterdir() if re.fullmatch(r"[1-9][0-9]{0,8}", entry.name)]
+        entries = [entry for entry in (self.root / pattern).iterdir() if VERSION.fullmatch(entry.name)]
         return sorted(int(entry.name) for entry in entries if _is_own(entry))
 
     def _readable(self, pattern: str) -> list[int]:
@@ -285,13 +321,25 @@ class Store:
     def _directory(self, pattern: str, version: int) -> Path:
         return self.root / pattern / str(version)
 
+    def _next(self, pattern: str) -> int:
+        """A number that no version ever had, and that nothing else has for a name."""
+        version = self._highest(pattern) + 1
+        while os.path.lexists(self._directory(pattern, version)):
+            version += 1
+        if version > LARGEST_VERSION:
+            raise StoreUnwritable(f"the version numbers of {pattern} are used up")
+        return version
+
     def _highest(self, pattern: str) -> int:
-        """The highest version there ever was, also if it is gone by now."""
-        existing = self.versions(pattern) if (self.root / pattern).is_dir() else []
-        names = [path.name for path in (self.root / ".quarantine").glob("*.reason.txt")]
-        found = [re.fullmatch(rf"{pattern}-([0-9]+)-[0-9a-f]+\.reason\.txt", name) for name in names]
-        set_aside = [int(match[1]) for match in found if match]
+        """The highest version there ever was, also if it is gone by now; stray directories were none."""
+        existing = self._published(pattern, self.versions(pattern)) if (self.root / pattern).is_dir() else []
+        name = re.compile(rf"({pattern}-({VERSION.pattern})-[0-9a-f]+)\.reason\.txt")
+        found = [name.fullmatch(path.name) for path in (self.root / QUARANTINE).glob("*.reason.txt")]
+        set_aside = [int(match[2]) for match in found if match and not _is_stray(self.root / QUARANTINE / match[1])]
         return max([0, *existing, *set_aside, (self._read_labels(pattern) or Labels()).highest])
+
+    def _published(self, pattern: str, found: list[int]) -> list[int]:
+        return [version for version in found if not _is_stray(self._directory(pattern, version))]
 
     @contextmanager
     def _aside(self) -> Iterator[Path]:
@@ -325,13 +373,17 @@ class Store:
     def _read_labels(self, pattern: str) -> Labels | None:
         """None if they are damaged; an error of the operating system passes through, and says nothing about them."""
         try:
-            written = (self.root / pattern / LABELS).read_bytes()
+            written = manifest.read_regular(self.root / pattern / LABELS, LARGEST_LABELS)
+            if written is None:
+                return None
             saved: dict[str, Any] = json.loads(written)
             if written != manifest.sealed({"labels": saved["labels"], "highest": saved["highest"]}):
                 raise ValueError("the seal is broken")
-            return Labels(
-                {str(label): int(version) for label, version in saved["labels"].items()}, int(saved["highest"])
-            )
+            labels = {str(label): int(version) for label, version in saved["labels"].items()}
+            highest = int(saved["highest"])
+            if not all(0 <= version <= LARGEST_VERSION for version in (highest, *labels.values())):
+                raise ValueError("a version has a number that none can have")
+            return Labels(labels, highest)
         except (FileNotFoundError, NotADirectoryError):
             return Labels()
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
@@ -341,6 +393,8 @@ class Store:
         if not is_name(label):
             raise UnknownLabel(pattern, self.labels(pattern))
         known = {} if label == CHAMPION and self.has_damaged_labels(pattern) else self._known_labels(pattern)
+        if label not in known and len(known) >= MOST_LABELS:
+            raise StoreUnwritable(f"{pattern} has {MOST_LABELS} labels, which is the most")
         self._write_labels(pattern, Labels({**known, label: version}, self._highest(pattern)))
 
     def _known_labels(self, pattern: str) -> dict[str, int]:
@@ -355,12 +409,23 @@ class Store:
         self._replace_file(self.root / pattern / LABELS, manifest.sealed(vars(labels)))
 
     def _keep_damaged_labels(self, pattern: str) -> None:
-        """A copy for whoever can still read them; the file stays until it is replaced, so that there always is one."""
-        quarantine, name = self.root / ".quarantine", f"{pattern}-labels-{uuid.uuid4().hex[:8]}"
+        """A copy for whoever can still read them; the file stays until it is replaced, so that there always is one.
+
+        What is no file that could be copied is moved instead.
+        """
+        quarantine, name = self.root / QUARANTINE, f"{pattern}-labels-{uuid.uuid4().hex[:8]}"
+        damaged = self.root / pattern / LABELS
+        written = manifest.read_regular(damaged, LARGEST_LABELS)
+        reason = (
+            b"the labels are no regular file, or too large" if written is None else b"the seal of the labels is broken"
+        )
         self._disk.make_directory(quarantine)
-        self._disk.write_new(quarantine / f"{name}.reason.txt", b"the seal of the labels is broken")
-        self._disk.write_new(quarantine / name, (self.root / pattern / LABELS).read_bytes())
+        self._disk.write_new(quarantine / f"{name}.reason.txt", reason)
+        if written is not None:
+            self._disk.write_new(quarantine / name, written)
         self._disk.sync_directory(quarantine)
+        if written is None:
+            self._disk.rename(damaged, quarantine / name)
         log.error("damaged labels are replaced", extra={"pattern": pattern, "kept": name})
 
     def _replace_file(self, path: Path, content: bytes) -> None:
@@ -372,7 +437,7 @@ class Store:
     def _retire(self, pattern: str) -> None:
         """Keep the newest `keep`, whatever a label points at, and whatever some process has loaded."""
         labelled = set(self._known_labels(pattern).values())
-        for version in self._found(pattern)[: -self.keep]:
+        for version in self._published(pattern, self._found(pattern))[: -self.keep]:
             if version not in labelled:
                 with self._unheld(pattern, version) as is_free:
                     if is_free:
@@ -410,7 +475,7 @@ class Store:
 
     def _quarantine(self, pattern: str, version: int, reason: str) -> str:
         name = f"{pattern}-{version}-{uuid.uuid4().hex[:8]}"
-        quarantine = self.root / ".quarantine"
+        quarantine = self.root / QUARANTINE
         self._disk.make_directory(quarantine)
         self._disk.write_new(quarantine / f"{name}.reason.txt", reason.encode())
         self._disk.sync_directory(quarantine)

@@ -25,10 +25,16 @@ ACTS: dict[str, Callable[[Store], object]] = {
     "publish unpromoted": lambda store: store.publish(line(slope=4.0), promote=False),
     "publish first": lambda store: store.publish(line(slope=1.0, pattern="other")),
     "set label": lambda store: store.set_label("line", "challenger", 1),
+    "remove label": lambda store: _set_and_remove(store, "challenger"),
     "rollback": lambda store: store.rollback("line"),
     "delete": lambda store: store.delete("line", 1),
     "recover": lambda store: store.recover(),
 }
+
+
+def _set_and_remove(store: Store, label: str) -> None:
+    store.set_label("line", label, 1)
+    store.remove_label("line", label)
 
 
 def opened(root: Path, strike_at: int, strike: Callable[[], None], when: When) -> Store:

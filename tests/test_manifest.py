@@ -99,10 +99,25 @@ def test_a_link_to_the_right_content_is_refused(version: Path, tmp_path: Path, n
         verify(version)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, manifest.NAME])
 def test_what_is_not_a_file_is_refused_without_waiting_for_it(version: Path, name: str) -> None:
     (version / name).unlink()
     os.mkfifo(version / name)
+    with pytest.raises(BundleDamaged):
+        verify(version)
+
+
+def test_a_huge_manifest_is_not_read(version: Path) -> None:
+    os.truncate(version / manifest.NAME, 1 << 40)
+    with pytest.raises(BundleDamaged, match="too large"):
+        verify(version)
+
+
+@pytest.mark.parametrize("facts", [None, [], {}, {"size": "x", "sha256": ""}, {"size": -1, "sha256": ""}], ids=str)
+def test_a_manifest_that_says_something_else_of_a_file_is_found(version: Path, facts: object) -> None:
+    files = dict.fromkeys(FILES, facts)
+    forged = manifest.sealed({"format": manifest.FORMAT, "pattern": "line", "version": 7, "files": files})
+    (version / manifest.NAME).write_bytes(forged)
     with pytest.raises(BundleDamaged):
         verify(version)
 

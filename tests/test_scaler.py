@@ -63,6 +63,22 @@ def test_a_billion_plus_or_minus_one_keeps_its_signal_in_float32() -> None:
     assert Scaler.standard(far_away).transform(far_away).astype(np.float32).tolist() == [[-1], [1]]
 
 
+@pytest.mark.parametrize("scope", ["per-column", "global"])
+def test_numbers_whose_squares_overflow_are_scaled_like_others(scope: Scope) -> None:
+    small = np.array([[-1.0, 2.0], [3.0, 4.0], [0.5, -3.0]])
+    for method in ("standard", "minmax"):
+        expected = Scaler.fit(method, small, scope)
+        scaler = Scaler.fit(method, small * 1e299, scope)
+        np.testing.assert_allclose(scaler.offset, expected.offset * 1e299, rtol=1e-12)
+        np.testing.assert_allclose(scaler.scale, expected.scale * 1e299, rtol=1e-12)
+
+
+def test_a_large_column_leaves_the_others_as_they_are_to_the_bit() -> None:
+    alone = Scaler.standard(TWO_COLUMNS[:, :1])
+    beside = Scaler.standard(TWO_COLUMNS * [1.0, 1e290])
+    assert (beside.offset[0], beside.scale[0]) == (alone.offset[0], alone.scale[0])
+
+
 def test_a_global_scaler_shares_its_two_numbers_with_other_columns() -> None:
     shared = Scaler.standard(TWO_COLUMNS, "global").shared_with(3)
     mean, deviation = TWO_COLUMNS.mean(), TWO_COLUMNS.std()

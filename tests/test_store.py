@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from models_store import manifest
 from models_store.bundle import Bundle
 from models_store.disk import Disk, writing
 from models_store.errors import (
     BundleDamaged,
     BundleUnreadable,
+    ChampionStays,
     DiskFull,
     LabelsDamaged,
     NoGoodVersion,
@@ -32,7 +35,7 @@ from models_store.errors import (
     UnknownVersion,
     VersionInUse,
 )
-from models_store.store import Release, Store, is_name
+from models_store.store import LARGEST_VERSION, MOST_LABELS, Release, Store, is_name
 from tests.disks import HastyDisk, LedgerDisk, UnlabellingDisk, When, fails, no_more_files
 from tests.dying import ACTS, KEEP, opened, stocked
 from tests.fakes import LinearNetwork, line, rows
@@ -145,6 +148,106 @@ def test_a_store_has_a_name_of_its_own_and_keeps_it(store: Store, tmp_path: Path
     assert Store(tmp_path / "other", LinearNetwork.from_bytes).identity() != name
 
 
+@pytest.mark.parametrize("content", [b"", b"0" * 31, b"0" * 33, b"\xff" * 32, b"G" * 32, b"0" * 31 + b"\n"])
+def test_a_name_that_a_store_did_not_give_itself_is_refused(store: Store, content: bytes) -> None:
+    store.identity()
+    (store.root / ".identity").write_bytes(content)
+    with pytest.raises(BundleUnreadable, match="restore or delete it"):
+        store.identity()
+    assert (store.root / ".identity").read_bytes() == content
+    (store.root / ".identity").unlink()
+    assert re.fullmatch("[0-9a-f]{32}", store.identity())
+
+
+# What may lie in the place of a small file that a store wrote.
+NO_FILES: dict[str, Callable[[Path], object]] = {
+    "pipe": os.mkfifo,
+    "link": lambda path: path.symlink_to("/dev/zero"),
+    "link to nothing": lambda path: path.symlink_to("nothing"),
+    "directory": Path.mkdir,
+    "socket": lambda path: os.mknod(path, stat.S_IFSOCK | 0o600),
+    "huge": lambda path: path.write_bytes(bytes((1 << 20) + 1)),
+}
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_a_name_is_only_read_from_a_file(store: Store, kind: str) -> None:
+    store.recover()
+    NO_FILES[kind](store.root / ".identity")
+    with pytest.raises(BundleUnreadable):
+        store.identity()
+
+
+# -- numbers that were never given ---------------------------------------------------------------------------------
+
+
+def test_a_stray_directory_does_not_push_the_numbers(store: Store) -> None:
+    publish(store, 10)
+    (store.root / "line" / str(LARGEST_VERSION)).mkdir()
+    assert [store.publish(line(20)), store.publish(line(30))] == [2, 3]
+    assert store.versions("line") == [1, 2, 3, LARGEST_VERSION]
+    assert len(store.recover()) == 1
+    assert (store.publish(line(40)), store.versions("line")) == (4, [1, 2, 3, 4])
+
+
+def test_a_number_whose_name_is_taken_is_passed_over(store: Store) -> None:
+    publish(store, 10)
+    (store.root / "line" / "2").mkdir()
+    (store.root / "line" / "3").write_bytes(b"not a directory")
+    (store.root / "line" / "4").symlink_to("nowhere")
+    assert (store.publish(line(20)), slope(store.load("line", 5))) == (5, 20)
+
+
+def test_a_number_too_long_to_be_found_again_is_never_given(store: Store) -> None:
+    publish(store, 10)
+    shutil.copytree(store.root / "line" / "1", store.root / "line" / str(LARGEST_VERSION))
+    with pytest.raises(StoreUnwritable, match="the version numbers of line are used up"):
+        publish(store, 20)
+    assert (store.versions("line"), store.champion("line")) == ([1, LARGEST_VERSION], 1)
+
+
+def test_stray_directories_cost_no_version_its_place(tmp_path: Path) -> None:
+    store = Store(tmp_path, LinearNetwork.from_bytes, keep=2)
+    publish(store, 10)
+    for number in (900, 901, 902):
+        (store.root / "line" / str(number)).mkdir()
+    publish(store, 20, 30, promote=False)
+    assert store.versions("line") == [1, 2, 3, 900, 901, 902]
+
+
+@pytest.mark.parametrize("impossible", [-1, LARGEST_VERSION + 1, 10**4000])
+def test_labels_with_numbers_that_no_version_has_are_damaged(store: Store, impossible: int) -> None:
+    publish(store, 10)
+    for labels in ({"labels": {"champion": impossible}, "highest": 1}, {"labels": {}, "highest": impossible}):
+        (store.root / "line" / "labels.json").write_bytes(manifest.sealed(labels))
+        assert store.has_damaged_labels("line")
+    assert store.publish(line(20)) == 2
+
+
+# -- a store that goes away ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mount_point", ["gone", "empty", "used by others"])
+def test_a_store_whose_disk_goes_away_is_not_an_empty_one(store: Store, mount_point: str) -> None:
+    publish(store, 10)
+    seen = store.signature()
+    elsewhere = store.root.rename(store.root.with_name("unmounted"))
+    if mount_point != "gone":
+        store.root.mkdir()
+    if mount_point == "used by others":
+        (store.root / "jobs.sqlite3").touch()
+    for ask in (store.patterns, store.signature, lambda: store.versions("line"), lambda: store.load("line", 1)):
+        with pytest.raises(BundleUnreadable):
+            ask()
+    for change in (lambda: publish(store, 20), lambda: store.set_label("line", "champion", 1), store.recover):
+        with pytest.raises(StoreUnwritable):
+            change()
+    assert store.root.exists() == (mount_point != "gone")
+    shutil.rmtree(store.root, ignore_errors=True)
+    elsewhere.rename(store.root)
+    assert (store.signature(), store.publish(line(20))) == (seen, 2)
+
+
 # -- what is not there ---------------------------------------------------------------------------------------------
 
 
@@ -189,6 +292,25 @@ def test_a_label_points_where_it_was_set(store: Store) -> None:
     store.set_label("line", "champion", 1)
     assert store.labels("line") == {"champion": 1, "challenger": 1}
     assert store.champion("line") == 1
+
+
+def test_a_label_that_is_removed_lets_its_version_go(store: Store) -> None:
+    publish(store, 10, 20)
+    store.set_label("line", "challenger", 1)
+    store.remove_label("line", "challenger")
+    assert (store.labels("line"), store.versions("line")) == ({"champion": 2}, [1, 2])
+    store.delete("line", 1)
+    with pytest.raises(UnknownLabel, match="it has champion"):
+        store.remove_label("line", "challenger")
+    with pytest.raises(UnknownPattern):
+        store.remove_label("unheard-of", "challenger")
+
+
+def test_the_champion_is_moved_but_not_removed(store: Store) -> None:
+    publish(store, 10, 20)
+    with pytest.raises(ChampionStays, match="line needs a champion"):
+        store.remove_label("line", "champion")
+    assert store.labels("line") == {"champion": 2}
 
 
 @pytest.mark.parametrize("label", ["", "Champion", "a b", "../labels", "a" * 64, "a\n"])
@@ -243,6 +365,29 @@ def test_labels_that_cannot_be_read_let_the_newest_version_serve(store: Store, c
     assert (store.labels("line"), store.has_damaged_labels("line")) == ({"champion": 3}, False)
 
 
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_labels_that_are_no_file_are_damaged_and_moved_aside(store: Store, kind: str) -> None:
+    publish(store, 10, 20)
+    (store.root / "line" / "labels.json").unlink()
+    NO_FILES[kind](store.root / "line" / "labels.json")
+    assert (store.champion("line"), store.labels("line"), store.has_damaged_labels("line")) == (2, {}, True)
+    assert store.signature() == {"line": ([1, 2], None)}
+    assert store.publish(line()) == 3
+    assert (store.labels("line"), store.has_damaged_labels("line")) == ({"champion": 3}, False)
+    (kept,) = store.root.glob(".quarantine/line-labels-????????")
+    assert kept.with_name(f"{kept.name}.reason.txt").read_text() == "the labels are no regular file, or too large"
+
+
+def test_a_label_too_many_is_refused_and_those_there_are_can_be_moved(store: Store) -> None:
+    publish(store, 10, 20)
+    labels = {f"label-{number}": 1 for number in range(MOST_LABELS - 1)} | {"champion": 2}
+    (store.root / "line" / "labels.json").write_bytes(manifest.sealed({"labels": labels, "highest": 2}))
+    with pytest.raises(StoreUnwritable, match="which is the most"):
+        store.set_label("line", "one-more", 1)
+    store.set_label("line", "label-0", 2)
+    assert store.labels("line") == {**labels, "label-0": 2}
+
+
 @pytest.fixture
 def scratched(tmp_path: Path) -> Store:
     """Three versions, of which the labels said that the first is champion; two are kept."""
@@ -275,6 +420,7 @@ def test_labels_that_are_damaged_are_not_changed_until_somebody_says_which_is_ch
         lambda: scratched.rollback("line"),
         lambda: scratched.delete("line", 1),
         lambda: scratched.set_label("line", "challenger", 1),
+        lambda: scratched.remove_label("line", "challenger"),
     ]
     for change in changes:
         with pytest.raises(LabelsDamaged, match="set the label champion"):
@@ -459,15 +605,17 @@ def test_what_cannot_be_read_is_left_where_it_is(store: Store) -> None:
 
 
 def test_recovery_goes_on_where_one_pattern_cannot_be_read(store: Store) -> None:
+    class HalfReadable(Store):
+        def versions(self, pattern: str) -> list[int]:
+            if pattern == "another":
+                raise BundleUnreadable("the store cannot be read (Input/output error)")
+            return super().versions(pattern)
+
     store.publish(line(pattern="another"))
     publish(store, 10, 20)
     damage(store, 2)
-    (store.root / "another" / "labels.json").unlink()
-    (store.root / "another" / "labels.json").mkdir()
-    assert len(store.recover()) == 1
+    assert len(HalfReadable(store.root, LinearNetwork.from_bytes).recover()) == 1
     assert (store.versions("another"), store.versions("line")) == ([1], [1])
-    with pytest.raises(BundleUnreadable, match="Is a directory"):
-        store.champion("another")
 
 
 def test_nothing_is_done_through_a_link(store: Store) -> None:
@@ -627,6 +775,7 @@ OUTCOMES = {
     "publish unpromoted": [UNTOUCHED, ([1, 2, 3, 4], {"champion": 3}), ([2, 3, 4], {"champion": 3})],
     "publish first": [UNTOUCHED],
     "set label": [UNTOUCHED, ([1, 2, 3], {"champion": 3, "challenger": 1})],
+    "remove label": [UNTOUCHED, ([1, 2, 3], {"champion": 3, "challenger": 1})],
     "rollback": [UNTOUCHED, ([1, 2, 3], {"champion": 2})],
     "delete": [UNTOUCHED, ([2, 3], {"champion": 3})],
     "recover": [UNTOUCHED],
@@ -679,6 +828,7 @@ def test_nothing_that_was_acknowledged_is_lost_in_a_power_cut(tmp_path: Path) ->
         lambda: publish(store, 10),
         lambda: publish(store, 20, 30),
         lambda: store.set_label("line", "challenger", 2),
+        lambda: store.remove_label("line", "challenger"),
         lambda: store.rollback("line"),
         lambda: store.delete("line", 3),
     ]
