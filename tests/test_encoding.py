@@ -2,6 +2,7 @@
 
 import json
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from models_store.encoding import InputEncoder, OutputDecoder, monomials, n_monomials
+from models_store.encoding import (
+    InputEncoder,
+    LabelDecoder,
+    LabelKind,
+    OutputDecoder,
+    monomials,
+    n_monomials,
+    output_decoder_from,
+)
 from models_store.errors import BundleDamaged
 from models_store.scaler import Array, Scaler
 from tests.fakes import rows
@@ -81,3 +90,62 @@ def test_a_scaler_of_other_columns_is_refused() -> None:
         InputEncoder.from_dict({**saved, "degree": 1})
     with pytest.raises(BundleDamaged):
         OutputDecoder.from_dict({"columns": ["y"], "scaler": Scaler.identity(2).to_dict(), "dtype": "float32"})
+
+
+# -- labels --------------------------------------------------------------------------------------------------------
+
+
+def test_two_labels_share_one_output_and_more_have_one_each() -> None:
+    two, three = LabelDecoder("y", ("no", "yes")), LabelDecoder("y", ("a", "b", "c"))
+    assert (two.n_outputs, three.n_outputs) == (1, 3)
+    assert two.decode(np.array([[0.25], [0.75]])).tolist() == [[0.75, 0.25], [0.25, 0.75]]
+    assert three.decode(np.array([[1.0, 2.0, 1.0]])).tolist() == [[0.25, 0.5, 0.25]]
+
+
+def test_labels_are_learned_as_numbers_or_as_rows_of_ones_and_zeros() -> None:
+    labels, numbers = ("a", "b", "c"), rows(2, 0)
+    assert LabelDecoder("y", labels).encode(numbers).tolist() == [[2], [0]]
+    assert LabelDecoder("y", labels, is_one_hot=True).encode(numbers).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert LabelDecoder("y", labels[:2], is_one_hot=True).encode(rows(1, 0)).tolist() == [[1], [0]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "named"),
+    [
+        (("a", "b"), "text", ["a", "b"]),
+        (("1", "2"), "number", [1, 2]),
+        (("0.5", "2"), "number", [0.5, 2.0]),
+        (("false", "true"), "boolean", [False, True]),
+    ],
+)
+def test_the_most_probable_label_is_named_as_the_data_had_it(
+    labels: tuple[str, ...], kind: LabelKind, named: list[Any]
+) -> None:
+    decoder = LabelDecoder("y", labels, kind)
+    said = decoder.named(np.array([[0.75, 0.25], [0.25, 0.75]]))["y"].tolist()
+    assert (said, [type(label) for label in said]) == (named, [type(label) for label in named])
+
+
+def test_a_label_decoder_is_the_same_after_json() -> None:
+    decoder = LabelDecoder("y", ("1", "2", "3"), "number", is_one_hot=True, dtype="float64")
+    assert output_decoder_from(json.loads(json.dumps(decoder.to_dict()))).to_dict() == decoder.to_dict()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"labels": ["a"]},
+        {"labels": []},
+        {"labels": ["a", "a"]},
+        {"labels": ["a", 1]},
+        {"kind": "colour"},
+        {"kind": "number"},
+        {"kind": "number", "labels": ["1", "nan"]},
+        {"kind": "boolean"},
+        {"kind": "boolean", "labels": ["true", "false", "maybe"]},
+    ],
+    ids=str,
+)
+def test_labels_that_are_not_what_they_are_said_to_be_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BundleDamaged):
+        output_decoder_from({**LabelDecoder("y", ("a", "b")).to_dict(), **wrong})

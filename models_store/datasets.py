@@ -1,0 +1,210 @@
+"""Tables that were uploaded, each named after the hash of its file, so that the same content is there once.
+
+<root>/.datasets/<id>/{table.parquet, dataset.json}      written aside, then renamed, as bundles are
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import re
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from models_store import manifest
+from models_store.column_facts import ColumnFacts, Form
+from models_store.disk import Disk, exclusively, writing
+from models_store.errors import DatasetDamaged, StoreUnwritable, UnknownDataset
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Datasets", "Form", "Stored"]
+
+log = logging.getLogger("patterns.datasets")
+
+ID = re.compile(r"[0-9a-f]{32}")
+FORMAT = 1
+TABLE, FACTS = "table.parquet", "dataset.json"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is known of an uploaded table; `name` is a label that somebody gave it, perhaps empty."""
+
+    id: str
+    name: str
+    rows: int
+    columns: tuple[ColumnFacts, ...]
+    created: str
+    """UTC, ISO 8601."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "columns": [asdict(column) for column in self.columns]}
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "Stored":
+        columns = tuple(ColumnFacts(**column) for column in saved["columns"])
+        return cls(saved["id"], saved["name"], saved["rows"], columns, saved["created"])
+
+
+class Datasets:
+    """Stateless but for its root, which is that of the store: every process that opens it sees the same tables."""
+
+    def __init__(self, root: Path, disk: Disk | None = None) -> None:
+        self.root = root
+        self._directory = root / ".datasets"
+        self._disk = disk or Disk()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def ids(self) -> Sequence[str]:
+        if not self._directory.is_dir():
+            return []
+        return sorted(entry.name for entry in self._directory.iterdir() if ID.fullmatch(entry.name) and entry.is_dir())
+
+    def get(self, dataset: str) -> Stored:
+        return Stored.from_json(self._facts(dataset)["stored"])
+
+    def frame(self, dataset: str) -> "pl.DataFrame":
+        """The whole table; DatasetDamaged if a bit of it has changed."""
+        import polars as pl  # deferred: whoever serves needs it for tables only
+
+        expected = self._facts(dataset)["table"]
+        path = self._directory / dataset / TABLE
+        try:
+            if _sha256(path) != expected:
+                raise DatasetDamaged("its table was changed")
+            return pl.read_parquet(path, glob=False, hive_partitioning=False)
+        except FileNotFoundError as error:
+            if dataset not in self.ids():  # deleted meanwhile
+                raise UnknownDataset(self.ids()) from None
+            raise DatasetDamaged("its table is missing") from error
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise DatasetDamaged("its table cannot be read") from error
+
+    def list(self) -> Sequence[Stored]:
+        """All that can be read, newest first."""
+        found = []
+        for dataset in self.ids():
+            try:
+                found.append(self.get(dataset))
+            except UnknownDataset:  # deleted meanwhile
+                continue
+            except DatasetDamaged as error:
+                log.error("dataset is damaged", extra={"dataset": dataset, "reason": str(error)})
+        return sorted(found, key=lambda stored: stored.created, reverse=True)
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def receiving(self) -> BinaryIO:
+        """A file to upload into, beside the store. It has no name: nothing of it is left, however the process ends."""
+        with writing():
+            self._make_root()
+            return tempfile.TemporaryFile(dir=self.root)
+
+    def add(self, path: Path, form: Form, name: str = "") -> Stored:
+        """What is there already stays as it is, under its first name. TableError says why a file is no table."""
+        dataset = _sha256(path)[:32]
+        if dataset in self.ids():
+            return self.get(dataset)
+        from models_store import tabular  # deferred: whoever serves needs polars for tables only
+
+        frame = tabular.read(path, form)
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        stored = Stored(dataset, name, frame.height, tuple(tabular.facts(frame)), created)
+        with self._writing():
+            if dataset in self.ids():
+                return self.get(dataset)
+            self._disk.check_space(self.root, int(frame.estimated_size()))
+            with self._aside() as aside:
+                self._write(aside, frame, stored)
+                self._disk.make_directory(self._directory)
+                # Each time: an earlier one may have made the directory and failed here.
+                self._disk.sync_directory(self.root)
+                self._disk.rename(aside, self._directory / dataset)
+            self._disk.sync_directory(self._directory)
+        log.info("dataset added", extra={"dataset": dataset, "rows": stored.rows})
+        return stored
+
+    def delete(self, dataset: str) -> None:
+        """Also one that is damaged. Renamed away first: a table is there whole or not at all."""
+        if dataset not in self.ids():
+            raise UnknownDataset(self.ids())
+        with self._writing():
+            if dataset not in self.ids():
+                raise UnknownDataset(self.ids())
+            with self._aside() as aside:
+                self._disk.rename(self._directory / dataset, aside)
+                self._disk.sync_directory(self._directory)
+        log.info("dataset deleted", extra={"dataset": dataset})
+
+    # -- parts of the above ----------------------------------------------------------------------------------------
+
+    def _facts(self, dataset: str) -> dict[str, Any]:
+        if dataset not in self.ids():
+            raise UnknownDataset(self.ids())
+        try:
+            written = (self._directory / dataset / FACTS).read_bytes()
+            facts: dict[str, Any] = json.loads(written)
+            if written != manifest.sealed({key: value for key, value in facts.items() if key != "sha256"}):
+                raise DatasetDamaged("its facts were changed")
+        except FileNotFoundError:
+            if dataset not in self.ids():  # deleted meanwhile
+                raise UnknownDataset(self.ids()) from None
+            raise DatasetDamaged("its facts are missing") from None
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
+            raise DatasetDamaged("its facts cannot be read") from error
+        return facts
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Under the store's lock, because the store sweeps away what is half written while nobody holds it."""
+        with writing():
+            self._make_root()
+        with exclusively(self.root / ".lock"), writing():
+            yield
+
+    def _make_root(self) -> None:
+        if not self.root.is_dir():
+            self._disk.make_directory(self.root)
+            self._disk.sync_directory(self.root.parent)
+
+    @contextmanager
+    def _aside(self) -> Iterator[Path]:
+        """A name to write under before the rename; whatever is still there under it afterwards is swept away."""
+        aside = self.root / f".tmp-{uuid.uuid4().hex}"
+        try:
+            yield aside
+        finally:
+            if aside.exists():
+                with contextlib.suppress(OSError):
+                    self._disk.remove(aside)
+
+    def _write(self, aside: Path, frame: "pl.DataFrame", stored: Stored) -> None:
+        import polars as pl  # deferred: whoever serves needs it for tables only
+
+        self._disk.make_directory(aside)
+        with (aside / TABLE).open("xb") as file:
+            try:
+                frame.write_parquet(file)
+            except pl.exceptions.PolarsError as error:
+                # It does not say in a way to rely on whether the disk was full.
+                self._disk.check_space(self.root, 0)
+                raise StoreUnwritable("a table could not be written") from error
+            os.fsync(file.fileno())
+        facts = {"format": FORMAT, "stored": stored.to_json(), "table": _sha256(aside / TABLE)}
+        self._disk.write_new(aside / FACTS, manifest.sealed(facts))
+        self._disk.sync_directory(aside)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,279 @@
+"""Table files, read strictly. Importing this imports polars, which takes a moment: whoever serves waits for a table.
+
+CSV              a column is Int64, Float64, or String as it stands there (also dates, booleans, codes like 007)
+Parquet, Arrow   numbers, booleans, dates, moments and texts keep their types
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet
+
+from models_store import csv_rows
+from models_store.column_facts import Form
+from models_store.csv_rows import check_names
+from models_store.errors import TableError, shortened_name
+from models_store.table import MISSING
+
+log = logging.getLogger("patterns.tables")
+
+MOST_CELLS = 50_000_000
+# What a compressed file may become.
+ROWS_AT_A_TIME = 4096
+MOST_BYTES = 4 << 30
+# What `str.strip` takes away; Rust has another list.
+SPACE = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+# As table.NUMBER has it, and infinity, which is refused by name rather than taken for a category.
+NUMBER = r"^[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|(?i:inf(?:inity)?))$"
+PLAIN_INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"
+INTEGER = r"^[-+]?[0-9]+$"
+# A zip code, or an account number that no float64 could tell from its neighbour.
+CODE = r"^[-+]?(?:0[0-9]+|[0-9]{19,})$"
+PYTHON_ERRORS = (OSError, EOFError, StopIteration, MemoryError, ValueError, TypeError, KeyError, IndexError)
+TEMPORAL = (pl.Date, pl.Datetime)
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31
+
+
+def read(path: Path, form: Form) -> pl.DataFrame:
+    """The whole table, missing values as null. TableError says what is wrong with it, and where."""
+    frame = {"csv": _csv, "parquet": _parquet, "arrow": _arrow}[form](path)
+    if frame.height == 0:
+        raise TableError("the table has columns and no rows")
+    _check_values(frame)
+    return frame
+
+
+# -- CSV -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Of all fields of a column that are not missing, in one block or several."""
+
+    are_plain_integers: bool
+    are_integers: bool
+    are_numbers: bool
+    has_codes: bool
+    are_missing: bool
+
+    def __or__(self, other: "_Seen") -> "_Seen":
+        return _Seen(
+            self.are_plain_integers and other.are_plain_integers,
+            self.are_integers and other.are_integers,
+            self.are_numbers and other.are_numbers,
+            self.has_codes or other.has_codes,
+            self.are_missing and other.are_missing,
+        )
+
+    @property
+    def dtype(self) -> type[pl.DataType]:
+        if self.are_missing:
+            return pl.Float64
+        if self.are_plain_integers:
+            return pl.Int64
+        are_codes = self.are_integers and self.has_codes
+        return pl.Float64 if self.are_numbers and not are_codes else pl.String
+
+
+def _csv(path: Path) -> pl.DataFrame:
+    """Block by block, each column as narrow as its fields so far; what turns out to be text is read once more."""
+    names = csv_rows.header(path)
+    parts: list[pl.DataFrame] = []
+    seen: list[_Seen] = []
+    n_rows = 0
+    for block in csv_rows.blocks(path, len(names)):
+        n_rows += block.rows
+        _check_size(n_rows, len(names))
+        fields = _fields(block, names)
+        stripped = fields.select(pl.all().str.strip_chars(SPACE))
+        found = _seen(stripped)
+        seen = [before | now for before, now in zip(seen, found, strict=True)] if seen else found
+        parts.append(_narrow(fields, stripped, [column.dtype for column in found]))
+    if not parts:
+        raise TableError("the table has columns and no rows")
+    dtypes = [column.dtype for column in seen]
+    again = [
+        name
+        for name, dtype in zip(names, dtypes, strict=True)
+        if dtype == pl.String and any(part.schema[name] != pl.String for part in parts)
+    ]
+    if again:
+        texts = [_fields(block, names).select(again) for block in csv_rows.blocks(path, len(names))]
+        parts = [part.with_columns(text) for part, text in zip(parts, texts, strict=True)]
+    return pl.concat([_cast(part, dtypes) for part in parts])
+
+
+def _fields(block: csv_rows.Block, names: list[str]) -> pl.DataFrame:
+    schema = dict.fromkeys(names, pl.String())
+    fields = pl.read_csv(block.content, has_header=False, schema=schema, empty_string_is_null=False)
+    if fields.height != block.rows:
+        raise TableError(f"somewhere after line {block.line}: the rows cannot be told apart")
+    return _without_missing(fields)
+
+
+def _without_missing(texts: pl.DataFrame) -> pl.DataFrame:
+    column = pl.col(pl.String)
+    return texts.with_columns(pl.when(column.str.strip_chars(SPACE).is_in(list(MISSING)).not_()).then(column))
+
+
+def _seen(stripped: pl.DataFrame) -> list[_Seen]:
+    """Each question is asked about the columns alone that it is still open for: there are many fields."""
+    numbers = _matching(stripped, stripped.columns, NUMBER)
+    integers = _matching(stripped, numbers, INTEGER)
+    plain = _matching(stripped, integers, PLAIN_INTEGER)
+    others = stripped.select(name for name in integers if name not in plain)
+    codes = {column.name for column in others if column.str.contains(CODE).any()}
+    return [
+        _Seen(
+            are_plain_integers=column.name in plain,
+            are_integers=column.name in integers,
+            are_numbers=column.name in numbers,
+            has_codes=column.name in codes,
+            are_missing=column.null_count() == len(column),
+        )
+        for column in stripped
+    ]
+
+
+def _matching(stripped: pl.DataFrame, names: Iterable[str], pattern: str) -> dict[str, None]:
+    """Columns all of whose fields match, missing ones aside; in order."""
+    names = list(names)
+    matching = stripped.select(pl.col(names).str.contains(pattern).all()).row(0) if names else ()
+    return {name: None for name, matches in zip(names, matching, strict=True) if matches}
+
+
+def _narrow(fields: pl.DataFrame, stripped: pl.DataFrame, dtypes: list[type[pl.DataType]]) -> pl.DataFrame:
+    """Texts as they stood there, the others cast."""
+    texts = [name for name, dtype in zip(fields.columns, dtypes, strict=True) if dtype == pl.String]
+    return _cast(stripped.with_columns(fields.select(texts)), dtypes)
+
+
+def _cast(part: pl.DataFrame, dtypes: list[type[pl.DataType]]) -> pl.DataFrame:
+    return part.select(pl.col(name).cast(dtype) for name, dtype in zip(part.columns, dtypes, strict=True))
+
+
+# -- Parquet and Arrow ---------------------------------------------------------------------------------------------
+
+
+def _parquet(path: Path) -> pl.DataFrame:
+    with _said_as("Parquet"), pyarrow.parquet.ParquetFile(path) as file:
+        groups = [file.metadata.row_group(group) for group in range(file.metadata.num_row_groups)]
+        _check_schema(file.schema_arrow)
+        _check_size(sum(group.num_rows for group in groups), len(file.schema_arrow.names))
+        if sum(group.total_byte_size for group in groups) > MOST_BYTES:
+            raise TableError(f"the table is larger than {MOST_BYTES >> 30} GB when it is unpacked")
+        return _from_arrow(file.schema_arrow, file.iter_batches(batch_size=ROWS_AT_A_TIME))
+
+
+def _arrow(path: Path) -> pl.DataFrame:
+    """A stream, or a file, which begins with its name."""
+    with _said_as("Arrow"), pa.OSFile(str(path)) as file:
+        if file.read(6) == b"ARROW1":
+            batches = pa.ipc.open_file(file)
+            _check_schema(batches.schema)
+            return _from_arrow(batches.schema, map(batches.get_batch, range(batches.num_record_batches)))
+        file.seek(0)
+        # pyarrow takes any message for a schema, and may end the process over it.
+        if pa.ipc.MessageReader.open_stream(file).read_next_message().type != "schema":
+            raise TableError("the Arrow stream does not begin with a schema")
+        file.seek(0)
+        stream = pa.ipc.open_stream(file)
+        _check_schema(stream.schema)
+        return _from_arrow(stream.schema, stream)
+
+
+def _from_arrow(schema: Any, batches: Iterable[Any]) -> pl.DataFrame:
+    """Batch by batch, so that decoding ends soon after the limit."""
+    frames = [_frame(schema.empty_table())]
+    n_rows = n_bytes = 0
+    for batch in batches:
+        # What is wrong inside would else end the process.
+        batch.validate(full=True)
+        n_rows, n_bytes = n_rows + len(batch), n_bytes + batch.nbytes
+        _check_size(n_rows, len(schema.names))
+        # What a file says of its size may be untrue: a text that it holds once may stand in every row.
+        if n_bytes > MOST_BYTES:
+            raise TableError(f"the table is larger than {MOST_BYTES >> 30} GB when it is unpacked")
+        frames.append(_tidied(_frame(batch)))
+    frames[0] = _tidied(frames[0])
+    return pl.concat(frames)
+
+
+def _frame(table: Any) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+@contextmanager
+def _said_as(form: str) -> Iterator[None]:
+    """pyarrow decodes, because polars allocates whatever a damaged file asks for, and ends the process if it cannot."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException, *PYTHON_ERRORS) as error:
+        log.info("not a table", extra={"form": form, "reason": str(error)[:200]})
+        raise TableError(f"the file cannot be read as {form}; is it whole, and of that format?") from None
+
+
+def _check_schema(schema: Any) -> None:
+    check_names(schema.names)
+    _check_types(_frame(schema.empty_table()).schema)
+
+
+def _check_types(schema: Mapping[str, pl.DataType]) -> None:
+    for name, dtype in schema.items():
+        is_known = dtype.is_integer() or dtype.is_float() or dtype in (*TEMPORAL, pl.Boolean, pl.String, pl.Null)
+        if dtype in (pl.Int128, pl.UInt128) or not (is_known or dtype in (pl.Categorical, pl.Enum)):
+            kinds = "numbers, booleans, texts, categories, dates and moments"
+            raise TableError(f"column {shortened_name(name)}: of a type that is not for training; there are {kinds}")
+
+
+def _tidied(frame: pl.DataFrame) -> pl.DataFrame:
+    """NaN is missing; a moment is what the clock showed where it happened, as dates of requests have no zone."""
+    return _without_missing(frame.select(_tidy(name, dtype) for name, dtype in frame.schema.items()))
+
+
+def _tidy(name: str, dtype: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if dtype.is_float():
+        return column.fill_nan(None)
+    if dtype in (pl.Categorical, pl.Enum):
+        return column.cast(pl.String)
+    if dtype == pl.Null:
+        return column.cast(pl.Float64)
+    if isinstance(dtype, pl.Datetime):
+        return column.dt.replace_time_zone(None).dt.cast_time_unit("us")
+    return column
+
+
+# -- all -----------------------------------------------------------------------------------------------------------
+
+
+def _check_size(n_rows: int, n_columns: int) -> None:
+    if n_rows * n_columns > MOST_CELLS:
+        raise TableError(f"more than {MOST_CELLS} values, the most that a table may have, in {n_columns} columns")
+
+
+def _check_values(frame: pl.DataFrame) -> None:
+    floats = [name for name, dtype in frame.schema.items() if dtype.is_float()]
+    _refuse_first(frame, [pl.col(name).is_infinite() for name in floats], "infinite, or too large for a number")
+    moments = [name for name, dtype in frame.schema.items() if dtype in TEMPORAL]
+    days = [pl.col(name).cast(pl.Date).to_physical() for name in moments]
+    _refuse_first(frame, [~day.is_between(FIRST_DAY, LAST_DAY) for day in days], "not in the years 1 to 9999")
+
+
+def _refuse_first(frame: pl.DataFrame, are_wrong: list[pl.Expr], what: str) -> None:
+    """All columns at once: one after another takes polars long where there are thousands."""
+    found = frame.select(is_wrong.any() for is_wrong in are_wrong)
+    for name, is_any in zip(found.columns, found.row(0) if are_wrong else (), strict=True):
+        if is_any:
+            row = frame.select(are_wrong[found.columns.index(name)].arg_max()).item() + 1
+            raise TableError(f"column {shortened_name(name)}, row {row}: {what}")

@@ -1,0 +1,213 @@
+"""Tables of people: each column's kind inferred from all of it, and columns as raw values to train on.
+
+file -> DataFrame (`read`) -> ColumnFacts (`facts`) -> Table (`table_of`)
+"""
+
+import re
+from collections.abc import Mapping
+from statistics import median
+from types import MappingProxyType
+from typing import Literal, cast
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from models_store.column_facts import ColumnFacts, Form
+from models_store.columns import words_of
+from models_store.errors import TableError, shortened, shortened_name
+from models_store.table import (
+    LONGEST_CATEGORY,
+    SECONDS_A_DAY,
+    Cell,
+    Kind,
+    Table,
+    Values,
+    column_of,
+    from_text,
+    moment_of,
+)
+from models_store.table_file import TEMPORAL, read
+
+__all__ = ["ColumnFacts", "Form", "TableError", "facts", "read", "table_of"]
+
+MOST_EXAMPLES = 3
+LONGEST_EXAMPLE = 80
+FEWEST_WORDS_OF_TEXT = 4
+ROWS_TO_COUNT_WORDS_IN = 10_000
+# In a smaller table different values may well be chance.
+FEWEST_ROWS_OF_AN_IDENTIFIER = 20
+INDEX = re.compile(r"(.*[_\s-])?id|index|__index_level_[0-9]+__|unnamed: 0", re.IGNORECASE)
+NO_OVERRIDES: Mapping[str, Kind | Literal["drop"]] = MappingProxyType({})
+
+
+def facts(frame: pl.DataFrame, overrides: Mapping[str, Kind | Literal["drop"]] = NO_OVERRIDES) -> list[ColumnFacts]:
+    """Of every column, in order. A kind that is given wins, and the column is kept; TableError if it cannot be."""
+    unknown = next((name for name in overrides if name not in frame.columns), None)
+    if unknown is not None:
+        known = shortened(map(shortened_name, frame.columns))
+        raise TableError(f"there is no column {shortened_name(unknown)}; there are {known}")
+    return [_facts_of(column, overrides.get(column.name)) for column in frame]
+
+
+def table_of(frame: pl.DataFrame, kinds: Mapping[str, Kind]) -> Table:
+    """Each cell as `table.from_text` has it. Equal texts are one object, so that categories take little room.
+
+    A column of numbers is held as numbers, so that as categories or texts 1e2 and 100.0 are the same there.
+    """
+    return Table({name: _values(frame[name], kind) for name, kind in kinds.items()})
+
+
+# -- values --------------------------------------------------------------------------------------------------------
+
+
+def _values(column: pl.Series, kind: Kind) -> Values:
+    numbers = _numbers(column, kind)
+    if numbers is not None:
+        return numbers.fill_null(np.nan).to_numpy()
+    distinct = column.drop_nulls().unique(maintain_order=True)
+    places = pl.Series(np.arange(len(distinct), dtype=np.uint32))
+    coded = column.replace_strict(distinct, places, default=None, return_dtype=pl.UInt32)
+    codes: NDArray[np.uint32] = coded.fill_null(len(distinct)).to_numpy()
+    return column_of(kind, [*_cells(column, distinct, kind), None])[codes]
+
+
+def _numbers(column: pl.Series, kind: Kind) -> pl.Series | None:
+    """A column that holds the kind as it is."""
+    match kind:
+        case "number" if column.dtype.is_numeric():
+            return column.cast(pl.Float64)
+        case "boolean" if column.dtype == pl.Boolean:
+            return column.cast(pl.Float64)
+        case "date" if column.dtype in TEMPORAL:
+            microseconds = column.cast(pl.Datetime("us")).to_physical().cast(pl.Float64).to_numpy()
+            # By NumPy: polars multiplies by the inverse, which may round another way than `table.days_of`.
+            return pl.Series(microseconds / 1e6 / SECONDS_A_DAY, nan_to_null=True)
+    return None
+
+
+def _cells(column: pl.Series, distinct: pl.Series, kind: Kind) -> list[Cell]:
+    cells: list[Cell] = []
+    for place, text in enumerate(_texts(distinct)):
+        try:
+            cells.append(from_text(kind, text))
+        except ValueError as error:
+            row = column.index_of(distinct[place])
+            assert row is not None
+            name = shortened_name(column.name)
+            raise TableError(f"column {name}, row {row + 1}: expected {error}") from None
+    return cells
+
+
+def _texts(values: pl.Series) -> list[str]:
+    """As a CSV file would have them."""
+    if values.dtype == pl.String:
+        return cast(list[str], values.to_list())
+    if values.dtype in TEMPORAL:
+        days = _numbers(values, "date")
+        assert days is not None
+        return [moment_of(day) for day in days]
+    if values.dtype == pl.Boolean:
+        return ["true" if value else "false" for value in values]
+    return [str(value) for value in values.to_numpy()]
+
+
+# -- facts ---------------------------------------------------------------------------------------------------------
+
+
+def _facts_of(column: pl.Series, override: Kind | Literal["drop"] | None) -> ColumnFacts:
+    kind = _inferred(column) if override is None or override == "drop" else override
+    present = column.drop_nulls()
+    n_distinct, first = _distinct(column, kind)
+    return ColumnFacts(
+        name=column.name,
+        kind=kind,
+        missing=len(column) - len(present),
+        distinct=n_distinct,
+        examples=[_example(column, kind, cell) for cell in first],
+        dropped=_why_dropped(column, kind, n_distinct, override),
+    )
+
+
+def _inferred(column: pl.Series) -> Kind:
+    if column.dtype.is_numeric():
+        return "number"
+    if column.dtype == pl.Boolean:
+        return "boolean"
+    if column.dtype in TEMPORAL:
+        return "date"
+    present = column.drop_nulls()
+    texts = present.unique(maintain_order=True)
+    if texts.is_empty():
+        return "category"
+    if all(_is_date(text) for text in texts):
+        return "date"
+    # Only what is spelled so: a yes is a category, and is answered as a yes.
+    if len(texts) <= 100 and all(text.strip().lower() in ("true", "false") for text in texts):
+        return "boolean"
+    return "text" if _is_text(present, len(texts)) else "category"
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return from_text("date", text) is not None
+    except ValueError:
+        return False
+
+
+def _is_text(present: pl.Series, n_distinct: int) -> bool:
+    if (present.str.len_chars() > LONGEST_CATEGORY).any():
+        return True
+    if n_distinct * 2 <= len(present):
+        return False
+    some = present.gather_every(-(-len(present) // ROWS_TO_COUNT_WORDS_IN))
+    return median(len(words_of(text)) for text in some) >= FEWEST_WORDS_OF_TEXT
+
+
+def _distinct(column: pl.Series, kind: Kind) -> tuple[int, list[Cell]]:
+    """How many different cells there are, and the first few to appear."""
+    distinct = column.drop_nulls().unique(maintain_order=True)
+    numbers = _numbers(distinct, kind)
+    if numbers is not None:
+        return len(numbers), numbers.head(MOST_EXAMPLES).to_list()
+    cells = list(dict.fromkeys(_cells(column, distinct, kind)))
+    return len(cells), cells[:MOST_EXAMPLES]
+
+
+def _why_dropped(column: pl.Series, kind: Kind, n_distinct: int, override: Kind | Literal["drop"] | None) -> str | None:
+    if override is not None:
+        return "as the recipe says" if override == "drop" else None
+    if n_distinct == 0:
+        return "empty"
+    if n_distinct == 1 and column.null_count() == 0 and len(column) > 1:
+        return "all values are the same"
+    return "an identifier: every row has another" if _is_identifier(column, kind, n_distinct) else None
+
+
+def _is_identifier(column: pl.Series, kind: Kind, n_distinct: int) -> bool:
+    if n_distinct < len(column) - column.null_count():
+        return False
+    is_long = n_distinct >= FEWEST_ROWS_OF_AN_IDENTIFIER
+    if column.dtype.is_integer():
+        return INDEX.fullmatch(column.name) is not None or (is_long and _is_counted(column))
+    return is_long and column.dtype == pl.String and kind == "category"
+
+
+def _is_counted(column: pl.Series) -> bool:
+    """Each value is one more than the one before. The ends tell first: a difference of unsigned ones may not fit."""
+    if column.null_count() or column[-1] - column[0] != len(column) - 1:
+        return False
+    numbers = column.to_numpy()
+    return bool((numbers[1:] - numbers[:-1] == 1).all())
+
+
+def _example(column: pl.Series, kind: Kind, cell: Cell) -> float | bool | str:
+    assert cell is not None
+    if isinstance(cell, str):
+        return shortened_name(cell, LONGEST_EXAMPLE)
+    match kind:
+        case "boolean":
+            return bool(cell)
+        case "date":
+            return moment_of(cell)
+    return int(cell) if column.dtype.is_integer() else cell
