@@ -9,13 +9,22 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import FiniteFloat, TypeAdapter
 
 from models_store.architecture import Architecture, Network
 from models_store.card import Card
-from models_store.encoding import InputEncoder, OutputDecoder
+from models_store.encoding import (
+    Decoder,
+    Encoder,
+    LabelDecoder,
+    TableEncoder,
+    input_encoder_from,
+    output_decoder_from,
+)
 from models_store.errors import BundleDamaged, NotFinite
 from models_store.scaler import Array
+from models_store.table import Kind, Raw, Table, column_of, take, to_json
 
 FORMAT = 1
 LoadNetwork = Callable[[bytes, Architecture], Network]
@@ -23,13 +32,17 @@ LoadNetwork = Callable[[bytes, Architecture], Network]
 # Golden rows may differ this much, in units of the output scale and relatively: between a CPU and a GPU float32
 # sums are ordered differently, and this is ten times what that was seen to change.
 GOLDEN_TOLERANCE = 1e-4
+# Network inputs that are held at a time: a text column has thousands a row.
+MOST_ENCODED = 1 << 25
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Test rows with what was predicted for them, in raw units: what the plots are drawn from."""
+    """Test rows with what was predicted for them, in raw units: what the plots are drawn from.
 
-    inputs: list[list[FiniteFloat]]
+    Of labels, `predicted` are the probabilities, and `labels` the numbers of the right ones.
+    """
+
     predicted: list[list[FiniteFloat]]
     labels: list[list[FiniteFloat]]
 
@@ -65,16 +78,23 @@ class Description:
 class Predictor:
     """Everything between a raw row and its raw answer, and nothing else: the one path that all predictions take."""
 
-    encoder: InputEncoder
+    encoder: Encoder
     network: Network
-    decoder: OutputDecoder
+    decoder: Decoder
 
-    def predict(self, raw: Array) -> Array:
-        """Raw float64 (n_rows, n_columns) -> raw float64 (n_rows, n_outputs). NotFinite names the row."""
+    def predict(self, raw: Raw) -> Array:
+        """Raw rows -> float64 (n_rows, n_answers): numbers in raw units, or probabilities. NotFinite names the row."""
         return all_finite(self.answers(raw))
 
-    def answers(self, raw: Array) -> Array:
+    def answers(self, raw: Raw) -> Array:
         """Like `predict`, but a row that cannot be answered is NaN, so that it spoils no other request's rows."""
+        block = max(1, MOST_ENCODED // self.encoder.n_inputs)
+        if len(raw) <= block:
+            return self._answers(raw)
+        parts = [slice(start, start + block) for start in range(0, len(raw), block)]
+        return np.concatenate([self._answers(take(raw, part)) for part in parts])
+
+    def _answers(self, raw: Raw) -> Array:
         encoded = self.encoder.encode(raw)
         with np.errstate(over="ignore", invalid="ignore"):
             answered = self.decoder.decode(self.network(encoded))
@@ -94,7 +114,7 @@ class Bundle:
     card: Card
     history: dict[str, list[float]]
     evaluation: Evaluation
-    golden_inputs: Array
+    golden_inputs: Raw
 
     @property
     def description(self) -> Description:
@@ -108,26 +128,50 @@ class Bundle:
     def outputs(self) -> tuple[str, ...]:
         return self.predictor.decoder.columns
 
-    def predict(self, raw: Array) -> Array:
-        """Raw float64 (n_rows, n_columns) -> raw float64 (n_rows, n_outputs). NotFinite names the row."""
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """Of each input column, in order."""
+        return self.predictor.encoder.kinds
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """What a classification pattern tells apart; None for numbers."""
+        decoder = self.predictor.decoder
+        return decoder.labels if isinstance(decoder, LabelDecoder) else None
+
+    def predict(self, raw: Raw) -> Array:
+        """Raw rows (n_rows, n_columns) -> float64 (n_rows, n_answers). NotFinite names the row."""
         return self.predictor.predict(raw)
+
+    def named(self, answers: Array) -> dict[str, NDArray[Any]]:
+        """Answers as the data had them, by output: numbers (n_rows,), or labels."""
+        return self.predictor.decoder.named(answers)
 
     def sample(self) -> dict[str, Any]:
         """A body for `/predict` that works as it is: two rows from inside what it has seen."""
-        return {"inputs": [dict(zip(self.inputs, row, strict=True)) for row in self.golden_inputs[:2].tolist()]}
+        rows = to_json(take(self.golden_inputs, slice(2)), self.kinds)
+        return {"inputs": [dict(zip(self.inputs, row, strict=True)) for row in rows]}
 
-    def outside(self, raw: Array) -> list[dict[str, Any]]:
-        """The rows with a value outside the range of the training rows, and the columns where."""
+    def outside(self, raw: Raw) -> list[dict[str, Any]]:
+        """The rows with a value outside what the training rows held, and the columns where."""
+        if isinstance(raw, Table):
+            return self._unknown(raw, self.inputs)
         lowest = np.array([column.minimum for column in self.card.inputs])
         highest = np.array([column.maximum for column in self.card.inputs])
-        beyond = (raw < lowest) | (raw > highest)
-        return [
-            {"row": int(row), "columns": [self.inputs[place] for place in np.flatnonzero(beyond[row])]}
-            for row in np.flatnonzero(beyond.any(axis=1))
-        ]
+        return _named(self.inputs, (raw < lowest) | (raw > highest))
+
+    def unseen(self, raw: Raw) -> list[dict[str, Any]]:
+        """Like `outside`, of categories alone: of those that training never saw, the network knows nothing at all."""
+        categories = tuple(name for name, kind in self.kinds.items() if kind == "category")
+        return self._unknown(raw, categories) if isinstance(raw, Table) and categories else []
+
+    def _unknown(self, table: Table, names: tuple[str, ...]) -> list[dict[str, Any]]:
+        assert isinstance(self.predictor.encoder, TableEncoder)
+        encoders = self.predictor.encoder.encoders
+        return _named(names, np.stack([encoders[name].unknown(table.columns[name]) for name in names], axis=1))
 
     def to_files(self) -> dict[str, bytes]:
-        golden = {"inputs": self.golden_inputs.tolist(), "outputs": self.predict(self.golden_inputs).tolist()}
+        golden = {"inputs": _saved(self.golden_inputs), "outputs": self.predict(self.golden_inputs).tolist()}
         description = {
             "format": FORMAT,
             "pattern": self.pattern,
@@ -157,19 +201,20 @@ class Bundle:
             architecture = Architecture.from_dict(description["architecture"])
             golden = json.loads(files["golden.json"])
             described = Description.from_files(files)
+            encoder = input_encoder_from(description["encoder"])
             bundle = cls(
                 pattern=description["pattern"],
                 recipe=described.recipe,
                 architecture=architecture,
                 predictor=Predictor(
-                    InputEncoder.from_dict(description["encoder"]),
+                    encoder,
                     load_network(files["network.keras"], architecture),
-                    OutputDecoder.from_dict(description["decoder"]),
+                    output_decoder_from(description["decoder"]),
                 ),
                 card=described.card,
                 history=described.history,
                 evaluation=described.evaluation,
-                golden_inputs=np.asarray(golden["inputs"], dtype=np.float64),
+                golden_inputs=_restored(golden["inputs"], encoder.kinds),
             )
             bundle.check_golden(np.asarray(golden["outputs"], dtype=np.float64))
         except (LookupError, TypeError, ValueError, RecursionError) as error:
@@ -179,14 +224,22 @@ class Bundle:
     def check_golden(self, expected: Array) -> None:
         """The network, on the device that will serve, still answers what it answered when it was published."""
         encoder, decoder = self.predictor.encoder, self.predictor.decoder
-        if (encoder.n_inputs, len(decoder.columns)) != (self.architecture.n_inputs, self.architecture.n_outputs):
+        if (encoder.n_inputs, decoder.n_outputs) != (self.architecture.n_inputs, self.architecture.n_outputs):
             raise BundleDamaged("the encoders do not belong to the network")
         if len(expected) == 0:
             raise BundleDamaged("the bundle holds no golden rows")
-        room = GOLDEN_TOLERANCE * (decoder.scaler.scale + np.abs(expected))
+        room = GOLDEN_TOLERANCE * decoder.room(expected)
         difference = np.abs(self.predictor.answers(self.golden_inputs) - expected)
         if not np.all(difference <= room):
             raise BundleDamaged("the network no longer answers its golden rows as it did when it was published")
+
+
+def _named(names: tuple[str, ...], beyond: NDArray[np.bool_]) -> list[dict[str, Any]]:
+    """The rows where something is beyond, and the columns where."""
+    return [
+        {"row": int(row), "columns": [names[place] for place in np.flatnonzero(beyond[row])]}
+        for row in np.flatnonzero(beyond.any(axis=1))
+    ]
 
 
 def all_finite(answers: Array) -> Array:
@@ -194,6 +247,24 @@ def all_finite(answers: Array) -> Array:
     if not finite.all():
         raise NotFinite(row=int(np.argmin(finite.all(axis=1))))
     return answers
+
+
+def _saved(raw: Raw) -> Any:
+    if not isinstance(raw, Table):
+        return raw.tolist()
+    return {
+        name: [None if cell is None or cell != cell else cell for cell in values.tolist()]  # NaN
+        for name, values in raw.columns.items()
+    }
+
+
+def _restored(saved: Any, kinds: dict[str, Kind]) -> Raw:
+    if not isinstance(saved, dict):
+        return np.asarray(saved, dtype=np.float64)
+    texts = [cell for name, kind in kinds.items() if kind in ("category", "text") for cell in saved[name]]
+    if not all(cell is None or isinstance(cell, str) for cell in texts):
+        raise BundleDamaged("a golden row holds something else where a text belongs")
+    return Table({name: column_of(kind, saved[name]) for name, kind in kinds.items()})
 
 
 def _json(value: object) -> bytes:

@@ -3,7 +3,14 @@
 Lives as long as the version; written once, inside `bundle.json`.
 """
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, FiniteFloat
+
+from models_store.table import Kind
+
+Task = Literal["regression", "classification"]
+Value = FiniteFloat | bool | str
 
 
 class Frozen(BaseModel):
@@ -11,46 +18,103 @@ class Frozen(BaseModel):
 
 
 class Column(Frozen):
-    """A column and the range of its *training* rows, in raw units."""
+    """A column and what its *training* rows held, in raw units: a range of numbers (dates: ISO 8601), or values."""
 
     name: str
-    minimum: FiniteFloat
-    maximum: FiniteFloat
+    kind: Kind = "number"
+    minimum: FiniteFloat | str | None = None
+    maximum: FiniteFloat | str | None = None
+    values: list[Value] | None = None
+    """The most frequent categories, or the labels; of texts the most frequent words."""
+    missing: int = 0
+    """How many training rows had no value. Where none had, a request must have one."""
 
 
 class Score(Frozen):
-    """Errors of one output on one set of rows, in that output's raw units."""
+    """Errors of numbers on one set of rows, in raw units."""
 
     rmse: FiniteFloat
     mae: FiniteFloat
+    median_error: FiniteFloat
     r2: FiniteFloat | None
     """1 - SSE/SST; None where the labels are constant, so that there is nothing to explain."""
     max_error: FiniteFloat
+
+
+class LabelScore(Frozen):
+    """How well labels are told on one set of rows; all as scikit-learn defines them."""
+
+    accuracy: FiniteFloat
+    log_loss: FiniteFloat
+    """Cross-entropy of the probabilities, in nats."""
+    balanced_accuracy: FiniteFloat
+    f1: FiniteFloat
+    """Of the second label where there are two, else the mean over labels."""
+    roc_auc: FiniteFloat | None
+    """Of the second label where there are two, else the mean of each against the rest; None where one is missing."""
+    confusion: list[list[int]]
+    """Rows: what it was, columns: what was said, in the order of the output's labels."""
+    precision: list[FiniteFloat]
+    recall: list[FiniteFloat]
+
+
+AnyScore = Score | LabelScore
 
 
 class Measured(Frozen):
     """Scores on one set of rows: over all outputs together, and of each."""
 
     rows: int
-    overall: Score
-    outputs: dict[str, Score]
+    overall: AnyScore
+    outputs: dict[str, AnyScore]
 
 
 class Gap(Frozen):
-    """One test row, predict and label and gap side by side."""
+    """One test row, predict and label and gap side by side; for a label the gap is the probability it lacked."""
 
-    inputs: list[FiniteFloat]
-    predicted: list[FiniteFloat]
-    label: list[FiniteFloat]
+    inputs: list[Value | None]
+    predicted: list[Value]
+    label: list[Value]
     gap: list[FiniteFloat]
 
 
 class Baselines(Frozen):
-    """RMSE on the same test rows of what needs no network; `verdict` says what that means in a sentence."""
+    """What needs no network, learned from the same training rows, on the same test rows.
 
-    mean_rmse: FiniteFloat
-    linear_rmse: FiniteFloat
+    `figures` are of `metric`, by what made them: mean or majority, linear, trees (gradient boosting), network.
+    """
+
+    metric: Literal["rmse", "accuracy"]
+    figures: dict[str, FiniteFloat]
     verdict: str
+
+
+class Fold(Frozen):
+    """One fold of a cross-validation: scores on the rows that it held out."""
+
+    rows: int
+    score: AnyScore
+    best_epoch: int
+
+
+class CrossValidation(Frozen):
+    """How the recipe does on rows held out in turn, and the epochs that this recommends."""
+
+    folds: list[Fold]
+    mean: dict[str, FiniteFloat]
+    sd: dict[str, FiniteFloat]
+    baselines: dict[str, FiniteFloat] = {}
+    """RMSE or accuracy of what needs no network, and of the network, on the same folds; their means."""
+    metric: str
+    curve: list[FiniteFloat]
+    """The validation metric of each epoch, averaged over the folds; where they stop early, of the rows they watch."""
+    smoothed: list[FiniteFloat]
+    """Its exponential moving average."""
+    epochs: int
+    """Where the smoothed curve turns, or the median of the folds' best epochs if they stopped early.
+
+    The served network was fitted on all training rows for so many epochs.
+    """
 
 
 class Author(Frozen):
@@ -58,7 +122,7 @@ class Author(Frozen):
 
     figure: FiniteFloat
     metric: str
-    """`rmse`, `mae`, or `rmse_over_root_n`, the author's sqrt(sum(err²)) / n."""
+    """`rmse`, `mae`, `accuracy`, `log_loss`, or `rmse_over_root_n`, the author's sqrt(sum(err²)) / n."""
 
 
 class Fitted(Frozen):
@@ -86,6 +150,7 @@ class Lineage(Frozen):
 
 
 class Card(Frozen):
+    task: Task = "regression"
     inputs: list[Column]
     outputs: list[Column]
     train: Measured
@@ -95,6 +160,7 @@ class Card(Frozen):
     """The test error by each way an author has counted it; same keys as `Author.metric`."""
     author: Author | None
     baselines: Baselines
+    cross_validation: CrossValidation | None = None
     gaps: list[Gap]
     fitted: Fitted
     lineage: Lineage

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,20 @@ from models_store.scaler import Array, Scaler
 
 @dataclass(frozen=True, eq=False)
 class LinearNetwork:
-    """outputs = rows @ k"""
+    """outputs = rows @ k, or its sigmoid or softmax"""
 
     k: NDArray[np.float32]
+    activation: str = "linear"
     device: str = "/CPU:0"
 
     def __call__(self, encoded: Encoded) -> Encoded:
-        return encoded @ self.k
+        summed = encoded @ self.k
+        if self.activation == "linear":
+            return summed
+        if self.activation == "sigmoid":
+            return 1 / (1 + np.exp(-summed))
+        powers = np.exp(summed)
+        return cast(Encoded, powers / powers.sum(axis=1, keepdims=True))
 
     def to_bytes(self) -> bytes:
         return json.dumps(self.k.tolist()).encode()
@@ -33,7 +40,7 @@ class LinearNetwork:
         k = np.array(json.loads(saved), dtype=np.float32)
         if [k.shape] != architecture.weight_shapes[:1]:
             raise BundleDamaged("the network does not have the shape of its recipe")
-        return cls(k)
+        return cls(k, architecture.layers[-1].activation)
 
 
 def line(slope: float = 2.0, pattern: str = "line", job: str | None = None) -> Bundle:
@@ -48,13 +55,13 @@ def line(slope: float = 2.0, pattern: str = "line", job: str | None = None) -> B
         predictor=Predictor(encoder, network, decoder),
         card=card(job),
         history={"loss": [0.5, 0.25]},
-        evaluation=Evaluation([[1.0]], [[slope]], [[slope]]),
+        evaluation=Evaluation([[slope]], [[slope]]),
         golden_inputs=np.array([[0.0], [4.0], [16.0]]),
     )
 
 
 def card(job: str | None = None) -> Card:
-    exact = Score(rmse=0.0, mae=0.0, r2=1.0, max_error=0.0)
+    exact = Score(rmse=0.0, mae=0.0, median_error=0.0, r2=1.0, max_error=0.0)
     measured = Measured(rows=1, overall=exact, outputs={"y": exact})
     return Card(
         inputs=[Column(name="x", minimum=0.0, maximum=16.0)],
@@ -64,7 +71,11 @@ def card(job: str | None = None) -> Card:
         test=measured,
         author_metrics={"rmse": 0.0},
         author=None,
-        baselines=Baselines(mean_rmse=1.0, linear_rmse=0.0, verdict="A straight line is exact here."),
+        baselines=Baselines(
+            metric="rmse",
+            figures={"mean": 1.0, "linear": 0.0, "network": 0.0},
+            verdict="A straight line is exact here.",
+        ),
         gaps=[],
         fitted=Fitted(
             epochs=2,

@@ -1,6 +1,7 @@
 """Bundles: raw values in, raw values out, the same after a trip through their files, and no other files will do."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from models_store.architecture import Architecture, Layer
 from models_store.bundle import Bundle, Predictor
 from models_store.encoding import Encoded
 from models_store.errors import BundleDamaged, NotFinite
+from models_store.table import Table, take
 from tests.fakes import LinearNetwork, changed, line, rows
+from tests.table_fakes import flowers, messages, passengers, rents, table_of
 
 Files = dict[str, bytes]
 
@@ -185,6 +188,93 @@ def test_a_bundle_whose_golden_rows_have_no_answer_makes_no_files(bundle: Bundle
     unfit = Bundle(**{**vars(bundle), "golden_inputs": rows(1e300)})
     with pytest.raises(NotFinite):
         unfit.to_files()
+
+
+# -- tables --------------------------------------------------------------------------------------------------------
+
+TABLES = [passengers, flowers, messages, rents]
+
+
+@pytest.mark.parametrize("make", TABLES)
+def test_a_table_pattern_is_the_same_after_a_trip_through_its_files(make: Callable[[], Bundle]) -> None:
+    bundle = make()
+    restored = read(bundle.to_files())
+    assert restored.to_files() == bundle.to_files()
+    assert (restored.kinds, restored.labels, restored.outputs) == (bundle.kinds, bundle.labels, bundle.outputs)
+    np.testing.assert_array_equal(restored.predict(bundle.golden_inputs), bundle.predict(bundle.golden_inputs))
+
+
+def test_a_permuted_table_has_permuted_answers() -> None:
+    bundle = passengers()
+    order = [3, 1, 7, 0, 2, 6, 5, 4]
+    permuted = take(bundle.golden_inputs, order)
+    np.testing.assert_allclose(bundle.predict(permuted), bundle.predict(bundle.golden_inputs)[order], rtol=1e-6)
+
+
+def test_the_order_of_a_tables_columns_does_not_matter() -> None:
+    bundle = passengers()
+    assert isinstance(bundle.golden_inputs, Table)
+    turned = Table(dict(reversed(list(bundle.golden_inputs.columns.items()))))
+    np.testing.assert_array_equal(bundle.predict(turned), bundle.predict(bundle.golden_inputs))
+
+
+def test_a_table_too_large_to_be_encoded_at_once_is_answered_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = passengers()
+    together = bundle.predict(bundle.golden_inputs)
+    monkeypatch.setattr("models_store.bundle.MOST_ENCODED", 3 * bundle.predictor.encoder.n_inputs)
+    np.testing.assert_allclose(bundle.predict(bundle.golden_inputs), together, rtol=1e-6)
+
+
+def test_of_a_table_unseen_categories_are_named_and_on_request_all_that_is_outside() -> None:
+    bundle = passengers()
+    table = table_of(
+        bundle.kinds,
+        [
+            [22, "S", True, "1912-04-10", "cabin"],
+            [22, "sesame", True, "1912-04-10", "cabin"],
+            [99, None, True, "1913-04-10", "sesame"],
+            [None, None, True, "1912-04-10", "cabin"],
+        ],
+    )
+    assert bundle.unseen(table) == [{"row": 1, "columns": ["port"]}]
+    assert bundle.outside(table) == [
+        {"row": 1, "columns": ["port"]},
+        {"row": 2, "columns": ["age", "boarded", "note"]},
+    ]
+    assert line().unseen(rows(1e9)) == []
+
+
+def test_the_sample_of_a_table_holds_what_json_can_say() -> None:
+    assert json.loads(json.dumps(passengers().sample(), allow_nan=False)) == passengers().sample()
+
+
+@pytest.mark.parametrize("wrong", [None, "sesame", [], {}, [None], {"sesame": 1}, [[1]]], ids=str)
+def test_a_damaged_encoder_of_a_column_is_found_or_means_the_same(wrong: Any) -> None:
+    files = passengers().to_files()
+    encoder = json.loads(files["bundle.json"])["encoder"]
+    for name, column in encoder["table"].items():
+        for part in column:
+            table = {**encoder["table"], name: {**column, part: wrong}}
+            damaged = changed(files["bundle.json"], encoder={**encoder, "table": table})
+            try:
+                restored = read({**files, "bundle.json": damaged})
+            except BundleDamaged:
+                continue
+            assert restored.to_files()["golden.json"] == files["golden.json"], (name, part)
+        damaged = changed(files["bundle.json"], encoder={**encoder, "table": {**encoder["table"], name: wrong}})
+        with pytest.raises(BundleDamaged):
+            read({**files, "bundle.json": damaged})
+    with pytest.raises(BundleDamaged):
+        read({**files, "bundle.json": changed(files["bundle.json"], encoder={**encoder, "table": wrong})})
+
+
+@pytest.mark.parametrize("wrong", [None, 1, ["S"], "sesame", [1] * 8, [["S"]] * 8, [None] * 8], ids=str)
+def test_golden_rows_that_hold_something_else_are_found(wrong: Any) -> None:
+    files = passengers().to_files()
+    golden = json.loads(files["golden.json"])["inputs"]
+    for name in golden:
+        with pytest.raises(BundleDamaged):
+            read({**files, "golden.json": changed(files["golden.json"], inputs={**golden, name: wrong})})
 
 
 # -- architectures -------------------------------------------------------------------------------------------------

@@ -1,0 +1,26 @@
+"""What all plots share."""
+
+from models_store.bundle import Description
+from models_store.card import Value
+
+BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#777777"
+LONGEST_NAME = 18
+
+
+def rows_shown(described: Description) -> str:
+    """Which rows a plot is drawn from."""
+    shown, all_rows = len(described.evaluation.labels), described.card.test.rows
+    return "test rows" if shown >= all_rows else f"the first {shown:,} of {all_rows:,} test rows"
+
+
+def label_names(described: Description) -> list[str]:
+    return [named(value) for value in described.card.outputs[0].values or []]
+
+
+def named(value: Value) -> str:
+    """A label for people: 1, not 1.0, and not longer than a tick has room for; a dollar sign begins no formula."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = f"{value:.10g}" if isinstance(value, float) else value
+    text = text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
+    return text.replace("$", r"\$")
