@@ -5,26 +5,26 @@ import time
 
 from models_store.network import build, use_threads
 from training.build import architecture_of, loss_of, optimizer_of
-from training.data import Dataset
+from training.encoders import encoders
 from training.fit import Examples, fit
-from training.run import encoders, silent
+from training.run import dataset_of, no_tables
 from training.spec import catalogue
 
 
 def compare(name: str, rounds: int) -> dict[str, float]:
     use_threads(2)
     spec = catalogue()[name]
-    data = Dataset.make(spec)
-    encoder, decoder = encoders(spec, data.train)
+    data = dataset_of(spec, no_tables)
+    encoder, decoder = encoders(spec, data, "mse")
     rows = Examples(encoder.encode(data.train.inputs), decoder.encode(data.train.outputs))
-    architecture = architecture_of(spec, encoder.n_inputs)
+    architecture = architecture_of(spec, encoder.n_inputs, decoder)
     pairs = []
     for seed in range(rounds):
         began = time.perf_counter()
-        fit(build(architecture, seed), rows, None, spec.fit, seed, silent)
+        fit(build(architecture, seed), rows, None, spec.fit, seed, lambda done, curves: None)
         compiled = time.perf_counter() - began
         model = build(architecture, seed)
-        model.compile(optimizer_of(spec.fit.optimizer), loss_of(spec.fit, spec.network.dtype))
+        model.compile(optimizer_of(spec.fit.optimizer), loss_of("mse", spec.network.dtype))
         began = time.perf_counter()
         model.fit(rows.inputs, rows.targets, batch_size=spec.fit.batch_size, epochs=spec.fit.epochs, verbose=0)
         pairs.append((compiled, time.perf_counter() - began))

@@ -7,7 +7,7 @@ import pytest
 
 from models_store.architecture import Architecture, Layer
 from models_store.scaler import Array
-from training.spec import EarlyStopping, Fit
+from training.fit_spec import EarlyStopping, Fit
 
 pytestmark = pytest.mark.keras
 
@@ -56,7 +56,7 @@ def fitted(trained: Any, recipe: Fit, train: Any, validation: Any = None, *, see
     """A model that `fit` has trained in the end, and its History."""
     from training.fit import fit  # deferred: imports TensorFlow
 
-    return fit(trained, train, validation, recipe, seed, lambda done, loss, val_loss: None)
+    return fit(trained, train, validation, recipe, seed, lambda done, curves: None)
 
 
 def assert_same_weights(ours: Any, theirs: Any) -> None:
@@ -71,7 +71,8 @@ def compare(recipe: Fit, optimizer: str, settings: dict[str, Any], loss: str) ->
     """Twins, of which one is trained here and the other by Keras, on the same rows in the same order."""
     import keras  # deferred: imports TensorFlow
 
-    from training.fit import CompiledFit
+    from training.build import mean_absolute_error
+    from training.fit import CompiledFit, Objective
 
     ours, theirs, train = model(), model(), examples()
     theirs.compile(
@@ -79,7 +80,8 @@ def compare(recipe: Fit, optimizer: str, settings: dict[str, Any], loss: str) ->
         loss=getattr(keras.losses, loss)(),
         jit_compile=False,
     )
-    losses, _ = CompiledFit(ours, recipe, train, None).run(orders(), N_EPOCHS)
+    objective = Objective(recipe.loss, mean_absolute_error)
+    losses = CompiledFit(ours, recipe, train, None, objective).run(orders(), N_EPOCHS)["loss"]
     expected = [
         theirs.fit(train.inputs[order], train.targets[order], batch_size=recipe.batch_size, shuffle=False, verbose=0)
         for order in orders()
@@ -105,6 +107,94 @@ def test_batches_are_keras_own_whatever_is_left_for_the_last(batch_size: int) ->
     compare(recipe, "SGD", {"learning_rate": 0.05}, "MeanSquaredError")
 
 
+LABELS = [
+    ("binary_crossentropy", "sigmoid", 1, "BinaryCrossentropy", "binary_accuracy"),
+    ("sparse_categorical_crossentropy", "softmax", 3, "SparseCategoricalCrossentropy", "sparse_categorical_accuracy"),
+    ("categorical_crossentropy", "softmax", 3, "CategoricalCrossentropy", "categorical_accuracy"),
+]
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "class weights"])
+@pytest.mark.parametrize(("loss", "activation", "n_outputs", "keras_loss", "keras_metric"), LABELS)
+def test_labels_are_learned_as_keras_learns_them(
+    loss: Any, activation: str, n_outputs: int, keras_loss: str, keras_metric: str, weighted: bool
+) -> None:
+    import keras  # deferred: imports TensorFlow
+
+    from models_store.encoding import LabelDecoder
+    from training.build import measure_of
+    from training.fit import CompiledFit, Examples, Objective
+
+    shape = Architecture(2, (Layer(8, "tanh"), Layer(n_outputs, activation)))
+    decoder = LabelDecoder("y", ("a", "b", "c")[: max(2, n_outputs)], is_one_hot=loss == "categorical_crossentropy")
+    rows = examples()
+    numbers = np.digitize(rows.targets, np.linspace(-1, 1, len(decoder.labels) - 1)).astype(np.float64)
+    weights = np.array([1.0, 3.0, 0.5], dtype=np.float32)[numbers[:, 0].astype(int)] if weighted else None
+    train = Examples(rows.inputs, decoder.encode(numbers), weights)
+    recipe = Fit.model_validate({"optimizer": {"name": "adam", "learning_rate": 0.01}, "batch_size": 16})
+    ours, theirs = model(shape), model(shape)
+    curves = CompiledFit(ours, recipe, train, train, Objective(loss, measure_of(decoder))).run(orders(), N_EPOCHS)
+    loss_function = getattr(keras.losses, keras_loss)()
+    theirs.compile(keras.optimizers.Adam(0.01), loss_function, metrics=[keras_metric], jit_compile=False)
+    expected = [
+        theirs.fit(
+            train.inputs[order],
+            train.targets[order],
+            sample_weight=None if weights is None else weights[order],
+            validation_data=(train.inputs, train.targets),
+            batch_size=16,
+            shuffle=False,
+            verbose=0,
+        ).history
+        for order in orders()
+    ]
+    kerass = {"loss": "loss", "metric": keras_metric, "val_loss": "val_loss", "val_metric": f"val_{keras_metric}"}
+    for name, keras_name in kerass.items():
+        np.testing.assert_allclose(curves[name], [epoch[keras_name][0] for epoch in expected], rtol=1e-4)
+    assert_same_weights(ours, theirs)
+
+
+def test_weight_decay_is_keras_own() -> None:
+    recipe = {"optimizer": {"name": "adam", "learning_rate": 0.01, "weight_decay": 0.1}, "batch_size": 16}
+    compare(Fit.model_validate(recipe), "Adam", {"learning_rate": 0.01, "weight_decay": 0.1}, "MeanSquaredError")
+
+
+def test_dropout_is_learned_with_as_keras_does_and_nothing_is_left_out_when_it_is_served() -> None:
+    import keras  # deferred: imports TensorFlow
+
+    from training.build import with_dropout
+    from training.fit import CompiledFit
+
+    recipe, train = Fit.model_validate({"optimizer": {"name": "sgd"}, "batch_size": 16}), examples()
+    ours, theirs = model(), model()
+    losses = CompiledFit(with_dropout(ours, 0.5, seed=3), recipe, train, None).run(orders(), N_EPOCHS)["loss"]
+    fitted_by_keras = with_dropout(theirs, 0.5, seed=3)
+    fitted_by_keras.compile(keras.optimizers.SGD(0.01), "mse", jit_compile=True)
+    expected = [
+        fitted_by_keras.fit(train.inputs[order], train.targets[order], batch_size=16, shuffle=False, verbose=0)
+        for order in orders()
+    ]
+    np.testing.assert_allclose(losses, [epoch.history["loss"][0] for epoch in expected], rtol=1e-5)
+    assert_same_weights(ours, theirs)
+    assert [type(layer).__name__ for layer in ours.layers] == ["Dense", "Dense"]
+
+
+def test_dropout_leaves_out_its_share_and_keeps_the_mean() -> None:
+    from models_store.network import tf  # deferred: imports TensorFlow
+    from training.dropout import Dropout
+
+    def steps(layer: Any) -> Any:
+        return tf.function(lambda rows: layer(rows, training=True), jit_compile=True)
+
+    layer, ones = Dropout(0.2, seed=5), np.ones((1000, 100), dtype=np.float32)
+    first, second = (steps(layer)(ones).numpy() for _ in range(2))
+    assert sorted({*np.unique(first)}) == pytest.approx([0, 1.25])
+    assert (first == 0).mean() == pytest.approx(0.2, abs=0.01)
+    assert (first != second).any()
+    assert steps(Dropout(0.2, seed=5))(ones).numpy().tolist() == first.tolist()
+    assert np.asarray(layer(ones)).tolist() == ones.tolist()
+
+
 STOPPINGS = [
     {"monitor": "val_loss", "patience": 3},
     {"monitor": "loss", "patience": 2, "min_delta": 0.02, "restore_best": False},
@@ -125,7 +215,8 @@ def test_early_stopping_is_keras_own(stopping: dict[str, Any]) -> None:
     )
     ours, theirs, train, validation, n_epochs = model(), model(), examples(), examples(30, seed=9), 40
     program = CompiledFit(ours, recipe, train, validation)
-    loss, val_loss = program.run(np.tile(np.arange(N_ROWS, dtype=np.int32), (n_epochs, 1)), n_epochs)
+    curves = program.run(np.tile(np.arange(N_ROWS, dtype=np.int32), (n_epochs, 1)), n_epochs)
+    loss, val_loss = curves["loss"], curves["val_loss"]
     best_epoch = program.keep_best(len(loss))
 
     keras_rule = keras.callbacks.EarlyStopping(
@@ -151,6 +242,23 @@ def test_early_stopping_is_keras_own(stopping: dict[str, Any]) -> None:
         np.testing.assert_allclose(our_weight, their_weight, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("monitor", "mode", "loss", "better"),
+    [
+        ("val_metric", "auto", "binary_crossentropy", True),
+        ("val_metric", "auto", "mse", False),
+        ("val_loss", "auto", "binary_crossentropy", False),
+        ("loss", "max", "mse", True),
+        ("metric", "min", "binary_crossentropy", False),
+    ],
+)
+def test_more_accuracy_is_better_and_less_of_all_else(monitor: Any, mode: Any, loss: Any, better: bool) -> None:
+    from training.build import mean_absolute_error  # deferred: imports TensorFlow
+    from training.fit import Objective, is_better_high
+
+    assert is_better_high(EarlyStopping(monitor=monitor, mode=mode), Objective(loss, mean_absolute_error)) is better
+
+
 @pytest.mark.parametrize("n_rows", [1, 10_000])
 def test_the_validation_loss_is_keras_own_over_all_rows(n_rows: int) -> None:
     trained, validation = model(), examples(n_rows, seed=2)
@@ -173,14 +281,15 @@ def test_the_same_seed_gives_the_same_curve_to_the_bit() -> None:
 def test_every_epoch_is_reported_once_and_in_order() -> None:
     from training.fit import fit  # deferred: imports TensorFlow
 
-    said: list[tuple[int, Array, Array | None]] = []
+    said: list[tuple[int, dict[str, Array]]] = []
     recipe = Fit(epochs=250, batch_size=64)
     history = fit(
-        model(), examples(), examples(20, seed=1), recipe, 0, lambda done, loss, val: said.append((done, loss, val))
+        model(), examples(), examples(20, seed=1), recipe, 0, lambda done, curves: said.append((done, curves))
     )
-    assert [done for done, _, _ in said] == [100, 200, 250]
-    reported = {"loss": [loss for _, loss, _ in said], "val_loss": [val for _, _, val in said if val is not None]}
-    assert {name: np.concatenate(curve).tolist() for name, curve in reported.items()} == history.to_dict()
+    assert [done for done, _ in said] == [100, 200, 250]
+    assert sorted(history.curves) == ["loss", "metric", "val_loss", "val_metric"]
+    reported = {name: np.concatenate([curves[name] for _, curves in said]).tolist() for name in history.curves}
+    assert reported == history.to_dict()
     assert (len(history.loss), history.best_epoch, history.stopped_early) == (250, 250, False)
 
 
@@ -189,10 +298,10 @@ def test_chunks_of_epochs_join_without_a_seam() -> None:
 
     recipe, rows, order = Fit(batch_size=16), examples(), orders(n_epochs=6)
     whole, halves = model(), model()
-    loss, _ = CompiledFit(whole, recipe, rows, None).run(order, 6)
+    loss = CompiledFit(whole, recipe, rows, None).run(order, 6)["loss"]
     program = CompiledFit(halves, recipe, rows, None)
-    first, _ = program.run(order[:4], 4)
-    second, _ = program.run(np.concatenate([order[4:], order[:2]]), 2)
+    first = program.run(order[:4], 4)["loss"]
+    second = program.run(np.concatenate([order[4:], order[:2]]), 2)["loss"]
     np.testing.assert_allclose(np.concatenate([first, second]), loss, rtol=1e-6)
     assert_same_weights(halves, whole)
 
@@ -201,7 +310,7 @@ def test_a_fit_that_has_stopped_reports_no_more_epochs() -> None:
     stopping = EarlyStopping(monitor="loss", mode="max", patience=5)
     history = fitted(model(), Fit(epochs=1000, early_stopping=stopping), examples())
     assert (len(history.loss), history.best_epoch, history.stopped_early) == (6, 1, True)
-    assert (list(history.to_dict()), history.val_loss) == (["loss"], None)  # it had no validation rows
+    assert (list(history.to_dict()), history.val_loss) == (["loss", "metric"], None)  # it had no validation rows
 
 
 class Stop(Exception):
@@ -213,8 +322,8 @@ def test_whoever_listens_may_stop_it() -> None:
 
     said: list[int] = []
 
-    def enough(done: int, loss: Array, val_loss: Array | None) -> None:
-        assert val_loss is None
+    def enough(done: int, curves: dict[str, Array]) -> None:
+        assert list(curves) == ["loss", "metric"]
         said.append(done)
         if done >= 200:
             raise Stop

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from models_store.bundle import Bundle
+from models_store.card import LabelScore, Score
+from models_store.encoding import InputEncoder, OutputDecoder
 from models_store.errors import NotFinite
 from models_store.scaler import Array
 from tests.fakes import rows
 from training.data import DataError, Dataset, Rows
+from training.encoders import encoders
 from training.spec import PatternSpec, catalogue
 
 pytestmark = pytest.mark.keras
@@ -22,6 +25,11 @@ def train(spec: PatternSpec, **options: Any) -> Bundle:
     from training import run  # deferred: imports TensorFlow
 
     return run.train(spec, device="cpu", **options)
+
+
+def inputs_of(rows: Rows) -> Array:
+    assert isinstance(rows.inputs, np.ndarray)
+    return rows.inputs
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +102,12 @@ def test_the_same_seed_trains_the_same_network_to_the_bit(add_ten: Bundle) -> No
 
 
 def test_a_card_knows_the_ranges_of_the_training_rows_alone(add_ten: Bundle) -> None:
-    seen = Dataset.make(ADD_TEN).train
+    seen, unseen = inputs_of(Dataset.make(ADD_TEN).train), inputs_of(Dataset.make(ADD_TEN).test)
+    labels = Dataset.make(ADD_TEN).train.outputs
     ((column,), (output,)) = add_ten.card.inputs, add_ten.card.outputs
-    assert (column.name, column.minimum, column.maximum) == ("x", seen.inputs.min(), seen.inputs.max())
-    assert (output.name, output.minimum, output.maximum) == ("y", seen.outputs.min(), seen.outputs.max())
-    assert column.maximum < 100 <= Dataset.make(ADD_TEN).test.inputs.min()
+    assert (column.name, column.minimum, column.maximum) == ("x", seen.min(), seen.max())
+    assert (output.name, output.minimum, output.maximum) == ("y", labels.min(), labels.max())
+    assert seen.max() < 100 <= unseen.min()
     assert add_ten.outside(rows(50, 150)) == [{"row": 1, "columns": ["x"]}]
 
 
@@ -122,6 +131,7 @@ def assert_scored(score: Any, errors: Array, labels: Array) -> None:
 
 def test_an_authors_figure_is_set_beside_the_same_way_of_counting(add_ten: Bundle) -> None:
     test = add_ten.card.test.overall
+    assert isinstance(test, Score)
     expected = {"rmse": test.rmse, "mae": test.mae, "rmse_over_root_n": test.rmse / np.sqrt(20)}
     assert add_ten.card.author_metrics == pytest.approx(expected)
     assert add_ten.card.author is not None
@@ -129,11 +139,16 @@ def test_an_authors_figure_is_set_beside_the_same_way_of_counting(add_ten: Bundl
 
 
 def test_baselines_are_the_training_mean_and_a_straight_line(add_ten: Bundle) -> None:
-    data = Dataset.make(ADD_TEN)
+    data, found, test = Dataset.make(ADD_TEN), add_ten.card.baselines, add_ten.card.test.overall
     mean_rmse = np.sqrt(((data.train.outputs.mean() - data.test.outputs) ** 2).mean())
-    assert add_ten.card.baselines.mean_rmse == pytest.approx(mean_rmse)
-    assert add_ten.card.baselines.linear_rmse == pytest.approx(0, abs=1e-9)
-    assert add_ten.card.baselines.verdict.startswith("A straight line is exact here")
+    assert isinstance(test, Score)
+    assert found.metric == "rmse"
+    assert found.figures == {
+        "mean": pytest.approx(mean_rmse),
+        "linear": pytest.approx(0, abs=1e-9),
+        "network": test.rmse,
+    }
+    assert found.verdict.startswith("A straight line is exact here")
 
 
 def test_gaps_set_the_first_test_rows_beside_their_labels(add_ten: Bundle) -> None:
@@ -141,8 +156,9 @@ def test_gaps_set_the_first_test_rows_beside_their_labels(add_ten: Bundle) -> No
     predicted = add_ten.predict(test.inputs)
     gap = add_ten.card.gaps[0]
     assert len(add_ten.card.gaps) == 10
-    assert (gap.inputs, gap.label) == (test.inputs[0].tolist(), test.outputs[0].tolist())
-    assert gap.gap == [gap.predicted[0] - gap.label[0]] == pytest.approx((predicted - test.outputs)[0].tolist())
+    assert (gap.inputs, gap.label) == (inputs_of(test)[0].tolist(), test.outputs[0].tolist())
+    assert gap.predicted == pytest.approx(predicted[0].tolist())
+    assert gap.gap == pytest.approx((predicted - test.outputs)[0].tolist())
     assert add_ten.evaluation.predicted == pytest.approx(predicted)
 
 
@@ -162,7 +178,7 @@ def test_a_card_says_how_the_fit_went(add_ten: Bundle, stopped: Bundle) -> None:
 def test_a_card_says_where_the_version_came_from(add_ten: Bundle) -> None:
     lineage = add_ten.card.lineage
     assert (lineage.job, lineage.seed, lineage.data_sha256) == ("job-7", 0, Dataset.make(ADD_TEN).sha256())
-    assert sorted(lineage.software) == ["keras", "numpy", "tensorflow"]
+    assert sorted(lineage.software) == ["keras", "numpy", "scikit-learn", "tensorflow"]
 
 
 def test_a_card_tells_the_lessons_of_its_training(add_ten: Bundle) -> None:
@@ -174,14 +190,15 @@ def test_a_card_tells_the_lessons_of_its_training(add_ten: Bundle) -> None:
 
 @pytest.mark.parametrize("outputs", ["own", "shared", "none"])
 def test_encoders_learn_from_training_rows_alone(outputs: str) -> None:
-    from training.run import encoders  # deferred: imports TensorFlow
-
     scaling = {"scope": "global", "outputs": outputs}
     spec = CATALOGUE["quadratic-sparse"].overridden({"split": {"validation": 0.2}, "scaling": scaling})
     data = Dataset.make(spec)
-    encoder, decoder = encoders(spec, data.train)
-    assert encoder.scaler.offset.tolist() == [data.train.inputs.mean()] * 2
-    expected = {"own": data.train.outputs.mean(), "shared": data.train.inputs.mean(), "none": 0.0}[outputs]
+    encoder, decoder = encoders(spec, data, "mse")
+    assert isinstance(encoder, InputEncoder)
+    assert isinstance(decoder, OutputDecoder)
+    mean = inputs_of(data.train).mean()
+    assert encoder.scaler.offset.tolist() == [mean] * 2
+    expected = {"own": data.train.outputs.mean(), "shared": mean, "none": 0.0}[outputs]
     assert decoder.scaler.offset.tolist() == [expected]
 
 
@@ -224,27 +241,81 @@ def test_a_test_row_that_the_network_cannot_take_is_named() -> None:
         train(ADD_TEN.overridden({"data": {"test": region}, "fit": {"epochs": 1}}))
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
-def test_values_whose_squares_overflow_are_refused() -> None:
+def test_labels_whose_squares_overflow_are_refused() -> None:
     wide = {"inputs": {"x": {"distribution": "uniform", "low": -1e200, "high": 1e200}}, "test": None}
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=r"data\.outputs\.y"):
         train(ADD_TEN.overridden({"data": wide, "scaling": {"method": "minmax", "outputs": "own"}}))
 
 
+def far_out(largest: float, **changes: Any) -> PatternSpec:
+    """y = x / largest, where x comes from 0 to there."""
+    inputs = {"x": {"distribution": "uniform", "low": 0, "high": largest}}
+    data = {"inputs": inputs, "outputs": {"y": f"x / {largest}"}, "test": None}
+    return ADD_TEN.overridden({"data": data, "scaling": {"scope": "per-column", "outputs": "own"}, **changes})
+
+
+@pytest.mark.parametrize(("largest", "degree"), [(1e30, 8), (1e300, 1)])
+def test_inputs_whose_squares_overflow_are_learned_like_others(largest: float, degree: int) -> None:
+    bundle = train(far_out(largest, network={"polynomial_degree": degree}))
+    np.testing.assert_allclose(bundle.predict(rows(0.25 * largest, 0.5 * largest)), rows(0.25, 0.5), atol=0.05)
+
+
+def test_inputs_that_the_network_cannot_take_are_refused_before_anything_is_fitted() -> None:
+    with pytest.raises(DataError, match=r"too large for a network of float32; set scaling\.method"):
+        train(far_out(1e100, scaling={"method": "none"}))
+
+
 def test_whoever_listens_may_stop_a_training() -> None:
+    from training.learn import Progress  # deferred: imports TensorFlow
+
     class Stop(Exception):
         """Somebody does not want to wait."""
 
-    def stop(done: int, loss: Array, val_loss: Array | None) -> None:
-        raise Stop
+    class Impatient(Progress):
+        def epochs(self, done: int, curves: object) -> None:
+            raise Stop
 
     with pytest.raises(Stop):
-        train(ADD_TEN, progress=stop)
+        train(ADD_TEN, progress=Impatient())
 
 
 def test_golden_rows_are_training_rows_with_the_corners_of_their_ranges(add_ten: Bundle) -> None:
-    seen: Rows = Dataset.make(ADD_TEN).train
+    seen = inputs_of(Dataset.make(ADD_TEN).train)
+    assert isinstance(add_ten.golden_inputs, np.ndarray)
     golden = set(add_ten.golden_inputs.ravel())
-    assert golden <= set(seen.inputs.ravel())
-    assert {seen.inputs.min(), seen.inputs.max()} <= golden
+    assert golden <= set(seen.ravel())
+    assert {seen.min(), seen.max()} <= golden
     assert len(golden) <= 16
+
+
+# -- labels --------------------------------------------------------------------------------------------------------
+
+
+def rare(name: str) -> Any:
+    """A table in which few rows are of the label that one input hints at, and no more than that."""
+    import polars as pl  # deferred: only tables need it
+
+    drawn = np.random.default_rng(4)
+    is_rare = drawn.random(1000) < 0.03
+    return pl.DataFrame({"hint": drawn.normal(size=1000) + is_rare, "kind": np.where(is_rare, "rare", "common")})
+
+
+def rare_spec(**fit: Any) -> PatternSpec:
+    data = {"kind": "table", "dataset": "0" * 32, "target": "kind"}
+    return PatternSpec.parse({"name": "rare", "data": data, "fit": {"epochs": 20, "early_stopping": None, **fit}})
+
+
+def test_class_weights_make_a_rare_label_count_and_are_no_divergence() -> None:
+    plain, balanced = (
+        train(rare_spec(class_weights=weights), read_table=rare).card.test.outputs["kind"]
+        for weights in (None, "balanced")
+    )
+    assert isinstance(plain, LabelScore)
+    assert isinstance(balanced, LabelScore)
+    assert plain.recall[1] < 0.2
+    assert balanced.recall[1] > 0.5
+
+
+def test_a_weight_for_a_label_that_there_is_not_is_refused() -> None:
+    with pytest.raises(DataError, match=r"fit\.class_weights: there is no such label; there are common, rare"):
+        train(rare_spec(class_weights={"rarer": 3.0}), read_table=rare)

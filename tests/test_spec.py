@@ -1,4 +1,4 @@
-"""Recipes: seven ship with the server, one object in YAML and JSON, and every mistake is named by its field."""
+"""Recipes: eight ship with the server, one object in YAML and JSON, and every mistake is named by its field."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.spec import LARGEST_FILE, Momentum, PatternSpec, RecipeError, Sgd, catalogue
+from training.fit_spec import Momentum, Sgd
+from training.part import RecipeError
+from training.spec import LARGEST_FILE, PatternSpec, catalogue
 
 CATALOGUE = catalogue()
 INTEGERS = {"distribution": "integers", "low": 0, "high": 100}
@@ -24,11 +26,12 @@ def recipe() -> PatternSpec:
     )
 
 
-def test_the_catalogue_has_seven_patterns() -> None:
+def test_the_catalogue_has_seven_formulas_and_iris() -> None:
     assert sorted(CATALOGUE) == [
         "add-ten",
         "add-ten-relu",
         "add-ten-unscaled",
+        "iris",
         "linear-pair",
         "quadratic",
         "quadratic-extrapolated",

@@ -1,26 +1,100 @@
 """What Keras is asked for: a recipe's network, loss and optimiser. Importing this imports TensorFlow."""
 
+from collections.abc import Callable
+from typing import Any
+
 from models_store.architecture import Architecture, Layer
-from models_store.encoding import Dtype
-from models_store.network import keras
-from training.spec import Adagrad, Adam, Fit, Momentum, Optimizer, PatternSpec, RmsProp, Sgd
+from models_store.encoding import Decoder, Dtype, LabelDecoder, OutputDecoder
+from models_store.network import keras, tf
+from training.data import DataError, Labels
+from training.dropout import Dropout
+from training.fit_spec import NUMBER_LOSSES, Adagrad, Adam, Fit, LossName, Momentum, Optimizer, RmsProp, Sgd
+from training.spec import PatternSpec
+
+Measure = Callable[[Any, Any], Any]
+"""Targets and outputs of some rows -> the mean of a metric over them, in the graph."""
 
 
-def architecture_of(spec: PatternSpec, n_inputs: int) -> Architecture:
+def architecture_of(spec: PatternSpec, n_inputs: int, decoder: Decoder) -> Architecture:
     hidden = tuple(Layer(layer.units, layer.activation) for layer in spec.network.layers)
-    output = Layer(len(spec.data.outputs), spec.network.output_activation)
-    return Architecture(n_inputs, (*hidden, output), spec.network.dtype)
+    activation: str = spec.network.output_activation
+    if isinstance(decoder, LabelDecoder):
+        activation = "sigmoid" if decoder.is_binary else "softmax"
+    return Architecture(n_inputs, (*hidden, Layer(decoder.n_outputs, activation)), spec.network.dtype)
 
 
-def loss_of(fit: Fit, dtype: Dtype) -> keras.losses.Loss:
+def with_dropout(model: keras.Model, rate: float, seed: int) -> keras.Model:
+    """The same layers, with dropout after each hidden one: what is fitted. What is served has none."""
+    if rate == 0:
+        return model
+    *hidden, output = model.layers
+    fitted = keras.Sequential([keras.Input(model.input_shape[1:], dtype=model.input_dtype)])
+    for position, layer in enumerate(hidden):
+        fitted.add(layer)
+        fitted.add(Dropout(rate, (seed + position) % 2**31, dtype=layer.dtype_policy))
+    fitted.add(output)
+    return fitted
+
+
+def loss_name(fit: Fit, labels: Labels | None) -> LossName:
+    """What `auto` means for these data. DataError if the recipe's loss cannot be had from them."""
+    if labels is None:
+        if fit.loss not in NUMBER_LOSSES | {"auto"}:
+            raise DataError(f"fit.loss: {fit.loss} is for labels, and the target is numbers; try mse")
+        return "mse" if fit.loss == "auto" else fit.loss
+    if fit.loss in NUMBER_LOSSES:
+        raise DataError(f"fit.loss: {fit.loss} is for numbers, and the target is labels; try auto")
+    if len(labels.names) == 2:
+        if fit.loss not in ("auto", "binary_crossentropy"):
+            raise DataError(f"fit.loss: {fit.loss} is for three labels or more, and there are two; try auto")
+        return "binary_crossentropy"
+    if fit.loss == "binary_crossentropy":
+        raise DataError(f"fit.loss: {fit.loss} is for two labels, and there are {len(labels.names)}; try auto")
+    return "sparse_categorical_crossentropy" if fit.loss == "auto" else fit.loss
+
+
+def loss_of(name: LossName, dtype: Dtype) -> keras.losses.Loss:
     """Computed in the network's own dtype: a float32 loss would end a float64 fit at 1e-8."""
     losses = {
+        "auto": keras.losses.MeanSquaredError,
         "mse": keras.losses.MeanSquaredError,
         "mae": keras.losses.MeanAbsoluteError,
         "huber": keras.losses.Huber,
         "log_cosh": keras.losses.LogCosh,
+        "binary_crossentropy": keras.losses.BinaryCrossentropy,
+        "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+        "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
     }
-    return losses[fit.loss](dtype=dtype)
+    return losses[name](dtype=dtype)
+
+
+def mean_absolute_error(targets: Any, outputs: Any) -> Any:
+    return tf.cast(tf.reduce_mean(tf.abs(outputs - targets)), tf.float32)
+
+
+def measure_of(decoder: Decoder) -> Measure:
+    """Accuracy of labels; of numbers the mean absolute error, in raw units where all outputs have one scale."""
+    if isinstance(decoder, LabelDecoder):
+        return _binary_accuracy if decoder.is_binary else _one_hot_accuracy if decoder.is_one_hot else _accuracy
+    assert isinstance(decoder, OutputDecoder)
+    unit = float(decoder.scaler.scale[0]) if decoder.scaler.has_one_scale else 1.0
+    return lambda targets, outputs: unit * mean_absolute_error(targets, outputs)
+
+
+def _binary_accuracy(targets: Any, outputs: Any) -> Any:
+    return _share(tf.equal(outputs > 0.5, targets > 0.5))
+
+
+def _accuracy(targets: Any, outputs: Any) -> Any:
+    return _share(tf.equal(tf.argmax(outputs, axis=1), tf.cast(targets[:, 0], tf.int64)))
+
+
+def _one_hot_accuracy(targets: Any, outputs: Any) -> Any:
+    return _share(tf.equal(tf.argmax(outputs, axis=1), tf.argmax(targets, axis=1)))
+
+
+def _share(are_right: Any) -> Any:
+    return tf.reduce_mean(tf.cast(are_right, tf.float32))
 
 
 def optimizer_of(recipe: Optimizer) -> keras.optimizers.Optimizer:
@@ -34,4 +108,5 @@ def optimizer_of(recipe: Optimizer) -> keras.optimizers.Optimizer:
         case RmsProp():
             return keras.optimizers.RMSprop(**settings)
         case Adam():
-            return keras.optimizers.Adam(**settings)
+            # Decoupled from the gradient (Loshchilov and Hutter, 2019), as Keras does it.
+            return keras.optimizers.Adam(**{**settings, "weight_decay": settings["weight_decay"] or None})

@@ -1,16 +1,24 @@
-"""Raw columns, split into train, validation and test rows; knows which rows are which. Lives for one training."""
+"""Raw columns, split into train, validation and test rows; knows which rows are which. Lives for one training.
+
+Formulas and sequences are drawn and labelled here; tables come from `training/table_data.py`.
+"""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from models_store import table
+from models_store.encoding import LabelKind
 from models_store.errors import PatternServerError
 from models_store.scaler import Array
+from models_store.table import Kind, Raw, take
+from training.data_spec import FormulaData, Integers, Normal, SequenceData, TableData, Uniform
+from training.fit_spec import Split
 from training.formula import Formula
-from training.spec import Data, FormulaData, Integers, Normal, PatternSpec, SequenceData, Split, Uniform
+from training.spec import PatternSpec
 
 # The square of a larger one is no longer a number.
 LARGEST_LABEL = 1e150
@@ -24,57 +32,95 @@ class DataError(PatternServerError):
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Raw float64: `inputs` (n_rows, n_columns), `outputs` (n_rows, n_outputs)."""
+    """`inputs` raw (n_rows, n_columns); `outputs` float64 (n_rows, n_outputs) raw, or the labels' numbers."""
 
-    inputs: Array
+    inputs: Raw
     outputs: Array
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return len(self.outputs)
+
+    @property
+    def numbers(self) -> Array:
+        """The inputs of rows that hold nothing but numbers, as those of a formula do."""
+        assert isinstance(self.inputs, np.ndarray)
+        return self.inputs
 
     def take(self, places: Any) -> "Rows":
-        return Rows(self.inputs[places], self.outputs[places])
+        return Rows(take(self.inputs, places), self.outputs[places])
+
+
+def joined(*parts: Rows) -> Rows:
+    """The rows of one part after those of another."""
+    return Rows(table.joined([rows.inputs for rows in parts]), np.concatenate([rows.outputs for rows in parts]))
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a classification tells apart, in the order of their numbers."""
+
+    names: tuple[str, ...]
+    kind: LabelKind
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    inputs: tuple[str, ...]
+    kinds: Mapping[str, Kind]
+    """Of each input column, in order."""
     outputs: tuple[str, ...]
     train: Rows
     validation: Rows | None
     test: Rows
     duplicates_dropped: int = 0
+    labels: Labels | None = None
+    remarks: tuple[str, ...] = field(default=())
+    """What was done to the columns and rows before anything was learned from them."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(self.kinds)
+
+    @property
+    def fitted(self) -> Rows:
+        """Train and validation rows together: all that is not test."""
+        return self.train if self.validation is None else joined(self.train, self.validation)
 
     @classmethod
     def make(cls, spec: PatternSpec) -> "Dataset":
-        """Draw, label and split; the same spec makes the same rows. DataError if a label is not finite."""
+        """Of a formula or sequence: draw, label, split. The same spec makes the same rows. DataError if it cannot."""
+        data = spec.data
+        assert not isinstance(data, TableData)
         # The legacy generator, because the figures that recipes are compared with were made with it.
-        rng = np.random.RandomState(spec.seed if spec.data.seed is None else spec.data.seed)
-        inputs, duplicates = _draw(spec.data, rng)
-        rows = _labelled(inputs, spec.data)
-        region = spec.data.test if isinstance(spec.data, FormulaData) else None
+        rng = np.random.RandomState(spec.seed if data.seed is None else data.seed)
+        inputs, duplicates = _draw(data, rng)
+        rows = _labelled(inputs, data)
+        region = data.test if isinstance(data, FormulaData) else None
         if region is None:
             rest, test = _split(rows, spec.split.test, spec.split, rng, "test")
         else:
-            drawn = _columns(region.rows, {name: region.inputs[name] for name in spec.data.inputs}, rng)
-            if isinstance(spec.data, FormulaData) and spec.data.unique:
+            drawn = _columns(region.rows, {name: region.inputs[name] for name in data.inputs}, rng)
+            if isinstance(data, FormulaData) and data.unique:
                 drawn = _unseen(drawn, inputs)
-            rest, test = rows, _labelled(drawn, spec.data)
+            rest, test = rows, _labelled(drawn, data)
         validation = None
         if spec.split.validation:
             rest, validation = _split(rest, spec.split.validation, spec.split, rng, "validation")
-        return cls(spec.data.columns(), tuple(spec.data.outputs), rest, validation, test, duplicates)
+        return cls(dict.fromkeys(data.columns(), "number"), tuple(data.outputs), rest, validation, test, duplicates)
 
     def sha256(self) -> str:
         """Of all rows in order: two trainings with the same hash saw the same numbers."""
         digest = hashlib.sha256()
         for rows in filter(None, (self.train, self.validation, self.test)):
-            digest.update(np.ascontiguousarray(rows.inputs).tobytes())
+            columns = [rows.inputs] if isinstance(rows.inputs, np.ndarray) else list(rows.inputs.columns.values())
+            for column in columns:
+                # Texts are objects: what is hashed is what they say, and where one ends.
+                content = repr(column.tolist()).encode() if column.dtype == object else column.tobytes()
+                digest.update(content)
             digest.update(np.ascontiguousarray(rows.outputs).tobytes())
         return digest.hexdigest()
 
 
-def _draw(data: Data, rng: np.random.RandomState) -> tuple[Array, int]:
+def _draw(data: FormulaData | SequenceData, rng: np.random.RandomState) -> tuple[Array, int]:
     """Inputs (n_rows, n_columns), and how many duplicates were dropped."""
     if isinstance(data, SequenceData):
         with np.errstate(over="ignore"):
@@ -110,7 +156,7 @@ def _unseen(drawn: Array, seen: Array) -> Array:
     return drawn[sorted(kept.values())]
 
 
-def _labelled(inputs: Array, data: Data) -> Rows:
+def _labelled(inputs: Array, data: FormulaData | SequenceData) -> Rows:
     if not np.isfinite(inputs).all():
         raise DataError("data.inputs: the region reaches beyond what a float64 can hold")
     columns = dict(zip(data.columns(), inputs.T, strict=True))

@@ -1,100 +1,101 @@
 """The verb: `train(spec) -> Bundle`. What it measures itself with is the predictor that will serve.
 
-data -> split -> encoders from TRAIN rows -> fit -> Predictor -> measured on test rows -> Bundle
+data -> split -> [ cross-validation ] -> learn from TRAIN rows -> Predictor -> measured on test rows -> Bundle
 """
 
-import time
+import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
+from typing import NoReturn
 
 import numpy as np
 
 from models_store.bundle import Bundle, Predictor
-from models_store.card import Author, Card, Fitted, Lineage
-from models_store.encoding import InputEncoder, OutputDecoder, monomials
-from models_store.network import Device, KerasNetwork, build, device_name, on_device
-from models_store.scaler import Array, Scaler
-from training import report
-from training.build import architecture_of
-from training.data import Dataset, Rows
-from training.fit import Diverged, Examples, Report, fit
+from models_store.card import Author, Card, CrossValidation, Fitted, Lineage
+from models_store.encoding import Encoded
+from models_store.network import Device
+from models_store.scaler import Array
+from models_store.table import Raw, Table
+from training import report, table_data
+from training.baselines import baselines
+from training.cross_validation import cross_validate
+from training.data import DataError, Dataset, Rows, joined
+from training.data_spec import TableData
+from training.fit import Diverged
+from training.learn import Learned, Progress, learn, row_weights
+from training.lessons import is_lost_outside, notes
+from training.scores import author_metrics, measured, r_squared
 from training.spec import PatternSpec
+from training.table_data import ReadTable
 
 MOST_GOLDEN = 16
-SOFTWARE = ("keras", "tensorflow", "numpy")
+SOFTWARE = ("keras", "tensorflow", "numpy", "scikit-learn")
 
 
-def silent(done: int, loss: object, val_loss: object) -> None:
-    """The report of somebody who only wants the result."""
+def no_tables(dataset: str) -> NoReturn:
+    raise DataError("data.dataset: there is no store here to read a table from")
 
 
-def train(spec: PatternSpec, *, device: Device = "auto", progress: Report = silent, job: str | None = None) -> Bundle:
+def train(
+    spec: PatternSpec,
+    *,
+    read_table: ReadTable = no_tables,
+    device: Device = "auto",
+    progress: Progress | None = None,
+    job: str | None = None,
+) -> Bundle:
     """Deterministic by `spec.seed`. Raises DataError, Diverged, DeviceUnavailable, or whatever `progress` raises."""
-    data = Dataset.make(spec)
-    encoder, decoder = encoders(spec, data.train)
-    validation = None if data.validation is None else _examples(data.validation, encoder, decoder)
-    architecture = architecture_of(spec, encoder.n_inputs)
-    started = time.perf_counter()
-    with on_device(device_name(device)):
-        model = build(architecture, spec.seed)
-        history = fit(model, _examples(data.train, encoder, decoder), validation, spec.fit, spec.seed, progress)
-    seconds = time.perf_counter() - started
-    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
-        raise Diverged("a weight of the network is no longer a number; lower fit.optimizer.learning_rate")
-    network = KerasNetwork(model, architecture, device)
-    predictor = Predictor(encoder, network, decoder)
-    _refuse_worse_than_mean(predictor, data.train)
-    fitted = Fitted(
-        epochs=len(history.loss),
-        best_epoch=history.best_epoch,
-        stopped_early=history.stopped_early,
-        final_loss=float(history.loss[-1]),
-        seconds=round(seconds, 3),
-        rows=len(data.train),
-        parameters=architecture.n_parameters,
-        engine="keras-tensorflow",
-        device=network.device,
-    )
-    predicted = predictor.predict(data.test.inputs)
+    progress = progress or Progress()
+    data = dataset_of(spec, read_table)
+    crossed, final = None, spec
+    if spec.cross_validate is not None:
+        crossed = cross_validate(spec, data, data.fitted, device, progress, free_cores())
+        # The epochs are known now: no row needs to be held back to find them.
+        data = replace(data, train=data.fitted, validation=None)
+        final = spec.overridden({"fit": {"epochs": crossed.epochs, "early_stopping": None}})
+    learned = learn(final, data, device, progress)
+    _refuse_worse_than_mean(spec, learned.predictor, data)
+    answers = learned.predictor.predict(data.test.inputs)
     return Bundle(
         pattern=spec.name,
         recipe=spec.to_json(),
-        architecture=architecture,
-        predictor=predictor,
-        card=_card(spec, data, predictor, predicted, fitted, report.notes(spec, data, history), job),
-        history=history.to_dict(),
-        evaluation=report.evaluation(predicted, data.test),
+        architecture=learned.architecture,
+        predictor=learned.predictor,
+        card=_card(spec, data, learned, answers, crossed, job),
+        history=learned.history.to_dict(),
+        evaluation=report.evaluation(answers, data.test, data),
         golden_inputs=_golden_rows(data),
     )
 
 
-def encoders(spec: PatternSpec, train: Rows) -> tuple[InputEncoder, OutputDecoder]:
-    """Both learn from the training rows alone, so that validation and test rows stay unseen."""
-    scaling, degree, dtype = spec.scaling, spec.network.polynomial_degree, spec.network.dtype
-    scaler = Scaler.fit(scaling.method, monomials(train.inputs, degree), scaling.scope)
-    n_outputs = train.outputs.shape[1]
-    match scaling.outputs:
-        case "shared":
-            output_scaler = scaler.shared_with(n_outputs)
-        case "own":
-            output_scaler = Scaler.fit(scaling.method, train.outputs, scaling.scope)
-        case "none":
-            output_scaler = Scaler.identity(n_outputs)
-    return (
-        InputEncoder(spec.data.columns(), degree, scaler, dtype),
-        OutputDecoder(tuple(spec.data.outputs), output_scaler, dtype),
-    )
+def score_folds(
+    spec: PatternSpec, *, read_table: ReadTable = no_tables, device: Device = "auto", progress: Progress | None = None
+) -> CrossValidation:
+    """Nothing is served afterwards, so that all rows are folded, also those that a training would test on."""
+    data = dataset_of(spec, read_table)
+    return cross_validate(spec, data, joined(data.fitted, data.test), device, progress or Progress(), free_cores())
 
 
-def _examples(rows: Rows, encoder: InputEncoder, decoder: OutputDecoder) -> Examples:
-    return Examples(encoder.encode(rows.inputs), decoder.encode(rows.outputs))
+def dataset_of(spec: PatternSpec, read_table: ReadTable) -> Dataset:
+    if isinstance(spec.data, TableData):
+        return table_data.make(spec, spec.data, read_table(spec.data.dataset))
+    return Dataset.make(spec)
 
 
-def _refuse_worse_than_mean(predictor: Predictor, train: Rows) -> None:
-    answers = predictor.answers(train.inputs)
+def free_cores() -> int:
+    """One is left to whoever is served meanwhile."""
+    return max(1, (os.cpu_count() or 2) - 1)
+
+
+def _refuse_worse_than_mean(spec: PatternSpec, predictor: Predictor, data: Dataset) -> None:
+    answers = predictor.answers(data.train.inputs)
     if not np.isfinite(answers).all():
         raise Diverged("the network answers its own training rows with numbers that are not finite")
-    explained = report.r_squared(answers, train.outputs)
+    if data.labels is not None:
+        _refuse_worse_than_shares(answers, data.train, row_weights(spec, data.labels, data.train))
+        return
+    explained = r_squared(answers, data.train.outputs)
     if explained is not None and explained < 0:
         raise Diverged(
             f"on its own training rows the network does worse than their mean would (R² {explained:.3g}); "
@@ -102,27 +103,54 @@ def _refuse_worse_than_mean(predictor: Predictor, train: Rows) -> None:
         )
 
 
+def _refuse_worse_than_shares(probabilities: Array, train: Rows, weights: Encoded | None) -> None:
+    """Cross-entropy against that of saying how frequent each label is; rows count as they did in the fit."""
+    numbers = train.outputs[:, 0].astype(int)
+    counts = np.ones(len(numbers)) if weights is None else weights.astype(np.float64)
+    told = np.log(np.maximum(probabilities[np.arange(len(numbers)), numbers], np.finfo(np.float64).tiny))
+    shares = np.bincount(numbers, counts) / counts.sum()
+    if (counts * told).sum() < (counts * np.log(shares[numbers])).sum():
+        raise Diverged(
+            "on its own training rows the network does worse than saying how frequent each label is; "
+            "lower fit.optimizer.learning_rate or raise fit.epochs"
+        )
+
+
 def _card(
-    spec: PatternSpec,
-    data: Dataset,
-    predictor: Predictor,
-    predicted: Array,
-    fitted: Fitted,
-    notes: list[str],
-    job: str | None,
+    spec: PatternSpec, data: Dataset, learned: Learned, answers: Array, crossed: CrossValidation | None, job: str | None
 ) -> Card:
-    test = report.measured(predicted, data.test, data.outputs)
+    predictor, history = learned.predictor, learned.history
+    train = measured(predictor.predict(data.train.inputs), data.train, data)
+    test = measured(answers, data.test, data)
+    fitted = Fitted(
+        epochs=len(history.loss),
+        best_epoch=history.best_epoch,
+        stopped_early=history.stopped_early,
+        final_loss=float(history.loss[-1]),
+        seconds=learned.seconds,
+        rows=len(data.train),
+        parameters=learned.architecture.n_parameters,
+        engine="keras-tensorflow",
+        device=predictor.network.device,
+    )
     return Card(
-        inputs=report.column_ranges(data.inputs, data.train.inputs),
-        outputs=report.column_ranges(data.outputs, data.train.outputs),
-        train=report.measured(predictor.predict(data.train.inputs), data.train, data.outputs),
-        validation=data.validation
-        and report.measured(predictor.predict(data.validation.inputs), data.validation, data.outputs),
+        task="regression" if data.labels is None else "classification",
+        inputs=report.input_columns(data, predictor.encoder),
+        outputs=report.output_columns(data, predictor.decoder),
+        train=train,
+        validation=data.validation and measured(predictor.predict(data.validation.inputs), data.validation, data),
         test=test,
-        author_metrics=report.author_metrics(test.overall, data.test.outputs.size),
+        author_metrics=author_metrics(test.overall, data.test.outputs.size),
         author=spec.author and Author(**spec.author.model_dump()),
-        baselines=report.baselines(data, test.overall.rmse),
-        gaps=report.gaps(predicted, data.test),
+        baselines=baselines(
+            data,
+            predictor.encoder,
+            test.overall,
+            spec.seed,
+            is_lost_outside=is_lost_outside(data, train, test),
+        ),
+        cross_validation=crossed,
+        gaps=report.gaps(answers, data.test, data, predictor.decoder),
         fitted=fitted,
         lineage=Lineage(
             trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -131,12 +159,21 @@ def _card(
             data_sha256=data.sha256(),
             software={name: version_of(name) for name in SOFTWARE},
         ),
-        notes=notes,
+        notes=notes(spec, data, history, train, test, learned.architecture.n_parameters),
     )
 
 
-def _golden_rows(data: Dataset) -> Array:
+def _golden_rows(data: Dataset) -> Raw:
     """Rows from all over what it has seen, the corners of each column's range among them."""
     spread = np.linspace(0, len(data.train) - 1, MOST_GOLDEN // 2).astype(int)
-    edges = np.concatenate([data.train.inputs.argmin(axis=0), data.train.inputs.argmax(axis=0)])[: MOST_GOLDEN // 2]
+    inputs = data.train.inputs
+    columns = list(inputs.T) if isinstance(inputs, np.ndarray) else _number_columns(inputs)
+    corners = [place(column) for column in columns for place in (np.nanargmin, np.nanargmax)]
+    edges = np.array(corners[: MOST_GOLDEN // 2], dtype=int)
     return data.train.take(np.unique(np.concatenate([spread, edges]))).inputs
+
+
+def _number_columns(table: Table) -> list[Array]:
+    """Those that hold a number at all."""
+    numbers = [values.astype(np.float64) for values in table.columns.values() if values.dtype != object]
+    return [column for column in numbers if not np.isnan(column).all()]

@@ -1,7 +1,9 @@
 """The trainer process: one JSON line in is one training to do, JSON lines out say how it goes.
 
-    in   {"id", "spec", "device", "publish": false} | {…, "publish": true, "root", "promote", "keep"} | {"cancel": id}
-    out  {"event": "ready"} · {"id", "event", …}: started, epochs, evaluated, published, failed, cancelled
+    in   {"id", "spec", "device", "root", "publish": false} | {…, "publish": true, "promote", "keep"} | {"cancel": id}
+         {"id", "spec", "device", "root", "folds_only": true}
+    out  {"event": "ready"} · {"id", "event", …}: started, fold, epochs, evaluated, published, cross_validated,
+         failed, cancelled
 
 Started by the server or the command line with `python -m training.worker`; it ends when its stdin does, or its parent.
 """
@@ -18,9 +20,15 @@ import threading
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from models_store.errors import PatternServerError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from training.spec import PatternSpec
+    from training.telling import Telling
 
 PR_SET_PDEATHSIG = 1
 LARGEST_FILE = 4 << 30
@@ -131,34 +139,50 @@ class Training:
             self._fail("internal_error", f"the training stopped with {type(error).__name__}; the server's log has more")
 
     def _train_and_publish(self) -> None:
-        from models_store.network import KerasNetwork  # deferred: `main` has imported the engine by now
-        from models_store.store import Store
-        from training.run import train
+        from models_store.checkpoints import Checkpoints  # deferred: `main` has imported the engine by now
         from training.spec import PatternSpec
+        from training.telling import Telling
 
         spec = PatternSpec.parse(self._request["spec"])
         self._say("started", epochs=spec.fit.epochs)
-        bundle = train(spec, device=self._request["device"], progress=self._progress, job=self.id)
-        self._say("evaluated", card=bundle.card.model_dump(mode="json"))
-        if self._request["publish"]:
-            self._stop_if_cancelled()
-            load = partial(KerasNetwork.from_bytes, device=self._request["device"])
-            store = Store(Path(self._request["root"]), load, keep=self._request["keep"])
-            version = store.publish(bundle, promote=self._request["promote"])
-            self._say("published", version=version)
+        if not self._request["publish"]:
+            self._measure(spec, Telling(self._say, self._stop_if_cancelled, lambda _: None))
+            return
+        checkpoints = Checkpoints(Path(self._request["root"]))
+        try:
+            self._publish(spec, Telling(self._say, self._stop_if_cancelled, partial(checkpoints.write, self.id)))
+        finally:
+            # Whatever its end is, it is its own: only a process that is killed leaves its checkpoint.
+            checkpoints.remove(self.id)
 
-    def _progress(self, done: int, loss: Any, val_loss: Any) -> None:
-        first = done - len(loss) + 1
-        epochs = [
-            {
-                "epoch": first + place,
-                "loss": float(value),
-                "val_loss": None if val_loss is None else float(val_loss[place]),
-            }
-            for place, value in enumerate(loss)
-        ]
-        self._say("epochs", epochs=epochs)
+    def _measure(self, spec: "PatternSpec", telling: "Telling") -> None:
+        from training.run import score_folds, train  # deferred: `main` has imported the engine by now
+
+        if self._request.get("folds_only"):
+            crossed = score_folds(spec, read_table=self._read_table, device=self._request["device"], progress=telling)
+            self._say("cross_validated", result=crossed.model_dump(mode="json"))
+            return
+        bundle = train(spec, read_table=self._read_table, device=self._request["device"], progress=telling)
+        self._say("evaluated", card=bundle.card.model_dump(mode="json"))
+
+    def _publish(self, spec: "PatternSpec", telling: "Telling") -> None:
+        from models_store.network import KerasNetwork  # deferred: `main` has imported the engine by now
+        from models_store.store import Store
+        from training.run import train
+
+        device = self._request["device"]
+        bundle = train(spec, read_table=self._read_table, device=device, progress=telling, job=self.id)
+        self._say("evaluated", card=bundle.card.model_dump(mode="json"))
         self._stop_if_cancelled()
+        load = partial(KerasNetwork.from_bytes, device=device)
+        store = Store(Path(self._request["root"]), load, keep=self._request["keep"])
+        self._say("published", version=store.publish(bundle, promote=self._request["promote"]))
+
+    def _read_table(self, dataset: str) -> "pl.DataFrame":
+        from models_store.datasets import Datasets  # deferred: reading tables is not for formulas
+        from training.well_known import NAMES, well_known
+
+        return well_known(dataset) if dataset in NAMES else Datasets(Path(self._request["root"])).frame(dataset)
 
     def _stop_if_cancelled(self) -> None:
         if self.id in self._inbox.cancelled:

@@ -1,0 +1,106 @@
+"""One fit: rows -> encoders from TRAIN rows -> Keras model -> the predictor that will serve, and how that went."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from models_store.architecture import Architecture
+from models_store.bundle import Predictor
+from models_store.encoding import Encoded
+from models_store.network import Device, KerasNetwork, build, device_name, on_device
+from training.build import architecture_of, loss_name, measure_of, with_dropout
+from training.data import DataError, Dataset, Labels, Rows
+from training.encoders import encoders
+from training.fit import Curves, Diverged, Examples, History, Objective, Weights, fit
+from training.spec import PatternSpec
+
+
+class Progress:
+    """Who is told how a training goes, and may raise to stop it. This one only wants the result."""
+
+    def epochs(self, done: int, curves: Curves) -> None:
+        """So many epochs of the served network are done; the curves since the last call."""
+
+    def fold(self, number: int, of: int, figures: Mapping[str, float]) -> None:
+        """A fold of a cross-validation is scored; numbered from 1."""
+
+    def pulse(self) -> None:
+        """Work goes on that has nothing to tell."""
+
+    def checkpoint(self, done: int, best_epoch: int, weights: Callable[[], Weights]) -> None:
+        """What there is so far, if the training should be cut off here."""
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    predictor: Predictor
+    architecture: Architecture
+    history: History
+    seconds: float
+
+
+def learn(spec: PatternSpec, data: Dataset, device: Device, progress: Progress) -> Learned:
+    """Deterministic by `spec.seed`. Raises DataError, Diverged, DeviceUnavailable, or whatever `progress` raises."""
+    loss = loss_name(spec.fit, data.labels)
+    encoder, decoder = encoders(spec, data, loss)
+    architecture = architecture_of(spec, encoder.n_inputs, decoder)
+    # Encoded first, so that what is too much to hold is said before anything is built.
+    train = Examples(
+        _finite(encoder.encode(data.train.inputs)),
+        decoder.encode(data.train.outputs),
+        row_weights(spec, data.labels, data.train),
+    )
+    held_out = None
+    if data.validation is not None:
+        held_out = Examples(encoder.encode(data.validation.inputs), decoder.encode(data.validation.outputs))
+    progress.pulse()
+    started = time.perf_counter()
+    with on_device(device_name(device)):
+        model = build(architecture, spec.seed)
+        history = fit(
+            with_dropout(model, spec.network.dropout, spec.seed),
+            train,
+            held_out,
+            spec.fit,
+            spec.seed,
+            progress.epochs,
+            Objective(loss, measure_of(decoder)),
+            progress.checkpoint,
+        )
+    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        raise Diverged("a weight of the network is no longer a number; lower fit.optimizer.learning_rate")
+    seconds = round(time.perf_counter() - started, 3)
+    predictor = Predictor(encoder, KerasNetwork(model, architecture, device), decoder)
+    return Learned(predictor, architecture, history, seconds)
+
+
+def _finite(inputs: Encoded) -> Encoded:
+    """Without a copy, because there may be gigabytes."""
+    if not np.isfinite([inputs.min(initial=0.0), inputs.max(initial=0.0)]).all():
+        raise DataError(
+            f"data: a value of a training row is too large for a network of {inputs.dtype}; set scaling.method, or "
+            "network.dtype: float64"
+        )
+    return inputs
+
+
+def row_weights(spec: PatternSpec, labels: Labels | None, rows: Rows) -> Encoded | None:
+    """Keras' class weights: how much each row counts, by its label."""
+    wanted = spec.fit.class_weights
+    if wanted is None:
+        return None
+    if labels is None:
+        raise DataError("fit.class_weights: are for labels, and the target is numbers")
+    numbers = rows.outputs[:, 0].astype(int)
+    if wanted == "balanced":
+        counts = np.bincount(numbers, minlength=len(labels.names))
+        weights = len(numbers) / (len(labels.names) * np.maximum(counts, 1))
+    else:
+        unknown = sorted(wanted.keys() - set(labels.names))
+        if unknown:
+            raise DataError(f"fit.class_weights: there is no such label; there are {', '.join(labels.names[:20])}")
+        weights = np.array([wanted.get(name, 1.0) for name in labels.names])
+    weighted: Encoded = weights[numbers].astype(spec.network.dtype)
+    return weighted

@@ -1,0 +1,105 @@
+"""Whether a network earns its place beside what needs none: one sentence with the figures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf, sqrt
+from typing import Literal
+
+Metric = Literal["rmse", "accuracy"]
+Line = Literal["straight line", "linear model"]
+
+# A network that leaves more than nine tenths of a straight line's error is not worth its keep.
+WORTHWHILE = 0.9
+# Errors that are closer than this are alike.
+ALIKE = 0.97
+# What rounding leaves of the labels' size where least squares are exact.
+EXACT = 1e-9
+WORDS: dict[Metric, str] = {"rmse": "RMSE", "accuracy": "accuracy"}
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Figures on the same `n_rows` test rows, of the network and of mean or majority, linear and trees if there are."""
+
+    metric: Metric
+    figures: Mapping[str, float]
+    n_rows: int
+    size: float = 1.0
+    """Of the labels, where they are numbers."""
+    line: Line = "linear model"
+    is_lost_outside: bool = False
+    """Most test rows lie outside the region of the training rows, and there the network is clearly worse."""
+
+    def verdict(self) -> str:
+        ours, linear, trees = (self._error(name) for name in ("network", "linear", "trees"))
+        if self.metric == "rmse" and linear < EXACT * self.size:
+            return f"A {self.line} is exact here; the network comes within {self._measured('network')} of it."
+        if self.is_lost_outside:
+            found = f"{self._measured('network')}{self._others('linear', 'mean')}"
+            where = "Most test rows lie outside the region of the training rows, where neither can be trusted"
+            return f"{where}: the network has {found}."
+        if worse := self._worse_than_guessing():
+            return worse
+        if trees < linear and self._is_clearly_less(trees, ours):
+            beside = self._others("linear")
+            return f"Gradient-boosted trees do better here: {self._against('trees')}{beside}."
+        if ours >= WORTHWHILE * linear:
+            found = f"{self._measured('linear')} against the network's {self._plain('network')}"
+            return f"A {self.line} would have done: {found}{self._others('trees')}."
+        if trees < ours:
+            found = f"{self._measured('network')} against their {self._plain('trees')}"
+            beside = self._others("linear", "mean", "majority")
+            return f"The network does about as well as gradient-boosted trees: {found}{beside}."
+        beside = self._others("trees", "linear", "mean", "majority")
+        return f"The network earns its place: {self._measured('network')}{beside}."
+
+    def _worse_than_guessing(self) -> str | None:
+        if self.metric == "rmse":
+            is_better = self._error("mean") < self._error("network")
+            return (
+                f"Even the training mean does better on the test rows: {self._against('mean')}." if is_better else None
+            )
+        gained = self.figures["network"] - self.figures["majority"]
+        if gained > 0:
+            return None
+        how = "better" if gained < 0 else "as well"
+        return f"Even always saying the most frequent label does {how} on the test rows: {self._against('majority')}."
+
+    def _is_clearly_less(self, error: float, other: float) -> bool:
+        """Accuracies that differ by fewer rows than chance makes them differ by are alike, too."""
+        chance = sqrt(other * self.n_rows) / self.n_rows if self.metric == "accuracy" else 0.0
+        return error < ALIKE * other and other - error > chance
+
+    def _error(self, name: str) -> float:
+        if name not in self.figures:
+            return inf
+        return self.figures[name] if self.metric == "rmse" else 1 - self.figures[name]
+
+    def _against(self, name: str) -> str:
+        return f"{self._measured(name)}, the network {self._plain('network')}"
+
+    def _others(self, *names: str) -> str:
+        """`; gradient-boosted trees have 1, a linear model 2`: of those that there are."""
+        called = {
+            "trees": "gradient-boosted trees have",
+            "linear": f"a {self.line} has",
+            "mean": "the mean has",
+            "majority": "the most frequent label has",
+        }
+        present = [name for name in names if name in self.figures]
+        verbs = [called[name] if place == 0 else called[name].rsplit(" ", 1)[0] for place, name in enumerate(present)]
+        listed = ", ".join(f"{verb} {self._plain(name)}" for verb, name in zip(verbs, present, strict=True))
+        return f"; {listed}" if listed else ""
+
+    def _measured(self, name: str) -> str:
+        return f"{WORDS[self.metric]} {self._plain(name)}"
+
+    def _plain(self, name: str) -> str:
+        return plain(self.figures[name]) if self.metric == "rmse" else f"{self.figures[name]:.4g}"
+
+
+def plain(value: float) -> str:
+    """Three significant digits, without an exponent where people do without."""
+    if value == 0 or not 1e-3 <= abs(value) < 1e6:
+        return f"{value:.3g}"
+    return f"{float(f'{value:.3g}'):,.15g}"
