@@ -9,59 +9,73 @@ from app import errors, metrics
 from models_store.bundle import all_finite
 from models_store.scaler import Array
 from models_store.store import Release
+from models_store.table import Raw, Table, joined
 
 # Up to here a call takes less time than handing it to a thread and back would.
 MOST_ROWS_ON_LOOP = 256
+# What comes with each row, and with each request, is work as well; a turn of the loop should take 20 ms at most.
+MOST_REQUESTS_A_TURN = 64
 # Rows × parameters: a few milliseconds.
 MOST_WORK_ON_LOOP = 4 << 20
+# Looking a text's words up takes as long, for every character.
+WORK_A_CHARACTER = 64
 
-Waiting = list[tuple[Array, "asyncio.Future[Array]"]]
+Waiting = list[tuple[Raw, "asyncio.Future[Array]"]]
 
 
 class Batcher:
-    """As long-lived as the app; a batch lives for one turn of the loop and never mixes bundles."""
+    """As long-lived as the app. A batch never mixes bundles; one a turn of the loop, whoever waits longest first."""
 
     def __init__(self, answer_seconds: float) -> None:
         self._answer_seconds = answer_seconds
         self._waiting: dict[Release, Waiting] = {}
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="predict")
 
-    async def predict(self, release: Release, rows: Array) -> Array:
+    async def predict(self, release: Release, rows: Raw) -> Array:
         """Raw rows to raw answers of the same release; NotFinite names the row of this request."""
-        work = len(rows) * release.bundle.architecture.n_parameters
-        if len(rows) > MOST_ROWS_ON_LOOP or work > MOST_WORK_ON_LOOP:
+        if len(rows) > MOST_ROWS_ON_LOOP or _work(release, rows) > MOST_WORK_ON_LOOP:
             return all_finite(await self._in_thread(release, rows))
         loop = asyncio.get_running_loop()
-        if release not in self._waiting:
-            self._waiting[release] = []
-            loop.call_soon(self._answer, release)
+        if not self._waiting:
+            loop.call_soon(self._answer)
         future: asyncio.Future[Array] = loop.create_future()
-        self._waiting[release].append((rows, future))
+        self._waiting.setdefault(release, []).append((rows, future))
         return all_finite(await future)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _in_thread(self, release: Release, rows: Array) -> Array:
+    async def _in_thread(self, release: Release, rows: Raw) -> Array:
         call = asyncio.get_running_loop().run_in_executor(self._threads, _answers, release, rows)
         try:
             return await asyncio.wait_for(call, self._answer_seconds)
         except TimeoutError:
             raise errors.DeadlinePassed(self._answer_seconds) from None
 
-    def _answer(self, release: Release) -> None:
-        self._go_on(release, _batches(self._waiting.pop(release)))
+    def _answer(self) -> None:
+        """One batch, and the rest in the next turns of the loop, so that sockets are looked at in between."""
+        release = next(iter(self._waiting))
+        waiting = self._waiting.pop(release)
+        size = _size_of_batch(waiting)
+        if waiting[size:]:
+            self._waiting[release] = waiting[size:]
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._answer)
+        _answer_together(release, waiting[:size])
 
-    def _go_on(self, release: Release, batches: list[Waiting]) -> None:
-        """One batch a turn of the loop, so that sockets are looked at in between."""
-        _answer_together(release, batches[0])
-        if batches[1:]:
-            asyncio.get_running_loop().call_soon(self._go_on, release, batches[1:])
+
+def _work(release: Release, rows: Raw) -> int:
+    bundle = release.bundle
+    texts = (
+        [rows.columns[name] for name, kind in bundle.kinds.items() if kind == "text"] if isinstance(rows, Table) else []
+    )
+    characters = sum(len(text) for column in texts for text in column if text is not None)
+    return len(rows) * bundle.architecture.n_parameters + WORK_A_CHARACTER * characters
 
 
 def _answer_together(release: Release, batch: Waiting) -> None:
     try:
-        answers = _answers(release, np.concatenate([rows for rows, _ in batch]))
+        answers = _answers(release, joined([rows for rows, _ in batch]))
     except Exception as error:  # noqa: BLE001  # the network's own failure belongs to everybody who waits for it
         for _, future in batch:
             _settle(future, error)
@@ -71,20 +85,17 @@ def _answer_together(release: Release, batch: Waiting) -> None:
         _settle(future, part)
 
 
-def _batches(waiting: Waiting) -> list[Waiting]:
-    """In order, each of at most MOST_ROWS_ON_LOOP rows, so that one turn of the loop stays short."""
-    batches: list[Waiting] = [[]]
-    size = 0
-    for rows, future in waiting:
-        if size + len(rows) > MOST_ROWS_ON_LOOP:
-            batches.append([])
-            size = 0
-        batches[-1].append((rows, future))
-        size += len(rows)
-    return batches
+def _size_of_batch(waiting: Waiting) -> int:
+    """How many requests from the first on are one batch, so that a turn of the loop stays short; at least one."""
+    rows = 0
+    for place, (asked, _) in enumerate(waiting[:MOST_REQUESTS_A_TURN]):
+        rows += len(asked)
+        if rows > MOST_ROWS_ON_LOOP:
+            return place
+    return min(len(waiting), MOST_REQUESTS_A_TURN)
 
 
-def _answers(release: Release, rows: Array) -> Array:
+def _answers(release: Release, rows: Raw) -> Array:
     metrics.CALLS.labels(release.bundle.pattern).inc()
     metrics.ROWS.labels(release.bundle.pattern).inc(len(rows))
     return release.bundle.predictor.answers(rows)

@@ -1,15 +1,20 @@
 """`patterns`: the command line. Answers `--help` at once; what is heavy is imported by the command that needs it."""
 
 import json
+import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from models_store.errors import PatternServerError
+
+if TYPE_CHECKING:
+    from app.commands.tables import Asked
+    from training.spec import PatternSpec
 
 cli = typer.Typer(
     name="patterns",
@@ -20,16 +25,26 @@ cli = typer.Typer(
 )
 out = Console()
 err = Console(stderr=True)
+TableFile = Annotated[
+    Path | None, typer.Option("--csv", "--table", help="a table: FILE.csv, FILE.parquet or FILE.arrow")
+]
+Target = Annotated[list[str] | None, typer.Option(help="the column to predict; several for several numbers")]
+Columns = Annotated[
+    list[str] | None, typer.Option(help="NAME=KIND: number, category, boolean, date, text or drop, instead of inferred")
+]
+TaskOption = Annotated[str | None, typer.Option(help="regression or classification, instead of inferred")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 
 def main() -> None:
     """The entry point; errors that people can mend are one line and exit code 1."""
+    # What the store logs is for a server, which says where to; a command says itself what it has found.
+    logging.getLogger("patterns").addHandler(logging.NullHandler())
     try:
         cli()
     except PatternServerError as error:
         err.print("[red]error:[/]", end=" ")
-        err.print(str(error), markup=False, highlight=False)
+        err.print(str(error), markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -66,6 +81,7 @@ def serve(
     if show_settings:
         out.print(serving.settings_table(settings, flags))
         return
+    serving.check_port(settings)
     if train_missing:
         serving.train_missing()
     serving.run(settings)
@@ -78,31 +94,83 @@ def train(
     seed: Annotated[int | None, typer.Option(help="instead of the recipe's seed")] = None,
     epochs: Annotated[int | None, typer.Option(help="instead of the recipe's epochs")] = None,
     promote: Annotated[bool, typer.Option(help="let the new version answer from now on")] = True,
+    csv: TableFile = None,
+    target: Target = None,
+    name: Annotated[str | None, typer.Option(help="the pattern's name; by default the file's")] = None,
+    column: Columns = None,
+    task: TaskOption = None,
+    folds: Annotated[int | None, typer.Option(help="cross-validate with so many folds first")] = None,
 ) -> None:
     """Train patterns and publish them into the store; a running server picks them up."""
     from app.commands import training  # deferred: only this command needs it
+    from app.commands.tables import Asked
 
-    specs = training.missing_specs() if missing else [training.spec_named(name) for name in recipes or []]
+    if csv is not None:
+        specs = [_table_recipe(recipes or [], Asked(csv, target or [], name, column or [], task, folds))]
+    else:
+        specs = training.missing_specs() if missing else [training.spec_named(name) for name in recipes or []]
     if not specs and not missing:
-        raise typer.BadParameter("name a pattern or a file, or say --missing")
+        raise typer.BadParameter("name a pattern or a file, give --csv and --target, or say --missing")
     changes: dict[str, Any] = {"seed": seed} if seed is not None else {}
     changes |= {"fit": {"epochs": epochs}} if epochs is not None else {}
     failures = training.train([spec.overridden(changes) for spec in specs], promote=promote)
     raise typer.Exit(1 if failures else 0)
 
 
+def _table_recipe(recipes: list[str], asked: "Asked") -> "PatternSpec":
+    from app.commands import tables, training  # deferred: only these commands need them
+
+    if len(recipes) > 1:
+        raise typer.BadParameter("one recipe at most for a table")
+    return tables.recipe(asked, training.spec_named(recipes[0]) if recipes else None)
+
+
+@cli.command("cross-validate")
+def cross_validate(
+    recipe: Annotated[str | None, typer.Argument(help="a pattern's name, or a FILE.yaml")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="parts of the rows; 5, or the recipe's")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="how many times, each time cut otherwise")] = None,
+    csv: TableFile = None,
+    target: Target = None,
+    column: Columns = None,
+    task: TaskOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """How a recipe does on rows held out in turn, and the epochs that this recommends. Publishes nothing."""
+    from app.commands import training, validating  # deferred: only this command needs it
+    from app.commands.tables import Asked
+
+    if csv is not None:
+        spec = _table_recipe([recipe] if recipe else [], Asked(csv, target or [], None, column or [], task))
+    elif recipe is not None:
+        spec = training.spec_named(recipe)
+    else:
+        raise typer.BadParameter("name a pattern or a file, or give --csv and --target")
+    said = {name: value for name, value in (("folds", folds), ("repeats", repeats)) if value is not None}
+    if said or spec.cross_validate is None:
+        spec = spec.overridden({"cross_validate": {"folds": 5, **said} if spec.cross_validate is None else said})
+    result = validating.cross_validate(spec)
+    out.print_json(result.model_dump_json()) if as_json else out.print(validating.table(result))
+
+
 @cli.command(context_settings={"ignore_unknown_options": True})
 def predict(
     pattern: Annotated[str, typer.Argument(help="the pattern's name")],
-    values: Annotated[list[float], typer.Argument(help="one row: a value for each input, in order")],
+    values: Annotated[list[str], typer.Argument(help="one row: values in the order of the columns, or column=value")],
     version: Annotated[int | None, typer.Option(help="a version; without it the champion answers")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="the server to ask; by default http://PATTERNS_HOST:PATTERNS_PORT")
+    ] = None,
 ) -> None:
     """Predict one row: by the running server if there is one, else from the store."""
     from app.commands import asking  # deferred: only this command needs it
 
-    answer = asking.predict(pattern, values, version)
-    out.print(", ".join(f"{name} = {value:.10g}" for name, value in answer.outputs.items()), highlight=False)
-    err.print(f"[dim]{pattern} version {answer.version}, {answer.source}[/]")
+    answer = asking.predict(pattern, values, version, url)
+    out.print(str(answer), markup=False, highlight=False)
+    if answer.outside:
+        err.print("[yellow]warning:[/]", end=" ")
+        err.print(f"{', '.join(answer.outside)}: outside what training saw; the answer is a guess", markup=False)
+    err.print(f"{pattern} version {answer.version}, {answer.source}", style="dim", markup=False, highlight=False)
 
 
 @cli.command("list")

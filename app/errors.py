@@ -17,7 +17,7 @@ from starlette.routing import Match
 
 from models_store import errors as store_errors
 from models_store.errors import PatternServerError
-from training.spec import RecipeError
+from training.part import RecipeError
 
 # Doubled where every character is escaped, and still within the 2 KB that an error may have.
 LONGEST_MESSAGE = 900
@@ -54,10 +54,12 @@ Fault = Literal[
     "bad_row",
     "bad_shape",
     "bad_type",
+    "bad_value",
     "compressed",
     "duplicate_column",
     "idempotency_key_reused",
     "missing_column",
+    "missing_value",
     "no_rows",
     "not_a_classification",
     "not_a_number",
@@ -162,9 +164,12 @@ STATUS: dict[type[PatternServerError], int] = {
     store_errors.UnknownPattern: 404,
     store_errors.UnknownVersion: 404,
     store_errors.UnknownLabel: 404,
+    store_errors.PlotNotApplicable: 404,
+    store_errors.UnknownDataset: 404,
     UnknownJob: 404,
     NotHere: 404,
     store_errors.VersionInUse: 409,
+    store_errors.ChampionStays: 409,
     store_errors.NothingToRollBack: 409,
     store_errors.LabelsDamaged: 409,
     JobEnded: 409,
@@ -173,6 +178,7 @@ STATUS: dict[type[PatternServerError], int] = {
     NotAcceptedType: 415,
     Unprocessable: 422,
     store_errors.NotFinite: 422,
+    store_errors.TableError: 422,
     RecipeError: 422,
     QueueFull: 429,
     TrainingUnavailable: 503,
@@ -183,13 +189,23 @@ STATUS: dict[type[PatternServerError], int] = {
     store_errors.NoGoodVersion: 503,
     store_errors.BundleDamaged: 503,
     store_errors.BundleUnreadable: 503,
+    store_errors.DatasetDamaged: 503,
     store_errors.StoreUnwritable: 503,
+    store_errors.StoreBusy: 503,
     store_errors.PublishUnconfirmed: 503,
     DeadlinePassed: 504,
     store_errors.DiskFull: 507,
 }
 # Waiting helps against these; a version that is damaged stays so.
-WORTH_A_RETRY = (QueueFull, TrainingUnavailable, NotLoaded, Overloaded, Draining, store_errors.BundleUnreadable)
+WORTH_A_RETRY = (
+    QueueFull,
+    TrainingUnavailable,
+    NotLoaded,
+    Overloaded,
+    Draining,
+    store_errors.StoreBusy,
+    store_errors.BundleUnreadable,
+)
 PHRASES = {
     404: ("not_found", "there is nothing here"),
     405: ("method_not_allowed", "this address answers other methods"),

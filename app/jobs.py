@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import logging
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from app import metrics
@@ -18,6 +18,7 @@ from app.records import Event, Job, Records
 from app.settings import Settings
 from app.supervise import Outcome, Supervision
 from app.trainer import Trainer, TrainerDied
+from models_store.checkpoints import Checkpoints
 from models_store.errors import PatternServerError, StoreUnwritable
 from models_store.store import Store
 from training.spec import PatternSpec
@@ -61,6 +62,7 @@ class Jobs:
         self._store = store
         self._trainer = trainer
         self._settings = settings
+        self._checkpoints = Checkpoints(settings.store)
         self._lock = LeaderLock(settings.store / ".trainer.lock")
         self._submitted = asyncio.Event()
         self._is_open = False
@@ -177,11 +179,19 @@ class Jobs:
         if outcome.was_imposed:
             version = await asyncio.to_thread(self._store.version_of, job.pattern, job.id)
         if version is None:
+            if outcome.status == "interrupted":
+                reached = await asyncio.to_thread(self._reached, job)
+                outcome = replace(outcome, message=f"{outcome.message}; {reached}")
             await self._end(job, outcome)
             return
         if outcome.version is None and job.promote:
             await asyncio.to_thread(self._store.promote_if_unlabelled, job.pattern, version)
         await self._end(job, Outcome("succeeded", version=version))
+
+    def _reached(self, job: Job) -> str:
+        row, kept = self._records.get(job.id).row, self._checkpoints.read(job.id)
+        best = f", and the weights of epoch {kept.best_epoch} are kept" if kept is not None else ""
+        return f"it had done {row['epoch']} of {row['epochs']} epochs{best}"
 
     async def _end(self, job: Job, outcome: Outcome) -> None:
         if await asyncio.to_thread(self._records.end, job.id, **asdict(outcome)):

@@ -22,12 +22,14 @@ from app.settings import Settings
 log = logging.getLogger("patterns.request")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+UPLOADS = "/datasets"
 ALWAYS_ANSWERED = frozenset({"/livez", "/readyz", "/metrics"})
 EVENTS = re.compile(r"/train/[0-9a-f]{32}/events")
 MOST_HEADERS = 100
 MOST_DIGITS = 18
 MOST_PIPELINED = 16
 LAST_MOMENT = 0.5
+PAUSE_SECONDS = 1.0
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PROMISE = "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -39,8 +41,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().__init__(**parts)
         self.settings: Settings = self.app_state["settings"]  # as the lifespan yields it
         self._deadline: asyncio.TimerHandle | None = None
-        self._header_bytes = self._unparsed = 0
-        self._in_headers = self._has_begun = False
+        self._header_bytes = self._unparsed = self._body_bytes = 0
+        self._in_headers = self._is_told = False
         self._unread: asyncio.TimerHandle | None = None
         self._is_draining = False
 
@@ -57,18 +59,18 @@ class LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        self._has_begun = False
+        self._is_told = False
         super().data_received(data)
-        # The parser keeps a header to itself until its end; what later reads add to it is counted here.
-        if self._in_headers and not self._has_begun and not self.transport.is_closing():
+        # The parser keeps a header, or a trailer, to itself until its end; what later reads add to it is counted here.
+        if not self._is_told and not self.transport.is_closing():
             self._unparsed += len(data)
             if self._unparsed > self.settings.max_header_kb << 10:
                 self._hang_up("431 Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._header_bytes = self._unparsed = 0
-        self._in_headers = self._has_begun = True
+        self._header_bytes = self._unparsed = self._body_bytes = 0
+        self._in_headers = self._is_told = True
         self._due_in(self.settings.header_seconds)
 
     def on_url(self, url: bytes) -> None:
@@ -76,7 +78,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
+        """What comes after the body is counted, and is no header: what the headers said has been acted on by then."""
+        if self._in_headers:
+            super().on_header(name, value)
         self._count(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
@@ -88,6 +92,28 @@ class LimitedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
         if len(self.pipeline) > MOST_PIPELINED:
             self._refuse("429 Too Many Requests")
+
+    def on_body(self, body: bytes) -> None:
+        """A table may be large: each part of it that is as large as other bodies may be has their time."""
+        super().on_body(body)
+        self._is_told = True
+        self._unparsed = 0
+        part = self.settings.max_body_bytes
+        begun = self._body_bytes // part
+        self._body_bytes += len(body)
+        if begun < self._body_bytes // part and self._body_bytes <= most_bytes(self.scope["path"], self.settings):
+            self._due_in(self.settings.body_seconds)
+
+    def on_response_complete(self) -> None:
+        """Whoever is refused hears it at once, and whoever then asks again at once waits: refusing is work as well."""
+        super().on_response_complete()
+        if self.scope["state"].get("is_refused") and not self.transport.is_closing():
+            self.flow.pause_reading()
+            self.loop.call_later(PAUSE_SECONDS, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def pause_writing(self) -> None:
         """Whoever reads nothing of an answer in this time does not get the rest; a slow reader does."""
@@ -153,6 +179,11 @@ class LimitedProtocol(HttpToolsProtocol):
             super().send_400_response(msg)
 
 
+def most_bytes(path: str, settings: Settings) -> int:
+    """What a body may have."""
+    return settings.max_dataset_bytes if path == UPLOADS else settings.max_body_bytes
+
+
 class Edge:
     """The outermost ASGI layer. One for the app; knows how many requests are under way."""
 
@@ -165,12 +196,13 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope, receive, send, self._settings.max_body_bytes)
+        exchange = Exchange(scope, receive, send, most_bytes(scope["path"], self._settings))
         # A stream of events waits more than it works; the jobs count those.
         weight = 0 if EVENTS.fullmatch(scope["path"]) else 1
         self._under_way += weight
         try:
             if self._under_way > self._settings.max_in_flight and scope["path"] not in ALWAYS_ANSWERED:
+                scope["state"]["is_refused"] = True
                 raise errors.Overloaded
             exchange.check_declared_size()
             await self._app(scope, exchange.receive, exchange.send)

@@ -4,14 +4,17 @@ create_app(settings) -> FastAPI        nothing happens at import, and Keras is n
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from importlib.metadata import version
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.routing import Route
@@ -19,16 +22,21 @@ from starlette.routing import Route
 from app import errors, logs, openapi
 from app.batching import Batcher
 from app.jobs import Jobs
+from app.large_bodies import LargeBodies
 from app.limits import Edge
 from app.records import Records
-from app.routes import health, models, predict, train
+from app.routes import datasets, health, models, predict, train
 from app.served import Served
 from app.settings import Settings
 from app.trainer import Trainer
 from models_store.architecture import Architecture, Network
 from models_store.bundle import LoadNetwork
+from models_store.datasets import Datasets
 from models_store.errors import PatternServerError
 from models_store.store import Store
+
+if TYPE_CHECKING:
+    from models_store.network import KerasNetwork
 
 log = logging.getLogger("patterns")
 DESCRIPTION = "Trains small Keras networks on patterns in numbers and serves them: raw values in, raw values out."
@@ -48,12 +56,16 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
     app.state.settings = settings
     app.state.store = Store(settings.store, load_network or keras_loader(settings), keep=settings.keep_versions)
     app.state.served = Served(app.state.store)
+    app.state.datasets = Datasets(settings.store)
+    # A large table takes both memory and cores while it is read.
+    app.state.parsing = asyncio.Lock()
     app.state.batcher = Batcher(settings.answer_seconds)
+    app.state.large_bodies = LargeBodies()
     # Pictures are drawn one at a time; who waits for one must not take the threads that everybody else needs.
     app.state.artist = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
     records = Records(settings.jobs_url, settings.train_queue)
     app.state.jobs = Jobs(records, app.state.store, Trainer(settings.trainer_memory_mb), settings)
-    routers = [routes.router for routes in (predict, train, models, health)]
+    routers = [routes.router for routes in (predict, train, datasets, models, health)]
     for router in routers:
         app.include_router(router)
     own = [route for router in routers for route in router.routes]
@@ -66,13 +78,21 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
 
 def keras_loader(settings: Settings) -> LoadNetwork:
     def load(saved: bytes, architecture: Architecture) -> Network:
-        from models_store.network import KerasNetwork, use_threads  # deferred: importing TensorFlow takes seconds
-
-        # Small networks are computed faster by one thread than shared among several, and the event loop keeps a core.
-        use_threads(1)
-        return KerasNetwork.from_bytes(saved, architecture, settings.device)
+        return _engine().from_bytes(saved, architecture, settings.device)
 
     return load
+
+
+@cache
+def _engine() -> "type[KerasNetwork]":
+    from models_store.network import KerasNetwork, use_threads  # deferred: importing TensorFlow takes seconds
+
+    # Small networks are computed faster by one thread than shared among several, and the event loop keeps a core.
+    use_threads(1)
+    # What has been imported stays. A collection that looked through all of it would stop the event loop for 200 ms.
+    gc.collect()
+    gc.freeze()
+    return KerasNetwork
 
 
 @asynccontextmanager
@@ -91,6 +111,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         app.state.batcher.close()
+        app.state.large_bodies.close()
         app.state.artist.shutdown(wait=False, cancel_futures=True)
         app.state.served.close()
         app.state.jobs.close()

@@ -7,7 +7,9 @@ from fastapi.openapi.utils import get_openapi
 
 from app.errors import codes_by_status
 
-NUMBERS = {"type": "array", "items": {"type": "number"}}
+# What a column of any kind may hold; null where training saw missing values.
+CELL = {"type": ["number", "string", "boolean", "null"]}
+CELLS = {"type": "array", "items": CELL}
 BYTES = {"schema": {"type": "string", "format": "binary"}}
 TABLES: dict[str, Any] = {
     "text/csv": {"schema": {"type": "string"}},
@@ -27,14 +29,11 @@ PREDICT_BODY: dict[str, Any] = {
                         "inputs": {
                             "description": "rows, records, one record, columns, or a flat list for one input",
                             "anyOf": [
-                                {
-                                    "type": "array",
-                                    "items": {"type": "object", "additionalProperties": {"type": "number"}},
-                                },
-                                {"type": "array", "items": NUMBERS},
-                                NUMBERS,
-                                {"type": "object", "additionalProperties": {"type": "number"}},
-                                {"type": "object", "additionalProperties": NUMBERS},
+                                {"type": "array", "items": {"type": "object", "additionalProperties": CELL}},
+                                {"type": "array", "items": CELLS},
+                                CELLS,
+                                {"type": "object", "additionalProperties": CELL},
+                                {"type": "object", "additionalProperties": CELLS},
                             ],
                         }
                     },
@@ -55,6 +54,7 @@ PREDICT_BODY: dict[str, Any] = {
                             "pattern": {"type": "string"},
                             "version": {"type": "integer"},
                             "outputs": {},
+                            "probabilities": {},
                             "outside": {"type": "array", "items": {"type": "object"}},
                         },
                     }
@@ -115,6 +115,46 @@ TRAIN_BODY: dict[str, Any] = {
                 },
             }
         },
+    },
+}
+COLUMN: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "kind": {"enum": ["number", "category", "boolean", "date", "text"], "type": "string"},
+        "missing": {"type": "integer"},
+        "distinct": {"type": "integer"},
+        "examples": {"type": "array", "items": {"type": ["number", "string", "boolean"]}},
+        "dropped": {"type": ["string", "null"], "description": "why it is left out unless a recipe names its kind"},
+    },
+}
+DATASET_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/csv": {"schema": {"type": "string"}},
+            "application/vnd.apache.parquet": BYTES,
+            "application/vnd.apache.arrow.stream": BYTES,
+        },
+    },
+    "responses": {
+        "201": {
+            "description": "The table is stored; its address is in Location",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {
+                            "id": {"type": "string", "description": "the same file has the same id"},
+                            "name": {"type": "string"},
+                            "rows": {"type": "integer"},
+                            "columns": {"type": "array", "items": COLUMN},
+                            "created": {"type": "string", "format": "date-time"},
+                        },
+                    }
+                }
+            },
+        }
     },
 }
 ERROR = {

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from app import errors, metrics
@@ -53,7 +54,7 @@ class Shelf:
 
 
 class Served:
-    """One for the app. `release` answers from memory; `refresh` looks at the disk, in a thread."""
+    """One for the app. `release` answers from memory; `refresh` looks at the disk, in a thread of its own."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -64,7 +65,11 @@ class Served:
         # Patterns to look at again, though nothing changed: the disk would not read a version.
         self._unreadable: set[str] = set()
         self._signature: dict[str, object] = {}
+        # The last fault that was logged of the store, of a pattern, of a version.
+        self._troubles: dict[object, str] = {}
         self._refreshing = asyncio.Lock()
+        # One is enough, as one looks at a time; nobody else's waiting for a disk or a database keeps it from looking.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="follow")
         self._has_looked = False
         self.is_ready = False
 
@@ -129,15 +134,19 @@ class Served:
         """Refresh if that is possible now; if not, what is in memory serves on, and `watch` looks again in a moment."""
         try:
             await self.refresh()
-        except Exception:
-            log.exception("the store cannot be read")
+        except Exception as error:
+            if self._is_news("the store", error):
+                log.exception("the store cannot be read")
+        else:
+            self._troubles.pop("the store", None)
 
     async def refresh(self) -> None:
         """After this, what the store held when it was called is what is served."""
         async with self._refreshing:
-            await asyncio.to_thread(self._follow)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._follow)
 
     def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
         champions = [shelf.champion for shelf in self._shelves.values() if shelf is not None]
         for loaded in filter(None, [*self._pinned.values(), *champions]):
             loaded.held.close()
@@ -155,13 +164,20 @@ class Served:
                 self._unreadable.discard(pattern)
                 try:
                     self._replace(pattern, self._look(pattern))
-                except Exception:  # one pattern's trouble is not the others'
-                    log.exception("cannot be followed", extra={"pattern": pattern})
+                    self._troubles.pop((pattern,), None)
+                except Exception as error:  # one pattern's trouble is not the others'
+                    if self._is_news((pattern,), error):
+                        log.exception("cannot be followed", extra={"pattern": pattern})
                     self._unreadable.add(pattern)
         self._signature = signature
         if not self.is_ready:
             self.is_ready = True
             log.info("ready", extra={"patterns": len(self.patterns)})
+
+    def _is_news(self, about: object, trouble: Exception) -> bool:
+        """Four looks a second find the same again; it is logged once, and again when it changes or comes back."""
+        before, self._troubles[about] = self._troubles.get(about), repr(trouble)
+        return before != self._troubles[about]
 
     def _look(self, pattern: str) -> Shelf | None:
         try:
@@ -214,7 +230,8 @@ class Served:
             return pinned.release
         async with self._refreshing:
             if key not in self._pinned:
-                self._pinned[key] = await asyncio.to_thread(self._load, pattern, version)
+                loop = asyncio.get_running_loop()
+                self._pinned[key] = await loop.run_in_executor(self._thread, self._load, pattern, version)
             self._pinned.move_to_end(key)
             while len(self._pinned) > MOST_PINNED:
                 self._pinned.popitem(last=False)[1].held.close()
@@ -225,13 +242,15 @@ class Served:
             try:
                 held.enter_context(self._store.hold(pattern, version))
                 release = self._store.load(pattern, version)
+                self._troubles.pop((pattern, version), None)
             except BundleDamaged as error:
                 self._refuse(pattern, version, error)
                 raise
             return Loaded(release, held.pop_all())
 
     def _refuse(self, pattern: str, version: int, error: BundleDamaged) -> None:
-        log.error("refused", extra={"pattern": pattern, "version": version, "reason": str(error)})
+        if self._is_news((pattern, version), error):
+            log.error("refused", extra={"pattern": pattern, "version": version, "reason": str(error)})
         if isinstance(error, BundleUnreadable):
             self._unreadable.add(pattern)
             return

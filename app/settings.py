@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import models_store
-from training.spec import RecipeError
+from training.part import RecipeError
 
 Megabytes = Annotated[int, Field(ge=1, le=4096)]
 
@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     predict_key: SecretStr | None = Field(None, description="guards predictions, if set")
     default: str | None = Field(None, description="pattern that answers where a protocol names none")
     max_body_mb: Megabytes = Field(16, description="largest request body")
+    max_dataset_mb: Megabytes = Field(1024, description="largest table that may be uploaded")
     max_rows: int = Field(100_000, ge=1, description="most rows in one request")
     max_in_flight: int = Field(512, ge=1, description="requests under way before new ones get 503")
     max_header_kb: int = Field(32, ge=1, description="largest request line and headers together")
@@ -62,10 +63,19 @@ class Settings(BaseSettings):
         return self.max_body_mb << 20
 
     @property
+    def max_dataset_bytes(self) -> int:
+        return self.max_dataset_mb << 20
+
+    @property
     def jobs_url(self) -> str:
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.store.absolute() / 'jobs.sqlite3'}"
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:

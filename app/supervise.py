@@ -89,6 +89,10 @@ class Supervision:
         match said["event"]:
             case "started":
                 await self._note([("started", {"epochs": said["epochs"]})])
+            case "fold":
+                await self._note(
+                    [("fold", {name: value for name, value in said.items() if name not in ("id", "event")})]
+                )
             case "epochs":
                 await self._note_epochs(said["epochs"])
             case "evaluated":
@@ -110,7 +114,8 @@ class Supervision:
         # Every epoch is told, up to a number that a database holds for a thousand jobs; then every second, third, …
         stride = -(-self._job.recipe["fit"]["epochs"] // MOST_EPOCH_EVENTS)
         told = [("epoch", epoch) for epoch in epochs if epoch["epoch"] % stride == 0 or stride == 1]
-        await self._note(told, **last, eta_s=round(eta, 2))
+        columns = {name: last[name] for name in ("epoch", "loss", "val_loss")}
+        await self._note(told, **columns, eta_s=round(eta, 2))
 
     async def _note(self, happened: list[tuple[str, dict[str, Any]]], **columns: object) -> None:
         await asyncio.to_thread(self._records.progress, self._job.id, happened, **columns)

@@ -9,9 +9,18 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from app.commands.training import trainings
+from app.commands.wording import folding_table
 from app.settings import load_settings
 from models_store.errors import UnknownPattern
 from training.spec import PatternSpec, catalogue
+
+METRICS = {
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "rmse_over_root_n": "RMSE/√n",
+    "log_loss": "log loss",
+    "accuracy": "accuracy",
+}
 
 
 @dataclass(frozen=True)
@@ -34,9 +43,8 @@ class Row:
     pattern: str
     metric: str
     author: float | None
-    ours: Spread | None
-    rmse: Spread | None
-    rmse_over_root_n: Spread | None
+    figures: dict[str, Spread]
+    """By what is counted; the metric that the author counts by is the first."""
     seconds: Spread | None
     seeds: int
     failures: list[str]
@@ -67,33 +75,28 @@ async def _reproduce(specs: list[PatternSpec], seeds: int) -> list[Row]:
 
 
 def _row(spec: PatternSpec, cards: list[dict[str, Any]], failures: list[str]) -> Row:
-    metric = spec.author.metric if spec.author else "rmse"
-    figures = {name: [card["author_metrics"][name] for card in cards] for name in ("rmse", "mae", "rmse_over_root_n")}
-    spread = {name: Spread.of(values) if values else None for name, values in figures.items()}
+    counted = [card["author_metrics"] for card in cards]
+    metric = spec.author.metric if spec.author else next(iter(counted[0]), "rmse") if counted else "rmse"
+    names = dict.fromkeys([metric, *(name for name in METRICS if counted and name in counted[0] and name != "mae")])
     return Row(
         pattern=spec.name,
         metric=metric,
         author=spec.author.figure if spec.author else None,
-        ours=spread[metric],
-        rmse=spread["rmse"],
-        rmse_over_root_n=spread["rmse_over_root_n"],
+        figures={name: Spread.of([figures[name] for figures in counted]) for name in names} if counted else {},
         seconds=Spread.of([card["fitted"]["seconds"] for card in cards]) if cards else None,
         seeds=len(cards),
         failures=failures,
     )
 
 
-METRICS = {"rmse": "RMSE", "mae": "MAE", "rmse_over_root_n": "RMSE/√n"}
-
-
 def table(rows: list[Row]) -> Table:
     """A line a figure, the one that the author reports first; fits into 80 columns."""
     headings = ("pattern", "figure", "author", "ours", "min", "max", "s")
-    shown = Table(*headings, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    shown = folding_table(*headings, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column in shown.columns[2:]:
         column.justify = "right"
     for row in rows:
-        figures = {row.metric: row.ours, "rmse": row.rmse, "rmse_over_root_n": row.rmse_over_root_n}
+        figures: dict[str, Spread | None] = {**(row.figures or {row.metric: None})}
         for place, (metric, spread) in enumerate(figures.items()):
             first = place == 0
             author = f"{row.author:.4g}" if first and row.author is not None else ""

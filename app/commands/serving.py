@@ -1,7 +1,9 @@
 """`patterns serve`: flags become settings, settings become a running uvicorn."""
 
+import errno
 import os
 import secrets
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -14,12 +16,22 @@ from rich.table import Table
 
 from app import logs
 from app.commands import training
+from app.commands.wording import folding_table
 from app.settings import Settings, load_settings
 from models_store.errors import PatternServerError
-from training.spec import RecipeError
+from training.part import RecipeError
 
 # Importing TensorFlow holds the interpreter for seconds; a supervisor must not take that for a hang.
 WORKER_SECONDS = 120
+
+
+class PortUnavailable(PatternServerError):
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        if error.errno == errno.EADDRINUSE:
+            message = f"port {port} of {host} is in use; stop what listens there, or choose another with --port"
+        else:
+            message = f"port {port} of {host} cannot be listened on: {error.strerror}"
+        super().__init__(message)
 
 
 def assignments(pairs: list[str]) -> dict[str, str]:
@@ -42,7 +54,7 @@ def variable(name: str) -> str:
 
 
 def settings_table(settings: Settings, flags: dict[str, str]) -> Table:
-    table = Table("setting", "value", "from", "meaning")
+    shown = folding_table("setting", "value", "from", "meaning")
     in_file = {name.upper() for name in dotenv_values(".env")} if Path(".env").is_file() else set()
     in_environment = {name.upper() for name in os.environ}
     for name, field in Settings.model_fields.items():
@@ -52,12 +64,23 @@ def settings_table(settings: Settings, flags: dict[str, str]) -> Table:
             source = "environment"
         else:
             source = ".env" if variable(name) in in_file else "default"
-        table.add_row(name, _shown(getattr(settings, name)), source, field.description)
-    return table
+        shown.add_row(name, _shown(getattr(settings, name)), source, field.description)
+    return shown
 
 
 def _shown(value: Any) -> str:
     return "********" if isinstance(value, SecretStr) else "" if value is None else str(value)
+
+
+def check_port(settings: Settings) -> None:
+    """PortUnavailable now, and not when everything has been trained and loaded."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
+            probe.bind(address)
+    except OSError as error:
+        raise PortUnavailable(settings.host, settings.port, error) from None
 
 
 def train_missing() -> None:
@@ -85,7 +108,7 @@ def run(settings: Settings) -> None:
         if settings.workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
         logs.configure(settings.log_level)
-        print(f"serving on http://{settings.host}:{settings.port}", file=sys.stderr, flush=True)
+        print(f"serving on {settings.url}", file=sys.stderr, flush=True)
         uvicorn.run(
             "app.main:create_app",
             factory=True,

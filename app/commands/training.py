@@ -1,6 +1,7 @@
 """`patterns train`: the trainer process at work, with a live bar for each training."""
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,12 +10,16 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from app.commands.wording import headline, words
 from app.recipes import recipe_of_pattern
 from app.settings import load_settings
 from app.trainer import Trainer, TrainerDied
+from models_store.card import Card
 from models_store.disk import writing
+from models_store.errors import StoreUnwritable
 from models_store.store import Store
-from training.spec import PatternSpec, RecipeError, catalogue
+from training.part import RecipeError
+from training.spec import PatternSpec, catalogue
 
 err = Console(stderr=True)
 
@@ -29,10 +34,23 @@ def spec_named(name: str) -> PatternSpec:
 
 
 def missing_specs() -> list[PatternSpec]:
-    """The catalogue, without what the store has a version of."""
+    """The catalogue, without what the store has a good version of; says what is left."""
     store = Store(load_settings().store, load_network=_never)
+    _set_damaged_aside(store)
     present = {name for name in store.patterns() if store.versions(name)}
-    return [spec for name, spec in catalogue().items() if name not in present]
+    missing = {name: spec for name, spec in catalogue().items() if name not in present}
+    said = (
+        f"the store lacks {', '.join(missing)}" if missing else "the store has all of the catalogue: nothing to train"
+    )
+    err.print(said, style="dim", highlight=False)
+    return list(missing.values())
+
+
+def _set_damaged_aside(store: Store) -> None:
+    # Where the store cannot be written, nothing can be trained either; what it holds counts as it is.
+    with contextlib.suppress(StoreUnwritable):
+        for moved in store.recover():
+            err.print(f"{moved} is damaged and was moved into {store.root / '.quarantine'}", markup=False)
 
 
 def train(specs: list[PatternSpec], *, promote: bool) -> int:
@@ -53,12 +71,12 @@ async def _train_all(specs: list[PatternSpec], promote: bool) -> int:
     failures = 0
     async for spec, last in trainings(specs, {**publish, "device": settings.device}):
         if last["event"] == "published":
-            test = last["card"]["test"]["overall"]
-            scores = f"test RMSE {test['rmse']:.4g}, R² {_number(test['r2'])}"
-            err.print(f"[green]✓[/] {spec.name} version {last['version']}: {scores}")
+            card = Card.model_validate(last["card"])
+            err.print(f"[green]✓[/] {spec.name} version {last['version']}: {headline(card.test.overall)}")
+            err.print(f"  {card.baselines.verdict}", style="dim", markup=False, highlight=False)
         else:
             failures += 1
-            err.print(f"[red]✗[/] {spec.name}: {last.get('message', last['event'])}")
+            err.print(f"[red]✗[/] {spec.name}: {words(last.get('message', last['event']))}")
     return failures
 
 
@@ -101,6 +119,8 @@ async def _follow(trainer: Trainer, bars: Progress, starting: Any, bar: Any, *, 
             case "started":
                 bars.update(starting, visible=False)
                 bars.update(bar, visible=True)
+            case "fold":
+                bars.update(bar, loss=f"fold {said['fold']} of {said['folds']}")
             case "epochs":
                 last = said["epochs"][-1]
                 validation = "" if last["val_loss"] is None else f"  val_loss {last['val_loss']:.3g}"
@@ -111,10 +131,6 @@ async def _follow(trainer: Trainer, bars: Progress, starting: Any, bar: Any, *, 
                     return {**said, "card": card}
             case "published" | "failed" | "cancelled":
                 return {**said, "card": card}
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.6g}"
 
 
 def _never(*_: object) -> Any:

@@ -124,7 +124,8 @@ function fill(list, facts) {
 const minus = (text) => text.replaceAll("-", "−");
 const short = (number, digits = 4) => minus(String(Number(number.toPrecision(digits))));
 const exact = (number) => element("span", { title: String(number) }, short(number, 7));
-const range = (column) => `${short(column.minimum, 7)} to ${short(column.maximum, 7)}`;
+const bound = (value) => (typeof value === "number" ? short(value, 7) : value);
+const range = (column) => `${bound(column.minimum)} to ${bound(column.maximum)}`;
 
 /** With as many digits as it takes to tell it from 1: 0.999996 is never shown as 1. */
 function rSquared(r2) {
@@ -133,6 +134,10 @@ function rSquared(r2) {
   const digits = Math.max(3, Math.ceil(-Math.log10(Math.abs(1 - r2))) + 1);
   return minus(digits > 15 ? String(r2) : (Math.floor(r2 * 10 ** digits) / 10 ** digits).toFixed(digits));
 }
+
+/** Never 100 % for what is not all of it. */
+const percent = (share) => `${share < 1 ? Math.min(99.9, Math.round(share * 1000) / 10) : 100} %`;
+const figure = (metric, value) => (metric === "accuracy" ? percent(value) : short(value, 3));
 
 /** Decimals that show an error of this size with three digits. */
 const decimalsFor = (error) => (error > 0 ? Math.min(12, Math.max(0, 2 - Math.floor(Math.log10(error)))) : 6);
@@ -200,7 +205,12 @@ function listed(pattern) {
   return element("li", {}, link);
 }
 
-const scoreOf = (score) => `RMSE ${short(score.rmse, 3)} · R² ${rSquared(score.r2)}`;
+const areLabels = (score) => "accuracy" in score;
+
+const scoreOf = (score) =>
+  areLabels(score)
+    ? `accuracy ${percent(score.accuracy)} · log loss ${short(score.log_loss, 3)}`
+    : `RMSE ${short(score.rmse, 3)} · R² ${rSquared(score.r2)}`;
 
 function markChosen() {
   for (const link of byId("pattern-list").querySelectorAll("a")) {
@@ -251,9 +261,9 @@ function showDescribed(described, sample) {
   const isSame = shown.described?.name === described.name;
   shown.described = described;
   showParts(true);
-  const { card, recipe, description } = described;
-  byId("formulas").replaceChildren(...Object.entries(recipe.data.outputs ?? {}).map(formula));
-  byId("description").textContent = description === inWords(recipe.data.outputs) ? "" : description;
+  const { card, recipe, description, formulas } = described;
+  byId("formulas").replaceChildren(...Object.entries(formulas ?? {}).map(formula));
+  byId("description").textContent = description === inWords(formulas ?? {}) ? "" : description;
   byId("verdict").textContent = card.baselines.verdict;
   byId("notes").replaceChildren(...card.notes.map((note) => element("li", {}, note)));
   showQuestion(card, isSame ? typed() : {}, sample);
@@ -271,10 +281,34 @@ const inWords = (outputs = {}) => Object.entries(outputs).map((pair) => pair.joi
 const formula = ([output, text]) =>
   element("p", { class: "formula", title: `${output} = ${text}` }, variable(output), " = ", ...mathOf(text));
 
+/** What a score of numbers, or of labels, is made of: heads and how each is read; then the words below the table. */
+const SCORES = {
+  regression: {
+    caption: "Errors in raw units",
+    columns: {
+      RMSE: ({ rmse }) => short(rmse, 3), MAE: ({ mae }) => short(mae, 3), "R²": ({ r2 }) => rSquared(r2),
+      largest: ({ max_error: largest }) => short(largest, 3),
+    },
+    words: `RMSE is the typical size of an error and MAE the average one, both in the units of the output. R² is the
+      share of the variation that is explained; 1 would be all of it.`,
+  },
+  classification: {
+    caption: "How many labels were right",
+    columns: {
+      accuracy: ({ accuracy }) => percent(accuracy), balanced: ({ balanced_accuracy: balanced }) => percent(balanced),
+      F1: ({ f1 }) => short(f1, 3), AUC: ({ roc_auc: auc }) => (auc === null ? "–" : short(auc, 3)),
+      "log loss": ({ log_loss: loss }) => short(loss, 3),
+    },
+    words: `Accuracy is the share of rows that were given the right label; balanced, each label counts the same, however
+      rare. AUC is 1 where right labels are always more probable than wrong ones, and 0.5 for guessing. Log loss also
+      counts how sure it was: 0 is sure and right.`,
+  },
+};
+const BASELINES = { mean: "mean of labels", majority: "most frequent label", linear: "straight line", trees: "gradient boosting" };
+
 function showScores({ card }) {
-  const scored = (name, score) => ({
-    cells: [element("span", {}, ...name), short(score.rmse, 3), short(score.mae, 3), rSquared(score.r2), short(score.max_error, 3)],
-  });
+  const { caption, columns, words } = SCORES[card.task];
+  const scored = (name, score) => ({ cells: [element("span", {}, ...name), ...Object.values(columns).map((read) => read(score))] });
   const sets = [["test", card.test], ["validation", card.validation], ["training", card.train]];
   const rows = sets
     .filter(([, measured]) => measured)
@@ -282,40 +316,72 @@ function showScores({ card }) {
   rows[0].mark = "strong";
   const outputs = Object.entries(card.test.outputs);
   if (outputs.length > 1) rows.splice(1, 0, ...outputs.map(([name, score]) => scored(["test, ", variable(name)], score)));
-  for (const [name, rmse] of [["straight line", card.baselines.linear_rmse], ["mean of labels", card.baselines.mean_rmse]]) {
-    rows.push({ cells: [name, short(rmse, 3), "", "", ""], mark: "faint" });
+  // Best first. What they are measured by is the first column of the table.
+  const { metric, figures } = card.baselines;
+  const others = Object.entries(figures).filter(([name]) => name !== "network");
+  others.sort(([, one], [, other]) => (metric === "accuracy" ? other - one : one - other));
+  for (const [name, value] of others) {
+    const called = name === "linear" && metric === "accuracy" ? "logistic regression" : (BASELINES[name] ?? name);
+    rows.push({ cells: [called, figure(metric, value), ...Object.keys(columns).slice(1).map(() => "")], mark: "faint" });
   }
-  byId("scores").replaceChildren(table("Errors in raw units", ["rows", "RMSE", "MAE", "R²", "largest"], rows));
-  byId("author").textContent = authorSentence(card);
+  byId("scores").replaceChildren(table(caption, ["rows", ...Object.keys(columns)], rows));
+  byId("score-words").textContent = words;
+  byId("author").textContent = [authorSentence(card), foldsSentence(card)].filter(Boolean).join(" ");
+  showLabelScores(card);
+}
+
+const MOST_LABELS = 12;
+
+/** Of each label: how often it was right to say it, and how many of its rows it was said of. */
+function showLabelScores({ task, outputs: [{ values }], test: { overall } }) {
+  // Where there are very many labels, the card keeps no scores of each.
+  const scored = task === "classification" ? (values ?? []).slice(0, Math.min(overall.precision.length, MOST_LABELS)) : [];
+  const rows = scored.map((label, place) => ({
+    cells: [String(label), percent(overall.precision[place]), percent(overall.recall[place])],
+  }));
+  byId("label-scores").hidden = rows.length === 0;
+  byId("label-scores").replaceChildren(table("Test rows by label", ["label", "precision", "recall"], rows));
+}
+
+function foldsSentence({ cross_validation: crossed }) {
+  if (!crossed) return "";
+  const { metric, mean, sd, folds, epochs } = crossed;
+  const found = metric in mean ? `: ${metric.replaceAll("_", " ")} ${short(mean[metric], 3)} ± ${short(sd[metric] ?? 0, 2)}` : "";
+  return `Cross-validated over ${folds.length} folds${found}; it is trained for the ${epochs} epochs that this recommends.`;
 }
 
 function authorSentence({ author, author_metrics: ours }) {
   if (!author) return "";
-  const counted = { rmse: "RMSE", mae: "MAE", rmse_over_root_n: "RMSE/√n" }[author.metric] ?? author.metric;
+  const words = { rmse: "RMSE", mae: "MAE", rmse_over_root_n: "RMSE/√n", log_loss: "log loss" };
+  const counted = words[author.metric] ?? author.metric;
   return `The pattern's author reports ${counted} ${short(author.figure)}; counted the same way, this version has ${short(ours[author.metric])}.`;
 }
 
 function showRecipe(recipe, isSame) {
   const { scaling, network, fit, split } = recipe;
-  const { card } = shown.described;
+  const { card, classes } = shown.described;
   const way = { standard: "standard scaling", minmax: "min-max scaling", none: "no scaling" }[scaling.method] ?? scaling.method;
   const isScaled = scaling.method !== "none";
+  const named = (columns) => (columns.length > 6 ? `${columns.length} columns` : columns.join(", "));
+  const encoded = card.inputs.every(({ kind }) => kind === "number") ? [] : [...new Set(card.inputs.map(({ kind }) => ENCODED[kind]))];
   const steps = [
-    `raw ${shown.described.inputs.join(", ")}`,
+    `raw ${named(shown.described.inputs)}`,
     isScaled ? `${way}, ${scaling.scope}` : way,
+    ...encoded.filter(Boolean),
     ...network.layers.map((layer) => `${layer.units} ${layer.activation}`),
-    `${shown.described.outputs.length} ${network.output_activation}`,
-    ...(isScaled && scaling.outputs !== "none" ? ["scaling undone"] : []),
-    `raw ${shown.described.outputs.join(", ")}`,
+    ...(network.dropout ? [`dropout ${network.dropout}`] : []),
+    classes ? (classes.length === 2 ? "1 sigmoid" : `${classes.length} softmax`) : `${shown.described.outputs.length} ${network.output_activation}`,
+    ...(isScaled && scaling.outputs !== "none" && !classes ? ["scaling undone"] : []),
+    classes ? `${shown.described.outputs[0]}, the most probable` : `raw ${named(shown.described.outputs)}`,
   ];
   byId("pipeline").replaceChildren(...steps.map((step) => element("li", {}, step)));
   fill(byId("fitted"), [
     ["trained", when(card.lineage.trained_at)],
     ["took", `${short(card.fitted.seconds, 3)} s on ${card.fitted.device.replace(/^.*?([A-Z]+):\d+$/, "$1")}`],
     ["epochs", card.fitted.stopped_early ? `${card.fitted.epochs}, weights of epoch ${card.fitted.best_epoch}` : card.fitted.epochs],
-    ["loss", `${fit.loss}, at the end ${short(card.fitted.final_loss)} (scaled units)`],
+    ["loss", `${fit.loss === "auto" ? "" : `${fit.loss}, `}at the end ${short(card.fitted.final_loss)}${classes ? "" : " (scaled units)"}`],
     ["optimiser", `${fit.optimizer.name}, learning rate ${fit.optimizer.learning_rate}`],
-    ["batch size", fit.batch_size],
+    ["batch size", fit.batch_size === "auto" ? null : fit.batch_size],
     ["seed", card.lineage.seed],
     ["parameters", card.fitted.parameters],
     ["rows", `${card.fitted.rows} to train, ${card.test.rows} to test`],
@@ -332,6 +398,7 @@ function hintRecipe(recipe) {
   byId("again-seed").placeholder = recipe?.seed ?? "";
 }
 
+const ENCODED = { category: "an input for each category", text: "words", date: "dates as circles", boolean: "booleans as ±1" };
 const when = (iso) => new Date(iso).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 
 function showPlots({ name, champion, card, links }) {
@@ -339,14 +406,28 @@ function showPlots({ name, champion, card, links }) {
   const { overall, rows } = card.test;
   const plots = [
     ["learning-curve", "Learning curve", "Loss after each epoch. It should fall, then level off.",
-      `Learning curve of ${kept}: the training loss after ${card.fitted.epochs} epochs is ${short(card.fitted.final_loss)}, in scaled units.`],
-    ["predicted-vs-actual", "Predicted and actual", "A point on the line is exact.",
-      `Predicted against actual values of ${kept} for test rows; R² over ${rows} rows is ${rSquared(overall.r2)}.`],
-    ["residuals", "What is left", "Points around zero without a shape mean that nothing was missed.",
-      `Residuals of ${kept} for test rows: RMSE ${short(overall.rmse)}, largest error ${short(overall.max_error)}.`],
+      `Learning curve of ${kept}: the training loss after ${card.fitted.epochs} epochs is ${short(card.fitted.final_loss)}.`],
+    ...(areLabels(overall) ? plotsOfLabels(kept, overall, rows) : plotsOfNumbers(kept, overall, rows)),
   ];
+  byId("plots-each").classList.toggle("two-by-two", areLabels(overall));
   byId("plots-each").replaceChildren(...plots.filter(([kind]) => links[kind]).map(([kind, ...words]) => plot(links[kind], ...words)));
 }
+
+const plotsOfNumbers = (kept, overall, rows) => [
+  ["predicted-vs-actual", "Predicted and actual", "A point on the line is exact.",
+    `Predicted against actual values of ${kept} for test rows; R² over ${rows} rows is ${rSquared(overall.r2)}.`],
+  ["residuals", "What is left", "Points around zero without a shape mean that nothing was missed.",
+    `Residuals of ${kept} for test rows: RMSE ${short(overall.rmse)}, largest error ${short(overall.max_error)}.`],
+];
+
+const plotsOfLabels = (kept, overall, rows) => [
+  ["confusion", "What was taken for what", "On the diagonal it was right; elsewhere, see which labels it mixes up.",
+    `Confusion matrix of ${kept}: ${percent(overall.accuracy)} of ${rows} test rows have the right label.`],
+  ["roc", "Finding against false alarms", "The further up and to the left, the better it tells labels apart.",
+    `ROC curve of ${kept} for test rows${overall.roc_auc === null ? "" : `; the area under it is ${short(overall.roc_auc)}`}.`],
+  ["calibration", "Are the probabilities true?", "On the line, 80 % probable comes true in 80 % of the rows.",
+    `Calibration of ${kept}: how often labels came true, by their probability; log loss ${short(overall.log_loss)}.`],
+];
 
 function plot(source, title, lesson, alt) {
   const picture = element("img", { src: source, alt, width: 504, height: 302 });
@@ -363,40 +444,106 @@ function showGaps(card) {
   const several = card.outputs.length > 1;
   const heads = card.outputs.flatMap(({ name }) => ["predicted", "label", "gap"].map((kind) => (several ? `${name} ${kind}` : kind)));
   const decimals = card.outputs.map(({ name }, place) => {
+    if (card.task === "classification") return 3;
     const labels = card.gaps.map((gap) => decimalsOf(gap.label[place]));
     return Math.max(decimalsFor(card.test.outputs[name].rmse), Math.min(4, Math.max(0, ...labels)));
   });
-  const number = (value, place) => element("span", { title: String(value) }, minus(value.toFixed(decimals[place])));
+  // A label that is a number is still a label.
+  const isMeasure = (values, gap) => card.task === "regression" || values === gap.gap;
   const rows = card.gaps.map((gap) => ({
+    mark: card.task === "classification" && gap.predicted[0] !== gap.label[0] ? "wrong" : null,
     cells: [
-      ...gap.inputs.map((value) => short(value, 7)),
-      ...card.outputs.flatMap((_, place) => [gap.predicted, gap.label, gap.gap].map((values) => number(values[place], place))),
+      ...gap.inputs.map(cell),
+      ...card.outputs.flatMap((_, place) => [gap.predicted, gap.label, gap.gap].map((values) =>
+        isMeasure(values, gap) ? element("span", { title: String(values[place]) }, minus(values[place].toFixed(decimals[place]))) : cell(values[place]))),
     ],
   }));
-  byId("plots").classList.toggle("in-a-row", card.inputs.length + 3 * card.outputs.length > 6);
+  const difference = card.task === "classification" ? "the probability that the right label lacked" : "the difference";
+  byId("gaps-words").textContent = `Side by side: what the network says, what is right, and ${difference}.`;
+  byId("plots").classList.toggle("in-a-row", card.task === "classification" || card.inputs.length + 3 * card.outputs.length > 6);
   byId("gaps").replaceChildren(table("Prediction, label and gap", [...card.inputs.map(({ name }) => name), ...heads], rows));
 }
 
 // -- asking a pattern ------------------------------------------------------------------------------------------------
 
 let question = 0;
+const OTHER = "another value …";
+
+/** A value of a table, as text that does not make the table wide. */
+function cell(value) {
+  if (value === null) return element("span", { class: "missing" }, "missing");
+  if (typeof value === "number") return short(value, 7);
+  const text = String(value);
+  return element("span", { title: text }, text.length > 40 ? `${text.slice(0, 39)}…` : text);
+}
 
 function showQuestion(card, before, sample) {
   const fields = card.inputs.map((column, place) => {
     const id = `input-${place}`;
-    const value = before[column.name] ?? (column.name in sample ? String(Number(sample[column.name].toPrecision(7))) : "");
-    const input = element("input", {
-      id, value, type: "number", step: "any", required: true, inputmode: "text", autocomplete: "off",
-      name: column.name, placeholder: range(column), "aria-describedby": `${id}-hint`,
-    });
-    input.addEventListener("input", () => asked(column, input));
-    const label = element("label", { for: id }, variable(column.name));
-    return element("div", { class: "field" }, label, input, element("small", { id: `${id}-hint` }));
+    const input = fieldOf(column, id, before[column.name] ?? typedFor(column, sample[column.name] ?? null));
+    const label = element("label", { for: id }, columnName(column.name));
+    const isWide = column.kind === "text" ? "field wide" : "field";
+    return element("div", { class: isWide }, label, input, element("small", { id: `${id}-hint` }));
   });
   byId("predict-fields").replaceChildren(...fields);
   tell(byId("predict-problem"), null);
   card.inputs.forEach((column, place) => hint(column, byId(`input-${place}`)));
   showCurl();
+}
+
+/** Names in a formula are variables; a table's are words. */
+const columnName = (name) => (shown.described.formulas ? variable(name) : name);
+
+/** The element that a column is typed into; empty means missing. */
+function fieldOf(column, id, value) {
+  const attributes = {
+    id, name: column.name, "data-kind": column.kind, "aria-describedby": `${id}-hint`, autocomplete: "off",
+    // An empty text is a text, and one value of a select is always chosen.
+    required: column.missing === 0 && column.kind !== "text",
+  };
+  const input = {
+    number: () => element("input", { ...attributes, value, type: "number", step: "any", inputmode: "text", placeholder: range(column) }),
+    date: () => element("input", { ...attributes, value, type: hasTimes(column) ? "datetime-local" : "date", step: hasTimes(column) ? 1 : null }),
+    boolean: () => choice(attributes, ["true", "false"], value, column.missing > 0),
+    category: () => (isListed(column, value) ? choice(attributes, column.values.map(String), value, column.missing > 0, OTHER) : freely(attributes, value)),
+    text: () => element("textarea", { ...attributes, rows: 3 }, value),
+  }[column.kind]();
+  input.addEventListener("input", () => (input.value === OTHER ? typeFreely(column, input) : asked(column, input)));
+  return input;
+}
+
+const hasTimes = ({ minimum, maximum }) => `${minimum} ${maximum}`.includes("T");
+const isListed = (column, value) => value === "" || (column.values ?? []).map(String).includes(value);
+const freely = (attributes, value) => element("input", { ...attributes, value, type: "text", autocapitalize: "none" });
+
+function choice(attributes, values, chosen, canBeMissing, ...more) {
+  const options = [...(canBeMissing ? [["", "missing"]] : []), ...[...values, ...more].map((value) => [value, value])];
+  return element("select", attributes, ...options.map(([value, text]) => element("option", { value, selected: value === chosen }, text)));
+}
+
+/** What training never saw can be asked as well: the answer says so. */
+function typeFreely(column, select) {
+  const place = select.id;
+  const input = fieldOf(column, place, " ");
+  input.value = "";
+  select.replaceWith(input);
+  input.focus();
+  asked(column, input);
+}
+
+/** A JSON value as it would have been typed. */
+function typedFor(column, value) {
+  if (value === null) return "";
+  if (column.kind === "number") return String(Number(value.toPrecision(7)));
+  return column.kind === "date" && hasTimes(column) && !value.includes("T") ? `${value}T00:00:00` : String(value);
+}
+
+/** What is typed, as a JSON value. */
+function valueOf(input) {
+  const { kind } = input.dataset;
+  if (kind === "text") return input.value;
+  if (input.value === "") return null;
+  return kind === "number" ? input.valueAsNumber : kind === "boolean" ? input.value === "true" : input.value;
 }
 
 function asked(column, input) {
@@ -406,23 +553,34 @@ function asked(column, input) {
 }
 
 function hint(column, input) {
-  const isOutside = input.value !== "" && (input.valueAsNumber < column.minimum || input.valueAsNumber > column.maximum);
-  const note = byId(`${input.id}-hint`);
-  note.textContent = `${isOutside ? "beyond what it was trained on: " : "trained on "}${range(column)}`;
-  note.classList.toggle("warned", isOutside);
+  const [note, isOutside] = noteOf(column, input);
+  byId(`${input.id}-hint`).textContent = [note, column.missing ? "may be missing" : ""].filter(Boolean).join("; ");
+  byId(`${input.id}-hint`).classList.toggle("warned", isOutside);
 }
 
-const inputsOf = (form) => [...form.querySelectorAll("input")];
-const typed = () => Object.fromEntries(inputsOf(byId("predict")).map((input) => [input.name, input.value]));
-const record = () => Object.fromEntries(inputsOf(byId("predict")).map((input) => [input.name, input.valueAsNumber]));
+function noteOf(column, input) {
+  const { kind, minimum, maximum, values } = column;
+  if (kind === "number" || kind === "date") {
+    const value = kind === "number" ? input.valueAsNumber : input.value;
+    const isOutside = input.value !== "" && (value < minimum || value > maximum);
+    return [minimum === null ? "" : `${isOutside ? "beyond what it was trained on: " : "trained on "}${range(column)}`, isOutside];
+  }
+  if (kind === "category" && !isListed(column, input.value)) return ["not among the values that training saw most", true];
+  return [kind === "text" && values?.length ? `trained on words such as ${values.slice(0, 5).join(", ")}` : "", false];
+}
 
-/** An answer to other numbers, or of a version that no longer answers, is shown as what it is: past. */
+const inputsOf = (form) => [...form.querySelectorAll("[data-kind]")];
+const typed = () => Object.fromEntries(inputsOf(byId("predict")).map((input) => [input.name, input.value]));
+const record = () => Object.fromEntries(inputsOf(byId("predict")).map((input) => [input.name, valueOf(input)]));
+const predictPath = ({ name, classes }) => `/predict/${encodeURIComponent(name)}?outside=true${classes ? "&probabilities=true" : ""}`;
+
+/** An answer to other values, or of a version that no longer answers, is shown as what it is: past. */
 const outdate = () => byId("answer").classList.add("past");
 
 function showCurl() {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const lines = [
-    `curl ${quoted(`${location.origin}/predict/${shown.described.name}?outside=true`)}`,
+    `curl ${quoted(`${location.origin}${predictPath(shown.described)}`)}`,
     ...(predictingNeedsKey ? ['-H "authorization: Bearer $PATTERNS_PREDICT_KEY"'] : []),
     "-H 'content-type: application/json'",
     `-d ${quoted(JSON.stringify({ inputs: [record()] }))}`,
@@ -433,11 +591,11 @@ function showCurl() {
 async function predict(submitted) {
   submitted.preventDefault();
   const [mine, number] = [view, ++question];
-  const { name, card } = shown.described;
+  const { card } = shown.described;
   const body = { inputs: [record()] };
   await attempt(byId("predict-problem"), async () => {
     const began = performance.now();
-    const answer = await ask(`/predict/${encodeURIComponent(name)}?outside=true`, { method: "POST", body });
+    const answer = await ask(predictPath(shown.described), { method: "POST", body });
     if (mine === view && number === question) showAnswer(answer, body.inputs[0], card, performance.now() - began);
   });
   if (predictingNeedsKey && mine === view) showCurl();
@@ -445,24 +603,43 @@ async function predict(submitted) {
 
 function showAnswer(answer, asked, card, milliseconds) {
   const outside = answer.outside?.[0]?.columns ?? [];
+  // The test error says nothing about a region that the network has not seen, or about another version's answer.
+  const isMeasured = !outside.length && answer.version === shown.described.champion;
   const lines = Object.entries(answer.outputs[0]).map(([name, value]) => {
-    const score = card.test.outputs[name];
-    // The test error says nothing about a region that the network has not seen, or about another version's answer.
-    const isMeasured = score && !outside.length && answer.version === shown.described.champion;
-    const error = isMeasured ? element("span", { class: "error-size" }, `on test rows typically off by ${short(score.rmse, 2)}`) : "";
-    return element("p", { class: "output" }, variable(name), " = ", element("strong", {}, exact(value)), " ", error);
+    const error = isMeasured && card.test.outputs[name] ? element("span", { class: "error-size" }, usually(card.test.outputs[name])) : "";
+    const said = typeof value === "number" && card.task === "regression" ? exact(value) : String(value);
+    return element("p", { class: "output" }, columnName(name), " = ", element("strong", {}, said), " ", error);
   });
   byId("answer").replaceChildren(
     ...lines,
+    ...Object.values(answer.probabilities?.[0] ?? {}).map(likely),
     ...(outside.length ? [warning(outside, asked, card)] : []),
     element("p", { class: "hint" }, `Version ${answer.version} answered in ${short(milliseconds, 2)} ms.`),
   );
   byId("answer").classList.remove("past");
 }
 
+const usually = (score) =>
+  areLabels(score) ? `right on ${percent(score.accuracy)} of the test rows` : `on test rows typically off by ${short(score.rmse, 2)}`;
+
+/** The most probable labels first, each with a bar. */
+function likely(byLabel) {
+  const ordered = Object.entries(byLabel).sort(([, one], [, other]) => other - one);
+  const rows = ordered.slice(0, MOST_LABELS).flatMap(([label, share]) => [
+    element("dt", {}, label),
+    element("dd", {}, element("meter", { min: 0, max: 1, value: share, "aria-label": label }), " ", percent(share)),
+  ]);
+  return element("dl", { class: "likely", "aria-label": "Probabilities" }, ...rows);
+}
+
 function warning(outside, asked, card) {
   const columns = card.inputs.filter((column) => outside.includes(column.name));
-  const words = columns.map((column) => `${column.name} = ${short(asked[column.name], 7)} lies outside ${range(column)}`);
+  const words = columns.map((column) => {
+    if (column.kind === "category") return `${column.name} = ${asked[column.name]} was not seen in training, or too seldom`;
+    if (column.kind === "text") return `${column.name} has no word that it knows`;
+    const value = column.kind === "number" ? short(asked[column.name], 7) : asked[column.name];
+    return `${column.name} = ${value} lies outside ${range(column)}`;
+  });
   return element(
     "p",
     { class: "warning" },
@@ -509,16 +686,18 @@ function drawVersions(summary, described) {
         String(version),
         element("span", {}, ...labels.map((label) => element("span", { class: `badge ${label === "champion" ? "champion" : ""}` }, label))),
         card ? when(card.lineage.trained_at) : "–",
-        card ? short(card.test.overall.rmse) : "–",
-        card ? rSquared(card.test.overall.r2) : "–",
+        ...(card ? compared(card.test.overall) : ["–", "–"]),
         action,
       ],
     };
   });
+  const heads = described.some(({ card }) => card && areLabels(card.test.overall)) ? ["accuracy", "log loss"] : ["RMSE", "R²"];
   byId("versions").hidden = rows.length === 0;
-  byId("versions").replaceChildren(table("Versions, newest first", ["version", "labels", "trained", "RMSE", "R²", "serving"], rows));
+  byId("versions").replaceChildren(table("Versions, newest first", ["version", "labels", "trained", ...heads, "serving"], rows));
   byId("rollback").disabled = !summary.versions.some((version) => version < (summary.champion ?? 0));
 }
+
+const compared = (score) => (areLabels(score) ? [percent(score.accuracy), short(score.log_loss)] : [short(score.rmse), rSquared(score.r2)]);
 
 const promote = (name, version) =>
   changeChampion(`${address(name)}/labels/champion`, { method: "PUT", body: { version } });
@@ -575,6 +754,7 @@ function follow(job, { scroll = true } = {}) {
   if (scroll) byId("training").scrollIntoView({ block: "start" });
   const on = (kind, heard) => source.addEventListener(kind, (event) => heard(JSON.parse(event.data)));
   on("started", () => state("Training …"));
+  on("fold", ({ fold, folds }) => state(`Cross-validating: fold ${fold} of ${folds} …`));
   on("epoch", (epoch) => heardEpoch(mine, epoch));
   on("evaluated", ({ metrics }) => state(`Measured on the test rows: ${scoreOf(metrics.test)}. Publishing …`));
   on("published", ({ version }) => published(mine, version));

@@ -1,4 +1,7 @@
-"""Arrow IPC streams: numeric columns by name, in any order. Answers are float64 columns."""
+"""Arrow IPC streams: columns by name, in any order. Numbers are answered as float64, labels as what they are.
+
+Dictionaries and string views are refused: what a few bytes of them stand for has no limit.
+"""
 
 import struct
 from collections.abc import Callable
@@ -6,20 +9,31 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from flatbuffers.table import Table
+import pyarrow.compute as pc
+from flatbuffers.table import Table as FlatTable
 
 from app.errors import Malformed, TooManyRows, Unprocessable
+from app.protocols.cells import Column, Expected, read_column, row_of
+from app.protocols.reply import Reply
 from models_store.scaler import Array
+from models_store.table import EXPECTED, FIRST_DAY, LAST_DAY, SECONDS_A_DAY, Cell, Kind, Raw, Table, Values, from_json
 
 # Fields of Arrow's `RecordBatch` and `Message` tables (format/Message.fbs), as offsets into a flatbuffer's vtable.
 MESSAGE_HEADER = 8
 BATCH_LENGTH = 4
 BATCH_COMPRESSION = 10
+A_DAY = {"day": 1, "s": SECONDS_A_DAY, "ms": 1e3 * SECONDS_A_DAY, "us": 1e6 * SECONDS_A_DAY, "ns": 1e9 * SECONDS_A_DAY}
+
+WANTED: dict[Kind, str] = {
+    "number": "integers or floats",
+    "boolean": "booleans",
+    "date": "dates, timestamps without a time zone, or strings",
+    "category": "strings, booleans, integers or floats",
+    "text": "strings",
+}
 
 
-def read(
-    body: bytes, columns: tuple[str, ...], max_rows: int
-) -> tuple[Array, Callable[[tuple[str, ...], Array], bytes]]:
+def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[[Reply], bytes]]:
     """Each batch says how long it is and whether it is compressed; both are looked at before it is decoded."""
     try:
         messages = pa.ipc.MessageReader.open_stream(pa.py_buffer(body))
@@ -27,23 +41,27 @@ def read(
         if first.type != "schema":  # pyarrow takes any message for one, and may end the process over it
             raise Malformed("the Arrow IPC stream does not begin with a schema")
         schema = pa.ipc.read_schema(first)
-        _check_schema(schema, columns)
-        tables: list[Array] = []
+        _check_schema(schema, expected)
+        batches: list[Any] = []
         n_rows = 0
         for message in messages:
             n_rows += _announced_rows(message)
             if n_rows > max_rows:
                 raise TooManyRows(max_rows)
-            tables.append(_table(pa.ipc.read_record_batch(message, schema), columns))
+            batch = pa.ipc.read_record_batch(message, schema)
+            # In full where there are texts: where each of them begins and ends is part of the bytes.
+            batch.validate(full=bool(expected.typed))
+            batches.append(batch)
+        if not n_rows:
+            raise Unprocessable("no_rows", "there are no rows to predict")
+        return _table(batches, expected) if expected.typed else _numbers(batches, expected), write
     except (pa.ArrowException, OSError, EOFError, StopIteration, struct.error, IndexError, TypeError, UnicodeError):
         raise Malformed("the body is not an Arrow IPC stream") from None
-    if not n_rows:
-        raise Unprocessable("no_rows", "there are no rows to predict")
-    return np.concatenate(tables), write
 
 
-def write(columns: tuple[str, ...], answers: Array) -> bytes:
-    batch = pa.record_batch([pa.array(column) for column in np.ascontiguousarray(answers.T)], names=list(columns))
+def write(reply: Reply) -> bytes:
+    columns = [pa.array(np.ascontiguousarray(column)) for column in reply.columns.values()]
+    batch = pa.record_batch(columns, names=list(reply.columns))
     target = pa.BufferOutputStream()
     with pa.ipc.new_stream(target, batch.schema) as stream:
         stream.write_batch(batch)
@@ -51,26 +69,46 @@ def write(columns: tuple[str, ...], answers: Array) -> bytes:
     return content
 
 
-def _check_schema(schema: Any, columns: tuple[str, ...]) -> None:
+def _check_schema(schema: Any, expected: Expected) -> None:
     if len(set(schema.names)) != len(schema.names):
         raise Unprocessable("duplicate_column", "a column stands in the schema twice")
-    missing = [name for name in columns if name not in schema.names]
+    missing = [name for name in expected.names if name not in schema.names]
     if missing:
         raise Unprocessable("missing_column", f"column {missing[0]} is missing")
-    if len(schema.names) > len(columns):
-        raise Unprocessable("unknown_column", f"there is a column that is not one of {', '.join(columns)}")
-    for name in columns:
-        kind = schema.field(name).type
-        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-            raise Unprocessable("bad_type", f"column {name}: expected a column of integers or floats")
+    if len(schema.names) > len(expected.names):
+        raise Unprocessable("unknown_column", f"there is a column that is not one of {expected.listed}")
+    kinds = {column.name: column.kind for column in expected.typed}
+    for name in expected.names:
+        kind = kinds.get(name, "number")
+        if not _fits(kind, schema.field(name).type):
+            raise Unprocessable("bad_type", f"column {name}: expected a column of {WANTED[kind]}")
+
+
+def _fits(kind: Kind, given: Any) -> bool:
+    is_number = pa.types.is_integer(given) or pa.types.is_floating(given)
+    match kind:
+        case "number":
+            return bool(is_number)
+        case "boolean":
+            return bool(pa.types.is_boolean(given))
+        case "date":
+            return _is_string(given) or pa.types.is_date(given) or pa.types.is_timestamp(given)
+        case "category":
+            return _is_string(given) or is_number or pa.types.is_boolean(given)
+        case "text":
+            return _is_string(given)
+
+
+def _is_string(given: Any) -> bool:
+    return bool(pa.types.is_string(given) or pa.types.is_large_string(given))
 
 
 def _announced_rows(message: Any) -> int:
     if message.type != "record batch":
-        raise Unprocessable("bad_type", "dictionaries are not accepted, only plain numeric columns")
+        raise Unprocessable("bad_type", "dictionaries are not accepted, only plain columns")
     metadata = message.metadata.to_pybytes()
-    root = Table(metadata, struct.unpack_from("<I", metadata)[0])
-    batch = Table(metadata, root.Indirect(root.Pos + root.Offset(MESSAGE_HEADER)))
+    root = FlatTable(metadata, struct.unpack_from("<I", metadata)[0])
+    batch = FlatTable(metadata, root.Indirect(root.Pos + root.Offset(MESSAGE_HEADER)))
     if batch.Offset(BATCH_COMPRESSION):
         raise Unprocessable(
             "compressed", "compressed Arrow buffers are not accepted; write the stream without compression"
@@ -80,10 +118,45 @@ def _announced_rows(message: Any) -> int:
     return length
 
 
-def _table(batch: Any, columns: tuple[str, ...]) -> Array:
-    batch.validate()
-    for name in columns:
-        if batch.column(name).null_count:
-            raise Unprocessable("not_a_number", f"column {name}: there is a null where a number belongs")
-    arrays = [batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64) for name in columns]
-    return np.stack(arrays, axis=1)
+def _numbers(batches: list[Any], expected: Expected) -> Array:
+    for batch in batches:
+        for name in expected.names:
+            if batch.column(name).null_count:
+                raise Unprocessable("not_a_number", f"column {name}: there is a null where a number belongs")
+    parts = [[batch.column(name).to_numpy(zero_copy_only=False) for name in expected.names] for batch in batches]
+    return np.concatenate([np.stack([column.astype(np.float64) for column in part], axis=1) for part in parts])
+
+
+def _table(batches: list[Any], expected: Expected) -> Table:
+    return Table(
+        {
+            column.name: _column(column, pa.chunked_array([batch.column(column.name) for batch in batches]))
+            for column in expected.typed
+        }
+    )
+
+
+def _column(column: Column, values: Any) -> Values:
+    if column.kind == "number" and not values.null_count:
+        numbers: Array = values.to_numpy().astype(np.float64)
+        if np.isfinite(numbers).all():
+            return numbers
+    if pa.types.is_timestamp(values.type) and values.type.tz is not None:
+        values = pc.local_timestamp(values)  # what the clock showed there counts, as in training
+    if column.kind == "date" and not _is_string(values.type):
+        width = pa.int32() if pa.types.is_date32(values.type) else pa.int64()
+        return read_column(column, values.cast(width).to_pylist(), _days_in(values.type), row_of)
+    return read_column(column, values.to_pylist(), from_json, row_of)
+
+
+def _days_in(kind: Any) -> Callable[[Kind, Any], Cell]:
+    """Dates and times as Arrow counts them -> days since 1970-01-01."""
+    unit = "day" if pa.types.is_date32(kind) else "ms" if pa.types.is_date64(kind) else kind.unit
+
+    def days(_kind: Kind, count: int) -> Cell:
+        found = count / A_DAY[unit]
+        if not FIRST_DAY <= found < LAST_DAY:
+            raise ValueError(EXPECTED["date"])
+        return found
+
+    return days

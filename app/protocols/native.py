@@ -1,48 +1,50 @@
 """The native bodies of `/predict`: the answer has the layout of the question.
 
-bytes + content type -> Question (rows, layout) -> answers -> bytes
+bytes + content type -> Question (rows, layout) -> Reply -> bytes
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import orjson
 
 from app.errors import NotAcceptedType, TooManyRows, Unprocessable
 from app.protocols import arrow_stream, npy, strict_json, table_csv
+from app.protocols.cells import Expected, row_of, table_of
+from app.protocols.reply import Layout, Reply
 from models_store.scaler import Array
 from models_store.store import Release
+from models_store.table import Raw, from_json
 
 JSON = "application/json"
-Layout = Literal["rows", "flat", "records", "record", "columns"]
 # Beyond the rows themselves; a body that is only nested too deeply is left to the parser to refuse.
 SLACK = 1000
 NUMBERS = frozenset({int, float})
+TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Raw rows (n_rows, n_columns) in the card's column order, and how to write their answers down."""
+    """Raw rows in the card's column order, and how to write the reply to them down."""
 
-    rows: Array
-    write: Callable[[Release, Array, dict[str, Any]], bytes]
+    rows: Raw
+    write: Callable[[Release, Reply, dict[str, Any]], bytes]
     media_type: str
 
 
-def read(body: bytes, content_type: str, columns: tuple[str, ...], max_rows: int) -> Question:
+def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> Question:
     """Malformed, NotAcceptedType, TooManyRows, or Unprocessable naming row and column."""
     kind = media_type_of(content_type)
     if kind == JSON:
-        return _read_json(body, columns, max_rows)
+        return _read_json(body, expected, max_rows)
     table = TABLES.get(kind)
     if table is None:
         raise NotAcceptedType(f"the content type must be {JSON}, {', '.join(TABLES)}; the body is not guessed at")
-    rows, write = table(body, columns, max_rows)
-    return Question(
-        check_finite(rows, columns), lambda release, answers, _: write(release.bundle.outputs, answers), kind
-    )
+    rows, write = table(body, expected, max_rows)
+    return Question(check_finite(rows, expected), lambda _release, reply, _extra: write(reply), kind)
 
 
 def check_plain(content_encoding: str) -> None:
@@ -61,53 +63,61 @@ def media_type_of(content_type: str) -> str:
     return kind.strip().lower()
 
 
-TABLES: Mapping[str, Callable[..., tuple[Array, Callable[[tuple[str, ...], Array], bytes]]]] = {
+TABLES: Mapping[str, Callable[[bytes, Expected, int], tuple[Raw, Callable[[Reply], bytes]]]] = {
     "text/csv": table_csv.read,
     "application/x-npy": npy.read,
     "application/vnd.apache.arrow.stream": arrow_stream.read,
 }
 
 
-def _read_json(body: bytes, columns: tuple[str, ...], max_rows: int) -> Question:
+def _read_json(body: bytes, expected: Expected, max_rows: int) -> Question:
     # Counted before anything is built of it: the parser holds the interpreter, in whatever thread it runs.
-    most_commas = (max_rows + SLACK) * (len(columns) + 1)
-    if body.count(b"[") + body.count(b"{") > max_rows + SLACK or body.count(b",") > most_commas:
+    # What stands in texts is not structure, but is taken out only of a body that has too much of it.
+    if _is_too_much(body, expected, max_rows) and _is_too_much(TEXT.sub(b"", body), expected, max_rows):
         raise TooManyRows(max_rows)
     document = strict_json.loads(body)
     if not isinstance(document, dict) or set(document) != {"inputs"}:
         raise Unprocessable("bad_body", 'the body must be an object with the one key "inputs"')
-    layout, rows = _rows_of(document["inputs"], columns, max_rows)
-    table = check_finite(_numbers(rows, columns), columns)
+    layout, rows = _rows_of(document["inputs"], expected, max_rows)
+    if expected.typed:
+        raw: Raw = table_of(expected, list(zip(*rows, strict=True)), from_json, row_of)
+    else:
+        raw = check_finite(_numbers(rows, expected), expected)
 
-    def write(release: Release, answers: Array, extra: dict[str, Any]) -> bytes:
-        outputs = _laid_out(layout, release.bundle.outputs, answers)
-        answer = {"pattern": release.bundle.pattern, "version": release.version, "outputs": outputs, **extra}
+    def write(release: Release, reply: Reply, extra: dict[str, Any]) -> bytes:
+        answer = {"pattern": release.bundle.pattern, "version": release.version, **reply.in_layout(layout), **extra}
         return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
-    return Question(table, write, JSON)
+    return Question(raw, write, JSON)
 
 
-def _rows_of(inputs: Any, columns: tuple[str, ...], max_rows: int) -> tuple[Layout, list[list[Any]]]:
-    """The layout, and rows of values in column order that are not yet known to be numbers."""
+def _is_too_much(body: bytes, expected: Expected, max_rows: int) -> bool:
+    most_commas = (max_rows + SLACK) * (len(expected.names) + 1)
+    return body.count(b"[") + body.count(b"{") > max_rows + SLACK or body.count(b",") > most_commas
+
+
+def _rows_of(inputs: Any, expected: Expected, max_rows: int) -> tuple[Layout, list[list[Any]]]:
+    """The layout, and rows of values in column order whose kinds are not yet known."""
     if isinstance(inputs, dict):
-        values = _in_order(inputs, columns, "")
-        if not any(isinstance(value, list) for value in values):
-            return "record", [values]
+        if not any(isinstance(value, list) for value in inputs.values()):
+            return "record", [_in_order(inputs, expected, "", expected.optional)]
+        values = _in_order(inputs, expected, "")
         if not all(isinstance(value, list) and len(value) == len(values[0]) for value in values):
-            raise Unprocessable("bad_layout", "columns must all be lists of the same length, or all be single numbers")
+            raise Unprocessable("bad_layout", "columns must all be lists of the same length, or all be single values")
         _check_count(values[0], max_rows)
         return "columns", [list(row) for row in zip(*values, strict=True)]
     if not isinstance(inputs, list):
         raise Unprocessable("bad_layout", "inputs must be a list of rows or records, or an object of columns")
     _check_count(inputs, max_rows)
     if isinstance(inputs[0], dict):
-        return "records", [_in_order(record, columns, f"row {place}: ") for place, record in enumerate(inputs)]
-    if not isinstance(inputs[0], list) and len(columns) == 1:
+        optional = expected.optional
+        return "records", [_in_order(record, expected, f"row {row}: ", optional) for row, record in enumerate(inputs)]
+    if not isinstance(inputs[0], list) and len(expected.names) == 1:
         return "flat", [[value] for value in inputs]
-    for place, row in enumerate(inputs):
-        if not isinstance(row, list) or len(row) != len(columns):
+    for row, values in enumerate(inputs):
+        if not isinstance(values, list) or len(values) != len(expected.names):
             raise Unprocessable(
-                "bad_row", f"row {place}: expected a list of {len(columns)} values: {', '.join(columns)}"
+                "bad_row", f"row {row}: expected a list of {len(expected.names)} values: {expected.listed}"
             )
     return "rows", inputs
 
@@ -119,22 +129,24 @@ def _check_count(rows: list[Any], max_rows: int) -> None:
         raise TooManyRows(max_rows)
 
 
-def _in_order(record: Any, columns: tuple[str, ...], where: str) -> list[Any]:
+def _in_order(record: Any, expected: Expected, where: str, optional: frozenset[str] = frozenset()) -> list[Any]:
+    """The record's values, None for an optional column that it leaves out."""
     if not isinstance(record, dict):
-        raise Unprocessable("bad_row", f"{where}expected a record with the columns {', '.join(columns)}")
-    missing = [name for name in columns if name not in record]
-    if missing:
-        raise Unprocessable("missing_column", f"{where}column {missing[0]} is missing")
-    if len(record) > len(columns):
-        raise Unprocessable("unknown_column", f"{where}there is a column that is not one of {', '.join(columns)}")
-    return [record[name] for name in columns]
+        raise Unprocessable("bad_row", f"{where}expected a record with the columns {expected.listed}")
+    missing = [name for name in expected.names if name not in record]
+    if not optional.issuperset(missing):
+        name = next(name for name in missing if name not in optional)
+        raise Unprocessable("missing_column", f"{where}column {name} is missing")
+    if len(record) + len(missing) > len(expected.names):
+        raise Unprocessable("unknown_column", f"{where}there is a column that is not one of {expected.listed}")
+    return [record.get(name) for name in expected.names]
 
 
-def _numbers(rows: list[list[Any]], columns: tuple[str, ...]) -> Array:
+def _numbers(rows: list[list[Any]], expected: Expected) -> Array:
     """float64 (n_rows, n_columns). A bool is no number here, nor is a string or null."""
     for place, row in enumerate(rows):
         if not NUMBERS.issuperset(map(type, row)):
-            column = next(name for name, value in zip(columns, row, strict=True) if type(value) not in NUMBERS)
+            column = next(name for name, value in zip(expected.names, row, strict=True) if type(value) not in NUMBERS)
             raise Unprocessable("not_a_number", f"row {place}, column {column}: expected a number")
     try:
         return np.array(rows, dtype=np.float64)
@@ -142,22 +154,8 @@ def _numbers(rows: list[list[Any]], columns: tuple[str, ...]) -> Array:
         raise Unprocessable("not_a_number", "a number is too large") from None
 
 
-def check_finite(rows: Array, columns: tuple[str, ...]) -> Array:
-    finite = np.isfinite(rows)
-    if not finite.all():
+def check_finite(rows: Raw, expected: Expected) -> Raw:
+    if isinstance(rows, np.ndarray) and not (finite := np.isfinite(rows)).all():
         row, column = np.argwhere(~finite)[0]
-        raise Unprocessable("not_a_number", f"row {row}, column {columns[column]}: not a finite number")
+        raise Unprocessable("not_a_number", f"row {row}, column {expected.names[column]}: not a finite number")
     return rows
-
-
-def _laid_out(layout: Layout, outputs: tuple[str, ...], answers: Array) -> Any:
-    match layout:
-        case "records":
-            return [dict(zip(outputs, row, strict=True)) for row in answers.tolist()]
-        case "record":
-            return dict(zip(outputs, answers[0].tolist(), strict=True))
-        case "columns":
-            return dict(zip(outputs, answers.T.tolist(), strict=True))
-        case "flat" if len(outputs) == 1:
-            return answers[:, 0].tolist()
-    return np.ascontiguousarray(answers)

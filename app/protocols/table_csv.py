@@ -3,14 +3,17 @@
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from app.errors import Malformed, TooManyRows, Unprocessable
+from app.protocols.cells import Expected, table_of
+from app.protocols.reply import Reply
 from models_store.scaler import Array
+from models_store.table import MISSING, Raw, Table, from_text
 
 if TYPE_CHECKING:
     from _csv import Reader  # exists for type checkers alone
@@ -20,14 +23,14 @@ LONGEST_HEADER = 1 << 16
 
 # What `float` accepts beyond this (1_000, nan, digits of other scripts) nobody means in a CSV file.
 NUMBER = re.compile(r"\s*[-+]?([0-9]++\.?[0-9]*+|\.[0-9]++)([eE][-+]?[0-9]++)?\s*", re.ASCII)
+QUOTED = re.compile(rb'"[^"]*+"?')
 
 
-def read(
-    body: bytes, columns: tuple[str, ...], max_rows: int
-) -> tuple[Array, Callable[[tuple[str, ...], Array], bytes]]:
+def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[[Reply], bytes]]:
     """Header with the pattern's columns in any order, then rows."""
-    # Counted before a field is made of it: reading holds the interpreter.
-    if body.count(b"\n") > max_rows + MOST_BLANK_LINES:
+    # Counted before a field is made of it: reading holds the interpreter. In quotes, a line's end is part of a text.
+    most_lines = max_rows + MOST_BLANK_LINES
+    if body.count(b"\n") > most_lines and QUOTED.sub(b"", body).count(b"\n") > most_lines:
         raise TooManyRows(max_rows)
     if len(body) > LONGEST_HEADER and body.find(b"\n", 0, LONGEST_HEADER) < 0:
         raise Malformed("line 1: too long for the names of columns")
@@ -36,41 +39,41 @@ def read(
         header = next(lines, None)
         if header is None:
             raise Malformed("the CSV is empty; its first line must name the columns")
-        order = _order(header, columns)
-        rows = _rows(lines, order, columns, max_rows)
+        rows = _rows(lines, _order(header, expected), max_rows)
+        return _table(rows, expected) if expected.typed else _numbers(rows, expected), write
     except UnicodeDecodeError:
         raise Malformed("the CSV is not UTF-8") from None
     except csv.Error:
         raise Malformed(f"line {lines.line_num}: not CSV") from None
-    if not rows:
-        raise Unprocessable("no_rows", "the CSV has a header and no rows")
-    return np.array(rows, dtype=np.float64), write
 
 
-def write(columns: tuple[str, ...], answers: Array) -> bytes:
+def write(reply: Reply) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(answers.tolist())
+    columns = [
+        np.where(column, "true", "false") if column.dtype == bool else column for column in reply.columns.values()
+    ]
+    writer.writerow(reply.columns)
+    writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
     return text.getvalue().encode()
 
 
-def _order(header: list[str], columns: tuple[str, ...]) -> list[int]:
+def _order(header: list[str], expected: Expected) -> list[int]:
     """Where in a line each column of the pattern stands."""
     names = [name.strip() for name in header]
     if len(set(names)) != len(names):
         raise Unprocessable("duplicate_column", "line 1: a column stands there twice")
-    missing = [name for name in columns if name not in names]
+    missing = [name for name in expected.names if name not in names]
     if missing:
         raise Unprocessable("missing_column", f"line 1: column {missing[0]} is missing")
-    if len(names) > len(columns):
-        raise Unprocessable("unknown_column", f"line 1: there is a column that is not one of {', '.join(columns)}")
-    return [names.index(name) for name in columns]
+    if len(names) > len(expected.names):
+        raise Unprocessable("unknown_column", f"line 1: there is a column that is not one of {expected.listed}")
+    return [names.index(name) for name in expected.names]
 
 
-def _rows(lines: "Reader", order: list[int], columns: tuple[str, ...], max_rows: int) -> list[list[float]]:
-    rows: list[list[float]] = []
-    blank_line = 0
+def _rows(lines: "Reader", order: list[int], max_rows: int) -> Iterator[tuple[int, list[str]]]:
+    """The line where a row ends, and its fields in the order of the pattern's columns."""
+    n_rows = blank_line = 0
     for fields in lines:
         if not fields:
             blank_line = blank_line or lines.line_num
@@ -79,10 +82,29 @@ def _rows(lines: "Reader", order: list[int], columns: tuple[str, ...], max_rows:
             raise Unprocessable("bad_row", f"line {blank_line}: empty, with more rows after it")
         if len(fields) != len(order):
             raise Unprocessable("bad_row", f"line {lines.line_num}: expected {len(order)} fields, found {len(fields)}")
-        if len(rows) == max_rows:
+        if n_rows == max_rows:
             raise TooManyRows(max_rows)
-        for place, name in zip(order, columns, strict=True):
-            if not (NUMBER.fullmatch(fields[place]) and isfinite(float(fields[place]))):
-                raise Unprocessable("not_a_number", f"line {lines.line_num}, column {name}: expected a number")
-        rows.append([float(fields[place]) for place in order])
-    return rows
+        n_rows += 1
+        yield lines.line_num, [fields[place] for place in order]
+    if not n_rows:
+        raise Unprocessable("no_rows", "the CSV has a header and no rows")
+
+
+def _numbers(rows: Iterable[tuple[int, list[str]]], expected: Expected) -> Array:
+    numbers: list[list[float]] = []
+    for line, fields in rows:
+        for name, field in zip(expected.names, fields, strict=True):
+            if not (NUMBER.fullmatch(field) and isfinite(float(field))):
+                raise Unprocessable("not_a_number", f"line {line}, column {name}: expected a number")
+        numbers.append([float(field) for field in fields])
+    return np.array(numbers, dtype=np.float64)
+
+
+def _table(rows: Iterable[tuple[int, list[str]]], expected: Expected) -> Table:
+    lines: list[int] = []
+    columns: list[list[str | None]] = [[] for _ in expected.names]
+    for line, fields in rows:
+        lines.append(line)
+        for column, field in zip(columns, fields, strict=True):
+            column.append(None if field.strip() in MISSING else field)
+    return table_of(expected, columns, from_text, lambda row: f"line {lines[row]}")

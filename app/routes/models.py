@@ -14,8 +14,9 @@ from app.routes.bodies import ParsedJson
 from app.routes.parts import ArtistPart, ServedPart, StorePart
 from app.served import Served, Shelf
 from models_store.bundle import Description
+from models_store.card import Card
 from models_store.errors import UnknownVersion
-from models_store.plots import Kind, draw
+from models_store.plots import Kind, draw, kinds_of
 from models_store.store import Store, is_name
 
 router = APIRouter(tags=["patterns"])
@@ -34,7 +35,7 @@ async def pattern(pattern: str, served: ServedPart) -> dict[str, Any]:
     return _summary(shelf) | {
         "card": bundle.card.model_dump(mode="json"),
         "recipe": bundle.recipe,
-        "links": _links(pattern, shelf.release.version),
+        "links": _links(pattern, shelf.release.version, bundle.card),
     }
 
 
@@ -57,7 +58,7 @@ async def card(pattern: str, version: int, served: ServedPart, store: StorePart)
         "labels": labels,
         "card": described.card.model_dump(mode="json"),
         "recipe": described.recipe,
-        "links": _links(pattern, version),
+        "links": _links(pattern, version, described.card),
     }
 
 
@@ -98,6 +99,14 @@ async def set_label(
     if not isinstance(target, dict) or set(target) != {"version"} or not _is_version(target["version"]):
         raise Unprocessable("bad_body", 'the body must be {"version": n}, with the number of a version')
     await asyncio.to_thread(store.set_label, pattern, label, target["version"])
+    return await _after_change(served, pattern)
+
+
+@router.delete("/patterns/{pattern}/labels/{label}", dependencies=[Depends(require_admin)])
+async def remove_label(pattern: str, label: str, served: ServedPart, store: StorePart) -> dict[str, Any]:
+    """The version that it pointed at stays. The label `champion` can be moved, but not removed."""
+    served.shelf(pattern)
+    await asyncio.to_thread(store.remove_label, pattern, label)
     return await _after_change(served, pattern)
 
 
@@ -143,14 +152,17 @@ def _summary(shelf: Shelf) -> dict[str, Any]:
     return summary | {
         "champion": shelf.champion.release.version,
         "description": bundle.recipe.get("description", ""),
+        "task": bundle.card.task,
         "inputs": list(bundle.inputs),
+        "kinds": bundle.kinds,
         "outputs": list(bundle.outputs),
+        "classes": None if bundle.labels is None else list(bundle.labels),
         "formulas": bundle.recipe.get("data", {}).get("outputs"),
         "test": bundle.card.test.overall.model_dump(),
     }
 
 
-def _links(pattern: str, version: int) -> dict[str, str]:
+def _links(pattern: str, version: int, card: Card) -> dict[str, str]:
     here = f"/patterns/{pattern}/versions/{version}"
-    plots = {name: f"{here}/plots/{name}.svg" for name in ("learning-curve", "predicted-vs-actual", "residuals")}
+    plots: dict[str, str] = {kind: f"{here}/plots/{kind}.svg" for kind in kinds_of(card)}
     return {"card": here, "history": f"{here}/history", "predict": f"/predict/{pattern}?version={version}", **plots}

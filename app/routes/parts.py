@@ -3,6 +3,7 @@
 They are `async` because FastAPI hands every other dependency to a thread.
 """
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, cast
 
@@ -10,8 +11,10 @@ from fastapi import Depends, Request
 
 from app.batching import Batcher
 from app.jobs import Jobs
+from app.large_bodies import LargeBodies
 from app.served import Served
 from app.settings import Settings
+from models_store.datasets import Datasets
 from models_store.store import Store
 
 
@@ -31,8 +34,20 @@ async def _batcher(request: Request) -> Batcher:
     return cast(Batcher, request.app.state.batcher)
 
 
+async def _large_bodies(request: Request) -> LargeBodies:
+    return cast(LargeBodies, request.app.state.large_bodies)
+
+
 async def _jobs(request: Request) -> Jobs:
     return cast(Jobs, request.app.state.jobs)
+
+
+async def _datasets(request: Request) -> Datasets:
+    return cast(Datasets, request.app.state.datasets)
+
+
+async def _parsing(request: Request) -> asyncio.Lock:
+    return cast(asyncio.Lock, request.app.state.parsing)
 
 
 async def _artist(request: Request) -> ThreadPoolExecutor:
@@ -43,5 +58,8 @@ SettingsPart = Annotated[Settings, Depends(_settings)]
 ServedPart = Annotated[Served, Depends(_served)]
 StorePart = Annotated[Store, Depends(_store)]
 BatcherPart = Annotated[Batcher, Depends(_batcher)]
+LargeBodiesPart = Annotated[LargeBodies, Depends(_large_bodies)]
 JobsPart = Annotated[Jobs, Depends(_jobs)]
+DatasetsPart = Annotated[Datasets, Depends(_datasets)]
+ParsingPart = Annotated[asyncio.Lock, Depends(_parsing)]
 ArtistPart = Annotated[ThreadPoolExecutor, Depends(_artist)]

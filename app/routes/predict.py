@@ -1,8 +1,6 @@
 """POST /predict/{pattern}: raw values in, raw values out."""
 
-import asyncio
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -10,10 +8,11 @@ from app.errors import Unprocessable
 from app.keys import require_predictor
 from app.openapi import PREDICT_BODY
 from app.protocols import native
-from app.routes.parts import BatcherPart, ServedPart, SettingsPart
+from app.protocols.cells import Expected
+from app.protocols.reply import Reply
+from app.routes.parts import BatcherPart, LargeBodiesPart, ServedPart, SettingsPart
 
-MOST_BYTES_ON_LOOP = 1 << 15
-Result = TypeVar("Result")
+PARAMETERS = ("version", "label", "outside", "probabilities")
 
 router = APIRouter(tags=["predict"], dependencies=[Depends(require_predictor)])
 
@@ -24,35 +23,39 @@ async def predict(
     request: Request,
     served: ServedPart,
     batcher: BatcherPart,
+    large: LargeBodiesPart,
     settings: SettingsPart,
     version: Annotated[int | None, Query(ge=1, description="a version; without it the champion answers")] = None,
     label: Annotated[str | None, Query(description="a label, such as champion")] = None,
-    outside: Annotated[bool, Query(description="add the rows that lie outside what the model has seen")] = False,
-    probabilities: Annotated[bool, Query(description="for classification patterns")] = False,
+    outside: Annotated[bool, Query(description="JSON: add the rows outside what training saw")] = False,
+    probabilities: Annotated[bool, Query(description="of labels: add how probable each is")] = False,
 ) -> Response:
-    """The answer has the layout of the question; it never holds NaN or Infinity."""
+    """The answer has the layout of the question; it never holds NaN or Infinity.
+
+    Where a category that training never saw is in the question, the answer says so, asked or not.
+    """
+    if not request.query_params.keys() <= set(PARAMETERS):
+        raise Unprocessable("bad_parameter", f"there is no such parameter; there are {', '.join(PARAMETERS)}")
     if version is not None and label is not None:
         raise Unprocessable("bad_parameter", "give a version or a label, not both")
-    if probabilities:
-        raise Unprocessable("not_a_classification", "only classification patterns have probabilities")
     release = await served.release(pattern, version, label)
+    bundle = release.bundle
+    if probabilities and bundle.labels is None:
+        raise Unprocessable("not_a_classification", "only classification patterns have probabilities")
     native.check_plain(request.headers.get("content-encoding", ""))
     body = await request.body()
     content_type = request.headers.get("content-type", "")
-    question = await _computed(len(body), native.read, body, content_type, release.bundle.inputs, settings.max_rows)
-    answers = await batcher.predict(release, question.rows)
+    expected = Expected.by(bundle.predictor.encoder)
+    with large.place(len(body)):
+        question = await large.computed(len(body), native.read, body, content_type, expected, settings.max_rows)
+        if outside and question.media_type != native.JSON:
+            raise Unprocessable("bad_parameter", "outside: only an answer in JSON has a place for it; ask in JSON")
+        answers = await batcher.predict(release, question.rows)
 
-    def written() -> bytes:
-        extra: dict[str, Any] = {"outside": release.bundle.outside(question.rows)} if outside else {}
-        return question.write(release, answers, extra)
+        def written() -> bytes:
+            beyond = bundle.outside(question.rows) if outside else bundle.unseen(question.rows)
+            reply = Reply.of(bundle, answers, with_probabilities=probabilities)
+            return question.write(release, reply, {"outside": beyond} if outside or beyond else {})
 
-    return Response(
-        await _computed(len(body), written),
-        media_type=question.media_type,
-        headers={"x-pattern-version": str(release.version)},
-    )
-
-
-async def _computed(size: int, work: Callable[..., Result], *parts: Any) -> Result:
-    """Here and now for a small body; in a thread for one whose reading would keep others waiting."""
-    return work(*parts) if size <= MOST_BYTES_ON_LOOP else await asyncio.to_thread(work, *parts)
+        content = await large.computed(len(body), written)
+    return Response(content, media_type=question.media_type, headers={"x-pattern-version": str(release.version)})

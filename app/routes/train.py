@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Depends, Header, Response
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -18,11 +18,15 @@ from app.openapi import TRAIN_BODY
 from app.recipes import recipe_of_pattern
 from app.records import TERMINAL, Job
 from app.routes.bodies import ParsedJson, RawJson
-from app.routes.parts import JobsPart, ServedPart, StorePart
+from app.routes.parts import DatasetsPart, JobsPart, ServedPart, StorePart
 from app.served import Served
-from models_store.errors import PatternServerError
+from models_store.datasets import Datasets
+from models_store.errors import PatternServerError, shortened, shortened_name
 from models_store.store import Store
-from training.spec import Fit, PatternSpec, RecipeError
+from training.data_spec import TableData, WellKnown
+from training.fit_spec import Fit
+from training.part import RecipeError
+from training.spec import PatternSpec
 
 router = APIRouter(tags=["train"])
 
@@ -34,7 +38,7 @@ KEEP_ALIVE_SECONDS = 10.0
 LONGEST_KEY = 255
 WAIT = re.compile(r"\bwait=([0-9]{1,5})\b")
 LAST_EVENTS = frozenset({"published", "failed", "cancelled", "interrupted"})
-CHANGES = frozenset({"data", "split", "scaling", "network", "fit", "seed", "description"})
+CHANGES = frozenset({"data", "split", "scaling", "network", "fit", "seed", "description", "cross_validate"})
 
 
 @router.post("/train", openapi_extra=TRAIN_BODY, dependencies=[Depends(require_admin)], status_code=202)
@@ -44,11 +48,13 @@ async def train(
     jobs: JobsPart,
     served: ServedPart,
     store: StorePart,
+    datasets: DatasetsPart,
     idempotency_key: Annotated[str | None, Header(max_length=LONGEST_KEY)] = None,
     prefer: Annotated[str, Header()] = "",
 ) -> Response:
     """Queue a training. 202 with its address, or with `Prefer: wait=30` 200 when it has ended by then."""
     spec = await asyncio.to_thread(recipe_of, asked, store)
+    await asyncio.to_thread(check_dataset, spec, datasets)
     job = await jobs.submit(spec, promote=_flag(asked, "promote", default=True), key=idempotency_key or None, body=body)
     wait = WAIT.search(prefer)
     if wait is not None:
@@ -116,6 +122,18 @@ def recipe_of(asked: Any, store: Store) -> PatternSpec:
     if not isinstance(name, str):
         raise RecipeError("pattern: give the name of a pattern, or a whole recipe as spec")
     return recipe_of_pattern(store, name).overridden(changes)
+
+
+def check_dataset(spec: PatternSpec, datasets: Datasets) -> None:
+    """Said before the training is queued, and not when it begins. UnknownDataset, RecipeError."""
+    if not isinstance(spec.data, TableData) or spec.data.dataset in get_args(WellKnown):
+        return
+    names = [column.name for column in datasets.get(spec.data.dataset).columns]
+    for field, named in (("target", spec.data.target), ("columns", spec.data.columns)):
+        if any(name not in names for name in named):
+            raise RecipeError(
+                f"data.{field}: the table has no such column; there are {shortened(map(shortened_name, names))}"
+            )
 
 
 def _flag(asked: dict[str, Any], name: str, *, default: bool) -> bool:

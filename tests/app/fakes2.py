@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from app.main import create_app
+from app.protocols.reply import Reply
 from app.settings import Settings
 from models_store.architecture import Architecture, Layer
 from models_store.bundle import Bundle, Evaluation, Predictor
@@ -19,6 +20,7 @@ from models_store.card import Column, Gap
 from models_store.encoding import InputEncoder, OutputDecoder
 from models_store.scaler import Array, Scaler
 from models_store.store import Store
+from models_store.table import Raw
 from tests.fakes import LinearNetwork, card
 from training.spec import PatternSpec
 
@@ -58,6 +60,7 @@ def linear(pattern: str, formulas: dict[str, str], k: list[list[float]]) -> Bund
         predictor=Predictor(encoder, LinearNetwork((matrix / 2).astype(np.float32)), decoder),
         card=card().model_copy(
             update={
+                "test": card().test.model_copy(update={"outputs": dict.fromkeys(outputs, card().test.overall)}),
                 "inputs": [Column(name=name, minimum=0.0, maximum=16.0) for name in inputs],
                 "outputs": [Column(name=name, minimum=-16.0, maximum=48.0) for name in outputs],
                 "gaps": [
@@ -67,7 +70,7 @@ def linear(pattern: str, formulas: dict[str, str], k: list[list[float]]) -> Bund
             }
         ),
         history={"loss": [0.5, 0.25], "val_loss": [0.5, 0.125]},
-        evaluation=Evaluation(tested.tolist(), answers, answers),
+        evaluation=Evaluation(answers, answers),
         golden_inputs=np.array([[0.0] * n_inputs, [4.0] * n_inputs, [16.0] * n_inputs]),
     )
 
@@ -128,6 +131,16 @@ def message(answer: httpx.Response) -> str:
     return str(answer.json()["error"]["message"])
 
 
+def an_array(raw: Raw) -> Array:
+    assert isinstance(raw, np.ndarray)
+    return raw
+
+
+def numbers(outputs: tuple[str, ...], answers: Array) -> Reply:
+    """What a pattern of numbers says."""
+    return Reply(dict(zip(outputs, answers.T, strict=True)), {}, are_labels=False)
+
+
 # -- wire formats --------------------------------------------------------------------------------------------------
 
 
@@ -154,6 +167,6 @@ def arrow_of(table: Any, rows_a_batch: int | None = None, **options: Any) -> byt
     return content
 
 
-def from_arrow(content: bytes) -> dict[str, list[float]]:
-    columns: dict[str, list[float]] = pa.ipc.open_stream(content).read_all().to_pydict()
+def from_arrow(content: bytes) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = pa.ipc.open_stream(content).read_all().to_pydict()
     return columns

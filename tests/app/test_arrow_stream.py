@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.protocols import arrow_stream
+from app.protocols.cells import Expected
 from models_store.errors import PatternServerError
-from tests.app.fakes2 import ARROW, arrow_of, from_arrow, message, post, refusal
+from tests.app.fakes2 import ARROW, an_array, arrow_of, from_arrow, message, numbers, post, refusal
 
 pytestmark = pytest.mark.anyio
 
-COLUMNS = ("x1", "x2")
+COLUMNS = Expected(("x1", "x2"))
 PROJECT = Path(__file__).parents[2]
 GOOD = arrow_of(pa.table({"x1": pa.array([1, 2, 3], pa.float32()), "x2": pa.array([4, 5, 6], pa.int64())}), 2)
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -35,8 +36,11 @@ def test_what_arrow_writes_is_read_and_answered_exactly(
     columns = {"x1": written[:, 0], "x2": written[:, 1]}
     ordered = dict(reversed(columns.items())) if swapped else columns
     rows, write = arrow_stream.read(arrow_of(pa.table(ordered), rows_a_batch), COLUMNS, 1000)
-    np.testing.assert_array_equal(rows, written)
-    assert from_arrow(write(("a", "b"), rows)) == {"a": written[:, 0].tolist(), "b": written[:, 1].tolist()}
+    np.testing.assert_array_equal(an_array(rows), written)
+    assert from_arrow(write(numbers(("a", "b"), an_array(rows)))) == {
+        "a": written[:, 0].tolist(),
+        "b": written[:, 1].tolist(),
+    }
 
 
 @pytest.mark.parametrize(
@@ -138,7 +142,7 @@ def test_a_stream_that_breaks_off_gives_its_whole_batches_or_a_refusal() -> None
         except PatternServerError as error:
             assert str(error) in ("the body is not an Arrow IPC stream", "there are no rows to predict")
         else:
-            assert rows.tolist() == [[1, 4], [2, 5], [3, 6]][: len(rows)]
+            assert an_array(rows).tolist() == [[1, 4], [2, 5], [3, 6]][: len(rows)]
 
 
 @given(st.binary(max_size=200))
@@ -187,4 +191,4 @@ def _read_or_refuse(body: bytes) -> None:
     except PatternServerError as error:
         assert len(str(error)) < 100
     else:
-        assert rows.shape[1] == 2
+        assert an_array(rows).shape[1] == 2

@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 
 from app.batching import MOST_ROWS_ON_LOOP, Batcher
 from app.errors import DeadlinePassed
-from models_store.bundle import Predictor
+from models_store.architecture import Network
+from models_store.bundle import Bundle, Predictor
 from models_store.encoding import Encoded
 from models_store.errors import NotFinite
 from models_store.scaler import Array
 from models_store.store import Release
+from models_store.table import take
 from tests.app.fakes2 import pair
 from tests.fakes import line, rows
+from tests.table_fakes import messages, passengers, table_of
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +52,16 @@ class BrokenNetwork(WatchedNetwork):
 
 
 @dataclass(frozen=True, eq=False)
+class WatchedLinear(WatchedNetwork):
+    """Answers as another network does."""
+
+    watched: Network = field(kw_only=True)
+
+    def answer(self, encoded: Encoded) -> Encoded:
+        return self.watched(encoded)
+
+
+@dataclass(frozen=True, eq=False)
 class StuckNetwork(WatchedNetwork):
     """Answers once it is let go."""
 
@@ -61,9 +74,12 @@ class StuckNetwork(WatchedNetwork):
 
 def release(network: WatchedNetwork, version: int = 1) -> Release:
     """y = 2x, with scaling on both sides of a network that hands on what it is given."""
-    bundle = line()
+    return Release(version, with_network(line(), network))
+
+
+def with_network(bundle: Bundle, network: WatchedNetwork) -> Bundle:
     predictor = bundle.predictor
-    return Release(version, replace(bundle, predictor=Predictor(predictor.encoder, network, predictor.decoder)))
+    return replace(bundle, predictor=Predictor(predictor.encoder, network, predictor.decoder))
 
 
 @pytest.fixture
@@ -132,6 +148,25 @@ async def test_a_batch_never_mixes_releases(batcher: Batcher) -> None:
     answers = await asyncio.gather(*(batcher.predict(served[x % 4], rows(x)) for x in range(40)))
     assert [answer.item() for answer in answers] == [2 * x for x in range(40)]
     assert [network.batches for network in (*networks, other)] == [[10]] * 4
+
+
+async def test_rows_of_tables_join_one_call_as_well(batcher: Batcher) -> None:
+    bundle = passengers()
+    network = WatchedLinear(watched=bundle.predictor.network)
+    served = Release(1, with_network(bundle, network))
+    parts = [take(bundle.golden_inputs, part) for part in (slice(0, 3), slice(3, 4), slice(4, 8))]
+    answers = await asyncio.gather(*(batcher.predict(served, part) for part in parts))
+    np.testing.assert_array_equal(np.concatenate(answers), bundle.predict(bundle.golden_inputs))
+    assert network.batches == [8]
+
+
+async def test_a_long_text_is_not_read_on_the_loop(batcher: Batcher) -> None:
+    bundle = messages()
+    network = WatchedLinear(watched=bundle.predictor.network)
+    served = Release(1, with_network(bundle, network))
+    for text in ("tea " * 100, "tea " * 100_000):
+        await batcher.predict(served, table_of(bundle.kinds, [[text]]))
+    assert [name == threading.current_thread().name for name in network.threads] == [True, False]
 
 
 # -- threads -------------------------------------------------------------------------------------------------------

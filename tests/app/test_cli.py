@@ -15,11 +15,15 @@ import pytest
 import uvicorn
 
 from app.cli import main
+from app.commands import asking
 from models_store.store import Store
+from models_store.table import Kind
 from tests.app.fakes2 import an_app, fork, pair
-from tests.fakes import line
+from tests.fakes import LinearNetwork, line
+from tests.table_fakes import passengers, table_of
 
 Run = Callable[..., "Ran"]
+PASSENGER = ["port=S", "crew=no", "boarded=1912-04-10", "note=third class", "age="]
 
 
 class Ran:
@@ -164,7 +168,7 @@ def test_rolling_back_says_which_version_answers_now(stocked: Store, run: Run) -
         (["predict", "unheard-of", "1"], 1, "error: no such pattern; there are fork, pair"),
         (["train", "nowhere.yaml"], 1, "error: nowhere.yaml: no such file"),
         (["train", "unheard-of"], 1, "error: no such pattern"),
-        (["train"], 2, "name a pattern or a file, or say --missing"),
+        (["train"], 2, "name a pattern or a file"),
         (["reproduce", "unheard-of"], 1, "error: no such pattern"),
         (["serve", "--set", "max_row=1"], 1, "error: max_row: no such setting"),
         (["serve", "--set", "max_rows=many"], 1, "error: max_rows: "),
@@ -190,6 +194,28 @@ def test_a_setting_that_makes_no_sense_is_one_line_for_every_command(run: Run) -
     assert (ran.status, ran.err[:15]) == (1, "error: workers:")
 
 
+def test_where_no_server_answers_the_store_is_asked(stocked: Store, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.commands.asking.keras_loader", lambda _settings: LinearNetwork.from_bytes)
+    stocked.publish(passengers())
+    ran = run("predict", "pair", "2", "1")
+    assert (ran.status, ran.out) == (0, "y1 = 4, y2 = 1\n")
+    tried = f"http://127.0.0.1:{os.environ['PATTERNS_PORT']}"
+    assert ran.err == f"pair version 2, from the store; no server at {tried}"
+    assert run("predict", "pair", "x2=1", "x1=2").out == ran.out
+    assert run("predict", "passengers", *PASSENGER).out.startswith("survived = ")
+    refused = run("predict", "passengers", *PASSENGER[:-1], "age=old")
+    assert (refused.status, refused.err) == (1, "error: row 0, column age: expected a number")
+
+
+def test_a_port_in_use_is_said_before_anything_is_trained_or_loaded(run: Run) -> None:
+    port = os.environ["PATTERNS_PORT"]
+    ran = run("serve", "--train-missing")
+    assert (ran.status, ran.out) == (1, "")
+    said = f"error: port {port} of 127.0.0.1 is in use; stop what listens there, or choose another with --port"
+    assert ran.err == said
+    assert "cannot be listened on" in run("serve", host="nowhere.invalid").err
+
+
 # -- asking a running server ---------------------------------------------------------------------------------------
 
 
@@ -197,6 +223,7 @@ def test_a_setting_that_makes_no_sense_is_one_line_for_every_command(run: Run) -
 def server(stocked: Store) -> Iterator[str]:
     """A server in a thread, on the fake network; its port."""
     stocked.publish(line())
+    stocked.publish(passengers())
     app = an_app(stocked, predict_key="the-predict-key", log_level="error")
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run)
@@ -208,35 +235,113 @@ def server(stocked: Store) -> Iterator[str]:
     thread.join()
 
 
+def here(server: str) -> str:
+    return f"http://127.0.0.1:{server}"
+
+
 def test_a_running_server_is_asked(server: str, run: Run) -> None:
     def ask(*arguments: str, key: str = "the-predict-key") -> Ran:
         return run("predict", *arguments, port=server, predict_key=key)
 
     asked = ask("line", "-3")
-    assert (asked.status, asked.out, asked.err) == (0, "y = -6\n", "line version 1, from the server")
+    assert (asked.status, asked.out) == (0, "y = -6\n")
+    assert asked.err.endswith(f"line version 1, from the server at {here(server)}")
     asked = ask("pair", "2", "1", "--version", "1")
-    assert (asked.status, asked.out, asked.err) == (0, "y1 = 4, y2 = 1\n", "pair version 1, from the server")
+    assert (asked.status, asked.out, asked.err) == (
+        0,
+        "y1 = 4, y2 = 1\n",
+        f"pair version 1, from the server at {here(server)}",
+    )
     refused = ask("pair", "1")
     assert (refused.status, refused.err) == (1, "error: pair takes 2 values: x1, x2")
     unknown = ask("unheard-of", "1")
-    assert (unknown.status, unknown.err) == (1, "error: no such pattern; there are fork, line, pair")
+    assert (unknown.status, unknown.err) == (1, "error: no such pattern; there are fork, line, pair, passengers")
     locked = ask("line", "1", key="sesame")
     assert (locked.status, locked.err) == (1, "error: the key is not the one for this")
+
+
+def test_the_server_at_another_address_is_asked(server: str, run: Run) -> None:
+    asked = run("predict", "line", "1", "--url", f"{here(server)}/", predict_key="the-predict-key")
+    assert (asked.status, asked.out, asked.err) == (0, "y = 2\n", f"line version 1, from the server at {here(server)}")
+    wrong = run("predict", "line", "1", "--url", "localhost:8000")
+    assert (wrong.status, wrong.err) == (
+        1,
+        "error: --url: write http://HOST:PORT, such as http://127.0.0.1:8000",
+    )
+    nonsense = run("predict", "line", "1", "--url", "http://127.0.0.1:many")
+    assert (nonsense.status, nonsense.err) == (1, "error: there is no pattern server at http://127.0.0.1:many")
+
+
+def test_a_value_outside_what_training_saw_is_answered_with_a_warning(
+    server: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.commands.asking.keras_loader", lambda _settings: LinearNetwork.from_bytes)
+    warning = "warning: x2: outside what training saw; the answer is a guess"
+    for port in (server, os.environ["PATTERNS_PORT"]):
+        asked = run("predict", "pair", "1", "20", port=port, predict_key="the-predict-key")
+        assert (asked.status, asked.out) == (0, "y1 = 41, y2 = -19\n")
+        assert asked.err.startswith(f"{warning} pair version 2, from the s")
 
 
 def test_what_was_published_a_moment_ago_is_waited_for(server: str, stocked: Store, run: Run) -> None:
     stocked.publish(line(3, "fresh"))
     asked = run("predict", "fresh", "1", port=server, predict_key="the-predict-key")
-    assert (asked.out, asked.err) == ("y = 3\n", "fresh version 1, from the server")
+    assert (asked.out, asked.err) == ("y = 3\n", f"fresh version 1, from the server at {here(server)}")
     stocked.publish(line(4, "fresh"))
     asked = run("predict", "fresh", "1", "--version", "2", port=server, predict_key="the-predict-key")
-    assert (asked.out, asked.err) == ("y = 4\n", "fresh version 2, from the server")
+    assert (asked.out, asked.err) == ("y = 4\n", f"fresh version 2, from the server at {here(server)}")
     unknown = run("predict", "fresh", "1", "--version", "9", port=server, predict_key="the-predict-key")
     assert (unknown.status, unknown.err) == (1, "error: pattern fresh has no such version; it has 1, 2")
 
 
 def test_a_running_servers_answers_have_their_names(server: str, run: Run) -> None:
     assert run("predict", "fork", "2", port=server, predict_key="the-predict-key").out == "up = 2, down = -2\n"
+
+
+def test_columns_of_a_table_are_named_and_labels_come_with_probabilities(server: str, run: Run) -> None:
+    def ask(*values: str) -> Ran:
+        return run("predict", "passengers", *values, port=server, predict_key="the-predict-key")
+
+    bundle = passengers()
+    no, yes = bundle.predict(table_of(bundle.kinds, [[None, "S", False, "1912-04-10", "third class"]]))[0]
+    asked = ask(*PASSENGER)
+    best = sorted([(no, "no"), (yes, "yes")], reverse=True)
+    said = f"survived = {best[0][1]} ({', '.join(f'{label} {p:.3g}' for p, label in best)})"
+    assert (asked.status, asked.out.strip(), asked.err) == (
+        0,
+        said,
+        f"passengers version 1, from the server at {here(server)}",
+    )
+    assert ask(*PASSENGER[:-1]).out == asked.out
+    assert ask("", "S", "false", "1912-04-10", "third class").out == asked.out
+    refused = ask(*PASSENGER[1:], "harbour=S")
+    assert (refused.status, refused.err[:35]) == (1, "error: there is a column that is no")
+    refused = ask(*PASSENGER[:-1], "age=old")
+    assert (refused.status, refused.err) == (1, "error: row 0, column age: expected a number")
+    refused = ask("22", "S")
+    assert refused.err == (
+        "error: passengers takes 5 values: age, port, crew, boarded, note; name them, as column=value"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "value"),
+    [
+        ("number", "1.5", 1.5),
+        ("number", "-3", -3.0),
+        ("number", "1_000", "1_000"),
+        ("boolean", "Yes", True),
+        ("boolean", "1", "1"),
+        ("category", "3", "3"),
+        ("date", "2024-05-31", "2024-05-31"),
+        ("text", "a = b", "a = b"),
+        ("text", "NA", None),
+        ("number", "", None),
+    ],
+)
+def test_what_is_typed_is_read_by_the_kind_of_its_column(kind: Kind, typed: str, value: object) -> None:
+    assert asking.record("a-pattern", {"x": kind}, [f"x={typed}"]) == {"x": value}
+    assert asking.record("a-pattern", {"x": kind}, [typed]) == {"x": value}
 
 
 def test_a_server_may_have_an_ipv6_address(stocked: Store, run: Run) -> None:

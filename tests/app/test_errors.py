@@ -20,7 +20,7 @@ from app import errors
 from models_store import errors as store_errors
 from models_store.errors import PatternServerError
 from tests.app.fakes2 import ARROW, CSV, JSON, NPY, SESAME, arrow_of, message, npy_of, post, refusal
-from training.spec import RecipeError
+from training.part import RecipeError
 
 pytestmark = pytest.mark.anyio
 
@@ -159,7 +159,7 @@ async def test_the_router_refuses_in_the_same_shape(
         ("DELETE", "/patterns/line", "GET"),
         ("PUT", "/patterns/line/versions/1", "DELETE, GET"),
         ("POST", "/patterns/line/versions/1/history", "GET"),
-        ("GET", "/patterns/line/labels/beta", "PUT"),
+        ("GET", "/patterns/line/labels/beta", "DELETE, PUT"),
         ("GET", "/patterns/line/rollback", "POST"),
         ("POST", "/livez", "GET, HEAD"),
         ("DELETE", "/", "GET"),
@@ -218,6 +218,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None]] = [
     ("GET", "/patterns/{}/versions/1/history", None),
     ("GET", "/patterns/{}/versions/1/plots/residuals.svg", None),
     ("PUT", "/patterns/{}/labels/beta", {"version": 1}),
+    ("DELETE", "/patterns/{}/labels/beta", None),
     ("POST", "/patterns/{}/rollback", None),
     ("DELETE", "/patterns/{}/versions/1", None),
 ]

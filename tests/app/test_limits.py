@@ -277,8 +277,11 @@ CHANGES = [
     ("POST", "/train", b"[]", 400),
     ("DELETE", "/train/nothing", b"", 404),
     ("PUT", "/patterns/line/labels/beta", b'{"version": 1}', 200),
+    ("DELETE", "/patterns/line/labels/nothing", b"", 404),
     ("POST", "/patterns/line/rollback", b"", 409),
     ("DELETE", "/patterns/line/versions/1", b"", 409),
+    ("POST", "/datasets", b"[]", 415),
+    ("DELETE", "/datasets/nothing", b"", 404),
 ]
 LOOKS = ["/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/patterns", "/patterns/line", "/train"]
 

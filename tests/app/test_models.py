@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import numpy as np
@@ -12,13 +12,15 @@ import pytest
 from app.served import Served, Shelf
 from models_store.bundle import Bundle
 from models_store.errors import BundleUnreadable
+from models_store.plots import Kind
 from models_store.store import Store
 from tests.app.fakes2 import JSON, fork, message, outputs_of, pair, post, refusal, serving
 from tests.fakes import line
+from tests.table_fakes import passengers, rents
 
 pytestmark = pytest.mark.anyio
 
-EXACT = {"rmse": 0.0, "mae": 0.0, "r2": 1.0, "max_error": 0.0}
+EXACT = {"rmse": 0.0, "mae": 0.0, "median_error": 0.0, "r2": 1.0, "max_error": 0.0}
 SVG = b"<?xml"
 PNG = b"\x89PNG\r\n\x1a\n"
 POST, DELETE = "POST", "DELETE"
@@ -58,8 +60,11 @@ def line_with(champion: int, *versions: int, **labels: int) -> dict[str, Any]:
         "labels": {"champion": champion, **labels},
         "champion": champion,
         "description": "",
+        "task": "regression",
         "inputs": ["x"],
+        "kinds": {"x": "number"},
         "outputs": ["y"],
+        "classes": None,
         "formulas": None,
         "test": EXACT,
     }
@@ -80,8 +85,11 @@ async def test_every_pattern_says_what_it_takes_answers_and_is_worth(client: htt
         "labels": {"champion": 1},
         "champion": 1,
         "description": "a fake",
+        "task": "regression",
         "inputs": ["x1", "x2"],
+        "kinds": {"x1": "number", "x2": "number"},
         "outputs": ["y1", "y2"],
+        "classes": None,
         "formulas": {"y1": "x1 + 2*x2", "y2": "x1 - x2"},
         "test": EXACT,
     }
@@ -195,7 +203,7 @@ async def test_who_waits_for_pictures_keeps_nobody_else_waiting(
         ("/patterns/line/versions/sesame", 404, "not_found"),
         ("/patterns/line/versions/champion", 404, "not_found"),
         ("/patterns/line/versions/1/plots/sesame.svg", 404, "not_found"),
-        ("/patterns/line/versions/1/plots/confusion.svg", 404, "not_found"),
+        ("/patterns/line/versions/1/plots/confusion.svg", 404, "plot_not_applicable"),
         ("/patterns/line/versions/1/plots/residuals.gif", 404, "not_found"),
         ("/patterns/line/versions/1/plots/residuals", 404, "not_found"),
         ("/patterns/line/sesame", 404, "not_found"),
@@ -203,6 +211,47 @@ async def test_who_waits_for_pictures_keeps_nobody_else_waiting(
 )
 async def test_what_is_not_there_is_not_shown(shared: httpx.AsyncClient, path: str, status: int, code: str) -> None:
     assert refusal(await shared.get(path)) == (status, code)
+
+
+# -- tables --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def tables(store: Store) -> AsyncIterator[httpx.AsyncClient]:
+    for bundle in (passengers(), rents()):
+        store.publish(bundle)
+    async with serving(store) as client:
+        yield client
+
+
+async def test_a_table_says_what_its_columns_are_and_what_it_tells_apart(tables: httpx.AsyncClient) -> None:
+    said = (await tables.get("/patterns/passengers")).json()
+    assert (said["task"], said["classes"], said["formulas"]) == ("classification", ["no", "yes"], None)
+    assert said["kinds"] == {
+        "age": "number",
+        "port": "category",
+        "crew": "boolean",
+        "boarded": "date",
+        "note": "text",
+    }
+    assert (said["test"]["accuracy"], said["labels"]) == (0.875, {"champion": 1})
+    said = (await tables.get("/patterns/rents")).json()
+    assert (said["task"], said["classes"], said["formulas"]) == ("regression", None, None)
+
+
+@pytest.mark.parametrize("pattern", ["passengers", "rents"])
+async def test_the_plots_that_are_linked_are_those_that_there_are(tables: httpx.AsyncClient, pattern: str) -> None:
+    links = (await tables.get(f"/patterns/{pattern}")).json()["links"]
+    for kind in get_args(Kind):
+        answer = await tables.get(f"/patterns/{pattern}/versions/1/plots/{kind}.svg")
+        assert answer.status_code == (200 if kind in links else 404)
+    assert ("residuals" in links) == (pattern == "rents")
+
+
+async def test_the_sample_of_a_table_works_as_it_is(tables: httpx.AsyncClient) -> None:
+    for pattern in ("passengers", "rents"):
+        sample = await tables.get(f"/patterns/{pattern}/sample")
+        assert (await post(tables, sample.content, JSON, pattern)).status_code == 200
 
 
 # -- labels --------------------------------------------------------------------------------------------------------
@@ -213,6 +262,15 @@ async def test_a_label_points_at_a_version_and_answers_for_it(client: httpx.Asyn
     assert (answer.status_code, answer.json()) == (200, line_with(3, 1, 2, 3, candidate=1))
     assert (await slope(client, label="candidate"), await slope(client)) == (2, 200)
     assert (await client.get("/patterns/line/versions/1")).json()["labels"] == ["candidate"]
+
+
+async def test_a_label_that_is_removed_answers_no_more_and_its_version_stays(client: httpx.AsyncClient) -> None:
+    await client.put("/patterns/line/labels/candidate", json={"version": 1})
+    answer = await client.delete("/patterns/line/labels/candidate")
+    assert (answer.status_code, answer.json()) == (200, line_with(3, 1, 2, 3))
+    gone = await client.post("/predict/line?label=candidate", json={"inputs": [1]})
+    assert refusal(gone) == (404, "unknown_label")
+    assert await slope(client, version=1) == 2
 
 
 async def test_moving_champion_moves_what_answers(client: httpx.AsyncClient) -> None:
@@ -344,6 +402,10 @@ async def test_a_version_that_a_label_points_at_is_not_deleted(client: httpx.Asy
         (DELETE, "/patterns/line/versions/0", 404, "unknown_version"),
         (DELETE, "/patterns/line/versions/sesame", 404, "not_found"),
         (DELETE, "/patterns/unheard-of/versions/1", 404, "unknown_pattern"),
+        (DELETE, "/patterns/line/labels/champion", 409, "champion_stays"),
+        (DELETE, "/patterns/line/labels/beta", 404, "unknown_label"),
+        (DELETE, "/patterns/line/labels/%2e%2e", 404, "unknown_label"),
+        (DELETE, "/patterns/unheard-of/labels/beta", 404, "unknown_pattern"),
         (POST, "/patterns/unheard-of/rollback", 404, "unknown_pattern"),
         (POST, "/patterns/pair/rollback", 409, "nothing_to_roll_back"),
         (DELETE, "/patterns/pair/versions/1", 409, "version_in_use"),

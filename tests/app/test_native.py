@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from app.errors import NotAcceptedType
 from app.protocols import native
+from app.protocols.cells import Expected
 from models_store.errors import PatternServerError
 from models_store.store import Release
-from tests.app.fakes2 import CSV, JSON, message, pair, post, refusal
+from tests.app.fakes2 import CSV, JSON, an_array, message, numbers, pair, post, refusal
 
 pytestmark = pytest.mark.anyio
 
-COLUMNS = ("x1", "x2")
+COLUMNS = Expected(("x1", "x2"))
 
 
 # -- layouts -------------------------------------------------------------------------------------------------------
@@ -36,7 +37,7 @@ def test_every_layout_gives_the_rows_that_were_written(table: list[tuple[float, 
     if layout == "columns":
         inputs = {"x2": [x2 for _, x2 in table], "x1": [x1 for x1, _ in table]}
     question = native.read(json.dumps({"inputs": inputs}).encode(), JSON, COLUMNS, 1000)
-    np.testing.assert_array_equal(question.rows, np.array(table, dtype=np.float64))
+    np.testing.assert_array_equal(an_array(question.rows), np.array(table, dtype=np.float64))
     assert question.media_type == JSON
 
 
@@ -44,7 +45,7 @@ def test_every_layout_gives_the_rows_that_were_written(table: list[tuple[float, 
 def test_answers_are_written_so_that_they_are_read_back_exactly(table: list[tuple[float, float]]) -> None:
     answers = np.array(table, dtype=np.float64)
     question = native.read(b'{"inputs": [[1, 2]]}', JSON, COLUMNS, 1000)
-    written = orjson.loads(question.write(Release(7, pair()), answers, {"outside": []}))
+    written = orjson.loads(question.write(Release(7, pair()), numbers(("y1", "y2"), answers), {"outside": []}))
     assert written == {"pattern": "pair", "version": 7, "outputs": answers.tolist(), "outside": []}
 
 
@@ -133,7 +134,7 @@ async def test_a_body_without_inputs_is_refused(shared: httpx.AsyncClient, body:
         ([{"x1": 1, "x2": 2}, {"x1": 1}], "row 1: column x2 is missing"),
         ([{"x1": 1, "x2": 2, "x3": 1}], "row 0: there is a column that is not one of x1, x2"),
         ([{"x1": 1, "x2": 2}, 5], "row 1: expected a record with the columns x1, x2"),
-        ({"x1": [1], "x2": 1}, "columns must all be lists of the same length, or all be single numbers"),
+        ({"x1": [1], "x2": 1}, "columns must all be lists of the same length, or all be single values"),
     ],
 )
 async def test_the_refusal_names_row_and_column(shared: httpx.AsyncClient, inputs: Any, said: str) -> None:
@@ -233,5 +234,5 @@ def test_whatever_the_text_it_is_a_question_or_refused(content_type: str, text: 
         question = native.read(text.encode(), content_type, COLUMNS, 1000)
     except PatternServerError:
         return
-    assert question.rows.shape[1] == 2
-    assert np.isfinite(question.rows).all()
+    assert an_array(question.rows).shape[1] == 2
+    assert np.isfinite(an_array(question.rows)).all()

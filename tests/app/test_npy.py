@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.protocols import npy
+from app.protocols.cells import Expected
 from models_store.errors import PatternServerError
 from models_store.scaler import Array
-from tests.app.fakes2 import NPY, from_npy, message, npy_of, post, refusal
+from tests.app.fakes2 import NPY, an_array, from_npy, message, npy_of, numbers, post, refusal
 
 pytestmark = pytest.mark.anyio
 
-COLUMNS = ("x1", "x2")
+COLUMNS = Expected(("x1", "x2"))
 FLOATS = {
     "<f4": st.floats(width=32, allow_nan=False, allow_infinity=False),
     "<f8": st.floats(allow_nan=False, allow_infinity=False),
@@ -49,10 +50,11 @@ def test_what_numpy_saves_is_read_and_answered_exactly(
 ) -> None:
     dtype, table = typed
     saved = np.array(table, dtype=np.dtype(dtype).newbyteorder(ends), order=order)
-    rows, write = npy.read(npy_of(saved), COLUMNS, 1000)
+    raw, write = npy.read(npy_of(saved), COLUMNS, 1000)
+    rows = an_array(raw)
     assert rows.dtype == np.float64
     np.testing.assert_array_equal(rows, saved)
-    answered = from_npy(write(("y",), rows))
+    answered = from_npy(write(numbers(COLUMNS.names, rows)))
     assert answered.dtype == np.dtype(dtype)
     np.testing.assert_array_equal(answered, saved)
 
@@ -192,5 +194,5 @@ def _read_or_refused(body: bytes) -> Array:
     except PatternServerError as error:
         assert len(str(error)) < 100
         return np.empty((0, 2))
-    assert rows.shape[1] == 2
-    return rows
+    assert an_array(rows).shape[1] == 2
+    return an_array(rows)

@@ -9,12 +9,14 @@ import pytest
 
 from models_store.store import Store
 from tests.app.fakes2 import ARROW, CSV, JSON, NPY, an_app, client_of, pair, serving
+from tests.table_fakes import passengers
 from training.spec import PatternSpec, catalogue
 
 pytestmark = pytest.mark.anyio
 
 Document = dict[str, Any]
 ERROR = "#/components/schemas/Error"
+CELLS = {"number": (int, float), "string": (str,), "boolean": (bool,), "null": (type(None),)}
 
 
 @pytest.fixture
@@ -132,6 +134,22 @@ async def test_there_is_an_example_for_every_pattern_and_it_works(
         assert len(answer.json()["outputs"]) == len(example["value"]["inputs"])
 
 
+async def test_the_example_of_a_table_holds_cells_of_every_kind_and_works(store: Store) -> None:
+    store.publish(passengers())
+    async with serving(store) as client:
+        document = (await client.get("/openapi.json")).json()
+        content = document["paths"]["/predict/{pattern}"]["post"]["requestBody"]["content"]
+        body = content[JSON]["examples"]["passengers"]["value"]
+        assert body["inputs"][0] == {
+            "age": 22.0,
+            "port": "S",
+            "crew": False,
+            "boarded": "1912-04-10",
+            "note": "first class",
+        }
+        assert (await client.post("/predict/passengers", json=body)).status_code == 200
+
+
 async def test_examples_come_and_go_with_what_is_served(published: Store) -> None:
     async def examples(client: httpx.AsyncClient) -> list[str]:
         document = (await client.get("/openapi.json")).json()
@@ -155,17 +173,17 @@ async def test_it_can_be_read_before_anything_is_loaded(published: Store) -> Non
 async def test_the_schema_of_inputs_has_a_place_for_every_layout(document: Document) -> None:
     content = document["paths"]["/predict/{pattern}"]["post"]["requestBody"]["content"]
     inputs = content[JSON]["schema"]["properties"]["inputs"]["anyOf"]
-    layouts = [[[1, 2]], [{"x": 1}], {"x": 1}, {"x": [1]}, [1, 2]]
-    assert [sum(fits(layout, schema) for schema in inputs) for layout in layouts] == [1, 1, 1, 1, 1]
-    refused: list[object] = ["1", True, None, [["1"]], [{"x": "1"}], {"x": None}, [True]]
+    layouts = [[[1, 2]], [{"x": 1}], {"x": 1}, {"x": [1]}, [1, 2], [["a", True, None]], {"x": "a"}, {"x": [None]}]
+    assert [sum(fits(layout, schema) for schema in inputs) for layout in layouts] == [1] * len(layouts)
+    refused: list[object] = ["1", True, None, 1, [[["1"]]], [{"x": {}}], {"x": [[1]]}, [1, [1]]]
     assert [sum(fits(layout, schema) for schema in inputs) for layout in refused] == [0] * len(refused)
 
 
 def fits(value: object, schema: Document) -> bool:
     """As JSON Schema has it, for the few words that are used here."""
     match schema["type"]:
-        case "number":
-            return type(value) in (int, float)
+        case list(kinds):
+            return any(type(value) in CELLS[kind] for kind in kinds)
         case "array":
             return isinstance(value, list) and all(fits(item, schema["items"]) for item in value)
         case "object":

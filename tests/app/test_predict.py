@@ -238,6 +238,8 @@ async def test_the_version_that_was_asked_for_answers(
         ("unheard-of", {"label": "champion"}, 404, "unknown_pattern"),
         ("line", {"probabilities": "true"}, 422, "not_a_classification"),
         ("line", {"outside": "sesame"}, 422, "bad_parameter"),
+        ("line", {"outsid": "true"}, 422, "bad_parameter"),
+        ("line", {"sesame": "1", "version": 1}, 422, "bad_parameter"),
     ],
 )
 async def test_a_version_that_is_not_there_is_refused(
@@ -253,6 +255,8 @@ async def test_a_refusal_says_what_there_is(client: httpx.AsyncClient) -> None:
 
     assert await said("unheard-of") == "no such pattern; there are line"
     assert await said("line", version=9) == "pattern line has no such version; it has 1, 2, 3"
+    parameters = "there is no such parameter; there are version, label, outside, probabilities"
+    assert await said("line", outsid="true") == parameters
     assert await said("line", label="beta") == "pattern line has no such label; it has candidate, champion"
 
 
@@ -304,6 +308,20 @@ async def test_rows_outside_the_training_range_are_named_on_request(shared: http
         "outputs": [[3.0, 0.0], [15.0, 18.0], [41.0, -19.0]],
         "outside": [{"row": 1, "columns": ["x1", "x2"]}, {"row": 2, "columns": ["x2"]}],
     }
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [(CSV, b"x\n1\n"), (NPY, npy_of(np.ones((1, 1)))), (ARROW, arrow_of(pa.table({"x": [1]})))],
+)
+async def test_what_has_no_place_for_rows_outside_is_not_silent_about_them(
+    shared: httpx.AsyncClient, content_type: str, body: bytes
+) -> None:
+    headers = {"content-type": content_type}
+    answer = await shared.post("/predict/line?outside=true", content=body, headers=headers)
+    assert refusal(answer) == (422, "bad_parameter")
+    assert message(answer) == "outside: only an answer in JSON has a place for it; ask in JSON"
+    assert (await shared.post("/predict/line?outside=false", content=body, headers=headers)).status_code == 200
 
 
 def test_the_fake_pair_is_what_it_says() -> None:

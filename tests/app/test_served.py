@@ -13,7 +13,14 @@ from fastapi import FastAPI
 from app.errors import NotLoaded
 from app.served import MOST_PINNED, Served
 from models_store.architecture import Architecture
-from models_store.errors import BundleDamaged, NoGoodVersion, UnknownLabel, UnknownPattern, UnknownVersion
+from models_store.errors import (
+    BundleDamaged,
+    BundleUnreadable,
+    NoGoodVersion,
+    UnknownLabel,
+    UnknownPattern,
+    UnknownVersion,
+)
 from models_store.store import Release, Store
 from tests.app.fakes2 import an_app, client_of, outputs_of, refusal, serving
 from tests.disks import HastyDisk, no_more_files
@@ -269,6 +276,82 @@ async def test_a_version_that_cannot_be_read_just_now_is_worth_another_try(store
             assert await outputs_of(client, [1]) == [20.0]
         assert [refusal(answer) for answer in answers] == [(503, "store_unreadable")] * 2
         assert await outputs_of(client, [1], version=1) == [2.0]
+
+
+async def test_a_store_whose_disk_goes_away_is_served_from_memory_until_it_is_back(
+    store: Store, served: Served
+) -> None:
+    publish(store, 2, 20)
+    await served.refresh()
+    away = store.root.rename(store.root.with_name("unmounted"))
+    with pytest.raises(BundleUnreadable):
+        await served.refresh()
+    with pytest.raises(BundleUnreadable):
+        await served.release("line", version=1)
+    assert (served.patterns, await slope(served)) == (["line"], 20)
+    away.rename(store.root)
+    publish(store, 200)
+    await served.refresh()
+    assert (await slope(served), await slope(served, version=1)) == (200, 2)
+
+
+async def test_a_store_that_was_never_there_is_empty(served: Served) -> None:
+    await served.refresh()
+    assert (served.is_ready, served.patterns) == (True, [])
+
+
+async def test_a_fault_that_stays_is_logged_once_and_again_when_it_changes_or_comes_back(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Troubled(Store):
+        """Says what is wrong with it, if anything is."""
+
+        trouble: str | None = None
+
+        def champion(self, pattern: str) -> int:
+            if self.trouble is not None:
+                raise BundleUnreadable(self.trouble)
+            return super().champion(pattern)
+
+    publish(store, 2)
+    troubled = Troubled(store.root, LinearNetwork.from_bytes)
+    served = Served(troubled)
+    for trouble in ("EIO", "EIO", "EACCES", "EACCES", None, "EACCES"):
+        troubled.trouble = trouble
+        publish(store, 20)
+        await served.catch_up()
+        await served.catch_up()
+    told = [record.exc_text for record in caplog.records if record.message == "cannot be followed"]
+    assert len(told) == 3
+    assert await slope(served) == 20
+
+
+async def test_a_store_that_stays_away_is_logged_once_each_time(
+    store: Store, served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(store, 2)
+    await served.catch_up()
+    for _ in range(2):
+        away = store.root.rename(store.root.with_name("unmounted"))
+        for _ in range(3):
+            await served.catch_up()
+        away.rename(store.root)
+        await served.catch_up()
+    assert sum(record.message == "the store cannot be read" for record in caplog.records) == 2
+
+
+async def test_a_version_that_cannot_be_read_is_logged_once(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    class HalfReadable(Store):
+        def load(self, pattern: str, version: int) -> Release:
+            if version == 2:
+                raise BundleUnreadable("the store cannot be read (Input/output error)")
+            return super().load(pattern, version)
+
+    publish(store, 2, 20)
+    served = Served(HalfReadable(store.root, LinearNetwork.from_bytes))
+    for _ in range(3):
+        await served.catch_up()
+    assert (await slope(served), sum(record.message == "refused" for record in caplog.records)) == (2, 1)
 
 
 async def test_labels_that_get_damaged_change_nothing_of_what_answers(store: Store, served: Served) -> None:

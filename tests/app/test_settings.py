@@ -13,7 +13,7 @@ from rich.console import Console
 
 from app.commands.serving import assignments, settings_from, settings_table
 from app.settings import Settings
-from training.spec import RecipeError
+from training.part import RecipeError
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +80,20 @@ def test_it_is_shown_where_each_setting_came_from() -> None:
     assert table["max_rows"] == ("11", ".env")
     assert table["host"] == ("127.0.0.1", "default")
     assert table["database_url"] == ("", "default")
+
+
+def test_a_long_value_is_folded_and_not_cut() -> None:
+    text = io.StringIO()
+    flags = {"store": f"/tmp/{'long' * 50}"}
+    Console(file=text, width=80).print(settings_table(settings_from(flags), flags))
+    cells = [line.split("│")[2].strip() for line in text.getvalue().splitlines() if line.startswith("│")]
+    assert flags["store"] in "".join(cells)
+    assert "…" not in text.getvalue()
+
+
+def test_an_address_is_written_as_others_reach_it() -> None:
+    assert Settings(host="::1", port=1).url == "http://[::1]:1"
+    assert Settings(host="localhost").url == "http://localhost:8000"
 
 
 def test_keys_and_passwords_are_not_shown() -> None:

@@ -13,21 +13,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.protocols import table_csv
+from app.protocols.cells import Expected
 from models_store.errors import PatternServerError
-from tests.app.fakes2 import CSV, csv_of, message, post, refusal
+from tests.app.fakes2 import CSV, an_array, csv_of, message, numbers, post, refusal
 
 pytestmark = pytest.mark.anyio
 
-COLUMNS = ("x1", "x2")
+COLUMNS = Expected(("x1", "x2"))
 finite = st.floats(allow_nan=False, allow_infinity=False)
 tables = st.lists(st.tuples(finite, finite), min_size=1, max_size=10)
 
 
 @given(tables)
 def test_what_is_written_is_read_back_exactly(table: list[tuple[float, float]]) -> None:
-    rows, write = table_csv.read(csv_of(COLUMNS, np.array(table)), COLUMNS, 1000)
-    assert rows.tolist() == [list(row) for row in table]
-    np.testing.assert_array_equal(table_csv.read(write(COLUMNS, rows), COLUMNS, 1000)[0], rows)
+    rows, write = table_csv.read(csv_of(COLUMNS.names, np.array(table)), COLUMNS, 1000)
+    assert an_array(rows).tolist() == [list(row) for row in table]
+    np.testing.assert_array_equal(
+        an_array(table_csv.read(write(numbers(COLUMNS.names, an_array(rows))), COLUMNS, 1000)[0]), rows
+    )
 
 
 @given(st.text(alphabet='x12,"\n\r -+.eE_\ufeff\x00nai', max_size=30).map(lambda rest: "x1,x2\n" + rest))
@@ -37,7 +40,7 @@ def test_what_is_accepted_is_what_the_csv_module_and_float_read(text: str) -> No
     except PatternServerError:
         return
     fields = [line for line in csv.reader(io.StringIO(text, newline="")) if line][1:]
-    assert rows.tolist() == [list(map(float, line)) for line in fields]
+    assert an_array(rows).tolist() == [list(map(float, line)) for line in fields]
 
 
 @given(st.binary(max_size=60))
@@ -48,7 +51,7 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
         except PatternServerError as error:
             assert len(str(error)) < 100
         else:
-            assert rows.shape[1] == 2
+            assert an_array(rows).shape[1] == 2
 
 
 @pytest.mark.parametrize(

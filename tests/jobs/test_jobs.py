@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import SecretStr
 
@@ -15,6 +16,7 @@ from app.errors import Draining, QueueFull
 from app.jobs import Jobs, LeaderLock
 from app.records import Job, Records
 from app.settings import Settings
+from models_store.checkpoints import Checkpoint, Checkpoints
 from models_store.errors import PublishUnconfirmed, StoreUnwritable
 from models_store.store import CHAMPION, Store
 from tests.disks import UnlabellingDisk
@@ -107,8 +109,10 @@ def succeeded(version: int) -> dict[str, Any]:
     return {"status": "succeeded", "version": version, "error": None}
 
 
-def interrupted(message: str) -> dict[str, Any]:
-    return {"status": "interrupted", "version": None, "error": {"code": "interrupted", "message": message}}
+def interrupted(message: str, epochs: int, best: str = "") -> dict[str, Any]:
+    """With the epochs that were done, of the three that the recipe has."""
+    told = f"{message}; it had done {epochs} of 3 epochs{best}"
+    return {"status": "interrupted", "version": None, "error": {"code": "interrupted", "message": told}}
 
 
 async def kinds(jobs: Jobs, job: str) -> list[str]:
@@ -183,7 +187,7 @@ async def test_a_killed_trainer_interrupts_its_job_and_not_the_next(jobs: Jobs, 
     trainer.scripts = [is_killed]
     async with leading(jobs):
         lost, following = await submit(jobs), await submit(jobs)
-        assert await ended(jobs, lost) == interrupted("the trainer process was lost (it ended with -9)")
+        assert await ended(jobs, lost) == interrupted("the trainer process was lost (it ended with -9)", 1)
         assert await ended(jobs, following) == succeeded(1)
     assert await kinds(jobs, lost) == ["queued", "started", "epoch", "interrupted"]
 
@@ -277,7 +281,7 @@ async def test_a_server_that_stops_interrupts_what_runs_and_leaves_what_waits_to
     async with leading(jobs):
         running, waiting = await submit(jobs), await submit(jobs)
         await begun(jobs, running)
-    assert await ended(jobs, running) == interrupted(STOPPED["message"])
+    assert await ended(jobs, running) == interrupted(STOPPED["message"], 1)
     assert (await jobs.get(waiting)).status == "queued"
     assert (trainer.killed, store.patterns()) == ([running], [])
     async with leading(make_jobs()):
@@ -302,7 +306,7 @@ async def test_a_job_whose_server_died_is_interrupted_at_the_next_start(jobs: Jo
     orphan = await submit(jobs)
     records.claim()
     async with leading(jobs):
-        assert await ended(jobs, orphan) == interrupted(STOPPED["message"])
+        assert await ended(jobs, orphan) == interrupted(STOPPED["message"], 0)
         assert await ended(jobs, await submit(jobs)) == succeeded(1)
     assert await kinds(jobs, orphan) == ["queued", "interrupted"]
 
@@ -344,6 +348,17 @@ async def test_a_version_that_was_rolled_back_stays_so_when_its_job_is_found_aga
     assert store.labels("line") == {CHAMPION: 1}
 
 
+async def test_a_training_that_was_cut_off_says_what_is_kept_of_it(
+    jobs: Jobs, records: Records, settings: Settings
+) -> None:
+    orphan = await submit(jobs)
+    records.claim()
+    Checkpoints(settings.store).write(orphan, Checkpoint(2, 1, [np.zeros(3)]))
+    async with leading(jobs):
+        kept = ", and the weights of epoch 1 are kept"
+        assert await ended(jobs, orphan) == interrupted(STOPPED["message"], 0, kept)
+
+
 async def test_of_two_servers_on_a_store_one_trains_and_the_other_takes_over(make_jobs: MakeJobs, store: Store) -> None:
     trainers = FakeTrainer(store, trains, trains, hangs), FakeTrainer(store)
     first, second = (make_jobs(trainer) for trainer in trainers)
@@ -355,7 +370,7 @@ async def test_of_two_servers_on_a_store_one_trains_and_the_other_takes_over(mak
         await begun(second, running)
         assert trainers[1].requests == []
         lead.cancel()
-        assert await ended(second, running) == interrupted(STOPPED["message"])
+        assert await ended(second, running) == interrupted(STOPPED["message"], 1)
         assert await ended(second, waiting) == succeeded(3)
     assert [request["id"] for request in trainers[1].requests] == [waiting]
 

@@ -141,9 +141,9 @@ def _command(pid: int) -> bytes:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with `add-ten`, `linear-pair` and `quadratic`, trained by the command line; copied, never served."""
+    """A store with `add-ten`, `linear-pair`, `quadratic` and `iris`, trained by the command line; never served."""
     root = tmp_path_factory.mktemp("trained") / "store"
-    command = [str(PATTERNS), "train", "add-ten", "linear-pair", "quadratic"]
+    command = [str(PATTERNS), "train", "add-ten", "linear-pair", "quadratic", "iris"]
     ran = subprocess.run(
         command, cwd=root.parent, env=environment(store=root), capture_output=True, text=True, check=False
     )

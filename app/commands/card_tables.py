@@ -1,0 +1,143 @@
+"""The tables of a card, each of which fits into 80 columns: no number is cut."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from app.commands.wording import folding_table, number, share, value_of, words
+from models_store.card import AnyScore, Baselines, Card, Column, CrossValidation, LabelScore
+
+WIDTH = 80
+MOST_MISTAKES, MOST_COLUMNS, MOST_GAPS = 8, 40, 5
+CALLED = {
+    "mean": "training mean",
+    "majority": "most frequent label",
+    "linear": "linear model",
+    "trees": "gradient-boosted trees",
+    "network": "this network",
+}
+WORDS = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "accuracy": "accuracy", "log_loss": "log loss", "f1": "F1"}
+
+
+def scores(card: Card) -> Table:
+    of_labels = ("accuracy", "balanced", "F1", "ROC AUC", "log loss")
+    of_numbers = ("RMSE", "MAE", "R²", "max error")
+    table = folding_table("rows", "n", *(of_labels if isinstance(card.test.overall, LabelScore) else of_numbers))
+    for name, measured in (("train", card.train), ("validation", card.validation), ("test", card.test)):
+        if measured is not None:
+            table.add_row(name, str(measured.rows), *_scored(measured.overall))
+            for output, score in measured.outputs.items() if len(measured.outputs) > 1 else ():
+                table.add_row(f"  {words(output)}", "", *_scored(score))
+    return table
+
+
+def _scored(score: AnyScore) -> tuple[str, ...]:
+    if isinstance(score, LabelScore):
+        shares = (score.accuracy, score.balanced_accuracy, score.f1, score.roc_auc)
+        return (*map(share, shares), number(score.log_loss))
+    return number(score.rmse), number(score.mae), share(score.r2), number(score.max_error)
+
+
+def confusion(output: Column, score: LabelScore) -> Table:
+    """The whole matrix where it fits, else the mistakes that were made most often."""
+    labels = [value_of(value) for value in output.values or []]
+    counts = [[f"{count}" for count in row] for row in score.confusion]
+    recall = [number(round(value, 3)) for value in score.recall]
+    columns = [
+        ("was \\ said", labels),
+        *zip(labels, map(list, zip(*counts, strict=True)), strict=False),
+        ("recall", recall),
+    ]
+    if not counts or _fitting(columns) < len(columns):
+        return _mistakes(labels, score)
+    table = folding_table(*(heading for heading, _ in columns), title="test rows", title_justify="left")
+    for label, row, value in zip(labels, counts, recall, strict=True):
+        table.add_row(label, *row, value)
+    table.add_section()
+    table.add_row("precision", *(number(round(value, 3)) for value in score.precision), "")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table
+
+
+def _mistakes(labels: Sequence[str], score: LabelScore) -> Table:
+    table = folding_table("was", "said", "test rows", title="taken for another most often", title_justify="left")
+    mistakes = [
+        (count, was, said)
+        for was, row in enumerate(score.confusion)
+        for said, count in enumerate(row)
+        if count and was != said
+    ]
+    for count, was, said in sorted(mistakes, key=lambda mistake: -mistake[0])[:MOST_MISTAKES]:
+        table.add_row(labels[was], labels[said], f"{count}")
+    return table
+
+
+def baselines(found: Baselines) -> Table:
+    """Best first."""
+    table = folding_table("on the test rows", WORDS[found.metric])
+    is_high_best = found.metric == "accuracy"
+    for name, figure in sorted(found.figures.items(), key=lambda item: item[1], reverse=is_high_best):
+        said = share(figure) if is_high_best else number(figure)
+        table.add_row(CALLED.get(name, words(name)), said, style="bold" if name == "network" else None)
+    return table
+
+
+def columns(inputs: Sequence[Column]) -> Table:
+    table = folding_table("column", "kind", "training rows had", "missing")
+    table.columns[1].no_wrap = table.columns[3].no_wrap = True
+    for column in inputs[:MOST_COLUMNS]:
+        table.add_row(words(column.name), column.kind, _held(column), f"{column.missing or '–'}")
+    if len(inputs) > MOST_COLUMNS:
+        table.caption = f"columns that are not shown: {len(inputs) - MOST_COLUMNS}"
+    return table
+
+
+def _held(column: Column) -> str:
+    if column.values is not None:
+        shown = ", ".join(map(value_of, column.values[:6]))
+        return f"{shown}, …" if len(column.values) > 6 else shown
+    return f"{value_of(column.minimum)} … {value_of(column.maximum)}"
+
+
+def crossed(found: CrossValidation) -> str:
+    """`cross-validated, 5 folds: accuracy 0.81 ± 0.02, log loss 0.43 ± 0.03; 37 epochs`"""
+    figures = [f"{WORDS[name]} {mean:.4g} ± {found.sd[name]:.2g}" for name, mean in found.mean.items() if name in WORDS]
+    return f"cross-validated, {len(found.folds)} folds: {', '.join(figures)}; {found.epochs} epochs"
+
+
+def gaps(card: Card) -> Table:
+    """Predicted, label and gap; before them as many inputs as there is room for."""
+    rows = card.gaps[:MOST_GAPS]
+    gap = "lacked" if card.task == "classification" else "gap"
+    several = len(card.outputs) > 1
+    outputs = [
+        (f"{words(column.name)}\n{heading}" if several else heading, [value_of(values[place]) for values in side])
+        for place, column in enumerate(card.outputs)
+        for heading, side in (
+            ("predicted", [row.predicted for row in rows]),
+            ("label", [row.label for row in rows]),
+            (gap, [row.gap for row in rows]),
+        )
+    ]
+    inputs = [
+        (words(column.name), [value_of(row.inputs[place]) for row in rows]) for place, column in enumerate(card.inputs)
+    ]
+    room = _fitting([*outputs, *inputs]) - len(outputs)
+    chosen = [*inputs[: max(0, room)], *outputs]
+    table = folding_table(*(heading for heading, _ in chosen), title="test rows side by side", title_justify="left")
+    for cells in zip(*(cells for _, cells in chosen), strict=True):
+        table.add_row(*cells)
+    if room < len(inputs):
+        table.caption = f"inputs that are not shown: {len(inputs) - max(0, room)}"
+    return table
+
+
+def _fitting(columns: Sequence[tuple[str, Sequence[str]]]) -> int:
+    """How many of the columns, from the first, fit beside each other; headings may be broken at their spaces."""
+    left = WIDTH - 1
+    for place, (heading, cells) in enumerate(columns):
+        left -= 3 + max(len(word) for word in [*heading.split(), *cells, ""])
+        if left < 0:
+            return place
+    return len(columns)

@@ -1,0 +1,106 @@
+"""`patterns train --csv FILE --target COLUMN`: the file becomes a data set of the store, and a recipe that names it."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from app.commands.wording import folding_table, words
+from app.settings import load_settings
+from models_store.column_facts import Form
+from models_store.datasets import Datasets, Stored
+from training.data_spec import TableData
+from training.part import RecipeError
+from training.spec import PatternSpec
+
+err = Console(stderr=True)
+
+FORMS: dict[str, Form] = {".csv": "csv", ".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow"}
+LONGEST_NAME = 63
+LONGEST_EXAMPLES = 40
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says of a table, where it says anything."""
+
+    path: Path
+    target: list[str]
+    name: str | None = None
+    columns: list[str] = field(default_factory=list)
+    task: str | None = None
+    folds: int | None = None
+
+    def changes(self, dataset: str) -> dict[str, Any]:
+        """To a recipe for tables."""
+        said = {"target": self.target, "columns": assigned(self.columns), "task": self.task}
+        data = {"kind": "table", "dataset": dataset, **{key: value for key, value in said.items() if value}}
+        changes: dict[str, Any] = {"data": data}
+        if self.name is not None:
+            changes["name"] = self.name
+        if self.folds is not None:
+            changes["cross_validate"] = {"folds": self.folds}
+        return changes
+
+
+def recipe(asked: Asked, base: PatternSpec | None) -> PatternSpec:
+    """Stores the table, shows what its columns were taken for, and says how it is learned: as `base` does, or well."""
+    if base is not None and not isinstance(base.data, TableData):
+        raise RecipeError(f"{base.name}: its recipe is for a formula, and not for a table")
+    if base is None and not asked.target:
+        raise RecipeError("--target: name the column that is to be predicted")
+    stored = add(asked.path)
+    changes = asked.changes(stored.id)
+    if base is not None:
+        spec = base.overridden(changes)
+    else:
+        described = f"{', '.join(asked.target)} from {asked.path.name}"
+        spec = PatternSpec.parse({"name": name_of(asked.path), "description": described[:500], **changes})
+    assert isinstance(spec.data, TableData)
+    err.print(columns_table(stored, spec.data))
+    return spec
+
+
+def add(path: Path) -> Stored:
+    form = FORMS.get(path.suffix.lower())
+    if form is None:
+        raise RecipeError(f"{path.name}: a table is a file that ends with {', '.join(FORMS)}")
+    if not path.is_file():
+        raise RecipeError(f"{path.name}: no such file")
+    with err.status(f"reading {path.name}"):
+        return Datasets(load_settings().store).add(path, form, path.name[:100])
+
+
+def assigned(columns: list[str]) -> dict[str, str]:
+    """`zip=category` -> {"zip": "category"}"""
+    pairs = [column.rpartition("=") for column in columns]
+    for name, separator, kind in pairs:
+        if not (name and separator and kind):
+            raise RecipeError("--column: write NAME=KIND, such as zip=category, notes=text or id=drop")
+    return {name: kind for name, _, kind in pairs}
+
+
+def name_of(path: Path) -> str:
+    """A pattern's name made of a file's: `Sales 2024.csv` -> sales-2024."""
+    name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:LONGEST_NAME]
+    return name if re.match("[a-z]", name) else f"table-{name}"[:LONGEST_NAME].rstrip("-")
+
+
+def columns_table(stored: Stored, data: TableData) -> Table:
+    """What each column is taken for; a recipe may know better."""
+    title = f"{stored.rows} rows, data set {stored.id}"
+    table = folding_table("column", "kind", "missing", "examples", title=title, title_justify="left")
+    for column in stored.columns:
+        is_target, kind = column.name in data.target, data.columns.get(column.name, column.kind)
+        is_dropped = kind == "drop" or (column.dropped and not is_target and column.name not in data.columns)
+        examples = ", ".join(map(str, column.examples))
+        table.add_row(
+            f"{words(column.name)} (target)" if is_target else words(column.name),
+            kind if kind != "drop" else "",
+            str(column.missing or ""),
+            f"left out: {column.dropped or 'as the recipe says'}" if is_dropped else words(examples[:LONGEST_EXAMPLES]),
+        )
+    return table

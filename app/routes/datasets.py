@@ -1,0 +1,103 @@
+"""Tables of people: upload one, see what its columns were taken for, delete it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from app.errors import NotAcceptedType, Unprocessable
+from app.keys import require_admin
+from app.openapi import DATASET_BODY
+from app.protocols import native
+from app.routes.parts import DatasetsPart, ParsingPart
+from models_store.datasets import Datasets, Form, Stored
+from models_store.disk import writing
+
+router = APIRouter(tags=["datasets"])
+
+FORMS: dict[str, Form] = {
+    "text/csv": "csv",
+    "application/vnd.apache.parquet": "parquet",
+    "application/vnd.apache.arrow.stream": "arrow",
+}
+LONGEST_NAME = 100
+BYTES_A_WRITE = 1 << 20
+
+
+@router.post("/datasets", openapi_extra=DATASET_BODY, dependencies=[Depends(require_admin)], status_code=201)
+async def upload(
+    request: Request,
+    datasets: DatasetsPart,
+    parsing: ParsingPart,
+    name: Annotated[str, Query(max_length=LONGEST_NAME, description="a label for people")] = "",
+) -> Response:
+    """Store a table to train on; the answer says what each column was taken for. The same file has the same id."""
+    form = _form_of(request)
+    if not name.isprintable():
+        raise Unprocessable("bad_parameter", "name: a label is made of printable characters")
+    async with _received(request, datasets) as file, parsing:
+        stored = await asyncio.to_thread(_add, datasets, file, form, name)
+    return JSONResponse(stored.to_json(), 201, {"location": f"/datasets/{stored.id}"})
+
+
+@router.get("/datasets")
+async def listed(datasets: DatasetsPart) -> dict[str, list[dict[str, Any]]]:
+    """Every table, newest first, without its columns."""
+    return {"datasets": [_summary(stored) for stored in await asyncio.to_thread(datasets.list)]}
+
+
+@router.get("/datasets/{dataset}")
+async def one(dataset: str, datasets: DatasetsPart) -> dict[str, Any]:
+    """What each column was taken for; a recipe may say otherwise."""
+    return (await asyncio.to_thread(datasets.get, dataset)).to_json()
+
+
+@router.delete("/datasets/{dataset}", dependencies=[Depends(require_admin)], status_code=204)
+async def delete(dataset: str, datasets: DatasetsPart) -> None:
+    """Patterns that were trained on it stay; training them again needs it again."""
+    await asyncio.to_thread(datasets.delete, dataset)
+
+
+def _form_of(request: Request) -> Form:
+    native.check_plain(request.headers.get("content-encoding", ""))
+    form = FORMS.get(native.media_type_of(request.headers.get("content-type", "")))
+    if form is None:
+        raise NotAcceptedType(f"the content type must be {', '.join(FORMS)}; the body is not guessed at")
+    return form
+
+
+@asynccontextmanager
+async def _received(request: Request, datasets: Datasets) -> AsyncIterator[BinaryIO]:
+    """The body, in a file."""
+    with await asyncio.to_thread(datasets.receiving) as file:
+        pending: list[bytes] = []
+        async for chunk in request.stream():
+            pending.append(chunk)
+            if sum(map(len, pending)) >= BYTES_A_WRITE:
+                await asyncio.to_thread(_write, file, pending)
+                pending = []
+        await asyncio.to_thread(_write, file, pending)
+        yield file
+
+
+def _add(datasets: Datasets, file: BinaryIO, form: Form, name: str) -> Stored:
+    # A descriptor of its own: a request that is cancelled closes the file, but does not end this thread.
+    with os.fdopen(os.dup(file.fileno()), "rb") as own:
+        return datasets.add(Path(f"/dev/fd/{own.fileno()}"), form, name)
+
+
+def _write(file: BinaryIO, chunks: list[bytes]) -> None:
+    with writing():
+        file.writelines(chunks)
+        file.flush()
+
+
+def _summary(stored: Stored) -> dict[str, Any]:
+    summary = {**stored.to_json(), "n_columns": len(stored.columns)}
+    del summary["columns"]
+    return summary

@@ -1,0 +1,78 @@
+"""`patterns train --csv`: a file becomes a data set and a recipe, and what cannot be meant is said at once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.commands import tables
+from app.commands.tables import Asked
+from models_store.store import is_name
+from training.data_spec import TableData
+from training.part import RecipeError
+from training.spec import PatternSpec, catalogue
+
+ROWS = "size,colour,price\n" + "".join(f"{size},{'rg'[size % 2]},{size * 1.5}\n" for size in (3, 1, 4, 15, 9, 2, 6))
+
+
+@pytest.fixture
+def fruit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A table beside a store of its own."""
+    monkeypatch.setenv("PATTERNS_STORE", str(tmp_path / "store"))
+    path = tmp_path / "Fruit (2024).csv"
+    path.write_text(ROWS)
+    return path
+
+
+def test_a_csv_and_a_target_make_a_recipe(fruit: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tables.recipe(Asked(fruit, ["price"], columns=["size=category"], task="regression", folds=3), None)
+    assert isinstance(spec.data, TableData)
+    assert (spec.name, spec.data.target, spec.data.task) == ("fruit-2024", ("price",), "regression")
+    assert spec.data.columns == {"size": "category"}
+    assert spec.cross_validate is not None
+    assert (spec.cross_validate.folds, spec.network.dropout, spec.fit.batch_size) == (3, 0.2, "auto")
+    shown = capsys.readouterr().err
+    assert "7 rows, data set" in shown
+    assert "price (target)" in shown
+    # The same file again is the same data set.
+    again = tables.recipe(Asked(fruit, ["price"], name="other"), None)
+    assert isinstance(again.data, TableData)
+    assert (again.name, again.data.dataset) == ("other", spec.data.dataset)
+
+
+def test_a_recipe_of_ones_own_keeps_what_it_says(fruit: Path) -> None:
+    data = {"kind": "table", "dataset": "iris", "target": "price", "columns": {"colour": "drop"}}
+    base = PatternSpec.parse({"name": "mine", "data": data, "network": {"layers": []}, "fit": {"epochs": 7}})
+    spec = tables.recipe(Asked(fruit, []), base)
+    assert isinstance(spec.data, TableData)
+    assert (spec.name, spec.data.target, spec.fit.epochs) == ("mine", ("price",), 7)
+    assert (spec.data.columns, spec.network.layers) == ({"colour": "drop"}, ())
+    assert spec.data.dataset != "iris"
+
+
+@pytest.mark.parametrize(
+    ("asked", "base", "words"),
+    [
+        ({"target": []}, None, "--target: name the column"),
+        ({"target": ["price"], "columns": ["size"]}, None, "--column: write NAME=KIND"),
+        ({"target": ["price"], "columns": ["size=zip"]}, None, "data.columns.size: Input should be 'number'"),
+        ({"target": ["price"], "task": "clustering"}, None, "data.task: Input should be 'auto'"),
+        ({"target": ["price"], "name": "Fruit"}, None, "name: must be a lower-case letter"),
+        ({"target": ["price"], "path": "fruit.xlsx"}, None, "a table is a file that ends with .csv, .parquet"),
+        ({"target": ["price"], "path": "none.csv"}, None, "none.csv: no such file"),
+        ({"target": ["price"]}, "add-ten", "add-ten: its recipe is for a formula"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(fruit: Path, asked: dict[str, Any], base: str | None, words: str) -> None:
+    path = fruit.with_name(asked.pop("path")) if "path" in asked else fruit
+    with pytest.raises(RecipeError) as refused:
+        tables.recipe(Asked(path, **asked), catalogue()[base] if base else None)
+    assert words in str(refused.value)
+
+
+@given(st.text(min_size=1, max_size=80).filter(lambda name: "/" not in name and name not in (".", "..")))
+def test_any_file_has_a_name_for_its_pattern(name: str) -> None:
+    made = tables.name_of(Path(f"{name}.csv"))
+    assert is_name(made) or made in ("stats", "docs")
