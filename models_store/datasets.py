@@ -3,14 +3,12 @@
 <root>/.datasets/<id>/{table.parquet, dataset.json}      written aside, then renamed, as bundles are
 """
 
-import contextlib
 import hashlib
 import json
 import logging
 import os
 import re
 import tempfile
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from models_store import manifest
 from models_store.column_facts import ColumnFacts, Form
-from models_store.disk import Disk, exclusively, writing
+from models_store.disk import LOCK, Disk, exclusively, writing
 from models_store.errors import DatasetDamaged, StoreUnwritable, UnknownDataset
 
 if TYPE_CHECKING:
@@ -124,7 +122,7 @@ class Datasets:
             if dataset in self.ids():
                 return self.get(dataset)
             self._disk.check_space(self.root, int(frame.estimated_size()))
-            with self._aside() as aside:
+            with self._disk.aside(self.root) as aside:
                 self._write(aside, frame, stored)
                 self._disk.make_directory(self._directory)
                 # Each time: an earlier one may have made the directory and failed here.
@@ -141,7 +139,7 @@ class Datasets:
         with self._writing():
             if dataset not in self.ids():
                 raise UnknownDataset(self.ids())
-            with self._aside() as aside:
+            with self._disk.aside(self.root) as aside:
                 self._disk.rename(self._directory / dataset, aside)
                 self._disk.sync_directory(self._directory)
         log.info("dataset deleted", extra={"dataset": dataset})
@@ -169,24 +167,12 @@ class Datasets:
         """Under the store's lock, because the store sweeps away what is half written while nobody holds it."""
         with writing():
             self._make_root()
-        with exclusively(self.root / ".lock"), writing():
+        with exclusively(self.root / LOCK), writing():
             yield
 
     def _make_root(self) -> None:
         if not self.root.is_dir():
-            self._disk.make_directory(self.root)
-            self._disk.sync_directory(self.root.parent)
-
-    @contextmanager
-    def _aside(self) -> Iterator[Path]:
-        """A name to write under before the rename; whatever is still there under it afterwards is swept away."""
-        aside = self.root / f".tmp-{uuid.uuid4().hex}"
-        try:
-            yield aside
-        finally:
-            if aside.exists():
-                with contextlib.suppress(OSError):
-                    self._disk.remove(aside)
+            self._disk.make_root(self.root)
 
     def _write(self, aside: Path, frame: "pl.DataFrame", stored: Stored) -> None:
         import polars as pl  # deferred: whoever serves needs it for tables only

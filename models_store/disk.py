@@ -8,12 +8,15 @@ import fcntl
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from models_store.errors import BundleUnreadable, DiskFull, StoreBusy, StoreUnwritable
 
+# What in a root is held while something is written, and how the name of what is half written begins.
+LOCK, ASIDE = ".lock", ".tmp-"
 # Beside what is written, so that logs, job records and labels still find room.
 SPARE_BYTES = 16 << 20
 # Far longer than a change of the store takes, and no longer than somebody waits for an answer.
@@ -27,6 +30,21 @@ class Disk:
     def check_space(self, directory: Path, size: int) -> None:
         if shutil.disk_usage(directory).free < size + SPARE_BYTES:
             raise DiskFull
+
+    def make_root(self, root: Path) -> None:
+        self.make_directory(root)
+        self.sync_directory(root.parent)
+
+    @contextmanager
+    def aside(self, root: Path) -> Iterator[Path]:
+        """A name to write under before the rename; whatever is still there under it afterwards is swept away."""
+        aside = root / f"{ASIDE}{uuid.uuid4().hex}"
+        try:
+            yield aside
+        finally:
+            if aside.exists():
+                with suppress(OSError):
+                    self.remove(aside)
 
     def make_directory(self, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)

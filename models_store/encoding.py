@@ -21,7 +21,6 @@ from models_store.table import NUMBER, Kind, Raw, Table
 
 Encoded = NDArray[np.float32] | NDArray[np.float64]
 Dtype = Literal["float32", "float64"]
-Label = str | float | bool
 # Kinds of labels as they stood in the data; what is stored is text.
 LabelKind = Literal["text", "number", "boolean"]
 

@@ -59,7 +59,7 @@ class Scaler:
 
     @property
     def is_global(self) -> bool:
-        return bool(np.all(self.offset == self.offset[0]) and np.all(self.scale == self.scale[0]))
+        return self.has_one_scale and bool(np.all(self.offset == self.offset[0]))
 
     @property
     def has_one_scale(self) -> bool:

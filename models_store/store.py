@@ -21,7 +21,7 @@ from typing import Any
 
 from models_store import manifest
 from models_store.bundle import Bundle, Description, LoadNetwork
-from models_store.disk import PATIENCE_SECONDS, Disk, exclusively, reading, writing
+from models_store.disk import ASIDE, LOCK, PATIENCE_SECONDS, Disk, exclusively, reading, writing
 from models_store.errors import (
     BundleDamaged,
     BundleUnreadable,
@@ -43,7 +43,7 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 RESERVED = frozenset({"stats", "docs"})
 CHAMPION = "champion"
 LABELS = "labels.json"
-LOCK, IDENTITY, QUARANTINE = ".lock", ".identity", ".quarantine"
+IDENTITY, QUARANTINE = ".identity", ".quarantine"
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
 LARGEST_VERSION = 999_999_999
 # A training may have taken hours; nobody waits for its answer.
@@ -196,7 +196,7 @@ class Store:
             parent = self.root / bundle.pattern
             version = self._next(bundle.pattern)
             files[manifest.NAME] = manifest.manifest_of(bundle.pattern, version, files)
-            with self._aside() as aside:
+            with self._disk.aside(self.root) as aside:
                 self._write_files(aside, files)
                 read_back = manifest.read_verified(aside, bundle.pattern, version)
                 Bundle.from_files(read_back, self._load_network)
@@ -261,7 +261,7 @@ class Store:
     def recover(self) -> list[str]:
         """Idempotent, at every start: sweep what was left half written, quarantine what does not verify."""
         with self._writing():
-            for leftover in self.root.glob(".tmp-*"):
+            for leftover in self.root.glob(f"{ASIDE}*"):
                 self._disk.remove(leftover)
             everything = [(pattern, version) for pattern in self.patterns() for version in self._readable(pattern)]
             moved = [self._quarantine_if_damaged(pattern, version) for pattern, version in everything]
@@ -282,8 +282,7 @@ class Store:
     def _writing(self, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
         with writing():
             if not self._names() and not self.root.is_dir():
-                self._disk.make_directory(self.root)
-                self._disk.sync_directory(self.root.parent)
+                self._disk.make_root(self.root)
         with exclusively(self.root / LOCK, patience), writing():
             yield
 
@@ -340,17 +339,6 @@ class Store:
 
     def _published(self, pattern: str, found: list[int]) -> list[int]:
         return [version for version in found if not _is_stray(self._directory(pattern, version))]
-
-    @contextmanager
-    def _aside(self) -> Iterator[Path]:
-        """A name to write under before the rename; whatever is still there under it afterwards is swept away."""
-        aside = self.root / f".tmp-{uuid.uuid4().hex}"
-        try:
-            yield aside
-        finally:
-            if aside.exists():
-                with contextlib.suppress(OSError):
-                    self._disk.remove(aside)
 
     def _write_files(self, directory: Path, files: dict[str, bytes]) -> None:
         self._disk.make_directory(directory)
@@ -429,7 +417,7 @@ class Store:
         log.error("damaged labels are replaced", extra={"pattern": pattern, "kept": name})
 
     def _replace_file(self, path: Path, content: bytes) -> None:
-        with self._aside() as aside:
+        with self._disk.aside(self.root) as aside:
             self._disk.write_new(aside, content)
             self._disk.rename(aside, path)
         self._disk.sync_directory(path.parent)
@@ -460,7 +448,7 @@ class Store:
 
     def _remove(self, pattern: str, version: int) -> None:
         """Renamed away first: a version is there whole or not at all."""
-        with self._aside() as aside:
+        with self._disk.aside(self.root) as aside:
             self._disk.rename(self._directory(pattern, version), aside)
             self._disk.sync_directory(self.root / pattern)
 

@@ -35,7 +35,7 @@ DATE = re.compile(
 )
 EPOCH = datetime.datetime(1970, 1, 1)
 SECONDS_A_DAY = 86400.0
-# Days of the years that ISO 8601 writes with four digits: 0001 to 9999.
+# Days of the years that ISO 8601 writes with four digits, 0001 to 9999; the last is the first beyond them.
 FIRST_DAY, LAST_DAY = -719162, 2932897
 LONGEST_CATEGORY = 200
 EXPECTED: dict[Kind, str] = {

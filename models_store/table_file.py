@@ -19,7 +19,7 @@ from models_store import csv_rows
 from models_store.column_facts import Form
 from models_store.csv_rows import check_names
 from models_store.errors import TableError, shortened_name
-from models_store.table import MISSING
+from models_store.table import FIRST_DAY, LAST_DAY, MISSING
 
 log = logging.getLogger("patterns.tables")
 
@@ -39,7 +39,6 @@ INTEGER = r"^[-+]?[0-9]+$"
 CODE = r"^[-+]?(?:0[0-9]+|[0-9]{19,})$"
 PYTHON_ERRORS = (OSError, EOFError, StopIteration, MemoryError, ValueError, TypeError, KeyError, IndexError)
 TEMPORAL = (pl.Date, pl.Datetime)
-FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31
 
 
 def read(path: Path, form: Form) -> pl.DataFrame:
@@ -267,7 +266,9 @@ def _check_values(frame: pl.DataFrame) -> None:
     _refuse_first(frame, [pl.col(name).is_infinite() for name in floats], "infinite, or too large for a number")
     moments = [name for name, dtype in frame.schema.items() if dtype in TEMPORAL]
     days = [pl.col(name).cast(pl.Date).to_physical() for name in moments]
-    _refuse_first(frame, [~day.is_between(FIRST_DAY, LAST_DAY) for day in days], "not in the years 1 to 9999")
+    _refuse_first(
+        frame, [~day.is_between(FIRST_DAY, LAST_DAY, closed="left") for day in days], "not in the years 1 to 9999"
+    )
 
 
 def _refuse_first(frame: pl.DataFrame, are_wrong: list[pl.Expr], what: str) -> None:

@@ -71,7 +71,7 @@ def compare(recipe: Fit, optimizer: str, settings: dict[str, Any], loss: str) ->
     """Twins, of which one is trained here and the other by Keras, on the same rows in the same order."""
     import keras  # deferred: imports TensorFlow
 
-    from training.build import mean_absolute_error
+    from training.build import loss_name, mean_absolute_error
     from training.fit import CompiledFit, Objective
 
     ours, theirs, train = model(), model(), examples()
@@ -80,7 +80,7 @@ def compare(recipe: Fit, optimizer: str, settings: dict[str, Any], loss: str) ->
         loss=getattr(keras.losses, loss)(),
         jit_compile=False,
     )
-    objective = Objective(recipe.loss, mean_absolute_error)
+    objective = Objective(loss_name(recipe, None), mean_absolute_error)
     losses = CompiledFit(ours, recipe, train, None, objective).run(orders(), N_EPOCHS)["loss"]
     expected = [
         theirs.fit(train.inputs[order], train.targets[order], batch_size=recipe.batch_size, shuffle=False, verbose=0)

@@ -56,7 +56,6 @@ def loss_name(fit: Fit, labels: Labels | None) -> LossName:
 def loss_of(name: LossName, dtype: Dtype) -> keras.losses.Loss:
     """Computed in the network's own dtype: a float32 loss would end a float64 fit at 1e-8."""
     losses = {
-        "auto": keras.losses.MeanSquaredError,
         "mse": keras.losses.MeanSquaredError,
         "mae": keras.losses.MeanAbsoluteError,
         "huber": keras.losses.Huber,

@@ -137,7 +137,6 @@ class CrossValidate(Part):
 
 
 LossName = Literal[
-    "auto",
     "mse",
     "mae",
     "huber",
@@ -152,7 +151,7 @@ SMALLEST_BATCH, LARGEST_BATCH, BATCHES = 16, 1024, 100
 
 
 class Fit(Part):
-    loss: LossName = "mse"
+    loss: Literal["auto", LossName] = "mse"
     """auto: mse for numbers, cross-entropy for labels. categorical_crossentropy learns from one-hot labels."""
     optimizer: Optimizer = Adam()
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 100

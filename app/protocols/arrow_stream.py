@@ -27,7 +27,7 @@ A_DAY = {"day": 1, "s": SECONDS_A_DAY, "ms": 1e3 * SECONDS_A_DAY, "us": 1e6 * SE
 WANTED: dict[Kind, str] = {
     "number": "integers or floats",
     "boolean": "booleans",
-    "date": "dates, timestamps without a time zone, or strings",
+    "date": "dates, timestamps, or strings",
     "category": "strings, booleans, integers or floats",
     "text": "strings",
 }
