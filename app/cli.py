@@ -164,13 +164,16 @@ def predict(
 ) -> None:
     """Predict one row: by the running server if there is one, else from the store."""
     from app.commands import asking  # deferred: only this command needs it
+    from app.commands.wording import words
 
     answer = asking.predict(pattern, values, version, url)
     out.print(str(answer), markup=False, highlight=False)
     if answer.outside:
-        err.print("[yellow]warning:[/]", end=" ")
-        err.print(f"{', '.join(answer.outside)}: outside what training saw; the answer is a guess", markup=False)
-    err.print(f"{pattern} version {answer.version}, {answer.source}", style="dim", markup=False, highlight=False)
+        columns = ", ".join(map(words, answer.outside))
+        said = f"[yellow]warning:[/] {columns}: outside what training saw; the answer is a guess"
+        err.print(said, highlight=False, soft_wrap=True)
+    source = f"{pattern} version {answer.version}, {answer.source}"
+    err.print(source, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 @cli.command("list")

@@ -450,18 +450,21 @@ function showGaps(card) {
   });
   // A label that is a number is still a label.
   const isMeasure = (values, gap) => card.task === "regression" || values === gap.gap;
+  // Of many columns some are out of sight: what the table is for comes first then.
+  const isWide = card.inputs.length + heads.length > 6;
+  const inOrder = (inputs, outputs) => (isWide ? [...outputs, ...inputs] : [...inputs, ...outputs]);
   const rows = card.gaps.map((gap) => ({
     mark: card.task === "classification" && gap.predicted[0] !== gap.label[0] ? "wrong" : null,
-    cells: [
-      ...gap.inputs.map(cell),
-      ...card.outputs.flatMap((_, place) => [gap.predicted, gap.label, gap.gap].map((values) =>
+    cells: inOrder(
+      gap.inputs.map(cell),
+      card.outputs.flatMap((_, place) => [gap.predicted, gap.label, gap.gap].map((values) =>
         isMeasure(values, gap) ? element("span", { title: String(values[place]) }, minus(values[place].toFixed(decimals[place]))) : cell(values[place]))),
-    ],
+    ),
   }));
   const difference = card.task === "classification" ? "the probability that the right label lacked" : "the difference";
   byId("gaps-words").textContent = `Side by side: what the network says, what is right, and ${difference}.`;
-  byId("plots").classList.toggle("in-a-row", card.task === "classification" || card.inputs.length + 3 * card.outputs.length > 6);
-  byId("gaps").replaceChildren(table("Prediction, label and gap", [...card.inputs.map(({ name }) => name), ...heads], rows));
+  byId("plots").classList.toggle("in-a-row", card.task === "classification" || isWide);
+  byId("gaps").replaceChildren(table("Prediction, label and gap", inOrder(card.inputs.map(({ name }) => name), heads), rows));
 }
 
 // -- asking a pattern ------------------------------------------------------------------------------------------------
