@@ -259,6 +259,7 @@ def install(app: FastAPI) -> None:
     """Every error, also those of the router and of parameter validation, leaves in the one shape."""
 
     async def domain(request: Request, error: Exception) -> Response:
+        request.state.is_refused = isinstance(error, Overloaded)
         return answer(error, request.state.request_id)
 
     async def parameters(request: Request, error: Exception) -> Response:

@@ -6,6 +6,7 @@ create_app(settings) -> FastAPI        nothing happens at import, and Keras is n
 import asyncio
 import gc
 import logging
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from models_store.network import KerasNetwork
 
 log = logging.getLogger("patterns")
+
+# From the end of the time to finish what is under way until the process is gone, whatever its threads are waiting for.
+LAST_SECONDS = 4
 DESCRIPTION = "Trains small Keras networks on patterns in numbers and serves them: raw values in, raw values out."
 
 
@@ -78,13 +82,13 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
 
 def keras_loader(settings: Settings) -> LoadNetwork:
     def load(saved: bytes, architecture: Architecture) -> Network:
-        return _engine().from_bytes(saved, architecture, settings.device)
+        return engine().from_bytes(saved, architecture, settings.device)
 
     return load
 
 
 @cache
-def _engine() -> "type[KerasNetwork]":
+def engine() -> "type[KerasNetwork]":
     from models_store.network import KerasNetwork, use_threads  # deferred: importing TensorFlow takes seconds
 
     # Small networks are computed faster by one thread than shared among several, and the event loop keeps a core.
@@ -103,7 +107,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
     works = (asyncio.to_thread(_recover, app.state.store), app.state.served.watch(), app.state.jobs.lead())
     tasks = [asyncio.create_task(work) for work in works]
     try:
-        with _draining_on_signals(app.state.jobs):
+        with _draining_on_signals(app.state.jobs, settings.drain_seconds):
             yield {"settings": settings}
     finally:
         app.state.jobs.is_draining = True
@@ -125,7 +129,7 @@ def _recover(store: Store) -> None:
 
 
 @contextmanager
-def _draining_on_signals(jobs: Jobs) -> Iterator[None]:
+def _draining_on_signals(jobs: Jobs, seconds: int) -> Iterator[None]:
     """From the signal on: not ready, no new trainings, and event streams end, so that nobody waits for them."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -134,6 +138,7 @@ def _draining_on_signals(jobs: Jobs) -> Iterator[None]:
 
     def drain(number: int, frame: FrameType | None) -> None:
         jobs.is_draining = True
+        _leave_in(seconds + LAST_SECONDS)
         handler = before[signal.Signals(number)]
         if callable(handler):
             handler(number, frame)
@@ -145,3 +150,14 @@ def _draining_on_signals(jobs: Jobs) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _leave_in(seconds: int) -> None:
+    """An end also for a process whose threads hang in a disk or a database: Python would wait for them for ever."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        # By now everybody has an answer. Nothing is buffered: a log line leaves as it is written.
+        os._exit(0)
+
+    signal.signal(signal.SIGALRM, leave)
+    signal.alarm(seconds)

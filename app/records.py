@@ -6,12 +6,14 @@ queued -> running -> succeeded | failed | cancelled | interrupted        nothing
 import hashlib
 import json
 import re
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sql
@@ -123,16 +125,22 @@ class Records:
         self._engine = _engine(url)
         self._queue = queue
         self._store = ""
+        self._file: tuple[int, int] | None = None
+        self._moving = threading.Lock()
 
     def open(self, store: str) -> None:
         """Make the tables if they are missing; from here on only the jobs of this store are seen."""
         self._store = store
+        with self._translated():
+            self._make_ready()
+
+    def _make_ready(self) -> None:
         for attempt in range(OPENINGS):
             try:
-                with self._translated():
-                    self._make_tables()
+                self._make_tables()
+                self._file = _file_of(self._engine.url) or self._file
                 return
-            except (IntegrityError, TrainingUnavailable):
+            except (DBAPIError, PoolTimeout):
                 # Another process makes the same tables at this moment; the next look finds them.
                 if attempt == OPENINGS - 1:
                     raise
@@ -326,9 +334,17 @@ class Records:
         ]
         connection.execute(sql.insert(events), rows)
 
+    def _follow_file(self) -> None:
+        """SQLite writes on into a file that was deleted or replaced; what it is told from now on is in the new one."""
+        with self._moving:
+            if self._file is not None and self._file != _file_of(self._engine.url):
+                self._engine.dispose()
+                self._make_ready()
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
+            self._follow_file()
             yield
         except IntegrityError:
             raise  # whoever provokes one knows what it means
@@ -358,6 +374,17 @@ def _job(row: sql.RowMapping) -> Job:
 
 def _iso(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def _file_of(address: sql.URL) -> tuple[int, int] | None:
+    """Which file it is now; None if there is none, as with PostgreSQL."""
+    if address.get_backend_name() != "sqlite" or not address.database:
+        return None
+    try:
+        found = Path(address.database).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _engine(url: str) -> sql.Engine:

@@ -1,15 +1,17 @@
 """What the environment decides, read once at start: `PATTERNS_*`, a `.env` file, or flags of `patterns serve`."""
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import models_store
 from training.part import RecipeError
 
+DATABASES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 Megabytes = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -41,7 +43,7 @@ class Settings(BaseSettings):
     max_body_mb: Megabytes = Field(16, description="largest request body")
     max_dataset_mb: Megabytes = Field(1024, description="largest table that may be uploaded")
     max_rows: int = Field(100_000, ge=1, description="most rows in one request")
-    max_in_flight: int = Field(512, ge=1, description="requests under way before new ones get 503")
+    max_in_flight: int = Field(256, ge=1, description="requests under way before new ones get 503")
     max_header_kb: int = Field(32, ge=1, description="largest request line and headers together")
     header_seconds: float = Field(10, gt=0, description="time to send the headers")
     body_seconds: float = Field(60, gt=0, description="time to send the body")
@@ -57,6 +59,43 @@ class Settings(BaseSettings):
         True, description="start the trainer process with the server, not with the first training"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
+
+    @field_validator("store")
+    @classmethod
+    def _is_directory_or_new(cls, store: Path) -> Path:
+        if store.exists() and not store.is_dir():
+            raise ValueError("must be a directory; there is something else of this name")
+        return store
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_known_database(cls, url: SecretStr | None) -> SecretStr | None:
+        import sqlalchemy as sql  # deferred: settings are shown, and a server is asked, without it
+
+        try:
+            known = url is None or sql.make_url(url.get_secret_value()).drivername in DATABASES
+        except (sql.exc.ArgumentError, ValueError):
+            known = False
+        if not known:
+            raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+        return url
+
+    @field_validator("admin_key", "predict_key")
+    @classmethod
+    def _can_be_given(cls, key: SecretStr | None) -> SecretStr | None:
+        """In a header, where white space ends it, and what is not ASCII arrives as something else."""
+        if key is not None and re.fullmatch(r"[!-~]+", key.get_secret_value()) is None:
+            raise ValueError("must be letters, digits and signs of ASCII, without white space")
+        return key
+
+    @field_validator("default")
+    @classmethod
+    def _can_be_a_pattern(cls, name: str | None) -> str | None:
+        from models_store.store import is_name  # deferred: settings are shown without NumPy
+
+        if name is not None and not is_name(name):
+            raise ValueError("must be the name of a pattern: a lower-case letter, then letters, digits and dashes")
+        return name
 
     @property
     def max_body_bytes(self) -> int:

@@ -1,5 +1,6 @@
 """`patterns serve`: flags become settings, settings become a running uvicorn."""
 
+import contextlib
 import errno
 import os
 import secrets
@@ -13,6 +14,7 @@ import uvicorn
 from dotenv import dotenv_values
 from pydantic import SecretStr
 from rich.table import Table
+from uvicorn.supervisors import Multiprocess
 
 from app import logs
 from app.commands import training
@@ -23,6 +25,9 @@ from training.part import RecipeError
 
 # Importing TensorFlow holds the interpreter for seconds; a supervisor must not take that for a hang.
 WORKER_SECONDS = 120
+# Of each listening socket uvloop takes one connection in a turn of its loop, however many wait. With a single one, new
+# clients and health checks would wait for seconds beside a crowd of others that keep the loop busy.
+LISTENING = 16
 
 
 class PortUnavailable(PatternServerError):
@@ -109,7 +114,7 @@ def run(settings: Settings) -> None:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
         logs.configure(settings.log_level)
         print(f"serving on {settings.url}", file=sys.stderr, flush=True)
-        uvicorn.run(
+        config = uvicorn.Config(
             "app.main:create_app",
             factory=True,
             host=settings.host,
@@ -125,3 +130,8 @@ def run(settings: Settings) -> None:
             timeout_graceful_shutdown=settings.drain_seconds,
             timeout_worker_healthcheck=WORKER_SECONDS,
         )
+        # The trainer would inherit what `bind_socket` returns, and keep clients waiting when the server has ended.
+        with config.bind_socket() as bound:
+            sockets = [bound.dup() for _ in range(LISTENING)]
+        with contextlib.suppress(KeyboardInterrupt):
+            Multiprocess(config, sockets).run() if settings.workers > 1 else uvicorn.Server(config).run(sockets)

@@ -30,7 +30,15 @@ NPY = "application/x-npy"
 ARROW = "application/vnd.apache.arrow.stream"
 # Stands in bodies that are refused; no refusal may repeat it.
 SESAME = "sesame"
-WORTH_A_RETRY = {"queue_full", "training_unavailable", "not_loaded", "overloaded", "draining", "store_unreadable"}
+WORTH_A_RETRY = {
+    "queue_full",
+    "training_unavailable",
+    "not_loaded",
+    "overloaded",
+    "draining",
+    "store_busy",
+    "store_unreadable",
+}
 LoadFake = Callable[[bytes, Architecture], LinearNetwork]
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.batching import MOST_ROWS_ON_LOOP, Batcher
+from app.batching import MOST_REQUESTS_A_TURN, MOST_ROWS_ON_LOOP, Batcher
 from app.errors import DeadlinePassed
 from models_store.architecture import Network
 from models_store.bundle import Bundle, Predictor
@@ -130,6 +130,24 @@ async def test_every_request_gets_its_own_rows_in_order_however_they_are_joined(
     # No two neighbours would have fitted into one.
     assert all(sum(pair) > MOST_ROWS_ON_LOOP - 200 for pair in zip(network.batches, network.batches[1:], strict=False))
     batcher.close()
+
+
+async def test_a_crowd_is_answered_over_several_turns_and_nobody_comes_before_whoever_was_first(
+    batcher: Batcher, network: WatchedNetwork
+) -> None:
+    crowd, other = release(network), release(WatchedNetwork())
+    answered: list[int] = []
+
+    async def ask(served: Release, number: int) -> None:
+        await batcher.predict(served, rows(number))
+        answered.append(number)
+
+    size = 2 * MOST_REQUESTS_A_TURN + 1
+    await asyncio.gather(*(ask(crowd, number) for number in range(size)), ask(other, size))
+    assert network.batches == [MOST_REQUESTS_A_TURN, MOST_REQUESTS_A_TURN, 1]
+    assert [number for number in answered if number != size] == list(range(size))
+    # Who asked another pattern waits for one batch of the crowd, and not for all of them.
+    assert answered.index(size) == MOST_REQUESTS_A_TURN
 
 
 async def test_several_columns_stay_beside_each_other(batcher: Batcher) -> None:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[2]
 # Seconds each: the network's own, and what only draws.
 HEAVY = {"tensorflow", "keras", "h5py", "jax", "torch", "matplotlib", "pandas", "scipy"}
@@ -30,3 +32,11 @@ def test_an_app_is_made_and_a_store_is_shown_without_a_network_library() -> None
 def test_help_needs_nothing_but_the_command_line() -> None:
     asked = "import sys\nfrom app.cli import main\nsys.argv = ['patterns', 'serve', '--help']\n"
     assert imported(asked + "try:\n    main()\nexcept SystemExit:\n    pass") & UNNEEDED == set()
+
+
+@pytest.mark.keras
+def test_what_the_network_library_brings_is_looked_through_by_no_later_collection() -> None:
+    code = "import gc\nfrom app.main import engine\nengine()\nprint(len(gc.get_objects()), gc.get_freeze_count())"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    looked_through, frozen = map(int, ran.stdout.split())
+    assert frozen > 100_000 > looked_through

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.server import ServerState
 
-from app.limits import LimitedProtocol
+from app.limits import PROMISE, LimitedProtocol
 from models_store.store import Store
 from tests.app.fakes2 import JSON, an_app, message, outputs_of, refusal, serving
 from tests.disks import HastyDisk
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.anyio
 
 MEGABYTE = 1 << 20
 QUESTION = b'{"inputs": [1]}'
+TOO_LONG = "431 Request Header Fields Too Large"
 
 
 async def in_pieces(*pieces: bytes) -> AsyncIterator[bytes]:
@@ -181,6 +182,11 @@ class Clock:
             if not handle.cancel.called:
                 act()
 
+    def create_task(self, work: Coroutine[Any, Any, None]) -> mock.Mock:
+        """Whatever is to be done about a request, nobody does it."""
+        work.close()
+        return mock.Mock()
+
 
 @pytest.mark.parametrize(
     ("unread", "is_aborted"),
@@ -190,22 +196,73 @@ class Clock:
 def test_an_answer_is_broken_off_only_for_who_does_not_read_on(
     store: Store, unread: tuple[int, ...], is_aborted: bool
 ) -> None:
-    app = an_app(store)
     clock: Any = Clock()
-    config = uvicorn.Config(app, log_config=None)
-    protocol = LimitedProtocol(
-        config=config, server_state=ServerState(), app_state={"settings": app.state.settings}, _loop=clock
-    )
     transport = mock.Mock()
-    transport.get_extra_info.return_value = None
-    transport.get_write_buffer_size.return_value = 9
-    protocol.connection_made(transport)
+    protocol = protocol_of(store, clock, transport)
     protocol.pause_writing()
     for left in unread:
         assert not transport.abort.called
         transport.get_write_buffer_size.return_value = left
         clock.pass_by()
     assert transport.abort.called == is_aborted
+
+
+def protocol_of(store: Store, clock: Any, transport: mock.Mock) -> LimitedProtocol:
+    app = an_app(store)
+    protocol = LimitedProtocol(
+        config=uvicorn.Config(app, log_config=None),
+        server_state=ServerState(),
+        app_state={"settings": app.state.settings},
+        _loop=clock,
+    )
+    transport.get_extra_info.return_value = None
+    transport.get_write_buffer_size.return_value = 9
+    transport.is_closing.return_value = False
+    protocol.connection_made(transport)
+    return protocol
+
+
+POSTED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+
+
+def test_what_comes_after_a_body_is_no_header(store: Store) -> None:
+    protocol = protocol_of(store, Clock(), mock.Mock())
+    protocol.data_received(POSTED + b"Authorization: Bearer sesame\r\nContent-Type: application/json\r\n\r\n")
+    assert not protocol.cycle.more_body
+    assert [name for name, _ in protocol.scope["headers"]] == [b"host", b"transfer-encoding"]
+
+
+@pytest.mark.parametrize("pieces", [[b"a" * 40_000 + b"\r\n\r\n"], [b"a" * 1000] * 40, [b"a\r\nX: " * 7000]])
+def test_what_comes_after_a_body_has_an_end(store: Store, pieces: list[bytes]) -> None:
+    transport = mock.Mock()
+    protocol = protocol_of(store, Clock(), transport)
+    transport.close.side_effect = lambda: setattr(transport.is_closing, "return_value", True)
+    for piece in (POSTED + b"X: ", *pieces):
+        protocol.data_received(piece)
+    assert transport.write.call_args_list == [mock.call(PROMISE.format(status=TOO_LONG).encode())]
+
+
+def test_a_body_in_very_many_chunks_is_not_taken_for_an_endless_header(store: Store) -> None:
+    transport = mock.Mock()
+    protocol = protocol_of(store, Clock(), transport)
+    protocol.data_received(POSTED.removesuffix(b"0\r\n"))
+    for _ in range(20_000):
+        for piece in (b"1\r\n", b"x", b"\r\n"):
+            protocol.data_received(piece)
+    assert not transport.write.called
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_whoever_was_refused_and_asks_on_at_once_is_not_heard_for_a_while(store: Store, is_refused: bool) -> None:
+    clock: Any = Clock()
+    transport = mock.Mock()
+    protocol = protocol_of(store, clock, transport)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    protocol.scope["state"]["is_refused"] = is_refused
+    protocol.on_response_complete()
+    assert transport.pause_reading.called == is_refused
+    clock.pass_by()
+    assert transport.resume_reading.called == is_refused
 
 
 # -- how many at once ----------------------------------------------------------------------------------------------

@@ -139,6 +139,17 @@ def test_a_setting_is_assigned_by_its_name() -> None:
         ("answer_seconds", "nan"),
         ("log_level", "sesame"),
         ("trainer_warm", "sesame"),
+        ("database_url", "sesame"),
+        ("database_url", "mysql://me:sesame@host/db"),
+        ("database_url", "postgresql+sesame://host/db"),
+        ("database_url", "postgresql://host:sesame/db"),
+        ("store", "/dev/null"),
+        ("default", "Sesame"),
+        ("default", "open sesame"),
+        ("admin_key", "  "),
+        ("admin_key", "open sesame"),
+        ("predict_key", "sesame\n"),
+        ("predict_key", "sésame"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_by_name(name: str, value: str) -> None:
@@ -146,6 +157,11 @@ def test_a_setting_that_makes_no_sense_is_refused_by_name(name: str, value: str)
         settings_from({name: value})
     assert str(refusal.value).startswith(f"{name}: ")
     assert "sesame" not in str(refusal.value)
+
+
+def test_databases_that_are_known_are_taken() -> None:
+    for url in ("sqlite:///jobs.db", "postgresql://me:sesame@host/db", "postgresql+psycopg://host/db"):
+        assert settings_from({"database_url": url}).jobs_url == url
 
 
 def test_settings_do_not_change_while_they_are_used() -> None:

@@ -467,6 +467,25 @@ def test_a_full_disk_is_told_and_what_there_is_can_be_read(sqlite_url: str) -> N
         assert [heard(records, known.id) for known in records.recent()] == [[(1, "queued")]] * len(records.recent())
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_what_is_accepted_is_in_the_file_that_is_there_and_not_in_one_that_was_deleted(
+    sqlite_url: str, replaced: bool
+) -> None:
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    with closing(Records(sqlite_url, 16)) as records, closing(Records(sqlite_url, 16)) as later:
+        records.open("here")
+        lost = submit(records)
+        for file in path.parent.glob(f"{path.name}*"):
+            file.unlink()
+        if replaced:
+            path.touch()
+        job = submit(records)
+        later.open("here")
+        assert records.recent() == later.recent() == [job]
+        with pytest.raises(UnknownJob):
+            records.get(lost.id)
+
+
 def test_a_database_without_rights_says_so(postgres: Postgres) -> None:
     postgres.execute("CREATE ROLE guest LOGIN")
     address = postgres.address("postgres", user="guest")

@@ -1,8 +1,13 @@
 """What a real server answers: raw values in, raw values out, the same on every body format."""
 
+import contextlib
+import fcntl
 import io
+import os
+import socket
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -100,6 +105,36 @@ def test_asking_for_a_gpu_where_there_is_none_is_one_clear_line(trained: object)
     ran = subprocess.run([PATTERNS, "serve", "--device", "gpu"], env=blind, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert "a GPU was asked for, but TensorFlow sees none" in " ".join(ran.stderr.split())
+
+
+def test_told_to_stop_it_listens_no_more_whatever_its_trainer_does(serve: Callable[..., Server]) -> None:
+    server = serve().wait_ready()
+    server.trained("add-ten", seed=5)
+    with socket.create_connection(("127.0.0.1", server.port)) as busy:
+        busy.sendall(b"POST /predict/add-ten HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{")
+        server.process.terminate()
+        with pytest.raises(ConnectionRefusedError):
+            while server.process.poll() is None:
+                with contextlib.suppress(ConnectionResetError):  # at the very moment of closing
+                    socket.create_connection(("127.0.0.1", server.port)).close()
+        assert server.process.poll() is None
+    assert server.stop() == 0
+
+
+def test_told_to_stop_it_ends_in_time_also_while_a_thread_hangs(serve: Callable[..., Server]) -> None:
+    server = serve(drain_seconds=1).wait_ready()
+    server.trained("add-ten", seed=5)
+    directory = os.open(server.store / "add-ten" / "1", os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        with ThreadPoolExecutor() as threads:
+            # Waits for somebody who does not let go.
+            hanging = threads.submit(server.client.post, "/predict/add-ten?version=1", json={"inputs": [1]})
+            server.predict("add-ten", [1])
+            assert server.stop() == 0
+            hanging.exception()
+    finally:
+        os.close(directory)
 
 
 def test_told_to_stop_it_finishes_and_exits_with_zero(serve: Callable[..., Server]) -> None:
