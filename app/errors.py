@@ -1,13 +1,15 @@
 """The one table of errors: what went wrong -> HTTP status. Nothing else in the project knows a status code of an error.
 
 PatternServerError
-  Malformed · NotAcceptedType · BodyTooLarge · TooManyRows · Unprocessable
+  Malformed · NotAcceptedType · BodyTooLarge · TooManyRows · Unprocessable · NotHere · WrongMethod
   KeyMissing · KeyWrong · ForeignOrigin
   UnknownJob · JobEnded · QueueFull · TrainingUnavailable
   NotLoaded · Overloaded · Draining · DeadlinePassed
 """
 
-from typing import ClassVar, Literal, get_args
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -80,6 +82,14 @@ class NotHere(PatternServerError):
 
     def __init__(self) -> None:
         super().__init__("there is nothing here")
+
+
+class WrongMethod(PatternServerError):
+    code = "method_not_allowed"
+
+    def __init__(self, allowed: set[str]) -> None:
+        super().__init__("this address answers other methods")
+        self.allowed = ", ".join(sorted(allowed))
 
 
 class KeyMissing(PatternServerError):
@@ -168,6 +178,7 @@ STATUS: dict[type[PatternServerError], int] = {
     store_errors.UnknownDataset: 404,
     UnknownJob: 404,
     NotHere: 404,
+    WrongMethod: 405,
     store_errors.VersionInUse: 409,
     store_errors.ChampionStays: 409,
     store_errors.NothingToRollBack: 409,
@@ -206,22 +217,36 @@ WORTH_A_RETRY = (
     store_errors.StoreBusy,
     store_errors.BundleUnreadable,
 )
-PHRASES = {
-    404: ("not_found", "there is nothing here"),
-    405: ("method_not_allowed", "this address answers other methods"),
-}
 
 
-class ErrorBody:
-    """The body of every error of the native API: fixed shape, at most 2 KB, ASCII, nothing of the input in it."""
+@dataclass(frozen=True)
+class Envelope:
+    """The shape of a protocol's errors: at most 2 KB, ASCII, nothing of the input in it."""
 
-    media_type: ClassVar[str] = "application/json"
+    body: Callable[[int, str, str, str], dict[str, Any]]
+    """status, code, message, request id -> what is sent as JSON"""
+    unprocessable: int = 422
+    """What protocols older than 422 say of a request that can be read but not used."""
 
-    @staticmethod
-    def of(code: str, message: str, request_id: str) -> bytes:
+    def answer(self, error: Exception, request_id: str) -> Response:
+        status = status_of(error)
+        status = self.unprocessable if status == 422 else status
+        code, message = _words(error)
+        headers = {"retry-after": str(RETRY_SECONDS)} if isinstance(error, WORTH_A_RETRY) else {}
+        if isinstance(error, WrongMethod):
+            headers["allow"] = error.allowed
+        if status == 401:
+            headers["www-authenticate"] = "Bearer"
         text = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in message)
-        text = text[:LONGEST_MESSAGE]
-        return orjson.dumps({"error": {"code": code, "message": text, "request_id": request_id}})
+        body = orjson.dumps(self.body(status, code, text[:LONGEST_MESSAGE], request_id))
+        return Response(body, status, headers, "application/json")
+
+
+NATIVE = Envelope(
+    lambda _status, code, message, request_id: {"error": {"code": code, "message": message, "request_id": request_id}}
+)
+# Open Inference Protocol, TensorFlow Serving, KServe.
+PLAIN = Envelope(lambda _status, _code, message, _request_id: {"error": message}, unprocessable=400)
 
 
 def codes_by_status() -> dict[int, list[str]]:
@@ -235,15 +260,6 @@ def codes_by_status() -> dict[int, list[str]]:
 def status_of(error: Exception) -> int:
     """By the nearest class in the table; what is not in it is a bug, 500."""
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-
-
-def answer(error: Exception, request_id: str) -> Response:
-    status = status_of(error)
-    code, message = _words(error)
-    headers = {"retry-after": str(RETRY_SECONDS)} if isinstance(error, WORTH_A_RETRY) else {}
-    if status == 401:
-        headers["www-authenticate"] = "Bearer"
-    return Response(ErrorBody.of(code, message, request_id), status, headers, ErrorBody.media_type)
 
 
 def _words(error: Exception) -> tuple[str, str]:
@@ -260,33 +276,31 @@ def install(app: FastAPI) -> None:
 
     async def domain(request: Request, error: Exception) -> Response:
         request.state.is_refused = isinstance(error, Overloaded)
-        return answer(error, request.state.request_id)
+        return NATIVE.answer(error, request.state.request_id)
 
     async def parameters(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         if any(fault["loc"][0] == "path" for fault in error.errors()):
-            return answer(NotHere(), request.state.request_id)
+            return NATIVE.answer(NotHere(), request.state.request_id)
         wrong = "; ".join(
             f"{'.'.join(map(str, fault['loc']))[:64]}: {fault['msg'][:200]}" for fault in error.errors()[:5]
         )
-        return answer(Unprocessable("bad_parameter", wrong), request.state.request_id)
+        return NATIVE.answer(Unprocessable("bad_parameter", wrong), request.state.request_id)
 
     async def router(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        code, message = PHRASES.get(error.status_code, ("refused", "the request was refused"))
-        body = ErrorBody.of(code, message, request.state.request_id)
-        headers = {"allow": _methods(request)} if error.status_code == 405 else error.headers
-        return Response(body, error.status_code, headers, ErrorBody.media_type)
+        found = WrongMethod(_methods(request)) if error.status_code == 405 else NotHere()
+        return NATIVE.answer(found, request.state.request_id)
 
     app.add_exception_handler(PatternServerError, domain)
     app.add_exception_handler(RequestValidationError, parameters)
     app.add_exception_handler(HTTPException, router)
 
 
-def _methods(request: Request) -> str:
+def _methods(request: Request) -> set[str]:
     """All that an address answers; the router names only those of the first route that it finds."""
     methods: set[str] = set()
     for route in request.app.state.routes:
         if route.matches(request.scope)[0] is not Match.NONE:
             methods |= route.methods
-    return ", ".join(sorted(methods))
+    return methods

@@ -1,36 +1,17 @@
-"""What stands between the socket and the routes: size and time of requests, and how many are under way.
-
-LimitedProtocol   bytes and seconds of headers and bodies, before there is a request
-Edge              request id, admission, body size, log line, metrics, and 500s, around every request
-"""
+"""Between the socket and the app: bytes and seconds that headers and bodies may take, before there is a request."""
 
 import asyncio
-import logging
-import re
-import time
-import uuid
 from typing import Any, NoReturn
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app import errors, metrics
 from app.settings import Settings
 
-log = logging.getLogger("patterns.request")
-
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 UPLOADS = "/datasets"
-ALWAYS_ANSWERED = frozenset({"/livez", "/readyz", "/metrics"})
-EVENTS = re.compile(r"/train/[0-9a-f]{32}/events")
 MOST_HEADERS = 100
-MOST_DIGITS = 18
 MOST_PIPELINED = 16
 LAST_MOMENT = 0.5
 PAUSE_SECONDS = 1.0
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PROMISE = "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -182,98 +163,3 @@ class LimitedProtocol(HttpToolsProtocol):
 def most_bytes(path: str, settings: Settings) -> int:
     """What a body may have."""
     return settings.max_dataset_bytes if path == UPLOADS else settings.max_body_bytes
-
-
-class Edge:
-    """The outermost ASGI layer. One for the app; knows how many requests are under way."""
-
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app = app
-        self._settings = settings
-        self._under_way = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        exchange = Exchange(scope, receive, send, most_bytes(scope["path"], self._settings))
-        # A stream of events waits more than it works; the jobs count those.
-        weight = 0 if EVENTS.fullmatch(scope["path"]) else 1
-        self._under_way += weight
-        try:
-            if self._under_way > self._settings.max_in_flight and scope["path"] not in ALWAYS_ANSWERED:
-                scope["state"]["is_refused"] = True
-                raise errors.Overloaded
-            exchange.check_declared_size()
-            await self._app(scope, exchange.receive, exchange.send)
-        except ClientDisconnect:
-            pass  # nobody is left to answer
-        except Exception as error:
-            # Raised above the routes, so that no handler has seen it.
-            if errors.status_of(error) == 500:
-                log.exception("bug", extra={"request_id": exchange.id})
-            if not exchange.status:
-                await errors.answer(error, exchange.id)(scope, receive, exchange.send)
-        finally:
-            self._under_way -= weight
-            exchange.finish()
-
-
-class Exchange:
-    """One request and its answer: counts the body in, marks the answer with the request's id, remembers the status."""
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_body: int) -> None:
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-        self._max_body = max_body
-        self._headers = Headers(scope=scope)
-        self._started = time.perf_counter()
-        self._received = 0
-        self.status = 0
-        given = self._headers.get("x-request-id", "")
-        self.id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        scope.setdefault("state", {})["request_id"] = self.id
-
-    def check_declared_size(self) -> None:
-        declared = self._headers.get("content-length", "0")
-        if declared.isdecimal() and (len(declared) > MOST_DIGITS or int(declared) > self._max_body):
-            raise errors.BodyTooLarge(self._max_body)
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._received += len(message.get("body", b""))
-            if self._received > self._max_body:
-                raise errors.BodyTooLarge(self._max_body)
-        return message
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["x-request-id"] = self.id
-            headers["x-content-type-options"] = "nosniff"
-        try:
-            await self._send(message)
-        except RuntimeError as error:  # uvloop's word for a connection that is closed
-            raise ClientDisconnect from error
-
-    def finish(self) -> None:
-        seconds = time.perf_counter() - self._started
-        route = getattr(self._scope.get("route"), "path", "other")
-        status = self.status or 499
-        method = self._scope["method"] if self._scope["method"] in METHODS else "other"
-        metrics.REQUESTS.labels(route, method, status).inc()
-        metrics.SECONDS.labels(route).observe(seconds)
-        log.info(
-            "request",
-            extra={
-                "request_id": self.id,
-                "method": self._scope["method"],
-                "path": self._scope["path"],
-                "status": status,
-                "ms": round(seconds * 1000, 3),
-                "bytes_in": self._received,
-            },
-        )

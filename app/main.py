@@ -22,12 +22,15 @@ from starlette.routing import Route
 
 from app import errors, logs, openapi
 from app.batching import Batcher
+from app.edge import Edge
+from app.front import Dialects, Front
 from app.jobs import Jobs
 from app.large_bodies import LargeBodies
-from app.limits import Edge
 from app.records import Records
-from app.routes import datasets, health, models, predict, train
+from app.routes import datasets, health, models, train
+from app.routes.predict import PREDICT_DIALECT
 from app.served import Served
+from app.serving import Serving
 from app.settings import Settings
 from app.trainer import Trainer
 from models_store.architecture import Architecture, Network
@@ -69,12 +72,16 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
     app.state.artist = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
     records = Records(settings.jobs_url, settings.train_queue)
     app.state.jobs = Jobs(records, app.state.store, Trainer(settings.trainer_memory_mb), settings)
-    routers = [routes.router for routes in (predict, train, datasets, models, health)]
+    routers = [routes.router for routes in (train, datasets, models, health)]
     for router in routers:
         app.include_router(router)
     own = [route for router in routers for route in router.routes]
     app.state.routes = [*own, *(route for route in app.routes if isinstance(route, Route))]
-    app.add_middleware(Edge, settings=settings)
+    state = app.state
+    state.dialects = Dialects([PREDICT_DIALECT])
+    serving = Serving(settings, state.served, state.batcher, state.large_bodies, state.jobs)
+    app.add_middleware(Front, dialects=state.dialects, serving=serving)
+    app.add_middleware(Edge, settings=settings, dialects=state.dialects)  # added last: outermost
     errors.install(app)
     openapi.install(app)
     return app

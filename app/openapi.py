@@ -1,11 +1,21 @@
 """What FastAPI cannot read off the routes: bodies read as bytes, error answers, examples from what is served."""
 
+import copy
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app.errors import codes_by_status
+
+
+def path_parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def query_parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+
 
 # What a column of any kind may hold; null where training saw missing values.
 CELL = {"type": ["number", "string", "boolean", "null"]}
@@ -16,7 +26,19 @@ TABLES: dict[str, Any] = {
     "application/x-npy": BYTES,
     "application/vnd.apache.arrow.stream": BYTES,
 }
-PREDICT_BODY: dict[str, Any] = {
+PREDICT: dict[str, Any] = {
+    "tags": ["predict"],
+    "summary": "Predict",
+    "description": "The answer has the layout of the question; it never holds NaN or Infinity. Where a category that "
+    "training never saw is in the question, the answer says so, asked or not.",
+    "operationId": "predict",
+    "parameters": [
+        path_parameter("pattern"),
+        query_parameter("version", {"type": "integer", "minimum": 1}, "a version; without it the champion answers"),
+        query_parameter("label", {"type": "string"}, "a label, such as champion"),
+        query_parameter("outside", {"type": "boolean"}, "JSON: add the rows outside what training saw"),
+        query_parameter("probabilities", {"type": "boolean"}, "of labels: add how probable each is"),
+    ],
     "requestBody": {
         "required": True,
         "content": {
@@ -177,6 +199,9 @@ def install(app: FastAPI) -> None:
 
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    for address in app.state.dialects.addresses:
+        operation = copy.deepcopy(dict(address.documented))
+        document["paths"].setdefault(address.path, {})[address.method.lower()] = operation
     document["components"].setdefault("schemas", {})["Error"] = ERROR
     answer = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
     errors = {str(status): {"description": ", ".join(codes), **answer} for status, codes in codes_by_status().items()}

@@ -9,9 +9,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from app.batching import Batcher
 from app.jobs import Jobs
-from app.large_bodies import LargeBodies
 from app.served import Served
 from app.settings import Settings
 from models_store.datasets import Datasets
@@ -28,14 +26,6 @@ async def _served(request: Request) -> Served:
 
 async def _store(request: Request) -> Store:
     return cast(Store, request.app.state.store)
-
-
-async def _batcher(request: Request) -> Batcher:
-    return cast(Batcher, request.app.state.batcher)
-
-
-async def _large_bodies(request: Request) -> LargeBodies:
-    return cast(LargeBodies, request.app.state.large_bodies)
 
 
 async def _jobs(request: Request) -> Jobs:
@@ -57,8 +47,6 @@ async def _artist(request: Request) -> ThreadPoolExecutor:
 SettingsPart = Annotated[Settings, Depends(_settings)]
 ServedPart = Annotated[Served, Depends(_served)]
 StorePart = Annotated[Store, Depends(_store)]
-BatcherPart = Annotated[Batcher, Depends(_batcher)]
-LargeBodiesPart = Annotated[LargeBodies, Depends(_large_bodies)]
 JobsPart = Annotated[Jobs, Depends(_jobs)]
 DatasetsPart = Annotated[Datasets, Depends(_datasets)]
 ParsingPart = Annotated[asyncio.Lock, Depends(_parsing)]

@@ -1,61 +1,85 @@
 """POST /predict/{pattern}: raw values in, raw values out."""
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Request, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import Unprocessable
-from app.keys import require_predictor
-from app.openapi import PREDICT_BODY
+from app.front import Address, Dialect
+from app.openapi import PREDICT
 from app.protocols import native
 from app.protocols.cells import Expected
+from app.protocols.native import Question
 from app.protocols.reply import Reply
-from app.routes.parts import BatcherPart, LargeBodiesPart, ServedPart, SettingsPart
+from app.serving import Serving
+from models_store.bundle import Bundle
+from models_store.scaler import Array
+from models_store.store import Release
 
-PARAMETERS = ("version", "label", "outside", "probabilities")
 
-router = APIRouter(tags=["predict"], dependencies=[Depends(require_predictor)])
+class Wanted(BaseModel):
+    """The parameters of the address."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Annotated[int | None, Field(ge=1)] = None
+    label: str | None = None
+    outside: bool = False
+    probabilities: bool = False
+
+    @classmethod
+    def by(cls, request: Request) -> Self:
+        if not request.scope["query_string"]:
+            return cls()
+        try:
+            wanted = cls.model_validate(dict(request.query_params))
+        except ValidationError as error:
+            raise _bad_parameter(error) from None
+        if wanted.version is not None and wanted.label is not None:
+            raise Unprocessable("bad_parameter", "give a version or a label, not both")
+        return wanted
 
 
-@router.post("/predict/{pattern}", openapi_extra=PREDICT_BODY, summary="Predict", response_class=Response)
-async def predict(
-    pattern: str,
-    request: Request,
-    served: ServedPart,
-    batcher: BatcherPart,
-    large: LargeBodiesPart,
-    settings: SettingsPart,
-    version: Annotated[int | None, Query(ge=1, description="a version; without it the champion answers")] = None,
-    label: Annotated[str | None, Query(description="a label, such as champion")] = None,
-    outside: Annotated[bool, Query(description="JSON: add the rows outside what training saw")] = False,
-    probabilities: Annotated[bool, Query(description="of labels: add how probable each is")] = False,
-) -> Response:
+async def predict(serving: Serving, request: Request) -> Response:
     """The answer has the layout of the question; it never holds NaN or Infinity.
 
     Where a category that training never saw is in the question, the answer says so, asked or not.
     """
-    if not request.query_params.keys() <= set(PARAMETERS):
-        raise Unprocessable("bad_parameter", f"there is no such parameter; there are {', '.join(PARAMETERS)}")
-    if version is not None and label is not None:
-        raise Unprocessable("bad_parameter", "give a version or a label, not both")
-    release = await served.release(pattern, version, label)
+    wanted = Wanted.by(request)
+    release = await serving.served.release(request.path_params["pattern"], wanted.version, wanted.label)
     bundle = release.bundle
-    if probabilities and bundle.labels is None:
+    if wanted.probabilities and bundle.labels is None:
         raise Unprocessable("not_a_classification", "only classification patterns have probabilities")
     native.check_plain(request.headers.get("content-encoding", ""))
     body = await request.body()
     content_type = request.headers.get("content-type", "")
-    expected = Expected.by(bundle.predictor.encoder)
-    with large.place(len(body)):
-        question = await large.computed(len(body), native.read, body, content_type, expected, settings.max_rows)
-        if outside and question.media_type != native.JSON:
-            raise Unprocessable("bad_parameter", "outside: only an answer in JSON has a place for it; ask in JSON")
-        answers = await batcher.predict(release, question.rows)
-
-        def written() -> bytes:
-            beyond = bundle.outside(question.rows) if outside else bundle.unseen(question.rows)
-            reply = Reply.of(bundle, answers, with_probabilities=probabilities)
-            return question.write(release, reply, {"outside": beyond} if outside or beyond else {})
-
-        content = await large.computed(len(body), written)
+    read = partial(_read, body, content_type, bundle, wanted, serving.settings.max_rows)
+    question, content = await serving.answered(release, len(body), read, partial(_written, release, wanted))
     return Response(content, media_type=question.media_type, headers={"x-pattern-version": str(release.version)})
+
+
+PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT)])
+
+
+def _read(body: bytes, content_type: str, bundle: Bundle, wanted: Wanted, max_rows: int) -> Question:
+    question = native.read(body, content_type, Expected.by(bundle.predictor.encoder), max_rows)
+    if wanted.outside and question.media_type != native.JSON:
+        raise Unprocessable("bad_parameter", "outside: only an answer in JSON has a place for it; ask in JSON")
+    return question
+
+
+def _written(release: Release, wanted: Wanted, question: Question, answers: Array) -> bytes:
+    bundle = release.bundle
+    beyond = bundle.outside(question.rows) if wanted.outside else bundle.unseen(question.rows)
+    reply = Reply.of(bundle, answers, with_probabilities=wanted.probabilities)
+    extra: dict[str, Any] = {"outside": beyond} if wanted.outside or beyond else {}
+    return question.write(release, reply, extra)
+
+
+def _bad_parameter(error: ValidationError) -> Unprocessable:
+    fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    if fault["type"] == "extra_forbidden":
+        return Unprocessable("bad_parameter", f"there is no such parameter; there are {', '.join(Wanted.model_fields)}")
+    return Unprocessable("bad_parameter", f"{fault['loc'][0]}: {fault['msg']}")

@@ -178,3 +178,10 @@ def arrow_of(table: Any, rows_a_batch: int | None = None, **options: Any) -> byt
 def from_arrow(content: bytes) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = pa.ipc.open_stream(content).read_all().to_pydict()
     return columns
+
+
+def addresses(app: FastAPI, *, documented: bool = False) -> set[tuple[str, str]]:
+    """Method and path of all that an app answers, by FastAPI's routes and by dialects."""
+    routes = [route for route in app.state.routes if route.include_in_schema or not documented]
+    of_routes = {(method, route.path) for route in routes for method in route.methods}
+    return of_routes | {(address.method, address.path) for address in app.state.dialects.addresses}

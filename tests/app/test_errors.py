@@ -35,7 +35,7 @@ def classes_of(module: Any) -> set[type[PatternServerError]]:
 def test_every_error_that_can_reach_a_route_has_a_status() -> None:
     assert classes_of(store_errors) | classes_of(errors) == set(errors.STATUS)
     assert RecipeError in errors.STATUS
-    assert set(errors.STATUS.values()) == {400, 401, 403, 404, 409, 413, 415, 422, 429, 503, 504, 507}
+    assert set(errors.STATUS.values()) == {400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 503, 504, 507}
 
 
 def test_every_error_has_a_word_of_its_own() -> None:
@@ -46,7 +46,7 @@ def test_every_error_has_a_word_of_its_own() -> None:
 
 def test_what_is_not_in_the_table_is_a_bug() -> None:
     assert [errors.status_of(error) for error in (ValueError(), KeyError(), PatternServerError())] == [500, 500, 500]
-    answer = errors.answer(ValueError(f"{SESAME} /etc/passwd"), "an-id")
+    answer = errors.NATIVE.answer(ValueError(f"{SESAME} /etc/passwd"), "an-id")
     assert answer.status_code == 500
     assert json.loads(bytes(answer.body)) == {
         "error": {
@@ -58,7 +58,7 @@ def test_what_is_not_in_the_table_is_a_bug() -> None:
 
 
 # The protocol answers before there is a request, the edge tells a bug from a refusal, and the document names one kind.
-ELSEWHERE = {"limits.py": {408, 429, 431, 500}, "openapi.py": {422}, "routes/health.py": {404}}
+ELSEWHERE = {"limits.py": {408, 429, 431}, "edge.py": {500}, "openapi.py": {422}, "routes/health.py": {404}}
 
 
 def test_statuses_of_errors_stand_in_the_table_alone() -> None:
@@ -92,23 +92,27 @@ def error_statuses(tree: ast.AST) -> Iterator[int]:
 # -- the shape -----------------------------------------------------------------------------------------------------
 
 
+def body_of(message: str, request_id: str) -> bytes:
+    return bytes(errors.NATIVE.answer(errors.Malformed(message), request_id).body)
+
+
 @given(st.text(max_size=3000), st.sampled_from(["a" * 64, "0f"]))
 def test_a_body_is_ascii_and_short_whatever_the_message(text: str, request_id: str) -> None:
-    body = errors.ErrorBody.of("some_code", text, request_id)
+    body = body_of(text, request_id)
     said = json.loads(body)["error"]
     assert body.isascii()
-    assert (said["code"], said["request_id"]) == ("some_code", request_id)
+    assert (said["code"], said["request_id"]) == ("malformed", request_id)
 
 
 @pytest.mark.parametrize("character", ["a", "\x7f", "é", "\U0001f600", "\ud800"])
 def test_a_body_is_at_most_two_kilobytes_however_long_the_message(character: str) -> None:
     for length in (1499, 1500, 1501, 100_000):
-        assert len(errors.ErrorBody.of("some_code", character * length, "a" * 64)) <= 2048
+        assert len(body_of(character * length, "a" * 64)) <= 2048
 
 
 @pytest.mark.parametrize("character", ["\x00", "\n", '"', "\\"])
 def test_a_body_is_at_most_two_kilobytes_whatever_must_be_escaped(character: str) -> None:
-    assert len(errors.ErrorBody.of("some_code", character * 1500, "a" * 64)) <= 2048
+    assert len(body_of(character * 1500, "a" * 64)) <= 2048
 
 
 @pytest.mark.parametrize("character", ["\x01", '"', "\\", "\u202e"])
@@ -243,7 +247,7 @@ async def test_a_path_that_climbs_leads_nowhere(shared: httpx.AsyncClient, path:
 
 async def test_a_long_list_of_patterns_is_shortened() -> None:
     error = store_errors.UnknownPattern(f"{number:03}{'a' * 60}" for number in range(500))
-    answer = errors.answer(error, "an-id")
+    answer = errors.NATIVE.answer(error, "an-id")
     assert len(bytes(answer.body)) <= 2048
     assert message(httpx.Response(404, content=bytes(answer.body))).endswith(" and 490 more")
 

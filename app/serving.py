@@ -1,0 +1,45 @@
+"""What every dialect answers with: the bundles in memory, and one way from a body to the bytes of its answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from app.batching import Batcher
+from app.jobs import Jobs
+from app.large_bodies import LargeBodies
+from app.served import Served
+from app.settings import Settings
+from models_store.scaler import Array
+from models_store.store import Release
+from models_store.table import Raw
+
+
+class Asked(Protocol):
+    """A body that has been read: raw rows, in the card's column order, and whatever its answer needs to know of it."""
+
+    @property
+    def rows(self) -> Raw: ...
+
+
+Question = TypeVar("Question", bound=Asked)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """As long-lived as the app."""
+
+    settings: Settings
+    served: Served
+    batcher: Batcher
+    large_bodies: LargeBodies
+    jobs: Jobs
+
+    async def answered(
+        self, release: Release, size: int, read: Callable[[], Question], write: Callable[[Question, Array], bytes]
+    ) -> tuple[Question, bytes]:
+        """Read, predict, write. A body of many bytes is read, and its answer written, away from the event loop."""
+        large = self.large_bodies
+        with large.place(size):
+            question = await large.computed(size, read)
+            answers = await self.batcher.predict(release, question.rows)
+            return question, await large.computed(size, write, question, answers)
