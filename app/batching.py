@@ -12,7 +12,7 @@ from models_store.store import Release
 from models_store.table import Raw, Table, joined
 
 # Up to here a call takes less time than handing it to a thread and back would.
-MOST_ROWS_ON_LOOP = 256
+MOST_ROWS_ON_LOOP = 1024
 # What comes with each row, and with each request, is work as well; a turn of the loop should take 20 ms at most.
 MOST_REQUESTS_A_TURN = 64
 # Rows × parameters: a few milliseconds.
@@ -96,8 +96,9 @@ def _size_of_batch(waiting: Waiting) -> int:
 
 
 def _answers(release: Release, rows: Raw) -> Array:
-    metrics.CALLS.labels(release.bundle.pattern).inc()
-    metrics.ROWS.labels(release.bundle.pattern).inc(len(rows))
+    calls, counted = metrics.of_pattern(release.bundle.pattern)
+    calls.inc()
+    counted.inc(len(rows))
     return release.bundle.predictor.answers(rows)
 
 

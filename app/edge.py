@@ -1,9 +1,9 @@
 """The outermost ASGI layer: request id, admission, body size, errors, log line and metrics, around every request."""
 
 import logging
+import random
 import re
 import time
-import uuid
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -74,7 +74,7 @@ class Exchange:
         self._received = 0
         self.status = 0
         given = _header(scope, b"x-request-id").decode("latin-1")
-        self.id = given if given and REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        self.id = given if given and REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
         scope.setdefault("state", {})["request_id"] = self.id
 
     def check_declared_size(self) -> None:
@@ -105,8 +105,7 @@ class Exchange:
         route = getattr(self.scope.get("route"), "path", "other")
         status = self.status or 499
         method = self.scope["method"] if self.scope["method"] in METHODS else "other"
-        metrics.REQUESTS.labels(route, method, status).inc()
-        metrics.SECONDS.labels(route).observe(seconds)
+        metrics.count_request(route, method, status, seconds)
         log.info(
             "request",
             extra={

@@ -12,6 +12,8 @@ MOST_HEADERS = 100
 MOST_PIPELINED = 16
 LAST_MOMENT = 0.5
 PAUSE_SECONDS = 1.0
+# Clocks of timers are this exact.
+LATE = 0.005
 PROMISE = "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -21,7 +23,10 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
         self.settings: Settings = self.app_state["settings"]  # as the lifespan yields it
-        self._deadline: asyncio.TimerHandle | None = None
+        # The timer may ring before what is due, and then is set again: most requests have ended by then.
+        self._due = float("inf")
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
         self._header_bytes = self._unparsed = self._body_bytes = 0
         self._in_headers = self._is_told = False
         self._unread: asyncio.TimerHandle | None = None
@@ -32,9 +37,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._due_in(self.settings.header_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._due_in(None)
-        if self._unread is not None:
-            self._unread.cancel()
+        for timer in (self._timer, self._unread):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -138,12 +143,25 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse("431 Request Header Fields Too Large")
 
     def _due_in(self, seconds: float | None) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._too_slow)
+        if seconds is None:
+            self._due = float("inf")
+            return
+        self._due = self.loop.time() + seconds
+        if self._timer is None or self._rings_at > self._due:
+            self._ring_in(seconds)
 
-    def _too_slow(self) -> None:
-        if not self.transport.is_closing():
+    def _ring_in(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = self.loop.time() + seconds
+        self._timer = self.loop.call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        left = self._due - self.loop.time()
+        if LATE < left < float("inf"):
+            self._ring_in(left)
+        elif left <= LATE and not self.transport.is_closing():
             self._hang_up("408 Request Timeout")
 
     def _hang_up(self, status: str) -> None:

@@ -12,13 +12,14 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import errors, logs, openapi
 from app.batching import Batcher
@@ -49,10 +50,20 @@ LAST_SECONDS = 4
 DESCRIPTION = "Trains small Keras networks on patterns in numbers and serves them: raw values in, raw values out."
 
 
+class PatternServer(FastAPI):
+    """FastAPI, and in front of all its layers the edge and the dialects."""
+
+    front: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        await self.front(scope, receive, send)
+
+
 def create_app(settings: Settings | None = None, load_network: LoadNetwork | None = None) -> FastAPI:
     """`load_network` is the seam for another engine; by default Keras, on the device of the settings."""
     settings = settings or Settings()
-    app = FastAPI(
+    app = PatternServer(
         title="Pattern Server",
         version=version("pattern-server"),
         description=DESCRIPTION,
@@ -77,11 +88,9 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
         app.include_router(router)
     own = [route for router in routers for route in router.routes]
     app.state.routes = [*own, *(route for route in app.routes if isinstance(route, Route))]
-    state = app.state
-    state.dialects = Dialects([PREDICT_DIALECT])
-    serving = Serving(settings, state.served, state.batcher, state.large_bodies, state.jobs)
-    app.add_middleware(Front, dialects=state.dialects, serving=serving)
-    app.add_middleware(Edge, settings=settings, dialects=state.dialects)  # added last: outermost
+    app.state.dialects = Dialects([PREDICT_DIALECT])
+    serving = Serving(settings, app.state.served, app.state.batcher, app.state.large_bodies, app.state.jobs)
+    app.front = Edge(Front(partial(FastAPI.__call__, app), app.state.dialects, serving), settings, app.state.dialects)
     errors.install(app)
     openapi.install(app)
     return app

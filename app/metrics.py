@@ -4,6 +4,7 @@ With several workers the numbers of all are added up, through the directory in P
 """
 
 import os
+from functools import cache
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -26,6 +27,24 @@ ROWS = Counter("patterns_rows", "Rows predicted", ["pattern"])
 CALLS = Counter("patterns_network_calls", "Calls of a network; requests of the same moment share one", ["pattern"])
 TRAININGS = Counter("patterns_trainings", "Trainings ended", ["status"])
 SERVED = Gauge("patterns_served_version", "The champion that is loaded", ["pattern"], multiprocess_mode="mostrecent")
+
+
+def count_request(route: str, method: str, status: int, seconds: float) -> None:
+    requests, times = _of_requests(route, method, status)
+    requests.inc()
+    times.observe(seconds)
+
+
+@cache
+def _of_requests(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    """Looking labels up costs more than counting; there are few."""
+    return REQUESTS.labels(route, method, status), SECONDS.labels(route)
+
+
+@cache
+def of_pattern(pattern: str) -> tuple[Counter, Counter]:
+    """Calls of its network, and rows."""
+    return CALLS.labels(pattern), ROWS.labels(pattern)
 
 
 def exposition() -> tuple[bytes, str]:

@@ -14,6 +14,7 @@ import orjson
 from app.errors import NotAcceptedType, TooManyRows, Unprocessable
 from app.protocols import arrow_stream, npy, strict_json, table_csv
 from app.protocols.cells import Expected, row_of, table_of
+from app.protocols.json_numbers import rows_of_numbers
 from app.protocols.reply import Layout, Reply
 from models_store.scaler import Array
 from models_store.store import Release
@@ -75,20 +76,26 @@ def _read_json(body: bytes, expected: Expected, max_rows: int) -> Question:
     # What stands in texts is not structure, but is taken out only of a body that has too much of it.
     if _is_too_much(body, expected, max_rows) and _is_too_much(TEXT.sub(b"", body), expected, max_rows):
         raise TooManyRows(max_rows)
+    if not expected.typed and (read := rows_of_numbers(body, len(expected.names))) is not None:
+        layout, rows = read
+        if len(rows) > max_rows:
+            raise TooManyRows(max_rows)
+        return _question(layout, check_finite(rows, expected))
     document = strict_json.loads(body)
     if not isinstance(document, dict) or set(document) != {"inputs"}:
         raise Unprocessable("bad_body", 'the body must be an object with the one key "inputs"')
-    layout, rows = _rows_of(document["inputs"], expected, max_rows)
+    layout, values = _rows_of(document["inputs"], expected, max_rows)
     if expected.typed:
-        raw: Raw = table_of(expected, list(zip(*rows, strict=True)), from_json, row_of)
-    else:
-        raw = check_finite(_numbers(rows, expected), expected)
+        return _question(layout, table_of(expected, list(zip(*values, strict=True)), from_json, row_of))
+    return _question(layout, check_finite(_numbers(values, expected), expected))
 
+
+def _question(layout: Layout, rows: Raw) -> Question:
     def write(release: Release, reply: Reply, extra: dict[str, Any]) -> bytes:
         answer = {"pattern": release.bundle.pattern, "version": release.version, **reply.in_layout(layout), **extra}
         return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
-    return Question(raw, write, JSON)
+    return Question(rows, write, JSON)
 
 
 def _is_too_much(body: bytes, expected: Expected, max_rows: int) -> bool:

@@ -205,17 +205,17 @@ async def test_few_rows_are_answered_on_the_loop_and_many_in_a_thread(
 
 async def test_small_requests_are_answered_while_a_large_one_is_under_way(batcher: Batcher) -> None:
     stuck, network = StuckNetwork(), WatchedNetwork()
-    large = asyncio.create_task(batcher.predict(release(stuck), rows(*range(1000))))
+    large = asyncio.create_task(batcher.predict(release(stuck), rows(*range(2000))))
     assert (await batcher.predict(release(network), rows(1))).tolist() == [[2.0]]
     assert not large.done()
     stuck.let_go.set()
-    assert (await large).shape == (1000, 1)
+    assert (await large).shape == (2000, 1)
 
 
 async def test_a_large_request_that_takes_too_long_is_given_up() -> None:
     batcher, stuck = Batcher(answer_seconds=0.01), StuckNetwork()
     with pytest.raises(DeadlinePassed, match=r"within 0\.01 s"):
-        await batcher.predict(release(stuck), rows(*range(1000)))
+        await batcher.predict(release(stuck), rows(*range(2000)))
     stuck.let_go.set()
     batcher.close()
 
@@ -236,7 +236,7 @@ async def test_a_row_that_is_not_finite_fails_its_own_request_alone(batcher: Bat
 async def test_a_row_of_a_large_request_that_is_not_finite_is_named_as_well(
     batcher: Batcher, network: WatchedNetwork
 ) -> None:
-    values = rows(*range(1000))
+    values = rows(*range(2000))
     values[700] = 1e300
     with pytest.raises(NotFinite) as refusal:
         await batcher.predict(release(network), values)
@@ -247,7 +247,7 @@ async def test_what_the_network_fails_with_reaches_everybody_who_waits(batcher: 
     broken, sound = release(BrokenNetwork()), release(WatchedNetwork())
     *failed, answered = await outcomes(
         *(asyncio.ensure_future(batcher.predict(broken, rows(x))) for x in range(5)),
-        asyncio.ensure_future(batcher.predict(broken, rows(*range(1000)))),
+        asyncio.ensure_future(batcher.predict(broken, rows(*range(2000)))),
         asyncio.ensure_future(batcher.predict(sound, rows(1))),
     )
     assert [str(error) for error in failed] == ["the device is gone"] * 6

@@ -169,16 +169,22 @@ class Clock:
     """In place of an event loop: what is to be done later is done at once when somebody says that it is time."""
 
     def __init__(self) -> None:
-        self.due: list[tuple[mock.Mock, Callable[[], object]]] = []
+        self.now = 0.0
+        self.due: list[tuple[float, mock.Mock, Callable[[], object]]] = []
 
-    def call_later(self, _seconds: float, act: Callable[..., object], *parts: object) -> mock.Mock:
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, act: Callable[..., object], *parts: object) -> mock.Mock:
         handle = mock.Mock()
-        self.due.append((handle, partial(act, *parts)))
+        self.due.append((self.now + seconds, handle, partial(act, *parts)))
         return handle
 
     def pass_by(self) -> None:
+        """Until everything that is due now has been done."""
         due, self.due = self.due, []
-        for handle, act in due:
+        self.now = max([self.now, *(when for when, _, _ in due)])
+        for _, handle, act in due:
             if not handle.cancel.called:
                 act()
 

