@@ -36,7 +36,11 @@ PREDICT: dict[str, Any] = {
         path_parameter("pattern"),
         query_parameter("version", {"type": "integer", "minimum": 1}, "a version; without it the champion answers"),
         query_parameter("label", {"type": "string"}, "a label, such as champion"),
-        query_parameter("outside", {"type": "boolean"}, "JSON: add the rows outside what training saw"),
+        query_parameter(
+            "outside",
+            {"type": "boolean"},
+            "add the rows outside what training saw",
+        ),
         query_parameter("probabilities", {"type": "boolean"}, "of labels: add how probable each is"),
     ],
     "requestBody": {

@@ -22,6 +22,7 @@ class Asked(Protocol):
 
 
 Question = TypeVar("Question", bound=Asked)
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ class Serving:
     jobs: Jobs
 
     async def answered(
-        self, release: Release, size: int, read: Callable[[], Question], write: Callable[[Question, Array], bytes]
-    ) -> tuple[Question, bytes]:
+        self, release: Release, size: int, read: Callable[[], Question], write: Callable[[Question, Array], Answer]
+    ) -> Answer:
         """Read, predict, write. A body of many bytes is read, and its answer written, away from the event loop."""
         large = self.large_bodies
         with large.place(size):
             question = await large.computed(size, read)
             answers = await self.batcher.predict(release, question.rows)
-            return question, await large.computed(size, write, question, answers)
+            return await large.computed(size, write, question, answers)

@@ -1,5 +1,6 @@
 """POST /predict/{pattern}: raw values in, raw values out."""
 
+import json
 from functools import partial
 from typing import Annotated, Any, Self
 
@@ -17,6 +18,9 @@ from app.serving import Serving
 from models_store.bundle import Bundle
 from models_store.scaler import Array
 from models_store.store import Release
+
+MOST_IN_HEADER = 20
+LONGEST_HEADER = 2000
 
 
 class Wanted(BaseModel):
@@ -45,7 +49,8 @@ class Wanted(BaseModel):
 async def predict(serving: Serving, request: Request) -> Response:
     """The answer has the layout of the question; it never holds NaN or Infinity.
 
-    Where a category that training never saw is in the question, the answer says so, asked or not.
+    Where a category that training never saw is in the question, the answer says so, asked or not: in its body if that
+    is JSON, else in its headers.
     """
     wanted = Wanted.by(request)
     release = await serving.served.release(request.path_params["pattern"], wanted.version, wanted.label)
@@ -55,27 +60,33 @@ async def predict(serving: Serving, request: Request) -> Response:
     native.check_plain(request.headers.get("content-encoding", ""))
     body = await request.body()
     content_type = request.headers.get("content-type", "")
-    read = partial(_read, body, content_type, bundle, wanted, serving.settings.max_rows)
-    question, content = await serving.answered(release, len(body), read, partial(_written, release, wanted))
-    return Response(content, media_type=question.media_type, headers={"x-pattern-version": str(release.version)})
+    read = partial(_read, body, content_type, bundle, serving.settings.max_rows)
+    return await serving.answered(release, len(body), read, partial(_written, release, wanted))
 
 
 PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT)])
 
 
-def _read(body: bytes, content_type: str, bundle: Bundle, wanted: Wanted, max_rows: int) -> Question:
-    question = native.read(body, content_type, Expected.by(bundle.predictor.encoder), max_rows)
-    if wanted.outside and question.media_type != native.JSON:
-        raise Unprocessable("bad_parameter", "outside: only an answer in JSON has a place for it; ask in JSON")
-    return question
+def _read(body: bytes, content_type: str, bundle: Bundle, max_rows: int) -> Question:
+    return native.read(body, content_type, Expected.by(bundle.predictor.encoder), max_rows)
 
 
-def _written(release: Release, wanted: Wanted, question: Question, answers: Array) -> bytes:
+def _written(release: Release, wanted: Wanted, question: Question, answers: Array) -> Response:
     bundle = release.bundle
     beyond = bundle.outside(question.rows) if wanted.outside else bundle.unseen(question.rows)
     reply = Reply.of(bundle, answers, with_probabilities=wanted.probabilities)
+    headers = {"x-pattern-version": str(release.version)}
     extra: dict[str, Any] = {"outside": beyond} if wanted.outside or beyond else {}
-    return question.write(release, reply, extra)
+    if extra and question.media_type != native.JSON:
+        headers |= outside_headers(beyond)
+    return Response(question.write(release, reply, extra), headers=headers, media_type=question.media_type)
+
+
+def outside_headers(beyond: list[dict[str, Any]]) -> dict[str, str]:
+    """Where the body has no place for it: how many rows, and the first of them as JSON."""
+    first = json.dumps(beyond[:MOST_IN_HEADER], separators=(",", ":"))
+    listed = {"x-pattern-outside": first} if len(first) <= LONGEST_HEADER else {}
+    return {"x-pattern-outside-rows": str(len(beyond)), **listed}
 
 
 def _bad_parameter(error: ValidationError) -> Unprocessable:

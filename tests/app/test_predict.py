@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.routes.predict import outside_headers
 from models_store.scaler import Array
 from models_store.store import Store
 from tests.app.fakes2 import (
@@ -312,16 +314,25 @@ async def test_rows_outside_the_training_range_are_named_on_request(shared: http
 
 @pytest.mark.parametrize(
     ("content_type", "body"),
-    [(CSV, b"x\n1\n"), (NPY, npy_of(np.ones((1, 1)))), (ARROW, arrow_of(pa.table({"x": [1]})))],
+    [(CSV, b"x\n999\n"), (NPY, npy_of(np.full((1, 1), 999.0))), (ARROW, arrow_of(pa.table({"x": [999]})))],
 )
-async def test_what_has_no_place_for_rows_outside_is_not_silent_about_them(
+async def test_rows_outside_are_named_in_headers_where_the_body_has_no_place_for_them(
     shared: httpx.AsyncClient, content_type: str, body: bytes
 ) -> None:
     headers = {"content-type": content_type}
     answer = await shared.post("/predict/line?outside=true", content=body, headers=headers)
-    assert refusal(answer) == (422, "bad_parameter")
-    assert message(answer) == "outside: only an answer in JSON has a place for it; ask in JSON"
-    assert (await shared.post("/predict/line?outside=false", content=body, headers=headers)).status_code == 200
+    assert answer.status_code == 200
+    assert answer.headers["x-pattern-outside-rows"] == "1"
+    assert answer.headers["x-pattern-outside"] == '[{"row":0,"columns":["x"]}]'
+    answer = await shared.post("/predict/line?outside=false", content=body, headers=headers)
+    assert [name for name in answer.headers if "outside" in name] == []
+
+
+def test_of_very_many_rows_outside_the_header_names_the_first() -> None:
+    rows = [{"row": row, "columns": ["x"]} for row in range(1000)]
+    headers = outside_headers(rows)
+    assert (headers["x-pattern-outside-rows"], json.loads(headers["x-pattern-outside"])) == ("1000", rows[:20])
+    assert outside_headers([{"row": 0, "columns": ["é" * 400]}]) == {"x-pattern-outside-rows": "1"}
 
 
 def test_the_fake_pair_is_what_it_says() -> None:

@@ -196,6 +196,13 @@ async def test_an_unseen_category_is_answered_and_said_without_being_asked_for(c
     assert said["outside"] == [{"row": 0, "columns": ["port"]}, {"row": 2, "columns": ["age"]}]
 
 
+async def test_an_unseen_category_in_csv_is_said_in_the_headers(client: httpx.AsyncClient) -> None:
+    body = b"age,port,crew,boarded,note\n22,Atlantis,true,1912-04-10,cabin\n22,S,true,1912-04-10,cabin\n"
+    answer = await post(client, body, CSV, "passengers")
+    assert answer.status_code == 200
+    assert answer.headers["x-pattern-outside"] == '[{"row":0,"columns":["port"]}]'
+
+
 async def test_nothing_is_said_of_known_categories_unless_asked(client: httpx.AsyncClient) -> None:
     assert "outside" not in await asked(client, ROWS)
     assert (await asked(client, ROWS[:2], outside=True))["outside"] == []
