@@ -214,6 +214,35 @@ def rollback(pattern: Annotated[str, typer.Argument(help="the pattern's name")])
 
 
 @cli.command()
+def delete(
+    pattern: Annotated[str, typer.Argument(help="the pattern's name")],
+    version: Annotated[int | None, typer.Option(help="only this version; without it the whole pattern")] = None,
+) -> None:
+    """Delete a pattern with all its versions, or one version that no label points at."""
+    from app.commands import showing  # deferred: only this command needs it
+
+    store = showing.open_store()
+    store.delete(pattern, version) if version is not None else store.delete_pattern(pattern)
+    out.print(f"{pattern}: {'deleted' if version is None else f'version {version} is deleted'}")
+
+
+@cli.command()
+def datasets(
+    delete: Annotated[
+        str | None, typer.Option(metavar="ID", help="delete this one; versions trained on it stay")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The tables in the store that recipes learn from."""
+    from app.commands import tables  # deferred: only this command needs it
+
+    if delete is not None:
+        tables.open_datasets().delete(delete)
+    stored = tables.open_datasets().list()
+    out.print_json(json.dumps([one.to_json() for one in stored])) if as_json else out.print(tables.listed(stored))
+
+
+@cli.command()
 def reproduce(
     patterns: Annotated[list[str] | None, typer.Argument(help="only these patterns of the catalogue")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="how many seeds, from 0")] = 5,

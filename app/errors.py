@@ -176,6 +176,7 @@ STATUS: dict[type[PatternServerError], int] = {
     store_errors.UnknownLabel: 404,
     store_errors.PlotNotApplicable: 404,
     store_errors.UnknownDataset: 404,
+    store_errors.DatasetGone: 404,
     UnknownJob: 404,
     NotHere: 404,
     WrongMethod: 405,

@@ -150,6 +150,17 @@ class UnknownDataset(PatternServerError):
         super().__init__(f"no such dataset; there are {shortened(known)}")
 
 
+class DatasetGone(UnknownDataset):
+    code = "dataset_gone"
+
+    def __init__(self) -> None:
+        PatternServerError.__init__(
+            self,
+            "data.dataset: the table that this recipe learns from is not here, or not any more; upload the same file "
+            "again, which gives it the same id, or name another",
+        )
+
+
 class DatasetDamaged(PatternServerError):
     code = "dataset_damaged"
 

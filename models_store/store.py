@@ -2,6 +2,7 @@
 
 <root>/<pattern>/<version>/{bundle.json, network.keras, history.json, evaluation.json, golden.json, MANIFEST.json}
 <root>/<pattern>/labels.json      {"labels": {"champion": 2}, "highest": 3}
+<root>/.deleted/<pattern>         the highest version that a deleted pattern ever had
 <root>/.lock  <root>/.tmp-*  <root>/.quarantine/{<pattern>-<version>-*/, <pattern>-labels-*}
 """
 
@@ -43,7 +44,7 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 RESERVED = frozenset({"stats", "docs"})
 CHAMPION = "champion"
 LABELS = "labels.json"
-IDENTITY, QUARANTINE = ".identity", ".quarantine"
+IDENTITY, QUARANTINE, DELETED = ".identity", ".quarantine", ".deleted"
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
 LARGEST_VERSION = 999_999_999
 # A training may have taken hours; nobody waits for its answer.
@@ -258,6 +259,19 @@ class Store:
             self._write_labels(pattern, Labels(known, self._highest(pattern)))
             self._remove(pattern, version)
 
+    def delete_pattern(self, pattern: str) -> None:
+        """All of its versions and labels, at once; whoever holds a version in memory may finish with it."""
+        with self._writing():
+            self.versions(pattern)  # refused where there is no such pattern
+            # First the highest number is written down, so that none is ever given again: a client may have pinned it.
+            self._disk.make_directory(self.root / DELETED)
+            self._disk.sync_directory(self.root)
+            self._replace_file(self.root / DELETED / pattern, str(self._highest(pattern)).encode())
+            with self._disk.aside(self.root) as aside:
+                self._disk.rename(self.root / pattern, aside)
+                self._disk.sync_directory(self.root)
+        log.info("deleted", extra={"pattern": pattern})
+
     def recover(self) -> list[str]:
         """Idempotent, at every start: sweep what was left half written, quarantine what does not verify."""
         with self._writing():
@@ -289,7 +303,7 @@ class Store:
     def _names(self) -> set[str]:
         """What is there of the store. FileNotFoundError if nothing is left of it: its disk is not mounted, say."""
         entries = {entry.name for entry in self.root.iterdir()} if self.root.is_dir() else set()
-        names = {name for name in entries if is_name(name) or name in (LOCK, IDENTITY, QUARANTINE)}
+        names = {name for name in entries if is_name(name) or name in (LOCK, IDENTITY, QUARANTINE, DELETED)}
         if self._seen and not self._seen & names:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         self._seen = names
@@ -335,7 +349,16 @@ class Store:
         name = re.compile(rf"({pattern}-({VERSION.pattern})-[0-9a-f]+)\.reason\.txt")
         found = [name.fullmatch(path.name) for path in (self.root / QUARANTINE).glob("*.reason.txt")]
         set_aside = [int(match[2]) for match in found if match and not _is_stray(self.root / QUARANTINE / match[1])]
-        return max([0, *existing, *set_aside, (self._read_labels(pattern) or Labels()).highest])
+        labelled = (self._read_labels(pattern) or Labels()).highest
+        return max([0, *existing, *set_aside, labelled, self._highest_deleted(pattern)])
+
+    def _highest_deleted(self, pattern: str) -> int:
+        """Of an earlier pattern of this name, which was deleted as a whole."""
+        try:
+            written = manifest.read_regular(self.root / DELETED / pattern, most=9) or b""
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+        return int(written) if VERSION.fullmatch(written.decode("ascii", "replace")) else 0
 
     def _published(self, pattern: str, found: list[int]) -> list[int]:
         return [version for version in found if not _is_stray(self._directory(pattern, version))]

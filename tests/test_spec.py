@@ -210,6 +210,15 @@ def test_overriding_reaches_one_deep_field_and_leaves_the_rest(recipe: PatternSp
     assert longer.to_json() == expected
 
 
+def test_another_seed_draws_other_weights_and_not_other_rows() -> None:
+    data = {"kind": "table", "dataset": "iris", "target": ["species"]}
+    table = PatternSpec.parse({"name": "t", "data": data, "seed": 5})
+    again = table.overridden({"seed": 9})
+    assert (table.data.seed, again.data.seed, again.seed) == (None, 5, 9)
+    assert table.overridden({"seed": 9, "data": {"seed": 1}}).data.seed == 1
+    assert table.overridden({"fit": {"epochs": 3}}).data.seed is None
+
+
 def test_an_optimiser_of_another_name_replaces_the_old_one_whole(recipe: PatternSpec) -> None:
     tuned = recipe.overridden({"fit": {"optimizer": {"name": "momentum", "momentum": 0.5}}})
     assert tuned.fit.optimizer == Momentum(name="momentum", learning_rate=0.01, momentum=0.5, nesterov=False)

@@ -495,6 +495,17 @@ def test_a_number_is_never_used_again_after_a_delete(store: Store) -> None:
     assert store.publish(line()) == 3
 
 
+def test_a_deleted_pattern_is_gone_and_its_numbers_are_not_used_again(store: Store) -> None:
+    publish(store, 10, 20)
+    with store.hold("line", 2):  # a server has it in memory
+        store.delete_pattern("line")
+    assert (store.patterns(), store.recover(), hidden(store)) == ([], [], [".deleted"])
+    with pytest.raises(UnknownPattern):
+        store.delete_pattern("line")
+    assert store.publish(line(30)) == 3
+    assert (store.versions("line"), store.labels("line")) == ([3], {"champion": 3})
+
+
 def test_a_number_is_never_used_again_after_a_quarantine(store: Store) -> None:
     publish(store, 10, 20)
     damage(store, 2)

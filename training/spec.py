@@ -153,8 +153,14 @@ class PatternSpec(Part):
         return self.model_dump(mode="json")
 
     def overridden(self, changes: Mapping[str, object]) -> Self:
-        """The recipe with some fields replaced, however deep: `{"fit": {"epochs": 300}}`."""
-        return self.parse(_merged(self.to_json(), changes))
+        """The recipe with some fields replaced, however deep: `{"fit": {"epochs": 300}}`.
+
+        Another seed draws other first weights, and not other rows: versions stay comparable on the same test rows.
+        """
+        recipe = self.to_json()
+        if "seed" in changes and recipe["data"]["seed"] is None:
+            recipe["data"]["seed"] = self.seed
+        return self.parse(_merged(recipe, changes))
 
 
 def _merged(recipe: Mapping[str, Any], changes: Mapping[str, Any], *path: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`patterns train --csv FILE --target COLUMN`: the file becomes a data set of the store, and a recipe that names it."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def add(path: Path) -> Stored:
     if not path.is_file():
         raise RecipeError(f"{path.name}: no such file")
     with err.status(f"reading {path.name}"):
-        return Datasets(load_settings().store).add(path, form, path.name[:100])
+        return open_datasets().add(path, form, path.name[:100])
 
 
 def assigned(columns: list[str]) -> dict[str, str]:
@@ -87,6 +88,18 @@ def name_of(path: Path) -> str:
     """A pattern's name made of a file's: `Sales 2024.csv` -> sales-2024."""
     name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:LONGEST_NAME]
     return name if re.match("[a-z]", name) else f"table-{name}"[:LONGEST_NAME].rstrip("-")
+
+
+def open_datasets() -> Datasets:
+    return Datasets(load_settings().store)
+
+
+def listed(datasets: Sequence[Stored]) -> Table:
+    table = folding_table("id", "name", "rows", "columns", "uploaded (UTC)")
+    table.columns[0].no_wrap = True
+    for stored in datasets:
+        table.add_row(stored.id, words(stored.name), str(stored.rows), str(len(stored.columns)), stored.created[:16])
+    return table
 
 
 def columns_table(stored: Stored, data: TableData) -> Table:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from flatbuffers.table import Table as FlatTable
 
 from app.errors import Malformed, TooManyRows, Unprocessable
-from app.protocols.cells import Column, Expected, read_column, row_of
+from app.protocols.cells import Column, Expected, missing_columns, read_column, row_of
 from app.protocols.reply import Reply
 from models_store.scaler import Array
 from models_store.table import EXPECTED, FIRST_DAY, LAST_DAY, SECONDS_A_DAY, Cell, Kind, Raw, Table, Values, from_json
@@ -74,7 +74,7 @@ def _check_schema(schema: Any, expected: Expected) -> None:
         raise Unprocessable("duplicate_column", "a column stands in the schema twice")
     missing = [name for name in expected.names if name not in schema.names]
     if missing:
-        raise Unprocessable("missing_column", f"column {missing[0]} is missing")
+        raise missing_columns(missing)
     if len(schema.names) > len(expected.names):
         raise Unprocessable("unknown_column", f"there is a column that is not one of {expected.listed}")
     kinds = {column.name: column.kind for column in expected.typed}

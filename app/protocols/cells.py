@@ -76,5 +76,11 @@ def _is_missing(value: Any) -> bool:
     return value != value or (isinstance(value, str) and value.strip() in MISSING)  # NaN
 
 
+def missing_columns(names: Sequence[str], where: str = "") -> Unprocessable:
+    """All at once, so that nobody finds them one by one."""
+    columns = f"column {names[0]} is" if len(names) == 1 else f"columns {', '.join(names)} are"
+    return Unprocessable("missing_column", f"{where}{columns} missing")
+
+
 def row_of(row: int) -> str:
     return f"row {row}"

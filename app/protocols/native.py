@@ -13,7 +13,7 @@ import orjson
 
 from app.errors import NotAcceptedType, TooManyRows, Unprocessable
 from app.protocols import arrow_stream, npy, strict_json, table_csv
-from app.protocols.cells import Expected, row_of, table_of
+from app.protocols.cells import Expected, missing_columns, row_of, table_of
 from app.protocols.json_numbers import rows_of_numbers
 from app.protocols.reply import Layout, Reply
 from models_store.scaler import Array
@@ -142,8 +142,7 @@ def _in_order(record: Any, expected: Expected, where: str, optional: frozenset[s
         raise Unprocessable("bad_row", f"{where}expected a record with the columns {expected.listed}")
     missing = [name for name in expected.names if name not in record]
     if not optional.issuperset(missing):
-        name = next(name for name in missing if name not in optional)
-        raise Unprocessable("missing_column", f"{where}column {name} is missing")
+        raise missing_columns([name for name in missing if name not in optional], where)
     if len(record) + len(missing) > len(expected.names):
         raise Unprocessable("unknown_column", f"{where}there is a column that is not one of {expected.listed}")
     return [record.get(name) for name in expected.names]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.errors import Malformed, TooManyRows, Unprocessable
-from app.protocols.cells import Expected, table_of
+from app.protocols.cells import Expected, missing_columns, table_of
 from app.protocols.reply import Reply
 from models_store.scaler import Array
 from models_store.table import MISSING, Raw, Table, from_text
@@ -65,9 +65,10 @@ def _order(header: list[str], expected: Expected) -> list[int]:
         raise Unprocessable("duplicate_column", "line 1: a column stands there twice")
     missing = [name for name in expected.names if name not in names]
     if missing:
-        raise Unprocessable("missing_column", f"line 1: column {missing[0]} is missing")
+        raise missing_columns(missing, "line 1: ")
     if len(names) > len(expected.names):
-        raise Unprocessable("unknown_column", f"line 1: there is a column that is not one of {expected.listed}")
+        place = next(place for place, name in enumerate(names, 1) if name not in expected.names)
+        raise Unprocessable("unknown_column", f"line 1: column {place} of it is not one of {expected.listed}")
     return [names.index(name) for name in expected.names]
 
 

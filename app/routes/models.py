@@ -118,6 +118,14 @@ async def rollback(pattern: str, served: ServedPart, store: StorePart) -> dict[s
     return await _after_change(served, pattern)
 
 
+@router.delete("/patterns/{pattern}", dependencies=[Depends(require_admin)], status_code=204)
+async def delete_pattern(pattern: str, served: ServedPart, store: StorePart) -> None:
+    """All of its versions and labels. A new pattern of this name goes on counting where this one ended."""
+    served.shelf(pattern)
+    await asyncio.to_thread(store.delete_pattern, pattern)
+    await served.catch_up()
+
+
 @router.delete("/patterns/{pattern}/versions/{version}", dependencies=[Depends(require_admin)])
 async def delete(pattern: str, version: int, served: ServedPart, store: StorePart) -> dict[str, Any]:
     """Refused while a label points at the version."""

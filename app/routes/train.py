@@ -21,7 +21,7 @@ from app.routes.bodies import ParsedJson, RawJson
 from app.routes.parts import DatasetsPart, JobsPart, ServedPart, StorePart
 from app.served import Served
 from models_store.datasets import Datasets
-from models_store.errors import PatternServerError, shortened, shortened_name
+from models_store.errors import DatasetGone, PatternServerError, UnknownDataset, shortened, shortened_name
 from models_store.store import Store
 from training.data_spec import TableData, WellKnown
 from training.fit_spec import Fit
@@ -128,7 +128,10 @@ def check_dataset(spec: PatternSpec, datasets: Datasets) -> None:
     """Said before the training is queued, and not when it begins. UnknownDataset, RecipeError."""
     if not isinstance(spec.data, TableData) or spec.data.dataset in get_args(WellKnown):
         return
-    names = [column.name for column in datasets.get(spec.data.dataset).columns]
+    try:
+        names = [column.name for column in datasets.get(spec.data.dataset).columns]
+    except UnknownDataset:
+        raise DatasetGone from None
     for field, named in (("target", spec.data.target), ("columns", spec.data.columns)):
         if any(name not in names for name in named):
             raise RecipeError(

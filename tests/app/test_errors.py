@@ -160,7 +160,7 @@ async def test_the_router_refuses_in_the_same_shape(
         ("PATCH", "/train/1", "DELETE, GET"),
         ("POST", "/train/1/events", "GET"),
         ("POST", "/patterns", "GET"),
-        ("DELETE", "/patterns/line", "GET"),
+        ("PATCH", "/patterns/line", "DELETE, GET"),
         ("PUT", "/patterns/line/versions/1", "DELETE, GET"),
         ("POST", "/patterns/line/versions/1/history", "GET"),
         ("GET", "/patterns/line/labels/beta", "DELETE, PUT"),

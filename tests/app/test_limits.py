@@ -343,6 +343,7 @@ CHANGES = [
     ("DELETE", "/patterns/line/labels/nothing", b"", 404),
     ("POST", "/patterns/line/rollback", b"", 409),
     ("DELETE", "/patterns/line/versions/1", b"", 409),
+    ("DELETE", "/patterns/nothing", b"", 404),
     ("POST", "/datasets", b"[]", 415),
     ("DELETE", "/datasets/nothing", b"", 404),
 ]

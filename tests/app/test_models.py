@@ -385,6 +385,13 @@ async def test_a_deleted_version_is_gone(client: httpx.AsyncClient, store: Store
     assert message(gone) == "pattern line has no such version; it has 2, 3"
 
 
+async def test_a_deleted_pattern_is_gone(client: httpx.AsyncClient, store: Store) -> None:
+    assert (await client.delete("/patterns/line")).status_code == 204
+    assert store.patterns() == []
+    assert refusal(await client.post("/predict/line", json={"inputs": [1]})) == (404, "unknown_pattern")
+    assert refusal(await client.delete("/patterns/line")) == (404, "unknown_pattern")
+
+
 @pytest.mark.parametrize("label", ["champion", "candidate"])
 async def test_a_version_that_a_label_points_at_is_not_deleted(client: httpx.AsyncClient, label: str) -> None:
     await client.put("/patterns/line/labels/candidate", json={"version": 1})

@@ -1,12 +1,15 @@
 """`patterns train --csv`: a file becomes a data set and a recipe, and what cannot be meant is said at once."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from app.cli import cli
 from app.commands import tables
 from app.commands.tables import Asked
 from models_store.store import is_name
@@ -76,3 +79,12 @@ def test_what_cannot_be_meant_is_said(fruit: Path, asked: dict[str, Any], base: 
 def test_any_file_has_a_name_for_its_pattern(name: str) -> None:
     made = tables.name_of(Path(f"{name}.csv"))
     assert is_name(made) or made in ("stats", "docs")
+
+
+def test_stored_tables_are_listed_and_deleted(fruit: Path) -> None:
+    stored = tables.add(fruit)
+    runner = CliRunner()
+    assert stored.id in runner.invoke(cli, ["datasets"]).output
+    assert json.loads(runner.invoke(cli, ["datasets", "--json"]).output)[0]["rows"] == 7
+    assert runner.invoke(cli, ["datasets", "--delete", stored.id]).exit_code == 0
+    assert json.loads(runner.invoke(cli, ["datasets", "--json"]).output) == []

@@ -280,11 +280,11 @@ async def test_a_value_of_another_kind_is_refused_by_row_and_column(
 REFUSED: list[tuple[str, str, Any, str, int, str]] = [
     # pattern, content type, body, code, and part of what is said
     ("passengers", JSON, '{"inputs": [[22, "S", false, "1912-04-10"]]}', "bad_row", 422, "row 0: expected a list of 5"),
-    ("passengers", JSON, '{"inputs": [{"age": 22}]}', "missing_column", 422, "row 0: column crew is missing"),
-    ("passengers", JSON, '{"inputs": {}}', "missing_column", 422, "column crew is missing"),
+    ("passengers", JSON, '{"inputs": [{"age": 22}]}', "missing_column", 422, "row 0: columns crew, boarded"),
+    ("passengers", JSON, '{"inputs": {}}', "missing_column", 422, "columns crew, boarded, note are missing"),
     ("passengers", JSON, changed("sesame", "1"), "unknown_column", 422, "row 1: there is a column that is not one of"),
     ("passengers", JSON, '{"inputs": {"crew": [true], "boarded": ["1912-04-10"], "note": [""]}}', "missing_column", 422,
-     "column age is missing"),
+     "columns age, port are missing"),
     ("messages", JSON, '{"inputs": [null]}', "missing_value", 422, "row 0, column message: a value is needed"),
     ("messages", JSON, '{"inputs": ["tea", ["sesame"]]}', "bad_value", 422, "row 1, column message: expected a text"),
     ("messages", JSON, '{"inputs": []}', "no_rows", 422, "there are no rows"),
