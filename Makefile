@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := app models_store training tests benchmarks
 ARGS ?=
 
-.PHONY: serve test check format bench lock clean
+.PHONY: serve test test-clients check format bench lock clean
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/serve.done
@@ -19,6 +19,10 @@ check: $(VENV)/dev.done
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Other people's clients, each in an environment of its own; ARGS=with_triton for one of them.
+test-clients: $(VENV)/dev.done
+	$(BIN)/python -m tests.clients $(ARGS)
 
 format: $(VENV)/dev.done
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -1,0 +1,178 @@
+"""`make test-clients`: one environment a client, one server, and a line for each: passed/total.
+
+The scripts of this folder each run in the environment of their own client, and print one line of JSON a case.
+"""
+
+import argparse
+import csv
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.server.conftest import PATTERNS, Server, environment
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
+ENVIRONMENTS = PROJECT / ".clients"
+UV = Path(sys.executable).with_name("uv")
+PATTERN_NAMES = ("add-ten", "quadratic", "linear-pair", "iris", "add-ten-relu")
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Client:
+    """`script` runs in an environment with what its lock file lists."""
+
+    name: str
+    script: str
+    requires: tuple[str, ...] = ()
+    """None: our own environment will do."""
+    borrows: bool = False
+    """Our own packages as well: TensorFlow need not be there twice."""
+
+    @property
+    def lock(self) -> Path:
+        return HERE / f"{self.script}.lock"
+
+    def python(self) -> Path:
+        """Of its environment, made if it is missing or not what the lock file says."""
+        if not self.requires:
+            return Path(sys.executable)
+        folder = ENVIRONMENTS / self.script
+        made_of, wanted = folder / "made-of.lock", self.lock.read_text()
+        if not made_of.exists() or made_of.read_text() != wanted:
+            _run([UV, "venv", "--quiet", "--clear", "--python", sys.executable, folder])
+            install: list[Path | str] = [
+                UV,
+                "pip",
+                "install",
+                "--quiet",
+                "--python",
+                folder,
+                "--require-hashes",
+                "-r",
+                self.lock,
+            ]
+            _run([*install, *(["--no-deps"] if self.borrows else [])])
+            if self.borrows:
+                ours = Path(sys.prefix).glob("lib/python*/site-packages")
+                theirs = next(folder.glob("lib/python*/site-packages"))
+                (theirs / "borrowed.pth").write_text("\n".join(map(str, ours)))
+            made_of.write_text(wanted)
+        return folder / "bin" / "python"
+
+    def write_lock(self) -> None:
+        """Exact versions and hashes of what it requires; no index address goes in."""
+        command: list[Path | str] = [
+            UV,
+            "pip",
+            "compile",
+            "-",
+            "--universal",
+            "--python-version",
+            "3.11",
+            "--generate-hashes",
+            "--quiet",
+        ]
+        command += ["--no-emit-index-url", "--no-header", "--no-annotate", "--output-file", self.lock]
+        _run([*command, *(["--no-deps"] if self.borrows else [])], input="\n".join(self.requires))
+
+
+CLIENTS = (
+    Client("tritonclient 2.73 (http, async, aio)", "with_triton", ("tritonclient[http]==2.73.*",)),
+    Client("kserve 0.21 InferenceRESTClient v1, v2", "with_kserve", ("kserve==0.21.*",)),
+    Client("mlserver 1.7 infer", "with_mlserver", ("mlserver==1.7.*",)),
+    Client("mlflow-skinny 3.17 ScoringServerClient", "with_mlflow", ("mlflow-skinny==3.17.*", "pandas", "scipy")),
+    Client(
+        "tensorflow-serving-api 2.21 messages",
+        "with_tensorflow_serving",
+        ("tensorflow-serving-api==2.21.*", "grpcio", "protobuf"),
+        borrows=True,
+    ),
+    Client("SageMaker's and Vertex AI's contracts", "contracts"),
+    Client("all dialects beside the native API", "agreement"),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make test-clients", description=__doc__)
+    parser.add_argument("clients", nargs="*", help=f"only these: {', '.join(client.script for client in CLIENTS)}")
+    parser.add_argument("--lock", action="store_true", help="write the lock files anew, and run nothing")
+    arguments = parser.parse_args()
+    clients = [client for client in CLIENTS if client.script in (arguments.clients or [one.script for one in CLIENTS])]
+    if arguments.lock:
+        for client in clients:
+            if client.requires:
+                client.write_lock()
+        return
+    began = time.monotonic()
+    pythons = {client: client.python() for client in clients}
+    print(f"environments ready after {time.monotonic() - began:.0f} s", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        server = served(Path(folder))
+        try:
+            results = [run(client, pythons[client], server) for client in clients]
+        finally:
+            server.client.close()
+            server.stop()
+    print(f"{time.monotonic() - began:.0f} s in all")
+    sys.exit(not all(results))
+
+
+def served(folder: Path) -> Server:
+    """A server with patterns of every kind, really trained."""
+    store = folder / "store"
+    trained = environment(store=store)
+    _run([PATTERNS, "train", *PATTERN_NAMES], cwd=folder, env=trained)
+    passengers(folder / "passengers.csv")
+    _run([PATTERNS, "train", "--csv", "passengers.csv", "--target", "survived"], cwd=folder, env=trained)
+    _run([PATTERNS, "train", "add-ten", "--seed", "3", "--epochs", "20", "--no-promote"], cwd=folder, env=trained)
+    routes = {"predict_route": "/vertex/predict", "health_route": "/vertex/health"}
+    return Server(store, folder / "server.log", default="quadratic", trainer_warm=False, **routes).wait_ready()
+
+
+def passengers(path: Path) -> None:
+    """A table with every kind of column: numbers, categories, booleans, dates, texts, and missing values."""
+    rng = random.Random(5)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["age", "port", "crew", "boarded", "note", "survived"])
+        for _ in range(400):
+            age, port, crew = rng.randrange(1, 80), rng.choice("SCQ"), rng.random() < 0.3
+            note = " ".join(rng.choice(("cabin", "deck", "sea view", "late", "first class")) for _ in range(3))
+            lives = age < 30 or "first" in note
+            day = f"1912-04-{rng.randrange(1, 29):02}"
+            known = rng.random() > 0.2
+            row = [age if known else "", port if known else "", str(crew).lower(), day, note, "yes" if lives else "no"]
+            writer.writerow(row)
+
+
+def run(client: Client, python: Path, server: Server) -> bool:
+    """One line; beneath it whatever did not hold."""
+    command = [python, HERE / f"{client.script}.py", f"http://127.0.0.1:{server.port}"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    cases = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+    failed = [case for case in cases if case["fault"]]
+    print(f"{client.name:42} {len(cases) - len(failed)}/{len(cases)}", flush=True)
+    for case in failed:
+        print(f"    {case['name']}: {case['fault']}")
+    if ran.returncode and not failed:
+        print(ran.stderr)
+    return bool(cases) and not failed and not ran.returncode
+
+
+def _run(command: Sequence[Path | str], **how: Any) -> None:
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, **how)
+    if ran.returncode:
+        sys.exit(f"{ran.args}\n{ran.stdout}\n{ran.stderr}")
+
+
+if __name__ == "__main__":
+    main()
