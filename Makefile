@@ -33,7 +33,7 @@ bench: $(VENV)/dev.done
 
 # Exact versions and hashes, for every platform and Python; no index address goes in.
 lock: $(VENV)/dev.done
-	for kind in "requirements:--extra postgres" "requirements-dev:--extra dev" "requirements-gpu:--extra postgres --extra gpu"; do \
+	for kind in "requirements:--extra postgres --extra onnx" "requirements-dev:--extra dev" "requirements-gpu:--extra postgres --extra onnx --extra gpu"; do \
 	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate --quiet --upgrade pyproject.toml $${kind#*:} --output-file $${kind%:*}.lock || exit 1; \
 	done

@@ -56,6 +56,7 @@ def serve(
     store: Annotated[Path | None, typer.Option(help="directory of the bundles")] = None,
     database_url: Annotated[str | None, typer.Option(help="job records, such as postgresql://…")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or gpu")] = None,
+    engine: Annotated[str | None, typer.Option(help="keras, or onnx: predictions without TensorFlow")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="any other setting: --set max_rows=1000")] = None,
     train_missing: Annotated[bool, typer.Option(help="first train what the catalogue has and the store lacks")] = False,
     show_settings: Annotated[bool, typer.Option(help="print the settings with where each came from, and stop")] = False,
@@ -65,6 +66,7 @@ def serve(
     # process of a container hears no signal that it has not asked for.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from app.commands import serving  # deferred: pydantic and uvicorn are not needed for --help
+    from models_store import engines
 
     named = {
         "host": host,
@@ -73,6 +75,7 @@ def serve(
         "store": store,
         "database_url": database_url,
         "device": device,
+        "engine": engine,
     }
     flags = {name: str(value) for name, value in named.items() if value is not None} | serving.assignments(
         setting or []
@@ -81,6 +84,7 @@ def serve(
     if show_settings:
         out.print(serving.settings_table(settings, flags))
         return
+    engines.check(settings.engine, settings.device)
     serving.check_port(settings)
     if train_missing:
         serving.train_missing()

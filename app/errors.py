@@ -198,6 +198,7 @@ STATUS: dict[type[PatternServerError], int] = {
     Overloaded: 503,
     Draining: 503,
     store_errors.DeviceUnavailable: 503,
+    store_errors.EngineUnavailable: 503,
     store_errors.NoGoodVersion: 503,
     store_errors.BundleDamaged: 503,
     store_errors.BundleUnreadable: 503,

@@ -1,6 +1,6 @@
 """The composition root: settings become the long-lived objects, and those an ASGI app.
 
-create_app(settings) -> FastAPI        nothing happens at import, and Keras is not imported before a bundle is loaded
+create_app(settings) -> FastAPI        nothing happens at import, and no engine is imported before a bundle is loaded
 """
 
 import asyncio
@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import cache, partial
 from importlib.metadata import version
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.routing import Route
@@ -34,14 +33,13 @@ from app.served import Served
 from app.serving import Serving
 from app.settings import Settings
 from app.trainer import Trainer
+from models_store import engines
 from models_store.architecture import Architecture, Network
 from models_store.bundle import LoadNetwork
 from models_store.datasets import Datasets
+from models_store.engines import Device, Engine
 from models_store.errors import PatternServerError
 from models_store.store import Store
-
-if TYPE_CHECKING:
-    from models_store.network import KerasNetwork
 
 log = logging.getLogger("patterns")
 
@@ -61,7 +59,7 @@ class PatternServer(FastAPI):
 
 
 def create_app(settings: Settings | None = None, load_network: LoadNetwork | None = None) -> FastAPI:
-    """`load_network` is the seam for another engine; by default Keras, on the device of the settings."""
+    """`load_network` is the seam for another engine; by default that of the settings, on their device."""
     settings = settings or Settings()
     app = PatternServer(
         title="Pattern Server",
@@ -72,7 +70,7 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
         redirect_slashes=False,
     )
     app.state.settings = settings
-    app.state.store = Store(settings.store, load_network or keras_loader(settings), keep=settings.keep_versions)
+    app.state.store = Store(settings.store, load_network or network_loader(settings), keep=settings.keep_versions)
     app.state.served = Served(app.state.store)
     app.state.datasets = Datasets(settings.store)
     # A large table takes both memory and cores while it is read.
@@ -96,23 +94,25 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
     return app
 
 
-def keras_loader(settings: Settings) -> LoadNetwork:
+def network_loader(settings: Settings) -> LoadNetwork:
     def load(saved: bytes, architecture: Architecture) -> Network:
-        return engine().from_bytes(saved, architecture, settings.device)
+        return engine(settings.engine, settings.device)(saved, architecture)
 
     return load
 
 
 @cache
-def engine() -> "type[KerasNetwork]":
-    from models_store.network import KerasNetwork, use_threads  # deferred: importing TensorFlow takes seconds
+def engine(name: Engine, device: Device) -> LoadNetwork:
+    load = engines.loader(name, device)
+    if name == "keras":
+        from models_store.network import use_threads  # deferred: it has been imported by now
 
-    # Small networks are computed faster by one thread than shared among several, and the event loop keeps a core.
-    use_threads(1)
+        # Small networks are computed faster by one thread than shared among several, and the event loop keeps a core.
+        use_threads(1)
     # What has been imported stays. A collection that looked through all of it would stop the event loop for 200 ms.
     gc.collect()
     gc.freeze()
-    return KerasNetwork
+    return load
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import models_store
+from models_store.engines import Device, Engine
 from training.part import RecipeError
 
 DATABASES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
@@ -35,8 +36,8 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="serving processes")
     store: Path = Field(Path(models_store.__file__).parent / "artifacts", description="directory of the bundles")
     database_url: SecretStr | None = Field(None, description="job records; default: SQLite inside the store")
-    device: Literal["auto", "cpu", "gpu"] = Field("auto", description="what networks compute on")
-    engine: Literal["keras"] = Field("keras", description="what computes networks")
+    device: Device = Field("auto", description="what networks compute on")
+    engine: Engine = Field("keras", description="what computes predictions: keras, or onnx without TensorFlow")
     admin_key: SecretStr | None = Field(None, description="guards everything that changes state")
     predict_key: SecretStr | None = Field(None, description="guards predictions, if set")
     default: str | None = Field(None, description="pattern that answers where a protocol names none")

@@ -73,6 +73,7 @@ class Supervision:
             "promote": self._job.promote,
             "keep": self._settings.keep_versions,
             "device": self._settings.device,
+            "engine": self._settings.engine,
         }
 
     async def _next_said(self) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ PatternServerError
   VersionInUse · ChampionStays · NothingToRollBack · LabelsDamaged
   BundleDamaged · BundleUnreadable · NoGoodVersion
   StoreUnwritable · StoreBusy · DiskFull · PublishUnconfirmed
-  DeviceUnavailable
+  DeviceUnavailable · EngineUnavailable
   NotFinite
   TableError · UnknownDataset · DatasetDamaged
 """
@@ -127,6 +127,16 @@ class DiskFull(PatternServerError):
 
 class DeviceUnavailable(PatternServerError):
     code = "device_unavailable"
+
+
+class EngineUnavailable(PatternServerError):
+    code = "engine_unavailable"
+
+    def __init__(self, engine: str, reason: str) -> None:
+        super().__init__(
+            f"the engine {engine} is not installed here ({reason}); `pip install 'pattern-server[{engine}]'` brings "
+            "it, or set PATTERNS_ENGINE to keras"
+        )
 
 
 class NotFinite(PatternServerError):

@@ -4,27 +4,24 @@ Importing this module imports TensorFlow, which takes many seconds; import it wh
 It is the one place that does: whoever needs `keras` or `tf` takes them from here, with the backend chosen.
 """
 
-import io
 import os
 import sys
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 
 from models_store.architecture import Architecture
 from models_store.encoding import Encoded
-from models_store.errors import BundleDamaged, DeviceUnavailable
+from models_store.engines import Device
+from models_store.errors import DeviceUnavailable
+from models_store.weights import check_finite, read_weights
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import h5py
 
 
 @contextmanager
@@ -48,19 +45,13 @@ with silenced():
 # Each bundle and each fit is traced once, as it should be; TensorFlow takes that for a loop that retraces by mistake.
 tf.get_logger().setLevel("ERROR")
 
-__all__ = ["KerasNetwork", "build", "device_name", "keras", "on_device", "tf", "use_threads"]
-
-Device = Literal["auto", "cpu", "gpu"]
+__all__ = ["Device", "KerasNetwork", "build", "device_name", "keras", "on_device", "tf", "use_threads"]
 
 # A matrix product of one row takes another path than that of many, and rounds differently. Padding to a bucket
 # keeps the answer for a row the same to the bit, whoever else is in the batch.
 SMALLEST_BUCKET = 8
 # More rows than this go through in blocks, so that a layer's outputs never need gigabytes.
 LARGEST_BUCKET = 1 << 16
-MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
-LARGEST_CONFIG = 1 << 20
-# What an HDF5 file may hold beside the numbers: headers and names, generously, for every weight.
-OVERHEAD_PER_WEIGHT = 1 << 15
 
 
 def use_threads(count: int) -> None:
@@ -112,8 +103,7 @@ class KerasNetwork:
     """A Keras model compiled into one function. Lives as long as the bundle that holds it."""
 
     def __init__(self, model: keras.Model, architecture: Architecture, device: Device = "auto") -> None:
-        if not all(np.isfinite(weight).all() for weight in model.get_weights()):
-            raise BundleDamaged("a weight of the network is not a finite number")
+        check_finite(model.get_weights())
         self.model = model
         self.architecture = architecture
         self.device = device_name(device)
@@ -121,16 +111,11 @@ class KerasNetwork:
 
     @classmethod
     def from_bytes(cls, saved: bytes, architecture: Architecture, device: Device = "auto") -> Self:
-        """The network is built from its architecture; only weights are read, and only when their sizes are right."""
-        check_sizes(saved, architecture)
-        with on_device(device_name(device)), tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "network.keras")
-            path.write_bytes(saved)
+        """The network is built from its architecture, and only its weights are read."""
+        weights = read_weights(saved, architecture)
+        with on_device(device_name(device)):
             model = build(architecture)
-            try:
-                model.load_weights(path)
-            except ValueError as error:
-                raise BundleDamaged("the weights in the network file are not those of its recipe") from error
+            model.set_weights(weights)
         return cls(model, architecture, device)
 
     def to_bytes(self) -> bytes:
@@ -159,23 +144,3 @@ class KerasNetwork:
 def bucket(n_rows: int) -> int:
     """The batch size that `n_rows` are padded to: the next power of two."""
     return max(SMALLEST_BUCKET, 1 << (n_rows - 1).bit_length())
-
-
-def check_sizes(saved: bytes, architecture: Architecture) -> None:
-    """Refuse a file that holds anything but this architecture's weights, before anything is allocated for it."""
-    expected = sorted(architecture.weight_shapes)
-    itemsize = np.dtype(architecture.dtype).itemsize
-    most = architecture.n_parameters * itemsize + OVERHEAD_PER_WEIGHT * (len(expected) + 4)
-    try:
-        with zipfile.ZipFile(io.BytesIO(saved)) as archive:
-            sizes = {member.filename: member.file_size for member in archive.infolist()}
-            if set(sizes) != MEMBERS or sizes["config.json"] > LARGEST_CONFIG or sizes["model.weights.h5"] > most:
-                raise BundleDamaged("the network file does not hold what its recipe makes")
-            weights = archive.read("model.weights.h5")
-        with h5py.File(io.BytesIO(weights)) as file:
-            shapes: list[tuple[int, ...]] = []
-            file.visititems(lambda _, item: shapes.append(item.shape) if isinstance(item, h5py.Dataset) else None)
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, KeyError) as error:
-        raise BundleDamaged("the network file cannot be read") from error
-    if sorted(shapes) != expected:
-        raise BundleDamaged("the weights in the network file do not have the shapes of its recipe")

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from models_store.onnx_network import OnnxNetwork
 from models_store.store import Store
 from tests.fakes import rows
 from training.spec import PatternSpec, catalogue
@@ -44,8 +45,8 @@ class Trainer:
 
     def train(self, name: str, spec: PatternSpec | dict[str, Any], root: Path, **options: object) -> None:
         recipe = spec.to_json() if isinstance(spec, PatternSpec) else spec
-        request = {"root": str(root), "promote": True, "publish": True, "keep": 5, "device": "cpu", **options}
-        self.tell(id=name, spec=recipe, **request)
+        request = {"root": str(root), "promote": True, "publish": True, "keep": 5, "device": "cpu", "engine": "keras"}
+        self.tell(id=name, spec=recipe, **{**request, **options})
 
     def said(self) -> dict[str, Any]:
         """The next line, a JSON object."""
@@ -105,6 +106,23 @@ def test_a_training_says_how_it_goes_and_then_which_version_it_published(trainer
     assert evaluated["card"] == bundle.card.model_dump(mode="json")
     assert bundle.card.lineage.job == "job-1"
     assert bundle.predict(rows(150)).item() == pytest.approx(160, abs=1e-3)
+
+
+@pytest.mark.keras
+def test_what_another_engine_is_to_serve_is_verified_by_that_engine(trainer: Trainer, tmp_path: Path) -> None:
+    trainer.train("job-1", ADD_TEN, tmp_path, engine="onnx")
+    assert trainer.story()[-1] == {"id": "job-1", "event": "published", "version": 1}
+    bundle = Store(tmp_path, OnnxNetwork.from_bytes).load("add-ten", 1).bundle
+    assert bundle.predict(rows(150)).item() == pytest.approx(160, abs=1e-3)
+
+
+@pytest.mark.keras
+def test_what_its_engine_cannot_serve_is_refused_before_it_is_trained(trainer: Trainer, tmp_path: Path) -> None:
+    trainer.train("job-1", ADD_TEN, tmp_path, engine="onnx", device="gpu")
+    started, failed = trainer.story()
+    assert (started["event"], failed["event"], failed["code"]) == ("started", "failed", "device_unavailable")
+    assert "PATTERNS_ENGINE" in failed["message"]
+    assert Store(tmp_path, _no_network).patterns() == []
 
 
 @pytest.mark.keras

@@ -1,6 +1,7 @@
 """The trainer process: one JSON line in is one training to do, JSON lines out say how it goes.
 
-    in   {"id", "spec", "device", "root", "publish": false} | {…, "publish": true, "promote", "keep"} | {"cancel": id}
+    in   {"id", "spec", "device", "root", "publish": false} | {…, "publish": true, "promote", "keep", "engine"}
+         {"cancel": id}
          {"id", "spec", "device", "root", "folds_only": true}
     out  {"event": "ready"} · {"id", "event", …}: started, fold, epochs, evaluated, published, cross_validated,
          failed, cancelled
@@ -166,15 +167,16 @@ class Training:
         self._say("evaluated", card=bundle.card.model_dump(mode="json"))
 
     def _publish(self, spec: "PatternSpec", telling: "Telling") -> None:
-        from models_store.network import KerasNetwork  # deferred: `main` has imported the engine by now
+        from models_store import engines  # deferred: `main` has imported the engine by now
         from models_store.store import Store
         from training.run import train
 
         device = self._request["device"]
+        # The engine that will serve verifies what is published; that it is missing is said before anything is trained.
+        load = engines.loader(self._request["engine"], device)
         bundle = train(spec, read_table=self._read_table, device=device, progress=telling, job=self.id)
         self._say("evaluated", card=bundle.card.model_dump(mode="json"))
         self._stop_if_cancelled()
-        load = partial(KerasNetwork.from_bytes, device=device)
         store = Store(Path(self._request["root"]), load, keep=self._request["keep"])
         self._say("published", version=store.publish(bundle, promote=self._request["promote"]))
 

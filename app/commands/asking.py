@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
 
-from app.main import keras_loader
+from app.main import network_loader
 from app.protocols import native
 from app.protocols.cells import Expected
 from app.protocols.reply import Reply
@@ -115,7 +115,7 @@ def _is_to_come(settings: Settings, reason: str, pattern: str, version: int | No
     """The server does not serve it yet, and will in a moment."""
     if reason not in ("unknown_pattern", "unknown_version"):
         return reason == "not_loaded"
-    store = Store(settings.store, keras_loader(settings))
+    store = Store(settings.store, network_loader(settings))
     return pattern in store.patterns() and (version is None or version in store.versions(pattern))
 
 
@@ -139,7 +139,7 @@ def _refused(error: urllib.error.HTTPError) -> Refused:
 
 
 def _ask_store(settings: Settings, pattern: str, values: list[str], version: int | None, source: str) -> Answer:
-    store = Store(settings.store, keras_loader(settings))
+    store = Store(settings.store, network_loader(settings))
     number = version or store.champion(pattern)
     bundle = store.load(pattern, number).bundle
     # Read as a server would read it, so that it is refused in the same words.

@@ -97,14 +97,10 @@ def train_missing() -> None:
 
 
 def run(settings: Settings) -> None:
-    """Until told to stop. DeviceUnavailable at once if a GPU is asked for and there is none.
+    """Until told to stop.
 
     Beyond loopback nothing is open to everybody: without a key one is made, and said once.
     """
-    if settings.device == "gpu":
-        from models_store.network import device_name  # deferred: only this question needs TensorFlow here
-
-        device_name("gpu")
     if settings.admin_key is None and not settings.is_loopback:
         key = secrets.token_urlsafe(24)
         os.environ[variable("admin_key")] = key

@@ -67,6 +67,7 @@ async def _train_all(specs: list[PatternSpec], promote: bool) -> int:
         "promote": promote,
         "root": str(settings.store.absolute()),
         "keep": settings.keep_versions,
+        "engine": settings.engine,
     }
     failures = 0
     async for spec, last in trainings(specs, {**publish, "device": settings.device}):

@@ -195,7 +195,7 @@ def test_a_setting_that_makes_no_sense_is_one_line_for_every_command(run: Run) -
 
 
 def test_where_no_server_answers_the_store_is_asked(stocked: Store, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.commands.asking.keras_loader", lambda _settings: LinearNetwork.from_bytes)
+    monkeypatch.setattr("app.commands.asking.network_loader", lambda _settings: LinearNetwork.from_bytes)
     stocked.publish(passengers())
     ran = run("predict", "pair", "2", "1")
     assert (ran.status, ran.out) == (0, "y1 = 4, y2 = 1\n")
@@ -275,7 +275,7 @@ def test_the_server_at_another_address_is_asked(server: str, run: Run) -> None:
 def test_a_value_outside_what_training_saw_is_answered_with_a_warning(
     server: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.commands.asking.keras_loader", lambda _settings: LinearNetwork.from_bytes)
+    monkeypatch.setattr("app.commands.asking.network_loader", lambda _settings: LinearNetwork.from_bytes)
     warning = "warning: x2: outside what training saw; the answer is a guess"
     for port in (server, os.environ["PATTERNS_PORT"]):
         asked = run("predict", "pair", "1", "20", port=port, predict_key="the-predict-key")

@@ -2,9 +2,15 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from models_store.bundle import Bundle
+from models_store.onnx_network import OnnxNetwork
+from models_store.store import Store
+from tests.keras_files import drawn, keras_file
 
 PROJECT = Path(__file__).parents[2]
 # Seconds each: the network's own, and what only draws.
@@ -34,9 +40,34 @@ def test_help_needs_nothing_but_the_command_line() -> None:
     assert imported(asked + "try:\n    main()\nexcept SystemExit:\n    pass") & UNNEEDED == set()
 
 
+SERVED = """
+from pathlib import Path
+from fastapi.testclient import TestClient
+from app.main import create_app
+from app.settings import Settings
+
+settings = Settings(_env_file=None, store=Path({store!r}), engine="onnx", trainer_warm=False)
+with TestClient(create_app(settings)) as client:
+    while client.get("/readyz").status_code == 503:
+        pass
+    assert client.post("/predict/line", json={{"inputs": [4]}}).status_code == 200
+"""
+
+
+def test_a_server_with_the_engine_onnx_answers_without_tensorflow_and_keras(bundle: Bundle, tmp_path: Path) -> None:
+    architecture = bundle.architecture
+    network = OnnxNetwork.from_bytes(keras_file(drawn(architecture)), architecture)
+    line = replace(bundle, predictor=replace(bundle.predictor, network=network))
+    Store(tmp_path, OnnxNetwork.from_bytes).publish(line)
+    brought = imported(SERVED.format(store=str(tmp_path)))
+    assert brought & HEAVY == {"h5py"}
+    assert "onnxruntime" in brought
+
+
 @pytest.mark.keras
 def test_what_the_network_library_brings_is_looked_through_by_no_later_collection() -> None:
-    code = "import gc\nfrom app.main import engine\nengine()\nprint(len(gc.get_objects()), gc.get_freeze_count())"
+    made = "import gc\nfrom app.main import engine\nengine('keras', 'cpu')\n"
+    code = made + "print(len(gc.get_objects()), gc.get_freeze_count())"
     ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     looked_through, frozen = map(int, ran.stdout.split())
     assert frozen > 100_000 > looked_through

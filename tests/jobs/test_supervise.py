@@ -74,9 +74,9 @@ BEGUN = [("started", {"epochs": 3}), epoch(1)]
 async def test_the_trainer_is_asked_for_the_job_and_told_where_it_goes(
     supervise: Supervise, trainer: FakeTrainer, job: Job, store: Store
 ) -> None:
-    await supervise(trains, keep_versions=3, device="cpu").follow()
+    await supervise(trains, keep_versions=3, device="cpu", engine="onnx").follow()
     asked = {"id": job.id, "spec": recipe().to_json(), "root": str(store.root), "publish": True, "promote": True}
-    assert trainer.requests == [{**asked, "keep": 3, "device": "cpu"}]
+    assert trainer.requests == [{**asked, "keep": 3, "device": "cpu", "engine": "onnx"}]
 
 
 async def test_a_training_is_recorded_as_it_goes(supervise: Supervise, records: Records, job: Job) -> None:

@@ -1,0 +1,64 @@
+"""Networks computed by ONNX Runtime: without TensorFlow and Keras, in one thread, on the CPU."""
+
+from typing import Self, cast
+
+import numpy as np
+import onnxruntime
+
+from models_store.architecture import Architecture
+from models_store.encoding import Encoded
+from models_store.onnx_graph import INPUT, onnx_model
+from models_store.weights import read_weights
+
+# What ONNX Runtime computes eight numbers at a time it rounds otherwise than what is left over at the end. Whole
+# groups of rows leave nothing over, and a row's answer is the same to the bit whoever else is in the batch.
+GROUP = 8
+# More rows than this go through in blocks, so that a layer's outputs stay in the cache.
+BLOCK = 1024
+ERRORS_ALONE = 3
+
+
+class OnnxNetwork:
+    """A network in a session of ONNX Runtime. Lives as long as the bundle that holds it."""
+
+    device = "/CPU:0"
+
+    def __init__(self, saved: bytes, session: onnxruntime.InferenceSession, architecture: Architecture) -> None:
+        self.architecture = architecture
+        self._saved = saved
+        self._session = session
+
+    @classmethod
+    def from_bytes(cls, saved: bytes, architecture: Architecture) -> Self:
+        """From what `KerasNetwork.to_bytes` made. BundleDamaged if that is not this architecture's weights."""
+        model = onnx_model(architecture, read_weights(saved, architecture))
+        session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
+        return cls(saved, session, architecture)
+
+    def to_bytes(self) -> bytes:
+        return self._saved
+
+    def __call__(self, encoded: Encoded) -> Encoded:
+        if len(encoded) <= BLOCK:
+            return self._block(encoded)
+        outputs = np.empty((len(encoded), self.architecture.n_outputs), self.architecture.dtype)
+        for start in range(0, len(encoded), BLOCK):
+            outputs[start : start + BLOCK] = self._block(encoded[start : start + BLOCK])
+        return outputs
+
+    def _block(self, encoded: Encoded) -> Encoded:
+        n_rows = len(encoded)
+        missing = -n_rows % GROUP or (GROUP if n_rows == 0 else 0)
+        if missing:
+            encoded = np.concatenate([encoded, np.zeros((missing, encoded.shape[1]), encoded.dtype)])
+        (outputs,) = self._session.run(None, {INPUT: encoded})
+        return cast(Encoded, outputs[:n_rows])
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    # Small networks are computed faster by one thread than shared among several, and the event loop keeps a core.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = ERRORS_ALONE
+    return options

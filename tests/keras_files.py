@@ -1,0 +1,41 @@
+"""`network.keras` files as Keras writes them, without Keras."""
+
+import io
+import zipfile
+
+import h5py
+import numpy as np
+
+from models_store.architecture import Architecture
+from models_store.encoding import Encoded
+
+
+def drawn(architecture: Architecture, seed: int = 0) -> list[Encoded]:
+    """Kernels that keep the size of what flows through them, and small biases."""
+    rng = np.random.default_rng(seed)
+    weights = [rng.normal(size=shape) / np.sqrt(shape[0]) for shape in architecture.weight_shapes]
+    return [weight.astype(architecture.dtype) for weight in weights]
+
+
+def keras_file(weights: list[Encoded]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("metadata.json", "{}")
+        archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", hdf5(weights))
+    return packed.getvalue()
+
+
+def hdf5(weights: list[Encoded]) -> bytes:
+    written = io.BytesIO()
+    with h5py.File(written, "w") as file:
+        for place, weight in enumerate(weights):
+            file[path_of(place)] = weight
+        file.create_group("vars")
+    return written.getvalue()
+
+
+def path_of(place: int) -> str:
+    """Of kernels and biases in order: layers/dense/vars/0, layers/dense/vars/1, layers/dense_1/vars/0, …"""
+    layer, part = divmod(place, 2)
+    return f"layers/dense{f'_{layer}' if layer else ''}/vars/{part}"

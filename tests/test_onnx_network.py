@@ -1,0 +1,196 @@
+"""Networks without Keras: they answer as Keras does, and a row the same to the bit whoever is beside it."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from math import erf
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models_store import engines
+from models_store.architecture import Architecture, Layer
+from models_store.encoding import Dtype, Encoded
+from models_store.errors import BundleDamaged, DeviceUnavailable
+from models_store.onnx_network import BLOCK, OnnxNetwork
+from models_store.scaler import Array
+from tests.keras_files import drawn, keras_file
+from training.fit_spec import Activation
+
+PROJECT = Path(__file__).parents[1]
+DTYPES: tuple[Dtype, ...] = ("float32", "float64")
+
+# As they are defined, in float64.
+DEFINITIONS: dict[str, Callable[[Array], Array]] = {
+    "linear": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+    "selu": lambda x: 1.05070098 * np.where(x > 0, x, 1.67326324 * np.expm1(np.minimum(x, 0))),
+    "gelu": lambda x: x * (1 + np.vectorize(erf)(x / np.sqrt(2))) / 2,
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "softplus": lambda x: np.logaddexp(x, 0),
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "leaky_relu": lambda x: np.maximum(x, 0.2 * x),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "softmax": lambda x: (
+        np.exp(x - x.max(axis=1, keepdims=True)) / np.exp(x - x.max(axis=1, keepdims=True)).sum(1)[:, None]
+    ),
+}
+
+
+def network(architecture: Architecture, seed: int = 0) -> OnnxNetwork:
+    return OnnxNetwork.from_bytes(keras_file(drawn(architecture, seed)), architecture)
+
+
+def encoded(n_rows: int, architecture: Architecture, size: float = 2.0) -> Encoded:
+    rows = np.random.default_rng(1).normal(size=(n_rows, architecture.n_inputs)) * size
+    return rows.astype(architecture.dtype)
+
+
+def architectures() -> st.SearchStrategy[Architecture]:
+    """Up to four hidden layers of odd and even widths, and every activation."""
+    activations = st.sampled_from([name for name in DEFINITIONS if name != "softmax"])
+    widths = st.sampled_from([1, 2, 3, 5, 8, 17, 32, 64, 100])
+    hidden = st.lists(st.builds(Layer, widths, activations), max_size=4)
+    last = st.builds(Layer, st.integers(1, 5), st.sampled_from(list(DEFINITIONS)))
+    return st.builds(
+        lambda n_inputs, hidden, last, dtype: Architecture(n_inputs, (*hidden, last), dtype),
+        st.integers(1, 20),
+        hidden,
+        last,
+        st.sampled_from(DTYPES),
+    )
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", DEFINITIONS)
+def test_a_network_computes_what_its_weights_and_activations_say(activation: str, dtype: Dtype) -> None:
+    architecture = Architecture(3, (Layer(5, activation),), dtype)
+    kernel, bias = drawn(architecture)
+    rows = np.concatenate([encoded(40, architecture, size) for size in (1e-4, 1.0, 10.0)])
+    expected = DEFINITIONS[activation](rows.astype(np.float64) @ kernel + bias)
+    answered = network(architecture)(rows)
+    assert (answered.dtype.name, answered.shape) == (dtype, (120, 5))
+    np.testing.assert_allclose(answered, expected, rtol=2e-6, atol=2e-6)
+
+
+def test_every_activation_of_recipes_is_known() -> None:
+    assert {*get_args(Activation), "softmax"} == DEFINITIONS.keys()
+
+
+@given(architectures(), st.data())
+def test_a_row_has_the_same_answer_to_the_bit_whoever_is_beside_it(
+    architecture: Architecture, data: st.DataObject
+) -> None:
+    made, rows = network(architecture), encoded(BLOCK + 500, architecture)
+    together = made(rows)
+    for _ in range(10):
+        start = data.draw(st.integers(0, len(rows) - 1))
+        end = data.draw(st.integers(start, len(rows)))
+        np.testing.assert_array_equal(made(rows[start:end]), together[start:end])
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK])
+def test_any_number_of_rows_is_answered(n_rows: int) -> None:
+    line = Architecture(1, (Layer(2, "linear"),))
+    rows = encoded(n_rows, line)
+    kernel, bias = drawn(line)
+    np.testing.assert_allclose(network(line)(rows), rows @ kernel + bias, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_row_that_is_not_finite_spoils_no_other(value: float) -> None:
+    architecture = Architecture(4, (Layer(9, "gelu"), Layer(3, "softmax")), "float64")
+    made, rows = network(architecture), encoded(20, architecture)
+    spoilt = rows.copy()
+    spoilt[7, 2] = value
+    others = np.arange(20) != 7
+    np.testing.assert_array_equal(made(spoilt)[others], made(rows)[others])
+
+
+def test_rows_that_do_not_lie_one_behind_the_other_are_answered() -> None:
+    line = Architecture(2, (Layer(2, "linear"),))
+    rows = encoded(16, line)
+    aside: Encoded = rows.copy(order="F")[::2]
+    np.testing.assert_array_equal(network(line)(aside), network(line)(rows)[::2])
+
+
+def test_a_network_gives_back_the_file_it_was_read_from() -> None:
+    line = Architecture(2, (Layer(1, "linear"),))
+    saved = keras_file(drawn(line))
+    assert OnnxNetwork.from_bytes(saved, line).to_bytes() == saved
+
+
+def test_a_file_of_another_architecture_is_refused() -> None:
+    with pytest.raises(BundleDamaged):
+        OnnxNetwork.from_bytes(
+            keras_file(drawn(Architecture(2, (Layer(1, "linear"),)))), Architecture(3, (Layer(1, "linear"),))
+        )
+
+
+# -- beside Keras ------------------------------------------------------------------------------------------------------
+
+
+def keras_network(architecture: Architecture) -> Any:
+    from models_store.network import KerasNetwork  # deferred: imports TensorFlow
+
+    return KerasNetwork.from_bytes(keras_file(drawn(architecture)), architecture, "cpu")
+
+
+def assert_like_keras(architecture: Architecture, rows: Encoded) -> None:
+    by_keras = keras_network(architecture)
+    made = OnnxNetwork.from_bytes(by_keras.to_bytes(), architecture)
+    tolerance = 1e-5 if architecture.dtype == "float32" else 1e-12
+    np.testing.assert_allclose(made(rows), by_keras(rows), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.keras
+@settings(max_examples=40)
+@given(architectures(), st.integers(0, 70), st.sampled_from([0.01, 1.0, 5.0]))
+def test_it_answers_as_keras_does(architecture: Architecture, n_rows: int, size: float) -> None:
+    assert_like_keras(architecture, encoded(n_rows, architecture, size))
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", DEFINITIONS)
+def test_it_answers_as_keras_does_with_every_activation(activation: str, dtype: Dtype) -> None:
+    hidden = "tanh" if activation == "softmax" else activation
+    architecture = Architecture(4, (Layer(7, hidden), Layer(6, hidden), Layer(3, activation)), dtype)
+    assert_like_keras(architecture, np.concatenate([encoded(50, architecture, size) for size in (0.01, 1.0, 20.0)]))
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_it_answers_as_keras_does_of_a_wide_network_and_of_many_rows(dtype: Dtype) -> None:
+    wide = Architecture(10_000, (Layer(64, "relu"), Layer(3, "softmax")), dtype)
+    assert_like_keras(wide, encoded(3, wide))
+    deep = Architecture(2, (Layer(8, "relu"), Layer(2, "linear")), dtype)
+    assert_like_keras(deep, encoded(70_001, deep))
+
+
+# -- what it needs -----------------------------------------------------------------------------------------------------
+
+
+def test_an_engine_whose_packages_are_missing_is_refused_with_what_installs_it() -> None:
+    code = (
+        "import sys\nsys.modules['onnxruntime'] = None\nfrom models_store import engines, errors\n"
+        "try:\n    engines.check('onnx', 'auto')\nexcept errors.EngineUnavailable as error:\n    print(error)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert "pip install 'pattern-server[onnx]'" in ran.stdout
+    assert ran.stdout.count("\n") == 1
+
+
+def test_a_gpu_is_refused() -> None:
+    for ask in (engines.check, engines.loader):
+        with pytest.raises(DeviceUnavailable, match="PATTERNS_DEVICE"):
+            ask("onnx", "gpu")
