@@ -61,6 +61,18 @@ def test_a_row_has_the_same_answer_to_the_bit_whoever_is_beside_it() -> None:
         np.testing.assert_array_equal(made(rows[:n_rows]), together[:n_rows])
 
 
+def test_a_network_of_many_weights_computes_what_they_say_as_well() -> None:
+    wide = Architecture(3000, (Layer(64, "relu"), Layer(2, "linear")))
+    made, rows = network(wide), encoded(20, wide)
+    np.testing.assert_allclose(made(rows), made.model.predict(rows, verbose=0), rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(made(rows)[7:8], made(rows[7:8]))
+
+
+def test_rows_beyond_the_largest_bucket_have_the_same_answers() -> None:
+    made, rows = network(SMALL), encoded(20_000, SMALL)
+    np.testing.assert_array_equal(made(rows)[15_000:], made(rows[15_000:]))
+
+
 def test_no_rows_have_no_answers() -> None:
     assert network(SMALL)(encoded(0, SMALL)).shape == (0, 1)
 

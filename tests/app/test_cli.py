@@ -170,6 +170,7 @@ def test_rolling_back_says_which_version_answers_now(stocked: Store, run: Run) -
         (["train", "unheard-of"], 1, "error: no such pattern"),
         (["train"], 2, "name a pattern or a file"),
         (["reproduce", "unheard-of"], 1, "error: no such pattern"),
+        (["serve", "--engine", "onnx", "--device", "gpu"], 1, "error: a GPU was asked for, and the engine onnx"),
         (["serve", "--set", "max_row=1"], 1, "error: max_row: no such setting"),
         (["serve", "--set", "max_rows=many"], 1, "error: max_rows: "),
         (["serve", "--port", "many"], 2, "--port"),
