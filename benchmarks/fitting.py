@@ -24,7 +24,7 @@ def compare(name: str, rounds: int) -> dict[str, float]:
         fit(build(architecture, seed), rows, None, spec.fit, seed, lambda done, curves: None)
         compiled = time.perf_counter() - began
         model = build(architecture, seed)
-        model.compile(optimizer_of(spec.fit.optimizer), loss_of("mse", spec.network.dtype))
+        model.compile(optimizer_of(spec.fit, len(data.train)), loss_of("mse", spec.network.dtype))
         began = time.perf_counter()
         model.fit(rows.inputs, rows.targets, batch_size=spec.fit.batch_size, epochs=spec.fit.epochs, verbose=0)
         pairs.append((compiled, time.perf_counter() - began))

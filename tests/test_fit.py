@@ -95,6 +95,39 @@ def test_each_optimizer_takes_keras_own_steps(recipe: dict[str, Any], optimizer:
     compare(Fit.model_validate({"optimizer": recipe, "batch_size": 16}), optimizer, settings, "MeanSquaredError")
 
 
+# Of three epochs with batches of 15, 15, 15 and 5 rows.
+STEPS = 12
+SCHEDULES = [
+    ({"name": "cosine"}, "CosineDecay", {"initial_learning_rate": 0.05, "decay_steps": STEPS}),
+    (
+        {"name": "cosine", "final": 0.1, "warmup": 0.25},
+        "CosineDecay",
+        {
+            "initial_learning_rate": 0.0,
+            "decay_steps": 9,
+            "alpha": 0.1,
+            "warmup_target": 0.05,
+            "warmup_steps": 3,
+        },
+    ),
+    (
+        {"name": "exponential", "final": 0.2},
+        "ExponentialDecay",
+        {"initial_learning_rate": 0.05, "decay_steps": STEPS, "decay_rate": 0.2},
+    ),
+]
+
+
+@pytest.mark.parametrize(("schedule", "keras_name", "settings"), SCHEDULES)
+def test_a_learning_rate_falls_as_keras_own_does(schedule: Any, keras_name: str, settings: dict[str, Any]) -> None:
+    import keras  # deferred: imports TensorFlow
+
+    adam = {"name": "adam", "learning_rate": 0.05}
+    recipe = {"optimizer": adam, "schedule": schedule, "epochs": N_EPOCHS, "batch_size": 15}
+    theirs = {"learning_rate": getattr(keras.optimizers.schedules, keras_name)(**settings)}
+    compare(Fit.model_validate(recipe), "Adam", theirs, "MeanSquaredError")
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_each_loss_is_keras_own(loss: str) -> None:
     recipe = Fit.model_validate({"loss": loss, "optimizer": {"name": "adam", "learning_rate": 0.01}, "batch_size": 16})

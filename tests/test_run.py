@@ -13,7 +13,7 @@ from models_store.scaler import Array
 from tests.fakes import rows
 from training.data import DataError, Dataset, Rows
 from training.encoders import encoders
-from training.spec import PatternSpec, catalogue
+from training.spec import PatternSpec, catalogue, shipped
 
 pytestmark = pytest.mark.keras
 
@@ -64,6 +64,19 @@ def test_a_trained_bundle_predicts_the_same_after_a_trip_through_its_files(add_t
     asked = rows(*range(-20, 200, 7))
     assert restored.predict(asked).tolist() == add_ten.predict(asked).tolist()
     assert restored.card == add_ten.card
+
+
+@pytest.mark.parametrize(
+    ("name", "worst"), [("quadratic-extended", 1e-3), ("add-ten-exact", 1e-9), ("linear-pair-straight", 1e-3)]
+)
+def test_what_improves_on_an_authors_recipe_is_right_to_a_part_of_a_unit(name: str, worst: float) -> None:
+    spec = shipped()[name]
+    bundle = train(spec)
+    author = CATALOGUE[str(spec.improves)].author
+    assert author is not None
+    assert isinstance(bundle.card.test.overall, Score)
+    assert bundle.card.test.overall.rmse < worst
+    assert 3 * bundle.card.author_metrics[author.metric] < author.figure
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Recipes: eight ship with the server, one object in YAML and JSON, and every mistake is named by its field."""
+"""Recipes: those that ship with the server, one object in YAML and JSON, and every mistake is named by its field."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.fit_spec import Momentum, Sgd
+from training.data_spec import TableData
+from training.fit_spec import Cosine, Exponential, Momentum, Sgd
 from training.part import RecipeError
-from training.spec import LARGEST_FILE, PatternSpec, catalogue
+from training.spec import LARGEST_FILE, PatternSpec, catalogue, shipped
 
 CATALOGUE = catalogue()
+SHIPPED = shipped()
+IMPROVED = [name for name, spec in SHIPPED.items() if spec.improves]
 INTEGERS = {"distribution": "integers", "low": 0, "high": 100}
 
 
@@ -26,7 +29,7 @@ def recipe() -> PatternSpec:
     )
 
 
-def test_the_catalogue_has_seven_formulas_and_iris() -> None:
+def test_the_catalogue_has_eight_formulas_and_iris() -> None:
     assert sorted(CATALOGUE) == [
         "add-ten",
         "add-ten-relu",
@@ -34,14 +37,37 @@ def test_the_catalogue_has_seven_formulas_and_iris() -> None:
         "iris",
         "linear-pair",
         "quadratic",
+        "quadratic-extended",
         "quadratic-extrapolated",
         "quadratic-sparse",
     ]
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_formula_of_an_author_has_one_recipe_that_improves_on_it() -> None:
+    assert sorted(str(SHIPPED[name].improves) for name in IMPROVED) == sorted(
+        name for name, spec in CATALOGUE.items() if spec.author and not isinstance(spec.data, TableData)
+    )
+
+
+@pytest.mark.parametrize("name", IMPROVED)
+def test_what_improves_on_a_recipe_has_its_rows_and_at_most_five_times_its_epochs(name: str) -> None:
+    improved = SHIPPED[name]
+    author = SHIPPED[str(improved.improves)]
+    assert (improved.data, improved.split) == (author.data, author.split)
+    assert improved.fit.epochs <= 5 * author.fit.epochs
+    assert author.author is not None
+    assert improved.author is None  # its figure is of the other recipe
+
+
+def test_a_relu_network_that_is_improved_still_is_one() -> None:
+    for name in ("add-ten-relu-minmax", "add-ten-unscaled-longer"):
+        author = SHIPPED[str(SHIPPED[name].improves)]
+        assert SHIPPED[name].network.layers == author.network.layers
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_recipe_is_the_same_after_json(name: str) -> None:
-    spec = CATALOGUE[name]
+    spec = SHIPPED[name]
     assert PatternSpec.parse(json.loads(json.dumps(spec.to_json()))) == spec
 
 
@@ -108,6 +134,11 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"fit": {"optimizer": {"momentum": 0.9}}}, "fit.optimizer.momentum:"),
     ({"fit": {"early_stopping": {}}}, "fit.early_stopping: val_loss needs split.validation"),
     ({"fit": {"early_stopping": {"monitor": "loss", "patience": 0}}}, "fit.early_stopping.patience:"),
+    ({"fit": {"schedule": "cosine"}}, "fit.schedule: must be an object"),
+    ({"fit": {"schedule": {"name": "cyclic"}}}, "fit.schedule: must be one of 'cosine', 'exponential'"),
+    ({"fit": {"schedule": {"name": "cosine", "warmup": 1}}}, "fit.schedule.warmup:"),
+    ({"fit": {"schedule": {"name": "exponential", "final": 0}}}, "fit.schedule.final:"),
+    ({"improves": "Line"}, "improves:"),
     ({"author": {"figure": 1, "metric": "guess"}}, "author.metric:"),
 ]
 
@@ -225,6 +256,17 @@ def test_an_optimiser_of_another_name_replaces_the_old_one_whole(recipe: Pattern
     assert tuned.overridden({"fit": {"optimizer": {"name": "sgd"}}}).fit.optimizer == Sgd(
         name="sgd", learning_rate=0.01
     )
+
+
+def test_a_schedule_of_another_name_replaces_the_old_one_whole(recipe: PatternSpec) -> None:
+    slow = recipe.overridden({"fit": {"schedule": {"name": "cosine", "warmup": 0.1}}})
+    assert slow.overridden({"fit": {"schedule": {"final": 0.5}}}).fit.schedule == Cosine(
+        name="cosine", final=0.5, warmup=0.1
+    )
+    assert slow.overridden({"fit": {"schedule": {"name": "exponential"}}}).fit.schedule == Exponential(
+        name="exponential"
+    )
+    assert slow.overridden({"fit": {"schedule": None}}) == recipe
 
 
 def test_another_distribution_replaces_the_old_one_whole(recipe: PatternSpec) -> None:

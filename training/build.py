@@ -1,6 +1,7 @@
 """What Keras is asked for: a recipe's network, loss and optimiser. Importing this imports TensorFlow."""
 
 from collections.abc import Callable
+from math import ceil
 from typing import Any
 
 from models_store.architecture import Architecture, Layer
@@ -8,7 +9,7 @@ from models_store.encoding import Decoder, Dtype, LabelDecoder, OutputDecoder
 from models_store.network import keras, tf
 from training.data import DataError, Labels
 from training.dropout import Dropout
-from training.fit_spec import NUMBER_LOSSES, Adagrad, Adam, Fit, LossName, Momentum, Optimizer, RmsProp, Sgd
+from training.fit_spec import NUMBER_LOSSES, Adagrad, Adam, Cosine, Exponential, Fit, LossName, Momentum, RmsProp, Sgd
 from training.spec import PatternSpec
 
 Measure = Callable[[Any, Any], Any]
@@ -96,9 +97,10 @@ def _share(are_right: Any) -> Any:
     return tf.reduce_mean(tf.cast(are_right, tf.float32))
 
 
-def optimizer_of(recipe: Optimizer) -> keras.optimizers.Optimizer:
-    """Keras' own; plain and momentum gradient descent are one class there."""
-    settings = recipe.model_dump(exclude={"name"})
+def optimizer_of(fit: Fit, n_rows: int) -> keras.optimizers.Optimizer:
+    """Keras' own, with its own schedule; plain and momentum gradient descent are one class there."""
+    recipe = fit.optimizer
+    settings = {**recipe.model_dump(exclude={"name"}), "learning_rate": _learning_rate(fit, n_rows)}
     match recipe:
         case Sgd() | Momentum():
             return keras.optimizers.SGD(**settings)
@@ -109,3 +111,20 @@ def optimizer_of(recipe: Optimizer) -> keras.optimizers.Optimizer:
         case Adam():
             # Decoupled from the gradient (Loshchilov and Hutter, 2019), as Keras does it.
             return keras.optimizers.Adam(**{**settings, "weight_decay": settings["weight_decay"] or None})
+
+
+def _learning_rate(fit: Fit, n_rows: int) -> Any:
+    """A number, or what tells it by the optimiser's own count of steps."""
+    highest, steps = fit.optimizer.learning_rate, fit.steps(n_rows)
+    match fit.schedule:
+        case None:
+            return highest
+        case Exponential(final=final):
+            return keras.optimizers.schedules.ExponentialDecay(highest, steps, final)
+        case Cosine(final=final, warmup=0):
+            return keras.optimizers.schedules.CosineDecay(highest, steps, final)
+        case Cosine(final=final, warmup=warmup):
+            rising = ceil(warmup * steps)
+            return keras.optimizers.schedules.CosineDecay(
+                0.0, max(1, steps - rising), final, warmup_target=highest, warmup_steps=rising
+            )

@@ -139,7 +139,7 @@ class CompiledFit:
         self._loss = loss_of(objective.loss, "float64" if train.inputs.dtype == np.float64 else "float32")
         self._measure = objective.measure
         self._is_better_high = is_better_high(stopping, objective) if (stopping := recipe.early_stopping) else False
-        self._optimizer = optimizer_of(recipe.optimizer)
+        self._optimizer = optimizer_of(recipe, len(train.inputs))
         self._optimizer.build(model.trainable_variables)
         self._batch_size = min(recipe.batch_rows(len(train.inputs)), len(train.inputs))
         self._stopping = recipe.early_stopping or EarlyStopping(monitor="loss", patience=1_000_000, restore_best=False)

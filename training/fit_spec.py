@@ -1,5 +1,6 @@
 """How a recipe learns: split, scaling, network, loss, optimiser."""
 
+from math import ceil
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
@@ -102,6 +103,27 @@ class Adam(Part):
 Optimizer = Annotated[Sgd | Momentum | Adagrad | RmsProp | Adam, Field(discriminator="name")]
 
 
+class Cosine(Part):
+    """From the optimiser's learning rate down to `final` of it at the last step, along half a cosine wave.
+
+    Loshchilov and Hutter, 2017. It first rises from 0 during `warmup` of all steps.
+    """
+
+    name: Literal["cosine"]
+    final: Fraction = 0.0
+    warmup: Fraction = 0.0
+
+
+class Exponential(Part):
+    """By the same factor each step, down to `final` of the optimiser's learning rate at the last one."""
+
+    name: Literal["exponential"]
+    final: Annotated[FiniteFloat, Field(gt=0, lt=1)] = 0.01
+
+
+Schedule = Annotated[Cosine | Exponential, Field(discriminator="name")]
+
+
 class EarlyStopping(Part):
     """Stop after `patience` epochs without an improvement of at least `min_delta`. The metric is accuracy or MAE."""
 
@@ -154,6 +176,8 @@ class Fit(Part):
     loss: Literal["auto", LossName] = "mse"
     """auto: mse for numbers, cross-entropy for labels. categorical_crossentropy learns from one-hot labels."""
     optimizer: Optimizer = Adam()
+    schedule: Schedule | None = None
+    """How the learning rate falls from the first of all epochs' steps to the last; None: it stays."""
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto"] = 32
     """auto: the power of two that makes about a hundred batches of the training rows, 16 to 1024."""
@@ -165,6 +189,10 @@ class Fit(Part):
         if self.batch_size != "auto":
             return self.batch_size
         return min(max(SMALLEST_BATCH, 1 << (n_rows // BATCHES).bit_length()), LARGEST_BATCH)
+
+    def steps(self, n_rows: int) -> int:
+        """Of all epochs; the last batch of an epoch may be a small one."""
+        return self.epochs * ceil(n_rows / self.batch_rows(n_rows))
 
 
 class AuthorFigure(Part):

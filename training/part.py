@@ -9,7 +9,10 @@ from pydantic_core import ErrorDetails
 from models_store.errors import PatternServerError
 
 KINDS = frozenset(
-    {"formula", "sequence", "table", "integers", "uniform", "normal", "sgd", "momentum", "adagrad", "rmsprop", "adam"}
+    {
+        *("formula", "sequence", "table", "integers", "uniform", "normal"),
+        *("sgd", "momentum", "adagrad", "rmsprop", "adam", "cosine", "exponential"),
+    }
 )
 # What pydantic calls the alternatives of a field that takes several kinds of value.
 ALTERNATIVE = re.compile(r"(constrained-|literal\[|dict\[|function-).*|int|float|str|bool")
@@ -67,7 +70,7 @@ def _named(location: tuple[int | str, ...]) -> str:
     named: list[str] = []
     kind_left_out_at = 0
     for part in map(str, location):
-        is_kind = part in KINDS and ({"data", "optimizer"} & {*named[-1:]} or "inputs" in named[-2:-1])
+        is_kind = part in KINDS and ({"data", "optimizer", "schedule"} & {*named[-1:]} or "inputs" in named[-2:-1])
         if is_kind and kind_left_out_at != len(named):
             kind_left_out_at = len(named)
         else:

@@ -67,6 +67,8 @@ class PatternSpec(Part):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     cross_validate: CrossValidate | None = None
     author: AuthorFigure | None = None
+    improves: PatternName | None = None
+    """The pattern that this recipe does better than, on the same rows."""
 
     @model_validator(mode="before")
     @classmethod
@@ -182,12 +184,21 @@ def _tag_at(path: tuple[str, ...]) -> str | None:
             return "kind"
         case ("data", "inputs", _) | ("data", "test", "inputs", _):
             return "distribution"
-        case ("fit", "optimizer"):
+        case ("fit", "optimizer" | "schedule"):
             return "name"
     return None
 
 
 def catalogue() -> dict[str, PatternSpec]:
-    """The recipes that ship with the server, by name."""
-    specs = [PatternSpec.read(path) for path in sorted(CATALOGUE.glob("*.yaml"))]
+    """The recipes that a server has trained when it starts, by name."""
+    return _recipes_in(CATALOGUE)
+
+
+def shipped() -> dict[str, PatternSpec]:
+    """The catalogue, and the recipes that improve on its own; those are trained when somebody asks for them."""
+    return {**catalogue(), **_recipes_in(CATALOGUE / "improved")}
+
+
+def _recipes_in(folder: Path) -> dict[str, PatternSpec]:
+    specs = [PatternSpec.read(path) for path in sorted(folder.glob("*.yaml"))]
     return {spec.name: spec for spec in specs}

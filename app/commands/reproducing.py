@@ -1,4 +1,7 @@
-"""`patterns reproduce`: the catalogue over several seeds, the authors' figures beside ours."""
+"""`patterns reproduce`: the catalogue over several seeds, the authors' figures beside ours.
+
+Below each of the authors' recipes stands the one that improves on it, counted by the same author's figure.
+"""
 
 import asyncio
 import statistics
@@ -12,7 +15,7 @@ from app.commands.training import trainings
 from app.commands.wording import folding_table
 from app.settings import load_settings
 from models_store.errors import UnknownPattern
-from training.spec import PatternSpec, catalogue
+from training.spec import PatternSpec, catalogue, shipped
 
 METRICS = {
     "rmse": "RMSE",
@@ -41,6 +44,8 @@ class Row:
     """One recipe: figures in the output's raw units, seconds of a whole fit, compilation included."""
 
     pattern: str
+    improves: str | None
+    """The pattern of the catalogue that it does better than; the author's figure is of that one."""
     metric: str
     author: float | None
     figures: dict[str, Spread]
@@ -54,11 +59,17 @@ class Row:
 
 
 def reproduce(names: list[str], seeds: int) -> list[Row]:
-    known = catalogue()
+    known = shipped()
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UnknownPattern(known)
-    return asyncio.run(_reproduce([known[name] for name in names or known], seeds))
+    authors = [name for name, spec in catalogue().items() if spec.improves is None]
+    chosen = dict.fromkeys(one for name in names or authors for one in (name, *_improving(name)))
+    return asyncio.run(_reproduce([known[name] for name in chosen], seeds))
+
+
+def _improving(name: str) -> list[str]:
+    return [spec.name for spec in shipped().values() if spec.improves == name]
 
 
 async def _reproduce(specs: list[PatternSpec], seeds: int) -> list[Row]:
@@ -71,17 +82,19 @@ async def _reproduce(specs: list[PatternSpec], seeds: int) -> list[Row]:
             cards[spec.name].append(last["card"])
         else:
             failures[spec.name].append(f"seed {spec.seed}: {last.get('message', last['event'])}")
-    return [_row(spec, cards[spec.name], failures[spec.name]) for spec in specs]
+    return [row(spec, cards[spec.name], failures[spec.name]) for spec in specs]
 
 
-def _row(spec: PatternSpec, cards: list[dict[str, Any]], failures: list[str]) -> Row:
+def row(spec: PatternSpec, cards: list[dict[str, Any]], failures: list[str]) -> Row:
     counted = [card["author_metrics"] for card in cards]
-    metric = spec.author.metric if spec.author else next(iter(counted[0]), "rmse") if counted else "rmse"
+    author = shipped()[spec.improves].author if spec.improves else spec.author
+    metric = author.metric if author else next(iter(counted[0]), "rmse") if counted else "rmse"
     names = dict.fromkeys([metric, *(name for name in METRICS if counted and name in counted[0] and name != "mae")])
     return Row(
         pattern=spec.name,
+        improves=spec.improves,
         metric=metric,
-        author=spec.author.figure if spec.author else None,
+        author=author.figure if author else None,
         figures={name: Spread.of([figures[name] for figures in counted]) for name in names} if counted else {},
         seconds=Spread.of([card["fitted"]["seconds"] for card in cards]) if cards else None,
         seeds=len(cards),
@@ -97,15 +110,27 @@ def table(rows: list[Row]) -> Table:
         column.justify = "right"
     for row in rows:
         figures: dict[str, Spread | None] = {**(row.figures or {row.metric: None})}
+        name = row.pattern if row.improves is None else f"+ {row.pattern}"
         for place, (metric, spread) in enumerate(figures.items()):
             first = place == 0
-            author = f"{row.author:.4g}" if first and row.author is not None else ""
             seconds = f"{row.seconds.median:.1f}" if first and row.seconds else ""
             numbers = _numbers(spread) if spread else ("–",) * 3
-            shown.add_row(row.pattern if first else "", METRICS[metric], author, *numbers, seconds)
+            shown.add_row(
+                name if first else "", METRICS[metric], _author(row, spread) if first else "", *numbers, seconds
+            )
     seeds = max((row.seeds for row in rows), default=0)
-    shown.caption = f"ours: median of {seeds} seeds; s: seconds of a whole fit, compiling included"
+    shown.caption = (
+        f"ours: median of {seeds} seeds; s: seconds of a whole fit, compiling included\n"
+        "+ improves on the pattern above it; / 3: an error of a third of the author's"
+    )
     return shown
+
+
+def _author(row: Row, ours: Spread | None) -> str:
+    """The figure; where a recipe improves on it, by how much."""
+    if row.author is None or (row.improves and ours is None):
+        return ""
+    return f"/ {row.author / max(ours.median, 1e-300):.2g}" if row.improves and ours else f"{row.author:.4g}"
 
 
 def _numbers(spread: Spread) -> tuple[str, str, str]:

@@ -1,0 +1,58 @@
+"""What `patterns reproduce` prints: the author's figure, ours, and below it what improves on that; 80 columns wide."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from app.commands import reproducing
+from app.commands.reproducing import Row, Spread, row
+from training.spec import shipped
+
+WIDTH = 80
+
+
+def cards(*figures: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "author_metrics": {"rmse": 20 * figure, "mae": 1.0, "rmse_over_root_n": figure},
+            "fitted": {"seconds": 2.5},
+        }
+        for figure in figures
+    ]
+
+
+@pytest.fixture
+def rows() -> list[Row]:
+    return [
+        row(shipped()["quadratic-sparse"], cards(0.5, 0.4, 0.6), []),
+        row(shipped()["quadratic-sparse-smooth"], cards(0.09916, 0.08, 0.1), []),
+    ]
+
+
+def printed(rows: list[Row]) -> list[str]:
+    console = Console(width=WIDTH, file=io.StringIO())
+    console.print(reproducing.table(rows))
+    assert isinstance(console.file, io.StringIO)
+    return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+
+
+def test_what_improves_on_a_pattern_is_counted_by_its_authors_figure(rows: list[Row]) -> None:
+    assert rows[1].improves == "quadratic-sparse"
+    assert (rows[1].metric, rows[1].author) == ("rmse_over_root_n", 0.9916)
+    assert rows[1].figures["rmse_over_root_n"] == Spread(0.09916, 0.08, 0.1)
+
+
+def test_the_improved_row_says_how_many_times_smaller_the_error_is(rows: list[Row]) -> None:
+    assert [line for line in printed(rows) if "RMSE" in line] == [
+        "quadratic-sparse RMSE/√n 0.9916 0.5 0.4 0.6 2.5",
+        "RMSE 10 8 12",
+        "+ quadratic-sparse-smooth RMSE/√n / 10 0.09916 0.08 0.1 2.5",
+        "RMSE 1.983 1.6 2",
+    ]
+
+
+def test_a_pattern_that_never_succeeded_has_no_figures() -> None:
+    failed = row(shipped()["add-ten-exact"], [], ["seed 0: failed"])
+    assert "+ add-ten-exact RMSE – – –" in printed([failed])
