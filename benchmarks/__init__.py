@@ -1,1 +1,1 @@
-"""How fast it is, as ratios: ours and a ceiling or peer in the same run, on the same machine, one after another."""
+"""How fast it is, as ratios: ours beside a ceiling, what one writes by hand, and peers, alternating in the same run."""

@@ -1,138 +1,142 @@
-"""`make bench`: ratios to the ceiling of the stack for prediction, and to Keras' own `fit` for training.
+"""`make bench`: ours beside the ceiling of its stack, servers by hand and peers, in one run, as ratios beside targets.
 
-Every figure is the median of alternating runs: the machine's mood changes, the ratio within a run less so.
+    trained once -> requests, start, training meanwhile, workers, peers, fitting, scaling -> figures -> tables, JSON
+
+ARGS=--quick takes about a minute; ARGS="--only requests,fitting" a part; ARGS="--peers mlserver" makes what it needs.
 """
 
 import argparse
 import contextlib
 import json
 import os
-import socket
-import statistics
+import signal
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from benchmarks import load, machine, peers, report, scaling, serving
+from benchmarks.contenders import BIN, available_engines
+from benchmarks.network import PATTERN, export
+from benchmarks.servers import Trouble
+from benchmarks.serving import Effort
 
-BIN = Path(sys.executable).parent
-BODIES = {"one row": [[150]], "1000 rows": [[number] for number in range(1000)]}
-CONNECTIONS = (1, 32)
+SECTIONS = ("requests", "start", "meanwhile", "workers", "peers", "fitting", "scaling")
+QUICK = ("requests", "start", "fitting")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short run of each, for a first look")
-    parser.add_argument("--json", type=Path, help="write the figures into this file as well")
-    arguments = parser.parse_args()
-    rounds, seconds = (1, 1.0) if arguments.quick else (5, 3.0)
-    figures = {"prediction": prediction(rounds, seconds), "training": training(1 if arguments.quick else 3)}
-    show(figures)
+    arguments = parsed()
+    # Told to end by whatever means, it ends the servers as well.
+    signal.signal(signal.SIGTERM, _end)
+    if arguments.make_peers:
+        peers.make(arguments.peers or peers.RUNNABLE)
+        return
+    if arguments.peers:
+        peers.make(arguments.peers)
+    figures = measured(arguments)
+    figures["targets"] = [line.to_dict() for line in report.targets(figures)]
+    report.show(figures)
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
+    if figures["failed"]:
+        raise SystemExit(1)
 
 
-def prediction(rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "PATTERNS_STORE": folder, "PATTERNS_TRAINER_WARM": "false"}
-        subprocess.run([BIN / "patterns", "train", "add-ten"], env=environment, check=True)
-        with ceiling() as bare, ours(environment) as server:
-            return {
-                f"{name}, {connections} connection(s)": _compared(bare, server, inputs, connections, rounds, seconds)
-                for name, inputs in BODIES.items()
-                for connections in CONNECTIONS
-            }
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="one short round of the main figures, for a first look")
+    parser.add_argument("--only", type=_listed(SECTIONS), metavar="A,B", help=f"of {', '.join(SECTIONS)}")
+    parser.add_argument("--scaling", action="store_true", help="the scaling section, also in a quick run")
+    parser.add_argument("--engines", type=_listed(available_engines()), help="default: all that are there")
+    parser.add_argument("--peers", type=_listed(tuple(peers.PEERS)), help=f"of {', '.join(peers.PEERS)}")
+    parser.add_argument("--make-peers", action="store_true", help="make the peers' environments, and measure nothing")
+    parser.add_argument("--load", choices=("wrk", "bundled"), default=load.found(), help="what generates the load")
+    parser.add_argument("--rounds", type=int, help="how often each figure is taken")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures into this file as well")
+    arguments = parser.parse_args()
+    arguments.engines = arguments.engines or available_engines()
+    arguments.only = arguments.only or (QUICK if arguments.quick else SECTIONS)
+    if arguments.peers and "peers" not in arguments.only:
+        arguments.only = (*arguments.only, "peers")
+    if arguments.scaling:
+        arguments.only = (*arguments.only, "scaling")
+    return arguments
 
 
-def _compared(
-    bare: int, server: int, inputs: object, connections: int, rounds: int, seconds: float
-) -> dict[str, float]:
-    body = json.dumps({"inputs": inputs}).encode()
-    runs = [(_load(bare, connections, seconds, body), _load(server, connections, seconds, body)) for _ in range(rounds)]
-    assert not any(ran["failed"] for pair in runs for ran in pair), "a request failed"
+def _listed(known: tuple[str, ...] | list[str]) -> Callable[[str], list[str]]:
+    def names(text: str) -> list[str]:
+        found = [name.strip() for name in text.split(",") if name.strip()]
+        if unknown := [name for name in found if name not in known]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]}: there are {', '.join(known)}")
+        return found
+
+    return names
+
+
+def measured(arguments: argparse.Namespace) -> dict[str, Any]:
+    quick = arguments.quick
+    effort = Effort(arguments.rounds or (1 if quick else 5), 1.0 if quick else 2.0, arguments.load)
+    figures: dict[str, Any] = {
+        "machine": machine.described(),
+        "how": {**vars(effort), "quick": quick, "engines": arguments.engines},
+        "failed": {},
+    }
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        store, network = Path(folder, "store"), Path(folder, "network")
+        network.mkdir()
+        train(store, [PATTERN] if quick else [])
+        export(store, network)
+        for name, section in sections(store, network, arguments, effort).items():
+            if name in arguments.only:
+                print(f"measuring: {name}", file=sys.stderr, flush=True)
+                try:
+                    figures[name] = section()
+                except (Trouble, subprocess.SubprocessError) as trouble:  # what is measured already is worth having
+                    figures["failed"][name] = str(trouble)
+    return figures
+
+
+def sections(
+    store: Path, network: Path, arguments: argparse.Namespace, effort: Effort
+) -> dict[str, Callable[[], dict[str, Any]]]:
+    """In the order in which they are measured."""
+    engines, quick = arguments.engines, arguments.quick
     return {
-        "ceiling_per_s": statistics.median(top["requests_per_s"] for top, _ in runs),
-        "ours_per_s": statistics.median(own["requests_per_s"] for _, own in runs),
-        "ratio": statistics.median(own["requests_per_s"] / top["requests_per_s"] for top, own in runs),
-        "ours_p50_ms": statistics.median(own["p50_ms"] for _, own in runs),
-        "ours_p99_ms": statistics.median(own["p99_ms"] for _, own in runs),
+        "requests": lambda: serving.requests(store, network, engines, not quick, effort),
+        "start": lambda: serving.start(store, engines, 1 if quick else 3, effort),
+        "meanwhile": lambda: {engine: serving.during_training(store, engine, effort) for engine in engines},
+        "workers": lambda: {engine: serving.workers(store, engine, effort) for engine in engines},
+        "peers": lambda: peers.compared(store, network, engines[0], arguments.peers, effort),
+        "fitting": lambda: fitting(1 if quick else 3, quick),
+        "scaling": lambda: {engine: scaling.measured(store, engine, effort) for engine in engines},
     }
 
 
-def _load(port: int, connections: int, seconds: float, body: bytes) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.load", str(port), str(connections), str(seconds)]
-    ran: dict[str, float] = json.loads(
-        subprocess.run(command, input=body, capture_output=True, check=True, timeout=60).stdout
-    )
-    return ran
+def train(store: Path, patterns: list[str]) -> None:
+    """These, or the whole catalogue."""
+    environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("PATTERNS_")}
+    what = patterns or ["--missing"]
+    subprocess.run([BIN / "patterns", "train", *what], env=environment | {"PATTERNS_STORE": str(store)}, check=True)
 
 
-@contextlib.contextmanager
-def ceiling() -> Iterator[int]:
-    port = _free_port()
-    command = [
-        BIN / "uvicorn",
-        "benchmarks.ceiling:app",
-        "--port",
-        str(port),
-        "--no-access-log",
-        "--log-level",
-        "error",
-    ]
-    with _running([str(part) for part in command], dict(os.environ), port, "/"):
-        yield port
+def fitting(rounds: int, quick: bool) -> dict[str, Any]:
+    recipes = ["100 rows"] if quick else ["100 rows", "9 500 rows"]
+    command = [sys.executable, "-m", "benchmarks.fitting", *(f"{recipe}={rounds}" for recipe in recipes)]
+    found: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return found
 
 
-@contextlib.contextmanager
-def ours(environment: dict[str, str]) -> Iterator[int]:
-    port = _free_port()
-    with _running([str(BIN / "patterns"), "serve"], {**environment, "PATTERNS_PORT": str(port)}, port, "/readyz"):
-        yield port
-
-
-@contextlib.contextmanager
-def _running(command: list[str], environment: dict[str, str], port: int, path: str) -> Iterator[None]:
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(1200):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5).close()
-                break
-            time.sleep(0.1)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
-def training(rounds: int) -> dict[str, dict[str, float]]:
-    """Whole runs, compilation included, against `model.fit` of the same model on the same rows."""
-    from benchmarks.fitting import compare  # deferred: imports TensorFlow, which must not compete with the servers
-
-    return {name: compare(name, rounds) for name in ("add-ten", "quadratic")}
-
-
-def show(figures: dict[str, dict[str, dict[str, float]]]) -> None:
-    out = Console()
-    for title, rows in figures.items():
-        columns = list(next(iter(rows.values())))
-        table = Table("", *columns, title=title, title_justify="left")
-        for name, row in rows.items():
-            table.add_row(name, *(f"{row[column]:.3g}" for column in columns))
-        out.print(table)
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

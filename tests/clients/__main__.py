@@ -156,7 +156,7 @@ def passengers(path: Path) -> None:
 
 def run(client: Client, python: Path, server: Server) -> bool:
     """One line; beneath it whatever did not hold."""
-    command = [python, HERE / f"{client.script}.py", f"http://127.0.0.1:{server.port}"]
+    command: list[Path | str] = [python, HERE / f"{client.script}.py", f"http://127.0.0.1:{server.port}"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     cases = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
     failed = [case for case in cases if case["fault"]]

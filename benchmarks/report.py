@@ -1,0 +1,208 @@
+"""Figures -> ratios beside targets, and tables. A ratio is taken within a round; median, least and most are told."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.bodies import BINARY, CROWD, ONE, THOUSAND
+from benchmarks.contenders import BY_HAND, CEILING, ECHO, ENGINES, ours_name
+
+Figures = Mapping[str, Any]
+Values = list[float]
+Unit = Literal["×", " s"]
+SPEED = "requests_per_s"
+# Server, and somebody to ask it, and each a core.
+CORES_FOR_TWO_WORKERS = 3
+
+
+@dataclass(frozen=True)
+class Line:
+    """One ratio beside its target: at least, or at most, `bound`; without one it is only told."""
+
+    what: str
+    values: tuple[float, ...]
+    bound: float | None = None
+    is_ceiling: bool = False
+    unit: Unit = "×"
+    note: str = ""
+
+    @property
+    def value(self) -> float:
+        return median(self.values)
+
+    @property
+    def verdict(self) -> str:
+        if self.bound is None or self.note:
+            return self.note
+        return "ok" if (self.value <= self.bound if self.is_ceiling else self.value >= self.bound) else "short"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        target = "" if self.bound is None else f"{'≤' if self.is_ceiling else '≥'} {self.bound:g}{self.unit}"
+        least, most = min(self.values), max(self.values)
+        spread = f"{least:.2f} – {most:.2f}" if len(self.values) > 1 else ""
+        return (self.what, f"{self.value:.2f}{self.unit}", spread, target, self.verdict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"what": self.what, "ratio": self.value, "bound": self.bound, "verdict": self.verdict}
+
+
+def targets(figures: Figures) -> list[Line]:
+    """What was measured of what is asked for."""
+    lines = [line for engine in figures["how"]["engines"] for line in _of_engine(figures, engine)]
+    return [line for line in [*lines, *_of_fitting(figures.get("fitting", {}))] if line.values]
+
+
+def _of_engine(figures: Figures, engine: str) -> Iterator[Line]:
+    is_lean = ENGINES[engine].is_lean
+    name = ours_name(engine)
+    workloads = figures.get("requests", {}).get("workloads", {})
+    crowd, one = workloads.get(CROWD.name, {}), workloads.get(ONE.name, {})
+    where = f"{engine}: 1 row, {CROWD.connections} connections"
+    yield Line(f"{where}, of the ceiling", _ratios(crowd, name, CEILING), 0.6 if is_lean else 0.35)
+    yield Line(f"{where}, of the server by hand", _ratios(crowd, name, BY_HAND), None if is_lean else 4)
+    yield Line(f"{where}, p99 to p50", _within(crowd.get(name, []), "p99_ms", "p50_ms"), 5, is_ceiling=True)
+    alone = f"{engine}: 1 row, 1 connection, p50 to"
+    by_hand, ceiling = (_ratios(one, name, other, "p50_ms") for other in (BY_HAND, CEILING))
+    yield Line(f"{alone} the server by hand's", by_hand, None if is_lean else 1, is_ceiling=True)
+    yield Line(f"{alone} the ceiling's", ceiling, 3 if is_lean else None, is_ceiling=True)
+    thousand = workloads.get(THOUSAND.name, {})
+    yield Line(f"{engine}: 1 000 rows of JSON, of the ceiling", _ratios(thousand, name, CEILING), 2)
+    for binary in BINARY:
+        measured = _ratios(workloads.get(binary.name, {}), name, ECHO)
+        yield Line(f"{engine}: 100 000 rows of {binary.format}, of an echo", measured, 0.7)
+    for workload, runs in figures.get("meanwhile", {}).get(engine, {}).items():
+        slower = _ratios(runs, "with", "without", "p99_ms")
+        yield Line(f"{engine}: p99 while a training runs, {workload}", slower, 3, is_ceiling=True)
+    yield from _of_start(figures, engine, is_lean)
+    two = _ratios(figures.get("workers", {}).get(engine, {}), "2", "1")
+    few = "" if figures["machine"]["cores"] >= CORES_FOR_TWO_WORKERS else "too few cores to tell"
+    yield Line(f"{engine}: 2 workers, of 1", two, 1.7, note=few)
+
+
+def _of_start(figures: Figures, engine: str, is_lean: bool) -> Iterator[Line]:
+    start = figures.get("start", {}).get(engine)
+    if start is None:
+        return
+    count = figures["start"]["patterns"]
+    beyond = tuple(ready - imported for ready, imported in zip(start["ready_s"], start["import_s"], strict=True))
+    ready = f"{engine}: start to ready, {count} pattern{'s' if count > 1 else ''}"
+    if is_lean:
+        yield Line(ready, tuple(start["ready_s"]), 2, is_ceiling=True, unit=" s")
+    else:
+        yield Line(f"{ready}, beyond the import", beyond, 1, is_ceiling=True, unit=" s")
+    taken = tuple(own / other for own, other in zip(start["serving_mb"], start["imported_mb"], strict=True))
+    yield Line(f"{engine}: memory, of the import alone", taken, 1.2, is_ceiling=True)
+
+
+def _of_fitting(fitting: Figures) -> Iterator[Line]:
+    bounds = {"100 rows": 4.0, "9 500 rows": 20.0}
+    for recipe, runs in fitting.items():
+        for other in runs.keys() - {"ours"}:
+            whole = _ratios(runs, other, "ours", "seconds")
+            is_keras = other == "Keras fit"
+            yield Line(f"training, {recipe}: faster than {other}", whole, bounds[recipe] if is_keras else 1)
+
+
+def _ratios(runs: Figures, name: str, other: str, figure: str = SPEED) -> tuple[float, ...]:
+    """Round by round; nothing where one of the two was not measured."""
+    if name not in runs or other not in runs:
+        return ()
+    pairs = zip(runs[name], runs[other], strict=True)
+    return tuple(own[figure] / theirs[figure] for own, theirs in pairs if theirs[figure])
+
+
+def _within(runs: Iterable[Figures], figure: str, other: str) -> tuple[float, ...]:
+    return tuple(run[figure] / run[other] for run in runs if run[other])
+
+
+# -- tables ----------------------------------------------------------------------------------------------------------
+
+
+def show(figures: Figures) -> None:
+    out = Console()
+    machine, how = figures["machine"], figures["how"]
+    out.print(f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}; load by {how['generator']}")
+    for table in tables(figures):
+        if table.row_count:
+            out.print(table)
+    for name, reason in not_compared(figures).items():
+        out.print(f"{name}: {reason}", markup=False, highlight=False)
+
+
+def tables(figures: Figures) -> Iterator[Table]:
+    yield _table(
+        "Ratios and targets", ("", "median", "least – most", "target", ""), (line.cells for line in targets(figures))
+    )
+    for workload, runs in figures.get("requests", {}).get("workloads", {}).items():
+        yield requests_table(workload, runs)
+    peers = {name: found for name, found in figures.get("peers", {}).items() if name != "not_installed"}
+    for found in peers.values():
+        for workload, runs in found["workloads"].items():
+            yield requests_table(workload, runs)
+    for recipe, runs in figures.get("fitting", {}).items():
+        yield fitting_table(recipe, runs)
+    for engine, parts in figures.get("scaling", {}).items():
+        for part, points in parts.items():
+            rows = ([f"{value:g}" for value in point.values()] for point in points)
+            yield _table(f"{engine}: by {part}", tuple(points[0]), rows)
+
+
+def requests_table(workload: str, runs: Figures) -> Table:
+    names = sorted(runs, key=lambda name: -_median(runs[name], SPEED))
+    return _table(
+        workload,
+        ("", "requests/s", "least", "most", "p50 ms", "p99 ms"),
+        ([name, *_told(runs[name], SPEED, "{:.0f}"), *_medians(runs[name], "p50_ms", "p99_ms")] for name in names),
+    )
+
+
+def fitting_table(recipe: str, runs: Figures) -> Table:
+    columns = ("", "seconds", "least", "most", "last loss", "to the loss of all, s")
+    rows = (
+        [name, *_told(runs[name], "seconds", "{:.2f}"), f"{_median(runs[name], 'loss'):.1e}", *_to_loss(runs[name])]
+        for name in runs
+    )
+    return _table(f"Training, {recipe}, 100 epochs", columns, rows)
+
+
+def _to_loss(runs: list[Figures]) -> list[str]:
+    return [f"{_median(runs, 'to_loss_s'):.2f}"]
+
+
+def not_compared(figures: Figures) -> dict[str, str]:
+    """Who or what, and why."""
+    peers = figures.get("peers", {})
+    absent = dict.fromkeys(peers.get("not_installed", []), "not installed")
+    troubles = dict(figures.get("requests", {}).get("not_compared", {}))
+    for name, found in peers.items():
+        if name != "not_installed":
+            troubles |= found["not_compared"]
+    return {**absent, **troubles, **figures.get("failed", {})}
+
+
+def _table(title: str, columns: tuple[str, ...], rows: Iterable[Iterable[str]]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _median(runs: Iterable[Figures], figure: str) -> float:
+    return float(median(run[figure] for run in runs))
+
+
+def _told(runs: Iterable[Figures], figure: str, form: str) -> list[str]:
+    values = [run[figure] for run in runs]
+    summaries: tuple[Callable[[Values], float], ...] = (median, min, max)
+    return [form.format(summary(values)) for summary in summaries]
+
+
+def _medians(runs: list[Figures], *figures: str) -> list[str]:
+    return [f"{_median(runs, figure):.2f}" for figure in figures]

@@ -1,0 +1,203 @@
+"""Starts a server on a free port, waits until it answers and is at rest, and leaves no process of it behind."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.bodies import Array, Body, Format, Workload
+
+PROJECT = Path(__file__).resolve().parent.parent
+PATIENCE_SECONDS = 240
+STOPPING_SECONDS = 40
+# Float32 networks, and the ceiling, which adds ten exactly where the network has learned to.
+TOLERANCE = 1e-3
+NOT_SPOKEN = (404, 405, 415)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """How a server is started and asked; `{port}` in command and environment becomes its port."""
+
+    name: str
+    command: Sequence[str]
+    formats: Mapping[str, Format]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready: str = "/"
+    """Answers 200 when it is ready."""
+    is_echo: bool = False
+
+
+class Trouble(Exception):
+    """A server does not start, does not answer, or answers something else: it is not compared."""
+
+
+@dataclass(frozen=True)
+class Server:
+    contender: Contender
+    port: int
+    process: "subprocess.Popen[bytes]"
+
+    def post(self, body: Body) -> bytes:
+        """What it answers. Trouble with the status if that is not 200."""
+        url = f"http://127.0.0.1:{self.port}{body.path}"
+        request = urllib.request.Request(url, body.content, body.headers, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+                content: bytes = answer.read()
+                return content
+        except urllib.error.HTTPError as error:
+            said = error.read()[:200].decode(errors="replace")
+            raise Trouble(f"answers {error.code} to {body.path}: {said}") from None
+
+    def is_ready(self) -> bool:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}{self.contender.ready}", timeout=10).close()
+            return True
+        return False
+
+    def speaks(self, workload: Workload) -> bool:
+        """Whether it takes bodies of this kind at all."""
+        if workload.format not in self.contender.formats:
+            return False
+        try:
+            self.post(self.contender.formats[workload.format].body(workload.rows[:1]))
+        except Trouble as trouble:
+            return not any(f"answers {status} " in str(trouble) for status in NOT_SPOKEN)
+        return True
+
+    def answers(self, workload: Workload) -> Array:
+        form = self.contender.formats[workload.format]
+        return form.answers(self.post(form.body(workload.rows)))
+
+    def check(self, workload: Workload, expected: Array) -> None:
+        """Trouble if it does not answer what the others do: the same work is compared, or nothing."""
+        if self.contender.is_echo:
+            body = self.contender.formats[workload.format].body(workload.rows)
+            if self.post(body) != body.content:
+                raise Trouble("echoes something else")
+            return
+        answers = self.answers(workload)
+        if answers.shape != expected.shape or not np.allclose(answers, expected, rtol=TOLERANCE, atol=TOLERANCE):
+            raise Trouble(f"answers other numbers to {workload.name}")
+
+    def resident_mb(self) -> float:
+        """Of the serving process alone."""
+        return resident_mb(self.process.pid)
+
+
+@contextlib.contextmanager
+def running(contender: Contender, *, settled: bool = True) -> Iterator[Server]:
+    """Ready; or Trouble, with the last of what it said."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    command = [part.replace("{port}", str(port)) for part in contender.command]
+    cleaned = {name: value for name, value in os.environ.items() if not name.upper().startswith("PATTERNS_")}
+    added = {name: value.replace("{port}", str(port)) for name, value in contender.environment.items()}
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command, env=cleaned | added, cwd=PROJECT, stdout=log, stderr=log, start_new_session=True
+        )
+        server = Server(contender, port, process)
+        try:
+            if not _waited(server):
+                log.seek(0)
+                raise Trouble(f"did not get ready: {log.read()[-600:].decode(errors='replace').strip()}")
+            if settled:
+                settle(process.pid)
+            yield server
+        finally:
+            stop(process)
+
+
+def _waited(server: Server) -> bool:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline and server.process.poll() is None:
+        if server.is_ready():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def settle(pid: int, patience: float = 60) -> None:
+    """Until it and all that it started are at rest: what still starts up must not be measured beside the others."""
+    deadline = time.monotonic() + patience
+    before = _cpu_seconds(pid)
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        now = _cpu_seconds(pid)
+        if now - before < 0.05:
+            return
+        before = now
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """As its supervisor would: SIGTERM, a while to finish, then whatever is left of it and its children is killed."""
+    family = {pid: _born(pid) for pid in _descendants(process.pid)}
+    process.terminate()
+    try:
+        process.wait(STOPPING_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        process.kill()
+        process.wait()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        for pid, born in family.items():
+            if born and _born(pid) == born:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+# -- what /proc knows; nothing where there is none -------------------------------------------------------------------
+
+
+def resident_mb(pid: int) -> float:
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields from the third on: state, parent, ..."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []
+
+
+def _born(pid: int) -> str:
+    """When, in ticks since the machine started: a process id may come again, both together do not."""
+    stat = _stat(pid)
+    return stat[19] if stat and stat[0] != "Z" else ""
+
+
+def _cpu_seconds(pid: int) -> float:
+    stats = [_stat(one) for one in [pid, *_descendants(pid)]]
+    return sum(int(stat[11]) + int(stat[12]) for stat in stats if stat) / os.sysconf("SC_CLK_TCK")
+
+
+def _descendants(parent: int) -> list[int]:
+    if not Path("/proc").is_dir():
+        return []
+    parents = {int(entry.name): _stat(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    found, waiting = [], [parent]
+    while waiting:
+        above = str(waiting.pop())
+        children = [pid for pid, stat in parents.items() if stat and stat[1] == above]
+        found += children
+        waiting += children
+    return found
