@@ -47,6 +47,11 @@ class Recipe:
         y = x if self.n_inputs == 1 else x[:, :1] ** 2 - 0.3 * x[:, 1:]
         return x, y + np.float32(0.1)
 
+    def model(self, seed: int) -> keras.Model:
+        """Ours and Keras' own begin with the same weights."""
+        layers = (*(Layer(units, "relu") for units in self.units), Layer(1, "linear"))
+        return build(Architecture(self.n_inputs, layers), seed)
+
 
 RECIPES: Mapping[str, Recipe] = {
     "100 rows": Recipe(100, (16,), 1, 0.01),
@@ -56,16 +61,13 @@ Fitted = Callable[[Recipe, int], Curve]
 
 
 def by_ours(recipe: Recipe, seed: int) -> Curve:
-    layers = (*(Layer(units, "relu") for units in recipe.units), Layer(1, "linear"))
     wanted = Fit(optimizer=Adam(learning_rate=recipe.learning_rate), epochs=recipe.epochs, batch_size=recipe.batch_size)
-    model = build(Architecture(recipe.n_inputs, layers), seed)
-    history = fit(model, Examples(*recipe.rows()), None, wanted, seed, lambda done, curves: None)
+    history = fit(recipe.model(seed), Examples(*recipe.rows()), None, wanted, seed, lambda done, curves: None)
     return [float(loss) for loss in history.loss]
 
 
 def by_keras(recipe: Recipe, seed: int) -> Curve:
-    hidden = [keras.layers.Dense(units, activation="relu") for units in recipe.units]
-    model = keras.Sequential([keras.Input((recipe.n_inputs,)), *hidden, keras.layers.Dense(1)])
+    model = recipe.model(seed)
     model.compile(keras.optimizers.Adam(recipe.learning_rate), "mse")
     ran = model.fit(*recipe.rows(), batch_size=recipe.batch_size, epochs=recipe.epochs, verbose=0)
     return [float(loss) for loss in ran.history["loss"]]

@@ -14,7 +14,7 @@ from benchmarks import load
 from benchmarks.bodies import OURS, Body, Json, Workload
 from benchmarks.contenders import ours
 from benchmarks.network import PATTERN
-from benchmarks.servers import Server, running, settle
+from benchmarks.servers import Server, launched, running, settle
 from benchmarks.serving import Effort
 
 ROWS = (100, 1_000, 10_000, 100_000, 1_000_000)
@@ -87,7 +87,8 @@ def by_patterns(engine: str, effort: Effort) -> Points:
             if count > before:
                 _publish(store, before, count)
             began = time.perf_counter()
-            with running(ours(store, engine), settled=False) as server:
+            with launched(ours(store, engine)) as server:
+                server.wait_ready()
                 ready_s = time.perf_counter() - began
                 settle(server.process.pid)
                 body = Json(f"/predict/{PATTERN}").body(Workload("json", 1, 1).rows)

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -47,6 +48,16 @@ class Server:
     contender: Contender
     port: int
     process: "subprocess.Popen[bytes]"
+    log: IO[bytes]
+
+    def wait_ready(self) -> None:
+        """Trouble, with the last of what it said, if it does not get so far."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self.is_ready():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                self.log.seek(0)
+                raise Trouble(f"did not get ready: {self.log.read()[-600:].decode(errors='replace').strip()}")
+            time.sleep(0.02)
 
     def post(self, body: Body) -> bytes:
         """What it answers. Trouble with the status if that is not 200."""
@@ -97,8 +108,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(contender: Contender, *, settled: bool = True) -> Iterator[Server]:
-    """Ready; or Trouble, with the last of what it said."""
+def launched(contender: Contender) -> Iterator[Server]:
+    """Told to start; see `Server.wait_ready`. At the end it is stopped, with all that it started."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -109,25 +120,19 @@ def running(contender: Contender, *, settled: bool = True) -> Iterator[Server]:
         process = subprocess.Popen(
             command, env=cleaned | added, cwd=PROJECT, stdout=log, stderr=log, start_new_session=True
         )
-        server = Server(contender, port, process)
         try:
-            if not _waited(server):
-                log.seek(0)
-                raise Trouble(f"did not get ready: {log.read()[-600:].decode(errors='replace').strip()}")
-            if settled:
-                settle(process.pid)
-            yield server
+            yield Server(contender, port, process, log)
         finally:
             stop(process)
 
 
-def _waited(server: Server) -> bool:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline and server.process.poll() is None:
-        if server.is_ready():
-            return True
-        time.sleep(0.02)
-    return False
+@contextlib.contextmanager
+def running(contender: Contender) -> Iterator[Server]:
+    """Ready and at rest."""
+    with launched(contender) as server:
+        server.wait_ready()
+        settle(server.process.pid)
+        yield server
 
 
 def settle(pid: int, patience: float = 60) -> None:

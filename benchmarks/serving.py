@@ -18,7 +18,7 @@ from benchmarks import contenders, load
 from benchmarks.bodies import ANSWERED, BINARY, CROWD, ONE, Body, Workload
 from benchmarks.contenders import ENGINES, ours
 from benchmarks.load import Ran
-from benchmarks.servers import Contender, Server, Trouble, running, settle
+from benchmarks.servers import Contender, Server, Trouble, launched, running, settle
 
 Figures = dict[str, Any]
 Runs = dict[str, list[dict[str, float]]]
@@ -63,12 +63,16 @@ def beside(peer: Contender, store: Path, engine: str, effort: Effort) -> Figures
 
 
 def _started(wanted: Iterable[Contender], stack: contextlib.ExitStack) -> tuple[list[Server], dict[str, str]]:
-    servers, troubles = [], {}
-    for contender in wanted:
+    """All get ready at the same time, and are at rest before anything is measured."""
+    servers = [stack.enter_context(launched(contender)) for contender in wanted]
+    troubles: dict[str, str] = {}
+    for server in servers:
         try:
-            servers.append(stack.enter_context(running(contender)))
+            server.wait_ready()
         except Trouble as trouble:
-            troubles[contender.name] = str(trouble)
+            troubles[server.contender.name] = str(trouble)
+    for server in servers:
+        settle(server.process.pid)
     return servers, troubles
 
 
@@ -140,7 +144,8 @@ def _started_once(store: Path, engine: str, effort: Effort) -> dict[str, float]:
     imported = subprocess.run(command, capture_output=True, check=True)
     import_s, began = time.perf_counter() - began, time.perf_counter()
     # As it comes, with its trainer started beside it.
-    with running(ours(store, engine, trainer_warm=True), settled=False) as server:
+    with launched(ours(store, engine, trainer_warm=True)) as server:
+        server.wait_ready()
         ready_s = time.perf_counter() - began
         settle(server.process.pid)
         body = server.contender.formats[CROWD.format].body(CROWD.rows)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bodies import Json
-from benchmarks.network import FOLDER, Network
+from benchmarks.network import FOLDER, Network, is_served_here
 from benchmarks.peers import PEERS, TENSORFLOW, python
 from benchmarks.servers import Contender
 
@@ -19,8 +19,8 @@ def contender(network: Path) -> Contender:
     return Contender(PEERS["litserve"], command, {"json": Json("/predict")}, {FOLDER: str(network)}, "/health")
 
 
-def serve(port: int) -> None:
-    import litserve  # deferred: in this peer's environment only
+if is_served_here():
+    import litserve
 
     class Served(litserve.LitAPI):
         def setup(self, device: str) -> None:
@@ -42,9 +42,11 @@ def serve(port: int) -> None:
         def encode_response(self, output: Any) -> dict[str, Any]:
             return {"outputs": output.tolist()}
 
+
+def main(port: int) -> None:
     api = Served(max_batch_size=64, batch_timeout=0.001)
     litserve.LitServer(api, accelerator="cpu").run(port=port, log_level="error", generate_client_file=False)
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    main(int(sys.argv[1]))

@@ -1,5 +1,6 @@
 """MLflow's `models serve`, a model of its Python flavour; the same `tf.function` as the server by hand."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ REQUIREMENTS = ("mlflow==3.17.0", TENSORFLOW)
 def contender(network: Path) -> Contender:
     command = [str(python("mlflow")), "-m", "benchmarks.peers.mlflow", str(network / "mlflow"), "{port}"]
     formats = {"json": Json("/invocations", answered="predictions")}
-    environment = {FOLDER: str(network), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    # It starts uvicorn by its bare name.
+    path = os.pathsep.join([str(python("mlflow").parent), os.environ.get("PATH", "")])
+    environment = {FOLDER: str(network), "MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
     return Contender(PEERS["mlflow"], command, formats, environment, "/ping")
 
 
@@ -32,8 +35,6 @@ if is_served_here():
 
 def main(folder: Path, port: int) -> None:
     """Saves the model, which is what `models serve` takes, and becomes that server."""
-    import os
-
     if not folder.exists():
         mlflow.pyfunc.save_model(folder, python_model=Served(), pip_requirements=[])
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder), "--env-manager", "local"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.bodies import OipJson
 from benchmarks.network import FOLDER, Network, is_served_here
 from benchmarks.peers import PEERS, TENSORFLOW, python
-from benchmarks.servers import Contender
+from benchmarks.servers import PROJECT, Contender
 
 REQUIREMENTS = ("mlserver==1.7.1", TENSORFLOW)
 
@@ -21,13 +21,14 @@ def contender(network: Path) -> Contender:
     (folder / "model-settings.json").write_text(json.dumps(settings))
     environment = {
         FOLDER: str(network),
+        "PYTHONPATH": str(PROJECT),
         "MLSERVER_HTTP_PORT": "{port}",
         "MLSERVER_GRPC_PORT": "0",
         "MLSERVER_METRICS_ENDPOINT": "",
         "MLSERVER_PARALLEL_WORKERS": "0",
         "MLSERVER_DEBUG": "false",
     }
-    command = [str(python("mlserver")), "-m", "mlserver.cli", "start", str(folder)]
+    command = [str(python("mlserver")), str(python("mlserver").with_name("mlserver")), "start", str(folder)]
     formats = {"json": OipJson("/v2/models/add-ten/infer")}
     return Contender(PEERS["mlserver"], command, formats, environment, "/v2/models/add-ten/ready")
 

@@ -1,6 +1,7 @@
 """PyTriton: Triton's server with batching, its model in Python; the same `tf.function` as the server by hand."""
 
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ REQUIREMENTS = ("nvidia-pytriton==0.7.0", TENSORFLOW)
 def contender(network: Path) -> Contender:
     command = [str(python("pytriton")), "-m", "benchmarks.peers.pytriton", "{port}"]
     formats = {"json": OipJson("/v2/models/add-ten/infer")}
-    return Contender(PEERS["pytriton"], command, formats, {FOLDER: str(network)}, "/v2/models/add-ten/ready")
+    # Its backend embeds Python, and must find the library of this one, not another of the system.
+    environment = {FOLDER: str(network), "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR") or ""}
+    return Contender(PEERS["pytriton"], command, formats, environment, "/v2/models/add-ten/ready")
 
 
 def main(port: int) -> None:
