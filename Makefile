@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := app models_store training tests benchmarks
 ARGS ?=
 
-.PHONY: serve test test-clients check format bench lock clean
+.PHONY: serve test test-clients check format bench bench-peers lock clean
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/serve.done
@@ -30,6 +30,10 @@ format: $(VENV)/dev.done
 
 bench: $(VENV)/dev.done
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# Also makes an environment for each peer; TensorFlow is linked into them, not copied, where the disk allows that.
+bench-peers: $(VENV)/dev.done
+	$(BIN)/python -m benchmarks --peers all $(ARGS)
 
 # Exact versions and hashes, for every platform and Python; no index address goes in.
 lock: $(VENV)/dev.done

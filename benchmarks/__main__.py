@@ -32,9 +32,6 @@ def main() -> None:
     arguments = parsed()
     # Told to end by whatever means, it ends the servers as well.
     signal.signal(signal.SIGTERM, _end)
-    if arguments.make_peers:
-        peers.make(arguments.peers or peers.RUNNABLE)
-        return
     if arguments.peers:
         peers.make(arguments.peers)
     figures = measured(arguments)
@@ -54,9 +51,15 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one short round of the main figures, for a first look")
     parser.add_argument("--only", type=_listed(SECTIONS), metavar="A,B", help=f"of {', '.join(SECTIONS)}")
     parser.add_argument("--scaling", action="store_true", help="the scaling section, also in a quick run")
-    parser.add_argument("--engines", type=_listed(available_engines()), help="default: all that are there")
-    parser.add_argument("--peers", type=_listed(tuple(peers.PEERS)), help=f"of {', '.join(peers.PEERS)}")
-    parser.add_argument("--make-peers", action="store_true", help="make the peers' environments, and measure nothing")
+    parser.add_argument(
+        "--engines", type=_listed(available_engines()), metavar="A,B", help="default: all there are"
+    )
+    parser.add_argument(
+        "--peers",
+        type=_listed(tuple(peers.PEERS)),
+        metavar="A,B",
+        help=f"make these where they are not yet, and measure them: {', '.join(peers.PEERS)}, or all",
+    )
     parser.add_argument("--load", choices=("wrk", "bundled"), default=load.found(), help="what generates the load")
     parser.add_argument("--rounds", type=int, help="how often each figure is taken")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures into this file as well")
@@ -72,7 +75,7 @@ def parsed() -> argparse.Namespace:
 
 def _listed(known: tuple[str, ...] | list[str]) -> Callable[[str], list[str]]:
     def names(text: str) -> list[str]:
-        found = [name.strip() for name in text.split(",") if name.strip()]
+        found = list(known) if text == "all" else [name.strip() for name in text.split(",") if name.strip()]
         if unknown := [name for name in found if name not in known]:
             raise argparse.ArgumentTypeError(f"{unknown[0]}: there are {', '.join(known)}")
         return found

@@ -8,8 +8,9 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.bodies import BINARY, CROWD, ONE, THOUSAND
+from benchmarks.bodies import ANSWERED, BINARY, CROWD, ONE, THOUSAND
 from benchmarks.contenders import BY_HAND, CEILING, ECHO, ENGINES, ours_name
+from benchmarks.peers import PEERS
 
 Figures = Mapping[str, Any]
 Values = list[float]
@@ -143,16 +144,15 @@ def tables(figures: Figures) -> Iterator[Table]:
     )
     for workload, runs in figures.get("requests", {}).get("workloads", {}).items():
         yield requests_table(workload, runs)
-    peers = {name: found for name, found in figures.get("peers", {}).items() if name != "not_installed"}
-    for found in peers.values():
-        for workload, runs in found["workloads"].items():
-            yield requests_table(workload, runs)
+    if installed := peers_of(figures):
+        yield peers_table(installed, ours_name(figures["how"]["engines"][0]))
     for recipe, runs in figures.get("fitting", {}).items():
         yield fitting_table(recipe, runs)
     for engine, parts in figures.get("scaling", {}).items():
         for part, points in parts.items():
-            rows = ([f"{value:g}" for value in point.values()] for point in points)
-            yield _table(f"{engine}: by {part}", tuple(points[0]), rows)
+            columns = [name for name in points[0] if name != "failed"]
+            rows = ([f"{point[column]:.4g}" for column in columns] for point in points)
+            yield _table(f"{engine}: by {part}", tuple(columns), rows)
 
 
 def requests_table(workload: str, runs: Figures) -> Table:
@@ -162,6 +162,28 @@ def requests_table(workload: str, runs: Figures) -> Table:
         ("", "requests/s", "least", "most", "p50 ms", "p99 ms"),
         ([name, *_told(runs[name], SPEED, "{:.0f}"), *_medians(runs[name], "p50_ms", "p99_ms")] for name in names),
     )
+
+
+def peers_of(figures: Figures) -> dict[str, Figures]:
+    """{name on the page: {workload: runs}} of those that were measured."""
+    peers: Figures = figures.get("peers", {})
+    return {PEERS[name]: found["workloads"] for name, found in peers.items() if name in PEERS and found["workloads"]}
+
+
+def peers_table(installed: Mapping[str, Figures], ours: str) -> Table:
+    """Each with ours in turn, nobody else running; and how many times its figure ours is."""
+    names = [workload.name for workload in ANSWERED]
+    columns = ("", *(part for name in names for part in (name, f"{ours} to it")))
+
+    def cells(peer: str, workloads: Figures) -> Iterator[str]:
+        yield peer
+        for name in names:
+            runs = workloads.get(name, {})
+            ratios = _ratios(runs, ours, peer)
+            yield f"{_median(runs[peer], SPEED):.0f}/s" if ratios else ""
+            yield f"{median(ratios):.1f}×" if ratios else ""
+
+    return _table("Beside peers, requests/s", columns, (cells(*each) for each in installed.items()))
 
 
 def fitting_table(recipe: str, runs: Figures) -> Table:

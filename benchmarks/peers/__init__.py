@@ -21,7 +21,6 @@ PEERS: Mapping[str, str] = {
     "mlflow": "MLflow",
     "pytriton": "PyTriton",
 }
-RUNNABLE = ("mlserver", "litserve", "bentoml")
 ENVIRONMENTS = Path(__file__).with_name(".venvs")
 # The same in all environments, and the one that ours is served with.
 TENSORFLOW = "tensorflow==2.21.0"

@@ -1,0 +1,157 @@
+"""The benchmark compares the same work, leaves nothing behind, and tells what it found. No test looks at a clock."""
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from benchmarks import ceiling, contenders, handwritten, load, plot, report
+from benchmarks.bodies import ANSWERED, BINARY, CROWD, OURS, Format, OipBinary, Workload
+from benchmarks.contenders import BY_HAND, CEILING, ours_name
+from benchmarks.servers import Trouble, running
+from models_store.bundle import Bundle
+from models_store.scaler import Scaler
+from models_store.store import Store
+from tests.app.fakes2 import serving
+from tests.fakes import line
+
+OWN = ours_name("keras")
+
+
+@pytest.fixture
+def add_ten() -> Bundle:
+    """x + 10, exactly."""
+    bundle = line(slope=1.0, pattern="add-ten")
+    predictor = bundle.predictor
+    decoder = replace(predictor.decoder, scaler=Scaler("standard", np.array([18.0]), np.array([8.0])))  # type: ignore[type-var]
+    return replace(bundle, predictor=replace(predictor, decoder=decoder))
+
+
+async def answer(app: Any, form: Format, workload: Workload) -> bytes:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
+        return await posted(client, form, workload)
+
+
+async def posted(client: httpx.AsyncClient, form: Format, workload: Workload) -> bytes:
+    body = form.body(workload.rows)
+    said = await client.post(body.path, content=body.content, headers=body.headers)
+    assert said.status_code == 200, said.text
+    return said.content
+
+
+@pytest.mark.parametrize("workload", ANSWERED, ids=lambda workload: workload.name)
+def test_the_ceiling_and_the_server_by_hand_answer_what_ours_answers(
+    store: Store, add_ten: Bundle, workload: Workload
+) -> None:
+    async def story() -> None:
+        store.publish(add_ten)
+        async with serving(store) as client:
+            ours = json.loads(await posted(client, OURS["json"], workload))
+        handwritten.app.state.network = lambda rows: rows + 10
+        for app in (ceiling.app, handwritten.app):
+            theirs = json.loads(await answer(app, OURS["json"], workload))
+            assert theirs.keys() == ours.keys()
+            assert theirs["outputs"] == pytest.approx(np.array(ours["outputs"]), abs=1e-5)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("name", ["json", "npy", "arrow"])
+def test_each_format_reads_the_answers_to_its_own_bodies(store: Store, add_ten: Bundle, name: str) -> None:
+    async def story() -> bytes:
+        store.publish(add_ten)
+        async with serving(store) as client:
+            return await posted(client, OURS[name], Workload(name, 50, 1))
+
+    np.testing.assert_allclose(OURS[name].answers(asyncio.run(story())), Workload(name, 50, 1).rows[:, 0] + 10, 1e-5)
+
+
+def test_a_binary_tensor_is_read_from_behind_its_header() -> None:
+    head = {"outputs": [{"name": "y", "datatype": "FP64", "shape": [2, 1], "parameters": {"binary_data_size": 16}}]}
+    content = json.dumps(head).encode() + np.array([160.0, 32.0]).tobytes()
+    assert OipBinary("/").answers(content).tolist() == [160.0, 32.0]
+
+
+def test_every_binary_body_is_echoed_as_it_is() -> None:
+    for workload in BINARY:
+        body = OURS[workload.format].body(workload.rows)
+        assert asyncio.run(answer(ceiling.echo, OURS[workload.format], workload)) == body.content
+
+
+def test_a_server_is_measured_only_if_it_answers_the_same_and_is_gone_afterwards() -> None:
+    with running(contenders.ceiling()) as server:
+        server.check(CROWD, np.array([160.0]))
+        with pytest.raises(Trouble, match="answers other numbers"):
+            server.check(CROWD, np.array([161.0]))
+        ran = load.measure(server.port, OURS["json"].body(CROWD.rows), 4, 0.1, "bundled")
+        missing = load.measure(server.port, replace(OURS["json"].body(CROWD.rows), content=b"[]"), 1, 0.1, "bundled")
+    assert ran.failed == 0
+    assert ran.requests_per_s > 0
+    assert missing.failed > 0
+    assert server.process.poll() is not None
+
+
+def test_a_server_that_cannot_start_is_told_with_its_last_words() -> None:
+    lost = replace(contenders.ceiling(), command=["sh", "-c", "echo no such app >&2; exit 1"])
+    with pytest.raises(Trouble, match="did not get ready: no such app"), running(lost):
+        pass
+
+
+def runs(*rates: float) -> list[dict[str, float]]:
+    return [{"requests_per_s": rate, "p50_ms": 1.0, "p99_ms": 2.0, "failed": 0} for rate in rates]
+
+
+@pytest.fixture
+def figures() -> dict[str, Any]:
+    """Ours is half the ceiling and three times the server by hand in each round, however the rounds differ."""
+    workloads = {CROWD.name: {OWN: runs(600, 300), CEILING: runs(1200, 600), BY_HAND: runs(200, 100)}}
+    fitted = {"ours": 1.0, "Keras fit": 30.0}
+    return {
+        "machine": {
+            "cpu": "A Processor",
+            "cores": 2,
+            "python": "3.11",
+            "versions": {"keras": "3"},
+            "date": "2025-01-01",
+        },
+        "how": {"engines": ["keras"], "generator": "bundled"},
+        "requests": {"workloads": workloads, "not_compared": {"first try": "answers other numbers"}},
+        "peers": {
+            "not_installed": ["ray"],
+            "litserve": {"workloads": {CROWD.name: {OWN: runs(80, 40), "LitServe": runs(40, 20)}}, "not_compared": {}},
+        },
+        "fitting": {"9 500 rows": {name: [{"seconds": s, "loss": 0.1, "to_loss_s": s}] for name, s in fitted.items()}},
+    }
+
+
+def test_ratios_are_taken_within_a_round_and_set_beside_their_targets(figures: dict[str, Any]) -> None:
+    told = {line.what: (line.value, line.verdict) for line in report.targets(figures)}
+    assert told == {
+        "keras: 1 row, 32 connections, of the ceiling": (0.5, "ok"),
+        "keras: 1 row, 32 connections, of the server by hand": (3.0, "short"),
+        "keras: 1 row, 32 connections, p99 to p50": (2.0, "ok"),
+        "training, 9 500 rows: faster than Keras fit": (30.0, "ok"),
+    }
+
+
+def test_the_report_names_the_machine_and_whoever_was_not_compared(
+    figures: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    report.show(figures)
+    said = capsys.readouterr().out
+    for expected in ("A Processor, 2 cores", "first try: answers other numbers", "ray: not installed", "LitServe"):
+        assert expected in said
+
+
+def test_the_plot_is_drawn_from_the_saved_figures_alone(figures: dict[str, Any], tmp_path: Path) -> None:
+    plot.draw(json.loads(json.dumps(figures)), tmp_path / "benchmark.svg")
+    drawn = (tmp_path / "benchmark.svg").read_text()
+    for expected in (OWN, "LitServe", "Keras fit", "A Processor, 2 cores"):
+        assert expected in drawn
+    # A peer stands where its ratio to ours puts it, and not where other minutes did.
+    assert {bar.label: bar.value for bar in plot.request_bars(figures)}["LitServe"] == 225.0
