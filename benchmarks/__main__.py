@@ -6,7 +6,6 @@ ARGS=--quick takes about a minute; ARGS="--only requests,fitting" a part; ARGS="
 """
 
 import argparse
-import contextlib
 import json
 import os
 import signal
@@ -31,7 +30,8 @@ QUICK = ("requests", "start", "fitting")
 def main() -> None:
     arguments = parsed()
     # Told to end by whatever means, it ends the servers as well.
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     if arguments.peers:
         peers.make(arguments.peers)
     figures = measured(arguments)
@@ -51,9 +51,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one short round of the main figures, for a first look")
     parser.add_argument("--only", type=_listed(SECTIONS), metavar="A,B", help=f"of {', '.join(SECTIONS)}")
     parser.add_argument("--scaling", action="store_true", help="the scaling section, also in a quick run")
-    parser.add_argument(
-        "--engines", type=_listed(available_engines()), metavar="A,B", help="default: all there are"
-    )
+    parser.add_argument("--engines", type=_listed(available_engines()), metavar="A,B", help="default: all there are")
     parser.add_argument(
         "--peers",
         type=_listed(tuple(peers.PEERS)),
@@ -141,5 +139,4 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        main()
+    main()

@@ -47,7 +47,8 @@ def draw(figures: Mapping[str, Any], target: Path) -> None:
     panels = [panel for panel in panels if panel[2]]
     heights = [len(bars) + 1.6 for _, _, bars in panels]
     with mpl.rc_context({"font.family": "sans-serif", "svg.fonttype": "none", "text.color": INK, "font.size": 10}):
-        figure = Figure(figsize=(8, 0.3 * sum(heights) + 0.4), layout="constrained")
+        figure = Figure(figsize=(8, 0.3 * sum(heights) + 0.4))
+        figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.1)
         axes = figure.subplots(len(panels), 1, height_ratios=heights, squeeze=False)[:, 0]
         for axis, (title, better, bars) in zip(axes, panels, strict=True):
             _draw_bars(axis, bars, title, better)
@@ -107,7 +108,7 @@ def _draw_bars(axis: Axes, bars: list[Bar], title: str, better: str) -> None:
     for place, bar in enumerate(bars):
         axis.annotate(_number(bar.value), (bar.most, place), (6, 0), textcoords="offset points", va="center")
     axis.set_xscale("log")
-    axis.set_xlim(min(bar.least for bar in bars) / 3, max(bar.most for bar in bars) * 2.5)
+    axis.set_xlim(min(bar.least for bar in bars) / 3, max(bar.most for bar in bars) * 4)
     axis.set_yticks(places, [bar.label for bar in bars])
     for tick, bar in zip(axis.get_yticklabels(), bars, strict=True):
         tick.set_fontweight("bold" if bar.color == OURS else "normal")
@@ -120,7 +121,7 @@ def _draw_bars(axis: Axes, bars: list[Bar], title: str, better: str) -> None:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}".replace(",", " ") if value >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}".replace(",", " ") if value >= 100 else f"{value:.2g}" if value < 1 else f"{value:.3g}"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ Values = list[float]
 Unit = Literal["×", " s"]
 SPEED = "requests_per_s"
 # Columns; tables that break their lines are hard to read in a file.
-NARROWEST = 110
+NARROWEST = 120
 # Server, and somebody to ask it, and each a core.
 CORES_FOR_TWO_WORKERS = 3
 
@@ -78,9 +78,11 @@ def _of_engine(figures: Figures, engine: str) -> Iterator[Line]:
     for binary in BINARY:
         measured = _ratios(workloads.get(binary.name, {}), name, ECHO)
         yield Line(f"{engine}: 100 000 rows of {binary.format}, of an echo", measured, 0.7)
-    for workload, runs in figures.get("meanwhile", {}).get(engine, {}).items():
-        slower = _ratios(runs, "with", "without", "p99_ms")
-        yield Line(f"{engine}: p99 while a training runs, {workload}", slower, 3, is_ceiling=True)
+    meanwhile = figures.get("meanwhile", {}).get(engine, {})
+    for workload in (ONE, CROWD):
+        slower = _ratios(meanwhile.get(workload.name, {}), "with", "without", "p99_ms")
+        where = f"{workload.connections} connection{'s' if workload.connections > 1 else ''}"
+        yield Line(f"{engine}: p99 while a training runs, {where}, of without", slower, 3, is_ceiling=True)
     yield from _of_start(figures, engine, is_lean)
     two = _ratios(figures.get("workers", {}).get(engine, {}), "2", "1")
     few = "" if figures["machine"]["cores"] >= CORES_FOR_TWO_WORKERS else "too few cores to tell"
@@ -109,6 +111,7 @@ def _of_fitting(fitting: Figures) -> Iterator[Line]:
             whole = _ratios(runs, other, "ours", "seconds")
             bound = bounds[recipe] if other == "Keras fit" else None
             yield Line(f"training, {recipe}: faster than {other}", whole, bound)
+            yield Line(f"training, {recipe}: … to the loss of all", _ratios(runs, other, "ours", "to_loss_s"))
 
 
 def _ratios(runs: Figures, name: str, other: str, figure: str = SPEED) -> tuple[float, ...]:
