@@ -16,7 +16,7 @@ from app.settings import Settings
 log = logging.getLogger("patterns.request")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-ALWAYS_ANSWERED = frozenset({"/livez", "/readyz", "/metrics"})
+ALWAYS_ANSWERED = frozenset({"/livez", "/readyz", "/metrics", "/ping", "/health"})
 EVENTS = re.compile(r"/train/[0-9a-f]{32}/events")
 MOST_DIGITS = 18
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -29,6 +29,7 @@ class Edge:
         self._app = app
         self._settings = settings
         self._dialects = dialects
+        self._always_answered = ALWAYS_ANSWERED | {settings.health_route}
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,7 +41,7 @@ class Edge:
         weight = 0 if EVENTS.fullmatch(scope["path"]) else 1
         self._under_way += weight
         try:
-            if self._under_way > self._settings.max_in_flight and scope["path"] not in ALWAYS_ANSWERED:
+            if self._under_way > self._settings.max_in_flight and scope["path"] not in self._always_answered:
                 raise errors.Overloaded
             exchange.check_declared_size()
             await self._app(scope, exchange.receive, exchange.send)

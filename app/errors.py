@@ -229,12 +229,14 @@ class Envelope:
     """status, code, message, request id -> what is sent as JSON"""
     unprocessable: int = 422
     """What protocols older than 422 say of a request that can be read but not used."""
+    name: str = "Error"
+    """In the OpenAPI document."""
 
     def answer(self, error: Exception, request_id: str) -> Response:
         status = status_of(error)
         status = self.unprocessable if status == 422 else status
         code, message = _words(error)
-        headers = {"retry-after": str(RETRY_SECONDS)} if isinstance(error, WORTH_A_RETRY) else {}
+        headers = retry_header(error)
         if isinstance(error, WrongMethod):
             headers["allow"] = error.allowed
         if status == 401:
@@ -248,14 +250,36 @@ NATIVE = Envelope(
     lambda _status, code, message, request_id: {"error": {"code": code, "message": message, "request_id": request_id}}
 )
 # Open Inference Protocol, TensorFlow Serving, KServe.
-PLAIN = Envelope(lambda _status, _code, message, _request_id: {"error": message}, unprocessable=400)
+PLAIN = Envelope(lambda _status, _code, message, _request_id: {"error": message}, unprocessable=400, name="PlainError")
+# MLflow's words, by status; what is not here is a bad request.
+SCORING_CODES = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "RESOURCE_DOES_NOT_EXIST",
+    500: "INTERNAL_ERROR",
+    503: "TEMPORARILY_UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
 
 
-def codes_by_status() -> dict[int, list[str]]:
+def _scoring(status: int, code: str, message: str, _request_id: str) -> dict[str, Any]:
+    word = "ENDPOINT_NOT_FOUND" if code == NotHere.code else SCORING_CODES.get(status, "BAD_REQUEST")
+    return {"error_code": word, "message": message}
+
+
+SCORING = Envelope(_scoring, unprocessable=400, name="ScoringError")
+
+
+def retry_header(error: Exception) -> dict[str, str]:
+    return {"retry-after": str(RETRY_SECONDS)} if isinstance(error, WORTH_A_RETRY) else {}
+
+
+def codes_by_status(unprocessable: int = 422) -> dict[int, list[str]]:
     """Every code that an answer of each status may carry."""
     codes: dict[int, set[str]] = {}
     for kind, status in STATUS.items():
-        codes.setdefault(status, set()).update(get_args(Fault) if kind is Unprocessable else {kind.code})
+        place = unprocessable if status == 422 else status
+        codes.setdefault(place, set()).update(get_args(Fault) if kind is Unprocessable else {kind.code})
     return {status: sorted(names) for status, names in codes.items()}
 
 

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app import keys
 from app.errors import NATIVE, Envelope, NotHere, WrongMethod
 from app.serving import Serving
+from models_store.bundle import Bundle
 
 PARAMETER = re.compile(r"\{([a-z]+)\}")
 
@@ -39,6 +40,8 @@ class Address:
     guard: Guard = keys.require_predictor
     documented: Mapping[str, Any] = field(default_factory=dict)
     """Its operation in the OpenAPI document."""
+    example: Callable[[Bundle], Any] | None = None
+    """A body in JSON that works as it is, or None where this address is not for the bundle's pattern."""
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -55,6 +58,8 @@ class Dialect:
 
     addresses: Sequence[Address]
     envelope: Envelope = NATIVE
+    has_segments: bool = True
+    """Or else its addresses alone are its own, whatever stands beside them."""
 
     @property
     def segments(self) -> set[str]:
@@ -77,11 +82,16 @@ class Dialects:
     """All that are spoken, by the first segment of their addresses."""
 
     def __init__(self, dialects: Sequence[Dialect]) -> None:
-        self._by_segment = {segment: dialect for dialect in dialects for segment in dialect.segments}
+        self._by_segment = {
+            segment: dialect for dialect in dialects if dialect.has_segments for segment in dialect.segments
+        }
+        self._by_path = {
+            address.path: dialect for dialect in dialects if not dialect.has_segments for address in dialect.addresses
+        }
         self.addresses = [address for dialect in dialects for address in dialect.addresses]
 
     def of(self, path: str) -> Dialect | None:
-        return self._by_segment.get(first_segment(path))
+        return self._by_path.get(path) or self._by_segment.get(first_segment(path))
 
     def envelope(self, path: str) -> Envelope:
         """What an error is written in, whoever finds it."""

@@ -29,6 +29,8 @@ from app.large_bodies import LargeBodies
 from app.records import Records
 from app.routes import datasets, health, models, train
 from app.routes.predict import PREDICT_DIALECT
+from app.routes.scoring import SCORING_DIALECT, vertex_dialects
+from app.routes.v1 import V1_DIALECT
 from app.served import Served
 from app.serving import Serving
 from app.settings import Settings
@@ -86,7 +88,7 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
         app.include_router(router)
     own = [route for router in routers for route in router.routes]
     app.state.routes = [*own, *(route for route in app.routes if isinstance(route, Route))]
-    app.state.dialects = Dialects([PREDICT_DIALECT])
+    app.state.dialects = Dialects([PREDICT_DIALECT, V1_DIALECT, SCORING_DIALECT, *vertex_dialects(settings)])
     serving = Serving(settings, app.state.served, app.state.batcher, app.state.large_bodies, app.state.jobs)
     app.front = Edge(Front(partial(FastAPI.__call__, app), app.state.dialects, serving), settings, app.state.dialects)
     errors.install(app)

@@ -1,12 +1,14 @@
 """What FastAPI cannot read off the routes: bodies read as bytes, error answers, examples from what is served."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.errors import codes_by_status
+from app.errors import NATIVE, Envelope, codes_by_status
+from models_store.bundle import Bundle
 
 
 def path_parameter(name: str) -> dict[str, Any]:
@@ -183,17 +185,6 @@ DATASET_BODY: dict[str, Any] = {
         }
     },
 }
-ERROR = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["code", "message", "request_id"],
-            "properties": {name: {"type": "string"} for name in ("code", "message", "request_id")},
-        }
-    },
-}
 
 
 def install(app: FastAPI) -> None:
@@ -203,27 +194,39 @@ def install(app: FastAPI) -> None:
 
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    for address in app.state.dialects.addresses:
-        operation = copy.deepcopy(dict(address.documented))
-        document["paths"].setdefault(address.path, {})[address.method.lower()] = operation
-    document["components"].setdefault("schemas", {})["Error"] = ERROR
-    answer = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
-    errors = {str(status): {"description": ", ".join(codes), **answer} for status, codes in codes_by_status().items()}
+    dialects, components = app.state.dialects, document["components"].setdefault("schemas", {})
     for path in document["paths"].values():
         for operation in path.values():
-            operation["responses"] = {**errors, **operation["responses"], "422": errors["422"]}
-    body = document["paths"]["/predict/{pattern}"]["post"]["requestBody"]["content"]
-    body["application/json"] = {**body["application/json"], "examples": _examples(app)}
+            operation["responses"] |= _errors(NATIVE, components)
+    bundles = [shelf.release.bundle for shelf in app.state.served.shelves if shelf.champion is not None]
+    for address in dialects.addresses:
+        operation = copy.deepcopy(dict(address.documented))
+        operation["responses"] = _errors(dialects.envelope(address.path), components) | operation["responses"]
+        if address.example is not None:
+            content = operation["requestBody"]["content"]["application/json"]
+            content["examples"] = _examples(bundles, address.example)
+        document["paths"].setdefault(address.path, {})[address.method.lower()] = operation
     return document
 
 
-def _examples(app: FastAPI) -> dict[str, Any]:
+def _errors(envelope: Envelope, components: dict[str, Any]) -> dict[str, Any]:
+    """All that an answer of this shape may be; the shape becomes one of the components."""
+    components[envelope.name] = _shape(envelope.body(0, "", "", ""))
+    answer = {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{envelope.name}"}}}}
+    codes = codes_by_status(envelope.unprocessable)
+    return {str(status): {"description": ", ".join(words), **answer} for status, words in codes.items()}
+
+
+def _shape(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        return {"type": "string"}
+    properties = {name: _shape(inner) for name, inner in body.items()}
+    return {"type": "object", "required": list(body), "properties": properties}
+
+
+def _examples(bundles: list[Bundle], example: Callable[[Bundle], Any]) -> dict[str, Any]:
     """One working body a pattern."""
+    bodies = {bundle.pattern: example(bundle) for bundle in bundles}
     return {
-        shelf.pattern: {
-            "summary": f"for {shelf.pattern}",
-            "value": shelf.release.bundle.sample(),
-        }
-        for shelf in app.state.served.shelves
-        if shelf.champion is not None
+        pattern: {"summary": f"for {pattern}", "value": body} for pattern, body in bodies.items() if body is not None
     }

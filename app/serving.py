@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from app.batching import Batcher
+from app.errors import Draining, NotLoaded
 from app.jobs import Jobs
 from app.large_bodies import LargeBodies
 from app.served import Served
@@ -35,6 +36,10 @@ class Serving:
     large_bodies: LargeBodies
     jobs: Jobs
 
+    def check_ready(self) -> None:
+        """Draining, NotLoaded."""
+        check_ready(self.served, self.jobs)
+
     async def answered(
         self, release: Release, size: int, read: Callable[[], Question], write: Callable[[Question, Array], Answer]
     ) -> Answer:
@@ -44,3 +49,11 @@ class Serving:
             question = await large.computed(size, read)
             answers = await self.batcher.predict(release, question.rows)
             return await large.computed(size, write, question, answers)
+
+
+def check_ready(served: Served, jobs: Jobs) -> None:
+    """Draining, NotLoaded."""
+    if jobs.is_draining:
+        raise Draining
+    if not served.is_ready:
+        raise NotLoaded("the store")

@@ -1,19 +1,24 @@
 """What the environment decides, read once at start: `PATTERNS_*`, a `.env` file, or flags of `patterns serve`."""
 
 import ipaddress
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 import models_store
 from models_store.engines import Device, Engine
 from training.part import RecipeError
 
 DATABASES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
+# What Vertex AI tells a container. Ours, wherever they stand, come first.
+VERTEX = {"port": "AIP_HTTP_PORT", "health_route": "AIP_HEALTH_ROUTE", "predict_route": "AIP_PREDICT_ROUTE"}
 Megabytes = Annotated[int, Field(ge=1, le=4096)]
+# A literal path: what stands in braces would be a parameter.
+Route = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~:/-]*$", max_length=500)]
 
 
 def load_settings() -> "Settings":
@@ -41,6 +46,8 @@ class Settings(BaseSettings):
     admin_key: SecretStr | None = Field(None, description="guards everything that changes state")
     predict_key: SecretStr | None = Field(None, description="guards predictions, if set")
     default: str | None = Field(None, description="pattern that answers where a protocol names none")
+    health_route: Route | None = Field(None, description="one more address of /health, as Vertex AI names it")
+    predict_route: Route | None = Field(None, description="one more address of /invocations, as Vertex AI names it")
     max_body_mb: Megabytes = Field(16, description="largest request body")
     max_dataset_mb: Megabytes = Field(1024, description="largest table that may be uploaded")
     max_rows: int = Field(100_000, ge=1, description="most rows in one request")
@@ -60,6 +67,18 @@ class Settings(BaseSettings):
         True, description="start the trainer process with the server, not with the first training"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        told = {name: os.environ[variable] for name, variable in VERTEX.items() if os.environ.get(variable)}
+        return init_settings, env_settings, dotenv_settings, InitSettingsSource(settings_cls, told)
 
     @field_validator("store")
     @classmethod

@@ -19,7 +19,7 @@ from uvicorn.supervisors import Multiprocess
 from app import logs
 from app.commands import training
 from app.commands.wording import folding_table
-from app.settings import Settings, load_settings
+from app.settings import VERTEX, Settings, load_settings
 from models_store.errors import PatternServerError
 from training.part import RecipeError
 
@@ -67,8 +67,10 @@ def settings_table(settings: Settings, flags: dict[str, str]) -> Table:
             source = "flag"
         elif variable(name) in in_environment:
             source = "environment"
+        elif variable(name) in in_file:
+            source = ".env"
         else:
-            source = ".env" if variable(name) in in_file else "default"
+            source = "environment" if os.environ.get(VERTEX.get(name, "")) else "default"
         shown.add_row(name, _shown(getattr(settings, name)), source, field.description)
     return shown
 

@@ -9,6 +9,7 @@ import re
 import numpy as np
 import simdjson
 
+from app.errors import TooManyRows
 from app.protocols.reply import Layout
 from models_store.scaler import Array
 
@@ -18,8 +19,8 @@ ROWS = re.compile(rb'[ \t\r\n]*+\{[ \t\r\n]*+"inputs"[ \t\r\n]*+:[ \t\r\n]*+\[(?
 NOT_SHAPE = bytes(set(range(256)) - set(b"[],"))
 
 
-def rows_of_numbers(body: bytes, n_columns: int) -> tuple[Layout, Array] | None:
-    """float64 (n_rows, n_columns) and its layout, of a body that is worth it and holds nothing else."""
+def rows_of_numbers(body: bytes, n_columns: int, max_rows: int) -> tuple[Layout, Array] | None:
+    """float64 (n_rows, n_columns) and its layout, of a body that is worth it and holds nothing else. TooManyRows."""
     if len(body) < FEWEST_BYTES or (found := ROWS.fullmatch(body)) is None:
         return None
     # What is left is brackets and commas: a list of lists that are all as long, or a flat one.
@@ -27,6 +28,9 @@ def rows_of_numbers(body: bytes, n_columns: int) -> tuple[Layout, Array] | None:
     row = b"[" + b"," * (n_columns - 1) + b"]"
     n_rows = shape.count(b"[")
     is_flat = n_rows == 0 and n_columns == 1
+    # Before anything is built of it, as everywhere.
+    if (shape.count(b",") + 1 if is_flat else n_rows) > max_rows:
+        raise TooManyRows(max_rows)
     if not is_flat and shape != b",".join([row] * n_rows):
         return None
     try:

@@ -1,23 +1,10 @@
 """JSON without its traps: one meaning for every body that is accepted, and a short error for every other."""
 
+import base64
 import json
 from typing import Any, NoReturn
 
 from app.errors import Malformed
-
-
-def loads(body: bytes) -> Any:
-    """UTF-8 only; no duplicate keys, no NaN or Infinity, nothing nested beyond reason. Malformed otherwise."""
-    try:
-        return _DECODER.decode(body.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise Malformed("the body is not UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise Malformed(f"the body is not JSON: line {error.lineno}, column {error.colno}") from None
-    except RecursionError:
-        raise Malformed("the JSON is nested too deeply") from None
-    except ValueError:
-        raise Malformed("the JSON holds a number with too many digits") from None
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -27,8 +14,36 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return keyed
 
 
+def _object_or_bytes(pairs: list[tuple[str, Any]]) -> dict[str, Any] | str:
+    """As TensorFlow Serving writes bytes: {"b64": "…"}. Here they are a text in UTF-8."""
+    match pairs:
+        case [("b64", str(encoded))]:
+            try:
+                return base64.b64decode(encoded, validate=True).decode()
+            except ValueError:
+                raise Malformed("what stands under b64 is not the base64 of a text in UTF-8") from None
+    return _without_duplicates(pairs)
+
+
 def _refuse_constant(_name: str) -> NoReturn:
     raise Malformed("NaN and Infinity are not JSON numbers")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+STRICT = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+# NaN, Infinity and -Infinity are numbers, as other servers and their clients have it.
+WITH_NAN = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=float)
+WITH_NAN_AND_BYTES = json.JSONDecoder(object_pairs_hook=_object_or_bytes, parse_constant=float)
+
+
+def loads(body: bytes, decoder: json.JSONDecoder = STRICT) -> Any:
+    """UTF-8 only; no duplicate keys, no NaN or Infinity, nothing nested beyond reason. Malformed otherwise."""
+    try:
+        return decoder.decode(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise Malformed("the body is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise Malformed(f"the body is not JSON: line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise Malformed("the JSON is nested too deeply") from None
+    except ValueError:
+        raise Malformed("the JSON holds a number with too many digits") from None

@@ -1,11 +1,12 @@
-"""CSV, read strictly: nothing is shifted, padded or guessed; an error names the line."""
+"""CSV, read strictly: nothing is shifted or padded; an error names the line."""
 
 import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from models_store.table import MISSING, Raw, Table, from_text
 if TYPE_CHECKING:
     from _csv import Reader  # exists for type checkers alone
 
+Header = Literal["present", "absent", "unknown"]
+
 MOST_BLANK_LINES = 1000
 LONGEST_HEADER = 1 << 16
 
@@ -26,8 +29,13 @@ NUMBER = re.compile(r"\s*[-+]?([0-9]++\.?[0-9]*+|\.[0-9]++)([eE][-+]?[0-9]++)?\s
 QUOTED = re.compile(rb'"[^"]*+"?')
 
 
-def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[[Reply], bytes]]:
-    """Header with the pattern's columns in any order, then rows."""
+def read(
+    body: bytes, expected: Expected, max_rows: int, header: Header = "present"
+) -> tuple[Raw, Callable[[Reply], bytes]]:
+    """Header with the pattern's columns in any order, then rows. Without one, columns are in the pattern's order.
+
+    Where it is unknown, a first line that names any column is a header. The answer has one if the question has.
+    """
     # Counted before a field is made of it: reading holds the interpreter. In quotes, a line's end is part of a text.
     most_lines = max_rows + MOST_BLANK_LINES
     if body.count(b"\n") > most_lines and QUOTED.sub(b"", body).count(b"\n") > most_lines:
@@ -35,27 +43,40 @@ def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[
     if len(body) > LONGEST_HEADER and body.find(b"\n", 0, LONGEST_HEADER) < 0:
         raise Malformed("line 1: too long for the names of columns")
     try:
-        lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
-        header = next(lines, None)
-        if header is None:
+        text = body.decode("utf-8-sig")
+        lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+        first = next(lines, None)
+        if first is None:
             raise Malformed("the CSV is empty; its first line must name the columns")
-        rows = _rows(lines, _order(header, expected), max_rows)
-        return _table(rows, expected) if expected.typed else _numbers(rows, expected), write
+        has_header = header == "present" or (header == "unknown" and _names_a_column(first, expected))
+        if not has_header:
+            if not first:
+                raise Malformed("line 1: empty")
+            lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+        order = _order(first, expected) if has_header else list(range(len(expected.names)))
+        rows = _rows(lines, order, max_rows)
+        raw = _table(rows, expected) if expected.typed else _numbers(rows, expected)
+        return raw, partial(write, has_header=has_header)
     except UnicodeDecodeError:
         raise Malformed("the CSV is not UTF-8") from None
     except csv.Error:
         raise Malformed(f"line {lines.line_num}: not CSV") from None
 
 
-def write(reply: Reply) -> bytes:
+def write(reply: Reply, *, has_header: bool = True) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     columns = [
         np.where(column, "true", "false") if column.dtype == bool else column for column in reply.columns.values()
     ]
-    writer.writerow(reply.columns)
+    if has_header:
+        writer.writerow(reply.columns)
     writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
     return text.getvalue().encode()
+
+
+def _names_a_column(fields: list[str], expected: Expected) -> bool:
+    return not {field.strip() for field in fields}.isdisjoint(expected.names)
 
 
 def _order(header: list[str], expected: Expected) -> list[int]:

@@ -4,9 +4,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from app import errors, metrics
-from app.errors import NotLoaded
 from app.page import PAGE, PAGE_FILES, PAGE_HEADERS
 from app.routes.parts import JobsPart, ServedPart
+from app.serving import check_ready
 
 router = APIRouter(tags=["health"])
 
@@ -20,10 +20,7 @@ async def livez() -> dict[str, bool]:
 
 @router.get("/readyz", summary="Ready: every pattern that can be served is loaded")
 async def readyz(served: ServedPart, jobs: JobsPart) -> dict[str, object]:
-    if jobs.is_draining:
-        raise errors.Draining
-    if not served.is_ready:
-        raise NotLoaded("the store")
+    check_ready(served, jobs)
     return {"ready": True, "patterns": served.patterns, "without_good_version": served.empty}
 
 

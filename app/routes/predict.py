@@ -2,10 +2,9 @@
 
 import json
 from functools import partial
-from typing import Annotated, Any, Self
+from typing import Any
 
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import Unprocessable
 from app.front import Address, Dialect
@@ -14,6 +13,7 @@ from app.protocols import native
 from app.protocols.cells import Expected
 from app.protocols.native import Question
 from app.protocols.reply import Reply
+from app.routes.parameters import Version
 from app.serving import Serving
 from models_store.bundle import Bundle
 from models_store.scaler import Array
@@ -23,27 +23,9 @@ MOST_IN_HEADER = 20
 LONGEST_HEADER = 2000
 
 
-class Wanted(BaseModel):
-    """The parameters of the address."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Annotated[int | None, Field(ge=1)] = None
-    label: str | None = None
+class Wanted(Version):
     outside: bool = False
     probabilities: bool = False
-
-    @classmethod
-    def by(cls, request: Request) -> Self:
-        if not request.scope["query_string"]:
-            return cls()
-        try:
-            wanted = cls.model_validate(dict(request.query_params))
-        except ValidationError as error:
-            raise _bad_parameter(error) from None
-        if wanted.version is not None and wanted.label is not None:
-            raise Unprocessable("bad_parameter", "give a version or a label, not both")
-        return wanted
 
 
 async def predict(serving: Serving, request: Request) -> Response:
@@ -64,7 +46,7 @@ async def predict(serving: Serving, request: Request) -> Response:
     return await serving.answered(release, len(body), read, partial(_written, release, wanted))
 
 
-PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT)])
+PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])
 
 
 def _read(body: bytes, content_type: str, bundle: Bundle, max_rows: int) -> Question:
@@ -87,10 +69,3 @@ def outside_headers(beyond: list[dict[str, Any]]) -> dict[str, str]:
     first = json.dumps(beyond[:MOST_IN_HEADER], separators=(",", ":"))
     listed = {"x-pattern-outside": first} if len(first) <= LONGEST_HEADER else {}
     return {"x-pattern-outside-rows": str(len(beyond)), **listed}
-
-
-def _bad_parameter(error: ValidationError) -> Unprocessable:
-    fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    if fault["type"] == "extra_forbidden":
-        return Unprocessable("bad_parameter", f"there is no such parameter; there are {', '.join(Wanted.model_fields)}")
-    return Unprocessable("bad_parameter", f"{fault['loc'][0]}: {fault['msg']}")

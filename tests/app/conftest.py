@@ -13,6 +13,7 @@ from models_store.store import Store
 from tests.app.fakes2 import fork, pair, serving
 from tests.disks import HastyDisk
 from tests.fakes import LinearNetwork, line
+from tests.table_fakes import flowers, messages, passengers, rents
 
 
 @pytest.fixture(scope="session")
@@ -59,4 +60,18 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[http
     for bundle in (line(), pair(), fork()):
         store.publish(bundle)
     async with serving(store, max_rows=1000, max_body_mb=1, log_level="warning") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def spoken(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """Of other protocols, for tests that change nothing; `line` is y = 2x, 20x (champion), 200x."""
+    store = Store(tmp_path_factory.mktemp("spoken") / "store", LinearNetwork.from_bytes, disk=HastyDisk())
+    for bundle in (line(), pair(), fork(), passengers(), flowers(), messages(), rents()):
+        store.publish(bundle)
+    store.publish(line(20))
+    store.publish(line(200), promote=False)
+    store.set_label("line", "candidate", 3)
+    vertex = {"health_route": "/v1/endpoints/7", "predict_route": "/v1/endpoints/7:predict"}
+    async with serving(store, max_rows=1000, max_body_mb=1, log_level="warning", default="pair", **vertex) as client:
         yield client

@@ -135,6 +135,20 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, error["code"]
 
 
+def said(answer: httpx.Response) -> dict[str, str]:
+    """An error of another protocol, after a look at what those have in common."""
+    body: dict[str, str] = answer.json()
+    assert answer.headers["content-type"] == JSON
+    assert len(answer.content) <= 2048
+    assert answer.content.isascii()
+    assert answer.headers["x-request-id"]
+    assert body.keys() in ({"error"}, {"error_code", "message"})
+    assert all(isinstance(words, str) and words for words in body.values())
+    assert SESAME not in answer.text
+    assert 400 <= answer.status_code < 500 or answer.status_code == 503
+    return body
+
+
 def message(answer: httpx.Response) -> str:
     return str(answer.json()["error"]["message"])
 

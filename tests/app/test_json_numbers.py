@@ -20,7 +20,7 @@ def body_of(inputs: object, padding: str = PADDING) -> bytes:
 
 @given(st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(finite, min_size=width, max_size=width), min_size=1)))
 def test_rows_are_read_to_the_bit(rows: list[list[float]]) -> None:
-    read = rows_of_numbers(body_of(rows), len(rows[0]))
+    read = rows_of_numbers(body_of(rows), len(rows[0]), 1000)
     assert read is not None
     layout, numbers = read
     assert layout == "rows"
@@ -29,7 +29,7 @@ def test_rows_are_read_to_the_bit(rows: list[list[float]]) -> None:
 
 @given(st.lists(finite, min_size=1))
 def test_a_flat_list_is_read_for_one_column(values: list[float]) -> None:
-    read = rows_of_numbers(body_of(values), 1)
+    read = rows_of_numbers(body_of(values), 1, 1000)
     assert read is not None
     assert read[0] == "flat"
     np.testing.assert_array_equal(read[1][:, 0], np.array(values, dtype=np.float64))
@@ -69,7 +69,7 @@ def test_a_flat_list_is_read_for_one_column(values: list[float]) -> None:
     ],
 )
 def test_whatever_is_in_doubt_is_left_to_the_careful_reader(body: bytes) -> None:
-    assert rows_of_numbers(body, 2) is None
+    assert rows_of_numbers(body, 2, 1000) is None
 
 
 @given(st.randoms(use_true_random=False), st.sampled_from([b"[", b"]", b",", b"1", b"-", b"e", b" ", b'"', b"{", b"}"]))
@@ -77,6 +77,6 @@ def test_a_slip_of_the_pen_is_never_read_as_something_else(rng: random.Random, s
     body = bytearray(body_of([[1, 2], [3, 4]]))
     place = rng.randrange(FEWEST_BYTES, len(body))
     body[place : place + rng.randrange(2)] = slip
-    read = rows_of_numbers(bytes(body), 2)
+    read = rows_of_numbers(bytes(body), 2, 1000)
     if read is not None:
         assert json.loads(body)["inputs"] == read[1].tolist()

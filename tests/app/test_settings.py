@@ -20,7 +20,7 @@ from training.part import RecipeError
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Without settings, in a directory of its own; what `settings_from` puts there is gone afterwards."""
     monkeypatch.chdir(tmp_path)
-    cleaned = {name: value for name, value in os.environ.items() if not name.upper().startswith("PATTERNS_")}
+    cleaned = {name: value for name, value in os.environ.items() if not name.upper().startswith(("PATTERNS_", "AIP_"))}
     with mock.patch.dict(os.environ, cleaned, clear=True):
         yield
 
@@ -106,6 +106,29 @@ def test_keys_and_passwords_are_not_shown() -> None:
     assert "sesame" not in str(table)
     assert "sesame" not in repr(settings_from(flags))
     assert settings_from(flags).jobs_url == "postgresql://me:sesame@host/db"
+
+
+def test_vertex_ai_says_where_to_listen_unless_we_are_told() -> None:
+    os.environ |= {
+        "AIP_HTTP_PORT": "7000",
+        "AIP_HEALTH_ROUTE": "/alive",
+        "AIP_PREDICT_ROUTE": "/v1/endpoints/1:predict",
+    }
+    settings = settings_from({})
+    assert (settings.port, settings.health_route) == (7000, "/alive")
+    assert settings.predict_route == "/v1/endpoints/1:predict"
+    assert shown({})["port"] == ("7000", "environment")
+    Path(".env").write_text("PATTERNS_PORT=1111\n")
+    assert settings_from({}).port == 1111
+    assert shown({})["port"] == ("1111", ".env")
+    os.environ |= {"AIP_HTTP_PORT": "", "AIP_PREDICT_ROUTE": ""}
+    assert settings_from({}).predict_route is None
+
+
+def test_an_address_that_vertex_ai_cannot_mean_is_refused() -> None:
+    os.environ["AIP_PREDICT_ROUTE"] = "/{pattern}"
+    with pytest.raises(RecipeError, match=r"^predict_route: "):
+        settings_from({})
 
 
 # -- what they may be ----------------------------------------------------------------------------------------------

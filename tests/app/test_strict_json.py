@@ -89,3 +89,38 @@ async def test_the_refusal_says_where_the_json_ends_to_be_json(shared: httpx.Asy
     answer = await post(shared, b'{"inputs":\n  [1, sesame]}', JSON)
     assert refusal(answer) == (400, "malformed")
     assert message(answer) == "the body is not JSON: line 2, column 7"
+
+
+# -- as other servers read it --------------------------------------------------------------------------------------
+
+
+def test_tokens_that_are_no_numbers_are_read_where_a_protocol_has_them() -> None:
+    for decoder in (strict_json.WITH_NAN, strict_json.WITH_NAN_AND_BYTES):
+        assert repr(strict_json.loads(b"[NaN, Infinity, -Infinity, 1]", decoder)) == "[nan, inf, -inf, 1]"
+
+
+@pytest.mark.parametrize(
+    ("body", "document"),
+    [
+        (b'{"b64": ""}', ""),
+        (b'[{"b64": "dMOp"}, {"x": {"b64": "YQ=="}}]', ["t\u00e9", {"x": "a"}]),
+        (b'{"b64": 1}', {"b64": 1}),
+        (b'{"b64": "YQ==", "x": 1}', {"b64": "YQ==", "x": 1}),
+    ],
+)
+def test_an_object_of_base64_alone_is_a_text(body: bytes, document: Any) -> None:
+    assert strict_json.loads(body, strict_json.WITH_NAN_AND_BYTES) == document
+    assert isinstance(strict_json.loads(body, strict_json.WITH_NAN), dict | list)
+
+
+@pytest.mark.parametrize("encoded", ["?", "YQ", "Y Q==", "/w==", "\u00e9"])
+def test_base64_of_no_text_is_refused(encoded: str) -> None:
+    with pytest.raises(Malformed, match="what stands under b64 is not the base64"):
+        strict_json.loads(json.dumps({"b64": encoded}).encode(), strict_json.WITH_NAN_AND_BYTES)
+
+
+@pytest.mark.parametrize("body", [b'{"a": 1, "a": 2}', b'{"b64": "YQ==", "b64": "YQ=="}', b"[" * 100_000, b"nan", b""])
+def test_what_is_ambiguous_or_broken_is_refused_everywhere(body: bytes) -> None:
+    for decoder in (strict_json.STRICT, strict_json.WITH_NAN, strict_json.WITH_NAN_AND_BYTES):
+        with pytest.raises(Malformed):
+            strict_json.loads(body, decoder)

@@ -1,0 +1,37 @@
+"""The parameters behind the question mark of an address that predicts."""
+
+from typing import Annotated, Self
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.errors import Unprocessable
+
+
+class Version(BaseModel):
+    """Which version answers; without either the champion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Annotated[int | None, Field(ge=1)] = None
+    label: str | None = None
+
+    @classmethod
+    def by(cls, request: Request) -> Self:
+        if not request.scope["query_string"]:
+            return cls()
+        try:
+            wanted = cls.model_validate(dict(request.query_params))
+        except ValidationError as error:
+            raise cls._bad(error) from None
+        if wanted.version is not None and wanted.label is not None:
+            raise Unprocessable("bad_parameter", "give a version or a label, not both")
+        return wanted
+
+    @classmethod
+    def _bad(cls, error: ValidationError) -> Unprocessable:
+        fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        if fault["type"] == "extra_forbidden":
+            there_are = ", ".join(cls.model_fields)
+            return Unprocessable("bad_parameter", f"there is no such parameter; there are {there_are}")
+        return Unprocessable("bad_parameter", f"{fault['loc'][0]}: {fault['msg']}")
