@@ -4,7 +4,7 @@
 #   docker build -t pattern-server .                          with CUDA: --build-arg EXTRA=gpu, and run with --gpus all
 #   docker run --init -p 127.0.0.1:8000:8000 -v patterns:/var/lib/patterns -e PATTERNS_ADMIN_KEY pattern-server
 #   docker run --init -v patterns:/var/lib/patterns pattern-server list                   any other `patterns` command
-#   docker run --init -p 8080:8080 -e PATTERNS_PORT=8080 pattern-server serve             where a platform says `serve`
+#   docker run --init -p 8080:8080 pattern-server serve                                   as SageMaker starts it: port 8080
 #
 # PATTERNS_ADMIN_KEY guards everything that changes state. `-e` without a value takes it from the shell, so that no list
 # of processes shows it; `--env-file` takes it from a file. Without one the server makes a key at each start, and prints
@@ -50,7 +50,6 @@ ENV PATH=/opt/patterns/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     PATTERNS_HOST=0.0.0.0 \
-    PATTERNS_PORT=8000 \
     PATTERNS_STORE=/var/lib/patterns
 # A number, so that Kubernetes can see that it is not root.
 USER 10001:10001
@@ -58,19 +57,23 @@ RUN patterns train --missing \
  && rm -rf /tmp/* /tmp/.[!.]*
 # After the training: what a build writes into a volume is lost.
 VOLUME /var/lib/patterns
-EXPOSE 8000
-# Asks the address that is listened on: on Linux 0.0.0.0 and :: lead back here. http.client, unlike urllib.request, asks
-# no proxy, though Docker may put one into the environment.
+EXPOSE 8000 8080
+# Asks the address that is listened on: on Linux 0.0.0.0 and :: lead back here. Which of its ports entrypoint.sh has
+# chosen does not show here. http.client, unlike urllib.request, asks no proxy, though Docker may put one into the
+# environment.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-I", "-c", "\
-import http.client, os, sys; \
-server = http.client.HTTPConnection(os.environ['PATTERNS_HOST'], int(os.environ['PATTERNS_PORT']), timeout=4); \
+import http.client, os, socket, sys; \
+host, port = os.environ['PATTERNS_HOST'], os.environ.get('PATTERNS_PORT') or os.environ.get('AIP_HTTP_PORT'); \
+family = socket.AF_INET6 if ':' in host else socket.AF_INET; \
+ports = [port] if port else [port for port in (8000, 8080) if not socket.socket(family).connect_ex((host, port))]; \
+server = http.client.HTTPConnection(host, int(ports[0]), timeout=4); \
 server.request('GET', '/livez'); \
 sys.exit(server.getresponse().status != 200)"]
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Pattern Server" \
       org.opencontainers.image.description="Trains small Keras networks on patterns in numbers and serves them." \
       org.opencontainers.image.revision=$REVISION
-# No shell between: signals reach the server, which then finishes what is under way, for up to PATTERNS_DRAIN_SECONDS
-# (20); `docker stop --time 30` leaves it that time.
-ENTRYPOINT ["patterns"]
-CMD ["serve"]
+# Signals reach the server, which then finishes what is under way, for up to PATTERNS_DRAIN_SECONDS (20);
+# `docker stop --time 30` leaves it that time.
+COPY entrypoint.sh /usr/local/bin/entrypoint.sh
+ENTRYPOINT ["entrypoint.sh"]
