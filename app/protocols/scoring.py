@@ -107,6 +107,8 @@ def _of_split(split: Any, expected: Expected, max_rows: int) -> list[list[Any]]:
     for place, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(names):
             raise Unprocessable("bad_row", f"row {place}: expected a list of {len(names)} values, one a column")
+    if order == list(range(len(names))):
+        return rows
     return [[None if place is None else row[place] for place in order] for row in rows]
 
 
