@@ -188,7 +188,7 @@ PREDICT, TWO = "line:predict", "pair:predict"
         ("messages:predict", {"instances": [{"b64": "?"}]}, 400, "what stands under b64 is not the base64 of a text"),
         ("messages:predict", {"instances": [{"b64": "/w=="}]}, 400, "what stands under b64 is not the base64"),
         ("messages:predict", {"instances": [None]}, 400, "row 0, column message: a value is needed"),
-        ("passengers:predict", b'{"instances": [{"age": Infinity}]}', 400, "row 0: columns crew, boarded, note are missing"),
+        ("passengers:predict", b'{"instances": [{"age": Infinity}]}', 400, "row 0: columns crew, boarded"),
         ("passengers:predict", {"instances": [NOTE | {"crew": 7}]}, 400, "row 0, column crew: expected true or false"),
         ("flowers:regress", {"examples": [{"length": 1}]}, 400, "only patterns with one number"),
         ("pair:regress", {"examples": [{"x1": 1, "x2": 1}]}, 400, "only patterns with one number"),
