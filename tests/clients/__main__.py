@@ -6,7 +6,9 @@ The scripts of this folder each run in the environment of their own client, and 
 import argparse
 import csv
 import json
+import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,14 @@ ENVIRONMENTS = PROJECT / ".clients"
 UV = Path(sys.executable).with_name("uv")
 PATTERN_NAMES = ("add-ten", "quadratic", "linear-pair", "iris", "add-ten-relu")
 SECONDS = 300
+# What a client prints may have few digits.
+NEAR = 0.01
+DOCUMENTED = {
+    name: (language, lines)
+    for name, language, lines in re.findall(
+        r"<!-- client: (\w+) -->\n```(\w+)\n(.*?)```", (PROJECT / "docs" / "clients.md").read_text(), re.DOTALL
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -159,6 +169,7 @@ def run(client: Client, python: Path, server: Server) -> bool:
     command: list[Path | str] = [python, HERE / f"{client.script}.py", f"http://127.0.0.1:{server.port}"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     cases = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+    cases += [documented(client, python, server)] if client.script in DOCUMENTED else []
     failed = [case for case in cases if case["fault"]]
     print(f"{client.name:42} {len(cases) - len(failed)}/{len(cases)}", flush=True)
     for case in failed:
@@ -166,6 +177,22 @@ def run(client: Client, python: Path, server: Server) -> bool:
     if ran.returncode and not failed:
         print(ran.stderr)
     return bool(cases) and not failed and not ran.returncode
+
+
+def documented(client: Client, python: Path, server: Server) -> dict[str, str | None]:
+    """Its lines in docs/clients.md, as a reader would run them: a case like the others."""
+    language, lines = DOCUMENTED[client.script]
+    lines = lines.replace("localhost:8000", f"127.0.0.1:{server.port}")
+    lines = lines.replace('"localhost", 8000', f'"127.0.0.1", {server.port}')
+    command = [str(python), "-c", lines] if language == "python" else ["bash", "-ec", lines]
+    path = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"}
+    with tempfile.TemporaryDirectory() as here:
+        ran = subprocess.run(command, cwd=here, env=path, capture_output=True, text=True, timeout=SECONDS, check=False)
+    numbers = [float(number) for number in re.findall(r"[-+]?\d+\.\d+(?:e[-+]?\d+)?", ran.stdout)]
+    wanted = [row[0] for row in server.predict("quadratic", [[2, 1], [0, 0]])["outputs"]]
+    is_told = all(any(abs(number - one) < NEAR for number in numbers) for one in wanted)
+    fault = None if ran.returncode == 0 and is_told else f"{ran.stdout[-300:]} {ran.stderr[-300:]}"
+    return {"name": "its lines in docs/clients.md", "fault": fault}
 
 
 def _run(command: Sequence[Path | str], **how: Any) -> None:
