@@ -1,11 +1,13 @@
 """Rows of requests that arrive in the same turn of the event loop join one call of their bundle's network."""
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from app import errors, metrics
+from app.statistics import Statistics, Tally
 from models_store.bundle import all_finite
 from models_store.scaler import Array
 from models_store.store import Release
@@ -26,31 +28,41 @@ Waiting = list[tuple[Raw, "asyncio.Future[Array]"]]
 class Batcher:
     """As long-lived as the app. A batch never mixes bundles; one a turn of the loop, whoever waits longest first."""
 
-    def __init__(self, answer_seconds: float) -> None:
+    def __init__(self, answer_seconds: float, statistics: Statistics | None = None) -> None:
         self._answer_seconds = answer_seconds
+        self._statistics = statistics or Statistics()
         self._waiting: dict[Release, Waiting] = {}
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="predict")
 
     async def predict(self, release: Release, rows: Raw) -> Array:
         """Raw rows to raw answers of the same release; NotFinite names the row of this request."""
-        if len(rows) > MOST_ROWS_ON_LOOP or _work(release, rows) > MOST_WORK_ON_LOOP:
-            return all_finite(await self._in_thread(release, rows))
+        tally, began = self._statistics.of_release(release), time.perf_counter_ns()
+        try:
+            if len(rows) > MOST_ROWS_ON_LOOP or _work(release, rows) > MOST_WORK_ON_LOOP:
+                return all_finite(await self._in_thread(release, rows, tally))
+            return all_finite(await self._in_turn(release, rows))
+        finally:
+            tally.predict.add(time.perf_counter_ns() - began)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _in_turn(self, release: Release, rows: Raw) -> "asyncio.Future[Array]":
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._answer)
         future: asyncio.Future[Array] = loop.create_future()
         self._waiting.setdefault(release, []).append((rows, future))
-        return all_finite(await future)
+        return future
 
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    async def _in_thread(self, release: Release, rows: Raw) -> Array:
-        call = asyncio.get_running_loop().run_in_executor(self._threads, _answers, release, rows)
+    async def _in_thread(self, release: Release, rows: Raw, tally: Tally) -> Array:
+        call = asyncio.get_running_loop().run_in_executor(self._threads, _timed, release, rows)
         try:
-            return await asyncio.wait_for(call, self._answer_seconds)
+            answers, ns = await asyncio.wait_for(call, self._answer_seconds)
         except TimeoutError:
             raise errors.DeadlinePassed(self._answer_seconds) from None
+        tally.called(ns, requests=1)
+        return answers
 
     def _answer(self) -> None:
         """One batch, and the rest in the next turns of the loop, so that sockets are looked at in between."""
@@ -61,7 +73,7 @@ class Batcher:
             self._waiting[release] = waiting[size:]
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._answer)
-        _answer_together(release, waiting[:size])
+        _answer_together(release, waiting[:size], self._statistics.of_release(release))
 
 
 def _work(release: Release, rows: Raw) -> int:
@@ -73,13 +85,14 @@ def _work(release: Release, rows: Raw) -> int:
     return len(rows) * bundle.architecture.n_parameters + WORK_A_CHARACTER * characters
 
 
-def _answer_together(release: Release, batch: Waiting) -> None:
+def _answer_together(release: Release, batch: Waiting, tally: Tally) -> None:
     try:
-        answers = _answers(release, joined([rows for rows, _ in batch]))
+        answers, ns = _timed(release, joined([rows for rows, _ in batch]))
     except Exception as error:  # noqa: BLE001  # the network's own failure belongs to everybody who waits for it
         for _, future in batch:
             _settle(future, error)
         return
+    tally.called(ns, requests=len(batch))
     ends = np.cumsum([len(rows) for rows, _ in batch])[:-1]
     for (_, future), part in zip(batch, np.split(answers, ends), strict=True):
         _settle(future, part)
@@ -95,11 +108,14 @@ def _size_of_batch(waiting: Waiting) -> int:
     return min(len(waiting), MOST_REQUESTS_A_TURN)
 
 
-def _answers(release: Release, rows: Raw) -> Array:
+def _timed(release: Release, rows: Raw) -> tuple[Array, int]:
+    """Answers, and how many nanoseconds they took."""
     calls, counted = metrics.of_pattern(release.bundle.pattern)
     calls.inc()
     counted.inc(len(rows))
-    return release.bundle.predictor.answers(rows)
+    began = time.perf_counter_ns()
+    answers = release.bundle.predictor.answers(rows)
+    return answers, time.perf_counter_ns() - began
 
 
 def _settle(future: "asyncio.Future[Array]", outcome: Array | Exception) -> None:

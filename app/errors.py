@@ -4,7 +4,7 @@ PatternServerError
   Malformed · NotAcceptedType · BodyTooLarge · TooManyRows · Unprocessable · NotHere · WrongMethod
   KeyMissing · KeyWrong · ForeignOrigin
   UnknownJob · JobEnded · QueueFull · TrainingUnavailable
-  NotLoaded · Overloaded · Draining · DeadlinePassed
+  NotLoaded · Unloaded · Overloaded · Draining · DeadlinePassed
 """
 
 from collections.abc import Callable
@@ -145,6 +145,13 @@ class NotLoaded(PatternServerError):
         super().__init__(f"{what} is not loaded yet; try again in a moment")
 
 
+class Unloaded(PatternServerError):
+    code = "unloaded"
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(f"pattern {pattern} was unloaded; POST /v2/repository/models/{pattern}/load loads it again")
+
+
 class Overloaded(PatternServerError):
     code = "overloaded"
 
@@ -195,6 +202,7 @@ STATUS: dict[type[PatternServerError], int] = {
     QueueFull: 429,
     TrainingUnavailable: 503,
     NotLoaded: 503,
+    Unloaded: 503,
     Overloaded: 503,
     Draining: 503,
     store_errors.DeviceUnavailable: 503,
@@ -214,6 +222,7 @@ WORTH_A_RETRY = (
     QueueFull,
     TrainingUnavailable,
     NotLoaded,
+    Unloaded,
     Overloaded,
     Draining,
     store_errors.StoreBusy,
@@ -232,9 +241,12 @@ class Envelope:
     name: str = "Error"
     """In the OpenAPI document."""
 
+    def status(self, native: int) -> int:
+        """What this protocol says where the native one says `native`."""
+        return self.unprocessable if native == 422 else native
+
     def answer(self, error: Exception, request_id: str) -> Response:
-        status = status_of(error)
-        status = self.unprocessable if status == 422 else status
+        status = self.status(status_of(error))
         code, message = _words(error)
         headers = retry_header(error)
         if isinstance(error, WrongMethod):

@@ -28,12 +28,14 @@ from app.jobs import Jobs
 from app.large_bodies import LargeBodies
 from app.records import Records
 from app.routes import datasets, health, models, train
+from app.routes.oip import OIP_DIALECT
 from app.routes.predict import PREDICT_DIALECT
 from app.routes.scoring import SCORING_DIALECT, vertex_dialects
 from app.routes.v1 import V1_DIALECT
 from app.served import Served
 from app.serving import Serving
 from app.settings import Settings
+from app.statistics import Statistics
 from app.trainer import Trainer
 from models_store import engines
 from models_store.architecture import Architecture, Network
@@ -77,7 +79,8 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
     app.state.datasets = Datasets(settings.store)
     # A large table takes both memory and cores while it is read.
     app.state.parsing = asyncio.Lock()
-    app.state.batcher = Batcher(settings.answer_seconds)
+    statistics = Statistics()
+    app.state.batcher = Batcher(settings.answer_seconds, statistics)
     app.state.large_bodies = LargeBodies()
     # Pictures are drawn one at a time; who waits for one must not take the threads that everybody else needs.
     app.state.artist = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
@@ -88,8 +91,11 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
         app.include_router(router)
     own = [route for router in routers for route in router.routes]
     app.state.routes = [*own, *(route for route in app.routes if isinstance(route, Route))]
-    app.state.dialects = Dialects([PREDICT_DIALECT, V1_DIALECT, SCORING_DIALECT, *vertex_dialects(settings)])
-    serving = Serving(settings, app.state.served, app.state.batcher, app.state.large_bodies, app.state.jobs)
+    app.state.dialects = Dialects(
+        [PREDICT_DIALECT, OIP_DIALECT, V1_DIALECT, SCORING_DIALECT, *vertex_dialects(settings)]
+    )
+    state = app.state
+    serving = Serving(settings, state.store, state.served, state.batcher, state.large_bodies, state.jobs, statistics)
     app.front = Edge(Front(partial(FastAPI.__call__, app), app.state.dialects, serving), settings, app.state.dialects)
     errors.install(app)
     openapi.install(app)

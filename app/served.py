@@ -44,10 +44,17 @@ class Shelf:
     versions: tuple[int, ...] = ()
     labels: dict[str, int] = field(default_factory=dict)
     champion: Loaded | None = None
+    is_unloaded: bool = False
+    """Somebody wants none of it served, until they load it again."""
+
+    def check_loaded(self) -> None:
+        if self.is_unloaded:
+            raise errors.Unloaded(self.pattern)
 
     @property
     def release(self) -> Release:
         """The champion's."""
+        self.check_loaded()
         if self.champion is None:
             raise NoGoodVersion(self.pattern)
         return self.champion.release
@@ -91,8 +98,16 @@ class Served:
 
     @property
     def empty(self) -> list[str]:
-        """Patterns of which no version can be served."""
-        return sorted(name for name, shelf in self._shelves.items() if shelf is None or shelf.champion is None)
+        """Patterns of which no version can be served, though one should be."""
+        return sorted(
+            name
+            for name, shelf in self._shelves.items()
+            if shelf is None or (shelf.champion is None and not shelf.is_unloaded)
+        )
+
+    def refused(self, pattern: str, version: int) -> str:
+        """Why the version is not served; empty if it is, or is not known to be damaged before somebody asks for it."""
+        return self._refused.get((pattern, version), "")
 
     def shelf(self, pattern: str) -> Shelf:
         shelf = self._shelves.get(pattern)
@@ -110,6 +125,7 @@ class Served:
     async def release(self, pattern: str, version: int | None = None, label: str | None = None) -> Release:
         """The champion at once; another version is loaded when it is first asked for."""
         shelf = self.shelf(pattern)
+        shelf.check_loaded()
         if label is not None and label != CHAMPION and version is None:
             if label not in shelf.labels:
                 raise UnknownLabel(pattern, shelf.labels)
@@ -181,9 +197,10 @@ class Served:
 
     def _look(self, pattern: str) -> Shelf | None:
         try:
-            champion = self._best(pattern)
+            is_unloaded = self._store.is_unloaded(pattern)
+            champion = None if is_unloaded else self._best(pattern)
             versions = tuple(self._store.versions(pattern))
-            return Shelf(pattern, versions, self._store.labels(pattern), champion)
+            return Shelf(pattern, versions, self._store.labels(pattern), champion, is_unloaded)
         except UnknownPattern:
             return None
 
@@ -198,7 +215,8 @@ class Served:
         if after.champion is not None and before.champion is not after.champion:
             metrics.SERVED.labels(pattern).set(after.champion.release.version)
             log.info("serving", extra={"pattern": pattern, "version": after.champion.release.version})
-        for key in [key for key in self._pinned if key[0] == pattern and key[1] not in after.versions]:
+        kept = () if after.is_unloaded else after.versions
+        for key in [key for key in self._pinned if key[0] == pattern and key[1] not in kept]:
             self._pinned.pop(key).held.close()
 
     def _best(self, pattern: str) -> Loaded | None:

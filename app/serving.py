@@ -1,5 +1,6 @@
-"""What every dialect answers with: the bundles in memory, and one way from a body to the bytes of its answer."""
+"""What every dialect answers with: the bundles in memory, and one way from a body to its answer."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -10,8 +11,9 @@ from app.jobs import Jobs
 from app.large_bodies import LargeBodies
 from app.served import Served
 from app.settings import Settings
+from app.statistics import Statistics
 from models_store.scaler import Array
-from models_store.store import Release
+from models_store.store import Release, Store
 from models_store.table import Raw
 
 
@@ -31,10 +33,12 @@ class Serving:
     """As long-lived as the app."""
 
     settings: Settings
+    store: Store
     served: Served
     batcher: Batcher
     large_bodies: LargeBodies
     jobs: Jobs
+    statistics: Statistics
 
     def check_ready(self) -> None:
         """Draining, NotLoaded."""
@@ -45,10 +49,19 @@ class Serving:
     ) -> Answer:
         """Read, predict, write. A body of many bytes is read, and its answer written, away from the event loop."""
         large = self.large_bodies
-        with large.place(size):
-            question = await large.computed(size, read)
-            answers = await self.batcher.predict(release, question.rows)
-            return await large.computed(size, write, question, answers)
+        tally, began = self.statistics.of_release(release), time.perf_counter_ns()
+        try:
+            with large.place(size):
+                question = await large.computed(size, read)
+                was_read = time.perf_counter_ns()
+                answers = await self.batcher.predict(release, question.rows)
+                was_predicted = time.perf_counter_ns()
+                answer = await large.computed(size, write, question, answers)
+        except BaseException:
+            tally.failed(began)
+            raise
+        tally.succeeded(began, was_read, was_predicted, len(question.rows))
+        return answer
 
 
 def check_ready(served: Served, jobs: Jobs) -> None:

@@ -1,6 +1,7 @@
 """A directory of published bundles. Renaming a finished directory into place is what publishes it.
 
 <root>/<pattern>/<version>/{bundle.json, network.keras, history.json, evaluation.json, golden.json, MANIFEST.json}
+<root>/<pattern>/unloaded         there while somebody wants the pattern not to be served
 <root>/<pattern>/labels.json      {"labels": {"champion": 2}, "highest": 3}
 <root>/.deleted/<pattern>         the highest version that a deleted pattern ever had
 <root>/.lock  <root>/.tmp-*  <root>/.quarantine/{<pattern>-<version>-*/, <pattern>-labels-*}
@@ -43,7 +44,7 @@ log = logging.getLogger("patterns.store")
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 RESERVED = frozenset({"stats", "docs"})
 CHAMPION = "champion"
-LABELS = "labels.json"
+LABELS, UNLOADED = "labels.json", "unloaded"
 IDENTITY, QUARANTINE, DELETED = ".identity", ".quarantine", ".deleted"
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
 LARGEST_VERSION = 999_999_999
@@ -117,6 +118,11 @@ class Store:
         with reading():
             return is_name(pattern) and self._read_labels(pattern) is None
 
+    def is_unloaded(self, pattern: str) -> bool:
+        """Somebody wants the pattern not to be served, in any process, until they say otherwise."""
+        with reading():
+            return is_name(pattern) and os.path.lexists(self.root / pattern / UNLOADED)
+
     def champion(self, pattern: str) -> int:
         """The version that answers when none is named: the labelled one, or if that is gone the nearest before it."""
         versions = self.versions(pattern)
@@ -174,11 +180,11 @@ class Store:
         return written.decode()
 
     def signature(self) -> dict[str, object]:
-        """Of each pattern, something that differs whenever its versions or labels do."""
+        """Of each pattern, something that differs whenever its versions or labels do, or it is unloaded or loaded."""
         found: dict[str, object] = {}
         for pattern in self.patterns():
             try:
-                found[pattern] = (self._found(pattern), self._read_labels(pattern))
+                found[pattern] = (self._found(pattern), self._read_labels(pattern), self.is_unloaded(pattern))
             except FileNotFoundError:  # removed meanwhile
                 continue
             except OSError as error:
@@ -246,6 +252,20 @@ class Store:
                 raise NothingToRollBack(pattern, champion)
             self._relabel(pattern, CHAMPION, max(before))
             return max(before)
+
+    def mark_unloaded(self, pattern: str) -> None:
+        """Versions and labels stay, and trainings go on publishing: what is marked is only not served."""
+        with self._writing():
+            self.versions(pattern)  # refused where there is no such pattern
+            if not self.is_unloaded(pattern):
+                self._replace_file(self.root / pattern / UNLOADED, b"")
+
+    def mark_loaded(self, pattern: str) -> None:
+        with self._writing():
+            self.versions(pattern)
+            if self.is_unloaded(pattern):
+                self._disk.remove(self.root / pattern / UNLOADED)
+                self._disk.sync_directory(self.root / pattern)
 
     def delete(self, pattern: str, version: int) -> None:
         with self._writing():

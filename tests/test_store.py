@@ -371,7 +371,7 @@ def test_labels_that_are_no_file_are_damaged_and_moved_aside(store: Store, kind:
     (store.root / "line" / "labels.json").unlink()
     NO_FILES[kind](store.root / "line" / "labels.json")
     assert (store.champion("line"), store.labels("line"), store.has_damaged_labels("line")) == (2, {}, True)
-    assert store.signature() == {"line": ([1, 2], None)}
+    assert store.signature() == {"line": ([1, 2], None, False)}
     assert store.publish(line()) == 3
     assert (store.labels("line"), store.has_damaged_labels("line")) == ({"champion": 3}, False)
     (kept,) = store.root.glob(".quarantine/line-labels-????????")

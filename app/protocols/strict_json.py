@@ -2,9 +2,40 @@
 
 import base64
 import json
+import re
+from itertools import chain
 from typing import Any, NoReturn
 
+import orjson
+
 from app.errors import Malformed
+
+TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+
+
+def loads_large(body: bytes) -> Any:
+    """As `loads`, three times faster for long lists of numbers; an integer beyond 64 bits comes as a float."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"the body is not JSON: line {error.lineno}, column {error.colno}") from None
+    # orjson keeps the last of several equal keys; a key that is lost has left its colon behind.
+    n_keys = _n_keys(document)
+    if body.count(b":") != n_keys and TEXT.sub(b"", body).count(b":") != n_keys:
+        raise Malformed("the JSON has the same key twice in one object")
+    return document
+
+
+def _n_keys(document: Any) -> int:
+    """Of all objects together; level by level, so that long lists are not looked through one by one."""
+    found, level = 0, [document]
+    while level:
+        kinds = set(map(type, level))
+        objects = [part for part in level if type(part) is dict] if dict in kinds else []
+        lists = [part for part in level if type(part) is list] if list in kinds else []
+        found += sum(map(len, objects))
+        level = [*chain.from_iterable(lists), *chain.from_iterable(part.values() for part in objects)]
+    return found
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
