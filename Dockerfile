@@ -6,6 +6,8 @@
 #   docker run --init -v patterns:/var/lib/patterns pattern-server list                   any other `patterns` command
 #   docker run --init -p 8080:8080 pattern-server serve                                   as SageMaker starts it: port 8080
 #
+# `-e PATTERNS_ENGINE=onnx` serves without TensorFlow: in a quarter of the memory, but for the trainer, and at once.
+#
 # PATTERNS_ADMIN_KEY guards everything that changes state. `-e` without a value takes it from the shell, so that no list
 # of processes shows it; `--env-file` takes it from a file. Without one the server makes a key at each start, and prints
 # it once: see `docker logs`.
