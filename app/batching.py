@@ -42,7 +42,7 @@ class Batcher:
                 return all_finite(await self._in_thread(release, rows, tally))
             return all_finite(await self._in_turn(release, rows))
         finally:
-            tally.predict.add(time.perf_counter_ns() - began)
+            tally.count_prediction(began)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -61,7 +61,7 @@ class Batcher:
             answers, ns = await asyncio.wait_for(call, self._answer_seconds)
         except TimeoutError:
             raise errors.DeadlinePassed(self._answer_seconds) from None
-        tally.called(ns, requests=1)
+        tally.count_call(ns, requests=1)
         return answers
 
     def _answer(self) -> None:
@@ -92,7 +92,7 @@ def _answer_together(release: Release, batch: Waiting, tally: Tally) -> None:
         for _, future in batch:
             _settle(future, error)
         return
-    tally.called(ns, requests=len(batch))
+    tally.count_call(ns, requests=len(batch))
     ends = np.cumsum([len(rows) for rows, _ in batch])[:-1]
     for (_, future), part in zip(batch, np.split(answers, ends), strict=True):
         _settle(future, part)

@@ -58,9 +58,9 @@ class Serving:
                 was_predicted = time.perf_counter_ns()
                 answer = await large.computed(size, write, question, answers)
         except BaseException:
-            tally.failed(began)
+            tally.count_failure(began)
             raise
-        tally.succeeded(began, was_read, was_predicted, len(question.rows))
+        tally.count_answer(began, was_read, was_predicted, len(question.rows))
         return answer
 
 

@@ -4,55 +4,53 @@ success = compute_input (read) + queue + compute_infer (network) + compute_outpu
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from models_store.store import Release
 
 
 @dataclass(slots=True)
-class Duration:
-    count: int = 0
-    ns: int = 0
-
-    def add(self, ns: int, count: int = 1) -> None:
-        self.count += count
-        self.ns += ns
-
-    def told(self) -> dict[str, int]:
-        return {"count": self.count, "ns": self.ns}
-
-
-@dataclass(slots=True)
 class Tally:
-    """Of one version. Written by the event loop alone."""
+    """Of one version. Written by the event loop alone, for every request: plain numbers, added to in place."""
 
     rows: int = 0
     calls: int = 0
     last_ms: int = 0
-    success: Duration = field(default_factory=Duration)
-    fail: Duration = field(default_factory=Duration)
-    read: Duration = field(default_factory=Duration)
-    predict: Duration = field(default_factory=Duration)
+    answered: int = 0
+    answered_ns: int = 0
+    read_ns: int = 0
+    write_ns: int = 0
+    failed: int = 0
+    failed_ns: int = 0
+    predicted: int = 0
+    predicted_ns: int = 0
     """From handing the rows over to having the answers."""
-    network: Duration = field(default_factory=Duration)
+    shared: int = 0
+    shared_ns: int = 0
     """The part of it that the network's call took, once for every request that shared the call."""
-    write: Duration = field(default_factory=Duration)
 
-    def called(self, ns: int, requests: int) -> None:
+    def count_call(self, ns: int, requests: int) -> None:
         self.calls += 1
-        self.network.add(ns * requests, requests)
+        self.shared += requests
+        self.shared_ns += ns * requests
 
-    def failed(self, began: int) -> None:
-        self.fail.add(time.perf_counter_ns() - began)
+    def count_prediction(self, began: int) -> None:
+        self.predicted += 1
+        self.predicted_ns += time.perf_counter_ns() - began
 
-    def succeeded(self, began: int, was_read: int, was_predicted: int, rows: int) -> None:
+    def count_failure(self, began: int) -> None:
+        self.failed += 1
+        self.failed_ns += time.perf_counter_ns() - began
+
+    def count_answer(self, began: int, was_read: int, was_predicted: int, rows: int) -> None:
         ended = time.perf_counter_ns()
+        self.answered += 1
+        self.answered_ns += ended - began
+        self.read_ns += was_read - began
+        self.write_ns += ended - was_predicted
         self.rows += rows
         self.last_ms = time.time_ns() // 1_000_000
-        self.read.add(was_read - began)
-        self.write.add(ended - was_predicted)
-        self.success.add(ended - began)
 
     def told(self) -> dict[str, Any]:
         """As the statistics extension of the Open Inference Protocol has it."""
@@ -61,17 +59,21 @@ class Tally:
             "inference_count": self.rows,
             "execution_count": self.calls,
             "inference_stats": {
-                "success": self.success.told(),
-                "fail": self.fail.told(),
-                "queue": Duration(self.predict.count, max(0, self.predict.ns - self.network.ns)).told(),
-                "compute_input": self.read.told(),
-                "compute_infer": self.network.told(),
-                "compute_output": self.write.told(),
-                "cache_hit": Duration().told(),
-                "cache_miss": Duration().told(),
+                "success": _duration(self.answered, self.answered_ns),
+                "fail": _duration(self.failed, self.failed_ns),
+                "queue": _duration(self.predicted, max(0, self.predicted_ns - self.shared_ns)),
+                "compute_input": _duration(self.answered, self.read_ns),
+                "compute_infer": _duration(self.shared, self.shared_ns),
+                "compute_output": _duration(self.answered, self.write_ns),
+                "cache_hit": _duration(0, 0),
+                "cache_miss": _duration(0, 0),
             },
             "batch_stats": [],
         }
+
+
+def _duration(count: int, ns: int) -> dict[str, int]:
+    return {"count": count, "ns": ns}
 
 
 class Statistics:

@@ -863,3 +863,42 @@ def test_a_root_that_was_made_is_not_lost_in_a_power_cut(tmp_path: Path) -> None
     disk = LedgerDisk()
     Store(tmp_path / "store", LinearNetwork.from_bytes, disk=disk).publish(line())
     assert disk.lost_in_a_power_cut() == set()
+
+
+# -- unloaded ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_unloaded_stays_so_until_it_is_loaded(store: Store) -> None:
+    store.publish(line())
+    store.mark_unloaded("line")
+    store.mark_unloaded("line")
+    assert Store(store.root, LinearNetwork.from_bytes).is_unloaded("line")
+    store.mark_loaded("line")
+    store.mark_loaded("line")
+    assert not store.is_unloaded("line")
+
+
+def test_whoever_follows_sees_a_pattern_unloaded_and_loaded(store: Store) -> None:
+    store.publish(line())
+    before = store.signature()
+    store.mark_unloaded("line")
+    assert store.signature() != before
+    store.mark_loaded("line")
+    assert store.signature() == before
+
+
+def test_what_is_unloaded_keeps_versions_labels_and_trainings(store: Store) -> None:
+    store.publish(line())
+    store.mark_unloaded("line")
+    assert store.publish(line(3)) == 2
+    store.set_label("line", "seen", 1)
+    store.recover()
+    assert (store.versions("line"), store.labels("line")) == ([1, 2], {"champion": 2, "seen": 1})
+    assert store.is_unloaded("line")
+
+
+def test_only_what_there_is_can_be_unloaded(store: Store) -> None:
+    for change in (store.mark_unloaded, store.mark_loaded):
+        with pytest.raises(UnknownPattern):
+            change("line")
+    assert not store.is_unloaded("../line")

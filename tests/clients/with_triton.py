@@ -212,7 +212,7 @@ def classification_ranks_labels():
         for row, probabilities in zip(answer.tolist(), likely("iris", IRIS), strict=True):
             best = sorted(probabilities, key=probabilities.get, reverse=True)[:2]
             for said, label in zip(row, best, strict=True):
-                score, _, named = said.decode().split(":")
+                score, _, named = (said if isinstance(said, str) else said.decode()).split(":")
                 assert named == label
                 close(float(score), probabilities[label])
 
