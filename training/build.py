@@ -1,19 +1,52 @@
 """What Keras is asked for: a recipe's network, loss and optimiser. Importing this imports TensorFlow."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import Any, Self
 
 from models_store.architecture import Architecture, Layer
 from models_store.encoding import Decoder, Dtype, LabelDecoder, OutputDecoder
 from models_store.network import keras, tf
 from training.data import DataError, Labels
 from training.dropout import Dropout
-from training.fit_spec import NUMBER_LOSSES, Adagrad, Adam, Cosine, Exponential, Fit, LossName, Momentum, RmsProp, Sgd
+from training.fit_spec import (
+    NUMBER_LOSSES,
+    Adagrad,
+    Adam,
+    Cosine,
+    Exponential,
+    Fit,
+    LossName,
+    Momentum,
+    Optimizer,
+    RmsProp,
+    Schedule,
+    Sgd,
+)
 from training.spec import PatternSpec
 
 Measure = Callable[[Any, Any], Any]
-"""Targets and outputs of some rows -> the mean of a metric over them, in the graph."""
+"""Targets and outputs of some rows -> a metric of each, in the graph."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a model is compiled as, whatever its weights and names."""
+
+    n_inputs: int
+    dtype: Dtype
+    layers: tuple[tuple[object, ...], ...]
+    n_parameters: int
+
+    @classmethod
+    def of(cls, model: keras.Model) -> Self:
+        dtype: Dtype = "float64" if model.input_dtype == "float64" else "float32"
+        return cls(model.input_shape[1], dtype, tuple(map(_layer, model.layers)), model.count_params())
+
+
+def _layer(layer: keras.Layer) -> tuple[object, ...]:
+    return (layer.rate,) if isinstance(layer, Dropout) else (layer.units, layer.activation)
 
 
 def architecture_of(spec: PatternSpec, n_inputs: int, decoder: Decoder) -> Architecture:
@@ -69,38 +102,39 @@ def loss_of(name: LossName, dtype: Dtype) -> keras.losses.Loss:
 
 
 def mean_absolute_error(targets: Any, outputs: Any) -> Any:
-    return tf.cast(tf.reduce_mean(tf.abs(outputs - targets)), tf.float32)
+    return tf.reduce_mean(tf.abs(outputs - targets), axis=1)
 
 
 def measure_of(decoder: Decoder) -> Measure:
-    """Accuracy of labels; of numbers the mean absolute error, in raw units where all outputs have one scale."""
+    """Accuracy of labels, the absolute error of numbers."""
     if isinstance(decoder, LabelDecoder):
-        return _binary_accuracy if decoder.is_binary else _one_hot_accuracy if decoder.is_one_hot else _accuracy
-    assert isinstance(decoder, OutputDecoder)
-    unit = float(decoder.scaler.scale[0]) if decoder.scaler.has_one_scale else 1.0
-    return lambda targets, outputs: unit * mean_absolute_error(targets, outputs)
+        return _is_side_right if decoder.is_binary else _is_one_hot_right if decoder.is_one_hot else _is_label_right
+    return mean_absolute_error
 
 
-def _binary_accuracy(targets: Any, outputs: Any) -> Any:
-    return _share(tf.equal(outputs > 0.5, targets > 0.5))
+def unit_of(decoder: Decoder) -> float:
+    """What a measure of 1 is in raw units, where all outputs have one scale."""
+    return (
+        float(decoder.scaler.scale[0]) if isinstance(decoder, OutputDecoder) and decoder.scaler.has_one_scale else 1.0
+    )
 
 
-def _accuracy(targets: Any, outputs: Any) -> Any:
-    return _share(tf.equal(tf.argmax(outputs, axis=1), tf.cast(targets[:, 0], tf.int64)))
+def _is_side_right(targets: Any, outputs: Any) -> Any:
+    return tf.equal(outputs > 0.5, targets > 0.5)[:, 0]
 
 
-def _one_hot_accuracy(targets: Any, outputs: Any) -> Any:
-    return _share(tf.equal(tf.argmax(outputs, axis=1), tf.argmax(targets, axis=1)))
+def _is_label_right(targets: Any, outputs: Any) -> Any:
+    return tf.equal(tf.argmax(outputs, axis=1), tf.cast(targets[:, 0], tf.int64))
 
 
-def _share(are_right: Any) -> Any:
-    return tf.reduce_mean(tf.cast(are_right, tf.float32))
+def _is_one_hot_right(targets: Any, outputs: Any) -> Any:
+    return tf.equal(tf.argmax(outputs, axis=1), tf.argmax(targets, axis=1))
 
 
-def optimizer_of(fit: Fit, n_rows: int) -> keras.optimizers.Optimizer:
-    """Keras' own, with its own schedule; plain and momentum gradient descent are one class there."""
-    recipe = fit.optimizer
-    settings = {**recipe.model_dump(exclude={"name"}), "learning_rate": _learning_rate(fit, n_rows)}
+def optimizer_of(recipe: Optimizer, schedule: Schedule | None = None, steps: int = 1) -> keras.optimizers.Optimizer:
+    """Keras' own, with its own schedule over so many steps; plain and momentum gradient descent are one class there."""
+    settings = recipe.model_dump(exclude={"name"})
+    settings["learning_rate"] = _learning_rate(recipe.learning_rate, schedule, steps)
     match recipe:
         case Sgd() | Momentum():
             return keras.optimizers.SGD(**settings)
@@ -113,10 +147,9 @@ def optimizer_of(fit: Fit, n_rows: int) -> keras.optimizers.Optimizer:
             return keras.optimizers.Adam(**{**settings, "weight_decay": settings["weight_decay"] or None})
 
 
-def _learning_rate(fit: Fit, n_rows: int) -> Any:
+def _learning_rate(highest: float, schedule: Schedule | None, steps: int) -> Any:
     """A number, or what tells it by the optimiser's own count of steps."""
-    highest, steps = fit.optimizer.learning_rate, fit.steps(n_rows)
-    match fit.schedule:
+    match schedule:
         case None:
             return highest
         case Exponential(final=final):

@@ -8,6 +8,7 @@ stopped. Batches are those that `model.fit(shuffle=False)` would take from rows 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,17 @@ from numpy.typing import NDArray
 from models_store.encoding import Encoded
 from models_store.errors import PatternServerError
 from models_store.network import keras, tf
-from training.build import Measure, loss_of, mean_absolute_error, optimizer_of
+from training.build import Measure, Network, mean_absolute_error
 from training.fit_spec import NUMBER_LOSSES, EarlyStopping, Fit, LossName
+from training.program import Data, Program, Programs, Shape
 
 # About a quarter of a second between two reports, for networks of the size that this server is for.
 ROWS_PER_CHUNK = 500_000
 MOST_EPOCHS_PER_CHUNK = 100
+# The same for large networks, in multiplications and additions: six for each weight and row.
+MOST_WORK = 20_000_000_000
+# Bytes of rows that are copied, to be padded.
+LARGEST_PADDED = 1 << 25
 # Rows in one step of the validation pass; bounds its memory.
 EVALUATION_BLOCK = 8192
 
@@ -33,6 +39,7 @@ Report = Callable[[int, Curves], None]
 Weights = list[NDArray[Any]]
 Checkpoint = Callable[[int, int, Callable[[], Weights]], None]
 """Called after each chunk with the epochs done, the best epoch so far, and what tells its weights."""
+PROGRAMS = Programs()
 CURVES = ("loss", "metric", "val_loss", "val_metric")
 
 
@@ -81,6 +88,8 @@ class Objective:
 
     loss: LossName
     measure: Measure
+    unit: float = 1.0
+    """What a measure of 1 is in raw units."""
 
 
 MEAN_SQUARES = Objective("mse", mean_absolute_error)
@@ -95,18 +104,32 @@ def fit(
     report: Report,
     objective: Objective = MEAN_SQUARES,
     checkpoint: Checkpoint = no_checkpoint,
+    pulse: Callable[[], None] = lambda: None,
 ) -> History:
     """Changes `model`'s weights. Raises Diverged, and whatever `report` raises to stop it."""
-    n_rows = len(train.inputs)
-    chunk = int(np.clip(ROWS_PER_CHUNK // n_rows, 1, min(recipe.epochs, MOST_EPOCHS_PER_CHUNK)))
     program = CompiledFit(model, recipe, train, validation, objective)
+    try:
+        return _run(program, len(train.inputs), recipe.epochs, seed, report, checkpoint, pulse)
+    finally:
+        program.close()
+
+
+def _run(
+    program: "CompiledFit",
+    n_rows: int,
+    n_epochs: int,
+    seed: int,
+    report: Report,
+    checkpoint: Checkpoint,
+    pulse: Callable[[], None],
+) -> History:
     rng = np.random.default_rng(seed)
     chunks: list[Curves] = []
     done = 0
-    while done < recipe.epochs and not program.has_stopped:
-        n_epochs = min(chunk, recipe.epochs - done)
-        orders = np.stack([rng.permutation(n_rows) for _ in range(n_epochs)]).astype(np.int32)
-        curves = program.run(np.resize(orders, (chunk, n_rows)), n_epochs)
+    while done < n_epochs and not program.has_stopped:
+        chunk = min(program.epochs_per_call, n_epochs - done)
+        orders = np.stack([rng.permutation(n_rows) for _ in range(chunk)]).astype(np.int32)
+        curves = program.run(orders, chunk, pulse)
         done += len(curves["loss"])
         if not all(np.isfinite(curve).all() for curve in curves.values()):
             raise Diverged(f"the loss is no longer a number after epoch {done}; lower fit.optimizer.learning_rate")
@@ -125,7 +148,7 @@ def is_better_high(stopping: EarlyStopping, objective: Objective) -> bool:
 
 
 class CompiledFit:
-    """The program and its state: optimiser, best weights, patience. Lives for one fit."""
+    """One fit by a program that may have been compiled for another, and goes back for the next."""
 
     def __init__(
         self,
@@ -134,121 +157,112 @@ class CompiledFit:
         train: Examples,
         validation: Examples | None,
         objective: Objective = MEAN_SQUARES,
+        programs: Programs = PROGRAMS,
     ) -> None:
         self._model = model
-        self._loss = loss_of(objective.loss, "float64" if train.inputs.dtype == np.float64 else "float32")
-        self._measure = objective.measure
-        self._is_better_high = is_better_high(stopping, objective) if (stopping := recipe.early_stopping) else False
-        self._optimizer = optimizer_of(recipe, len(train.inputs))
-        self._optimizer.build(model.trainable_variables)
-        self._batch_size = min(recipe.batch_rows(len(train.inputs)), len(train.inputs))
-        self._stopping = recipe.early_stopping or EarlyStopping(monitor="loss", patience=1_000_000, restore_best=False)
-        self._stops = recipe.early_stopping is not None
-        self._train = [tf.constant(part) for part in (train.inputs, train.targets)]
-        if train.weights is not None:
-            self._train.append(tf.constant(train.weights))
-        # Without validation rows a training row stands in, and nobody reads the numbers.
+        self._stopping = recipe.early_stopping
         self._curves = CURVES if validation else CURVES[:2]
-        held_out = validation or Examples(train.inputs[:1], train.targets[:1])
-        self._validation = [tf.constant(part) for part in (held_out.inputs, held_out.targets)]
-        self._best_weights = [tf.Variable(weight, trainable=False) for weight in model.trainable_variables]
-        self._best = tf.Variable(np.inf, dtype=tf.float32, trainable=False)
-        self._best_epoch = tf.Variable(0, dtype=tf.int32, trainable=False)
-        self._epoch = tf.Variable(0, dtype=tf.int32, trainable=False)
-        self._waited = tf.Variable(0, dtype=tf.int32, trainable=False)
-        self._stopped = tf.Variable(False, trainable=False)
-        self._program = tf.function(self._chunk, jit_compile=True)
+        self._programs = programs
+        shape = shape_of(model, recipe, train, validation, objective)
+        self._data = _data(shape, train, validation, objective.unit)
+        self._program = programs.take(shape, lambda: Program(model, shape))
+        self._program.begin(model)
+        self._n_steps = -(-len(train.inputs) // shape.batch)
+        work = 6 * shape.network.n_parameters * len(train.inputs)
+        self.epochs_per_call = int(np.clip(MOST_WORK // work, 1, shape.epochs))
+        self._calls_per_epoch = min(self._n_steps, -(-work // MOST_WORK))
 
     @property
     def has_stopped(self) -> bool:
-        return bool(self._stopped.numpy())
+        return self._program.has_stopped
 
     @property
     def best_epoch(self) -> int:
         """From 1; 0 where nothing is monitored."""
-        return int(self._best_epoch.numpy())
+        return self._program.best_epoch
 
     def best_weights(self) -> Weights:
-        kept = self._best_weights if self._stops else self._model.trainable_variables
-        return [weight.numpy() for weight in kept]
+        return [weight.numpy() for weight in self._program.best_weights()]
 
-    def run(self, orders: NDArray[np.int32], n_epochs: int) -> Curves:
-        """Row numbers (chunk, n_rows), of which the first `n_epochs` are run -> curves of the epochs that were."""
-        before = int(self._epoch.numpy())
-        found = self._program(tf.constant(orders), tf.constant(n_epochs), self._train, self._validation)
-        ran = int(self._epoch.numpy()) - before
+    def run(self, orders: NDArray[np.int32], n_epochs: int, pulse: Callable[[], None] = lambda: None) -> Curves:
+        """Row numbers (epochs, n_rows), of which the first `n_epochs` are run -> curves of the epochs that were."""
+        shape, before = self._program.shape, self._program.epoch
+        padded = np.zeros((shape.epochs, -(-shape.rows // shape.batch) * shape.batch), np.int32)
+        padded[:n_epochs, : orders.shape[1]] = orders[:n_epochs]
+        order = tf.constant(padded)
+        if n_epochs > 1 or self._calls_per_epoch == 1:
+            found = self._program.run(order, n_epochs, (0, self._n_steps), self._data)
+        else:
+            bounds = np.linspace(0, self._n_steps, self._calls_per_epoch + 1).astype(int).tolist()
+            for steps in pairwise(bounds):
+                found = self._program.run(order, 1, steps, self._data)
+                pulse()
+        ran = self._program.epoch - before
+        self._put(self._program.weights())
         return {name: found[:ran, CURVES.index(name)].numpy().astype(np.float64) for name in self._curves}
 
     def keep_best(self, last_epoch: int) -> int:
         """Put the best weights back if the recipe says so; the epoch, from 1, that the model now is of."""
-        if not (self._stops and self._stopping.restore_best):
+        if self._stopping is None or not self._stopping.restore_best:
             return last_epoch
-        for variable, best in zip(self._model.trainable_variables, self._best_weights, strict=True):
-            variable.assign(best)
+        self._put(self._program.best_weights())
         return self.best_epoch
 
-    # -- traced ----------------------------------------------------------------------------------------------------
+    def close(self) -> None:
+        """The program is free for the next fit of its shape."""
+        self._programs.give_back(self._program)
 
-    def _chunk(self, orders: Any, n_epochs: Any, train: Any, validation: Any) -> Any:
-        """(chunk, 4): the CURVES of each epoch."""
-        curves = tf.zeros([orders.shape[0], len(CURVES)], tf.float32)
-        monitored = CURVES.index(self._stopping.monitor)
-        epoch = tf.constant(0)
-        while epoch < n_epochs and not self._stopped:
-            values = tf.concat([self._train_epoch(orders[epoch], train), self._evaluate(*validation)], 0)
-            curves = tf.tensor_scatter_nd_update(curves, [[epoch]], [values])
-            self._remember(values[monitored])
-            epoch += 1
-        return curves
+    def _put(self, weights: Weights) -> None:
+        for variable, weight in zip(self._model.trainable_variables, weights, strict=True):
+            variable.assign(weight)
 
-    def _train_epoch(self, order: Any, train: Any) -> Any:
-        """All full batches, then what is left; loss and metric of a row are those of its batch, before the step."""
-        n_rows, size = order.shape[0], self._batch_size
-        n_full = n_rows // size
-        batches = tf.reshape(order[: n_full * size], [n_full, size])
-        total = tf.zeros([2])
-        for step in tf.range(n_full):
-            total += size * self._train_batch(*[tf.gather(part, batches[step]) for part in train])
-        if n_rows % size:
-            rest = order[n_full * size :]
-            total += (n_rows % size) * self._train_batch(*[tf.gather(part, rest) for part in train])
-        return total / n_rows
 
-    def _train_batch(self, inputs: Any, targets: Any, weights: Any = None) -> Any:
-        with tf.GradientTape() as tape:
-            outputs = self._model(inputs, training=True)
-            loss = self._loss(targets, outputs, sample_weight=weights)
-        variables = self._model.trainable_variables
-        self._optimizer.apply(tape.gradient(loss, variables), variables)
-        return tf.stack([tf.cast(loss, tf.float32), self._measure(targets, outputs)])
+def shape_of(
+    model: keras.Model, recipe: Fit, train: Examples, validation: Examples | None, objective: Objective
+) -> Shape:
+    stopping, n_rows = recipe.early_stopping, _places(train)
+    n_held_out = _places(validation) if validation else 0
+    return Shape(
+        network=Network.of(model),
+        device=model.trainable_variables[0].value.device,
+        loss=objective.loss,
+        measure=objective.measure,
+        optimizer=recipe.optimizer,
+        schedule=recipe.schedule,
+        steps=recipe.steps(len(train.inputs)) if recipe.schedule else 1,
+        stopping=stopping,
+        monitored=CURVES.index(stopping.monitor) if stopping else 0,
+        more_is_better=stopping is not None and is_better_high(stopping, objective),
+        epochs=int(np.clip(ROWS_PER_CHUNK // n_rows, 1, MOST_EPOCHS_PER_CHUNK)),
+        rows=n_rows,
+        held_out=n_held_out,
+        batch=min(recipe.batch_rows(len(train.inputs)), n_rows),
+        block=min(EVALUATION_BLOCK, n_held_out),
+        is_weighted=train.weights is not None,
+    )
 
-    def _evaluate(self, inputs: Any, targets: Any) -> Any:
-        """Mean loss and metric of rows that nothing is learned from."""
-        n_rows = inputs.shape[0]
-        n_full = n_rows // EVALUATION_BLOCK
-        total = tf.zeros([2])
-        for block in tf.range(n_full):
-            rows = block * EVALUATION_BLOCK + tf.range(EVALUATION_BLOCK)
-            total += EVALUATION_BLOCK * self._evaluate_block(tf.gather(inputs, rows), tf.gather(targets, rows))
-        if n_rows % EVALUATION_BLOCK:
-            rest = n_full * EVALUATION_BLOCK
-            total += (n_rows - rest) * self._evaluate_block(inputs[rest:], targets[rest:])
-        return total / n_rows
 
-    def _evaluate_block(self, inputs: Any, targets: Any) -> Any:
-        outputs = self._model(inputs, training=False)
-        return tf.stack([tf.cast(self._loss(targets, outputs), tf.float32), self._measure(targets, outputs)])
+def _places(examples: Examples) -> int:
+    """A few more than rows, so that folds of nearly one size share a program; none more where they are large."""
+    n_rows = len(examples.inputs)
+    if examples.inputs.nbytes > LARGEST_PADDED:
+        return n_rows
+    stride = 1 << max(0, n_rows.bit_length() - 5)
+    return -(-n_rows // stride) * stride
 
-    def _remember(self, monitored: Any) -> None:
-        """Keras' own rule: an improvement is more than `min_delta`; `patience` epochs without one stop the fit."""
-        self._epoch.assign_add(1)
-        if not self._stops:
-            return
-        signed = -monitored if self._is_better_high else monitored
-        improved = signed < self._best - self._stopping.min_delta
-        for best, weight in zip(self._best_weights, self._model.trainable_variables, strict=True):
-            best.assign(tf.where(improved, weight, best))
-        self._best.assign(tf.where(improved, signed, self._best))
-        self._best_epoch.assign(tf.where(improved, self._epoch, self._best_epoch))
-        self._waited.assign(tf.where(improved, 0, self._waited + 1))
-        self._stopped.assign(self._waited >= self._stopping.patience)
+
+def _data(shape: Shape, train: Examples, validation: Examples | None, unit: float) -> Data:
+    learned = (train.inputs, train.targets, *((train.weights,) if train.weights is not None else ()))
+    held_out = (validation.inputs, validation.targets) if validation else ()
+    return Data(
+        train=tuple(_padded(part, shape.rows) for part in learned),
+        held_out=tuple(_padded(part, shape.held_out) for part in held_out),
+        counts=tf.constant([len(train.inputs), len(validation.inputs) if validation else 0]),
+        unit=tf.constant(unit, tf.float32),
+    )
+
+
+def _padded(part: Encoded, n_places: int) -> Any:
+    if len(part) == n_places:
+        return tf.constant(part)
+    return tf.constant(np.concatenate([part, np.zeros((n_places - len(part), *part.shape[1:]), part.dtype)]))

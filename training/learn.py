@@ -10,7 +10,7 @@ from models_store.architecture import Architecture
 from models_store.bundle import Predictor
 from models_store.encoding import Encoded
 from models_store.network import Device, KerasNetwork, build, device_name, on_device
-from training.build import architecture_of, loss_name, measure_of, with_dropout
+from training.build import architecture_of, loss_name, measure_of, unit_of, with_dropout
 from training.data import DataError, Dataset, Labels, Rows
 from training.encoders import encoders
 from training.fit import Curves, Diverged, Examples, History, Objective, Weights, fit
@@ -66,8 +66,9 @@ def learn(spec: PatternSpec, data: Dataset, device: Device, progress: Progress) 
             spec.fit,
             spec.seed,
             progress.epochs,
-            Objective(loss, measure_of(decoder)),
+            Objective(loss, measure_of(decoder), unit_of(decoder)),
             progress.checkpoint,
+            progress.pulse,
         )
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
         raise Diverged("a weight of the network is no longer a number; lower fit.optimizer.learning_rate")
