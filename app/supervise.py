@@ -94,8 +94,10 @@ class Supervision:
                 await self._note(
                     [("fold", {name: value for name, value in said.items() if name not in ("id", "event")})]
                 )
+            case "work":
+                await self._note([], epoch=said["done"], epochs=said["of"], eta_s=self._eta(said["done"], said["of"]))
             case "epochs":
-                await self._note_epochs(said["epochs"])
+                await self._note_epochs(said["epochs"], said.get("before", 0), said.get("of"))
             case "evaluated":
                 sets = ("train", "validation", "test")
                 scores = {name: said["card"][name] and said["card"][name]["overall"] for name in sets}
@@ -108,15 +110,19 @@ class Supervision:
                 return Outcome("cancelled")
         return None
 
-    async def _note_epochs(self, epochs: list[dict[str, Any]]) -> None:
+    async def _note_epochs(self, epochs: list[dict[str, Any]], before: int, of: int | None) -> None:
+        """`before`: the epochs of folds; the record counts all, the events those of the network that is published."""
         last = epochs[-1]
-        remaining = self._job.recipe["fit"]["epochs"] - last["epoch"]
-        eta = (time.monotonic() - self._began) / last["epoch"] * remaining
+        done, of = before + last["epoch"], of or self._job.recipe["fit"]["epochs"]
         # Every epoch is told, up to a number that a database holds for a thousand jobs; then every second, third, …
         stride = -(-self._job.recipe["fit"]["epochs"] // MOST_EPOCH_EVENTS)
         told = [("epoch", epoch) for epoch in epochs if epoch["epoch"] % stride == 0 or stride == 1]
-        columns = {name: last[name] for name in ("epoch", "loss", "val_loss")}
-        await self._note(told, **columns, eta_s=round(eta, 2))
+        columns = {name: last[name] for name in ("loss", "val_loss")}
+        await self._note(told, **columns, epoch=done, epochs=of, eta_s=self._eta(done, of))
+
+    def _eta(self, done: int, of: int) -> float | None:
+        """Seconds, if each epoch takes as long as those before it; None while there are none."""
+        return round((time.monotonic() - self._began) / done * (of - done), 2) if done else None
 
     async def _note(self, happened: list[tuple[str, dict[str, Any]]], **columns: object) -> None:
         await asyncio.to_thread(self._records.progress, self._job.id, happened, **columns)

@@ -73,6 +73,13 @@ def test_a_straight_line_that_is_exact_is_called_so() -> None:
     )
 
 
+def test_a_straight_line_through_the_largest_numbers_overflows_nowhere() -> None:
+    train, test = Rows(1e300 * rows(1, 2, 4), rows(11, 12, 14)), Rows(1e300 * rows(3), rows(13))
+    data = Dataset({"x": "number"}, ("y",), train, None, test)
+    figures = baselines(data, InputEncoder(("x",), 1, Scaler.identity(1)), of_numbers(0.1), 0).figures
+    assert figures["linear"] == pytest.approx(0, abs=1e-12)
+
+
 # -- tables --------------------------------------------------------------------------------------------------------
 
 

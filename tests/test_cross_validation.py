@@ -35,6 +35,27 @@ def crossed(spec: PatternSpec, workers: int = 1) -> Any:
     return cross_validate(spec, data, joined(data.fitted, data.test), "cpu", Progress(), workers)
 
 
+@pytest.mark.parametrize(
+    ("stopping", "planned"), [(None, 9 * 40), ({"monitor": "loss", "patience": 2, "mode": "max"}, 5 * 40)]
+)
+def test_progress_counts_the_epochs_of_all_folds_and_of_what_is_fitted_after_them(stopping: Any, planned: int) -> None:
+    from training.cross_validation import cross_validate  # deferred: imports TensorFlow
+    from training.learn import Progress
+
+    class Told(Progress):
+        def work(self, done: int, of: int) -> None:
+            told.append((done, of))
+
+    told: list[tuple[int, int]] = []
+    spec = PatternSpec.parse(BEND).overridden({"fit": {"early_stopping": stopping}})
+    data = Dataset.make(spec)
+    result = cross_validate(spec, data, data.fitted, "cpu", Told(), 2, fits_after=1)
+    shares = [done / of for done, of in told]
+    assert told[0] == (0, planned)
+    assert shares == sorted(shares)
+    assert told[-1][1] == told[-1][0] + result.epochs
+
+
 @pytest.fixture(scope="module")
 def bend() -> Any:
     return crossed(PatternSpec.parse(BEND))

@@ -61,6 +61,12 @@ def said(
     return notes(spec, data, history, measured(train), measured(test), n_parameters=1000)
 
 
+def with_category(column: tuple[str, list[str]], outputs: Array, *labels: str) -> Dataset:
+    """A column of numbers in any order beside it."""
+    name, cells = column
+    return table({"x": ("number", mixed(len(cells)).tolist()), name: ("category", cells)}, outputs, *labels)[0]
+
+
 # -- columns -------------------------------------------------------------------------------------------------------
 
 
@@ -203,7 +209,7 @@ def test_rows_of_a_table_that_stand_in_train_and_test_are_counted() -> None:
     numbers = mixed(1000)
     numbers[800:820] = numbers[:20]
     texts = ("text", [f"{number % 7}" if number % 2 else None for number in range(800)] + [None] * 200)
-    data = of_table(numbers, more=texts)
+    data = of_table(numbers, outputs=mixed(1000)[::-1, None], more=texts)
     assert said(data) == [
         "10 of 200 test rows have the same inputs as a training row, so the test score may flatter.",
     ]
@@ -214,6 +220,28 @@ def test_labels_out_of_balance_are_named() -> None:
     data = of_table(numbers, ("no", "yes"), (np.arange(1000) % 10 == 0)[:, None].astype(float))
     (note,) = said(data, train=of_labels(0.9), test=of_labels(0.9))
     assert note.startswith("90 % of the training rows are no, and always saying so would be that accurate")
+
+
+def test_a_column_that_is_the_target_in_other_words_is_named() -> None:
+    survived = (np.arange(1000) * 7 % 10 < 4)[:, None].astype(float)
+    alive = ("alive", ["yes" if label else "no" for label in survived[:, 0]])
+    data = with_category(alive, survived, "0", "1")
+    (note,) = said(data, train=of_labels(1.0), test=of_labels(1.0))
+    assert note.startswith("The column alive alone tells")
+    assert note.endswith("leave it out: data.columns.alive: drop.")
+
+
+def test_a_name_that_every_row_has_for_itself_gives_nothing_away() -> None:
+    survived = (np.arange(1000) * 7 % 10 < 4)[:, None].astype(float)
+    data = with_category(("name", [f"{number}" for number in range(1000)]), survived, "0", "1")
+    assert said(data, train=of_labels(0.7), test=of_labels(0.7)) == []
+
+
+@pytest.mark.parametrize(("noise", "n_notes"), [(1.0, 1), (50.0, 0)])
+def test_a_column_on_one_line_with_the_target_is_named_and_one_near_it_is_not(noise: float, n_notes: int) -> None:
+    target = 1e140 * (3 - 2 * mixed(1000) + noise * np.random.default_rng(3).normal(size=1000))
+    data = with_category(("other", ["a", "b"] * 500), target[:, None])
+    assert sum(note.startswith("The column x alone") for note in said(data)) == n_notes
 
 
 def test_few_test_rows_are_a_reason_to_cross_validate() -> None:

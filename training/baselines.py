@@ -52,6 +52,9 @@ def _majority(data: Dataset) -> float:
 def _straight_line(data: Dataset) -> dict[str, float]:
     """Ordinary least squares on raw columns of numbers."""
     train, test = np.asarray(data.train.inputs), np.asarray(data.test.inputs)
+    # What is left is at most 1, so that no square overflows.
+    largest = np.maximum(np.abs(train).max(axis=0), np.finfo(np.float64).tiny)
+    train, test = train / largest, test / largest
     offset, scale = train.mean(axis=0), train.std(axis=0)
     scale[scale == 0] = 1.0
     design = np.column_stack([np.ones(len(train)), (train - offset) / scale])

@@ -7,6 +7,7 @@ for all its epochs, to find where the folds' averaged and smoothed curve turns, 
 there; as all folds together chose that one number, their scores flatter a little.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -40,13 +41,32 @@ class Scored:
     beside: dict[str, float]
 
 
-class Watching(Progress):
-    """Passes on only that work goes on: the epochs of a fold are not those of the served network."""
+class Work:
+    """Epochs of all fits of a training, done and to do. Folds that are fitted at the same time share it."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, planned: int) -> None:
         self._progress = progress
+        self._done = 0
+        self._of = planned
+        self._lock = threading.Lock()
+
+    def add(self, done: int = 0, spared: int = 0) -> None:
+        """`spared`: were planned, and turned out not to be needed."""
+        with self._lock:
+            self._done += done
+            self._of -= spared
+            self._progress.work(self._done, self._of)
+
+
+class Watching(Progress):
+    """Passes on only how much is done: the epochs of a fold are not those of the served network."""
+
+    def __init__(self, progress: Progress, work: Work) -> None:
+        self._progress = progress
+        self._work = work
 
     def epochs(self, done: int, curves: Mapping[str, Any]) -> None:
+        self._work.add(done=len(curves["loss"]))
         self._progress.pulse()
 
     def pulse(self) -> None:
@@ -85,17 +105,29 @@ class Folding:
 
     def _learned(self, spec: PatternSpec, part: Dataset, number: int) -> Learned:
         """Each fold with other weights to begin with."""
-        return learn(
-            spec.overridden({"seed": (spec.seed + number) % 2**32}), part, self._device, Watching(self._progress)
-        )
+        other = spec.overridden({"seed": (spec.seed + number) % 2**32})
+        return learn(other, part, self._device, self._progress)
 
 
 def cross_validate(
-    spec: PatternSpec, data: Dataset, rows: Rows, device: Device, progress: Progress, workers: int = 1
+    spec: PatternSpec,
+    data: Dataset,
+    rows: Rows,
+    device: Device,
+    progress: Progress,
+    workers: int = 1,
+    fits_after: int = 0,
 ) -> CrossValidation:
-    """`rows` are folded; those of `data` are not looked at. Deterministic by seed, however many workers there are."""
+    """`rows` are folded; those of `data` are not looked at. Deterministic by seed, however many workers there are.
+
+    `fits_after`: how often a network will be fitted for the epochs that are found here.
+    """
     recipe = spec.cross_validate or CrossValidate()
-    folding = Folding(spec, data, rows, device, progress)
+    passes = 1 if spec.fit.early_stopping else 2
+    planned = passes * recipe.folds * recipe.repeats + fits_after
+    work = Work(progress, planned * spec.fit.epochs)
+    work.add()
+    folding = Folding(spec, data, rows, device, Watching(progress, work))
     n_folds = len(folding.places)
     curve, final = np.empty(0), spec
     if spec.fit.early_stopping is None:
@@ -103,14 +135,17 @@ def cross_validate(
         smoothed = moving_average(curve, recipe.smoothing)
         epochs = 1 + int(smoothed.argmax() if data.labels is not None else smoothed.argmin())
         final = spec.overridden({"fit": {"epochs": epochs}})
+        work.add(spared=n_folds * (spec.fit.epochs - epochs))
     scored = []
     for number, one in enumerate(_each(workers, lambda place: folding.scored(final, place), n_folds), start=1):
         scored.append(one)
+        work.add(spared=final.fit.epochs - len(one.curve))
         progress.fold(number, n_folds, figures_of(one.fold.score))
     if spec.fit.early_stopping is not None:
         curve = _average([one.curve for one in scored])
         smoothed = moving_average(curve, recipe.smoothing)
         epochs = max(1, round(float(np.median([one.fold.best_epoch for one in scored]))))
+    work.add(spared=fits_after * (spec.fit.epochs - epochs))
     figures = [figures_of(one.fold.score) for one in scored]
     return CrossValidation(
         folds=[one.fold for one in scored],

@@ -26,6 +26,9 @@ class Progress:
     def fold(self, number: int, of: int, figures: Mapping[str, float]) -> None:
         """A fold of a cross-validation is scored; numbered from 1."""
 
+    def work(self, done: int, of: int) -> None:
+        """So many epochs of folds are done, of all that there are to do at most, the served network's among them."""
+
     def pulse(self) -> None:
         """Work goes on that has nothing to tell."""
 

@@ -11,6 +11,7 @@ from models_store.scaler import Array
 from models_store.table import Raw, Table
 from training.data import Dataset
 from training.data_spec import FormulaData, TableData
+from training.giveaways import giveaways
 from training.spec import PatternSpec
 from training.verdict import plain
 
@@ -34,6 +35,7 @@ def notes(
         *data.remarks,
         *_outside(data, is_clearly_worse(data, train, test)),
         *_seen_before(data),
+        *_giveaways(data, spec.seed),
         *_recipe(spec, data),
         *_balance(data),
         *_few_rows(data),
@@ -117,6 +119,13 @@ def fingerprints(raw: Raw) -> NDArray[np.uint64]:
         prints = (prints ^ cells) * np.uint64(0x9E3779B97F4A7C15)
         prints ^= prints >> np.uint64(32)
     return prints
+
+
+def _giveaways(data: Dataset, seed: int) -> Iterator[str]:
+    for name in giveaways(data, seed):
+        tells = f"The column {name} alone tells {' and '.join(data.outputs)} almost without error"
+        reason = "if that is the target in other words, or known only after it, leave it out"
+        yield f"{tells}; {reason}: data.columns.{name}: drop."
 
 
 def _recipe(spec: PatternSpec, data: Dataset) -> Iterator[str]:

@@ -50,7 +50,7 @@ def train(
     data = dataset_of(spec, read_table)
     crossed, final = None, spec
     if spec.cross_validate is not None:
-        crossed = cross_validate(spec, data, data.fitted, device, progress, free_cores())
+        crossed = cross_validate(spec, data, data.fitted, device, progress, free_cores(), fits_after=1)
         # The epochs are known now: no row needs to be held back to find them.
         data = replace(data, train=data.fitted, validation=None)
         final = spec.overridden({"fit": {"epochs": crossed.epochs, "early_stopping": None}})

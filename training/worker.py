@@ -3,7 +3,7 @@
     in   {"id", "spec", "device", "root", "publish": false} | {…, "publish": true, "promote", "keep", "engine"}
          {"cancel": id}
          {"id", "spec", "device", "root", "folds_only": true}
-    out  {"event": "ready"} · {"id", "event", …}: started, fold, epochs, evaluated, published, cross_validated,
+    out  {"event": "ready"} · {"id", "event", …}: started, work, fold, epochs, evaluated, published, cross_validated,
          failed, cancelled
 
 Started by the server or the command line with `python -m training.worker`; it ends when its stdin does, or its parent.

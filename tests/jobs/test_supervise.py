@@ -102,6 +102,24 @@ async def test_epochs_that_are_told_together_are_events_of_their_own(
     assert (row["epoch"], row["loss"], row["eta_s"] >= 0) == (2, 0.5, True)
 
 
+async def test_the_epochs_of_folds_count_as_well(supervise: Supervise, records: Records, job: Job) -> None:
+    seen: list[tuple[int, int]] = []
+
+    async def script(trainer: FakeTrainer, request: Request) -> None:
+        trainer.say("work", done=0, of=12)
+        trainer.say("work", done=6, of=12)
+        await until(lambda: records.get(job.id).row["epoch"] == 6)
+        row = records.get(job.id).row
+        seen.append((row["epochs"], row["eta_s"] is not None))
+        trainer.say("epochs", epochs=[{"epoch": 2, "loss": 0.5, "val_loss": None}], before=9, of=11)
+        trainer.say("cancelled")
+
+    await supervise(script).follow()
+    row = records.get(job.id).row
+    assert (seen, row["epoch"], row["epochs"], row["eta_s"]) == ([(12, True)], 11, 11, 0.0)
+    assert happened(records, job) == [epoch(2)]
+
+
 async def test_what_is_said_between_long_pauses_is_heard(supervise: Supervise, records: Records, job: Job) -> None:
     async def script(trainer: FakeTrainer, request: Request) -> None:
         for number in (1, 2, 3):
