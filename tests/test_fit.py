@@ -140,6 +140,57 @@ def test_batches_are_keras_own_whatever_is_left_for_the_last(batch_size: int) ->
     compare(recipe, "SGD", {"learning_rate": 0.05}, "MeanSquaredError")
 
 
+@pytest.mark.parametrize("batch_size", [1200, 1500])
+def test_a_last_short_one_of_large_batches_is_keras_own_as_well(batch_size: int) -> None:
+    import keras  # deferred: imports TensorFlow
+
+    from training.fit import CompiledFit
+
+    recipe = Fit.model_validate({"optimizer": {"name": "sgd", "learning_rate": 0.05}, "batch_size": batch_size})
+    ours, theirs, train = model(), model(), examples(1500)
+    losses = CompiledFit(ours, recipe, train, None).run(orders(1500, 1), 1)["loss"]
+    theirs.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=False)
+    (order,) = orders(1500, 1)
+    rows = (train.inputs[order], train.targets[order])
+    expected = theirs.fit(*rows, batch_size=batch_size, shuffle=False, verbose=0).history["loss"]
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    assert_same_weights(ours, theirs)
+
+
+def test_a_program_that_was_compiled_for_another_fit_learns_the_same() -> None:
+    from training.build import with_dropout  # deferred: imports TensorFlow
+    from training.fit import CompiledFit
+    from training.program import Programs
+
+    recipe, programs = Fit(batch_size=16, early_stopping=EarlyStopping(monitor="loss", patience=2)), Programs()
+    compiled = CompiledFit(with_dropout(model(), 0.5, seed=8), recipe, examples(49), None, programs=programs)
+    compiled.run(orders(49), N_EPOCHS)
+    compiled.close()
+    ours, alone = with_dropout(model(), 0.5, seed=3), with_dropout(model(), 0.5, seed=3)
+    again = CompiledFit(ours, recipe, examples(), None, programs=programs)
+    afresh = CompiledFit(alone, recipe, examples(), None, programs=Programs())
+    assert again.program is compiled.program
+    assert afresh.program is not compiled.program
+    assert again.run(orders(), N_EPOCHS)["loss"].tolist() == afresh.run(orders(), N_EPOCHS)["loss"].tolist()
+    for our_weight, their_weight in zip(ours.trainable_variables, alone.trainable_variables, strict=True):
+        assert our_weight.numpy().tolist() == their_weight.numpy().tolist()
+
+
+def test_one_epoch_of_many_steps_goes_back_to_whoever_may_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.fit import CompiledFit  # deferred: imports TensorFlow
+
+    recipe, rows, heard = Fit(batch_size=16), examples(), []
+    whole, parts = model(), model()
+    expected = CompiledFit(whole, recipe, rows, rows).run(orders(n_epochs=1), 1)
+    monkeypatch.setattr("training.fit.MOST_WORK", 4000)
+    in_parts = CompiledFit(parts, recipe, rows, rows)
+    found = in_parts.run(orders(n_epochs=1), 1, lambda: heard.append(True))
+    assert (in_parts.epochs_per_call, len(heard)) == (1, 3)
+    for name, curve in expected.items():
+        np.testing.assert_allclose(found[name], curve, rtol=1e-6)
+    assert_same_weights(parts, whole)
+
+
 LABELS = [
     ("binary_crossentropy", "sigmoid", 1, "BinaryCrossentropy", "binary_accuracy"),
     ("sparse_categorical_crossentropy", "softmax", 3, "SparseCategoricalCrossentropy", "sparse_categorical_accuracy"),

@@ -26,6 +26,8 @@ ROWS_PER_CHUNK = 500_000
 MOST_EPOCHS_PER_CHUNK = 100
 # The same for large networks, in multiplications and additions: six for each weight and row.
 MOST_WORK = 20_000_000_000
+# Rows of a batch up to which a last short one is computed as if it were whole: that costs less than compiling it.
+LARGEST_MASKED = 1024
 # Bytes of rows that are copied, to be padded.
 LARGEST_PADDED = 1 << 25
 # Rows in one step of the validation pass; bounds its memory.
@@ -162,11 +164,11 @@ class CompiledFit:
         self._model = model
         self._stopping = recipe.early_stopping
         self._curves = CURVES if validation else CURVES[:2]
-        self._programs = programs
+        self.programs = programs
         shape = shape_of(model, recipe, train, validation, objective)
         self._data = _data(shape, train, validation, objective.unit)
-        self._program = programs.take(shape, lambda: Program(model, shape))
-        self._program.begin(model)
+        self.program = programs.take(shape, lambda: Program(model, shape))
+        self.program.begin(model)
         self._n_steps = -(-len(train.inputs) // shape.batch)
         work = 6 * shape.network.n_parameters * len(train.inputs)
         self.epochs_per_call = int(np.clip(MOST_WORK // work, 1, shape.epochs))
@@ -174,43 +176,43 @@ class CompiledFit:
 
     @property
     def has_stopped(self) -> bool:
-        return self._program.has_stopped
+        return self.program.has_stopped
 
     @property
     def best_epoch(self) -> int:
         """From 1; 0 where nothing is monitored."""
-        return self._program.best_epoch
+        return self.program.best_epoch
 
     def best_weights(self) -> Weights:
-        return [weight.numpy() for weight in self._program.best_weights()]
+        return [weight.numpy() for weight in self.program.best_weights()]
 
     def run(self, orders: NDArray[np.int32], n_epochs: int, pulse: Callable[[], None] = lambda: None) -> Curves:
         """Row numbers (epochs, n_rows), of which the first `n_epochs` are run -> curves of the epochs that were."""
-        shape, before = self._program.shape, self._program.epoch
+        shape, before = self.program.shape, self.program.epoch
         padded = np.zeros((shape.epochs, -(-shape.rows // shape.batch) * shape.batch), np.int32)
         padded[:n_epochs, : orders.shape[1]] = orders[:n_epochs]
         order = tf.constant(padded)
         if n_epochs > 1 or self._calls_per_epoch == 1:
-            found = self._program.run(order, n_epochs, (0, self._n_steps), self._data)
+            found = self.program.run(order, n_epochs, (0, self._n_steps), self._data)
         else:
             bounds = np.linspace(0, self._n_steps, self._calls_per_epoch + 1).astype(int).tolist()
             for steps in pairwise(bounds):
-                found = self._program.run(order, 1, steps, self._data)
+                found = self.program.run(order, 1, steps, self._data)
                 pulse()
-        ran = self._program.epoch - before
-        self._put(self._program.weights())
+        ran = self.program.epoch - before
+        self._put(self.program.weights())
         return {name: found[:ran, CURVES.index(name)].numpy().astype(np.float64) for name in self._curves}
 
     def keep_best(self, last_epoch: int) -> int:
         """Put the best weights back if the recipe says so; the epoch, from 1, that the model now is of."""
         if self._stopping is None or not self._stopping.restore_best:
             return last_epoch
-        self._put(self._program.best_weights())
+        self._put(self.program.best_weights())
         return self.best_epoch
 
     def close(self) -> None:
         """The program is free for the next fit of its shape."""
-        self._programs.give_back(self._program)
+        self.programs.give_back(self.program)
 
     def _put(self, weights: Weights) -> None:
         for variable, weight in zip(self._model.trainable_variables, weights, strict=True):
@@ -220,7 +222,8 @@ class CompiledFit:
 def shape_of(
     model: keras.Model, recipe: Fit, train: Examples, validation: Examples | None, objective: Objective
 ) -> Shape:
-    stopping, n_rows = recipe.early_stopping, _places(train)
+    stopping, batch = recipe.early_stopping, min(recipe.batch_rows(len(train.inputs)), len(train.inputs))
+    n_rows = _places(train) if batch <= LARGEST_MASKED else len(train.inputs)
     n_held_out = _places(validation) if validation else 0
     return Shape(
         network=Network.of(model),
@@ -236,7 +239,8 @@ def shape_of(
         epochs=int(np.clip(ROWS_PER_CHUNK // n_rows, 1, MOST_EPOCHS_PER_CHUNK)),
         rows=n_rows,
         held_out=n_held_out,
-        batch=min(recipe.batch_rows(len(train.inputs)), n_rows),
+        batch=batch,
+        rest=n_rows % batch if batch > LARGEST_MASKED else 0,
         block=min(EVALUATION_BLOCK, n_held_out),
         is_weighted=train.weights is not None,
     )

@@ -9,6 +9,7 @@ numbers of rows differ a little, share what was compiled.
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,8 @@ class Shape:
     held_out: int
     """Places for rows; not all need be taken. 0: there is no validation."""
     batch: int
+    rest: int
+    """Rows of a last short batch that has a step of its own; 0: it is one of the others, padded, or there is none."""
     block: int
     """Rows in one step of the validation pass."""
     is_weighted: bool
@@ -161,17 +164,20 @@ class Program:
 
     def _train_epoch(self, order: Any, steps: Any, n_rows: Any, train: Any) -> None:
         """Loss and metric of a row are those of its batch, before the step."""
-        size, dtype = self.shape.batch, self.shape.network.dtype
 
-        def run_batch(step: Any, total: Any) -> Any:
-            batch = tf.slice(order, [step * size], [size])
-            taken = tf.minimum(size, n_rows - step * size)
-            share = _share(tf.range(size) < taken, taken, dtype)
+        def run_batch(step: Any, total: Any, size: int = self.shape.batch) -> Any:
+            batch = tf.slice(order, [step * self.shape.batch], [size])
+            taken = tf.minimum(size, n_rows - step * self.shape.batch)
+            share = _share(tf.range(size) < taken, taken, self.shape.network.dtype)
             measured = self._train_batch(share, *[tf.gather(part, batch) for part in train])
             return step + 1, total + tf.cast(taken, tf.float32) * measured
 
-        done = tf.while_loop(lambda step, total: step < steps[1], run_batch, [steps[0], self._total.value()])
-        self._total.assign(done[1])
+        last = tf.minimum(steps[1], self.shape.rows // self.shape.batch) if self.shape.rest else steps[1]
+        step, total = tf.while_loop(lambda step, total: step < last, run_batch, [steps[0], self._total.value()])
+        if self.shape.rest:
+            rest = partial(run_batch, step, total, self.shape.rest)
+            total = tf.cond(step < steps[1], lambda: rest()[1], lambda: total)
+        self._total.assign(total)
 
     def _train_batch(self, share: Any, inputs: Any, targets: Any, weights: Any = None) -> Any:
         variables = self.weights()
