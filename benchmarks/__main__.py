@@ -7,7 +7,6 @@ ARGS=--quick takes about a minute; ARGS="--only requests,fitting" a part; ARGS="
 
 import argparse
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from benchmarks import load, machine, peers, report, scaling, serving
-from benchmarks.contenders import BIN, available_engines
+from benchmarks.contenders import available_engines, train
 from benchmarks.network import PATTERN, export
 from benchmarks.servers import Trouble
 from benchmarks.serving import Effort
@@ -92,7 +91,8 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         store, network = Path(folder, "store"), Path(folder, "network")
         network.mkdir()
-        train(store, [PATTERN] if quick else [])
+        # The whole catalogue only where it is loaded.
+        train(store, [PATTERN] if quick or "start" not in arguments.only else [])
         export(store, network)
         for name, section in sections(store, network, arguments, effort).items():
             if name in arguments.only:
@@ -118,13 +118,6 @@ def sections(
         "fitting": lambda: fitting(1 if quick else 3, quick),
         "scaling": lambda: {engine: scaling.measured(store, engine, effort) for engine in engines},
     }
-
-
-def train(store: Path, patterns: list[str]) -> None:
-    """These, or the whole catalogue."""
-    environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("PATTERNS_")}
-    what = patterns or ["--missing"]
-    subprocess.run([BIN / "patterns", "train", *what], env=environment | {"PATTERNS_STORE": str(store)}, check=True)
 
 
 def fitting(rounds: int, quick: bool) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Who is compared: the ceiling, an echo, servers by hand, and ours with each engine that is there."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,6 +42,13 @@ def available_engines() -> list[str]:
     """Those that the settings accept and whose package is installed."""
     accepted = get_args(Settings.model_fields["engine"].annotation)
     return [name for name, engine in ENGINES.items() if name in accepted and find_spec(engine.package)]
+
+
+def train(store: Path, patterns: list[str]) -> None:
+    """These, or the whole catalogue."""
+    environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("PATTERNS_")}
+    what = patterns or ["--missing"]
+    subprocess.run([BIN / "patterns", "train", *what], env=environment | {"PATTERNS_STORE": str(store)}, check=True)
 
 
 def ours_name(engine: str) -> str:

@@ -134,6 +134,10 @@ def show(figures: Figures) -> None:
     out.width = max(out.width, NARROWEST)
     machine, how = figures["machine"], figures["how"]
     out.print(f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}; load by {how['generator']}")
+    if machine["load"] > machine["cores"] / 2:
+        out.print(
+            f"the machine was busy before this began (load {machine['load']}): take the figures for what they are"
+        )
     for table in tables(figures):
         if table.row_count:
             out.print(table)
@@ -176,7 +180,7 @@ def peers_of(figures: Figures) -> dict[str, Figures]:
 def peers_table(installed: Mapping[str, Figures], ours: str) -> Table:
     """Each with ours in turn, nobody else running; and how many times its figure ours is."""
     names = [workload.name for workload in ANSWERED]
-    columns = ("", *(part for name in names for part in (name, f"{ours} to it")))
+    columns = ("", *(part for workload in ANSWERED for part in (workload.name.removeprefix("json, "), "ours to it")))
 
     def cells(peer: str, workloads: Figures) -> Iterator[str]:
         yield peer
@@ -186,7 +190,7 @@ def peers_table(installed: Mapping[str, Figures], ours: str) -> Table:
             yield f"{_median(runs[peer], SPEED):.0f}/s" if ratios else ""
             yield f"{median(ratios):.1f}×" if ratios else ""
 
-    return _table("Beside peers, requests/s", columns, (cells(*each) for each in installed.items()))
+    return _table(f"Peers, each in turn with {ours}: requests/s", columns, (cells(*each) for each in installed.items()))
 
 
 def fitting_table(recipe: str, runs: Figures) -> Table:

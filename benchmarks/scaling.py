@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks import load
 from benchmarks.bodies import OURS, Body, Json, Workload
-from benchmarks.contenders import ours
+from benchmarks.contenders import ours, train
 from benchmarks.network import PATTERN
 from benchmarks.servers import Server, launched, running, settle
 from benchmarks.serving import Effort
@@ -51,8 +51,6 @@ def by_connections(store: Path, engine: str, effort: Effort) -> Points:
 
 def by_units(engine: str, effort: Effort) -> Points:
     """Hidden units of one layer; the network has four numbers for each. A thousand rows as `.npy`."""
-    from benchmarks.__main__ import train  # deferred: that module imports this one
-
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         recipes = [_recipe(Path(folder), units) for units in UNITS]
         store = Path(folder, "store")
@@ -77,8 +75,6 @@ def _recipe(folder: Path, units: int) -> Path:
 
 def by_patterns(engine: str, effort: Effort) -> Points:
     """Copies of one pattern: how long until they are loaded, what they take, and what a prediction then does."""
-    from benchmarks.__main__ import train  # deferred: that module imports this one
-
     points = []
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         store = Path(folder, "store")

@@ -115,6 +115,7 @@ def figures() -> dict[str, Any]:
         "machine": {
             "cpu": "A Processor",
             "cores": 2,
+            "load": 0.5,
             "python": "3.11",
             "versions": {"keras": "3"},
             "date": "2025-01-01",
