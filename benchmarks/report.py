@@ -111,7 +111,9 @@ def _of_fitting(fitting: Figures) -> Iterator[Line]:
             whole = _ratios(runs, other, "ours", "seconds")
             bound = bounds[recipe] if other == "Keras fit" else None
             yield Line(f"training, {recipe}: faster than {other}", whole, bound)
-            yield Line(f"training, {recipe}: … to the loss of all", _ratios(runs, other, "ours", "to_loss_s"))
+            yield Line(
+                f"training, {recipe}: faster than {other} to the loss of all", _ratios(runs, other, "ours", "to_loss_s")
+            )
 
 
 def _ratios(runs: Figures, name: str, other: str, figure: str = SPEED) -> tuple[float, ...]:
@@ -135,9 +137,7 @@ def show(figures: Figures) -> None:
     machine, how = figures["machine"], figures["how"]
     out.print(f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}; load by {how['generator']}")
     if machine["load"] > machine["cores"] / 2:
-        out.print(
-            f"the machine was busy before this began (load {machine['load']}): take the figures for what they are"
-        )
+        out.print(f"the machine was busy before this began, at load {machine['load']}; expect wide ranges")
     for table in tables(figures):
         if table.row_count:
             out.print(table)
