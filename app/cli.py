@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from models_store.dialect import Dialect
 from models_store.errors import PatternServerError
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ Target = Annotated[list[str] | None, typer.Option(help="the column to predict; s
 Columns = Annotated[
     list[str] | None, typer.Option(help="NAME=KIND: number, category, boolean, date, text or drop, instead of inferred")
 ]
+Words = Annotated[
+    list[str] | None, typer.Option("--missing-value", help="what means a missing value in this table, such as - or ?")
+]
+Dates = Annotated[str | None, typer.Option(help="how dates such as 03/04/2020 are meant: day-first or month-first")]
+Delimiter = Annotated[str | None, typer.Option(help="between fields: , ; | or tab; else as the first line shows")]
+Decimal = Annotated[str | None, typer.Option(help="in numbers: . or ,")]
+Encoding = Annotated[str | None, typer.Option(help="of a CSV that is not UTF-8, such as windows-1252")]
 TaskOption = Annotated[str | None, typer.Option(help="regression or classification, instead of inferred")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
@@ -103,6 +111,11 @@ def train(
     name: Annotated[str | None, typer.Option(help="the pattern's name; by default the file's")] = None,
     column: Columns = None,
     task: TaskOption = None,
+    missing_value: Words = None,
+    dates: Dates = None,
+    delimiter: Delimiter = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
     folds: Annotated[int | None, typer.Option(help="cross-validate with so many folds first")] = None,
 ) -> None:
     """Train patterns and publish them into the store; a running server picks them up."""
@@ -110,7 +123,9 @@ def train(
     from app.commands.tables import Asked
 
     if csv is not None:
-        specs = [_table_recipe(recipes or [], Asked(csv, target or [], name, column or [], task, folds))]
+        dialect = Dialect.of(delimiter, decimal, encoding)
+        asked = Asked(csv, target or [], name, column or [], task, folds, missing_value or [], dates, dialect)
+        specs = [_table_recipe(recipes or [], asked)]
     else:
         specs = training.missing_specs() if missing else [training.spec_named(name) for name in recipes or []]
     if not specs and not missing:
@@ -138,6 +153,11 @@ def cross_validate(
     target: Target = None,
     column: Columns = None,
     task: TaskOption = None,
+    missing_value: Words = None,
+    dates: Dates = None,
+    delimiter: Delimiter = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """How a recipe does on rows held out in turn, and the epochs that this recommends. Publishes nothing."""
@@ -145,7 +165,9 @@ def cross_validate(
     from app.commands.tables import Asked
 
     if csv is not None:
-        spec = _table_recipe([recipe] if recipe else [], Asked(csv, target or [], None, column or [], task))
+        dialect = Dialect.of(delimiter, decimal, encoding)
+        asked = Asked(csv, target or [], None, column or [], task, None, missing_value or [], dates, dialect)
+        spec = _table_recipe([recipe] if recipe else [], asked)
     elif recipe is not None:
         spec = training.spec_named(recipe)
     else:

@@ -1,7 +1,12 @@
-"""The recipe that a pattern is trained by when only its name is given."""
+"""The recipe that a pattern is trained by when only its name is given, and whether it is one for a table."""
 
-from models_store.errors import BundleUnreadable, PatternServerError, UnknownPattern
+from collections.abc import Sequence
+
+from models_store.column_facts import ColumnFacts
+from models_store.errors import BundleUnreadable, PatternServerError, UnknownPattern, unlike
 from models_store.store import Store
+from training.data_spec import TableData
+from training.part import RecipeError
 from training.spec import PatternSpec, shipped
 
 
@@ -18,3 +23,21 @@ def recipe_of_pattern(store: Store, name: str) -> PatternSpec:
     if name not in known:
         raise UnknownPattern(sorted({*published, *known}))
     return known[name]
+
+
+def check_columns(data: TableData, columns: Sequence[ColumnFacts]) -> None:
+    """Said before anything is trained, and not when it begins. RecipeError."""
+    names = [column.name for column in columns]
+    for field, named in (("target", data.target), ("columns", tuple(data.columns))):
+        for name in named:
+            if name not in names:
+                several = set(map(str.strip, name.split(","))) <= {*names}
+                hint = "a list names several columns (--target a --target b); " if several else ""
+                raise RecipeError(f"data.{field}: the table has no such column; {hint}{unlike(name, names)}")
+
+
+def check_doubts(data: TableData, columns: Sequence[ColumnFacts]) -> None:
+    """A column that nobody should guess at is one that the recipe must name. RecipeError."""
+    doubts = [column.doubt for column in columns if column.doubt and column.name not in data.columns]
+    if doubts:
+        raise RecipeError(doubts[0])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from models_store.spelling import DateOrder
 from models_store.table import Kind
 
 Form = Literal["csv", "parquet", "arrow"]
@@ -20,3 +21,9 @@ class ColumnFacts:
     """The first different values, three at most, as JSON values; long texts are cut."""
     dropped: str | None = None
     """Why it should be left out, in a few words."""
+    doubt: str | None = None
+    """Why nothing is trained on it before somebody says what it is, and what may be said."""
+    labels: bool = False
+    """To predict it is to tell labels apart, unless the recipe's task says otherwise."""
+    order: DateOrder | None = None
+    """Of dates that are not written as ISO 8601 has it."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from models_store import manifest
 from models_store.column_facts import ColumnFacts, Form
+from models_store.dialect import PLAIN, Dialect
 from models_store.disk import LOCK, Disk, exclusively, writing
 from models_store.errors import DatasetDamaged, StoreUnwritable, UnknownDataset
 
@@ -43,6 +44,8 @@ class Stored:
     columns: tuple[ColumnFacts, ...]
     created: str
     """UTC, ISO 8601."""
+    delimiter: str = ","
+    """What stood between the fields of a CSV file."""
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "columns": [asdict(column) for column in self.columns]}
@@ -50,7 +53,7 @@ class Stored:
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Stored":
         columns = tuple(ColumnFacts(**column) for column in saved["columns"])
-        return cls(saved["id"], saved["name"], saved["rows"], columns, saved["created"])
+        return cls(**{**saved, "columns": columns})
 
 
 class Datasets:
@@ -108,16 +111,17 @@ class Datasets:
             self._make_root()
             return tempfile.TemporaryFile(dir=self.root)
 
-    def add(self, path: Path, form: Form, name: str = "") -> Stored:
+    def add(self, path: Path, form: Form, name: str = "", dialect: Dialect = PLAIN) -> Stored:
         """What is there already stays as it is, under its first name. TableError says why a file is no table."""
-        dataset = _sha256(path)[:32]
+        dataset = _id_of(path, dialect)
         if dataset in self.ids():
             return self.get(dataset)
-        from models_store import tabular  # deferred: whoever serves needs polars for tables only
+        from models_store import csv_rows, tabular  # deferred: whoever serves needs polars for tables only
 
-        frame = tabular.read(path, form)
+        frame = tabular.read(path, form, dialect)
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        stored = Stored(dataset, name, frame.height, tuple(tabular.facts(frame)), created)
+        delimiter = csv_rows.settled(path, dialect).delimiter if form == "csv" else None
+        stored = Stored(dataset, name, frame.height, tuple(tabular.facts(frame)), created, delimiter or ",")
         with self._writing():
             if dataset in self.ids():
                 return self.get(dataset)
@@ -189,6 +193,12 @@ class Datasets:
         facts = {"format": FORMAT, "stored": stored.to_json(), "table": _sha256(aside / TABLE)}
         self._disk.write_new(aside / FACTS, manifest.sealed(facts))
         self._disk.sync_directory(aside)
+
+
+def _id_of(path: Path, dialect: Dialect) -> str:
+    """The same file read in another way is another table."""
+    content = _sha256(path)
+    return (content if dialect == PLAIN else hashlib.sha256(f"{content} {dialect}".encode()).hexdigest())[:32]
 
 
 def _sha256(path: Path) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from models_store.columns import ColumnEncoder, encoder_from_dict
 from models_store.errors import BundleDamaged
 from models_store.scaler import Array, Scaler
+from models_store.spelling import PLAIN, Spelling
 from models_store.table import NUMBER, Kind, Raw, Table
 
 Encoded = NDArray[np.float32] | NDArray[np.float64]
@@ -111,6 +112,7 @@ class TableEncoder:
 
     encoders: dict[str, ColumnEncoder]
     dtype: Dtype = "float32"
+    spelling: Spelling = PLAIN
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -139,11 +141,14 @@ class TableEncoder:
         return {
             "table": {name: encoder.to_dict() for name, encoder in self.encoders.items()},
             "dtype": self.dtype,
+            "spelling": self.spelling.to_dict(),
         }
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Self:
-        return cls({name: encoder_from_dict(column) for name, column in dict(saved["table"]).items()}, saved["dtype"])
+        encoders = {name: encoder_from_dict(column) for name, column in dict(saved["table"]).items()}
+        spelling = Spelling.from_dict(saved["spelling"]) if "spelling" in saved else PLAIN
+        return cls(encoders, saved["dtype"], spelling)
 
 
 @dataclass(frozen=True, eq=False)

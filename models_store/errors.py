@@ -10,7 +10,8 @@ PatternServerError
   TableError · UnknownDataset · DatasetDamaged
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import ClassVar
 
 
@@ -183,6 +184,13 @@ def shortened(names: Iterable[str], most: int = 10) -> str:
     listed = list(names)
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return (", ".join(listed[:most]) or "none") + more
+
+
+def unlike(name: str, known: Sequence[str]) -> str:
+    """Of a column that is not there: which one may be meant, and what there is."""
+    near = get_close_matches(name, known, n=1)
+    meant = f"did you mean {shortened_name(near[0])}? " if near else ""
+    return f"{meant}there are {shortened(map(shortened_name, known))}"
 
 
 def shortened_name(name: str, most: int = 40) -> str:

@@ -17,8 +17,10 @@ import pyarrow.parquet
 
 from models_store import csv_rows
 from models_store.column_facts import Form
-from models_store.csv_rows import check_names
+from models_store.csv_rows import ONE_LINE, UNNAMED, check_names
+from models_store.dialect import PLAIN, Dialect
 from models_store.errors import TableError, shortened_name
+from models_store.spelling import NOTHING
 from models_store.table import FIRST_DAY, LAST_DAY, MISSING
 
 log = logging.getLogger("patterns.tables")
@@ -41,9 +43,11 @@ PYTHON_ERRORS = (OSError, EOFError, StopIteration, MemoryError, ValueError, Type
 TEMPORAL = (pl.Date, pl.Datetime)
 
 
-def read(path: Path, form: Form) -> pl.DataFrame:
+def read(path: Path, form: Form, dialect: Dialect = PLAIN) -> pl.DataFrame:
     """The whole table, missing values as null. TableError says what is wrong with it, and where."""
-    frame = {"csv": _csv, "parquet": _parquet, "arrow": _arrow}[form](path)
+    if form != "csv" and dialect != PLAIN:
+        raise TableError("delimiter, decimal and encoding are for CSV; other formats say these things themselves")
+    frame = _csv(path, csv_rows.settled(path, dialect)) if form == "csv" else TYPED[form](path)
     if frame.height == 0:
         raise TableError("the table has columns and no rows")
     _check_values(frame)
@@ -82,22 +86,24 @@ class _Seen:
         return pl.Float64 if self.are_numbers and not are_codes else pl.String
 
 
-def _csv(path: Path) -> pl.DataFrame:
+def _csv(path: Path, dialect: Dialect) -> pl.DataFrame:
     """Block by block, each column as narrow as its fields so far; what turns out to be text is read once more."""
-    names = csv_rows.header(path)
+    first, *others = csv_rows.header(path, dialect)
+    names = [first or UNNAMED, *others]
     parts: list[pl.DataFrame] = []
     seen: list[_Seen] = []
     n_rows = 0
-    for block in csv_rows.blocks(path, len(names)):
+    for block in csv_rows.blocks(path, len(names), dialect=dialect):
         n_rows += block.rows
         _check_size(n_rows, len(names))
-        fields = _fields(block, names)
+        fields = _fields(block, names, dialect)
         stripped = fields.select(pl.all().str.strip_chars(SPACE))
         found = _seen(stripped)
         seen = [before | now for before, now in zip(seen, found, strict=True)] if seen else found
         parts.append(_narrow(fields, stripped, [column.dtype for column in found]))
     if not parts:
-        raise TableError("the table has columns and no rows")
+        only = f"; {ONE_LINE}" if csv_rows.has_one_line(path) else ""
+        raise TableError(f"the table has columns and no rows{only}")
     dtypes = [column.dtype for column in seen]
     again = [
         name
@@ -105,17 +111,47 @@ def _csv(path: Path) -> pl.DataFrame:
         if dtype == pl.String and any(part.schema[name] != pl.String for part in parts)
     ]
     if again:
-        texts = [_fields(block, names).select(again) for block in csv_rows.blocks(path, len(names))]
+        blocks = csv_rows.blocks(path, len(names), dialect=dialect)
+        texts = [_fields(block, names, dialect).select(again) for block in blocks]
         parts = [part.with_columns(text) for part, text in zip(parts, texts, strict=True)]
-    return pl.concat([_cast(part, dtypes) for part in parts])
+    frame = pl.concat([_cast(part, dtypes) for part in parts])
+    if not first:
+        _check_index(frame[UNNAMED])
+    return frame
 
 
-def _fields(block: csv_rows.Block, names: list[str]) -> pl.DataFrame:
+def narrowed(column: pl.Series) -> pl.Series:
+    """Texts as a CSV file would have them read."""
+    fields = column.to_frame()
+    stripped = fields.select(pl.all().str.strip_chars(SPACE))
+    (found,) = _seen(stripped)
+    return _narrow(fields, stripped, [found.dtype]).to_series()
+
+
+def _fields(block: csv_rows.Block, names: list[str], dialect: Dialect) -> pl.DataFrame:
     schema = dict.fromkeys(names, pl.String())
-    fields = pl.read_csv(block.content, has_header=False, schema=schema, empty_string_is_null=False)
+    fields = pl.read_csv(
+        block.content,
+        has_header=False,
+        schema=schema,
+        separator=dialect.delimiter or ",",
+        empty_string_is_null=False,
+    )
     if fields.height != block.rows:
         raise TableError(f"somewhere after line {block.line}: the rows cannot be told apart")
-    return _without_missing(fields)
+    fields = _without_missing(fields)
+    return fields if dialect.decimal == "." else fields.with_columns(map(_with_points, fields))
+
+
+def _with_points(column: pl.Series) -> pl.Series:
+    """Numbers with decimal commas as others write them; a point among them stands between thousands, or by mistake."""
+    texts = column.str.strip_chars(SPACE)
+    swapped = texts.str.replace_many([",", "."], [".", ","])
+    has_comma, has_point = swapped.str.contains(NUMBER), texts.str.contains(NUMBER)
+    are_numbers = (has_comma | has_point | texts.is_in(list(NOTHING))).all()
+    if are_numbers and (has_point & ~has_comma).any():
+        raise TableError(f"column {shortened_name(column.name)}: numbers with points, where the decimal is a comma")
+    return column.zip_with(~has_comma.fill_null(value=False), swapped)
 
 
 def _without_missing(texts: pl.DataFrame) -> pl.DataFrame:
@@ -142,10 +178,10 @@ def _seen(stripped: pl.DataFrame) -> list[_Seen]:
     ]
 
 
-def _matching(stripped: pl.DataFrame, names: Iterable[str], pattern: str) -> dict[str, None]:
+def _matching(texts: pl.DataFrame, names: Iterable[str], pattern: str) -> dict[str, None]:
     """Columns all of whose fields match, missing ones aside; in order."""
     names = list(names)
-    matching = stripped.select(pl.col(names).str.contains(pattern).all()).row(0) if names else ()
+    matching = texts.select(pl.col(names).str.contains(pattern).all()).row(0) if names else ()
     return {name: None for name, matches in zip(names, matching, strict=True) if matches}
 
 
@@ -157,6 +193,12 @@ def _narrow(fields: pl.DataFrame, stripped: pl.DataFrame, dtypes: list[type[pl.D
 
 def _cast(part: pl.DataFrame, dtypes: list[type[pl.DataType]]) -> pl.DataFrame:
     return part.select(pl.col(name).cast(dtype) for name, dtype in zip(part.columns, dtypes, strict=True))
+
+
+def _check_index(column: pl.Series) -> None:
+    """What pandas and R write without a name counts rows, or did before somebody took some out."""
+    if not (column.dtype.is_integer() and column.null_count() == 0 and column.is_unique().all()):
+        raise TableError("line 1: column 1 has no name (pandas leaves out its index with index=False)")
 
 
 # -- Parquet and Arrow ---------------------------------------------------------------------------------------------
@@ -251,6 +293,9 @@ def _tidy(name: str, dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         return column.dt.replace_time_zone(None).dt.cast_time_unit("us")
     return column
+
+
+TYPED = {"parquet": _parquet, "arrow": _arrow}
 
 
 # -- all -----------------------------------------------------------------------------------------------------------

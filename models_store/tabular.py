@@ -4,7 +4,7 @@ file -> DataFrame (`read`) -> ColumnFacts (`facts`) -> Table (`table_of`)
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import median
 from types import MappingProxyType
 from typing import Literal, cast
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from models_store.column_facts import ColumnFacts, Form
 from models_store.columns import words_of
-from models_store.errors import TableError, shortened, shortened_name
+from models_store.doubts import WRITTEN_DATE, doubt_of, is_date, order_of
+from models_store.errors import TableError, shortened_name, unlike
+from models_store.spelling import NOTHING, PLAIN, DateOrder, Spelling
 from models_store.table import (
     LONGEST_CATEGORY,
     SECONDS_A_DAY,
@@ -24,12 +26,11 @@ from models_store.table import (
     Table,
     Values,
     column_of,
-    from_text,
     moment_of,
 )
-from models_store.table_file import TEMPORAL, read
+from models_store.table_file import SPACE, TEMPORAL, narrowed, read
 
-__all__ = ["ColumnFacts", "Form", "TableError", "facts", "read", "table_of"]
+__all__ = ["ColumnFacts", "Form", "TableError", "facts", "read", "table_of", "without"]
 
 MOST_EXAMPLES = 3
 LONGEST_EXAMPLE = 80
@@ -38,30 +39,52 @@ ROWS_TO_COUNT_WORDS_IN = 10_000
 # In a smaller table different values may well be chance.
 FEWEST_ROWS_OF_AN_IDENTIFIER = 20
 INDEX = re.compile(r"(.*[_\s-])?id|index|__index_level_[0-9]+__|unnamed: 0", re.IGNORECASE)
+# Whole numbers beyond this have neighbours that a float64 cannot tell from them.
+MOST_EXACT = 2**53
+# Whole numbers from 0 or 1 on, no more than these, each on that many rows, are taken for codes of labels.
+MOST_CODES, FEWEST_ROWS_OF_A_CODE = 10, 10
 NO_OVERRIDES: Mapping[str, Kind | Literal["drop"]] = MappingProxyType({})
 
 
-def facts(frame: pl.DataFrame, overrides: Mapping[str, Kind | Literal["drop"]] = NO_OVERRIDES) -> list[ColumnFacts]:
-    """Of every column, in order. A kind that is given wins, and the column is kept; TableError if it cannot be."""
+def facts(
+    frame: pl.DataFrame,
+    overrides: Mapping[str, Kind | Literal["drop"]] = NO_OVERRIDES,
+    dates: DateOrder | None = None,
+) -> list[ColumnFacts]:
+    """Of every column, in order. A kind that is given wins, and the column is kept; TableError if it cannot be.
+
+    `dates` says how dates are written where their column does not show it.
+    """
     unknown = next((name for name in overrides if name not in frame.columns), None)
     if unknown is not None:
-        known = shortened(map(shortened_name, frame.columns))
-        raise TableError(f"there is no column {shortened_name(unknown)}; there are {known}")
-    return [_facts_of(column, overrides.get(column.name)) for column in frame]
+        raise TableError(f"there is no column {shortened_name(unknown)}; {unlike(unknown, frame.columns)}")
+    return [_facts_of(column, overrides.get(column.name), dates) for column in frame]
 
 
-def table_of(frame: pl.DataFrame, kinds: Mapping[str, Kind]) -> Table:
-    """Each cell as `table.from_text` has it. Equal texts are one object, so that categories take little room.
+def without(frame: pl.DataFrame, missing: Iterable[str]) -> pl.DataFrame:
+    """The same table where these words mean missing too; what is left of a column may be numbers."""
+    words = frozenset(missing)
+    return frame.with_columns(_without(column, words) for column in frame.select(pl.col(pl.String)))
+
+
+def _without(column: pl.Series, words: frozenset[str]) -> pl.Series:
+    are_words = column.str.strip_chars(SPACE).is_in(list(words))
+    return narrowed(column.set(are_words, None)) if are_words.any() else column
+
+
+def table_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling = PLAIN) -> Table:
+    """Each cell as `spelling.cell` has it. Equal texts are one object, so that categories take little room.
 
     A column of numbers is held as numbers, so that as categories or texts 1e2 and 100.0 are the same there.
     """
-    return Table({name: _values(frame[name], kind) for name, kind in kinds.items()})
+    return Table({name: _values(frame[name], kind, spelling) for name, kind in kinds.items()})
 
 
 # -- values --------------------------------------------------------------------------------------------------------
 
 
-def _values(column: pl.Series, kind: Kind) -> Values:
+def _values(column: pl.Series, kind: Kind, spelling: Spelling) -> Values:
+    column = _said(column, kind)
     numbers = _numbers(column, kind)
     if numbers is not None:
         return numbers.fill_null(np.nan).to_numpy()
@@ -69,7 +92,12 @@ def _values(column: pl.Series, kind: Kind) -> Values:
     places = pl.Series(np.arange(len(distinct), dtype=np.uint32))
     coded = column.replace_strict(distinct, places, default=None, return_dtype=pl.UInt32)
     codes: NDArray[np.uint32] = coded.fill_null(len(distinct)).to_numpy()
-    return column_of(kind, [*_cells(column, distinct, kind), None])[codes]
+    return column_of(kind, [*_cells(column, distinct, kind, spelling), None])[codes]
+
+
+def _said(column: pl.Series, kind: Kind) -> pl.Series:
+    """A dash where a number or a date belongs is a missing one."""
+    return _without(column, NOTHING) if column.dtype == pl.String and kind in ("number", "date") else column
 
 
 def _numbers(column: pl.Series, kind: Kind) -> pl.Series | None:
@@ -86,11 +114,11 @@ def _numbers(column: pl.Series, kind: Kind) -> pl.Series | None:
     return None
 
 
-def _cells(column: pl.Series, distinct: pl.Series, kind: Kind) -> list[Cell]:
+def _cells(column: pl.Series, distinct: pl.Series, kind: Kind, spelling: Spelling) -> list[Cell]:
     cells: list[Cell] = []
     for place, text in enumerate(_texts(distinct)):
         try:
-            cells.append(from_text(kind, text))
+            cells.append(spelling.cell(column.name, kind, text))
         except ValueError as error:
             row = column.index_of(distinct[place])
             assert row is not None
@@ -115,21 +143,38 @@ def _texts(values: pl.Series) -> list[str]:
 # -- facts ---------------------------------------------------------------------------------------------------------
 
 
-def _facts_of(column: pl.Series, override: Kind | Literal["drop"] | None) -> ColumnFacts:
-    kind = _inferred(column) if override is None or override == "drop" else override
-    present = column.drop_nulls()
-    n_distinct, first = _distinct(column, kind)
+def _facts_of(column: pl.Series, override: Kind | Literal["drop"] | None, dates: DateOrder | None) -> ColumnFacts:
+    order = _order(column, dates)
+    kind = _inferred(column, order) if override is None or override == "drop" else override
+    asks = kind in ("category", "text") if override is None else override == "date" and order is None
+    doubt = doubt_of(column, dates) if asks and column.dtype == pl.String else None
+    if doubt and override is not None:
+        raise TableError(doubt)
+    column = _said(column, kind)
+    n_distinct, first = _distinct(column, kind, Spelling(orders={column.name: order} if order else {}))
     return ColumnFacts(
         name=column.name,
         kind=kind,
-        missing=len(column) - len(present),
+        missing=column.null_count(),
         distinct=n_distinct,
         examples=[_example(column, kind, cell) for cell in first],
-        dropped=_why_dropped(column, kind, n_distinct, override),
+        dropped=None if doubt else _why_dropped(column, kind, n_distinct, override),
+        doubt=doubt,
+        labels=kind not in ("number", "date") or (kind == "number" and _are_codes(column, n_distinct)),
+        order=order if kind == "date" else None,
     )
 
 
-def _inferred(column: pl.Series) -> Kind:
+def _order(column: pl.Series, dates: DateOrder | None) -> DateOrder | None:
+    if column.dtype != pl.String:
+        return None
+    texts = column.drop_nulls().unique().str.strip_chars(SPACE)
+    return order_of(texts.filter(texts.str.contains(WRITTEN_DATE)).to_list(), dates)
+
+
+def _inferred(column: pl.Series, order: DateOrder | None) -> Kind:
+    if column.dtype.is_integer() and ((column > MOST_EXACT).any() or (column < -MOST_EXACT).any()):
+        return "category"
     if column.dtype.is_numeric():
         return "number"
     if column.dtype == pl.Boolean:
@@ -140,19 +185,16 @@ def _inferred(column: pl.Series) -> Kind:
     texts = present.unique(maintain_order=True)
     if texts.is_empty():
         return "category"
-    if all(_is_date(text) for text in texts):
+    said = _without(texts, NOTHING)
+    if said.dtype != pl.String:
+        # Where dashes are all there is, they may mean something.
+        return "number" if len(said.drop_nulls()) else "category"
+    if all(is_date(text, order) for text in said.drop_nulls()):
         return "date"
     # Only what is spelled so: a yes is a category, and is answered as a yes.
     if len(texts) <= 100 and all(text.strip().lower() in ("true", "false") for text in texts):
         return "boolean"
     return "text" if _is_text(present, len(texts)) else "category"
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return from_text("date", text) is not None
-    except ValueError:
-        return False
 
 
 def _is_text(present: pl.Series, n_distinct: int) -> bool:
@@ -164,13 +206,24 @@ def _is_text(present: pl.Series, n_distinct: int) -> bool:
     return median(len(words_of(text)) for text in some) >= FEWEST_WORDS_OF_TEXT
 
 
-def _distinct(column: pl.Series, kind: Kind) -> tuple[int, list[Cell]]:
+def _are_codes(column: pl.Series, n_distinct: int) -> bool:
+    """0 and 1, or 1, 2, 3: whole numbers without gaps that each stand in many rows."""
+    if not 2 <= n_distinct <= MOST_CODES:
+        return False
+    distinct, counts = np.unique(_values(column.drop_nulls(), "number", PLAIN).astype(np.float64), return_counts=True)
+    if len(distinct) == 2:
+        return bool((distinct == np.round(distinct)).all())
+    is_run = distinct[0] in (0, 1) and (np.diff(distinct) == 1).all()
+    return bool(is_run and counts.min() >= FEWEST_ROWS_OF_A_CODE)
+
+
+def _distinct(column: pl.Series, kind: Kind, spelling: Spelling) -> tuple[int, list[Cell]]:
     """How many different cells there are, and the first few to appear."""
     distinct = column.drop_nulls().unique(maintain_order=True)
     numbers = _numbers(distinct, kind)
     if numbers is not None:
         return len(numbers), numbers.head(MOST_EXAMPLES).to_list()
-    cells = list(dict.fromkeys(_cells(column, distinct, kind)))
+    cells = list(dict.fromkeys(_cells(column, distinct, kind, spelling)))
     return len(cells), cells[:MOST_EXAMPLES]
 
 
@@ -188,9 +241,9 @@ def _is_identifier(column: pl.Series, kind: Kind, n_distinct: int) -> bool:
     if n_distinct < len(column) - column.null_count():
         return False
     is_long = n_distinct >= FEWEST_ROWS_OF_AN_IDENTIFIER
-    if column.dtype.is_integer():
+    if column.dtype.is_integer() and kind == "number":
         return INDEX.fullmatch(column.name) is not None or (is_long and _is_counted(column))
-    return is_long and column.dtype == pl.String and kind == "category"
+    return is_long and not column.dtype.is_float() and kind == "category"
 
 
 def _is_counted(column: pl.Series) -> bool:

@@ -17,7 +17,7 @@ from tests.fakes import LinearNetwork
 CSV = "size,colour\n1,red\n2,blue\n3,red\n"
 COLUMNS = (
     ColumnFacts("size", "number", 0, 3, [1, 2, 3]),
-    ColumnFacts("colour", "category", 0, 2, ["red", "blue"]),
+    ColumnFacts("colour", "category", 0, 2, ["red", "blue"], labels=True),
 )
 OPERATIONS = 7
 

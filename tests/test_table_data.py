@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
+from models_store.encoding import TableEncoder
+from models_store.spelling import Spelling
 from models_store.table import Table
 from training import table_data
 from training.data import DataError, Dataset
@@ -78,6 +80,28 @@ def test_rows_without_a_target_are_left_out_with_a_word() -> None:
     assert data.remarks == ("6 rows without a survived were left out.",)
 
 
+def test_dates_and_missing_values_may_be_written_as_the_recipe_says() -> None:
+    days = [f"{place % 12 + 1}/{place % 11 + 1}/2020" for place in range(N_ROWS)]
+    table = frame(born=days, deck=["?" if place % 3 else "A" for place in range(N_ROWS)])
+    assert "day or month comes first is not clear" in refused(table, spec())
+    data = made(table, spec(data={"dates": "month-first", "missing": ["?"]}))
+    assert data.kinds["born"] == "date"
+    assert data.spelling == Spelling(frozenset({"?"}), {"born": "month-first"})
+    assert set(_column(data.fitted.inputs, "deck")) == {"A", None}
+    encoder, _ = encoders(spec(), data, "binary_crossentropy")
+    assert isinstance(encoder, TableEncoder)
+    assert encoder.spelling == data.spelling
+
+
+def test_one_stray_cell_makes_no_category_in_silence() -> None:
+    weights = [*map(str, range(N_ROWS - 1)), "12 kg"]
+    table = frame(weight=weights)
+    assert 'weight: 59 of 60 values are numbers, and "12 kg" in row 60 is none' in refused(table, spec())
+    assert made(table, spec(data={"missing": ["12 kg"], "columns": {"weight": "number"}})).kinds["weight"] == "number"
+    assert made(table, spec(data={"columns": {"weight": "category"}})).kinds["weight"] == "category"
+    assert "weight" not in made(table, spec(data={"columns": {"weight": "drop"}})).kinds
+
+
 # -- the target ----------------------------------------------------------------------------------------------------
 
 
@@ -128,11 +152,19 @@ def test_several_columns_of_numbers_are_learned_at_once() -> None:
 @pytest.mark.parametrize(
     ("columns", "changes", "words"),
     [
-        ({}, {"target": "lived"}, "lived: there is no such column; there are age, deck, alone, survived"),
+        (
+            {},
+            {"target": "lived"},
+            "lived: there is no such column; did you mean survived? there are age, deck",
+        ),
         ({}, {"data": {"columns": {"sex": "category"}}}, "sex: there is no such column"),
         ({"survived": [1] * N_ROWS}, {}, "the same value in every row"),
         ({"survived": [2.5] * N_ROWS}, {"data": {"task": "regression"}}, "the same value in every row"),
-        ({"survived": ["a"] * 30 + ["b"] * 29 + ["c"]}, {}, "1 label(s) of survived stand in one row each"),
+        (
+            {"survived": ["a"] * 30 + ["b"] * 29 + ["c"]},
+            {},
+            "survived stand in one row each: c; a label needs 2 rows",
+        ),
         ({"survived": [None] * 55 + [0, 1, 0, 1, 0]}, {}, "only 5 rows have a value there"),
         ({}, {"target": ["survived", "deck"]}, "deck is no column of numbers"),
         ({}, {"data": {"columns": dict.fromkeys(("age", "deck", "alone"), "drop")}}, "no column is left"),

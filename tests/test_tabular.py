@@ -3,7 +3,7 @@
 import csv
 import datetime
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models_store import csv_rows, table_file
+from models_store.dialect import Dialect, Encoding
 from models_store.errors import PatternServerError
+from models_store.spelling import NOTHING, DateOrder, Spelling
 from models_store.table import MISSING, Cell, Kind, from_text
-from models_store.tabular import ColumnFacts, Form, TableError, facts, read, table_of
+from models_store.tabular import ColumnFacts, Form, TableError, facts, read, table_of, without
 
 Write = Callable[[str | bytes], Path]
 
@@ -174,13 +176,26 @@ def test_any_bytes_are_read_or_refused(place: Path, content: bytes, form: Form) 
         ("a,b\n1,2\n\n3,4\n", "line 3: empty, with more rows after it"),
         ("a,a\n1,2", "line 1: two columns are called a"),
         ("a, a\n1,2", "line 1: two columns are called a"),
-        (",a\n0,1", "line 1: column 1 has no name"),
+        (",a\nx,1", "line 1: column 1 has no name"),
+        (",a\n0,1\n0,2", "line 1: column 1 has no name"),
+        (",\n0,1", "line 1: column 2 has no name"),
+        (",Unnamed: 0\n0,1", "line 1: two columns are called Unnamed: 0"),
+        ("a,b,1,b", "line 1: two columns are called b; only one line: curl keeps line ends with --data-binary"),
+        ("a,b", "the table has columns and no rows; only one line: curl"),
         ("a,,b\n0,1,2", "line 1: column 2 has no name"),
         (f"a,{'b' * 201}\n1,2", "line 1: the name of column 2 is longer than 200 characters"),
         (f"{'b' * 60},{'b' * 60}\n1,2", f"line 1: two columns are called {'b' * 39}…"),
-        ("a;b\n1;2", "line 1: a single column; commas must stand"),
+        ("a;b\tc\n1;2\t3", "line 1: a single column, with commas, semicolons or tabs in its name; say --delimiter"),
+        ("a;b\n1;2\n3\n", "line 3: expected 2 fields, found 1"),
+        (b"PK\x03\x04....xl/workbook.xml", "this is an Excel file; save it as CSV UTF-8"),
+        (b"\xd0\xcf\x11\xe0rest", "this is an Excel file; save it as CSV UTF-8"),
+        ("a,b\n1,2\n".encode("utf-16"), "this is UTF-16; save it as UTF-8, or read it with --encoding utf-16"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "this is UTF-16; save it as UTF-8"),
         ("a,b\n1,2\x00", "line 2: a NUL byte"),
-        (b"a,b\n1,2\n\xff,3\n", "line 3: not UTF-8"),
+        (
+            b"a,b\n1,2\n\xff,3\n",
+            "line 3: not UTF-8; save the file as UTF-8, or say what it is: --encoding",
+        ),
         (b"\xff\n1", "line 1: not UTF-8"),
         ("a,b\n1,2\n\ufeffa,b\n3,4", "line 3: a byte order mark"),
         ("a,b\r1,2\r", "line 1: a carriage return without a line feed"),
@@ -197,6 +212,77 @@ def test_a_csv_that_is_no_table_is_refused_by_line(write: Write, content: str | 
     with pytest.raises(TableError) as refusal:
         read(write(content), "csv")
     assert str(refusal.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("content", "dialect"),
+    [
+        ("a;b\n1.5;é\n2;x\n", Dialect()),
+        ("a\tb\n1.5\té\n2\tx\n", Dialect()),
+        ('"a";"b"\r\n1.5;é\r\n2;"x"\r\n', Dialect()),
+        ("a|b\n1.5|é\n2|x\n", Dialect("|")),
+        ("a;b\n1,5;é\n2;x\n", Dialect(decimal=",")),
+        ('a,b\n"1,5",é\n2,x\n', Dialect(",", ",")),
+        ("a,b\n1.5,é\n2,x\n".encode("latin-1"), Dialect(encoding="latin-1")),
+        ("a,b\n1.5,é\n2,x\n".encode("utf-16"), Dialect(encoding="utf-16")),
+        ("a\tb\n1,5\té\n2\tx\n".encode("utf-16"), Dialect(None, ",", "utf-16")),
+    ],
+)
+def test_a_csv_may_be_written_in_another_way(write: Write, content: str | bytes, dialect: Dialect) -> None:
+    frame = read(write(content), "csv", dialect)
+    assert columns_of(frame) == {"a": [1.5, 2.0], "b": ["é", "x"]}
+
+
+@given(st.text(alphabet="aé\n;€", max_size=40), st.sampled_from(["utf-16", "windows-1252"]), st.integers(1, 5))
+def test_an_encoding_is_read_piece_by_piece_as_at_once(place: Path, text: str, encoding: Encoding, size: int) -> None:
+    place.write_bytes(text.encode(encoding))
+    pieces = list(csv_rows._pieces(place, size, Dialect(encoding=encoding)))
+    assert b"".join(pieces).decode() == text
+    assert [not piece for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+
+
+def test_what_is_not_in_the_encoding_is_said(write: Write) -> None:
+    with pytest.raises(TableError, match="the file is not windows-1252"):
+        read(write(b"a,b\n\x81,1\n"), "csv", Dialect(encoding="windows-1252"))
+
+
+def test_points_among_decimal_commas_are_refused(write: Write) -> None:
+    with pytest.raises(TableError, match="column b: numbers with points, where the decimal is a comma"):
+        read(write("a;b\n1,5;1.017\n2;12\n"), "csv", Dialect(decimal=","))
+
+
+@pytest.mark.parametrize("said", [{"delimiter": "x"}, {"decimal": ";"}, {"encoding": "rot13"}])
+def test_a_way_of_writing_that_there_is_not_is_refused(said: dict[str, str]) -> None:
+    with pytest.raises(TableError, match=next(iter(said))):
+        Dialect.of(**said)
+
+
+def test_only_a_csv_is_written_in_another_way(write: Write) -> None:
+    content = content_of(pa.table({"x": pa.array([1, 2])}), "parquet")
+    with pytest.raises(TableError, match="delimiter, decimal and encoding are for CSV"):
+        read(write(content), "parquet", Dialect(decimal=","))
+
+
+@pytest.mark.parametrize("index", [range(20), range(1, 21), [*range(10), *range(30, 40)]])
+def test_an_index_without_a_name_is_left_out_with_a_word(write: Write, index: Sequence[int]) -> None:
+    frame = read(write("\n".join([",a", *(f"{place},{place % 3}" for place in index)])), "csv")
+    assert [(found.name, found.dropped) for found in facts(frame)] == [
+        ("Unnamed: 0", "an identifier: every row has another"),
+        ("a", None),
+    ]
+
+
+@pytest.mark.parametrize("word", sorted(NOTHING))
+def test_a_dash_among_numbers_is_a_missing_one(write: Write, word: str) -> None:
+    numbers = read(write(f"x\n1\n {word} \n3\n"), "csv")
+    found = the_facts(numbers["x"])
+    assert (found.kind, found.missing, found.examples) == ("number", 1, [1, 3])
+    assert values(numbers, "number") == [1, None, 3]
+    assert values(numbers, "category") == ["1", word, "3"]
+    assert the_facts(["a", word, "3"]).kind == the_facts([word, word]).kind == "category"
+    dates = read(write(f"x\n2024-05-31\n{word}\n"), "csv")
+    assert (the_facts(dates["x"]).kind, the_facts(dates["x"]).missing) == ("date", 1)
+    assert values(dates, "date") == [from_text("date", "2024-05-31"), None]
 
 
 def test_a_table_beyond_the_limit_is_refused_while_it_is_read(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,10 +446,10 @@ def test_what_the_recipe_says_wins() -> None:
     frame = pl.DataFrame({"id": [1, 2, 3], "zip": ["01", "02", "02"], "same": ["a"] * 3, "left": [1, 2, 1]})
     found = facts(frame, {"id": "category", "zip": "number", "same": "category", "left": "drop"})
     assert found == [
-        ColumnFacts("id", "category", 0, 3, ["1", "2", "3"]),
-        ColumnFacts("zip", "number", 0, 2, [1.0, 2.0]),
-        ColumnFacts("same", "category", 0, 1, ["a"]),
-        ColumnFacts("left", "number", 0, 2, [1, 2], "as the recipe says"),
+        ColumnFacts("id", "category", 0, 3, ["1", "2", "3"], labels=True),
+        ColumnFacts("zip", "number", 0, 2, [1.0, 2.0], labels=True),
+        ColumnFacts("same", "category", 0, 1, ["a"], labels=True),
+        ColumnFacts("left", "number", 0, 2, [1, 2], "as the recipe says", labels=True),
     ]
 
 
@@ -385,6 +471,73 @@ def test_a_kind_that_a_column_cannot_be_is_refused_by_its_first_row(column: list
         with pytest.raises(TableError) as refusal:
             ask()
         assert str(refusal.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("cells", "doubt"),
+    [
+        ([*map(str, range(400)), "12 kg"], 'x: 400 of 401 values are numbers, and "12 kg" in row 401 is none; mend it'),
+        ([*map(str, range(200)), None, "Total"], 'x: 200 of 201 values are numbers, and "Total" in row 202 is none'),
+        ([*(f"2024-05-{day:02d}" for day in range(1, 31)), "May"], 'x: 30 of 31 values are dates, and "May" in row 31'),
+        (["31/12/2020", "12/31/2020"] * 9, "x: looks like dates, some of them day-first and some month-first"),
+        (["03/04/2020", "5/6/2021"], "x: looks like dates, and whether day or month comes first is not clear"),
+        (["31/12/20", "5/6/21"], "x: looks like dates with years of two digits"),
+        ([f"${n},017" for n in range(1, 20)], "x: looks like numbers written with currencies, % or thousands"),
+        ([f"{n} %" for n in range(1, 20)], "x: looks like numbers written with currencies, % or thousands"),
+        ([f"€ {n},00" for n in range(1, 20)], "x: looks like numbers written with currencies, % or thousands"),
+        ([f"{n},86" for n in range(1, 20)], 'x: looks like numbers with decimal commas ("1,86"); read the file with'),
+        (["1", "2", "3A"] * 9, None),
+        ([*(f"{n:05d}" for n in range(50)), "A1234"], None),
+        ([*map(str, range(50)), *(f"PC {n}" for n in range(50))], None),
+        ([f"10.0.0.{n}" for n in range(30)], None),
+        (["5 %", "10 %"] * 9, None),
+    ],
+)
+def test_what_is_nearly_numbers_or_dates_is_no_category_in_silence(cells: list[str | None], doubt: str | None) -> None:
+    found = the_facts(cells)
+    assert (found.doubt or "").startswith(doubt or "")
+    assert (found.doubt is None) == (doubt is None)
+    assert the_facts(cells, x="category").doubt is None
+    assert the_facts(cells, x="drop").doubt is None
+
+
+@pytest.mark.parametrize(
+    ("cells", "said", "order", "days"),
+    [
+        (["31/12/2020", "1/2/2021"], None, "day-first", ["2020-12-31", "2021-02-01"]),
+        (["12/31/2020", "1/2/2021 9:30"], None, "month-first", ["2020-12-31", "2021-01-02T09:30"]),
+        (["31.12.2020", "01-02-2021"], None, "day-first", ["2020-12-31", "2021-02-01"]),
+        (["1/2/2021", "2021-03-04"], "day-first", "day-first", ["2021-02-01", "2021-03-04"]),
+        (["2021-03-04", "2021-03-05"], "day-first", None, ["2021-03-04", "2021-03-05"]),
+    ],
+)
+def test_dates_are_read_in_the_order_that_their_column_shows(
+    cells: list[str], said: DateOrder | None, order: DateOrder | None, days: list[str]
+) -> None:
+    frame = pl.DataFrame({"x": cells})
+    (found,) = facts(frame, dates=said)
+    assert (found.kind, found.order, found.doubt) == ("date", order, None)
+    spelling = Spelling(orders={"x": order} if order else {})
+    assert table_of(frame, {"x": "date"}, spelling).columns["x"].tolist() == [from_text("date", day) for day in days]
+
+
+def test_dates_that_may_be_two_things_are_not_taken_for_one_when_told_to_be_dates() -> None:
+    with pytest.raises(TableError, match="whether day or month comes first is not clear"):
+        the_facts(["03/04/2020", "5/6/2021"], x="date")
+
+
+def test_whole_numbers_that_floats_cannot_tell_apart_are_names() -> None:
+    twins = [2**53 + 1, 2**53 + 2, 2**53 + 1]
+    found = the_facts(twins)
+    assert (found.kind, found.distinct, found.examples) == ("category", 2, ["9007199254740993", "9007199254740994"])
+    many = the_facts([2**60 + place for place in range(30)])
+    assert many.dropped == "an identifier: every row has another"
+    assert the_facts([2**53, -(2**53)]).kind == "number"
+
+
+def test_words_for_missing_may_be_added(write: Write) -> None:
+    frame = without(read(write("x,y\n1,a\nunknown,unknown\n3,b\n"), "csv"), ["unknown"])
+    assert columns_of(frame) == {"x": [1, None, 3], "y": ["a", None, "b"]}
 
 
 def test_a_kind_for_a_column_that_there_is_not_names_those_that_there_are() -> None:

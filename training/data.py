@@ -14,6 +14,7 @@ from models_store import table
 from models_store.encoding import LabelKind
 from models_store.errors import PatternServerError
 from models_store.scaler import Array
+from models_store.spelling import PLAIN, Spelling
 from models_store.table import Kind, Raw, take
 from training.data_spec import FormulaData, Integers, Normal, SequenceData, TableData, Uniform
 from training.fit_spec import Split
@@ -75,6 +76,8 @@ class Dataset:
     labels: Labels | None = None
     remarks: tuple[str, ...] = field(default=())
     """What was done to the columns and rows before anything was learned from them."""
+    spelling: Spelling = PLAIN
+    """Of the table that the rows come from."""
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -1,9 +1,11 @@
 """Where the rows of a recipe come from: a formula, a sequence, or a table."""
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_validator
 
+from models_store.spelling import DateOrder
 from models_store.table import Kind
 from training.part import Part, Positive
 
@@ -105,6 +107,17 @@ def _listed(target: object) -> object:
 
 
 WellKnown = Literal["iris", "boston-housing", "california-housing", "imdb-reviews"]
+
+
+def _dataset(name: str) -> str:
+    if name not in get_args(WellKnown) and not re.fullmatch("[0-9a-f]{32}", name):
+        raise ValueError(
+            f"give the id of a table that was uploaded (GET /datasets), or {', '.join(get_args(WellKnown))}"
+        )
+    return name
+
+
+Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(str.strip)]
 TableColumn = Annotated[str, Field(min_length=1, max_length=200)]
 Targets = Annotated[tuple[TableColumn, ...], BeforeValidator(_listed), Field(min_length=1, max_length=64, strict=False)]
 
@@ -113,7 +126,7 @@ class TableData(Part):
     """Rows of a table: one that was uploaded, by its id, or a well-known one. Columns not named are inferred."""
 
     kind: Literal["table"] = "table"
-    dataset: WellKnown | Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    dataset: Annotated[str, AfterValidator(_dataset)]
     target: Targets
     """The column that is to be predicted, or several columns of numbers."""
     task: Literal["auto", "regression", "classification"] = "auto"
@@ -124,6 +137,10 @@ class TableData(Part):
     """Pieces of a number's piecewise linear encoding; auto: one for every 50 training rows, 4 to 32."""
     words: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     weighting: Literal["multi-hot", "tf-idf"] = "multi-hot"
+    missing: Annotated[tuple[Word, ...], Field(max_length=20, strict=False)] = ()
+    """What means in this table that a value is missing, beside what always does."""
+    dates: Literal["auto"] | DateOrder = "auto"
+    """How dates are written that are not ISO 8601; auto: as a day beyond the 12th shows."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     """Of the split."""
 

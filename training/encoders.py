@@ -67,7 +67,7 @@ def table_encoder(spec: PatternSpec, recipe: TableData, data: Dataset, rows: Tab
         if kind == "number" and (np.abs(rows.columns[name].astype(np.float64)) > LARGEST_INPUT).any():
             raise DataError(f"data.dataset: {shortened_name(name)} has a value beyond {LARGEST_INPUT:g}; drop it")
     found = {name: _column_encoder(kind, rows.columns[name], spec, recipe, bins) for name, kind in data.kinds.items()}
-    encoder = TableEncoder(found, spec.network.dtype)
+    encoder = TableEncoder(found, spec.network.dtype, data.spelling)
     if encoder.n_inputs > MOST_TABLE_FEATURES or encoder.n_inputs * len(rows) > MOST_NUMBERS:
         raise DataError(
             f"data.dataset: {len(rows)} training rows become {encoder.n_inputs} network inputs each; "

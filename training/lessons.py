@@ -151,7 +151,7 @@ def _few_rows(data: Dataset) -> Iterator[str]:
     if isinstance(data.train.inputs, Table) and len(data.test) < FEW_TEST_ROWS:
         yield (
             f"It was tested on only {len(data.test)} rows: other ones may give quite another score; "
-            "cross_validate says how far they go apart."
+            "`patterns cross-validate` says how far they go apart."
         )
 
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from models_store import tabular
+from models_store.errors import shortened, unlike
 from models_store.scaler import Array
+from models_store.spelling import Spelling
 from models_store.table import Kind, Table, Values, category_of
 from models_store.tabular import ColumnFacts
 from training.data import LARGEST_LABEL, DataError, Dataset, Labels, Rows
@@ -24,11 +26,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 MOST_LABELS = 1000
-# Whole numbers from 0 or 1 on, no more than these, each on that many rows, are taken for codes of labels.
-MOST_CODES, FEWEST_ROWS_OF_A_CODE = 10, 10
 FEWEST_ROWS_OF_A_LABEL = 2
 FEWEST_ROWS = 10
-NAMED = 8
+NAMED = 5
 
 ReadTable = Callable[[str], "pl.DataFrame"]
 """The table of a data set's id, or of a well-known name."""
@@ -37,12 +37,19 @@ ReadTable = Callable[[str], "pl.DataFrame"]
 def make(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> Dataset:
     """The same recipe and table make the same rows in the same parts. DataError, TableError."""
     _check_targets(data, frame.columns)
-    found = {facts.name: facts for facts in tabular.facts(frame, data.columns)}
+    frame = tabular.without(frame, data.missing)
+    dates = None if data.dates == "auto" else data.dates
+    found = {facts.name: facts for facts in tabular.facts(frame, data.columns, dates)}
+    doubts = [facts.doubt for facts in found.values() if facts.doubt]
+    if doubts:
+        raise DataError(doubts[0])
+    orders = {name: facts.order for name, facts in found.items() if facts.order is not None}
+    spelling = Spelling(frozenset(data.missing), orders)
     used = {name: facts for name, facts in found.items() if name not in data.target and facts.dropped is None}
     if not used:
         raise DataError("data.columns: no column is left to predict from")
     kinds: dict[str, Kind] = {name: facts.kind for name, facts in used.items()}
-    targets = tabular.table_of(frame, {name: found[name].kind for name in data.target})
+    targets = tabular.table_of(frame, {name: found[name].kind for name in data.target}, spelling)
     kept = _has_target(targets)
     if kept.sum() < FEWEST_ROWS:
         raise DataError(f"data.target: only {int(kept.sum())} rows have a value there; {FEWEST_ROWS} are the least")
@@ -51,24 +58,21 @@ def make(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> Dataset:
     remarks = [f"{name} was left out: {facts.dropped}." for name, facts in found.items() if facts.dropped]
     if not kept.all():
         remarks.append(f"{int((~kept).sum())} rows without a {' or '.join(data.target)} were left out.")
-    inputs = tabular.table_of(frame, kinds)
+    inputs = tabular.table_of(frame, kinds, spelling)
     rows = Rows(inputs if kept.all() else inputs.take(kept), outputs)
     seed = spec.seed if data.seed is None else data.seed
     train, validation, test = _parts(rows, spec.split, seed, labels)
     if len(train) * len(kinds) > MOST_NUMBERS:
         raise DataError(f"data.dataset: more than {MOST_NUMBERS} values in the training table")
-    return Dataset(kinds, data.target, train, validation, test, labels=labels, remarks=tuple(remarks))
+    return Dataset(
+        kinds, data.target, train, validation, test, labels=labels, remarks=tuple(remarks), spelling=spelling
+    )
 
 
 def _check_targets(data: TableData, columns: Sequence[str]) -> None:
     for name in (*data.target, *data.columns):
         if name not in columns:
-            raise DataError(f"{_short(name)}: there is no such column; there are {_named(columns)}")
-
-
-def _named(names: Sequence[str]) -> str:
-    shown = ", ".join(map(_short, names[:NAMED]))
-    return f"{shown} and {len(names) - NAMED} more" if len(names) > NAMED else shown
+            raise DataError(f"{_short(name)}: there is no such column; {unlike(name, columns)}")
 
 
 def _short(name: str) -> str:
@@ -95,7 +99,7 @@ def _labels(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> L
     kind, values = found[name].kind, targets.columns[name]
     if len(data.target) > 1 or data.task == "regression":
         return None
-    if data.task == "auto" and kind in ("number", "date") and not (kind == "number" and _are_codes(values)):
+    if data.task == "auto" and not found[name].labels:
         return None
     if kind == "date":
         raise DataError(f"data.target: {_short(name)} is a date, and no label; in data.columns call it a category")
@@ -104,11 +108,12 @@ def _labels(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> L
         raise DataError(f"data.target: {_short(name)} has the same value in every row; there is nothing to learn")
     if len(counts) > MOST_LABELS:
         raise DataError(f"data.target: {_short(name)} has {len(counts)} different labels; {MOST_LABELS} are the most")
-    rare = sum(count < FEWEST_ROWS_OF_A_LABEL for count in counts.values())
+    rare = [_short(_word(label)) for label, count in counts.items() if count < FEWEST_ROWS_OF_A_LABEL]
     if rare:
         raise DataError(
-            f"data.target: {rare} label(s) of {_short(name)} stand in one row each; a label needs "
-            f"{FEWEST_ROWS_OF_A_LABEL} rows at least, to be learned and to be tested"
+            f"data.target: {len(rare)} label(s) of {_short(name)} stand in one row each: {shortened(rare, NAMED)}; a "
+            f"label needs {FEWEST_ROWS_OF_A_LABEL} rows at least, to be learned and to be tested; take these rows out, "
+            "or give them a label that others have"
         )
     match kind:
         case "number":
@@ -118,13 +123,8 @@ def _labels(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> L
     return Labels(tuple(sorted(counts)), "text")
 
 
-def _are_codes(values: Values) -> bool:
-    """0 and 1, or 1, 2, 3: whole numbers without gaps that each stand in many rows."""
-    distinct, counts = np.unique(values.astype(np.float64), return_counts=True)
-    if len(distinct) == 2:
-        return bool((distinct == np.round(distinct)).all())
-    is_run = distinct[0] in (0, 1) and len(distinct) > 1 and (np.diff(distinct) == 1).all()
-    return bool(is_run and len(distinct) <= MOST_CODES and counts.min() >= FEWEST_ROWS_OF_A_CODE)
+def _word(label: object) -> str:
+    return label if isinstance(label, str) else category_of(repr(label))
 
 
 def _label_numbers(targets: Table, labels: Labels) -> Array:

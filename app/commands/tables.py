@@ -4,22 +4,25 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.table import Table
 
 from app.commands.wording import folding_table, words
+from app.recipes import check_columns, check_doubts
 from app.settings import load_settings
-from models_store.column_facts import Form
+from models_store.column_facts import ColumnFacts, Form
 from models_store.datasets import Datasets, Stored
+from models_store.dialect import DELIMITERS, PLAIN, Dialect
+from models_store.table import Kind
 from training.data_spec import TableData
 from training.part import RecipeError
 from training.spec import PatternSpec
 
 err = Console(stderr=True)
 
-FORMS: dict[str, Form] = {".csv": "csv", ".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow"}
+FORMS: dict[str, Form] = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow"}
 LONGEST_NAME = 63
 LONGEST_EXAMPLES = 40
 
@@ -34,10 +37,14 @@ class Asked:
     columns: list[str] = field(default_factory=list)
     task: str | None = None
     folds: int | None = None
+    missing: list[str] = field(default_factory=list)
+    dates: str | None = None
+    dialect: Dialect = PLAIN
 
     def changes(self, dataset: str) -> dict[str, Any]:
         """To a recipe for tables."""
         said = {"target": self.target, "columns": assigned(self.columns), "task": self.task}
+        said |= {"missing": self.missing, "dates": self.dates}
         data = {"kind": "table", "dataset": dataset, **{key: value for key, value in said.items() if value}}
         changes: dict[str, Any] = {"data": data}
         if self.name is not None:
@@ -53,7 +60,7 @@ def recipe(asked: Asked, base: PatternSpec | None) -> PatternSpec:
         raise RecipeError(f"{base.name}: its recipe is for a formula, and not for a table")
     if base is None and not asked.target:
         raise RecipeError("--target: name the column that is to be predicted")
-    stored = add(asked.path)
+    stored = add(asked.path, asked.dialect)
     changes = asked.changes(stored.id)
     if base is not None:
         spec = base.overridden(changes)
@@ -61,18 +68,33 @@ def recipe(asked: Asked, base: PatternSpec | None) -> PatternSpec:
         described = f"{', '.join(asked.target)} from {asked.path.name}"
         spec = PatternSpec.parse({"name": name_of(asked.path), "description": described[:500], **changes})
     assert isinstance(spec.data, TableData)
-    err.print(columns_table(stored, spec.data))
+    check_columns(spec.data, stored.columns)
+    columns = _as_said(stored, spec.data)
+    err.print(columns_table(stored, columns, spec.data))
+    check_doubts(spec.data, columns)
     return spec
 
 
-def add(path: Path) -> Stored:
+def _as_said(stored: Stored, data: TableData) -> Sequence[ColumnFacts]:
+    """The table's columns, if need be with what the recipe says of them."""
+    if not (data.missing or data.columns or data.dates != "auto"):
+        return stored.columns
+    from models_store import tabular  # deferred: takes polars, which the server asks for tables only
+
+    frame = tabular.without(Datasets(load_settings().store).frame(stored.id), data.missing)
+    return tabular.facts(frame, data.columns, None if data.dates == "auto" else data.dates)
+
+
+def add(path: Path, dialect: Dialect = PLAIN) -> Stored:
     form = FORMS.get(path.suffix.lower())
+    if path.suffix.lower() in (".xlsx", ".xls", ".xlsm"):
+        raise RecipeError(f"{path.name}: this is an Excel file; save it as CSV UTF-8")
     if form is None:
         raise RecipeError(f"{path.name}: a table is a file that ends with {', '.join(FORMS)}")
     if not path.is_file():
         raise RecipeError(f"{path.name}: no such file")
     with err.status(f"reading {path.name}"):
-        return open_datasets().add(path, form, path.name[:100])
+        return open_datasets().add(path, form, path.name[:100], dialect)
 
 
 def assigned(columns: list[str]) -> dict[str, str]:
@@ -81,6 +103,9 @@ def assigned(columns: list[str]) -> dict[str, str]:
     for name, separator, kind in pairs:
         if not (name and separator and kind):
             raise RecipeError("--column: write NAME=KIND, such as zip=category, notes=text or id=drop")
+        if kind not in (*get_args(Kind), "drop"):
+            kinds = ", ".join(get_args(Kind))
+            raise RecipeError(f"--column: {kind} is no kind; there are {kinds}, and drop, which leaves the column out")
     return {name: kind for name, _, kind in pairs}
 
 
@@ -102,18 +127,27 @@ def listed(datasets: Sequence[Stored]) -> Table:
     return table
 
 
-def columns_table(stored: Stored, data: TableData) -> Table:
+def columns_table(stored: Stored, columns: Sequence[ColumnFacts], data: TableData) -> Table:
     """What each column is taken for; a recipe may know better."""
-    title = f"{stored.rows} rows, data set {stored.id}"
+    between = f", {DELIMITERS[stored.delimiter]} between fields" if stored.delimiter != "," else ""
+    title = f"{stored.rows} rows{between}, data set {stored.id}"
     table = folding_table("column", "kind", "missing", "examples", title=title, title_justify="left")
-    for column in stored.columns:
-        is_target, kind = column.name in data.target, data.columns.get(column.name, column.kind)
-        is_dropped = kind == "drop" or (column.dropped and not is_target and column.name not in data.columns)
+    for column in columns:
+        is_target = column.name in data.target
+        is_dropped = column.dropped is not None and not is_target
         examples = ", ".join(map(str, column.examples))
         table.add_row(
             f"{words(column.name)} (target)" if is_target else words(column.name),
-            kind if kind != "drop" else "",
+            _learned_as(column, data) if is_target else "" if data.columns.get(column.name) == "drop" else column.kind,
             str(column.missing or ""),
-            f"left out: {column.dropped or 'as the recipe says'}" if is_dropped else words(examples[:LONGEST_EXAMPLES]),
+            f"left out: {column.dropped}" if is_dropped else words(examples[:LONGEST_EXAMPLES]),
         )
     return table
+
+
+def _learned_as(column: ColumnFacts, data: TableData) -> str:
+    """What is predicted: one of how many labels, or a number."""
+    is_labels = column.labels and len(data.target) == 1
+    if data.task == "classification" or (data.task == "auto" and is_labels):
+        return f"{column.distinct} labels"
+    return "a number"

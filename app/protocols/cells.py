@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from app.errors import Fault, Unprocessable
 from models_store.encoding import Encoder, TableEncoder
-from models_store.table import MISSING, Cell, Kind, Table, Values, column_of
+from models_store.spelling import PLAIN, Spelling
+from models_store.table import Cell, Kind, Table, Values, column_of
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Column:
     name: str
     kind: Kind
     takes_missing: bool
+    spelling: Spelling = PLAIN
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,10 @@ class Expected:
     def by(cls, encoder: Encoder) -> Self:
         if not isinstance(encoder, TableEncoder):
             return cls(encoder.columns)
-        columns = [Column(name, column.kind, column.takes_missing) for name, column in encoder.encoders.items()]
+        columns = [
+            Column(name, column.kind, column.takes_missing, encoder.spelling)
+            for name, column in encoder.encoders.items()
+        ]
         return cls(encoder.columns, tuple(columns))
 
     @property
@@ -57,7 +62,7 @@ def read_column(
 ) -> Values:
     cells: list[Cell] = []
     for row, given in enumerate(values):
-        value = None if column.takes_missing and _is_missing(given) else given
+        value = None if column.takes_missing and _is_missing(column, given) else _plain(column, given)
         if value is None and not column.takes_missing:
             raise Unprocessable(
                 "missing_value",
@@ -71,9 +76,13 @@ def read_column(
     return column_of(column.kind, cells)
 
 
-def _is_missing(value: Any) -> bool:
+def _is_missing(column: Column, value: Any) -> bool:
     """As in the files that are trained on: also a number that is none, and a text that says that nothing is there."""
-    return value != value or (isinstance(value, str) and value.strip() in MISSING)  # NaN
+    return value != value or (isinstance(value, str) and column.spelling.is_missing(column.kind, value))  # NaN
+
+
+def _plain(column: Column, value: Any) -> Any:
+    return column.spelling.plain(column.name, column.kind, value) if isinstance(value, str) else value
 
 
 def missing_columns(names: Sequence[str], where: str = "") -> Unprocessable:

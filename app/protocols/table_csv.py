@@ -14,7 +14,7 @@ from app.errors import Malformed, TooManyRows, Unprocessable
 from app.protocols.cells import Expected, missing_columns, table_of
 from app.protocols.reply import Reply
 from models_store.scaler import Array
-from models_store.table import MISSING, Raw, Table, from_text
+from models_store.table import Raw, Table, from_text
 
 if TYPE_CHECKING:
     from _csv import Reader  # exists for type checkers alone
@@ -23,6 +23,7 @@ Header = Literal["present", "absent", "unknown"]
 
 MOST_BLANK_LINES = 1000
 LONGEST_HEADER = 1 << 16
+ONE_LINE = "only one line: curl keeps line ends with --data-binary"
 
 # What `float` accepts beyond this (1_000, nan, digits of other scripts) nobody means in a CSV file.
 NUMBER = re.compile(r"\s*[-+]?([0-9]++\.?[0-9]*+|\.[0-9]++)([eE][-+]?[0-9]++)?\s*", re.ASCII)
@@ -48,6 +49,7 @@ def read(
         first = next(lines, None)
         if first is None:
             raise Malformed("the CSV is empty; its first line must name the columns")
+        _check_commas(first, expected)
         has_header = header == "present" or (header == "unknown" and _names_a_column(first, expected))
         if not has_header:
             if not first:
@@ -59,6 +61,10 @@ def read(
         return raw, partial(write, has_header=has_header)
     except UnicodeDecodeError:
         raise Malformed("the CSV is not UTF-8") from None
+    except Unprocessable as error:
+        if b"\n" in body or b"\r" in body:
+            raise
+        raise Unprocessable(error.fault, f"{error}; {ONE_LINE}") from None
     except csv.Error:
         raise Malformed(f"line {lines.line_num}: not CSV") from None
 
@@ -73,6 +79,13 @@ def write(reply: Reply, *, has_header: bool = True) -> bytes:
         writer.writerow(reply.columns)
     writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
     return text.getvalue().encode()
+
+
+def _check_commas(first: list[str], expected: Expected) -> None:
+    if len(first) == 1 and first[0].strip() not in expected.names:
+        for mark, called in ((";", "semicolons"), ("\t", "tabs")):
+            if mark in first[0]:
+                raise Unprocessable("bad_row", f"line 1: commas must stand between fields, and not {called}")
 
 
 def _names_a_column(fields: list[str], expected: Expected) -> bool:
@@ -127,6 +140,6 @@ def _table(rows: Iterable[tuple[int, list[str]]], expected: Expected) -> Table:
     columns: list[list[str | None]] = [[] for _ in expected.names]
     for line, fields in rows:
         lines.append(line)
-        for column, field in zip(columns, fields, strict=True):
-            column.append(None if field.strip() in MISSING else field)
+        for cells, column, field in zip(columns, expected.typed, fields, strict=True):
+            cells.append(None if column.spelling.is_missing(column.kind, field) else field)
     return table_of(expected, columns, from_text, lambda row: f"line {lines[row]}")

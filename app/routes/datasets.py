@@ -16,6 +16,7 @@ from app.openapi import DATASET_BODY
 from app.protocols import native
 from app.routes.parts import DatasetsPart, ParsingPart
 from models_store.datasets import Datasets, Form, Stored
+from models_store.dialect import Dialect
 from models_store.disk import writing
 
 router = APIRouter(tags=["datasets"])
@@ -35,13 +36,17 @@ async def upload(
     datasets: DatasetsPart,
     parsing: ParsingPart,
     name: Annotated[str, Query(max_length=LONGEST_NAME, description="a label for people")] = "",
+    delimiter: Annotated[str | None, Query(description="of CSV: , ; | or tab; else as its first line shows")] = None,
+    decimal: Annotated[str | None, Query(description="of numbers in CSV: . or ,")] = None,
+    encoding: Annotated[str | None, Query(description="of CSV that is not UTF-8, such as windows-1252")] = None,
 ) -> Response:
     """Store a table to train on; the answer says what each column was taken for. The same file has the same id."""
     form = _form_of(request)
     if not name.isprintable():
         raise Unprocessable("bad_parameter", "name: a label is made of printable characters")
+    dialect = Dialect.of(delimiter, decimal, encoding)
     async with _received(request, datasets) as file, parsing:
-        stored = await asyncio.to_thread(_add, datasets, file, form, name)
+        stored = await asyncio.to_thread(_add, datasets, file, form, name, dialect)
     return JSONResponse(stored.to_json(), 201, {"location": f"/datasets/{stored.id}"})
 
 
@@ -85,10 +90,10 @@ async def _received(request: Request, datasets: Datasets) -> AsyncIterator[Binar
         yield file
 
 
-def _add(datasets: Datasets, file: BinaryIO, form: Form, name: str) -> Stored:
+def _add(datasets: Datasets, file: BinaryIO, form: Form, name: str, dialect: Dialect) -> Stored:
     # A descriptor of its own: a request that is cancelled closes the file, but does not end this thread.
     with os.fdopen(os.dup(file.fileno()), "rb") as own:
-        return datasets.add(Path(f"/dev/fd/{own.fileno()}"), form, name)
+        return datasets.add(Path(f"/dev/fd/{own.fileno()}"), form, name, dialect)
 
 
 def _write(file: BinaryIO, chunks: list[bytes]) -> None:

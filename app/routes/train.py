@@ -15,13 +15,13 @@ from app.errors import Malformed, Overloaded, Unprocessable
 from app.jobs import Jobs
 from app.keys import require_admin
 from app.openapi import TRAIN_BODY
-from app.recipes import recipe_of_pattern
+from app.recipes import check_columns, check_doubts, recipe_of_pattern
 from app.records import TERMINAL, Job
 from app.routes.bodies import ParsedJson, RawJson
 from app.routes.parts import DatasetsPart, JobsPart, ServedPart, StorePart
 from app.served import Served
 from models_store.datasets import Datasets
-from models_store.errors import DatasetGone, PatternServerError, UnknownDataset, shortened, shortened_name
+from models_store.errors import DatasetGone, PatternServerError, UnknownDataset
 from models_store.store import Store
 from training.data_spec import TableData, WellKnown
 from training.fit_spec import Fit
@@ -129,14 +129,12 @@ def check_dataset(spec: PatternSpec, datasets: Datasets) -> None:
     if not isinstance(spec.data, TableData) or spec.data.dataset in get_args(WellKnown):
         return
     try:
-        names = [column.name for column in datasets.get(spec.data.dataset).columns]
+        columns = datasets.get(spec.data.dataset).columns
     except UnknownDataset:
         raise DatasetGone from None
-    for field, named in (("target", spec.data.target), ("columns", spec.data.columns)):
-        if any(name not in names for name in named):
-            raise RecipeError(
-                f"data.{field}: the table has no such column; there are {shortened(map(shortened_name, names))}"
-            )
+    check_columns(spec.data, columns)
+    if not spec.data.missing and spec.data.dates == "auto":  # else it takes the table to know
+        check_doubts(spec.data, columns)
 
 
 def _flag(asked: dict[str, Any], name: str, *, default: bool) -> bool:

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from models_store.datasets import Datasets, Form, Stored
+from models_store.dialect import PLAIN, Dialect
 from models_store.store import Store
 from tests.app.fakes2 import ARROW, CSV, JSON, SESAME, an_app, client_of, message, refusal, serving
 from tests.app.test_imports import imported
@@ -19,10 +20,11 @@ pytestmark = pytest.mark.anyio
 
 PARQUET = "application/vnd.apache.parquet"
 TABLE = b"size,colour,note\n1,red,\n2,blue,x\n3,red,y\n"
+PLAINLY = {"dropped": None, "doubt": None, "labels": True, "order": None}
 COLUMNS = [
-    {"name": "size", "kind": "number", "missing": 0, "distinct": 3, "examples": [1, 2, 3], "dropped": None},
-    {"name": "colour", "kind": "category", "missing": 0, "distinct": 2, "examples": ["red", "blue"], "dropped": None},
-    {"name": "note", "kind": "category", "missing": 1, "distinct": 2, "examples": ["x", "y"], "dropped": None},
+    {"name": "size", "kind": "number", "missing": 0, "distinct": 3, "examples": [1, 2, 3], **PLAINLY, "labels": False},
+    {"name": "colour", "kind": "category", "missing": 0, "distinct": 2, "examples": ["red", "blue"], **PLAINLY},
+    {"name": "note", "kind": "category", "missing": 1, "distinct": 2, "examples": ["x", "y"], **PLAINLY},
 ]
 KEY = {"authorization": "Bearer sesame-admin"}
 
@@ -59,7 +61,8 @@ async def test_a_table_is_kept_and_described(client: httpx.AsyncClient, store: S
     answer = await upload(client, in_format(content_type.partition(";")[0]), content_type, name="shirts")
     stored = answer.json()
     assert answer.status_code == 201
-    assert stored == {"id": stored["id"], "name": "shirts", "rows": 3, "columns": COLUMNS, "created": stored["created"]}
+    told = {key: stored[key] for key in ("id", "created")}
+    assert stored == {**told, "name": "shirts", "rows": 3, "columns": COLUMNS, "delimiter": ","}
     assert answer.headers["location"] == f"/datasets/{stored['id']}"
     assert (await client.get(answer.headers["location"])).json() == stored
     assert Datasets(store.root).frame(stored["id"])["colour"].to_list() == ["red", "blue", "red"]
@@ -72,10 +75,31 @@ async def test_the_same_table_again_answers_the_same(client: httpx.AsyncClient) 
     assert (again.status_code, again.json()) == (201, first.json())
 
 
+async def test_a_table_may_be_written_in_another_way(client: httpx.AsyncClient, store: Store) -> None:
+    body = "größe;price\n1;7,86\n2;0,5\n".encode("latin-1")
+    stored = (await upload(client, body, delimiter=";", decimal=",", encoding="latin-1")).json()
+    assert (stored["delimiter"], [column["kind"] for column in stored["columns"]]) == (";", ["number", "number"])
+    assert Datasets(store.root).frame(stored["id"]).to_dict(as_series=False) == {"größe": [1, 2], "price": [7.86, 0.5]}
+    # Read in another way, the same file is another table.
+    other = (await upload(client, body, encoding="latin-1")).json()
+    assert (other["delimiter"], other["id"] != stored["id"]) == (";", True)
+    assert refusal(await upload(client, body, encoding="rot13")) == (422, "bad_table")
+
+
+async def test_a_column_in_doubt_is_said_at_once_and_not_trained_on(client: httpx.AsyncClient) -> None:
+    rows = "".join(f"{n},{n % 7}\n" for n in range(50))
+    stored = (await upload(client, f"weight,y\n{rows}12 kg,3\n".encode())).json()
+    assert stored["columns"][0]["doubt"].startswith('weight: 50 of 51 values are numbers, and "12 kg" in row 51')
+    recipe = {"name": "boxes", "data": {"kind": "table", "dataset": stored["id"], "target": "y"}}
+    answer = await client.post("/train", json={"spec": recipe})
+    assert refusal(answer) == (422, "bad_recipe")
+    assert "data.columns: {weight: category}" in message(answer)
+
+
 async def test_tables_are_listed_without_their_columns(client: httpx.AsyncClient) -> None:
     assert (await client.get("/datasets")).json() == {"datasets": []}
     stored = (await upload(client, name="shirts")).json()
-    facts = {key: stored[key] for key in ("id", "name", "rows", "created")}
+    facts = {key: stored[key] for key in ("id", "name", "rows", "created", "delimiter")}
     assert (await client.get("/datasets")).json() == {"datasets": [{**facts, "n_columns": 3}]}
 
 
@@ -195,11 +219,11 @@ class SlowDatasets(Datasets):
 
     reading = most = 0
 
-    def add(self, path: Path, form: Form, name: str = "") -> Stored:
+    def add(self, path: Path, form: Form, name: str = "", dialect: Dialect = PLAIN) -> Stored:
         self.reading += 1
         self.most = max(self.most, self.reading)
         try:
-            return super().add(path, form, name)
+            return super().add(path, form, name, dialect)
         finally:
             self.reading -= 1
 

@@ -1,6 +1,7 @@
 """`patterns train --csv`: a file becomes a data set and a recipe, and what cannot be meant is said at once."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from app.cli import cli
 from app.commands import tables
 from app.commands.tables import Asked
+from models_store.dialect import Dialect
 from models_store.store import is_name
 from training.data_spec import TableData
 from training.part import RecipeError
@@ -60,10 +62,17 @@ def test_a_recipe_of_ones_own_keeps_what_it_says(fruit: Path) -> None:
     [
         ({"target": []}, None, "--target: name the column"),
         ({"target": ["price"], "columns": ["size"]}, None, "--column: write NAME=KIND"),
-        ({"target": ["price"], "columns": ["size=zip"]}, None, "data.columns.size: Input should be 'number'"),
+        (
+            {"target": ["price"], "columns": ["size=zip"]},
+            None,
+            "--column: zip is no kind; there are number",
+        ),
         ({"target": ["price"], "task": "clustering"}, None, "data.task: Input should be 'auto'"),
         ({"target": ["price"], "name": "Fruit"}, None, "name: must be a lower-case letter"),
-        ({"target": ["price"], "path": "fruit.xlsx"}, None, "a table is a file that ends with .csv, .parquet"),
+        ({"target": ["price"], "path": "fruit.xlsx"}, None, "fruit.xlsx: this is an Excel file; save it as CSV UTF-8"),
+        ({"target": ["price"], "path": "fruit.txt"}, None, "a table is a file that ends with .csv, .tsv, .parquet"),
+        ({"target": ["prize"]}, None, "data.target: the table has no such column; did you mean price? there are size"),
+        ({"target": ["price,size"]}, None, "a list names several columns (--target a --target b)"),
         ({"target": ["price"], "path": "none.csv"}, None, "none.csv: no such file"),
         ({"target": ["price"]}, "add-ten", "add-ten: its recipe is for a formula"),
     ],
@@ -73,6 +82,25 @@ def test_what_cannot_be_meant_is_said(fruit: Path, asked: dict[str, Any], base: 
     with pytest.raises(RecipeError) as refused:
         tables.recipe(Asked(path, **asked), catalogue()[base] if base else None)
     assert words in str(refused.value)
+
+
+def test_what_each_column_was_taken_for_is_shown_as_it_is_learned(
+    fruit: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"{n};{n % 12 + 1}/{n % 9 + 1}/2020;{n},5;{'ab?'[n % 3]}\n" for n in range(40))
+    fruit.write_text(f"size;day;price;ripe\n{rows}")
+    said = Asked(fruit, ["ripe"], dialect=Dialect(decimal=","))
+    with pytest.raises(RecipeError, match="day: looks like dates"):
+        tables.recipe(said, None)
+    with pytest.raises(RecipeError, match="price: looks like numbers with decimal commas"):
+        tables.recipe(Asked(fruit, ["ripe"], dates="day-first"), None)
+    capsys.readouterr()
+    spec = tables.recipe(replace(said, dates="day-first", missing=["?"]), None)
+    assert isinstance(spec.data, TableData)
+    assert (spec.data.dates, spec.data.missing) == ("day-first", ("?",))
+    shown = capsys.readouterr().err
+    assert "40 rows, semicolons between fields" in shown
+    assert "2 labels" in shown
 
 
 @given(st.text(min_size=1, max_size=80).filter(lambda name: "/" not in name and name not in (".", "..")))
