@@ -271,6 +271,7 @@ async def test_what_cannot_be_served_is_said_so(published: Store) -> None:
     network.write_bytes(b"damaged")
     async with serving(published) as client:
         await infer(client, "line/versions/1", X)
+        await post(client, "models/line/load")  # looks at the store again
         states = {one["version"]: one["state"] for one in (await post(client, "index")).json()}
         assert states["2"] == "READY"
         assert states.get("1", "UNAVAILABLE") == "UNAVAILABLE"
