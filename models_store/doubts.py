@@ -20,7 +20,7 @@ FEWEST_NUMBERS = 10
 NEARLY_ALL = 0.8
 MARK = "[$€£¥]"
 FORMATTED = rf"^[-+]?\s?{MARK}?\s?[-+]?(?:[0-9]+|[0-9]{{1,3}}(?:[,.'\s][0-9]{{3}})+)?(?:[.,][0-9]+)?\s?(?:%|{MARK})?$"
-DECIMAL_COMMA = r"^[-+]?[0-9]*,(?:[0-9]{1,2}|[0-9]{4,})$"
+BARE_COMMA = "^[-+]?[0-9]*,[0-9]+$"
 ISO_DATE = f"^{DATE.pattern}$"
 WRITTEN_DATE = r"^[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{4}(?:[T ][0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?$"
 SHORT_DATE = "^[0-9]{1,2}/[0-9]{1,2}/[0-9]{2}$"
@@ -84,11 +84,10 @@ def _doubt_of_numbers(name: str, texts: pl.Series, distinct: pl.Series) -> str |
         return None
     if formatted.is_empty():
         return _said_of(name, "number", texts, plain.to_list()) if len(plain) < len(distinct) else None
-    commas = _matching(formatted, DECIMAL_COMMA)
-    if len(commas):
+    if len(_matching(formatted, BARE_COMMA)) == len(formatted):
         return (
-            f"{name}: looks like numbers with decimal commas ({_cell(commas[0])}); read the file with --decimal , "
-            f"(?decimal=,), or {_give_up(name)}"
+            f"{name}: looks like numbers with decimal commas ({_cell(formatted[0])}); read the file with --decimal , "
+            f"(?decimal=,); if they part thousands, write the numbers without them; or {_give_up(name)}"
         )
     return (
         f"{name}: looks like numbers written with currencies, % or thousands separators ({_cell(formatted[0])}); "

@@ -16,6 +16,7 @@ from training import table_data
 from training.data import DataError, Dataset
 from training.data_spec import TableData
 from training.encoders import encoders
+from training.part import RecipeError
 from training.spec import PatternSpec
 
 N_ROWS = 60
@@ -91,6 +92,12 @@ def test_dates_and_missing_values_may_be_written_as_the_recipe_says() -> None:
     encoder, _ = encoders(spec(), data, "binary_crossentropy")
     assert isinstance(encoder, TableEncoder)
     assert encoder.spelling == data.spelling
+
+
+def test_a_table_that_cannot_be_is_said_without_the_rule_that_ids_obey() -> None:
+    with pytest.raises(RecipeError) as refused:
+        spec(data={"dataset": "0123"})
+    assert str(refused.value).startswith("data.dataset: give the id of a table that was uploaded")
 
 
 def test_one_stray_cell_makes_no_category_in_silence() -> None:

@@ -137,7 +137,7 @@ class TableData(Part):
     """Pieces of a number's piecewise linear encoding; auto: one for every 50 training rows, 4 to 32."""
     words: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     weighting: Literal["multi-hot", "tf-idf"] = "multi-hot"
-    missing: Annotated[tuple[Word, ...], Field(max_length=20, strict=False)] = ()
+    missing: Annotated[tuple[Word, ...], BeforeValidator(_listed), Field(max_length=20, strict=False)] = ()
     """What means in this table that a value is missing, beside what always does."""
     dates: Literal["auto"] | DateOrder = "auto"
     """How dates are written that are not ISO 8601; auto: as a day beyond the 12th shows."""

@@ -138,15 +138,19 @@ def columns_table(stored: Stored, columns: Sequence[ColumnFacts], data: TableDat
         examples = ", ".join(map(str, column.examples))
         table.add_row(
             f"{words(column.name)} (target)" if is_target else words(column.name),
-            _learned_as(column, data) if is_target else "" if data.columns.get(column.name) == "drop" else column.kind,
+            _taken_for(column, data),
             str(column.missing or ""),
             f"left out: {column.dropped}" if is_dropped else words(examples[:LONGEST_EXAMPLES]),
         )
     return table
 
 
-def _learned_as(column: ColumnFacts, data: TableData) -> str:
-    """What is predicted: one of how many labels, or a number."""
+def _taken_for(column: ColumnFacts, data: TableData) -> str:
+    """Of the target, what is predicted: one of how many labels, or a number."""
+    if column.doubt is not None and column.name not in data.columns:
+        return "unclear"
+    if column.name not in data.target:
+        return "" if data.columns.get(column.name) == "drop" else column.kind
     is_labels = column.labels and len(data.target) == 1
     if data.task == "classification" or (data.task == "auto" and is_labels):
         return f"{column.distinct} labels"
