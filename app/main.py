@@ -26,6 +26,7 @@ from app.edge import Edge
 from app.front import Dialects, Front
 from app.jobs import Jobs
 from app.large_bodies import LargeBodies
+from app.reader import Reader
 from app.records import Records
 from app.routes import datasets, health, models, train
 from app.routes.oip import OIP_DIALECT
@@ -77,8 +78,7 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
     app.state.store = Store(settings.store, load_network or network_loader(settings), keep=settings.keep_versions)
     app.state.served = Served(app.state.store)
     app.state.datasets = Datasets(settings.store)
-    # A large table takes both memory and cores while it is read.
-    app.state.parsing = asyncio.Lock()
+    app.state.reader = Reader(settings.store, settings.max_dataset_mb, settings.log_level)
     statistics = Statistics()
     app.state.batcher = Batcher(settings.answer_seconds, statistics)
     app.state.large_bodies = LargeBodies()

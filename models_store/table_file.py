@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from models_store import csv_rows
+from models_store.arrow_messages import DAMAGED, announced
 from models_store.column_facts import Form
 from models_store.csv_rows import ONE_LINE, UNNAMED, check_names
 from models_store.dialect import PLAIN, Dialect
@@ -39,7 +40,9 @@ PLAIN_INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"
 INTEGER = r"^[-+]?[0-9]+$"
 # A zip code, or an account number that no float64 could tell from its neighbour.
 CODE = r"^[-+]?(?:0[0-9]+|[0-9]{19,})$"
-PYTHON_ERRORS = (OSError, EOFError, StopIteration, MemoryError, ValueError, TypeError, KeyError, IndexError)
+PYTHON_ERRORS = (OSError, EOFError, StopIteration, ValueError, TypeError, KeyError, IndexError, *DAMAGED)
+# An Arrow file begins with its name, padded, and goes on as a stream.
+FILE_NAME, STREAM_IN_FILE = b"ARROW1", 8
 TEMPORAL = (pl.Date, pl.Datetime)
 
 
@@ -47,7 +50,10 @@ def read(path: Path, form: Form, dialect: Dialect = PLAIN) -> pl.DataFrame:
     """The whole table, missing values as null. TableError says what is wrong with it, and where."""
     if form != "csv" and dialect != PLAIN:
         raise TableError("delimiter, decimal and encoding are for CSV; other formats say these things themselves")
-    frame = _csv(path, csv_rows.settled(path, dialect)) if form == "csv" else TYPED[form](path)
+    try:
+        frame = _csv(path, csv_rows.settled(path, dialect)) if form == "csv" else TYPED[form](path)
+    except MemoryError:
+        raise TableError("the table needs more memory than there is for it when it is unpacked") from None
     if frame.height == 0:
         raise TableError("the table has columns and no rows")
     _check_values(frame)
@@ -209,26 +215,40 @@ def _parquet(path: Path) -> pl.DataFrame:
         groups = [file.metadata.row_group(group) for group in range(file.metadata.num_row_groups)]
         _check_schema(file.schema_arrow)
         _check_size(sum(group.num_rows for group in groups), len(file.schema_arrow.names))
-        if sum(group.total_byte_size for group in groups) > MOST_BYTES:
-            raise TableError(f"the table is larger than {MOST_BYTES >> 30} GB when it is unpacked")
+        _check_bytes(sum(group.total_byte_size for group in groups))
         return _from_arrow(file.schema_arrow, file.iter_batches(batch_size=ROWS_AT_A_TIME))
 
 
 def _arrow(path: Path) -> pl.DataFrame:
     """A stream, or a file, which begins with its name."""
     with _said_as("Arrow"), pa.OSFile(str(path)) as file:
-        if file.read(6) == b"ARROW1":
+        is_file = file.read(len(FILE_NAME)) == FILE_NAME
+        file.seek(STREAM_IN_FILE if is_file else 0)
+        _check_announced(file)
+        file.seek(0)
+        if is_file:
             batches = pa.ipc.open_file(file)
             _check_schema(batches.schema)
             return _from_arrow(batches.schema, map(batches.get_batch, range(batches.num_record_batches)))
-        file.seek(0)
-        # pyarrow takes any message for a schema, and may end the process over it.
-        if pa.ipc.MessageReader.open_stream(file).read_next_message().type != "schema":
-            raise TableError("the Arrow stream does not begin with a schema")
-        file.seek(0)
         stream = pa.ipc.open_stream(file)
         _check_schema(stream.schema)
         return _from_arrow(stream.schema, stream)
+
+
+def _check_announced(file: Any) -> None:
+    """Before anything is decoded: a message may unpack to far more than it is."""
+    messages = pa.ipc.MessageReader.open_stream(file)
+    first = messages.read_next_message()
+    # pyarrow takes any message for a schema, and may end the process over it.
+    if first.type != "schema":
+        raise TableError("the Arrow stream does not begin with a schema")
+    n_columns = len(pa.ipc.read_schema(first).names)
+    n_rows = n_bytes = 0
+    for message in messages:
+        found = announced(message)
+        n_rows, n_bytes = n_rows + found.rows, n_bytes + found.n_bytes
+        _check_size(n_rows, n_columns)
+        _check_bytes(n_bytes)
 
 
 def _from_arrow(schema: Any, batches: Iterable[Any]) -> pl.DataFrame:
@@ -241,8 +261,7 @@ def _from_arrow(schema: Any, batches: Iterable[Any]) -> pl.DataFrame:
         n_rows, n_bytes = n_rows + len(batch), n_bytes + batch.nbytes
         _check_size(n_rows, len(schema.names))
         # What a file says of its size may be untrue: a text that it holds once may stand in every row.
-        if n_bytes > MOST_BYTES:
-            raise TableError(f"the table is larger than {MOST_BYTES >> 30} GB when it is unpacked")
+        _check_bytes(n_bytes)
         frames.append(_tidied(_frame(batch)))
     frames[0] = _tidied(frames[0])
     return pl.concat(frames)
@@ -259,6 +278,8 @@ def _said_as(form: str) -> Iterator[None]:
     """pyarrow decodes, because polars allocates whatever a damaged file asks for, and ends the process if it cannot."""
     try:
         yield
+    except MemoryError:  # pyarrow's own is one of its other errors as well
+        raise
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException, *PYTHON_ERRORS) as error:
         log.info("not a table", extra={"form": form, "reason": str(error)[:200]})
         raise TableError(f"the file cannot be read as {form}; is it whole, and of that format?") from None
@@ -304,6 +325,11 @@ TYPED = {"parquet": _parquet, "arrow": _arrow}
 def _check_size(n_rows: int, n_columns: int) -> None:
     if n_rows * n_columns > MOST_CELLS:
         raise TableError(f"more than {MOST_CELLS} values, the most that a table may have, in {n_columns} columns")
+
+
+def _check_bytes(n_bytes: int) -> None:
+    if n_bytes > MOST_BYTES:
+        raise TableError(f"the table is larger than {MOST_BYTES >> 30} GB when it is unpacked")
 
 
 def _check_values(frame: pl.DataFrame) -> None:

@@ -302,6 +302,25 @@ def test_a_table_beyond_the_limit_is_refused_while_it_is_read(write: Write, monk
             read(write(content), form)
 
 
+def test_what_an_arrow_batch_unpacks_to_is_known_before_it_is_unpacked(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unpacked(*_: object) -> None:
+        raise AssertionError
+
+    zeros = pa.table({"a": np.zeros(1_000_000, dtype=np.int64)})
+    texts = pa.table({"a": pa.array(["x" * 1_000_000] * 10).dictionary_encode()})
+    monkeypatch.setattr(table_file, "MOST_CELLS", 999_999)
+    monkeypatch.setattr(table_file, "MOST_BYTES", 999_999)
+    monkeypatch.setattr(table_file, "_from_arrow", unpacked)
+    for table, said in ((zeros, "more than 999999 values"), (texts, "larger than 0 GB when it is unpacked")):
+        for form in ("stream", "file"):
+            content = content_of(table, form, compression="zstd")
+            assert len(content) < 20_000
+            with pytest.raises(TableError, match=said):
+                read(write(content), "arrow")
+
+
 # -- Parquet and Arrow ---------------------------------------------------------------------------------------------
 
 MOMENT = datetime.datetime(2024, 5, 31, 18, 0)
@@ -321,13 +340,13 @@ TYPES: dict[str, tuple[Any, list[Any]]] = {
 }
 
 
-def content_of(table: pa.Table, form: str) -> bytes:
+def content_of(table: pa.Table, form: str, compression: str | None = None) -> bytes:
     target = pa.BufferOutputStream()
     if form == "parquet":
         pa.parquet.write_table(table, target)
     else:
         make = pa.ipc.new_stream if form == "stream" else pa.ipc.new_file
-        with make(target, table.schema) as writer:
+        with make(target, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
             writer.write_table(table)
     content: bytes = target.getvalue().to_pybytes()
     return content

@@ -9,13 +9,9 @@
 Started by the server or the command line with `python -m training.worker`; it ends when its stdin does, or its parent.
 """
 
-import contextlib
-import ctypes
 import json
 import os
 import queue
-import resource
-import signal
 import sys
 import threading
 from dataclasses import dataclass
@@ -24,15 +20,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from models_store.errors import PatternServerError
+from models_store.restraint import half_of_memory, restrain
 
 if TYPE_CHECKING:
     import polars as pl
 
     from training.spec import PatternSpec
     from training.telling import Telling
-
-PR_SET_PDEATHSIG = 1
-LARGEST_FILE = 4 << 30
 
 
 class Cancelled(Exception):
@@ -63,47 +57,14 @@ def main() -> None:
     # What libraries print must not get between the lines of the protocol.
     protocol = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    restrain(int(os.environ.get("PATTERNS_TRAINER_MEMORY_MB", "0")))
+    parent = int(os.environ.get("PATTERNS_TRAINER_PARENT", os.getppid()))
+    restrain(parent, int(os.environ.get("PATTERNS_TRAINER_MEMORY_MB", "0")) << 20 or half_of_memory())
     inbox = Inbox(queue.SimpleQueue(), set())
     threading.Thread(target=inbox.read, args=(sys.stdin,), daemon=True).start()
     import_engine()
     say(protocol, event="ready")
     while (request := inbox.requests.get()) is not None:
         Training(request, inbox, protocol).run()
-
-
-def restrain(memory_mb: int) -> None:
-    """The server comes first: end with it, run after it, and be the one that is killed when memory runs out."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        # It may have died before the line above; then another process is the parent by now.
-        if os.getppid() != int(os.environ.get("PATTERNS_TRAINER_PARENT", os.getppid())):
-            sys.exit("the server that started this trainer is gone")
-    with contextlib.suppress(OSError):
-        os.nice(5)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, LARGEST_FILE)
-    _limit(resource.RLIMIT_DATA, memory_mb << 20 or _half_of_memory())
-
-
-def _limit(kind: int, wanted: int) -> None:
-    """As wanted, or as low as somebody has set it already."""
-    hard = resource.getrlimit(kind)[1]
-    known = [limit for limit in (hard, wanted) if limit != resource.RLIM_INFINITY]
-    most = min(known, default=resource.RLIM_INFINITY)
-    resource.setrlimit(kind, (most, most))
-
-
-def _half_of_memory() -> int:
-    """In bytes; no limit where there is a GPU, whose driver reserves far more than it uses."""
-    if Path("/dev/nvidiactl").exists():
-        return resource.RLIM_INFINITY
-    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with contextlib.suppress(OSError, ValueError):  # in a container, what it was given
-        installed = min(installed, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return installed // 2
 
 
 def import_engine() -> None:

@@ -3,25 +3,20 @@
 Dictionaries and string views are refused: what a few bytes of them stand for has no limit.
 """
 
-import struct
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from flatbuffers.table import Table as FlatTable
 
 from app.errors import Malformed, TooManyRows, Unprocessable
 from app.protocols.cells import Column, Expected, missing_columns, read_column, row_of
 from app.protocols.reply import Reply
+from models_store.arrow_messages import DAMAGED, announced
 from models_store.scaler import Array
 from models_store.table import EXPECTED, FIRST_DAY, LAST_DAY, SECONDS_A_DAY, Cell, Kind, Raw, Table, Values, from_json
 
-# Fields of Arrow's `RecordBatch` and `Message` tables (format/Message.fbs), as offsets into a flatbuffer's vtable.
-MESSAGE_HEADER = 8
-BATCH_LENGTH = 4
-BATCH_COMPRESSION = 10
 A_DAY = {"day": 1, "s": SECONDS_A_DAY, "ms": 1e3 * SECONDS_A_DAY, "us": 1e6 * SECONDS_A_DAY, "ns": 1e9 * SECONDS_A_DAY}
 
 WANTED: dict[Kind, str] = {
@@ -55,7 +50,7 @@ def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[
         if not n_rows:
             raise Unprocessable("no_rows", "there are no rows to predict")
         return _table(batches, expected) if expected.typed else _numbers(batches, expected), write
-    except (pa.ArrowException, OSError, EOFError, StopIteration, struct.error, IndexError, TypeError, UnicodeError):
+    except (pa.ArrowException, OSError, EOFError, StopIteration, UnicodeError, *DAMAGED):
         raise Malformed("the body is not an Arrow IPC stream") from None
 
 
@@ -106,16 +101,12 @@ def _is_string(given: Any) -> bool:
 def _announced_rows(message: Any) -> int:
     if message.type != "record batch":
         raise Unprocessable("bad_type", "dictionaries are not accepted, only plain columns")
-    metadata = message.metadata.to_pybytes()
-    root = FlatTable(metadata, struct.unpack_from("<I", metadata)[0])
-    batch = FlatTable(metadata, root.Indirect(root.Pos + root.Offset(MESSAGE_HEADER)))
-    if batch.Offset(BATCH_COMPRESSION):
+    found = announced(message)
+    if found.is_compressed:
         raise Unprocessable(
             "compressed", "compressed Arrow buffers are not accepted; write the stream without compression"
         )
-    place = batch.Offset(BATCH_LENGTH)
-    length: int = struct.unpack_from("<q", metadata, batch.Pos + place)[0] if place else 0
-    return length
+    return found.rows
 
 
 def _numbers(batches: list[Any], expected: Expected) -> Array:

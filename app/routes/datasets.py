@@ -1,10 +1,8 @@
 """Tables of people: upload one, see what its columns were taken for, delete it."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -14,7 +12,7 @@ from app.errors import NotAcceptedType, Unprocessable
 from app.keys import require_admin
 from app.openapi import DATASET_BODY
 from app.protocols import native
-from app.routes.parts import DatasetsPart, ParsingPart
+from app.routes.parts import DatasetsPart, ReaderPart
 from models_store.datasets import Datasets, Form, Stored
 from models_store.dialect import Dialect
 from models_store.disk import writing
@@ -34,7 +32,7 @@ BYTES_A_WRITE = 1 << 20
 async def upload(
     request: Request,
     datasets: DatasetsPart,
-    parsing: ParsingPart,
+    reader: ReaderPart,
     name: Annotated[str, Query(max_length=LONGEST_NAME, description="a label for people")] = "",
     delimiter: Annotated[str | None, Query(description="of CSV: , ; | or tab; else as its first line shows")] = None,
     decimal: Annotated[str | None, Query(description="of numbers in CSV: . or ,")] = None,
@@ -45,8 +43,8 @@ async def upload(
     if not name.isprintable():
         raise Unprocessable("bad_parameter", "name: a label is made of printable characters")
     dialect = Dialect.of(delimiter, decimal, encoding)
-    async with _received(request, datasets) as file, parsing:
-        stored = await asyncio.to_thread(_add, datasets, file, form, name, dialect)
+    async with _received(request, datasets) as file:
+        stored = await reader.add(file, form, name, dialect)
     return JSONResponse(stored.to_json(), 201, {"location": f"/datasets/{stored.id}"})
 
 
@@ -88,12 +86,6 @@ async def _received(request: Request, datasets: Datasets) -> AsyncIterator[Binar
                 pending = []
         await asyncio.to_thread(_write, file, pending)
         yield file
-
-
-def _add(datasets: Datasets, file: BinaryIO, form: Form, name: str, dialect: Dialect) -> Stored:
-    # A descriptor of its own: a request that is cancelled closes the file, but does not end this thread.
-    with os.fdopen(os.dup(file.fileno()), "rb") as own:
-        return datasets.add(Path(f"/dev/fd/{own.fileno()}"), form, name, dialect)
 
 
 def _write(file: BinaryIO, chunks: list[bytes]) -> None:

@@ -3,13 +3,13 @@
 They are `async` because FastAPI hands every other dependency to a thread.
 """
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
 from app.jobs import Jobs
+from app.reader import ReadsTables
 from app.served import Served
 from app.settings import Settings
 from models_store.datasets import Datasets
@@ -36,8 +36,8 @@ async def _datasets(request: Request) -> Datasets:
     return cast(Datasets, request.app.state.datasets)
 
 
-async def _parsing(request: Request) -> asyncio.Lock:
-    return cast(asyncio.Lock, request.app.state.parsing)
+async def _reader(request: Request) -> ReadsTables:
+    return cast(ReadsTables, request.app.state.reader)
 
 
 async def _artist(request: Request) -> ThreadPoolExecutor:
@@ -49,5 +49,5 @@ ServedPart = Annotated[Served, Depends(_served)]
 StorePart = Annotated[Store, Depends(_store)]
 JobsPart = Annotated[Jobs, Depends(_jobs)]
 DatasetsPart = Annotated[Datasets, Depends(_datasets)]
-ParsingPart = Annotated[asyncio.Lock, Depends(_parsing)]
+ReaderPart = Annotated[ReadsTables, Depends(_reader)]
 ArtistPart = Annotated[ThreadPoolExecutor, Depends(_artist)]

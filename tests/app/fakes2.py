@@ -1,9 +1,11 @@
 """What the HTTP tests share: a pattern of two inputs and two outputs, wire formats, what holds of every refusal."""
 
+import asyncio
 import io
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import httpx
 import numpy as np
@@ -17,6 +19,7 @@ from app.settings import Settings
 from models_store.architecture import Architecture, Layer
 from models_store.bundle import Bundle, Evaluation, Predictor
 from models_store.card import Column, Gap
+from models_store.datasets import Datasets, Form, Stored
 from models_store.encoding import InputEncoder, OutputDecoder
 from models_store.scaler import Array, Scaler
 from models_store.store import Store
@@ -95,7 +98,19 @@ def recipe(pattern: str, inputs: tuple[str, ...], formulas: dict[str, str]) -> d
 
 def an_app(store: Store, load_network: LoadFake = LinearNetwork.from_bytes, **changes: Any) -> FastAPI:
     """An app on the store, with some settings changed; it serves nothing before its lifespan begins."""
-    return create_app(Settings(_env_file=None, store=store.root, trainer_warm=False, **changes), load_network)
+    app = create_app(Settings(_env_file=None, store=store.root, trainer_warm=False, **changes), load_network)
+    app.state.reader = ReadsHere(store.root)
+    return app
+
+
+class ReadsHere:
+    """Tables are read in this process, so that tests need not wait for another."""
+
+    def __init__(self, root: Path) -> None:
+        self._datasets = Datasets(root)
+
+    async def add(self, file: BinaryIO, form: Form, name: str) -> Stored:
+        return await asyncio.to_thread(self._datasets.add, Path(f"/dev/fd/{file.fileno()}"), form, name)
 
 
 @asynccontextmanager

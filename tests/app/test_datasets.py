@@ -1,19 +1,16 @@
 """Uploading tables over HTTP: what comes back, what is refused, and that nobody else waits for it."""
 
-import asyncio
 import io
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import polars as pl
 import pytest
 
-from models_store.datasets import Datasets, Form, Stored
-from models_store.dialect import PLAIN, Dialect
+from models_store.datasets import Datasets
 from models_store.store import Store
-from tests.app.fakes2 import ARROW, CSV, JSON, SESAME, an_app, client_of, message, refusal, serving
+from tests.app.fakes2 import ARROW, CSV, JSON, SESAME, message, refusal, serving
 from tests.app.test_imports import imported
 
 pytestmark = pytest.mark.anyio
@@ -209,33 +206,6 @@ async def test_a_body_is_not_read_before_the_key(store: Store) -> None:
         answer = await client.post("/datasets", content=body(), headers={"content-type": CSV})
     assert refusal(answer) == (401, "key_missing")
     assert read == []
-
-
-# -- beside others -------------------------------------------------------------------------------------------------
-
-
-class SlowDatasets(Datasets):
-    """Knows how many tables were being read at once."""
-
-    reading = most = 0
-
-    def add(self, path: Path, form: Form, name: str = "", dialect: Dialect = PLAIN) -> Stored:
-        self.reading += 1
-        self.most = max(self.most, self.reading)
-        try:
-            return super().add(path, form, name, dialect)
-        finally:
-            self.reading -= 1
-
-
-async def test_one_table_is_read_at_a_time(store: Store) -> None:
-    app = an_app(store)
-    app.state.datasets = slow = SlowDatasets(store.root)
-    async with client_of(app) as client:
-        answers = await asyncio.gather(*(upload(client, TABLE + f"{n},red,z\n".encode()) for n in range(5)))
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.json()["id"] for answer in answers}) == 5
-    assert slow.most == 1
 
 
 async def test_the_document_tells_what_can_be_uploaded(client: httpx.AsyncClient) -> None:
