@@ -100,13 +100,16 @@ def check_names(names: list[str], where: str = "") -> None:
         raise TableError(f"{where}{len(names)} columns; {MOST_COLUMNS} are the most")
     seen: set[str] = set()
     for place, name in enumerate(names, start=1):
-        if not name:
+        if not name.strip():
             raise TableError(f"{where}column {place} has no name (pandas leaves out its index with index=False)")
         if len(name) > LONGEST_NAME:
             raise TableError(f"{where}the name of column {place} is longer than {LONGEST_NAME} characters")
-        if name in seen:
-            raise TableError(f"{where}two columns are called {shortened_name(name)}")
-        seen.add(name)
+        if "\0" in name:
+            raise TableError(f"{where}the name of column {place} holds a NUL character")
+        # As a question in CSV will have it, where what surrounds a name is not part of it.
+        if name.strip() in seen:
+            raise TableError(f"{where}two columns are called {shortened_name(name.strip())}")
+        seen.add(name.strip())
 
 
 def blocks(path: Path, n_columns: int, size: int | None = None, dialect: Dialect = COMMAS) -> Iterator[Block]:

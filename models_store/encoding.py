@@ -238,7 +238,7 @@ class LabelDecoder:
             case "boolean":
                 return np.array([label == "true" for label in self.labels])
             case "text":
-                return np.array(self.labels)
+                return np.array(self.labels, dtype=object)
 
     def named(self, answers: Array) -> dict[str, NDArray[Any]]:
         """The most probable label of each row."""

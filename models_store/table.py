@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,11 @@ DATE = re.compile(
     re.ASCII,
 )
 EPOCH = datetime.datetime(1970, 1, 1)
-SECONDS_A_DAY = 86400.0
+MICROSECONDS_A_DAY = 86_400_000_000
 # Days of the years that ISO 8601 writes with four digits, 0001 to 9999; the last is the first beyond them.
 FIRST_DAY, LAST_DAY = -719162, 2932897
+# Of days farther from 1970 than these, a float64 does not keep each microsecond apart.
+DAYS_OF_MICROSECONDS, MILLISECOND = 1 << 16, 1000
 LONGEST_CATEGORY = 200
 EXPECTED: dict[Kind, str] = {
     "number": "a number",
@@ -142,6 +144,12 @@ def from_text(kind: Kind, text: str) -> Cell:
     raise ValueError(EXPECTED[kind])
 
 
+def label_from_text(kind: Kind, text: str) -> Cell:
+    """A label as it stands in a file, because it is answered: 1.10 and 1E3 are names where not all are numbers."""
+    from_text(kind, text)
+    return text.strip()
+
+
 def _moment(text: str) -> datetime.datetime:
     try:
         return datetime.datetime.fromisoformat(text).replace(tzinfo=None)
@@ -154,17 +162,38 @@ def category_of(text: str) -> str:
     text = text.strip()
     if NUMBER.fullmatch(text) and not CODE.match(text) and sum(map(str.isdigit, text)) <= MOST_DIGITS:
         number = float(text)
-        return str(int(number)) if number.is_integer() and abs(number) < 10**MOST_DIGITS else repr(number)
+        if isfinite(number):
+            return str(int(number)) if number.is_integer() and abs(number) < 10**MOST_DIGITS else repr(number)
     return text.lower() if text in ("True", "False", "TRUE", "FALSE") else text
 
 
 def days_of(moment: datetime.datetime) -> float:
-    return (moment - EPOCH).total_seconds() / SECONDS_A_DAY
+    return days_in((moment - EPOCH) // datetime.timedelta(microseconds=1))
+
+
+@overload
+def days_in(microseconds: int) -> float: ...
+
+
+@overload
+def days_in(microseconds: NDArray[np.int64]) -> NDArray[np.float64]: ...
+
+
+def days_in(microseconds: Any) -> Any:
+    """Of whole microseconds since 1970-01-01: one way for all formats, so that all agree to the last bit."""
+    # As float64 before it is divided, because NumPy divides so, and Python would not.
+    return microseconds * 1.0 / MICROSECONDS_A_DAY
 
 
 def moment_of(days: float) -> str:
     """ISO 8601; a date where it is midnight."""
-    moment = EPOCH + datetime.timedelta(seconds=round(days * SECONDS_A_DAY))
+    whole = int(days // 1)
+    microseconds = round((days - whole) * MICROSECONDS_A_DAY)
+    if abs(days) > DAYS_OF_MICROSECONDS:
+        microseconds = round(microseconds / MILLISECOND) * MILLISECOND
+    # The last moments of the year 9999 may be rounded up to one that there is not.
+    since = min(datetime.timedelta(whole, microseconds=microseconds), datetime.datetime.max - EPOCH)
+    moment = EPOCH + since
     is_date = moment.time() == datetime.time()
     return moment.date().isoformat() if is_date else moment.isoformat()
 

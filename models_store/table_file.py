@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet
 
 from models_store import csv_rows
@@ -43,6 +44,7 @@ CODE = r"^[-+]?(?:0[0-9]+|[0-9]{19,})$"
 PYTHON_ERRORS = (OSError, EOFError, StopIteration, ValueError, TypeError, KeyError, IndexError, *DAMAGED)
 # An Arrow file begins with its name, padded, and goes on as a stream.
 FILE_NAME, STREAM_IN_FILE = b"ARROW1", 8
+BEYOND = "not in the years 1 to 9999"
 TEMPORAL = (pl.Date, pl.Datetime)
 
 
@@ -268,9 +270,29 @@ def _from_arrow(schema: Any, batches: Iterable[Any]) -> pl.DataFrame:
 
 
 def _frame(table: Any) -> pl.DataFrame:
+    for place, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) or pa.types.is_date64(field.type):
+            clock = _clock(field, table.column(place))
+            table = table.set_column(place, pa.field(field.name, clock.type), clock)
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame
+
+
+def _clock(field: Any, moments: Any) -> Any:
+    """What the clock showed there. By pyarrow: polars takes no zone such as +05:30, and wraps moments too far away."""
+    try:
+        if pa.types.is_date64(moments.type):
+            moments = moments.cast(pa.timestamp("ms"))
+        zone = moments.type.tz
+        if moments.type.unit in ("s", "ms"):
+            moments = moments.cast(pa.timestamp("us", zone))
+    except pa.ArrowInvalid:
+        raise TableError(f"column {shortened_name(field.name)}: {BEYOND}") from None
+    try:
+        return moments if zone is None else pc.local_timestamp(moments)
+    except pa.ArrowInvalid:
+        raise TableError(f"column {shortened_name(field.name)}: its time zone is not known here") from None
 
 
 @contextmanager
@@ -337,8 +359,10 @@ def _check_values(frame: pl.DataFrame) -> None:
     _refuse_first(frame, [pl.col(name).is_infinite() for name in floats], "infinite, or too large for a number")
     moments = [name for name, dtype in frame.schema.items() if dtype in TEMPORAL]
     days = [pl.col(name).cast(pl.Date).to_physical() for name in moments]
+    _refuse_first(frame, [~day.is_between(FIRST_DAY, LAST_DAY, closed="left") for day in days], BEYOND)
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
     _refuse_first(
-        frame, [~day.is_between(FIRST_DAY, LAST_DAY, closed="left") for day in days], "not in the years 1 to 9999"
+        frame, [pl.col(name).str.contains("\0", literal=True) for name in texts], "a NUL character; this is no text"
     )
 
 

@@ -4,7 +4,8 @@ file -> DataFrame (`read`) -> ColumnFacts (`facts`) -> Table (`table_of`)
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from statistics import median
 from types import MappingProxyType
 from typing import Literal, cast
@@ -20,17 +21,20 @@ from models_store.errors import TableError, shortened_name, unlike
 from models_store.spelling import NOTHING, PLAIN, DateOrder, Spelling
 from models_store.table import (
     LONGEST_CATEGORY,
-    SECONDS_A_DAY,
+    NUMBER,
     Cell,
     Kind,
     Table,
     Values,
     column_of,
+    days_in,
+    from_text,
+    label_from_text,
     moment_of,
 )
 from models_store.table_file import SPACE, TEMPORAL, narrowed, read
 
-__all__ = ["ColumnFacts", "Form", "TableError", "facts", "read", "table_of", "without"]
+__all__ = ["ColumnFacts", "Form", "TableError", "facts", "read", "table_of", "targets_of", "without"]
 
 MOST_EXAMPLES = 3
 LONGEST_EXAMPLE = 80
@@ -43,6 +47,7 @@ INDEX = re.compile(r"(.*[_\s-])?id|index|__index_level_[0-9]+__|unnamed: 0", re.
 MOST_EXACT = 2**53
 # Whole numbers from 0 or 1 on, no more than these, each on that many rows, are taken for codes of labels.
 MOST_CODES, FEWEST_ROWS_OF_A_CODE = 10, 10
+Parse = Callable[[Kind, str], Cell]
 NO_OVERRIDES: Mapping[str, Kind | Literal["drop"]] = MappingProxyType({})
 
 
@@ -77,13 +82,29 @@ def table_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling 
 
     A column of numbers is held as numbers, so that as categories or texts 1e2 and 100.0 are the same there.
     """
-    return Table({name: _values(frame[name], kind, spelling) for name, kind in kinds.items()})
+    return Table({name: _values(frame[name], kind, partial(spelling.cell, name)) for name, kind in kinds.items()})
+
+
+def targets_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling = PLAIN) -> Table:
+    """Likewise, and labels as they stand in the file, unless all of them are numbers."""
+
+    def parse(name: str, kind: Kind) -> Parse:
+        is_label = kind == "category" and _are_words(frame[name])
+        return label_from_text if is_label else partial(spelling.cell, name)
+
+    return Table({name: _values(frame[name], kind, parse(name, kind)) for name, kind in kinds.items()})
 
 
 # -- values --------------------------------------------------------------------------------------------------------
 
 
-def _values(column: pl.Series, kind: Kind, spelling: Spelling) -> Values:
+def _are_words(column: pl.Series) -> bool:
+    return column.dtype == pl.String and not all(
+        NUMBER.fullmatch(text.strip()) for text in column.drop_nulls().unique()
+    )
+
+
+def _values(column: pl.Series, kind: Kind, parse: Parse) -> Values:
     column = _said(column, kind)
     numbers = _numbers(column, kind)
     if numbers is not None:
@@ -92,7 +113,7 @@ def _values(column: pl.Series, kind: Kind, spelling: Spelling) -> Values:
     places = pl.Series(np.arange(len(distinct), dtype=np.uint32))
     coded = column.replace_strict(distinct, places, default=None, return_dtype=pl.UInt32)
     codes: NDArray[np.uint32] = coded.fill_null(len(distinct)).to_numpy()
-    return column_of(kind, [*_cells(column, distinct, kind, spelling), None])[codes]
+    return column_of(kind, [*_cells(column, distinct, kind, parse), None])[codes]
 
 
 def _said(column: pl.Series, kind: Kind) -> pl.Series:
@@ -108,17 +129,17 @@ def _numbers(column: pl.Series, kind: Kind) -> pl.Series | None:
         case "boolean" if column.dtype == pl.Boolean:
             return column.cast(pl.Float64)
         case "date" if column.dtype in TEMPORAL:
-            microseconds = column.cast(pl.Datetime("us")).to_physical().cast(pl.Float64).to_numpy()
-            # By NumPy: polars multiplies by the inverse, which may round another way than `table.days_of`.
-            return pl.Series(microseconds / 1e6 / SECONDS_A_DAY, nan_to_null=True)
+            microseconds = column.cast(pl.Datetime("us")).to_physical()
+            days = days_in(microseconds.fill_null(0).to_numpy())
+            return pl.Series(np.where(column.is_null().to_numpy(), np.nan, days), nan_to_null=True)
     return None
 
 
-def _cells(column: pl.Series, distinct: pl.Series, kind: Kind, spelling: Spelling) -> list[Cell]:
+def _cells(column: pl.Series, distinct: pl.Series, kind: Kind, parse: Parse) -> list[Cell]:
     cells: list[Cell] = []
     for place, text in enumerate(_texts(distinct)):
         try:
-            cells.append(spelling.cell(column.name, kind, text))
+            cells.append(parse(kind, text))
         except ValueError as error:
             row = column.index_of(distinct[place])
             assert row is not None
@@ -210,7 +231,9 @@ def _are_codes(column: pl.Series, n_distinct: int) -> bool:
     """0 and 1, or 1, 2, 3: whole numbers without gaps that each stand in many rows."""
     if not 2 <= n_distinct <= MOST_CODES:
         return False
-    distinct, counts = np.unique(_values(column.drop_nulls(), "number", PLAIN).astype(np.float64), return_counts=True)
+    distinct, counts = np.unique(
+        _values(column.drop_nulls(), "number", from_text).astype(np.float64), return_counts=True
+    )
     if len(distinct) == 2:
         return bool((distinct == np.round(distinct)).all())
     is_run = distinct[0] in (0, 1) and (np.diff(distinct) == 1).all()
@@ -223,7 +246,7 @@ def _distinct(column: pl.Series, kind: Kind, spelling: Spelling) -> tuple[int, l
     numbers = _numbers(distinct, kind)
     if numbers is not None:
         return len(numbers), numbers.head(MOST_EXAMPLES).to_list()
-    cells = list(dict.fromkeys(_cells(column, distinct, kind, spelling)))
+    cells = list(dict.fromkeys(_cells(column, distinct, kind, partial(spelling.cell, column.name))))
     return len(cells), cells[:MOST_EXAMPLES]
 
 

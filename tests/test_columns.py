@@ -1,5 +1,6 @@
 """Column encoders: what is decoded was encoded, saved ones encode the same, and damaged ones are refused."""
 
+import datetime
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,18 @@ from models_store.columns import (
 from models_store.encoding import TableEncoder
 from models_store.errors import BundleDamaged
 from models_store.scaler import Method
-from models_store.table import Kind, Table, Values, column_of, from_json, from_text, moment_of, to_json
+from models_store.table import (
+    Kind,
+    Table,
+    Values,
+    column_of,
+    days_in,
+    days_of,
+    from_json,
+    from_text,
+    moment_of,
+    to_json,
+)
 from tests.table_fakes import encoder_of
 
 
@@ -230,6 +242,31 @@ def test_weighed_words_make_rows_of_length_one_and_rare_ones_weigh_more() -> Non
 
 
 # -- cells ---------------------------------------------------------------------------------------------------------
+
+
+@given(st.datetimes(datetime.datetime(1800, 1, 1), datetime.datetime(2140, 1, 1)))
+def test_every_microsecond_of_our_time_is_said_as_it_was_written(moment: datetime.datetime) -> None:
+    assert datetime.datetime.fromisoformat(moment_of(days_of(moment))) == moment
+
+
+@given(st.datetimes())
+def test_any_moment_is_said_to_the_millisecond_and_counted_as_a_column_is(moment: datetime.datetime) -> None:
+    said = datetime.datetime.fromisoformat(moment_of(days_of(moment)))
+    assert abs(said - moment) <= datetime.timedelta(milliseconds=1)
+    microseconds = (moment - datetime.datetime(1970, 1, 1)) // datetime.timedelta(microseconds=1)
+    assert days_in(np.array([microseconds])).tolist() == [days_of(moment)]
+
+
+@pytest.mark.parametrize("fraction", [".9", ".999999"])
+def test_the_end_of_the_last_year_can_be_said(fraction: str) -> None:
+    days = from_json("date", f"9999-12-31T23:59:59{fraction}")
+    assert isinstance(days, float)
+    assert moment_of(days).startswith("9999-12-31T23:59:59.9")
+
+
+@pytest.mark.parametrize("text", ["1e400", "-1e999", "True-ish", "1_0"])
+def test_what_is_no_finite_number_is_a_category_as_it_stands(text: str) -> None:
+    assert from_text("category", text) == text
 
 
 @given(st.lists(st.integers(-(2**33), 2**33).map(lambda second: second / 86400), max_size=5))

@@ -129,6 +129,31 @@ def test_a_target_of_labels_makes_a_classification(values: list[Any], names: tup
 
 
 @pytest.mark.parametrize(
+    "spelled",
+    [
+        ["1.1", "1.10", "2.0-beta"],
+        ["1E3", "2E5", "A7"],
+        ["1e400", "1e500", "A"],
+        ["False", "True", "maybe"],
+        ["1.0", "one"],
+    ],
+    ids=repr,
+)
+def test_labels_are_as_they_stand_in_the_data(spelled: list[str]) -> None:
+    values = [f" {spelled[place % len(spelled)]}" for place in range(N_ROWS)]
+    labels = made(frame(survived=values), spec()).labels
+    assert labels is not None
+    assert list(labels.names) == spelled
+
+
+def test_numbers_as_texts_are_one_label_however_they_are_spelled() -> None:
+    values = [["1", "1.0", "02", "2.50"][place % 4] for place in range(N_ROWS)]
+    labels = made(frame(survived=values), spec()).labels
+    assert labels is not None
+    assert labels.names == ("02", "1", "2.5")
+
+
+@pytest.mark.parametrize(
     "values",
     [
         [place / 7 for place in range(N_ROWS)],

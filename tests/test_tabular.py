@@ -336,6 +336,11 @@ TYPES: dict[str, tuple[Any, list[Any]]] = {
         pa.array([datetime.datetime(2024, 5, 31, 16, tzinfo=datetime.UTC), None], pa.timestamp("ms", "Europe/Berlin")),
         [MOMENT, None],
     ),
+    "offset": (
+        pa.array([datetime.datetime(2024, 5, 31, 13, tzinfo=datetime.UTC), None], pa.timestamp("us", "+05:00")),
+        [MOMENT, None],
+    ),
+    "seconds": (pa.array([MOMENT, None], pa.timestamp("s")), [MOMENT, None]),
     "nothing": (pa.nulls(2), [None, None]),
 }
 
@@ -378,6 +383,10 @@ def test_typed_columns_keep_their_types(write: Write, form: str) -> None:
         (pa.array([1], pa.duration("s")), "column x: of a type"),
         (pa.array([1.0, float("inf")]), "column x, row 2: infinite"),
         (pa.array([10**6, -(10**6)], pa.date32()), "column x, row 2: not in the years 1 to 9999"),
+        (pa.array([-(2**62)], pa.timestamp("ms")), "column x: not in the years 1 to 9999"),
+        (pa.array([0], pa.timestamp("s", "Europe/Atlantis")), "column x: its time zone is not known here"),
+        (pa.array(["a", "a\0"]), "column x, row 2: a NUL character"),
+        (pa.array(["a", "a\0"]).dictionary_encode(), "column x, row 2: a NUL character"),
         (pa.array([], pa.int64()), "the table has columns and no rows"),
     ],
 )
@@ -387,8 +396,16 @@ def test_what_cannot_be_trained_on_is_refused_by_column(write: Write, form: str,
     assert str(refusal.value).startswith(said)
 
 
+@pytest.mark.parametrize("kind", [pa.timestamp("s"), pa.timestamp("s", "Europe/Berlin"), pa.date64()], ids=str)
+def test_moments_too_far_away_become_no_others(write: Write, kind: Any) -> None:
+    for count in (86_400_000 << 36, -86_400_000 << 36):
+        moments = pa.array([0, count], pa.int64()).view(kind)
+        with pytest.raises(TableError, match=r"^column x: not in the years 1 to 9999$"):
+            read(write(content_of(pa.table({"x": moments}), "stream")), "arrow")
+
+
 @forms
-@pytest.mark.parametrize("names", [["a", "a"], ["a", ""], ["a", "b" * 201]])
+@pytest.mark.parametrize("names", [["a", "a"], ["a", ""], ["a", "b" * 201], ["a", "a "], ["a", " "], ["a", "b\0"]])
 def test_names_are_unique_and_not_empty_in_any_format(write: Write, form: str, names: list[str]) -> None:
     with pytest.raises(TableError):
         read(write(content_of(pa.table([pa.array([1]), pa.array([2])], names=names), form)), form_of(form))
@@ -619,6 +636,7 @@ def test_typed_columns_become_what_their_texts_would() -> None:
         {
             "whole": [3, None],
             "real": pl.Series([3.0, 0.1], dtype=pl.Float32),
+            "half": pl.Series([3.0, 0.1], dtype=pl.Float32).to_numpy().astype(np.float16),
             "flag": [True, None],
             "day": [MOMENT.date(), None],
             "moment": [MOMENT, None],
@@ -627,6 +645,7 @@ def test_typed_columns_become_what_their_texts_would() -> None:
     assert values(frame, "number", "whole") == [3.0, None]
     assert values(frame, "category", "whole") == ["3", None]
     assert values(frame, "category", "real") == ["3", "0.1"]
+    assert values(frame, "category", "half") == ["3", "0.1"]
     assert values(frame, "boolean", "flag") == [1.0, None]
     assert values(frame, "category", "flag") == ["true", None]
     assert values(frame, "date", "day") == [from_text("date", "2024-05-31"), None]
@@ -634,7 +653,12 @@ def test_typed_columns_become_what_their_texts_would() -> None:
     assert values(frame, "category", "moment") == ["2024-05-31T18:00:00", None]
 
 
-@given(st.lists(st.datetimes(datetime.datetime(1700, 1, 1), datetime.datetime(2250, 1, 1)), min_size=1, max_size=5))
+def test_moments_within_a_second_are_different_categories() -> None:
+    moments = [MOMENT, MOMENT + datetime.timedelta(microseconds=1)]
+    assert values(pl.DataFrame({"x": moments}), "category") == ["2024-05-31T18:00:00", "2024-05-31T18:00:00.000001"]
+
+
+@given(st.lists(st.datetimes(), min_size=1, max_size=5))
 def test_a_moment_is_the_same_day_typed_or_written(moments: list[datetime.datetime]) -> None:
     typed = values(pl.DataFrame({"x": moments}), "date")
     assert typed == [from_text("date", moment.isoformat()) for moment in moments]

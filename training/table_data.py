@@ -49,7 +49,7 @@ def make(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> Dataset:
     if not used:
         raise DataError("data.columns: no column is left to predict from")
     kinds: dict[str, Kind] = {name: facts.kind for name, facts in used.items()}
-    targets = tabular.table_of(frame, {name: found[name].kind for name in data.target}, spelling)
+    targets = tabular.targets_of(frame, {name: found[name].kind for name in data.target}, spelling)
     kept = _has_target(targets)
     if kept.sum() < FEWEST_ROWS:
         raise DataError(f"data.target: only {int(kept.sum())} rows have a value there; {FEWEST_ROWS} are the least")

@@ -15,10 +15,25 @@ from app.protocols.cells import Column, Expected, missing_columns, read_column, 
 from app.protocols.reply import Reply
 from models_store.arrow_messages import DAMAGED, announced
 from models_store.scaler import Array
-from models_store.table import EXPECTED, FIRST_DAY, LAST_DAY, SECONDS_A_DAY, Cell, Kind, Raw, Table, Values, from_json
+from models_store.table import (
+    EXPECTED,
+    FIRST_DAY,
+    LAST_DAY,
+    MICROSECONDS_A_DAY,
+    Cell,
+    Kind,
+    Raw,
+    Table,
+    Values,
+    days_in,
+    from_json,
+)
 
-A_DAY = {"day": 1, "s": SECONDS_A_DAY, "ms": 1e3 * SECONDS_A_DAY, "us": 1e6 * SECONDS_A_DAY, "ns": 1e9 * SECONDS_A_DAY}
+# Of what Arrow counts, in microseconds.
+LENGTH = {"s": 1_000_000, "ms": 1000, "us": 1}
+NANOSECONDS = 1000
 
+SHORT_FLOATS = (pa.float16(), pa.float32())
 WANTED: dict[Kind, str] = {
     "number": "integers or floats",
     "boolean": "booleans",
@@ -132,22 +147,41 @@ def _column(column: Column, values: Any) -> Values:
         numbers: Array = values.to_numpy().astype(np.float64)
         if np.isfinite(numbers).all():
             return numbers
-    if pa.types.is_timestamp(values.type) and values.type.tz is not None:
-        values = pc.local_timestamp(values)  # what the clock showed there counts, as in training
     if column.kind == "date" and not _is_string(values.type):
-        width = pa.int32() if pa.types.is_date32(values.type) else pa.int64()
-        return read_column(column, values.cast(width).to_pylist(), _days_in(values.type), row_of)
+        return read_column(column, _microseconds(column, values), _days, row_of)
+    if column.kind == "category" and values.type in SHORT_FLOATS:
+        return read_column(column, _shortest(values), from_json, row_of)
     return read_column(column, values.to_pylist(), from_json, row_of)
 
 
-def _days_in(kind: Any) -> Callable[[Kind, Any], Cell]:
-    """Dates and times as Arrow counts them -> days since 1970-01-01."""
-    unit = "day" if pa.types.is_date32(kind) else "ms" if pa.types.is_date64(kind) else kind.unit
+def _microseconds(column: Column, moments: Any) -> list[int | None]:
+    """Since 1970-01-01, on the clock that was there, as in training. In Python, where no number is too large."""
+    if pa.types.is_date32(moments.type):
+        return _times(moments.cast(pa.int32()), MICROSECONDS_A_DAY)
+    if pa.types.is_date64(moments.type):
+        return _times(moments.cast(pa.int64()), LENGTH["ms"])
+    if moments.type.tz is not None:
+        try:
+            moments = pc.local_timestamp(moments)
+        except pa.ArrowInvalid:
+            raise Unprocessable("bad_type", f"column {column.name}: its time zone is not known here") from None
+    counts = moments.cast(pa.int64())
+    if moments.type.unit == "ns":
+        return [None if count is None else count // NANOSECONDS for count in counts.to_pylist()]
+    return _times(counts, LENGTH[moments.type.unit])
 
-    def days(_kind: Kind, count: int) -> Cell:
-        found = count / A_DAY[unit]
-        if not FIRST_DAY <= found < LAST_DAY:
-            raise ValueError(EXPECTED["date"])
-        return found
 
-    return days
+def _times(counts: Any, length: int) -> list[int | None]:
+    return [None if count is None else count * length for count in counts.to_pylist()]
+
+
+def _days(_kind: Kind, microseconds: int) -> Cell:
+    if not FIRST_DAY <= microseconds // MICROSECONDS_A_DAY < LAST_DAY:
+        raise ValueError(EXPECTED["date"])
+    return days_in(microseconds)
+
+
+def _shortest(values: Any) -> list[float | None]:
+    """As people write them, and as training has them: 0.1, and not the float64 next to the float32 next to it."""
+    narrow = values.type.to_pandas_dtype()
+    return [None if value is None else float(str(narrow(value))) for value in values.to_pylist()]

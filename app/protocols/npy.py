@@ -61,6 +61,8 @@ def _written(reply: Reply, dtype: np.dtype[Any]) -> bytes:
     if reply.probabilities or not reply.are_labels:
         with np.errstate(over="ignore"):
             array = all_finite(array.astype(dtype))
+    elif array.dtype == object:  # an array of texts has their longest for its width
+        array = array.astype(str)
     target = io.BytesIO()
     np.save(target, array, allow_pickle=False)
     return target.getvalue()

@@ -11,14 +11,15 @@ import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from app.protocols import arrow_stream, native
-from app.protocols.cells import Expected
+from app.protocols.cells import Column, Expected
+from models_store import table_file, tabular
 from models_store.errors import PatternServerError
 from models_store.store import Store
-from models_store.table import LONGEST_CATEGORY, Table
+from models_store.table import LONGEST_CATEGORY, Table, from_json
 from tests.app.fakes2 import (
     ARROW,
     CSV,
@@ -451,6 +452,45 @@ async def test_a_category_may_come_as_numbers(client: httpx.AsyncClient) -> None
         table = in_arrow(ROWS[:1]).set_column(1, "port", column)
         answer = await post(client, arrow_of(table), ARROW, "passengers")
         assert from_arrow(answer.content) == {"survived": labels([[22, 3, *ROWS[0][2:]]])}
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64(), pa.string()], ids=str)
+def test_a_category_of_narrow_floats_is_spelled_as_in_json_and_csv(kind: Any) -> None:
+    expected = Expected(("x",), (Column("x", "category", takes_missing=True),))
+    given = pa.array([0.1, None, 3.0]).cast(kind)
+    rows, _ = arrow_stream.read(arrow_of(pa.table({"x": given})), expected, 10)
+    assert isinstance(rows, Table)
+    assert rows.columns["x"].tolist() == ["0.1", None, "3"]
+    in_training = tabular.table_of(table_file._frame(pa.table({"x": given})), {"x": "category"})
+    assert in_training.columns["x"].tolist() == ["0.1", None, "3"]
+
+
+@given(st.lists(st.datetimes(), min_size=1, max_size=5), st.sampled_from(["us", "ns"]))
+def test_a_moment_in_arrow_is_the_same_to_the_last_bit_as_in_json(moments: list[datetime.datetime], unit: str) -> None:
+    moments = [moment for moment in moments if unit == "us" or 1700 < moment.year < 2250]
+    assume(moments)
+    expected = Expected(("x",), (Column("x", "date", takes_missing=False),))
+    rows, _ = arrow_stream.read(arrow_of(pa.table({"x": pa.array(moments, pa.timestamp(unit))})), expected, 10)
+    assert isinstance(rows, Table)
+    assert rows.columns["x"].tolist() == [from_json("date", moment.isoformat()) for moment in moments]
+    frame = table_file._tidied(table_file._frame(pa.table({"x": pa.array(moments, pa.timestamp(unit))})))
+    assert tabular.table_of(frame, {"x": "date"}).columns["x"].tolist() == rows.columns["x"].tolist()
+
+
+async def test_a_zone_that_nobody_knows_is_called_that(client: httpx.AsyncClient) -> None:
+    for zone, status in (("+05:30", 200), ("Europe/Atlantis", 422)):
+        table = in_arrow(ROWS[:1]).set_column(3, "boarded", pa.array([0], pa.timestamp("s", zone)))
+        answer = await post(client, arrow_of(table), ARROW, "passengers")
+        assert answer.status_code == status
+    assert message(answer) == "column boarded: its time zone is not known here"
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin", "+05:30"])
+async def test_moments_too_far_away_are_refused(client: httpx.AsyncClient, zone: str | None) -> None:
+    for count in (2**62, -(2**62)):
+        moments = pa.array([count], pa.int64()).view(pa.timestamp("s", zone))
+        table = in_arrow(ROWS[:1]).set_column(3, "boarded", moments)
+        assert refusal(await post(client, arrow_of(table), ARROW, "passengers")) == (422, "bad_value")
 
 
 @pytest.mark.parametrize(
