@@ -84,6 +84,8 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
     app.state.large_bodies = LargeBodies()
     # Pictures are drawn one at a time; who waits for one must not take the threads that everybody else needs.
     app.state.artist = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
+    # Likewise of many tables, or of large ones on a slow disk.
+    app.state.librarian = ThreadPoolExecutor(max_workers=2, thread_name_prefix="tables")
     records = Records(settings.jobs_url, settings.train_queue)
     app.state.jobs = Jobs(records, app.state.store, Trainer(settings.trainer_memory_mb), settings)
     routers = [routes.router for routes in (train, datasets, models, health)]
@@ -140,6 +142,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
         await asyncio.gather(*tasks, return_exceptions=True)
         app.state.batcher.close()
         app.state.large_bodies.close()
+        app.state.librarian.shutdown(wait=False, cancel_futures=True)
         app.state.artist.shutdown(wait=False, cancel_futures=True)
         app.state.served.close()
         app.state.jobs.close()

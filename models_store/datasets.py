@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ log = logging.getLogger("patterns.datasets")
 ID = re.compile(r"[0-9a-f]{32}")
 FORMAT = 1
 TABLE, FACTS = "table.parquet", "dataset.json"
+# Of as many columns as there may be, all of them with long names and examples.
+LARGEST_FACTS = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -72,21 +75,19 @@ class Datasets:
         return sorted(entry.name for entry in self._directory.iterdir() if ID.fullmatch(entry.name) and entry.is_dir())
 
     def get(self, dataset: str) -> Stored:
-        return Stored.from_json(self._facts(dataset)["stored"])
+        return self._facts(dataset)[0]
 
     def frame(self, dataset: str) -> "pl.DataFrame":
         """The whole table; DatasetDamaged if a bit of it has changed."""
         import polars as pl  # deferred: whoever serves needs it for tables only
 
-        expected = self._facts(dataset)["table"]
         path = self._directory / dataset / TABLE
         try:
-            if _sha256(path) != expected:
+            if not _is_whole(path, self._facts(dataset)[1]):
                 raise DatasetDamaged("its table was changed")
             return pl.read_parquet(path, glob=False, hive_partitioning=False)
         except FileNotFoundError as error:
-            if dataset not in self.ids():  # deleted meanwhile
-                raise UnknownDataset(self.ids()) from None
+            self._check_known(dataset)
             raise DatasetDamaged("its table is missing") from error
         except (OSError, pl.exceptions.PolarsError) as error:
             raise DatasetDamaged("its table cannot be read") from error
@@ -112,10 +113,13 @@ class Datasets:
             return tempfile.TemporaryFile(dir=self.root)
 
     def add(self, path: Path, form: Form, name: str = "", dialect: Dialect = PLAIN) -> Stored:
-        """What is there already stays as it is, under its first name. TableError says why a file is no table."""
+        """What is there already stays as it is, under its first name, and is replaced if it is damaged.
+
+        TableError says why a file is no table.
+        """
         dataset = _id_of(path, dialect)
-        if dataset in self.ids():
-            return self.get(dataset)
+        if (known := self._intact(dataset)) is not None:
+            return known
         from models_store import csv_rows, tabular  # deferred: whoever serves needs polars for tables only
 
         frame = tabular.read(path, form, dialect)
@@ -123,14 +127,15 @@ class Datasets:
         delimiter = csv_rows.settled(path, dialect).delimiter if form == "csv" else None
         stored = Stored(dataset, name, frame.height, tuple(tabular.facts(frame)), created, delimiter or ",")
         with self._writing():
-            if dataset in self.ids():
-                return self.get(dataset)
+            if (known := self._intact(dataset)) is not None:
+                return known
             self._disk.check_space(self.root, int(frame.estimated_size()))
             with self._disk.aside(self.root) as aside:
                 self._write(aside, frame, stored)
                 self._disk.make_directory(self._directory)
                 # Each time: an earlier one may have made the directory and failed here.
                 self._disk.sync_directory(self.root)
+                self._clear(dataset)
                 self._disk.rename(aside, self._directory / dataset)
             self._disk.sync_directory(self._directory)
         log.info("dataset added", extra={"dataset": dataset, "rows": stored.rows})
@@ -138,11 +143,9 @@ class Datasets:
 
     def delete(self, dataset: str) -> None:
         """Also one that is damaged. Renamed away first: a table is there whole or not at all."""
-        if dataset not in self.ids():
-            raise UnknownDataset(self.ids())
+        self._check_known(dataset)
         with self._writing():
-            if dataset not in self.ids():
-                raise UnknownDataset(self.ids())
+            self._check_known(dataset)
             with self._disk.aside(self.root) as aside:
                 self._disk.rename(self._directory / dataset, aside)
                 self._disk.sync_directory(self._directory)
@@ -150,21 +153,41 @@ class Datasets:
 
     # -- parts of the above ----------------------------------------------------------------------------------------
 
-    def _facts(self, dataset: str) -> dict[str, Any]:
-        if dataset not in self.ids():
+    def _check_known(self, dataset: str) -> None:
+        if not (ID.fullmatch(dataset) and (self._directory / dataset).is_dir()):
             raise UnknownDataset(self.ids())
+
+    def _facts(self, dataset: str) -> tuple[Stored, str]:
+        """And the hash of the table."""
+        self._check_known(dataset)
         try:
-            written = (self._directory / dataset / FACTS).read_bytes()
-            facts: dict[str, Any] = json.loads(written)
+            written = manifest.read_regular(self._directory / dataset / FACTS, LARGEST_FACTS)
+            if written is None:
+                raise DatasetDamaged("its facts are no regular file")
+            facts = json.loads(written)
             if written != manifest.sealed({key: value for key, value in facts.items() if key != "sha256"}):
                 raise DatasetDamaged("its facts were changed")
+            return Stored.from_json(facts["stored"]), str(facts["table"])
         except FileNotFoundError:
-            if dataset not in self.ids():  # deleted meanwhile
-                raise UnknownDataset(self.ids()) from None
+            self._check_known(dataset)
             raise DatasetDamaged("its facts are missing") from None
-        except (OSError, ValueError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DatasetDamaged("its facts cannot be read") from error
-        return facts
+
+    def _intact(self, dataset: str) -> Stored | None:
+        """None for a table that is not there, or not any more, or not as it was uploaded."""
+        try:
+            stored, expected = self._facts(dataset)
+            return stored if _is_whole(self._directory / dataset / TABLE, expected) else None
+        except (UnknownDataset, DatasetDamaged, OSError):
+            return None
+
+    def _clear(self, dataset: str) -> None:
+        """Make room for the table where a damaged one of the same content is."""
+        if (self._directory / dataset).exists():
+            with self._disk.aside(self.root) as damaged:
+                self._disk.rename(self._directory / dataset, damaged)
+            log.warning("damaged dataset replaced", extra={"dataset": dataset})
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -199,6 +222,11 @@ def _id_of(path: Path, dialect: Dialect) -> str:
     """The same file read in another way is another table."""
     content = _sha256(path)
     return (content if dialect == PLAIN else hashlib.sha256(f"{content} {dialect}".encode()).hexdigest())[:32]
+
+
+def _is_whole(path: Path, expected: str) -> bool:
+    """Of what the store wrote: anything else, such as a pipe, would be waited for."""
+    return stat.S_ISREG(path.lstat().st_mode) and _sha256(path) == expected
 
 
 def _sha256(path: Path) -> str:

@@ -176,7 +176,7 @@ class DatasetDamaged(PatternServerError):
     code = "dataset_damaged"
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the dataset is not what was uploaded: {reason}; delete it and upload it again")
+        super().__init__(f"the dataset is not what was uploaded: {reason}; upload it again")
 
 
 def shortened(names: Iterable[str], most: int = 10) -> str:

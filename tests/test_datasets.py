@@ -1,6 +1,9 @@
 """Uploaded tables: each once, whole or not at all, and as it was uploaded or not at all."""
 
 import errno
+import os
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -104,6 +107,58 @@ def test_a_missing_file_is_found_and_does_not_hide_other_tables(datasets: Datase
     with pytest.raises(DatasetDamaged):
         datasets.frame(damaged.id)
     assert good in datasets.list()
+
+
+@pytest.mark.parametrize("name", ["table.parquet", "dataset.json"])
+@pytest.mark.parametrize("damage", ["changed", "missing", "pipe"])
+def test_a_damaged_table_is_whole_again_once_it_is_uploaded_again(
+    datasets: Datasets, file: Path, name: str, damage: str
+) -> None:
+    stored = datasets.add(file, "csv", "shirts")
+    path = datasets.root / ".datasets" / stored.id / name
+    path.unlink()
+    if damage == "pipe":
+        os.mkfifo(path)
+    elif damage == "changed":
+        path.write_bytes(b"{}")
+    with pytest.raises(DatasetDamaged, match="upload it again"):
+        datasets.frame(stored.id)
+    assert [table.id for table in datasets.list()] == ([stored.id] if name == "table.parquet" else [])
+    assert datasets.add(file, "csv", "healed").name == "healed"
+    assert datasets.frame(stored.id).height == 3
+    assert leftovers(datasets) == []
+
+
+def test_a_table_that_is_deleted_while_it_is_uploaded_again_is_uploaded(datasets: Datasets, file: Path) -> None:
+    first = datasets.add(file, "csv")
+
+    class Meanwhile(Datasets):
+        def _facts(self, dataset: str) -> tuple[Stored, str]:
+            facts = super()._facts(dataset)
+            if dataset in datasets.ids():
+                datasets.delete(dataset)
+            return facts
+
+    assert Meanwhile(datasets.root, HastyDisk()).add(file, "csv").id == first.id
+    assert datasets.ids() == [first.id]
+
+
+def test_many_tables_are_listed_by_looking_once_at_each(datasets: Datasets, file: Path) -> None:
+    first = datasets.add(file, "csv")
+    source = datasets.root / ".datasets" / first.id
+    for number in range(50):
+        shutil.copytree(source, datasets.root / ".datasets" / f"{number:032x}")
+
+    class Counting(Datasets):
+        looked = 0
+
+        def ids(self) -> Sequence[str]:
+            self.looked += 1
+            return super().ids()
+
+    counting = Counting(datasets.root)
+    assert len(counting.list()) == 51
+    assert counting.looked == 1
 
 
 def test_the_store_takes_no_table_for_a_pattern(store: Store, file: Path) -> None:

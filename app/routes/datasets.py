@@ -1,9 +1,10 @@
 """Tables of people: upload one, see what its columns were taken for, delete it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -12,7 +13,7 @@ from app.errors import NotAcceptedType, Unprocessable
 from app.keys import require_admin
 from app.openapi import DATASET_BODY
 from app.protocols import native
-from app.routes.parts import DatasetsPart, ReaderPart
+from app.routes.parts import DatasetsPart, LibrarianPart, ReaderPart
 from models_store.datasets import Datasets, Form, Stored
 from models_store.dialect import Dialect
 from models_store.disk import writing
@@ -24,6 +25,7 @@ FORMS: dict[str, Form] = {
     "application/vnd.apache.parquet": "parquet",
     "application/vnd.apache.arrow.stream": "arrow",
 }
+Answer = TypeVar("Answer")
 LONGEST_NAME = 100
 BYTES_A_WRITE = 1 << 20
 
@@ -33,6 +35,7 @@ async def upload(
     request: Request,
     datasets: DatasetsPart,
     reader: ReaderPart,
+    librarian: LibrarianPart,
     name: Annotated[str, Query(max_length=LONGEST_NAME, description="a label for people")] = "",
     delimiter: Annotated[str | None, Query(description="of CSV: , ; | or tab; else as its first line shows")] = None,
     decimal: Annotated[str | None, Query(description="of numbers in CSV: . or ,")] = None,
@@ -43,27 +46,32 @@ async def upload(
     if not name.isprintable():
         raise Unprocessable("bad_parameter", "name: a label is made of printable characters")
     dialect = Dialect.of(delimiter, decimal, encoding)
-    async with _received(request, datasets) as file:
+    async with _received(request, datasets, librarian) as file:
         stored = await reader.add(file, form, name, dialect)
     return JSONResponse(stored.to_json(), 201, {"location": f"/datasets/{stored.id}"})
 
 
 @router.get("/datasets")
-async def listed(datasets: DatasetsPart) -> dict[str, list[dict[str, Any]]]:
+async def listed(datasets: DatasetsPart, librarian: LibrarianPart) -> dict[str, list[dict[str, Any]]]:
     """Every table, newest first, without its columns."""
-    return {"datasets": [_summary(stored) for stored in await asyncio.to_thread(datasets.list)]}
+    return {"datasets": [_summary(stored) for stored in await _in(librarian, datasets.list)]}
 
 
 @router.get("/datasets/{dataset}")
-async def one(dataset: str, datasets: DatasetsPart) -> dict[str, Any]:
+async def one(dataset: str, datasets: DatasetsPart, librarian: LibrarianPart) -> dict[str, Any]:
     """What each column was taken for; a recipe may say otherwise."""
-    return (await asyncio.to_thread(datasets.get, dataset)).to_json()
+    return (await _in(librarian, datasets.get, dataset)).to_json()
 
 
 @router.delete("/datasets/{dataset}", dependencies=[Depends(require_admin)], status_code=204)
-async def delete(dataset: str, datasets: DatasetsPart) -> None:
+async def delete(dataset: str, datasets: DatasetsPart, librarian: LibrarianPart) -> None:
     """Patterns that were trained on it stay; training them again needs it again."""
-    await asyncio.to_thread(datasets.delete, dataset)
+    await _in(librarian, datasets.delete, dataset)
+
+
+async def _in(librarian: Executor, work: Callable[..., Answer], *given: Any) -> Answer:
+    """Threads of its own: who waits for a table must not take those that everybody else needs."""
+    return await asyncio.get_running_loop().run_in_executor(librarian, work, *given)
 
 
 def _form_of(request: Request) -> Form:
@@ -75,16 +83,16 @@ def _form_of(request: Request) -> Form:
 
 
 @asynccontextmanager
-async def _received(request: Request, datasets: Datasets) -> AsyncIterator[BinaryIO]:
+async def _received(request: Request, datasets: Datasets, librarian: Executor) -> AsyncIterator[BinaryIO]:
     """The body, in a file."""
-    with await asyncio.to_thread(datasets.receiving) as file:
+    with await _in(librarian, datasets.receiving) as file:
         pending: list[bytes] = []
         async for chunk in request.stream():
             pending.append(chunk)
             if sum(map(len, pending)) >= BYTES_A_WRITE:
-                await asyncio.to_thread(_write, file, pending)
+                await _in(librarian, _write, file, pending)
                 pending = []
-        await asyncio.to_thread(_write, file, pending)
+        await _in(librarian, _write, file, pending)
         yield file
 
 

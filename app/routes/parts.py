@@ -40,6 +40,10 @@ async def _reader(request: Request) -> ReadsTables:
     return cast(ReadsTables, request.app.state.reader)
 
 
+async def _librarian(request: Request) -> ThreadPoolExecutor:
+    return cast(ThreadPoolExecutor, request.app.state.librarian)
+
+
 async def _artist(request: Request) -> ThreadPoolExecutor:
     return cast(ThreadPoolExecutor, request.app.state.artist)
 
@@ -50,4 +54,5 @@ StorePart = Annotated[Store, Depends(_store)]
 JobsPart = Annotated[Jobs, Depends(_jobs)]
 DatasetsPart = Annotated[Datasets, Depends(_datasets)]
 ReaderPart = Annotated[ReadsTables, Depends(_reader)]
+LibrarianPart = Annotated[ThreadPoolExecutor, Depends(_librarian)]
 ArtistPart = Annotated[ThreadPoolExecutor, Depends(_artist)]

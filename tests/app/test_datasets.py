@@ -1,16 +1,18 @@
 """Uploading tables over HTTP: what comes back, what is refused, and that nobody else waits for it."""
 
+import asyncio
 import io
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
 import polars as pl
 import pytest
 
-from models_store.datasets import Datasets
+from models_store.datasets import Datasets, Stored
 from models_store.store import Store
-from tests.app.fakes2 import ARROW, CSV, JSON, SESAME, message, refusal, serving
+from tests.app.fakes2 import ARROW, CSV, JSON, SESAME, an_app, client_of, message, refusal, serving
 from tests.app.test_imports import imported
 
 pytestmark = pytest.mark.anyio
@@ -206,6 +208,24 @@ async def test_a_body_is_not_read_before_the_key(store: Store) -> None:
         answer = await client.post("/datasets", content=body(), headers={"content-type": CSV})
     assert refusal(answer) == (401, "key_missing")
     assert read == []
+
+
+async def test_who_waits_for_tables_does_not_take_the_threads_of_others(store: Store) -> None:
+    released = threading.Event()
+
+    class SlowDatasets(Datasets):
+        def list(self) -> Sequence[Stored]:
+            released.wait()
+            return super().list()
+
+    app = an_app(store)
+    app.state.datasets = SlowDatasets(store.root)
+    async with client_of(app) as client:
+        waiting = [asyncio.create_task(client.get("/datasets")) for _ in range(64)]
+        await asyncio.sleep(0.1)
+        assert await asyncio.to_thread(lambda: "a thread") == "a thread"
+        released.set()
+        assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200}
 
 
 async def test_the_document_tells_what_can_be_uploaded(client: httpx.AsyncClient) -> None:
