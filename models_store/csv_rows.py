@@ -88,7 +88,11 @@ def _header(path: Path, dialect: Dialect) -> list[str]:
     if not line.strip():
         raise TableError("line 1: empty, where the names of the columns belong")
     delimiter = dialect.delimiter or ","
-    names = [name.strip() for name in next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, strict=True))]
+    try:
+        names = next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error:  # its quotes were checked; a field may be longer than the module takes
+        raise TableError("line 1: too long for the names of columns") from None
+    names = [name.strip() for name in names]
     check_names([names[0] or UNNAMED, *names[1:]] if len(names) > 1 else names, "line 1: ")
     if len(names) == 1 and any(mark in names[0] for mark in ",;\t"):
         raise TableError("line 1: a single column, with commas, semicolons or tabs in its name; say --delimiter")

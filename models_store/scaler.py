@@ -14,8 +14,8 @@ Scope = Literal["per-column", "global"]
 
 # A column narrower than this many roundings of its own values holds noise, not a signal.
 NEGLIGIBLE = 8 * float(np.finfo(np.float64).eps)
-# The squares of larger numbers, or the sum of them, may be none that a float64 can hold.
-LARGE = 1e140
+# The squares of larger numbers, or the sum of them, may be none that a float64 can hold; of smaller ones, nothing.
+LARGE, SMALL = 1e140, 1e-140
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +37,10 @@ class Scaler:
     def standard(cls, rows: Array, scope: Scope = "per-column") -> Self:
         seen = _columns(rows, scope)
         size = np.abs(seen).max(axis=0)
-        unit = np.where(size > LARGE, size, 1.0)
-        small = seen / unit if (size > LARGE).any() else seen
-        return cls._spread("standard", size, small.mean(axis=0) * unit, small.std(axis=0) * unit, rows.shape[1])
+        is_extreme = (size > LARGE) | ((size < SMALL) & (size > 0))
+        unit = np.where(is_extreme, size, 1.0)
+        usual = seen / unit if is_extreme.any() else seen
+        return cls._spread("standard", size, usual.mean(axis=0) * unit, usual.std(axis=0) * unit, rows.shape[1])
 
     @classmethod
     def minmax(cls, rows: Array, scope: Scope = "per-column") -> Self:

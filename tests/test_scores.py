@@ -44,6 +44,13 @@ def test_constant_labels_leave_nothing_to_explain_even_after_rounding() -> None:
     assert r_squared(rows(1, 2), rows(1, 2)) == 1.0
 
 
+@pytest.mark.parametrize("power", [-1000, -600, 480])
+def test_errors_whose_squares_no_float64_holds_are_those_of_others(power: int) -> None:
+    predicted, labels, factor = rows(1, 2, 3, 8), rows(1, 2, 4, 7), 2.0**power
+    usual, extreme = score(predicted, labels), score(predicted * factor, labels * factor)
+    assert (extreme.r2, extreme.rmse) == (usual.r2, usual.rmse * factor)
+
+
 def test_each_output_has_a_score_of_its_own() -> None:
     labels = np.array([[0.0, 0.0], [2.0, 4.0]])
     data = numbers(Rows(labels, labels))

@@ -184,6 +184,7 @@ def test_any_bytes_are_read_or_refused(place: Path, content: bytes, form: Form) 
         ("a,b", "the table has columns and no rows; only one line: curl"),
         ("a,,b\n0,1,2", "line 1: column 2 has no name"),
         (f"a,{'b' * 201}\n1,2", "line 1: the name of column 2 is longer than 200 characters"),
+        (f"a,{'b' * 200_000}\n1,2", "line 1: t"),
         (f"{'b' * 60},{'b' * 60}\n1,2", f"line 1: two columns are called {'b' * 39}…"),
         ("a;b\tc\n1;2\t3", "line 1: a single column, with commas, semicolons or tabs in its name; say --delimiter"),
         ("a;b\n1;2\n3\n", "line 3: expected 2 fields, found 1"),

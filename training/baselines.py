@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from models_store.card import AnyScore, Baselines, LabelScore
 from models_store.encoding import Encoder, TableEncoder
-from models_store.scaler import Array
+from models_store.scaler import Array, Scaler
 from models_store.table import Table
 from training import linear, trees
 from training.data import Dataset, Rows
@@ -52,14 +52,10 @@ def _majority(data: Dataset) -> float:
 def _straight_line(data: Dataset) -> dict[str, float]:
     """Ordinary least squares on raw columns of numbers."""
     train, test = np.asarray(data.train.inputs), np.asarray(data.test.inputs)
-    # What is left is at most 1, so that no square overflows.
-    largest = np.maximum(np.abs(train).max(axis=0), np.finfo(np.float64).tiny)
-    train, test = train / largest, test / largest
-    offset, scale = train.mean(axis=0), train.std(axis=0)
-    scale[scale == 0] = 1.0
-    design = np.column_stack([np.ones(len(train)), (train - offset) / scale])
+    scaler = Scaler.standard(train)
+    design = np.column_stack([np.ones(len(train)), scaler.transform(train)])
     weights, *_ = np.linalg.lstsq(design, data.train.outputs, rcond=None)
-    answers = np.column_stack([np.ones(len(test)), (test - offset) / scale]) @ weights
+    answers = np.column_stack([np.ones(len(test)), scaler.transform(test)]) @ weights
     return {"linear": root_mean_square(answers - data.test.outputs)}
 
 

@@ -40,15 +40,23 @@ def score(predicted: Array, labels: Array) -> Score:
 
 def r_squared(predicted: Array, labels: Array) -> float | None:
     """1 - SSE/SST, averaged over outputs; None if an output's labels are constant."""
-    total = ((labels - labels.mean(axis=0)) ** 2).sum(axis=0)
-    rounding = len(labels) * (NEGLIGIBLE * np.abs(labels).max(axis=0)) ** 2
+    size = np.abs(labels).max(axis=0)
+    unit = _unit(size)
+    total = (((labels - labels.mean(axis=0)) / unit) ** 2).sum(axis=0)
+    rounding = len(labels) * (NEGLIGIBLE * size / unit) ** 2
     if (total <= rounding).any():
         return None
-    return float((1 - ((predicted - labels) ** 2).sum(axis=0) / total).mean())
+    return float((1 - (((predicted - labels) / unit) ** 2).sum(axis=0) / total).mean())
 
 
 def root_mean_square(gaps: Array) -> float:
-    return float(np.sqrt((gaps**2).mean()))
+    unit = _unit(np.abs(gaps).max())
+    return float(np.sqrt(((gaps / unit) ** 2).mean()) * unit)
+
+
+def _unit(size: Any) -> Any:
+    """A power of two near the size, so that squares of what is very small do not vanish, and others stay the same."""
+    return np.where(size > 0, np.ldexp(1.0, np.frexp(size)[1]), 1.0)
 
 
 def label_score(probabilities: Array, numbers: NDArray[Any]) -> LabelScore:

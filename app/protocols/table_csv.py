@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from math import isfinite
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from app.errors import Malformed, TooManyRows, Unprocessable
 from app.protocols.cells import Expected, missing_columns, table_of
 from app.protocols.reply import Reply
+from models_store.csv_rows import LONGEST_ROW
 from models_store.scaler import Array
 from models_store.table import Raw, Table, from_text
 
@@ -27,6 +29,7 @@ ONE_LINE = "only one line: curl keeps line ends with --data-binary"
 
 # What `float` accepts beyond this (1_000, nan, digits of other scripts) nobody means in a CSV file.
 NUMBER = re.compile(r"\s*[-+]?([0-9]++\.?[0-9]*+|\.[0-9]++)([eE][-+]?[0-9]++)?\s*", re.ASCII)
+CRLF = "\r\n"
 QUOTED = re.compile(rb'"[^"]*+"?')
 
 
@@ -43,6 +46,7 @@ def read(
         raise TooManyRows(max_rows)
     if len(body) > LONGEST_HEADER and body.find(b"\n", 0, LONGEST_HEADER) < 0:
         raise Malformed("line 1: too long for the names of columns")
+    csv.field_size_limit(LONGEST_ROW)  # of the whole process; a text that was trained on can be asked about
     try:
         text = body.decode("utf-8-sig")
         lines = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -70,15 +74,16 @@ def read(
 
 
 def write(reply: Reply, *, has_header: bool = True) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    lines: list[str] = []
+    # What ends lines is put in quotes where it is part of a text, and before Python 3.13 that alone.
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator=CRLF)
     columns = [
         np.where(column, "true", "false") if column.dtype == bool else column for column in reply.columns.values()
     ]
     if has_header:
         writer.writerow(reply.columns)
     writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
-    return text.getvalue().encode()
+    return "".join(f"{line[: -len(CRLF)]}\n" for line in lines).encode()
 
 
 def _check_commas(first: list[str], expected: Expected) -> None:

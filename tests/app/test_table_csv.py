@@ -97,7 +97,7 @@ REFUSED: list[tuple[str | bytes, int, str, str]] = [
     ("x1,x2\n\n1,2\n", 422, "bad_row", "line 2: empty, with more rows after it"),
     ('x1,x2\n1,"2\n', 400, "malformed", "line 2: not CSV"),
     ('x1,x2\n1,2\n"3"sesame,4\n', 400, "malformed", "line 3: not CSV"),
-    ("x1,x2\n1," + "9" * 200_000, 400, "malformed", "line 2: not CSV"),
+    ("x1,x2\n1," + "9" * 200_000, 422, "not_a_number", "line 2, column x2: expected a number"),
     (b"x1,x2\n1,\xff\n", 400, "malformed", "the CSV is not UTF-8"),
     ("x1,x2\n1,2\n".encode("utf-16"), 400, "malformed", "the CSV is not UTF-8"),
     ("x1,x2\n1,\u00e9".encode()[:-1], 400, "malformed", "the CSV is not UTF-8"),

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from app.protocols import arrow_stream, native
+from app.protocols import arrow_stream, native, table_csv
 from app.protocols.cells import Column, Expected
+from app.protocols.reply import Reply
 from models_store import table_file, tabular
 from models_store.errors import PatternServerError
 from models_store.store import Store
@@ -405,6 +406,22 @@ async def test_labels_in_csv_are_written_as_the_data_had_them(
     assert header == "species"
     assert len(lines) == 2
     assert set(lines) <= said
+
+
+def test_whatever_a_label_holds_a_row_of_csv_holds_it() -> None:
+    said = ["lone\rreturn", "line\nfeed", "both\r\n", 'a "quote"', "a, b", "plain"]
+    reply = Reply({"x\ry": np.array(said, dtype=object)}, {}, are_labels=True)
+    _, write = table_csv.read(b"x\n1\n", Expected(("x",)), 10)
+    written = write(reply).decode()
+    assert written.endswith('"a, b"\nplain\n')
+    assert list(csv.reader(io.StringIO(written, newline=""), strict=True)) == [["x\ry"], *([label] for label in said)]
+
+
+async def test_a_long_text_is_answered_in_csv_as_in_json(client: httpx.AsyncClient) -> None:
+    text = "win money " * 20_000
+    answer = await post(client, f'message\n"{text}"\n'.encode(), CSV, "messages")
+    (said,) = (await asked(client, [text], "messages"))["outputs"]
+    assert answer.text == f"spam\n{str(said).lower()}\n"
 
 
 def in_arrow(rows: list[Row]) -> Any:
