@@ -173,11 +173,12 @@ class Program:
             return step + 1, total + tf.cast(taken, tf.float32) * measured
 
         last = tf.minimum(steps[1], self.shape.rows // self.shape.batch) if self.shape.rest else steps[1]
-        step, total = tf.while_loop(lambda step, total: step < last, run_batch, [steps[0], self._total.value()])
+        reached = tf.while_loop(lambda step, total: step < last, run_batch, [steps[0], self._total.value()])
         if self.shape.rest:
-            rest = partial(run_batch, step, total, self.shape.rest)
-            total = tf.cond(step < steps[1], lambda: rest()[1], lambda: total)
-        self._total.assign(total)
+            # A loop, because XLA compiles a condition anew for each value that it is asked with.
+            run_rest = partial(run_batch, size=self.shape.rest)
+            reached = tf.while_loop(lambda step, total: step < steps[1], run_rest, reached)
+        self._total.assign(reached[1])
 
     def _train_batch(self, share: Any, inputs: Any, targets: Any, weights: Any = None) -> Any:
         variables = self.weights()

@@ -28,7 +28,7 @@ DTYPES: dict[Kind, str] = {
     "date": "DT_STRING",
     "text": "DT_STRING",
 }
-LABEL_DTYPES = {"b": "DT_BOOL", "i": "DT_INT64", "f": "DT_FLOAT", "U": "DT_STRING"}
+LABEL_DTYPES = {"b": "DT_BOOL", "i": "DT_INT64", "f": "DT_FLOAT", "O": "DT_STRING"}
 
 ENVELOPE = Envelope(
     lambda _status, code, message, _request_id: {
