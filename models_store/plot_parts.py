@@ -22,5 +22,7 @@ def named(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = f"{value:.10g}" if isinstance(value, float) else value
+    # What cannot be printed may not stand in an SVG either, which would be none with it.
+    text = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
     text = text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
     return text.replace("$", r"\$")

@@ -1,6 +1,7 @@
 """Plots: which there are of a version, that they are pictures, and that curves are what scikit-learn says."""
 
 from typing import Any, get_args
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -127,6 +128,16 @@ def test_a_confusion_matrix_shows_every_count() -> None:
     counts = [str(count) for row in described.card.test.overall.confusion for count in row]
     for text in (*counts, "setosa", "versicolor", "actual (500 test rows)"):
         assert f"<!-- {text} -->" in picture
+
+
+def test_whatever_labels_and_columns_hold_a_picture_is_a_picture_and_no_script() -> None:
+    names = ["<script>x()</script>", "]]>\"'<img src=x onerror=x()>", "--><b>", "$x$", "a\x01\x1b\n\ufffe", "\ud800"]
+    numbers = of_numbers(outputs=[Column(name=name, minimum=0, maximum=1) for name in names[:1]])
+    for described in (of_labels(*names), of_labels(*names[4:]), numbers):
+        for kind in kinds_of(described.card):
+            root = ElementTree.fromstring(draw(kind, described, "svg", title="evil"))
+            tags = {element.tag.rpartition("}")[2] for element in root.iter()}
+            assert tags.isdisjoint({"script", "img", "b", "foreignObject"})
 
 
 def test_a_plot_of_some_test_rows_says_of_how_many() -> None:

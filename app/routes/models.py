@@ -19,6 +19,11 @@ from models_store.errors import UnknownVersion
 from models_store.plots import Kind, draw, kinds_of
 from models_store.store import Store, is_name
 
+# A version never changes, so neither does its picture; an SVG is a document as well, in which nothing may run.
+PICTURE_HEADERS = {
+    "cache-control": "max-age=86400",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+}
 router = APIRouter(tags=["patterns"])
 
 
@@ -85,8 +90,7 @@ async def plot(
     drawing = partial(draw, kind, described, picture, title=f"{pattern}, version {version}")
     content = await asyncio.get_running_loop().run_in_executor(artist, drawing)
     media_type = "image/svg+xml" if picture == "svg" else "image/png"
-    # A version never changes, so neither does its picture.
-    return Response(content, media_type=media_type, headers={"cache-control": "max-age=86400"})
+    return Response(content, media_type=media_type, headers=PICTURE_HEADERS)
 
 
 @router.put("/patterns/{pattern}/labels/{label}", openapi_extra=LABEL_BODY, dependencies=[Depends(require_admin)])
