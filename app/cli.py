@@ -276,7 +276,7 @@ def reproduce(
 ) -> None:
     """Train the catalogue over several seeds, and set the authors' figures beside ours. Publishes nothing.
 
-    Each of the authors' recipes is followed by the one that improves on it, with how many times smaller its error is.
+    Below each of the authors' formulas stands a recipe that improves on it, with how many times smaller its error is.
     """
     from app.commands import reproducing  # deferred: only this command needs it
 

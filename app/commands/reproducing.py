@@ -89,7 +89,8 @@ def row(spec: PatternSpec, cards: list[dict[str, Any]], failures: list[str]) -> 
     counted = [card["author_metrics"] for card in cards]
     author = shipped()[spec.improves].author if spec.improves else spec.author
     metric = author.metric if author else next(iter(counted[0]), "rmse") if counted else "rmse"
-    names = dict.fromkeys([metric, *(name for name in METRICS if counted and name in counted[0] and name != "mae")])
+    usual = [name for name in ("rmse", "log_loss", "accuracy") if counted and name in counted[0]]
+    names = dict.fromkeys([metric, *usual])
     return Row(
         pattern=spec.name,
         improves=spec.improves,
@@ -105,18 +106,18 @@ def row(spec: PatternSpec, cards: list[dict[str, Any]], failures: list[str]) -> 
 def table(rows: list[Row]) -> Table:
     """A line a figure, the one that the author reports first; fits into 80 columns."""
     headings = ("pattern", "figure", "author", "ours", "min", "max", "s")
-    shown = folding_table(*headings, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    shown = folding_table(*headings, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    shown.columns[0].min_width = max((len(_titled(row)) for row in rows), default=0)
     for column in shown.columns[2:]:
         column.justify = "right"
     for row in rows:
         figures: dict[str, Spread | None] = {**(row.figures or {row.metric: None})}
-        name = row.pattern if row.improves is None else f"+ {row.pattern}"
         for place, (metric, spread) in enumerate(figures.items()):
             first = place == 0
             seconds = f"{row.seconds.median:.1f}" if first and row.seconds else ""
             numbers = _numbers(spread) if spread else ("–",) * 3
             shown.add_row(
-                name if first else "", METRICS[metric], _author(row, spread) if first else "", *numbers, seconds
+                _titled(row) if first else "", METRICS[metric], _author(row, spread) if first else "", *numbers, seconds
             )
     seeds = max((row.seeds for row in rows), default=0)
     shown.caption = (
@@ -124,6 +125,10 @@ def table(rows: list[Row]) -> Table:
         "+ improves on the pattern above it; / 3: an error of a third of the author's"
     )
     return shown
+
+
+def _titled(row: Row) -> str:
+    return row.pattern if row.improves is None else f"+ {row.pattern}"
 
 
 def _author(row: Row, ours: Spread | None) -> str:
@@ -134,4 +139,11 @@ def _author(row: Row, ours: Spread | None) -> str:
 
 
 def _numbers(spread: Spread) -> tuple[str, str, str]:
-    return f"{spread.median:.4g}", f"{spread.minimum:.3g}", f"{spread.maximum:.3g}"
+    return f"{spread.median:.4g}", _short(spread.minimum), _short(spread.maximum)
+
+
+def _short(value: float) -> str:
+    """At most seven letters, so that the longest name has room beside it."""
+    if 0.001 <= value < 1000:
+        return f"{value:.3g}"
+    return f"{value:.0f}" if 1000 <= value < 1e6 else f"{value:.2g}"

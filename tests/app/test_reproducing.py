@@ -35,7 +35,9 @@ def printed(rows: list[Row]) -> list[str]:
     console = Console(width=WIDTH, file=io.StringIO())
     console.print(reproducing.table(rows))
     assert isinstance(console.file, io.StringIO)
-    return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    return [" ".join(line.split()) for line in lines]
 
 
 def test_what_improves_on_a_pattern_is_counted_by_its_authors_figure(rows: list[Row]) -> None:
@@ -51,6 +53,13 @@ def test_the_improved_row_says_how_many_times_smaller_the_error_is(rows: list[Ro
         "+ quadratic-sparse-smooth RMSE/√n / 10 0.09916 0.08 0.1 2.5",
         "RMSE 1.983 1.6 2",
     ]
+
+
+@pytest.mark.parametrize("figure", [1.2345e-14, 0.0012345, 159.87, 2765.4])
+def test_every_name_stays_whole_whatever_the_figures(figure: float) -> None:
+    formulas = [spec for spec in shipped().values() if spec.data.kind != "table"]
+    lines = printed([row(spec, cards(figure), []) for spec in formulas])
+    assert all(any(f"{spec.name} " in line for line in lines) for spec in formulas)
 
 
 def test_a_pattern_that_never_succeeded_has_no_figures() -> None:
