@@ -128,7 +128,7 @@ def test_a_retraining_with_folds_tells_each_and_keeps_the_recipe(server: Server,
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        (recipe("0" * 32), 404, "unknown_dataset"),
+        (recipe("0" * 32), 404, "dataset_gone"),
         (recipe("file:///etc/passwd"), 422, "bad_recipe"),
         (recipe("ID", data={"target": "sour"}), 422, "bad_recipe"),
         (recipe("ID", data={"columns": {"colour": "drop"}}), 422, "bad_recipe"),
@@ -167,4 +167,4 @@ def test_one_command_makes_a_served_pattern_of_a_csv(server: Server, tmp_path: P
     assert [fold["rows"] for fold in json.loads(crossed.stdout)["folds"]] == [120, 120]
     refused = patterns("train", "--csv", "Fruit 2024.csv", "--target", "price")
     assert refused.returncode == 1
-    assert "price: there is no such column" in " ".join(refused.stderr.split())
+    assert "data.target: the table has no such column; did you mean picked?" in " ".join(refused.stderr.split())
