@@ -13,6 +13,7 @@ serve: $(VENV)/serve.done
 
 test: $(VENV)/dev.done check
 	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m tests.clients
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff check $(SOURCES)

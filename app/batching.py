@@ -9,6 +9,7 @@ import numpy as np
 from app import errors, metrics
 from app.statistics import Statistics, Tally
 from models_store.bundle import all_finite
+from models_store.errors import NotFinite
 from models_store.scaler import Array
 from models_store.store import Release
 from models_store.table import Raw, Table, joined
@@ -39,8 +40,8 @@ class Batcher:
         tally, began = self._statistics.of_release(release), time.perf_counter_ns()
         try:
             if len(rows) > MOST_ROWS_ON_LOOP or _work(release, rows) > MOST_WORK_ON_LOOP:
-                return all_finite(await self._in_thread(release, rows, tally))
-            return all_finite(await self._in_turn(release, rows))
+                return await self._in_thread(release, rows, tally)
+            return await self._in_turn(release, rows)
         finally:
             tally.count_prediction(began)
 
@@ -62,7 +63,7 @@ class Batcher:
         except TimeoutError:
             raise errors.DeadlinePassed(self._answer_seconds) from None
         tally.count_call(ns, requests=1)
-        return answers
+        return all_finite(answers)
 
     def _answer(self) -> None:
         """One batch, and the rest in the next turns of the loop, so that sockets are looked at in between."""
@@ -78,11 +79,11 @@ class Batcher:
 
 def _work(release: Release, rows: Raw) -> int:
     bundle = release.bundle
-    texts = (
-        [rows.columns[name] for name, kind in bundle.kinds.items() if kind == "text"] if isinstance(rows, Table) else []
-    )
-    characters = sum(len(text) for column in texts for text in column if text is not None)
-    return len(rows) * bundle.architecture.n_parameters + WORK_A_CHARACTER * characters
+    work = len(rows) * bundle.architecture.n_parameters
+    if isinstance(rows, Table):
+        texts = [rows.columns[name] for name, kind in bundle.kinds.items() if kind == "text"]
+        work += WORK_A_CHARACTER * sum(len(text) for column in texts for text in column if text is not None)
+    return work
 
 
 def _answer_together(release: Release, batch: Waiting, tally: Tally) -> None:
@@ -93,9 +94,12 @@ def _answer_together(release: Release, batch: Waiting, tally: Tally) -> None:
             _settle(future, error)
         return
     tally.count_call(ns, requests=len(batch))
-    ends = np.cumsum([len(rows) for rows, _ in batch])[:-1]
-    for (_, future), part in zip(batch, np.split(answers, ends), strict=True):
-        _settle(future, part)
+    is_finite = np.isfinite(answers).all()
+    start = 0
+    for rows, future in batch:
+        part = answers[start : start + len(rows)]
+        start += len(rows)
+        _settle(future, part if is_finite else _finite(part))
 
 
 def _size_of_batch(waiting: Waiting) -> int:
@@ -116,6 +120,14 @@ def _timed(release: Release, rows: Raw) -> tuple[Array, int]:
     began = time.perf_counter_ns()
     answers = release.bundle.predictor.answers(rows)
     return answers, time.perf_counter_ns() - began
+
+
+def _finite(answers: Array) -> Array | NotFinite:
+    """A row that cannot be answered is a matter of whoever asked it."""
+    try:
+        return all_finite(answers)
+    except NotFinite as error:
+        return error
 
 
 def _settle(future: "asyncio.Future[Array]", outcome: Array | Exception) -> None:

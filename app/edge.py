@@ -8,7 +8,7 @@ import time
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import errors, metrics
+from app import errors, logs, metrics
 from app.front import Dialects
 from app.limits import most_bytes
 from app.settings import Settings
@@ -107,17 +107,15 @@ class Exchange:
         status = self.status or 499
         method = self.scope["method"] if self.scope["method"] in METHODS else "other"
         metrics.count_request(route, method, status, seconds)
-        log.info(
-            "request",
-            extra={
-                "request_id": self.id,
-                "method": self.scope["method"],
-                "path": self.scope["path"],
-                "status": status,
-                "ms": round(seconds * 1000, 3),
-                "bytes_in": self._received,
-            },
-        )
+        fields = {
+            "request_id": self.id,
+            "method": self.scope["method"],
+            "path": self.scope["path"],
+            "status": status,
+            "ms": round(seconds * 1000, 3),
+            "bytes_in": self._received,
+        }
+        logs.event(log, "request", fields)
 
 
 def _header(scope: Scope, wanted: bytes) -> bytes:

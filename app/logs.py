@@ -1,8 +1,11 @@
 """One JSON line an event, on stdout: fields, not prose, and nothing that a terminal would obey."""
 
+import asyncio
 import json
 import logging
 import sys
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import orjson
@@ -13,16 +16,52 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = {name: value for name, value in vars(record).items() if name not in STANDARD}
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "event": record.getMessage(),
-            **fields,
-        }
+        line = _line(record.created, record.levelname.lower(), record.name, record.getMessage(), fields)
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
         return _written(line)
+
+
+class Lines(logging.StreamHandler):  # type: ignore[type-arg]  # a stream of text, whichever stdout is
+    """Writes at once, but for what comes with every request: the lines of one turn of the event loop together."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stdout)
+        self.setFormatter(JsonLines())
+        self._pending: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.write_pending()
+        super().emit(record)
+
+    def add(self, line: dict[str, object]) -> None:
+        """Called by the event loop alone."""
+        if not self._pending:
+            asyncio.get_running_loop().call_soon(self.write_pending)
+        self._pending.append(_written(line))
+
+    def write_pending(self) -> None:
+        pending, self._pending = self._pending, []
+        if pending:
+            with self.lock:  # type: ignore[union-attr]  # every handler has one
+                self.stream.write("\n".join(pending) + "\n")
+                self.flush()
+
+
+def event(logger: logging.Logger, name: str, fields: Mapping[str, object]) -> None:
+    """`logger.info(name, extra=fields)`, cheaply where nobody but our own handler listens."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    match logging.root.handlers:
+        case [Lines() as lines]:
+            lines.add(_line(time.time(), "info", logger.name, name, fields))
+        case _:
+            logger.info(name, extra=fields)
+
+
+def _line(when: float, level: str, logger: str, name: str, fields: Mapping[str, object]) -> dict[str, object]:
+    moment = datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds")
+    return {"time": moment, "level": level, "logger": logger, "event": name, **fields}
 
 
 def _written(line: dict[str, object]) -> str:
@@ -39,9 +78,7 @@ def configure(level: str) -> None:
     # Facts that no line has, and that take as long to find out as the rest; the way that logging's manual shows.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=level.upper(), handlers=[Lines()], force=True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = name != "uvicorn.access"

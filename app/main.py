@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import errors, logs, openapi
+from app import errors, logs, memory, openapi
 from app.batching import Batcher
 from app.edge import Edge
 from app.front import Dialects, Front
@@ -130,6 +130,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
     """Serving starts at once; bundles arrive as they are loaded. Ends when what is under way has been answered."""
     settings: Settings = app.state.settings
     logs.configure(settings.log_level)
+    memory.keep_freed()
     works = (asyncio.to_thread(_recover, app.state.store), app.state.served.watch(), app.state.jobs.lead())
     tasks = [asyncio.create_task(work) for work in works]
     try:

@@ -1,6 +1,7 @@
 """The shape of a network, and what any engine that computes it must be able to do. Free of Keras."""
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import prod
 from typing import Any, Protocol, Self
@@ -44,7 +45,7 @@ class Architecture:
         pairs = pairwise(widths)
         return [shape for before, after in pairs for shape in ((before, after), (after,))]
 
-    @property
+    @cached_property
     def n_parameters(self) -> int:
         return sum(prod(shape) for shape in self.weight_shapes)
 

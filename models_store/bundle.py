@@ -162,8 +162,10 @@ class Bundle:
 
     def unseen(self, raw: Raw) -> list[dict[str, Any]]:
         """Like `outside`, of categories alone: of those that training never saw, the network knows nothing at all."""
+        if not isinstance(raw, Table):
+            return []
         categories = tuple(name for name, kind in self.kinds.items() if kind == "category")
-        return self._unknown(raw, categories) if isinstance(raw, Table) and categories else []
+        return self._unknown(raw, categories) if categories else []
 
     def _unknown(self, table: Table, names: tuple[str, ...]) -> list[dict[str, Any]]:
         assert isinstance(self.predictor.encoder, TableEncoder)

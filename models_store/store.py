@@ -59,7 +59,7 @@ def is_name(text: str) -> bool:
     return NAME.fullmatch(text) is not None and text not in RESERVED
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Release:
     """A bundle under the number that the store published it with."""
 

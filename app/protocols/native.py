@@ -5,6 +5,7 @@ bytes + content type -> Question (rows, layout) -> Reply -> bytes
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -48,6 +49,7 @@ def check_plain(content_encoding: str) -> None:
         raise NotAcceptedType("the body must be sent without Content-Encoding")
 
 
+@lru_cache(maxsize=64)
 def media_type_of(content_type: str) -> str:
     """Without parameters; a charset other than UTF-8 is not accepted."""
     kind, _, parameters = content_type.partition(";")

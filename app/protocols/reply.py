@@ -20,12 +20,14 @@ class Reply:
     outputs: dict[str, NDArray[Any]]
     probabilities: dict[str, dict[str, Array]]
     are_labels: bool
+    numbers: Array | None = None
+    """All outputs side by side (n_rows, n_outputs), where they are numbers."""
 
     @classmethod
     def of(cls, bundle: Bundle, answers: Array, *, with_probabilities: bool = False) -> Self:
         labels = bundle.labels
         if labels is None or not with_probabilities:
-            return cls(bundle.named(answers), {}, labels is not None)
+            return cls(bundle.named(answers), {}, labels is not None, answers if labels is None else None)
         by_label = dict(zip(labels, answers.T, strict=True))
         return cls(bundle.named(answers), dict.fromkeys(bundle.outputs, by_label), True)
 
@@ -41,6 +43,8 @@ class Reply:
 
     def in_layout(self, layout: Layout) -> dict[str, Any]:
         """For JSON: `outputs`, and `probabilities` in the same layout, each {label: p}."""
+        if layout == "rows" and self.numbers is not None:
+            return {"outputs": np.ascontiguousarray(self.numbers)}
         laid_out = {"outputs": _laid_out(layout, self.outputs)}
         if self.probabilities:
             by_output = {output: _by_row(by_label) for output, by_label in self.probabilities.items()}

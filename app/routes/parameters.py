@@ -1,11 +1,20 @@
 """The parameters behind the question mark of an address that predicts."""
 
-from typing import Annotated, Self
+from functools import cache
+from typing import Annotated, Self, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import Unprocessable
+
+Parameters = TypeVar("Parameters", bound="Version")
+
+
+@cache
+def _nothing_said(kind: type[Parameters]) -> Parameters:
+    """They are frozen; most requests say nothing."""
+    return kind()
 
 
 class Version(BaseModel):
@@ -19,7 +28,8 @@ class Version(BaseModel):
     @classmethod
     def by(cls, request: Request) -> Self:
         if not request.scope["query_string"]:
-            return cls()
+            nothing: Self = _nothing_said(cls)
+            return nothing
         try:
             wanted = cls.model_validate(dict(request.query_params))
         except ValidationError as error:

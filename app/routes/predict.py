@@ -39,9 +39,10 @@ async def predict(serving: Serving, request: Request) -> Response:
     bundle = release.bundle
     if wanted.probabilities and bundle.labels is None:
         raise Unprocessable("not_a_classification", "only classification patterns have probabilities")
-    native.check_plain(request.headers.get("content-encoding", ""))
+    headers = request.headers
+    native.check_plain(headers.get("content-encoding", ""))
     body = await request.body()
-    content_type = request.headers.get("content-type", "")
+    content_type = headers.get("content-type", "")
     read = partial(_read, body, content_type, bundle, serving.settings.max_rows)
     return await serving.answered(release, len(body), read, partial(_written, release, wanted))
 
