@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from models_store.dialect import Dialect
+from models_store.csv_dialect import CsvDialect
 from models_store.errors import PatternServerError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def train(
     from app.commands.tables import Asked
 
     if csv is not None:
-        dialect = Dialect.of(delimiter, decimal, encoding)
+        dialect = CsvDialect.of(delimiter, decimal, encoding)
         asked = Asked(csv, target or [], name, column or [], task, folds, missing_value or [], dates, dialect)
         specs = [_table_recipe(recipes or [], asked)]
     else:
@@ -165,7 +165,7 @@ def cross_validate(
     from app.commands.tables import Asked
 
     if csv is not None:
-        dialect = Dialect.of(delimiter, decimal, encoding)
+        dialect = CsvDialect.of(delimiter, decimal, encoding)
         asked = Asked(csv, target or [], None, column or [], task, None, missing_value or [], dates, dialect)
         spec = _table_recipe([recipe] if recipe else [], asked)
     elif recipe is not None:

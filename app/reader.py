@@ -17,8 +17,8 @@ from typing import Any, BinaryIO, Protocol, cast
 from app import logs
 from app.trainer import PASSED_ON, PROJECT
 from models_store import errors
+from models_store.csv_dialect import PLAIN, CsvDialect
 from models_store.datasets import Datasets, Form, Stored
-from models_store.dialect import PLAIN, Dialect
 from models_store.errors import PatternServerError, TableError
 from models_store.restraint import installed_memory, restrain
 
@@ -29,7 +29,7 @@ ENDED = (-signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV, -signal.SIGBUS, -sig
 
 
 class ReadsTables(Protocol):
-    async def add(self, file: BinaryIO, form: Form, name: str, dialect: Dialect) -> Stored:
+    async def add(self, file: BinaryIO, form: Form, name: str, dialect: CsvDialect) -> Stored:
         """The table in a file, stored. TableError, StoreUnwritable, and what else `Datasets.add` says."""
 
 
@@ -42,7 +42,7 @@ class Reader:
         self._log_level = log_level
         self._turn = asyncio.Lock()
 
-    async def add(self, file: BinaryIO, form: Form, name: str, dialect: Dialect = PLAIN) -> Stored:
+    async def add(self, file: BinaryIO, form: Form, name: str, dialect: CsvDialect = PLAIN) -> Stored:
         async with self._turn:
             status, said = await self._read(file, form, name, dialect)
         if said:
@@ -53,7 +53,7 @@ class Reader:
             )
         raise RuntimeError(f"the process that reads tables ended with {status}")
 
-    async def _read(self, file: BinaryIO, form: Form, name: str, dialect: Dialect) -> tuple[int, bytes]:
+    async def _read(self, file: BinaryIO, form: Form, name: str, dialect: CsvDialect) -> tuple[int, bytes]:
         """How the process ended, and what it said; whoever is not waited for any more is ended."""
         written = json.dumps(asdict(dialect))
         asked = (str(self._root), form, name, written, str(os.getpid()), str(self._megabytes), self._log_level)
@@ -86,12 +86,12 @@ def main() -> None:
     os.dup2(2, 1)
     restrain(int(parent), int(megabytes) << 20)
     logs.configure(log_level)
-    said = json.dumps(_read(Path(root), cast(Form, form), name, Dialect(**json.loads(dialect)))).encode()
+    said = json.dumps(_read(Path(root), cast(Form, form), name, CsvDialect(**json.loads(dialect)))).encode()
     with os.fdopen(protocol, "wb") as stream:
         stream.write(said)
 
 
-def _read(root: Path, form: Form, name: str, dialect: Dialect) -> dict[str, Any]:
+def _read(root: Path, form: Form, name: str, dialect: CsvDialect) -> dict[str, Any]:
     try:
         return Datasets(root).add(Path("/dev/fd/0"), form, name, dialect).to_json()
     except MemoryError:

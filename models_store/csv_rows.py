@@ -1,6 +1,6 @@
 """CSV as blocks of whole rows whose structure was checked: polars would fill up short rows and say nothing.
 
-file -> Dialect, names -> Block, Block, ...      as UTF-8, whatever the file is; never more than two blocks in memory
+file -> CsvDialect, names -> Block, Block, ...      as UTF-8, whatever the file is; never more than two blocks in memory
 """
 
 import codecs
@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.dialect import Dialect, delimiter_in
+from models_store.csv_dialect import CsvDialect, delimiter_in
 from models_store.errors import TableError, shortened_name
 
 BLOCK_BYTES = 4 << 20
@@ -28,7 +28,7 @@ MOST_COLUMNS = 10_000
 BOM = b"\xef\xbb\xbf"
 QUOTE, LF, CR = b'"\n\r'
 ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
-COMMAS = Dialect(delimiter=",")
+COMMAS = CsvDialect(delimiter=",")
 # As pandas calls the index that it writes without a name.
 UNNAMED = "Unnamed: 0"
 OTHERWISE = "save the file as UTF-8, or say what it is: --encoding windows-1252 (?encoding=windows-1252)"
@@ -44,7 +44,7 @@ class Block:
     line: int
 
 
-def settled(path: Path, dialect: Dialect) -> Dialect:
+def settled(path: Path, dialect: CsvDialect) -> CsvDialect:
     """With the delimiter that is there, if none is said. TableError if the file is plainly something else."""
     with path.open("rb") as file:
         start = file.read(BLOCK_BYTES)
@@ -55,7 +55,7 @@ def settled(path: Path, dialect: Dialect) -> Dialect:
     return replace(dialect, delimiter=delimiter_in(line))
 
 
-def _check_is_text(start: bytes, dialect: Dialect) -> None:
+def _check_is_text(start: bytes, dialect: CsvDialect) -> None:
     if start.startswith(OLE) or (start.startswith(ZIP) and b"xl/" in start):
         raise TableError("this is an Excel file; save it as CSV UTF-8")
     is_wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or start[:4].count(0) == 2
@@ -63,7 +63,7 @@ def _check_is_text(start: bytes, dialect: Dialect) -> None:
         raise TableError("this is UTF-16; save it as UTF-8, or read it with --encoding utf-16 (?encoding=utf-16)")
 
 
-def header(path: Path, dialect: Dialect = COMMAS) -> list[str]:
+def header(path: Path, dialect: CsvDialect = COMMAS) -> list[str]:
     """The names of the columns: unique, none of them empty, but for that of a first one, which may be an index."""
     try:
         return _header(path, dialect)
@@ -79,7 +79,7 @@ def has_one_line(path: Path) -> bool:
     return bool(line) and not line.endswith(b"\n")
 
 
-def _header(path: Path, dialect: Dialect) -> list[str]:
+def _header(path: Path, dialect: CsvDialect) -> list[str]:
     first = next(_records(path, BLOCK_BYTES, dialect), None)
     if first is None:
         raise TableError("the file is empty; its first line must name the columns")
@@ -116,7 +116,7 @@ def check_names(names: list[str], where: str = "") -> None:
         seen.add(name.strip())
 
 
-def blocks(path: Path, n_columns: int, size: int | None = None, dialect: Dialect = COMMAS) -> Iterator[Block]:
+def blocks(path: Path, n_columns: int, size: int | None = None, dialect: CsvDialect = COMMAS) -> Iterator[Block]:
     """All rows after the header. TableError names the first line that is not one of `n_columns` fields."""
     blank_line = 0
     is_header = True
@@ -179,7 +179,7 @@ class _Records:
         return _line_at(self.content, self.line, self.begin_of(record))
 
 
-def _records(path: Path, size: int, dialect: Dialect) -> Iterator[_Records]:
+def _records(path: Path, size: int, dialect: CsvDialect) -> Iterator[_Records]:
     line, pending = 1, b""
     delimiter = ord(dialect.delimiter or ",")
     for read in _pieces(path, size, dialect):
@@ -198,7 +198,7 @@ def _records(path: Path, size: int, dialect: Dialect) -> Iterator[_Records]:
         raise TableError(f"line {line}: a quote is opened in this row and not closed")
 
 
-def _pieces(path: Path, size: int, dialect: Dialect) -> Iterator[bytes]:
+def _pieces(path: Path, size: int, dialect: CsvDialect) -> Iterator[bytes]:
     """The file as UTF-8, about `size` bytes at a time; the last is empty, and none before it."""
     with path.open("rb") as file:
         if dialect.encoding == "utf-8":

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from models_store import manifest
 from models_store.column_facts import ColumnFacts, Form
-from models_store.dialect import PLAIN, Dialect
+from models_store.csv_dialect import PLAIN, CsvDialect
 from models_store.disk import LOCK, Disk, exclusively, writing
 from models_store.errors import DatasetDamaged, StoreUnwritable, UnknownDataset
 
@@ -112,7 +112,7 @@ class Datasets:
             self._make_root()
             return tempfile.TemporaryFile(dir=self.root)
 
-    def add(self, path: Path, form: Form, name: str = "", dialect: Dialect = PLAIN) -> Stored:
+    def add(self, path: Path, form: Form, name: str = "", dialect: CsvDialect = PLAIN) -> Stored:
         """What is there already stays as it is, under its first name, and is replaced if it is damaged.
 
         TableError says why a file is no table.
@@ -218,7 +218,7 @@ class Datasets:
         self._disk.sync_directory(aside)
 
 
-def _id_of(path: Path, dialect: Dialect) -> str:
+def _id_of(path: Path, dialect: CsvDialect) -> str:
     """The same file read in another way is another table."""
     content = _sha256(path)
     return (content if dialect == PLAIN else hashlib.sha256(f"{content} {dialect}".encode()).hexdigest())[:32]

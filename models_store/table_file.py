@@ -19,8 +19,8 @@ import pyarrow.parquet
 from models_store import csv_rows
 from models_store.arrow_messages import DAMAGED, announced
 from models_store.column_facts import Form
+from models_store.csv_dialect import PLAIN, CsvDialect
 from models_store.csv_rows import ONE_LINE, UNNAMED, check_names
-from models_store.dialect import PLAIN, Dialect
 from models_store.errors import TableError, shortened_name
 from models_store.spelling import NOTHING
 from models_store.table import FIRST_DAY, LAST_DAY, MISSING
@@ -48,7 +48,7 @@ BEYOND = "not in the years 1 to 9999"
 TEMPORAL = (pl.Date, pl.Datetime)
 
 
-def read(path: Path, form: Form, dialect: Dialect = PLAIN) -> pl.DataFrame:
+def read(path: Path, form: Form, dialect: CsvDialect = PLAIN) -> pl.DataFrame:
     """The whole table, missing values as null. TableError says what is wrong with it, and where."""
     if form != "csv" and dialect != PLAIN:
         raise TableError("delimiter, decimal and encoding are for CSV; other formats say these things themselves")
@@ -94,7 +94,7 @@ class _Seen:
         return pl.Float64 if self.are_numbers and not are_codes else pl.String
 
 
-def _csv(path: Path, dialect: Dialect) -> pl.DataFrame:
+def _csv(path: Path, dialect: CsvDialect) -> pl.DataFrame:
     """Block by block, each column as narrow as its fields so far; what turns out to be text is read once more."""
     first, *others = csv_rows.header(path, dialect)
     names = [first or UNNAMED, *others]
@@ -136,7 +136,7 @@ def narrowed(column: pl.Series) -> pl.Series:
     return _narrow(fields, stripped, [found.dtype]).to_series()
 
 
-def _fields(block: csv_rows.Block, names: list[str], dialect: Dialect) -> pl.DataFrame:
+def _fields(block: csv_rows.Block, names: list[str], dialect: CsvDialect) -> pl.DataFrame:
     schema = dict.fromkeys(names, pl.String())
     fields = pl.read_csv(
         block.content,

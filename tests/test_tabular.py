@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models_store import csv_rows, table_file
-from models_store.dialect import Dialect, Encoding
+from models_store.csv_dialect import CsvDialect, Encoding
 from models_store.errors import PatternServerError
 from models_store.spelling import NOTHING, DateOrder, Spelling
 from models_store.table import MISSING, Cell, Kind, from_text
@@ -218,18 +218,18 @@ def test_a_csv_that_is_no_table_is_refused_by_line(write: Write, content: str | 
 @pytest.mark.parametrize(
     ("content", "dialect"),
     [
-        ("a;b\n1.5;é\n2;x\n", Dialect()),
-        ("a\tb\n1.5\té\n2\tx\n", Dialect()),
-        ('"a";"b"\r\n1.5;é\r\n2;"x"\r\n', Dialect()),
-        ("a|b\n1.5|é\n2|x\n", Dialect("|")),
-        ("a;b\n1,5;é\n2;x\n", Dialect(decimal=",")),
-        ('a,b\n"1,5",é\n2,x\n', Dialect(",", ",")),
-        ("a,b\n1.5,é\n2,x\n".encode("latin-1"), Dialect(encoding="latin-1")),
-        ("a,b\n1.5,é\n2,x\n".encode("utf-16"), Dialect(encoding="utf-16")),
-        ("a\tb\n1,5\té\n2\tx\n".encode("utf-16"), Dialect(None, ",", "utf-16")),
+        ("a;b\n1.5;é\n2;x\n", CsvDialect()),
+        ("a\tb\n1.5\té\n2\tx\n", CsvDialect()),
+        ('"a";"b"\r\n1.5;é\r\n2;"x"\r\n', CsvDialect()),
+        ("a|b\n1.5|é\n2|x\n", CsvDialect("|")),
+        ("a;b\n1,5;é\n2;x\n", CsvDialect(decimal=",")),
+        ('a,b\n"1,5",é\n2,x\n', CsvDialect(",", ",")),
+        ("a,b\n1.5,é\n2,x\n".encode("latin-1"), CsvDialect(encoding="latin-1")),
+        ("a,b\n1.5,é\n2,x\n".encode("utf-16"), CsvDialect(encoding="utf-16")),
+        ("a\tb\n1,5\té\n2\tx\n".encode("utf-16"), CsvDialect(None, ",", "utf-16")),
     ],
 )
-def test_a_csv_may_be_written_in_another_way(write: Write, content: str | bytes, dialect: Dialect) -> None:
+def test_a_csv_may_be_written_in_another_way(write: Write, content: str | bytes, dialect: CsvDialect) -> None:
     frame = read(write(content), "csv", dialect)
     assert columns_of(frame) == {"a": [1.5, 2.0], "b": ["é", "x"]}
 
@@ -237,31 +237,31 @@ def test_a_csv_may_be_written_in_another_way(write: Write, content: str | bytes,
 @given(st.text(alphabet="aé\n;€", max_size=40), st.sampled_from(["utf-16", "windows-1252"]), st.integers(1, 5))
 def test_an_encoding_is_read_piece_by_piece_as_at_once(place: Path, text: str, encoding: Encoding, size: int) -> None:
     place.write_bytes(text.encode(encoding))
-    pieces = list(csv_rows._pieces(place, size, Dialect(encoding=encoding)))
+    pieces = list(csv_rows._pieces(place, size, CsvDialect(encoding=encoding)))
     assert b"".join(pieces).decode() == text
     assert [not piece for piece in pieces] == [False] * (len(pieces) - 1) + [True]
 
 
 def test_what_is_not_in_the_encoding_is_said(write: Write) -> None:
     with pytest.raises(TableError, match="the file is not windows-1252"):
-        read(write(b"a,b\n\x81,1\n"), "csv", Dialect(encoding="windows-1252"))
+        read(write(b"a,b\n\x81,1\n"), "csv", CsvDialect(encoding="windows-1252"))
 
 
 def test_points_among_decimal_commas_are_refused(write: Write) -> None:
     with pytest.raises(TableError, match="column b: numbers with points, where the decimal is a comma"):
-        read(write("a;b\n1,5;1.017\n2;12\n"), "csv", Dialect(decimal=","))
+        read(write("a;b\n1,5;1.017\n2;12\n"), "csv", CsvDialect(decimal=","))
 
 
 @pytest.mark.parametrize("said", [{"delimiter": "x"}, {"decimal": ";"}, {"encoding": "rot13"}])
 def test_a_way_of_writing_that_there_is_not_is_refused(said: dict[str, str]) -> None:
     with pytest.raises(TableError, match=next(iter(said))):
-        Dialect.of(**said)
+        CsvDialect.of(**said)
 
 
 def test_only_a_csv_is_written_in_another_way(write: Write) -> None:
     content = content_of(pa.table({"x": pa.array([1, 2])}), "parquet")
     with pytest.raises(TableError, match="delimiter, decimal and encoding are for CSV"):
-        read(write(content), "parquet", Dialect(decimal=","))
+        read(write(content), "parquet", CsvDialect(decimal=","))
 
 
 @pytest.mark.parametrize("index", [range(20), range(1, 21), [*range(10), *range(30, 40)]])

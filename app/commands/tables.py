@@ -13,8 +13,8 @@ from app.commands.wording import folding_table, words
 from app.recipes import check_columns, check_doubts
 from app.settings import load_settings
 from models_store.column_facts import ColumnFacts, Form
+from models_store.csv_dialect import DELIMITERS, PLAIN, CsvDialect
 from models_store.datasets import Datasets, Stored
-from models_store.dialect import DELIMITERS, PLAIN, Dialect
 from models_store.table import Kind
 from training.data_spec import TableData
 from training.part import RecipeError
@@ -39,7 +39,7 @@ class Asked:
     folds: int | None = None
     missing: list[str] = field(default_factory=list)
     dates: str | None = None
-    dialect: Dialect = PLAIN
+    dialect: CsvDialect = PLAIN
 
     def changes(self, dataset: str) -> dict[str, Any]:
         """To a recipe for tables."""
@@ -85,7 +85,7 @@ def _as_said(stored: Stored, data: TableData) -> Sequence[ColumnFacts]:
     return tabular.facts(frame, data.columns, None if data.dates == "auto" else data.dates)
 
 
-def add(path: Path, dialect: Dialect = PLAIN) -> Stored:
+def add(path: Path, dialect: CsvDialect = PLAIN) -> Stored:
     form = FORMS.get(path.suffix.lower())
     if path.suffix.lower() in (".xlsx", ".xls", ".xlsm"):
         raise RecipeError(f"{path.name}: this is an Excel file; save it as CSV UTF-8")

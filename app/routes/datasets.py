@@ -14,8 +14,8 @@ from app.keys import require_admin
 from app.openapi import DATASET_BODY
 from app.protocols import native
 from app.routes.parts import DatasetsPart, LibrarianPart, ReaderPart
+from models_store.csv_dialect import CsvDialect
 from models_store.datasets import Datasets, Form, Stored
-from models_store.dialect import Dialect
 from models_store.disk import writing
 
 router = APIRouter(tags=["datasets"])
@@ -45,7 +45,7 @@ async def upload(
     form = _form_of(request)
     if not name.isprintable():
         raise Unprocessable("bad_parameter", "name: a label is made of printable characters")
-    dialect = Dialect.of(delimiter, decimal, encoding)
+    dialect = CsvDialect.of(delimiter, decimal, encoding)
     async with _received(request, datasets, librarian) as file:
         stored = await reader.add(file, form, name, dialect)
     return JSONResponse(stored.to_json(), 201, {"location": f"/datasets/{stored.id}"})

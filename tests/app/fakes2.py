@@ -19,8 +19,8 @@ from app.settings import Settings
 from models_store.architecture import Architecture, Layer
 from models_store.bundle import Bundle, Evaluation, Predictor
 from models_store.card import Column, Gap
+from models_store.csv_dialect import CsvDialect
 from models_store.datasets import Datasets, Form, Stored
-from models_store.dialect import Dialect
 from models_store.encoding import InputEncoder, OutputDecoder
 from models_store.scaler import Array, Scaler
 from models_store.store import Store
@@ -110,7 +110,7 @@ class ReadsHere:
     def __init__(self, root: Path) -> None:
         self._datasets = Datasets(root)
 
-    async def add(self, file: BinaryIO, form: Form, name: str, dialect: Dialect) -> Stored:
+    async def add(self, file: BinaryIO, form: Form, name: str, dialect: CsvDialect) -> Stored:
         return await asyncio.to_thread(self._datasets.add, Path(f"/dev/fd/{file.fileno()}"), form, name, dialect)
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from app.cli import cli
 from app.commands import tables
 from app.commands.tables import Asked
-from models_store.dialect import Dialect
+from models_store.csv_dialect import CsvDialect
 from models_store.store import is_name
 from training.data_spec import TableData
 from training.part import RecipeError
@@ -89,7 +89,7 @@ def test_what_each_column_was_taken_for_is_shown_as_it_is_learned(
 ) -> None:
     rows = "".join(f"{n};{n % 12 + 1}/{n % 9 + 1}/2020;{n},5;{'ab?'[n % 3]}\n" for n in range(40))
     fruit.write_text(f"size;day;price;ripe\n{rows}")
-    said = Asked(fruit, ["ripe"], dialect=Dialect(decimal=","))
+    said = Asked(fruit, ["ripe"], dialect=CsvDialect(decimal=","))
     with pytest.raises(RecipeError, match="day: looks like dates"):
         tables.recipe(said, None)
     with pytest.raises(RecipeError, match="price: looks like numbers with decimal commas"):

@@ -24,7 +24,7 @@ QUOTED = re.compile('"[^"]*"')
 
 
 @dataclass(frozen=True)
-class Dialect:
+class CsvDialect:
     """`delimiter` None: what the line with the names of the columns shows."""
 
     delimiter: Delimiter | None = None
@@ -45,7 +45,7 @@ class Dialect:
         return cls(cast(Delimiter | None, delimiter), cast(Decimal, decimal or "."), cast(Encoding, encoding))
 
 
-PLAIN = Dialect()
+PLAIN = CsvDialect()
 
 
 def delimiter_in(line: str) -> Delimiter:
