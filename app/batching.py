@@ -23,7 +23,8 @@ MOST_WORK_ON_LOOP = 4 << 20
 # Looking a text's words up takes as long, for every character.
 WORK_A_CHARACTER = 64
 
-Waiting = list[tuple[Raw, "asyncio.Future[Array]"]]
+Waiting = list[tuple[Raw, "asyncio.Future[Array]", int]]
+"""Rows, whoever waits for their answers, and how much work they are."""
 
 
 class Batcher:
@@ -39,21 +40,22 @@ class Batcher:
         """Raw rows to raw answers of the same release; NotFinite names the row of this request."""
         tally, began = self._statistics.of_release(release), time.perf_counter_ns()
         try:
-            if len(rows) > MOST_ROWS_ON_LOOP or _work(release, rows) > MOST_WORK_ON_LOOP:
+            work = _work(release, rows)
+            if len(rows) > MOST_ROWS_ON_LOOP or work > MOST_WORK_ON_LOOP:
                 return await self._in_thread(release, rows, tally)
-            return await self._in_turn(release, rows)
+            return await self._in_turn(release, rows, work)
         finally:
             tally.count_prediction(began)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _in_turn(self, release: Release, rows: Raw) -> "asyncio.Future[Array]":
+    def _in_turn(self, release: Release, rows: Raw, work: int) -> "asyncio.Future[Array]":
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._answer)
         future: asyncio.Future[Array] = loop.create_future()
-        self._waiting.setdefault(release, []).append((rows, future))
+        self._waiting.setdefault(release, []).append((rows, future, work))
         return future
 
     async def _in_thread(self, release: Release, rows: Raw, tally: Tally) -> Array:
@@ -88,15 +90,15 @@ def _work(release: Release, rows: Raw) -> int:
 
 def _answer_together(release: Release, batch: Waiting, tally: Tally) -> None:
     try:
-        answers, ns = _timed(release, joined([rows for rows, _ in batch]))
+        answers, ns = _timed(release, joined([rows for rows, _, _ in batch]))
     except Exception as error:  # noqa: BLE001  # the network's own failure belongs to everybody who waits for it
-        for _, future in batch:
+        for _, future, _ in batch:
             _settle(future, error)
         return
     tally.count_call(ns, requests=len(batch))
     is_finite = np.isfinite(answers).all()
     start = 0
-    for rows, future in batch:
+    for rows, future, _ in batch:
         part = answers[start : start + len(rows)]
         start += len(rows)
         _settle(future, part if is_finite else _finite(part))
@@ -104,10 +106,11 @@ def _answer_together(release: Release, batch: Waiting, tally: Tally) -> None:
 
 def _size_of_batch(waiting: Waiting) -> int:
     """How many requests from the first on are one batch, so that a turn of the loop stays short; at least one."""
-    rows = 0
-    for place, (asked, _) in enumerate(waiting[:MOST_REQUESTS_A_TURN]):
-        rows += len(asked)
-        if rows > MOST_ROWS_ON_LOOP:
+    n_rows = n_work = 0
+    for place, (asked, _, work) in enumerate(waiting[:MOST_REQUESTS_A_TURN]):
+        n_rows += len(asked)
+        n_work += work
+        if place and (n_rows > MOST_ROWS_ON_LOOP or n_work > MOST_WORK_ON_LOOP):
             return place
     return min(len(waiting), MOST_REQUESTS_A_TURN)
 

@@ -16,9 +16,14 @@ from app.settings import Settings
 log = logging.getLogger("patterns.request")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-ALWAYS_ANSWERED = frozenset({"/livez", "/readyz", "/metrics", "/ping", "/health"})
+# What asks whether the process lives: whoever hears no would start another, and there would be less still.
+ALWAYS_ANSWERED = frozenset(
+    {"/", "/livez", "/readyz", "/metrics", "/ping", "/health", "/v2/health/live", "/v2/health/ready"}
+)
 EVENTS = re.compile(r"/train/[0-9a-f]{32}/events")
 MOST_DIGITS = 18
+# In uvloop's words for writing to a connection that is closed.
+CLOSED = "closed"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -98,7 +103,9 @@ class Exchange:
             message["headers"] = [*message.get("headers", ()), *own]
         try:
             await self._send(message)
-        except RuntimeError as error:  # uvloop's word for a connection that is closed
+        except RuntimeError as error:
+            if CLOSED not in str(error):
+                raise
             raise ClientDisconnect from error
 
     def finish(self) -> None:

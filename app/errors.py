@@ -295,6 +295,11 @@ def codes_by_status(unprocessable: int = 422) -> dict[int, list[str]]:
     return {status: sorted(names) for status, names in codes.items()}
 
 
+def is_unavailable(error: Exception) -> bool:
+    """What was asked for is there, and does not answer now."""
+    return status_of(error) == 503
+
+
 def status_of(error: Exception) -> int:
     """By the nearest class in the table; what is not in it is a bug, 500."""
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
@@ -331,6 +336,7 @@ def install(app: FastAPI) -> None:
         return NATIVE.answer(found, request.state.request_id)
 
     app.add_exception_handler(PatternServerError, domain)
+    app.add_exception_handler(Exception, domain)  # answered so, and raised on to the edge, which logs it
     app.add_exception_handler(RequestValidationError, parameters)
     app.add_exception_handler(HTTPException, router)
 

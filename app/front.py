@@ -43,6 +43,11 @@ class Address:
     example: Callable[[Bundle], Any] | None = None
     """A body in JSON that works as it is, or None where this address is not for the bundle's pattern."""
 
+    @property
+    def is_probe(self) -> bool:
+        """Open to everybody, and only looked at."""
+        return self.method == "GET" and self.guard is anybody
+
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         literal = [re.escape(part) for part in PARAMETER.split(self.path)[::2]]
@@ -67,12 +72,13 @@ class Dialect:
 
     def found(self, method: str, path: str) -> tuple[Address, dict[str, str]]:
         """The address, and what stands in its path. NotHere, WrongMethod."""
-        methods = set()
+        methods: set[str] = set()
         for address in self.addresses:
             if (match := address.pattern.fullmatch(path)) is not None:
-                if address.method == method:
+                # Probes ask with HEAD as well; the server sends no body then.
+                if address.method == method or (method == "HEAD" and address.is_probe):
                     return address, match.groupdict()
-                methods.add(address.method)
+                methods |= {address.method, "HEAD"} if address.is_probe else {address.method}
         if methods:
             raise WrongMethod(methods)
         raise NotHere

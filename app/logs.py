@@ -4,8 +4,10 @@ import asyncio
 import json
 import logging
 import sys
+import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import orjson
@@ -29,23 +31,31 @@ class Lines(logging.StreamHandler):  # type: ignore[type-arg]  # a stream of tex
         super().__init__(sys.stdout)
         self.setFormatter(JsonLines())
         self._pending: list[str] = []
+        self._turn = threading.RLock()
 
     def emit(self, record: logging.LogRecord) -> None:
         self.write_pending()
         super().emit(record)
 
     def add(self, line: dict[str, object]) -> None:
-        """Called by the event loop alone."""
-        if not self._pending:
-            asyncio.get_running_loop().call_soon(self.write_pending)
-        self._pending.append(_written(line))
+        """Called by the event loop alone; other threads may log, and so write what is pending, at any moment."""
+        written = _written(line)
+        with self._turn:
+            if not self._pending:
+                asyncio.get_running_loop().call_soon(self.write_pending)
+            self._pending.append(written)
 
     def write_pending(self) -> None:
-        pending, self._pending = self._pending, []
-        if pending:
-            with self.lock:  # type: ignore[union-attr]  # every handler has one
-                self.stream.write("\n".join(pending) + "\n")
-                self.flush()
+        """As with all logging, what cannot be written is nobody else's trouble."""
+        with self._turn:
+            pending, self._pending = self._pending, []
+            if pending:
+                record = logging.makeLogRecord({"msg": "requests"})
+                try:
+                    self.stream.write("\n".join(pending) + "\n")
+                    self.flush()
+                except Exception:  # noqa: BLE001  # as logging's own handlers do
+                    self.handleError(record)
 
 
 def event(logger: logging.Logger, name: str, fields: Mapping[str, object]) -> None:
@@ -66,11 +76,11 @@ def _line(when: float, level: str, logger: str, name: str, fields: Mapping[str, 
 
 def _written(line: dict[str, object]) -> str:
     """Fast where it can be; what is not ASCII is escaped, as a terminal obeys some of it."""
-    try:
-        written = orjson.dumps(line, default=str).decode()
-    except TypeError:  # half a surrogate pair, a key that is no text
-        written = "\x80"
-    return written if written.isascii() else json.dumps(line, default=str)
+    with suppress(TypeError):  # half a surrogate pair, a key that is no text
+        written = orjson.dumps(line, default=str)
+        if written.isascii():
+            return written.decode()
+    return json.dumps(line, default=str)
 
 
 def configure(level: str) -> None:

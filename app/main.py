@@ -184,7 +184,7 @@ def _leave_in(seconds: int) -> None:
     """An end also for a process whose threads hang in a disk or a database: Python would wait for them for ever."""
 
     def leave(_number: int, _frame: FrameType | None) -> None:
-        # By now everybody has an answer. Nothing is buffered: a log line leaves as it is written.
+        # By now everybody has an answer; at most the last turn's lines of the log are lost.
         os._exit(0)
 
     signal.signal(signal.SIGALRM, leave)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
 from app import logs
+from app.errors import DeadlinePassed, Overloaded
 from app.trainer import PASSED_ON, PROJECT
 from models_store import errors
 from models_store.csv_dialect import PLAIN, CsvDialect
@@ -24,6 +25,8 @@ from models_store.restraint import installed_memory, restrain
 
 # What Python and its libraries take, and how much a file may become while it is read.
 ITSELF_MB, GROWTH = 768, 4
+# A table of a gigabyte takes half a minute. Each that waits lies on the disk meanwhile.
+MOST_SECONDS, MOST_WAITING = 600, 8
 # What the system ends a process with that asks for more memory than it may have, whoever asked.
 ENDED = (-signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGTRAP)
 
@@ -41,10 +44,19 @@ class Reader:
         self._megabytes = min(ITSELF_MB + GROWTH * max_dataset_mb, installed_memory() >> 21)
         self._log_level = log_level
         self._turn = asyncio.Lock()
+        self._waiting = 0
 
     async def add(self, file: BinaryIO, form: Form, name: str, dialect: CsvDialect = PLAIN) -> Stored:
-        async with self._turn:
-            status, said = await self._read(file, form, name, dialect)
+        if self._waiting >= MOST_WAITING:
+            raise Overloaded
+        self._waiting += 1
+        try:
+            async with self._turn:
+                status, said = await asyncio.wait_for(self._read(file, form, name, dialect), MOST_SECONDS)
+        except TimeoutError:
+            raise DeadlinePassed(MOST_SECONDS) from None
+        finally:
+            self._waiting -= 1
         if said:
             return _heard(json.loads(said))
         if status in ENDED:

@@ -215,6 +215,8 @@ class Served:
         if after.champion is not None and before.champion is not after.champion:
             metrics.SERVED.labels(pattern).set(after.champion.release.version)
             log.info("serving", extra={"pattern": pattern, "version": after.champion.release.version})
+        if before.champion is not None and after.champion is None:
+            metrics.SERVED.labels(pattern).set(0)
         kept = () if after.is_unloaded else after.versions
         for key in [key for key in self._pinned if key[0] == pattern and key[1] not in kept]:
             self._pinned.pop(key).held.close()
@@ -247,6 +249,7 @@ class Served:
         if (pinned := self._pinned.get(key)) is not None:
             return pinned.release
         async with self._refreshing:
+            self.shelf(pattern).check_loaded()  # it may have been unloaded while this waited
             if key not in self._pinned:
                 loop = asyncio.get_running_loop()
                 self._pinned[key] = await loop.run_in_executor(self._thread, self._load, pattern, version)

@@ -24,6 +24,8 @@ class Asked(Protocol):
     def rows(self) -> Raw: ...
 
 
+# Of an answer in JSON.
+BYTES_A_NUMBER = 24
 Question = TypeVar("Question", bound=Asked)
 Answer = TypeVar("Answer")
 
@@ -56,7 +58,8 @@ class Serving:
                 was_read = time.perf_counter_ns()
                 answers = await self.batcher.predict(release, question.rows)
                 was_predicted = time.perf_counter_ns()
-                answer = await large.computed(size, write, question, answers)
+                # A few bytes of a question may make many of an answer.
+                answer = await large.computed(max(size, BYTES_A_NUMBER * answers.size), write, question, answers)
         except BaseException:
             tally.count_failure(began)
             raise

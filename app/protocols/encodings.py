@@ -43,7 +43,7 @@ def encoding_for(accept_encoding: str, size: int) -> str:
     if len(offers) > 1 and size < FEWEST_BYTES:
         return ""
     best = max(("gzip", "deflate"), key=lambda name: offers.get(name, 0.0))
-    return best if offers.get(best, 0.0) > 0 else ""
+    return best if offers.get(best, 0.0) > offers.get("identity", 0.0) else ""
 
 
 def encoded(content: bytes, encoding: str) -> bytes:

@@ -3,7 +3,6 @@
 document -> layout, rows of cells in column order -> Raw
 """
 
-import re
 from json import JSONDecoder
 from typing import Any
 
@@ -20,7 +19,6 @@ from models_store.table import Raw, from_json
 SLACK = 1000
 NUMBERS = frozenset({int, float})
 LISTS = frozenset({list})
-TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def loads(
@@ -35,14 +33,18 @@ def loads(
     Counted before anything is built of it: the parser holds the interpreter, in whatever thread it runs.
     """
     most = (max_rows * brackets_a_row + SLACK, (max_rows + SLACK) * (len(expected.names) + 1))
-    # What stands in texts is not structure, but is taken out only of a body that has too much of it.
-    if _is_too_much(body, *most) and _is_too_much(TEXT.sub(b"", body), *most):
+    if is_too_much(body, *most):
         raise TooManyRows(max_rows)
     return strict_json.loads(body, decoder)
 
 
-def _is_too_much(body: bytes, most_brackets: int, most_commas: int) -> bool:
-    return body.count(b"[") + body.count(b"{") > most_brackets or body.count(b",") > most_commas
+def is_too_much(body: bytes, most_brackets: int, most_commas: int) -> bool:
+    """What stands in texts is not structure, but is taken out only of a body that has too much of it."""
+
+    def has_more(part: bytes) -> bool:
+        return part.count(b"[") + part.count(b"{") > most_brackets or part.count(b",") > most_commas
+
+    return has_more(body) and has_more(strict_json.TEXT.sub(b"", body))
 
 
 def rows_of(inputs: Any, expected: Expected, max_rows: int) -> tuple[Layout, list[list[Any]]]:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from app.errors import NotAcceptedType, Unprocessable
-from app.protocols import arrow_stream, json_rows, npy, table_csv
+from app.protocols import arrow_stream, encodings, json_rows, npy, table_csv
 from app.protocols.cells import Expected
 from app.protocols.json_numbers import rows_of_numbers
 from app.protocols.json_rows import check_finite, raw_of, rows_of
@@ -45,7 +45,7 @@ def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> Q
 
 def check_plain(content_encoding: str) -> None:
     """Compressed bodies are not taken: what a few bytes unpack to has no limit."""
-    if content_encoding.strip().lower() not in ("", "identity"):
+    if not encodings.is_plain(content_encoding):
         raise NotAcceptedType("the body must be sent without Content-Encoding")
 
 

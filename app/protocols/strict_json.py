@@ -10,7 +10,7 @@ import orjson
 
 from app.errors import Malformed
 
-TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def loads_large(body: bytes) -> Any:

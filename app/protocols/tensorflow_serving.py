@@ -28,7 +28,7 @@ DTYPES: dict[Kind, str] = {
     "date": "DT_STRING",
     "text": "DT_STRING",
 }
-LABEL_DTYPES = {"b": "DT_BOOL", "i": "DT_INT64", "f": "DT_FLOAT", "O": "DT_STRING"}
+LABEL_DTYPES = {"b": "DT_BOOL", "i": "DT_INT64", "f": "DT_DOUBLE", "O": "DT_STRING"}
 
 ENVELOPE = Envelope(
     lambda _status, code, message, _request_id: {
@@ -116,7 +116,7 @@ def signature_of(release: Release) -> dict[str, Any]:
     """The double signature_def is the original's: a map of metadata that holds a message that holds a map."""
     bundle = release.bundle
     signature = {
-        "inputs": {name: _tensor(name, DTYPES[kind]) for name, kind in bundle.kinds.items()},
+        "inputs": {name: _tensor(name, _input_dtype(bundle, kind)) for name, kind in bundle.kinds.items()},
         "outputs": {name: _tensor(name, _output_dtype(bundle)) for name in bundle.outputs},
         "method_name": "tensorflow/serving/predict",
     }
@@ -133,4 +133,11 @@ def _tensor(name: str, dtype: str) -> dict[str, Any]:
 
 def _output_dtype(bundle: Bundle) -> str:
     decoder = bundle.predictor.decoder
-    return LABEL_DTYPES[decoder.values.dtype.kind] if isinstance(decoder, LabelDecoder) else DTYPES["number"]
+    if isinstance(decoder, LabelDecoder):
+        return LABEL_DTYPES[decoder.values.dtype.kind]
+    return _input_dtype(bundle, "number")
+
+
+def _input_dtype(bundle: Bundle, kind: Kind) -> str:
+    """Of a number, what the network computes with."""
+    return "DT_DOUBLE" if kind == "number" and bundle.architecture.dtype == "float64" else DTYPES[kind]

@@ -13,6 +13,7 @@ from app.errors import PLAIN, BodyTooLarge, Unprocessable
 from app.front import Address, Dialect, Guard, Handler, anybody
 from app.protocols import encodings, oip, oip_models, strict_json
 from app.protocols.cells import Expected
+from app.protocols.native import JSON
 from app.protocols.oip import Question
 from app.protocols.oip_inputs import object_in, parameters_of
 from app.routes import oip_operations as operations
@@ -24,7 +25,6 @@ from models_store.errors import UnknownVersion
 from models_store.scaler import Array
 from models_store.store import VERSION, Release
 
-JSON = "application/json"
 BINARY = "application/octet-stream"
 HEADER_LENGTH = "inference-header-content-length"
 
@@ -50,7 +50,7 @@ def _read(serving: Serving, bundle: Bundle, header_length: str, encoding: str, b
 def _answer(release: Release, accept_encoding: str, question: Question, answers: Array) -> Response:
     """The length in its header is of the JSON before it is compressed."""
     written = oip.write(release, question, answers)
-    content, headers = written.content, {}
+    content, headers = written.content, {"x-pattern-version": str(release.version)}
     if written.header_size is not None:
         headers[HEADER_LENGTH] = str(written.header_size)
     if encoding := encodings.encoding_for(accept_encoding, len(content)):

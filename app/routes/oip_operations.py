@@ -5,9 +5,9 @@ from typing import Any
 
 from app.front import PARAMETER
 from app.openapi import BYTES, path_parameter
+from app.protocols.native import JSON
 
 Schema = dict[str, Any]
-JSON = "application/json"
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}

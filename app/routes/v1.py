@@ -15,7 +15,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.errors import STATUS, Draining, NotHere, NotLoaded, Unprocessable, retry_header, status_of
+from app.errors import STATUS, NotHere, NotLoaded, Unprocessable, is_unavailable, retry_header, status_of
 from app.front import Address, Dialect, anybody
 from app.protocols import documented as doc
 from app.protocols import native
@@ -25,7 +25,7 @@ from app.protocols.native import JSON
 from app.served import Shelf
 from app.serving import Serving
 from models_store.bundle import Bundle
-from models_store.errors import NoGoodVersion, UnknownLabel, UnknownVersion
+from models_store.errors import BundleDamaged, PatternServerError, UnknownLabel, UnknownVersion
 from models_store.scaler import Array
 from models_store.store import CHAMPION, Release, is_name
 
@@ -63,15 +63,27 @@ async def status(serving: Serving, request: Request) -> Response:
     model = request.path_params["model"]
     try:
         serving.check_ready()
-        versions = _versions(serving.served.shelf(model), request.path_params)
-    except (Draining, NotLoaded, NoGoodVersion) as error:
+        shelf = serving.served.shelf(model)
+        shelf.check_loaded()
+        versions = _versions(shelf, request.path_params)
+        refused = {version: serving.served.refused(model, version) for version in versions}
+        if all(refused.values()):
+            raise BundleDamaged(refused[versions[0]])
+    except PatternServerError as error:
+        # What is there, and does not answer now. Whoever asks for what is not there hears so as everywhere.
+        if not is_unavailable(error):
+            raise
         if not is_name(model):
             raise NotHere from None
         body = {"name": model, "ready": False, "model_version_status": []}
         return Response(orjson.dumps(body), status_of(error), retry_header(error), JSON)
-    fine = {"state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
-    statuses = [{"version": str(version), **fine} for version in versions]
+    statuses = [_state(version, reason) for version, reason in refused.items()]
     return Response(orjson.dumps({"name": model, "ready": True, "model_version_status": statuses}), media_type=JSON)
+
+
+def _state(version: int, refused: str) -> dict[str, Any]:
+    code, state = ("INTERNAL", "END") if refused else ("OK", "AVAILABLE")
+    return {"version": str(version), "state": state, "status": {"error_code": code, "error_message": refused}}
 
 
 async def metadata(serving: Serving, request: Request) -> Response:

@@ -19,7 +19,20 @@ import app
 from app import errors
 from models_store import errors as store_errors
 from models_store.errors import PatternServerError
-from tests.app.fakes2 import ARROW, CSV, JSON, NPY, SESAME, arrow_of, message, npy_of, post, refusal
+from models_store.store import Store
+from tests.app.fakes2 import (
+    ARROW,
+    CSV,
+    JSON,
+    NPY,
+    SESAME,
+    an_app,
+    arrow_of,
+    message,
+    npy_of,
+    post,
+    refusal,
+)
 from training.part import RecipeError
 
 pytestmark = pytest.mark.anyio
@@ -311,3 +324,15 @@ async def test_no_refusal_repeats_what_was_sent(
     answer = await post(shared, start + secret.encode(), content_type)
     refusal(answer)
     assert secret not in answer.text
+
+
+async def test_a_bug_in_a_route_is_told_in_shape_and_logged(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = an_app(store)
+    monkeypatch.setattr(app.state.datasets, "list", lambda: 1 // 0)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        answer = await client.get("/datasets")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert "bug" in caplog.messages

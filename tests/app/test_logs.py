@@ -65,3 +65,17 @@ async def test_no_letter_in_a_path_is_one_that_a_terminal_obeys() -> None:
         logging.getLogger("patterns.served").info("serving")
         assert written.getvalue().isascii() and "\x1b" not in written.getvalue()
         assert len(said(written)) == 5
+
+
+async def test_a_log_that_cannot_be_written_is_nobody_elses_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(logging, "raiseExceptions", False)  # else it is told on stderr
+    with listening():
+        handler = logging.root.handlers[0]
+        assert isinstance(handler, logs.Lines)
+        handler.stream = Full()
+        logs.event(logging.getLogger("patterns.request"), "request", {})
+        logging.getLogger("patterns.store").info("published")

@@ -223,8 +223,8 @@ async def test_what_cannot_be_used_is_refused_in_one_sentence(
     ("method", "path", "status", "allowed"),
     [
         ("GET", "/v1/models/line:predict", 405, "POST"),
-        ("DELETE", "/v1/models/line", 405, "GET"),
-        ("POST", "/v1/models", 405, "GET"),
+        ("DELETE", "/v1/models/line", 405, "GET, HEAD"),
+        ("POST", "/v1/models", 405, "GET, HEAD"),
         ("GET", "/v1", 404, None),
         ("GET", "/v1/", 404, None),
         ("GET", "/v1/models/", 404, None),
@@ -362,3 +362,18 @@ async def test_a_prediction_is_counted_under_its_address(published: Store) -> No
         counted = (await client.get("/metrics")).text
     assert 'route="/v1/models/{model}:predict"' in counted
     assert 'patterns_rows_total{pattern="tallied"} 3.0' in counted
+
+
+async def test_an_unloaded_pattern_is_not_ready_whichever_version_is_asked(store: Store) -> None:
+    store.publish(line())
+    async with serving(store) as client:
+        store.set_label("line", "candidate", 1)
+        await client.post("/v2/repository/models/line/unload")
+        for place in ("", "/versions/1", "/labels/candidate"):
+            answer = await client.get(f"/v1/models/line{place}")
+            assert (answer.status_code, answer.json()["ready"]) == (503, False), place
+
+
+@pytest.mark.parametrize("path", ["/ping", "/health", "/v2/health/live", "/v2/health/ready", "/v2", "/v1/models"])
+async def test_probes_may_ask_with_head(shared: httpx.AsyncClient, path: str) -> None:
+    assert (await shared.head(path)).status_code == 200
