@@ -1,6 +1,6 @@
 // The page for people: lists the patterns, asks them, trains them, through the same API that programs use.
 //
-//   location.hash    ""  all patterns · "#quadratic"  one of them · "#/new"  a new one
+//   location.hash    ""  all patterns · "#quadratic"  one of them · "#/new"  a new one · "#/new/table"  one from a table
 //
 // Whatever the server says enters the page as text, never as markup.
 
@@ -20,27 +20,32 @@ class Refusal extends Error {
 
 const KEY_NAME = "pattern-server-key";
 const KEY_CODES = ["key_missing", "key_wrong"];
+const NO_CONTENT = 204;
 let predictingNeedsKey = false;
 
-/** The parsed answer; Refusal carries the server's own words. Asks for a key, once and again, where one is missing. */
-async function ask(path, { method = "GET", body } = {}) {
-  const response = await sent(path, method, body);
+/**
+ * The parsed answer; Refusal carries the server's own words. Asks for a key, once and again, where one is missing.
+ * A body that is a file is sent as it is.
+ */
+async function ask(path, { method = "GET", body, type = "application/json" } = {}) {
+  const response = await sent(path, method, body, type);
   const answer = await response.json().catch(() => null);
-  if (response.ok && answer !== null) return answer;
+  if (response.ok && (answer !== null || response.status === NO_CONTENT)) return answer;
   const refusal = refusalOf(response, answer);
   if (!KEY_CODES.includes(refusal.code)) throw refusal;
   if (path.startsWith("/predict/")) predictingNeedsKey = true;
-  if (await askForKey(refusal)) return ask(path, { method, body });
+  if (await askForKey(refusal)) return ask(path, { method, body, type });
   throw refusal;
 }
 
-async function sent(path, method, body) {
+async function sent(path, method, body, type) {
   const headers = { accept: "application/json" };
-  if (body !== undefined) headers["content-type"] = "application/json";
+  if (body !== undefined) headers["content-type"] = type;
   const key = sessionStorage.getItem(KEY_NAME);
   if (key) headers.authorization = `Bearer ${key}`;
   try {
-    return await fetch(path, { method, headers, body: JSON.stringify(body), cache: "no-store" });
+    const content = body instanceof Blob ? body : JSON.stringify(body);
+    return await fetch(path, { method, headers, body: content, cache: "no-store" });
   } catch {
     throw new Refusal("unreachable", "the server cannot be reached; is it still running?");
   }
@@ -161,9 +166,11 @@ function variable(name) {
 
 // -- going from view to view -----------------------------------------------------------------------------------------
 
+const NEW = ["/new", "/new/table"];
+
 async function go({ focus = true } = {}) {
   const target = location.hash.slice(1);
-  const kind = target === "/new" ? "new" : target ? "pattern" : "overview";
+  const kind = NEW.includes(target) ? "new" : target ? "pattern" : "overview";
   const mine = ++view;
   document.body.dataset.view = kind;
   byId("overview").hidden = kind !== "overview";
@@ -176,7 +183,7 @@ async function go({ focus = true } = {}) {
   markChosen();
   if (kind === "pattern") await showPattern(target);
   else document.title = kind === "new" ? "New pattern · Pattern Server" : "Pattern Server";
-  if (kind === "new") nameHint();
+  if (kind === "new") await showNew(target);
   const heading = { overview: "overview-title", new: "new-title", pattern: "pattern-name" }[kind];
   if (focus && mine === view) {
     window.scrollTo(0, 0);
@@ -931,9 +938,23 @@ function addOutput() {
   addLine("output", { name: freeName("output", "y"), formula: "" }).querySelector("input").focus();
 }
 
-function nameHint() {
-  const known = shown.patterns.find((pattern) => pattern.name === byId("new-name").value);
-  byId("new-name-hint").textContent = known
+/** One of the two ways to a new pattern; what was typed for the other stays. */
+async function showNew(way) {
+  const isTable = way === "/new/table";
+  byId("from-formula").hidden = isTable;
+  byId("from-table").hidden = !isTable;
+  for (const link of byId("new").querySelectorAll(".ways a")) {
+    if (link.hash === `#${way}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  nameHint(byId("new-name"));
+  nameHint(byId("learn-name"));
+  if (isTable) await listTables();
+}
+
+function nameHint(field) {
+  const known = shown.patterns.some((pattern) => pattern.name === field.value);
+  byId(`${field.id}-hint`).textContent = known
     ? `exists already: this adds a version to it, by this recipe`
     : "lower-case letters, digits and dashes; becomes part of the address";
 }
@@ -976,16 +997,240 @@ async function create(submitted) {
 
 /** Points at the fields that an error message names, such as `data.outputs.y`. */
 function markFaults(message) {
-  const fields = [
-    ...[...byId("create").querySelectorAll("[data-place]")].map((field) => [field, field.dataset.place]),
+  mark(byId("create"), message, [
+    ...placesIn(byId("create")),
     ...lines("input").flatMap(({ name, low, high }) => [low, high].map((field) => [field, `inputs.${name.value}`])),
     ...lines("output").map(({ name, formula }) => [formula, `outputs.${name.value}`]),
-  ];
-  for (const field of byId("create").querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+  ]);
+}
+
+const placesIn = (form) => [...form.querySelectorAll("[data-place]")].map((field) => [field, field.dataset.place]);
+
+/** Of `fields`, each with its place in a recipe, those that the message names; the reader is led to the first. */
+function mark(form, message, fields) {
+  for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
   for (const [field, place] of fields) {
-    if (new RegExp(`(^|[ .])${place}[.:]`).test(message)) field.setAttribute("aria-invalid", "true");
+    if (new RegExp(`(^|[ .])${literally(place)}[.:]`, "i").test(message)) field.setAttribute("aria-invalid", "true");
   }
-  byId("create").querySelector("[aria-invalid]")?.focus();
+  const first = form.querySelector("[aria-invalid]");
+  first?.closest("details")?.setAttribute("open", "");
+  first?.focus();
+}
+
+const literally = (text) => text.replaceAll(/[^\w\s]/g, "\\$&");
+
+// -- a new pattern from a table --------------------------------------------------------------------------------------
+
+const FORMS = { parquet: "application/vnd.apache.parquet", arrow: "application/vnd.apache.arrow.stream", feather: "application/vnd.apache.arrow.stream" };
+const KINDS = ["number", "category", "boolean", "date", "text"];
+/** The table whose columns are shown, as the server describes it. */
+let chosen = null;
+
+const tableAddress = (id) => `/datasets/${encodeURIComponent(id)}`;
+const tableName = ({ name, id }) => name || id;
+
+async function listTables() {
+  await attempt(byId("uploaded-problem"), async () => {
+    const { datasets } = await ask("/datasets");
+    const rows = datasets.map((stored) => ({
+      mark: stored.id === chosen?.id ? "strong" : null,
+      cells: [cell(tableName(stored)), actionsOn(stored), String(stored.rows), String(stored.n_columns), when(stored.created)],
+    }));
+    byId("uploaded").hidden = rows.length === 0;
+    byId("uploaded-list").replaceChildren(table("Tables on this server", ["name", "", "rows", "columns", "uploaded"], rows));
+  });
+}
+
+function actionsOn(stored) {
+  const name = tableName(stored);
+  return element(
+    "span",
+    { class: "actions" },
+    button("Choose", () => chooseTable(stored), { "aria-label": `Choose ${name}` }),
+    button("Delete", () => deleteTable(stored), { "aria-label": `Delete ${name}` }),
+  );
+}
+
+async function chooseTable({ id }) {
+  await attempt(byId("uploaded-problem"), async () => {
+    const stored = await ask(tableAddress(id));
+    await showTable(stored);
+  });
+}
+
+async function deleteTable(stored) {
+  if (!confirm(`Delete the table ${tableName(stored)}? Patterns that learned from it stay; training them again needs it again.`)) return;
+  await attempt(byId("uploaded-problem"), async () => {
+    await ask(tableAddress(stored.id), { method: "DELETE" });
+    if (chosen?.id === stored.id) {
+      chosen = null;
+      byId("learn").hidden = true;
+    }
+    byId("upload-state").textContent = `${tableName(stored)} is deleted.`;
+    await listTables();
+    byId("upload-file").focus();
+  });
+}
+
+async function upload(submitted) {
+  submitted.preventDefault();
+  const [file] = byId("upload-file").files;
+  const pressed = byId("upload").querySelector(".primary");
+  pressed.disabled = true;
+  byId("uploading").hidden = false;
+  byId("upload-state").textContent = `Uploading ${file.name}, ${megabytes(file.size)}; then its columns are read …`;
+  const stored = await attempt(byId("upload-problem"), () => sendTable(file));
+  pressed.disabled = false;
+  byId("uploading").hidden = true;
+  byId("upload-state").textContent = stored ? uploadedWords(stored, file) : "";
+  if (stored) await showTable(stored);
+}
+
+/** The same content is there once, under its first name. */
+const uploadedWords = (stored, file) =>
+  stored.name === nameOf(file) ? `${stored.name} is here: ${counted(stored)}.` : `The same table is here already, as ${tableName(stored)}: ${counted(stored)}.`;
+
+const nameOf = (file) => file.name.replace(/(?<=.)\.[^.]*$/s, "").slice(0, 100);
+const megabytes = (bytes) => (bytes < 1e5 ? `${short(bytes / 1e3, 3)} kB` : `${short(bytes / 1e6, 3)} MB`);
+const counted = ({ rows, columns }) => `${rows} rows, ${columns.length} columns`;
+
+async function sendTable(file) {
+  // Else what is wrong with the file would look like a server that is away.
+  await file.slice(0, 1).arrayBuffer().catch(() => {
+    throw new Refusal("unreadable", "the file cannot be read any more, or has changed; choose it again");
+  });
+  const type = FORMS[file.name.split(".").at(-1).toLowerCase()] ?? "text/csv";
+  const query = new URLSearchParams({ name: nameOf(file) });
+  // How a CSV file is written means nothing elsewhere.
+  const said = type === "text/csv" ? byId("upload").querySelectorAll("[data-query]") : [];
+  for (const field of said) if (field.value) query.set(field.dataset.query, field.value);
+  return ask(`/datasets?${query}`, { method: "POST", body: file, type });
+}
+
+async function showTable(stored) {
+  const isSame = stored.id === chosen?.id;
+  chosen = stored;
+  if (!isSame) {
+    const { columns } = stored;
+    byId("learn").reset();
+    byId("learn-name").value = patternName(tableName(stored));
+    byId("columns").replaceChildren(columnsOf(columns));
+    byId("learn-target").replaceChildren(
+      element("option", { value: "" }, "choose …"),
+      ...columns.map(({ name }) => element("option", { value: name }, name)),
+    );
+    byId("columns-words").textContent = wordsOn(stored);
+    tell(byId("learn-problem"), null);
+    mark(byId("learn"), "", []);
+    nameHint(byId("learn-name"));
+    targetHint();
+  }
+  byId("learn").hidden = false;
+  await listTables();
+  byId("columns-title").focus({ preventScroll: true });
+  byId("learn").scrollIntoView({ block: "start" });
+}
+
+/** `Boats of 2024` as a pattern may be called. */
+const patternName = (text) =>
+  text.normalize("NFKD").toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replace(/^[-0-9]+/, "").slice(0, 63).replace(/-$/, "") || "my-table";
+
+function wordsOn(stored) {
+  const doubtful = stored.columns.filter(({ doubt }) => doubt).length;
+  const asked = doubtful ? ` Of ${doubtful === 1 ? "one column" : `${doubtful} columns`} it is not clear what ${doubtful === 1 ? "it is" : "they are"}: say it below, or under Cells and training what their cells mean.` : "";
+  return `${tableName(stored)}: ${counted(stored)}. Each is taken for what its cells show, unless you say otherwise.${asked}`;
+}
+
+function columnsOf(columns) {
+  const rows = columns.map((column, place) => ({
+    mark: column.doubt ? "doubtful" : column.dropped ? "faint" : null,
+    cells: [cell(column.name), kindOf(column, place), column.missing ? String(column.missing) : "–", examplesOf(column)],
+  }));
+  const made = table("Columns and what they are taken for", ["column", "taken for", "missing", "examples"], rows);
+  made.querySelectorAll("tbody tr").forEach((row, place) => remark(row, columns[place], place));
+  // On narrow screens rows are laid out as blocks, and would no longer be rows to everybody.
+  const roles = { table: [made], rowgroup: made.querySelectorAll("thead, tbody"), row: made.querySelectorAll("tr"),
+    columnheader: made.querySelectorAll("thead th"), rowheader: made.querySelectorAll("tbody th"), cell: made.querySelectorAll("td") };
+  for (const [role, parts] of Object.entries(roles)) parts.forEach((part) => part.setAttribute("role", role));
+  return made;
+}
+
+function kindOf({ name, kind, dropped, doubt }, place) {
+  const inferred = doubt ? "choose …" : dropped ? "left out" : `${kind}, as found`;
+  const select = element(
+    "select",
+    { "aria-label": `${name} is taken for`, "data-column": name, "aria-describedby": dropped || doubt ? `remark-${place}` : null, required: Boolean(doubt) },
+    element("option", { value: "" }, inferred),
+    ...KINDS.map((other) => element("option", { value: other }, other)),
+    element("option", { value: "drop" }, "leave out"),
+  );
+  select.addEventListener("change", targetHint);
+  return select;
+}
+
+const examplesOf = ({ examples }) =>
+  element("span", {}, ...examples.flatMap((value, place) => [place ? " · " : "", typeof value === "string" ? cell(value) : String(value)]));
+
+/** Why a column is left out, or asked about, in a cell of its own below the others. */
+function remark(row, { dropped, doubt }, place) {
+  if (!dropped && !doubt) return;
+  row.classList.add("remarked");
+  const words = doubt ? sentence(doubt) : `Left out: ${dropped}.`;
+  row.after(element("tr", { class: `remark ${doubt ? "doubtful" : "faint"}` }, element("td", { colspan: 4, id: `remark-${place}` }, words)));
+}
+
+const kindFields = () => [...byId("columns").querySelectorAll("[data-column]")];
+const kindsSaid = () => Object.fromEntries(kindFields().filter(({ value }) => value).map((field) => [field.dataset.column, field.value]));
+const missingWords = () => byId("learn-missing").value.split(",").map((word) => word.trim()).filter(Boolean);
+
+/** What kind of answer is learned, as the server will decide. */
+function targetHint() {
+  const column = chosen.columns.find(({ name }) => name === byId("learn-target").value);
+  byId("learn-target-hint").textContent = column ? answersOf(column) : "the column that is to be answered";
+}
+
+function answersOf({ name, kind, labels, distinct, doubt }) {
+  const task = byId("learn-task").value;
+  const said = kindsSaid()[name];
+  if (!task && ((doubt && !said) || (said && said !== kind))) return "numbers or labels, as the column then shows";
+  const isLabels = task ? task === "classification" : labels;
+  return isLabels ? `labels: one of ${distinct} different values is answered` : "numbers are answered";
+}
+
+/** A doubt is settled by a kind, or by what cells mean: then the server reads the table again. */
+function settle() {
+  const isSaid = missingWords().length > 0 || byId("learn-dates").value !== "";
+  for (const field of kindFields()) {
+    const { doubt } = chosen.columns.find(({ name }) => name === field.dataset.column);
+    field.required = Boolean(doubt) && !isSaid;
+  }
+}
+
+function tableSpec() {
+  const value = (id) => byId(id).value || undefined;
+  return {
+    name: byId("learn-name").value,
+    data: {
+      kind: "table",
+      dataset: chosen.id,
+      target: byId("learn-target").value,
+      columns: kindsSaid(),
+      task: value("learn-task"),
+      dates: value("learn-dates"),
+      missing: missingWords(),
+    },
+    cross_validate: value("learn-folds") && { folds: byId("learn-folds").valueAsNumber },
+  };
+}
+
+async function learn(submitted) {
+  submitted.preventDefault();
+  mark(byId("learn"), "", []);
+  await train({ spec: tableSpec() }, byId("learn-problem"), byId("learn"));
+  // A message on a column begins with its name; one on kinds in general is about the target's.
+  const ofColumns = kindFields().map((field) => [field, field.dataset.column]);
+  const ofTarget = ofColumns.filter(([, name]) => name === byId("learn-target").value).map(([field]) => [field, "data.columns"]);
+  mark(byId("learn"), byId("learn-problem").textContent, [...placesIn(byId("learn")), ...ofColumns, ...ofTarget]);
 }
 
 // -- the key ---------------------------------------------------------------------------------------------------------
@@ -1027,7 +1272,12 @@ byId("training-cancel").addEventListener("click", cancel);
 byId("training-close").addEventListener("click", closeTraining);
 byId("train-first").addEventListener("click", () => train({ pattern: "add-ten" }, byId("empty-problem")));
 byId("create").addEventListener("submit", create);
-byId("new-name").addEventListener("input", nameHint);
+for (const id of ["new-name", "learn-name"]) byId(id).addEventListener("input", () => nameHint(byId(id)));
+byId("upload").addEventListener("submit", upload);
+byId("upload-file").addEventListener("change", () => tell(byId("upload-problem"), null));
+byId("learn").addEventListener("submit", learn);
+byId("learn").addEventListener("input", settle);
+for (const id of ["learn-target", "learn-task"]) byId(id).addEventListener("change", targetHint);
 byId("add-input").addEventListener("click", addInput);
 byId("add-output").addEventListener("click", addOutput);
 byId("key-open").addEventListener("click", () => askForKey(null));

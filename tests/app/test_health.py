@@ -62,6 +62,19 @@ async def test_everything_that_the_page_refers_to_is_there(shared: httpx.AsyncCl
         assert (await shared.get(path)).status_code == 200, path
 
 
+async def test_the_page_has_every_part_that_its_script_asks_for(shared: httpx.AsyncClient) -> None:
+    page = (await shared.get("/", headers={"accept": "text/html"})).text
+    script = (await shared.get("/page/page.js")).text
+    parts = re.findall(r' id="([^"]+)"', page)
+    assert len(parts) == len(set(parts))
+    assert set(re.findall(r'byId\("([^"]+)"\)', script)) <= set(parts)
+
+
+async def test_the_page_makes_markup_of_nothing_that_it_is_told(shared: httpx.AsyncClient) -> None:
+    script = (await shared.get("/page/page.js")).text
+    assert not re.search("innerHTML|outerHTML|insertAdjacentHTML|document\\.write", script)
+
+
 @pytest.mark.parametrize(
     "path", ["/page/..%2fmain.py", "/page/%2e%2e/main.py", "/page/../main.py", "/page//etc/passwd"]
 )
