@@ -222,7 +222,6 @@ WORTH_A_RETRY = (
     QueueFull,
     TrainingUnavailable,
     NotLoaded,
-    Unloaded,
     Overloaded,
     Draining,
     store_errors.StoreBusy,

@@ -134,7 +134,7 @@ class Jobs:
     async def _work(self) -> None:
         for orphan in await asyncio.to_thread(self._records.running):
             await self._end_unless_published(orphan, STOPPED)
-        if self._settings.trainer_warm:
+        if self._settings.has_warm_trainer:
             await self._trainer.start()
         while True:
             # Cleared before the look, so that what is submitted meanwhile wakes the wait below.

@@ -63,8 +63,9 @@ class Settings(BaseSettings):
     trainer_memory_mb: int = Field(
         0, ge=0, description="memory limit of the trainer; 0: half of all, or none with a GPU"
     )
-    trainer_warm: bool = Field(
-        True, description="start the trainer process with the server, not with the first training"
+    trainer_warm: bool | None = Field(
+        None,
+        description="start the trainer process with the server, not with the first training; by default with keras",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
 
@@ -116,6 +117,11 @@ class Settings(BaseSettings):
         if name is not None and not is_name(name):
             raise ValueError("must be the name of a pattern: a lower-case letter, then letters, digits and dashes")
         return name
+
+    @property
+    def has_warm_trainer(self) -> bool:
+        """With an engine that needs little memory, nobody expects TensorFlow before there is something to train."""
+        return self.engine == "keras" if self.trainer_warm is None else self.trainer_warm
 
     @property
     def max_body_bytes(self) -> int:

@@ -32,10 +32,10 @@ def notes(
 ) -> list[str]:
     """`train` and `test` are the scores on the card."""
     return [
+        *_giveaways(data, spec.seed),
         *data.remarks,
         *_outside(data, is_clearly_worse(data, train, test)),
         *_seen_before(data),
-        *_giveaways(data, spec.seed),
         *_recipe(spec, data),
         *_balance(data),
         *_few_rows(data),
@@ -125,7 +125,7 @@ def _giveaways(data: Dataset, seed: int) -> Iterator[str]:
     for name in giveaways(data, seed):
         tells = f"The column {name} alone tells {' and '.join(data.outputs)} almost without error"
         reason = "if that is the target in other words, or known only after it, leave it out"
-        yield f"{tells}; {reason}: data.columns.{name}: drop."
+        yield f"{tells}; {reason} (--column {name}=drop, or in a recipe data.columns.{name}: drop)."
 
 
 def _recipe(spec: PatternSpec, data: Dataset) -> Iterator[str]:

@@ -75,6 +75,8 @@ async def _train_all(specs: list[PatternSpec], promote: bool) -> int:
             card = Card.model_validate(last["card"])
             err.print(f"[green]✓[/] {spec.name} version {last['version']}: {headline(card.test.overall)}")
             err.print(f"  {card.baselines.verdict}", style="dim", markup=False, highlight=False)
+            if card.notes:
+                err.print(f"  {card.notes[0]}", style="yellow", markup=False, highlight=False)
         else:
             failures += 1
             err.print(f"[red]✗[/] {spec.name}: {words(last.get('message', last['event']))}")

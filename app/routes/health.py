@@ -21,7 +21,9 @@ async def livez() -> dict[str, bool]:
 @router.get("/readyz", summary="Ready: every pattern that can be served is loaded")
 async def readyz(served: ServedPart, jobs: JobsPart) -> dict[str, object]:
     check_ready(served, jobs)
-    return {"ready": True, "patterns": served.patterns, "without_good_version": served.empty}
+    unloaded = [shelf.pattern for shelf in served.shelves if shelf.is_unloaded]
+    patterns = [name for name in served.patterns if name not in unloaded]
+    return {"ready": True, "patterns": patterns, "without_good_version": served.empty, "unloaded": unloaded}
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)

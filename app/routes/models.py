@@ -157,7 +157,13 @@ async def _describe(shelf: Shelf, store: Store, version: int) -> Description:
 
 
 def _summary(shelf: Shelf) -> dict[str, Any]:
-    summary = {"name": shelf.pattern, "versions": list(shelf.versions), "labels": shelf.labels, "champion": None}
+    summary = {
+        "name": shelf.pattern,
+        "versions": list(shelf.versions),
+        "labels": shelf.labels,
+        "champion": None,
+        "unloaded": shelf.is_unloaded,
+    }
     if shelf.champion is None:
         return summary
     bundle = shelf.champion.release.bundle

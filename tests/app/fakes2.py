@@ -38,7 +38,6 @@ WORTH_A_RETRY = {
     "queue_full",
     "training_unavailable",
     "not_loaded",
-    "unloaded",
     "overloaded",
     "draining",
     "store_busy",

@@ -25,12 +25,22 @@ async def test_alive_before_anything_is_loaded_ready_only_then(published: Store)
         assert refusal(answer) == (503, "not_loaded")
         assert message(answer) == "the store is not loaded yet; try again in a moment"
         await app.state.served.refresh()
-        assert (await client.get("/readyz")).json() == {"ready": True, "patterns": ["line"], "without_good_version": []}
+        assert (await client.get("/readyz")).json() == {
+            "ready": True,
+            "patterns": ["line"],
+            "without_good_version": [],
+            "unloaded": [],
+        }
 
 
 async def test_a_store_that_does_not_exist_yet_is_ready_and_empty(store: Store) -> None:
     async with serving(store) as client:
-        assert (await client.get("/readyz")).json() == {"ready": True, "patterns": [], "without_good_version": []}
+        assert (await client.get("/readyz")).json() == {
+            "ready": True,
+            "patterns": [],
+            "without_good_version": [],
+            "unloaded": [],
+        }
         assert (await client.get("/patterns")).json() == {"patterns": []}
         assert refusal(await client.post("/predict/line", json={"inputs": [1]})) == (404, "unknown_pattern")
 

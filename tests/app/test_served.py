@@ -204,10 +204,11 @@ async def test_a_pattern_whose_only_version_is_damaged_is_known_and_not_served(s
         answer = await client.post("/predict/line", json={"inputs": [1]})
         assert refusal(answer) == (503, "no_good_version")
         assert await outputs_of(client, [1], "sound") == [5.0]
-        ready = {"ready": True, "patterns": ["line", "sound"], "without_good_version": ["line"]}
+        ready = {"ready": True, "patterns": ["line", "sound"], "without_good_version": ["line"], "unloaded": []}
         assert (await client.get("/readyz")).json() == ready
         listed = (await client.get("/patterns")).json()["patterns"]
-        assert listed[0] == {"name": "line", "versions": [], "labels": {"champion": 1}, "champion": None}
+        nothing: dict[str, object] = {"versions": [], "labels": {"champion": 1}, "champion": None, "unloaded": False}
+        assert listed[0] == {"name": "line", **nothing}
 
 
 async def test_a_pattern_without_a_good_version_is_served_again_once_there_is_one(store: Store, served: Served) -> None:
