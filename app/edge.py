@@ -20,6 +20,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ALWAYS_ANSWERED = frozenset(
     {"/", "/livez", "/readyz", "/metrics", "/ping", "/health", "/v2/health/live", "/v2/health/ready"}
 )
+MODEL_PROBES = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/ready|/v1/models/[^/:]+")
 EVENTS = re.compile(r"/train/[0-9a-f]{32}/events")
 MOST_DIGITS = 18
 # In uvloop's words for writing to a connection that is closed.
@@ -46,7 +47,7 @@ class Edge:
         weight = 0 if EVENTS.fullmatch(scope["path"]) else 1
         self._under_way += weight
         try:
-            if self._under_way > self._settings.max_in_flight and scope["path"] not in self._always_answered:
+            if self._under_way > self._settings.max_in_flight and not self._is_probe(scope):
                 raise errors.Overloaded
             exchange.check_declared_size()
             await self._app(scope, exchange.receive, exchange.send)
@@ -59,6 +60,10 @@ class Edge:
         finally:
             self._under_way -= weight
             exchange.finish()
+
+    def _is_probe(self, scope: Scope) -> bool:
+        path = scope["path"]
+        return path in self._always_answered or (scope["method"] != "POST" and bool(MODEL_PROBES.fullmatch(path)))
 
     async def _refuse(self, error: Exception, exchange: "Exchange") -> None:
         """What FastAPI's handlers have not seen: raised above its layers, or by a dialect."""

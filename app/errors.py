@@ -1,9 +1,9 @@
 """The one table of errors: what went wrong -> HTTP status. Nothing else in the project knows a status code of an error.
 
 PatternServerError
-  Malformed · NotAcceptedType · BodyTooLarge · TooManyRows · Unprocessable · NotHere · WrongMethod
+  Malformed · NotAcceptedType · BodyTooLarge · AnswerTooLarge · TooManyRows · Unprocessable · NotHere · WrongMethod
   KeyMissing · KeyWrong · ForeignOrigin
-  UnknownJob · JobEnded · QueueFull · TrainingUnavailable
+  UnknownJob · JobEnded · TrainingUnderWay · QueueFull · TrainingUnavailable
   NotLoaded · Unloaded · Overloaded · Draining · DeadlinePassed
 """
 
@@ -46,6 +46,20 @@ class TooManyRows(PatternServerError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the body holds more than the limit of {limit} rows; send several requests")
+
+
+class AnswerTooLarge(PatternServerError):
+    code = "answer_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the answer would hold more than {limit} numbers or labels; ask about fewer rows at a time")
+
+
+class TrainingUnderWay(PatternServerError):
+    code = "training_under_way"
+
+    def __init__(self) -> None:
+        super().__init__("a training of this pattern is queued or running, and would publish it again; cancel it first")
 
 
 Fault = Literal[
@@ -192,7 +206,9 @@ STATUS: dict[type[PatternServerError], int] = {
     store_errors.NothingToRollBack: 409,
     store_errors.LabelsDamaged: 409,
     JobEnded: 409,
+    TrainingUnderWay: 409,
     BodyTooLarge: 413,
+    AnswerTooLarge: 413,
     TooManyRows: 413,
     NotAcceptedType: 415,
     Unprocessable: 422,

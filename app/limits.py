@@ -52,6 +52,9 @@ class LimitedProtocol(HttpToolsProtocol):
             self._unparsed += len(data)
             if self._unparsed > self.settings.max_header_kb << 10:
                 self._hang_up("431 Request Header Fields Too Large")
+            elif self._due == float("inf") and (self.cycle is None or self.cycle.response_complete):
+                # Blank lines before a request: uvicorn has taken back its own end of an idle connection.
+                self._due_in(self.settings.header_seconds)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -7,7 +7,6 @@ Reader.add     python -m app.reader ROOT FORM NAME DIALECT PARENT MEGABYTES LOG_
 import asyncio
 import json
 import os
-import signal
 import sys
 from contextlib import suppress
 from dataclasses import asdict
@@ -27,8 +26,6 @@ from models_store.restraint import installed_memory, restrain
 ITSELF_MB, GROWTH = 768, 4
 # A table of a gigabyte takes half a minute. Each that waits lies on the disk meanwhile.
 MOST_SECONDS, MOST_WAITING = 600, 8
-# What the system ends a process with that asks for more memory than it may have, whoever asked.
-ENDED = (-signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGTRAP)
 
 
 class ReadsTables(Protocol):
@@ -57,11 +54,12 @@ class Reader:
             raise DeadlinePassed(MOST_SECONDS) from None
         finally:
             self._waiting -= 1
-        if said:
+        if status == 0:
             return _heard(json.loads(said))
-        if status in ENDED:
+        if status < 0:
             raise TableError(
-                f"reading the table takes more than {self._megabytes} MB of memory, the most that an upload may take"
+                f"reading the table was ended by the system; most likely it takes more than {self._megabytes} MB of "
+                "memory, the most that an upload may take"
             )
         raise RuntimeError(f"the process that reads tables ended with {status}")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from app.batching import Batcher
-from app.errors import Draining, NotLoaded
+from app.errors import AnswerTooLarge, Draining, NotLoaded
 from app.jobs import Jobs
 from app.large_bodies import LargeBodies
 from app.served import Served
@@ -26,6 +26,8 @@ class Asked(Protocol):
 
 # Of an answer in JSON.
 BYTES_A_NUMBER = 24
+# Of one answer: rows × outputs of the network, and where each label is written with how probable it is, labels.
+MOST_NUMBERS, MOST_LABELS = 8_000_000, 1_000_000
 Question = TypeVar("Question", bound=Asked)
 Answer = TypeVar("Answer")
 
@@ -47,14 +49,24 @@ class Serving:
         check_ready(self.served, self.jobs)
 
     async def answered(
-        self, release: Release, size: int, read: Callable[[], Question], write: Callable[[Question, Array], Answer]
+        self,
+        release: Release,
+        size: int,
+        read: Callable[[], Question],
+        write: Callable[[Question, Array], Answer],
+        most: int = MOST_NUMBERS,
     ) -> Answer:
-        """Read, predict, write. A body of many bytes is read, and its answer written, away from the event loop."""
+        """Read, predict, write. A body of many bytes is read, and its answer written, away from the event loop.
+
+        AnswerTooLarge before anything is computed that has more than `most` numbers.
+        """
         large = self.large_bodies
         tally, began = self.statistics.of_release(release), time.perf_counter_ns()
         try:
             with large.place(size):
                 question = await large.computed(size, read)
+                if len(question.rows) * release.bundle.architecture.n_outputs > most:
+                    raise AnswerTooLarge(most)
                 was_read = time.perf_counter_ns()
                 answers = await self.batcher.predict(release, question.rows)
                 was_predicted = time.perf_counter_ns()

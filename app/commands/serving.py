@@ -30,6 +30,15 @@ WORKER_SECONDS = 120
 LISTENING = 16
 
 
+class Supervisor(Multiprocess):
+    """Of several worker processes. Told to stop, it listens no more: nobody would take who connects from then on."""
+
+    def terminate_all(self) -> None:
+        for listening in self.sockets:
+            listening.close()
+        super().terminate_all()
+
+
 class PortUnavailable(PatternServerError):
     def __init__(self, host: str, port: int, error: OSError) -> None:
         if error.errno == errno.EADDRINUSE:
@@ -132,4 +141,4 @@ def run(settings: Settings) -> None:
         with config.bind_socket() as bound:
             sockets = [bound.dup() for _ in range(LISTENING)]
         with contextlib.suppress(KeyboardInterrupt):
-            Multiprocess(config, sockets).run() if settings.workers > 1 else uvicorn.Server(config).run(sockets)
+            Supervisor(config, sockets).run() if settings.workers > 1 else uvicorn.Server(config).run(sockets)

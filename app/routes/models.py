@@ -7,11 +7,11 @@ from typing import Any, Literal
 import orjson
 from fastapi import APIRouter, Depends, Response
 
-from app.errors import Unprocessable
+from app.errors import TrainingUnderWay, Unprocessable
 from app.keys import require_admin
 from app.openapi import LABEL_BODY
 from app.routes.bodies import ParsedJson
-from app.routes.parts import ArtistPart, ServedPart, StorePart
+from app.routes.parts import ArtistPart, JobsPart, ServedPart, StorePart
 from app.served import Served, Shelf
 from models_store.bundle import Description
 from models_store.card import Card
@@ -123,9 +123,14 @@ async def rollback(pattern: str, served: ServedPart, store: StorePart) -> dict[s
 
 
 @router.delete("/patterns/{pattern}", dependencies=[Depends(require_admin)], status_code=204)
-async def delete_pattern(pattern: str, served: ServedPart, store: StorePart) -> None:
-    """All of its versions and labels. A new pattern of this name goes on counting where this one ended."""
+async def delete_pattern(pattern: str, served: ServedPart, store: StorePart, jobs: JobsPart) -> None:
+    """All of its versions and labels, unless a training of it would bring it back.
+
+    A new pattern of this name goes on counting where this one ended.
+    """
     served.shelf(pattern)
+    if any(job.pattern == pattern and not job.has_ended for job in await jobs.recent()):
+        raise TrainingUnderWay
     await asyncio.to_thread(store.delete_pattern, pattern)
     await served.catch_up()
 

@@ -9,8 +9,9 @@ import orjson
 from fastapi import Request, Response
 
 from app import keys
-from app.errors import PLAIN, BodyTooLarge, Unprocessable
+from app.errors import PLAIN, AnswerTooLarge, BodyTooLarge, Unprocessable
 from app.front import Address, Dialect, Guard, Handler, anybody
+from app.large_bodies import MOST_BYTES_ON_LOOP
 from app.protocols import encodings, oip, oip_models, strict_json
 from app.protocols.cells import Expected
 from app.protocols.native import JSON
@@ -19,7 +20,7 @@ from app.protocols.oip_inputs import object_in, parameters_of
 from app.routes import oip_operations as operations
 from app.routes.bodies import LARGEST
 from app.routes.oip_operations import Operation
-from app.serving import Serving
+from app.serving import MOST_LABELS, Serving
 from models_store.bundle import Bundle
 from models_store.errors import UnknownVersion
 from models_store.scaler import Array
@@ -34,8 +35,13 @@ async def infer(serving: Serving, request: Request) -> Response:
     release = await _release(serving, request)
     encoding = request.headers.get("content-encoding", "")
     body = await request.body()
-    # What is compressed may be as large as any.
-    size = len(body) if encodings.is_plain(encoding) else serving.settings.max_body_bytes
+    size = len(body)
+    if not encodings.is_plain(encoding):
+        try:
+            body, encoding = encodings.decoded(body, encoding, MOST_BYTES_ON_LOOP), ""
+            size = len(body)
+        except BodyTooLarge:  # to be looked at here; it may be as large as any
+            size = serving.settings.max_body_bytes
     read = partial(_read, serving, release.bundle, request.headers.get(HEADER_LENGTH, ""), encoding, body)
     write = partial(_answer, release, request.headers.get("accept-encoding", ""))
     return await serving.answered(release, size, read, write)
@@ -44,7 +50,11 @@ async def infer(serving: Serving, request: Request) -> Response:
 def _read(serving: Serving, bundle: Bundle, header_length: str, encoding: str, body: bytes) -> Question:
     limits = serving.settings
     plain = encodings.decoded(body, encoding, limits.max_body_bytes)
-    return oip.read(plain, header_length, Expected.by(bundle.predictor.encoder), bundle.outputs, limits.max_rows)
+    question = oip.read(plain, header_length, Expected.by(bundle.predictor.encoder), bundle.outputs, limits.max_rows)
+    n_classes = max(min(wanted.n_classes, bundle.architecture.n_outputs) for wanted in question.wanted)
+    if len(question.rows) * n_classes > MOST_LABELS:
+        raise AnswerTooLarge(MOST_LABELS)
+    return question
 
 
 def _answer(release: Release, accept_encoding: str, question: Question, answers: Array) -> Response:

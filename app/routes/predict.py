@@ -14,7 +14,7 @@ from app.protocols.cells import Expected
 from app.protocols.native import Question
 from app.protocols.reply import Reply
 from app.routes.parameters import Version
-from app.serving import Serving
+from app.serving import MOST_LABELS, MOST_NUMBERS, Serving
 from models_store.bundle import Bundle
 from models_store.scaler import Array
 from models_store.store import Release
@@ -44,7 +44,8 @@ async def predict(serving: Serving, request: Request) -> Response:
     body = await request.body()
     content_type = headers.get("content-type", "")
     read = partial(_read, body, content_type, bundle, serving.settings.max_rows)
-    return await serving.answered(release, len(body), read, partial(_written, release, wanted))
+    most = MOST_LABELS if wanted.probabilities else MOST_NUMBERS
+    return await serving.answered(release, len(body), read, partial(_written, release, wanted), most)
 
 
 PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])

@@ -23,7 +23,7 @@ from app.protocols import tensorflow_serving as tfs
 from app.protocols.cells import Expected
 from app.protocols.native import JSON
 from app.served import Shelf
-from app.serving import Serving
+from app.serving import MOST_LABELS, MOST_NUMBERS, Serving
 from models_store.bundle import Bundle
 from models_store.errors import BundleDamaged, PatternServerError, UnknownLabel, UnknownVersion
 from models_store.scaler import Array
@@ -50,7 +50,8 @@ class Verb:
         native.check_plain(request.headers.get("content-encoding", ""))
         body = await request.body()
         read = partial(self.read, body, Expected.by(release.bundle.predictor.encoder), serving.settings.max_rows)
-        content = await serving.answered(release, len(body), read, partial(self.write, release.bundle))
+        most = MOST_LABELS if self.name == "classify" else MOST_NUMBERS
+        content = await serving.answered(release, len(body), read, partial(self.write, release.bundle), most)
         return Response(content, media_type=JSON, headers={"x-pattern-version": str(release.version)})
 
 

@@ -260,6 +260,17 @@ def test_a_body_in_very_many_chunks_is_not_taken_for_an_endless_header(store: St
     assert not transport.write.called
 
 
+def test_a_blank_line_keeps_no_idle_connection_open_for_ever(store: Store) -> None:
+    clock: Any = Clock()
+    transport = mock.Mock()
+    protocol = protocol_of(store, clock, transport)
+    protocol._due_in(None)  # as when a request has been answered
+    protocol.data_received(b"\r\n")
+    clock.pass_by()
+    clock.pass_by()
+    assert transport.write.call_args_list == [mock.call(PROMISE.format(status="408 Request Timeout").encode())]
+
+
 @pytest.mark.parametrize("is_refused", [True, False])
 def test_whoever_was_refused_and_asks_on_at_once_is_not_heard_for_a_while(store: Store, is_refused: bool) -> None:
     clock: Any = Clock()

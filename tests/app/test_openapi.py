@@ -101,7 +101,7 @@ async def test_an_error_says_under_which_codes_it_comes(document: Document) -> N
     described = document["paths"]["/predict/{pattern}"]["post"]["responses"]
     codes = {status: set(answer["description"].split(", ")) for status, answer in described.items()}
     assert codes["404"] >= {"unknown_job", "unknown_label", "unknown_pattern", "unknown_version"}
-    assert codes["413"] == {"body_too_large", "too_many_rows"}
+    assert codes["413"] == {"answer_too_large", "body_too_large", "too_many_rows"}
 
 
 async def test_no_code_is_listed_that_is_never_sent(document: Document) -> None:

@@ -106,6 +106,18 @@ async def test_a_training_is_accepted_with_its_address(client: httpx.AsyncClient
     assert (await client.get(answer.headers["location"])).json()["id"] == job["id"]
 
 
+async def test_a_pattern_is_not_deleted_while_a_training_would_bring_it_back(
+    client: httpx.AsyncClient, trainer: FakeTrainer
+) -> None:
+    trainer.scripts = [hangs]
+    job = (await client.post("/train", json=LINE)).json()
+    answer = await client.delete("/patterns/line")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "training_under_way")
+    await client.delete(job["links"]["cancel"])
+    await once(client, job["id"], "cancelled")
+    assert (await client.delete("/patterns/line")).status_code == 204
+
+
 async def test_who_waits_gets_the_finished_job_and_is_answered_by_the_new_version(client: httpx.AsyncClient) -> None:
     assert await predicted(client) == (1, [2.0])
     answer = await client.post("/train", json={**LINE, "seed": 7}, headers={"prefer": "respond-async, wait=60"})
