@@ -107,9 +107,10 @@ def fit(
     objective: Objective = MEAN_SQUARES,
     checkpoint: Checkpoint = no_checkpoint,
     pulse: Callable[[], None] = lambda: None,
+    programs: Programs = PROGRAMS,
 ) -> History:
     """Changes `model`'s weights. Raises Diverged, and whatever `report` raises to stop it."""
-    program = CompiledFit(model, recipe, train, validation, objective)
+    program = CompiledFit(model, recipe, train, validation, objective, programs)
     try:
         return _run(program, len(train.inputs), recipe.epochs, seed, report, checkpoint, pulse)
     finally:
