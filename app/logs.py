@@ -4,10 +4,9 @@ import asyncio
 import json
 import logging
 import sys
-import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 
 import orjson
@@ -31,7 +30,12 @@ class Lines(logging.StreamHandler):  # type: ignore[type-arg]  # a stream of tex
         super().__init__(sys.stdout)
         self.setFormatter(JsonLines())
         self._pending: list[str] = []
-        self._turn = threading.RLock()
+
+    @property
+    def _own(self) -> AbstractContextManager[object]:
+        """The handler's own lock, which `emit` is called under: a second one could be taken in the other order."""
+        assert self.lock is not None
+        return self.lock
 
     def emit(self, record: logging.LogRecord) -> None:
         self.write_pending()
@@ -40,14 +44,14 @@ class Lines(logging.StreamHandler):  # type: ignore[type-arg]  # a stream of tex
     def add(self, line: dict[str, object]) -> None:
         """Called by the event loop alone; other threads may log, and so write what is pending, at any moment."""
         written = _written(line)
-        with self._turn:
+        with self._own:
             if not self._pending:
                 asyncio.get_running_loop().call_soon(self.write_pending)
             self._pending.append(written)
 
     def write_pending(self) -> None:
         """As with all logging, what cannot be written is nobody else's trouble."""
-        with self._turn:
+        with self._own:
             pending, self._pending = self._pending, []
             if pending:
                 record = logging.makeLogRecord({"msg": "requests"})
