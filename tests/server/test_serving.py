@@ -107,9 +107,8 @@ def test_asking_for_a_gpu_where_there_is_none_is_one_clear_line(trained: object)
     assert "a GPU was asked for, but TensorFlow sees none" in " ".join(ran.stderr.split())
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_told_to_stop_it_listens_no_more_whatever_its_trainer_does(serve: Callable[..., Server], workers: int) -> None:
-    server = serve(workers=workers).wait_ready()
+def test_told_to_stop_it_listens_no_more_whatever_its_trainer_does(serve: Callable[..., Server]) -> None:
+    server = serve().wait_ready()
     server.trained("add-ten", seed=5)
     with socket.create_connection(("127.0.0.1", server.port)) as busy:
         busy.sendall(b"POST /predict/add-ten HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{")
