@@ -54,12 +54,11 @@ class Lines(logging.StreamHandler):  # type: ignore[type-arg]  # a stream of tex
         with self._own:
             pending, self._pending = self._pending, []
             if pending:
-                record = logging.makeLogRecord({"msg": "requests"})
                 try:
                     self.stream.write("\n".join(pending) + "\n")
                     self.flush()
                 except Exception:  # noqa: BLE001  # as logging's own handlers do
-                    self.handleError(record)
+                    self.handleError(logging.makeLogRecord({"msg": "requests"}))
 
 
 def event(logger: logging.Logger, name: str, fields: Mapping[str, object]) -> None:

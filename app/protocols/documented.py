@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from app.openapi import CELL, CELLS, path_parameter
+from app.protocols.native import JSON
 
-JSON = "application/json"
 TEXT: dict[str, Any] = {"schema": {"type": "string"}}
 OBJECT: dict[str, Any] = {"type": "object"}
 RECORD: dict[str, Any] = {"type": "object", "additionalProperties": CELL}
