@@ -109,7 +109,7 @@ async def test_a_training_is_accepted_with_its_address(client: httpx.AsyncClient
 async def test_a_pattern_is_not_deleted_while_a_training_would_bring_it_back(
     client: httpx.AsyncClient, trainer: FakeTrainer
 ) -> None:
-    trainer.scripts = [hangs]
+    trainer.scripts = [obeys]
     job = (await client.post("/train", json=LINE)).json()
     answer = await client.delete("/patterns/line")
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "training_under_way")
