@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 
@@ -26,6 +28,8 @@ WORK_A_CHARACTER = 64
 Waiting = list[tuple[Raw, "asyncio.Future[Array]", int]]
 """Rows, whoever waits for their answers, and how much work they are."""
 
+Answers = TypeVar("Answers")
+
 
 class Batcher:
     """As long-lived as the app. A batch never mixes bundles; one a turn of the loop, whoever waits longest first."""
@@ -47,6 +51,13 @@ class Batcher:
         finally:
             tally.count_prediction(began)
 
+    async def in_time(self, call: Awaitable[Answers]) -> Answers:
+        """DeadlinePassed where it takes too long."""
+        try:
+            return await asyncio.wait_for(call, self._answer_seconds)
+        except TimeoutError:
+            raise errors.DeadlinePassed(self._answer_seconds) from None
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -60,10 +71,7 @@ class Batcher:
 
     async def _in_thread(self, release: Release, rows: Raw, tally: Tally) -> Array:
         call = asyncio.get_running_loop().run_in_executor(self._threads, _timed, release, rows)
-        try:
-            answers, ns = await asyncio.wait_for(call, self._answer_seconds)
-        except TimeoutError:
-            raise errors.DeadlinePassed(self._answer_seconds) from None
+        answers, ns = await self.in_time(call)
         tally.count_call(ns, requests=1)
         return all_finite(answers)
 
@@ -117,12 +125,17 @@ def _size_of_batch(waiting: Waiting) -> int:
 
 def _timed(release: Release, rows: Raw) -> tuple[Array, int]:
     """Answers, and how many nanoseconds they took."""
+    began = time.perf_counter_ns()
+    answers = answers_of(release, rows)
+    return answers, time.perf_counter_ns() - began
+
+
+def answers_of(release: Release, rows: Raw) -> Array:
+    """A call of the network that is counted; a row that cannot be answered is NaN."""
     calls, counted = metrics.of_pattern(release.bundle.pattern)
     calls.inc()
     counted.inc(len(rows))
-    began = time.perf_counter_ns()
-    answers = release.bundle.predictor.answers(rows)
-    return answers, time.perf_counter_ns() - began
+    return release.bundle.predictor.answers(rows)
 
 
 def _finite(answers: Array) -> Array | NotFinite:

@@ -3,15 +3,17 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
-from app.batching import Batcher
+from app.batching import Batcher, answers_of
 from app.errors import AnswerTooLarge, Draining, NotLoaded
 from app.jobs import Jobs
-from app.large_bodies import LargeBodies
+from app.large_bodies import MOST_BYTES_ON_LOOP, LargeBodies
 from app.served import Served
 from app.settings import Settings
-from app.statistics import Statistics
+from app.statistics import Course, Statistics
+from models_store.bundle import all_finite
 from models_store.scaler import Array
 from models_store.store import Release, Store
 from models_store.table import Raw
@@ -56,27 +58,50 @@ class Serving:
         write: Callable[[Question, Array], Answer],
         most: int = MOST_NUMBERS,
     ) -> Answer:
-        """Read, predict, write. A body of many bytes is read, and its answer written, away from the event loop.
+        """Read, predict, write: by the event loop, and a body of many bytes away from it.
 
         AnswerTooLarge before anything is computed that has more than `most` numbers.
         """
-        large = self.large_bodies
-        tally, began = self.statistics.of_release(release), time.perf_counter_ns()
+        tally, course = self.statistics.of_release(release), Course(time.perf_counter_ns())
         try:
-            with large.place(size):
-                question = await large.computed(size, read)
-                if len(question.rows) * release.bundle.architecture.n_outputs > most:
-                    raise AnswerTooLarge(most)
-                was_read = time.perf_counter_ns()
+            if size > MOST_BYTES_ON_LOOP:
+                work = partial(_at_once, release, course, read, write, most)
+                with self.large_bodies.place(size):
+                    answer = await self.batcher.in_time(self.large_bodies.computed(size, work))
+                tally.count_alone(course)
+            else:
+                question = _checked(read(), release, most)
+                course.read(len(question.rows))
                 answers = await self.batcher.predict(release, question.rows)
-                was_predicted = time.perf_counter_ns()
+                course.predicted()
                 # A few bytes of a question may make many of an answer.
-                answer = await large.computed(max(size, BYTES_A_NUMBER * answers.size), write, question, answers)
+                answer = await self.large_bodies.computed(BYTES_A_NUMBER * answers.size, write, question, answers)
         except BaseException:
-            tally.count_failure(began)
+            tally.count_failure(course.began)
             raise
-        tally.count_answer(began, was_read, was_predicted, len(question.rows))
+        tally.count_answer(course)
         return answer
+
+
+def _at_once(
+    release: Release,
+    course: Course,
+    read: Callable[[], Question],
+    write: Callable[[Question, Array], Answer],
+    most: int,
+) -> Answer:
+    """Its rows join nobody's: handing them to and fro would take longer than a call of their own."""
+    question = _checked(read(), release, most)
+    course.read(len(question.rows))
+    answers = answers_of(release, question.rows)
+    course.predicted()
+    return write(question, all_finite(answers))
+
+
+def _checked(question: Question, release: Release, most: int) -> Question:
+    if len(question.rows) * release.bundle.architecture.n_outputs > most:
+        raise AnswerTooLarge(most)
+    return question
 
 
 def check_ready(served: Served, jobs: Jobs) -> None:

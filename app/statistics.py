@@ -11,6 +11,22 @@ from models_store.store import Release
 
 
 @dataclass(slots=True)
+class Course:
+    """How far one request has come, and when: nanoseconds of the performance counter."""
+
+    began: int
+    was_read: int = 0
+    was_predicted: int = 0
+    rows: int = 0
+
+    def read(self, rows: int) -> None:
+        self.rows, self.was_read = rows, time.perf_counter_ns()
+
+    def predicted(self) -> None:
+        self.was_predicted = time.perf_counter_ns()
+
+
+@dataclass(slots=True)
 class Tally:
     """Of one version. Written by the event loop alone, for every request: plain numbers, added to in place."""
 
@@ -43,13 +59,20 @@ class Tally:
         self.failed += 1
         self.failed_ns += time.perf_counter_ns() - began
 
-    def count_answer(self, began: int, was_read: int, was_predicted: int, rows: int) -> None:
+    def count_alone(self, course: Course) -> None:
+        """A prediction that was a call of its own, and waited for no other."""
+        ns = course.was_predicted - course.was_read
+        self.count_call(ns, requests=1)
+        self.predicted += 1
+        self.predicted_ns += ns
+
+    def count_answer(self, course: Course) -> None:
         ended = time.perf_counter_ns()
         self.answered += 1
-        self.answered_ns += ended - began
-        self.read_ns += was_read - began
-        self.write_ns += ended - was_predicted
-        self.rows += rows
+        self.answered_ns += ended - course.began
+        self.read_ns += course.was_read - course.began
+        self.write_ns += ended - course.was_predicted
+        self.rows += course.rows
         self.last_ms = time.time_ns() // 1_000_000
 
     def told(self) -> dict[str, Any]:

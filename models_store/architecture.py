@@ -39,6 +39,11 @@ class Architecture:
         return self.layers[-1].units
 
     @property
+    def widest(self) -> int:
+        """How many numbers a row is at the most, on its way behind the inputs."""
+        return max(layer.units for layer in self.layers)
+
+    @property
     def weight_shapes(self) -> list[tuple[int, ...]]:
         """Kernel and bias of every layer, in order."""
         widths = [self.n_inputs, *(layer.units for layer in self.layers)]

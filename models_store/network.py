@@ -50,8 +50,9 @@ __all__ = ["Device", "KerasNetwork", "build", "device_name", "keras", "on_device
 # A matrix product of one row takes another path than that of many, and rounds differently. Padding to a bucket
 # keeps the answer for a row the same to the bit, whoever else is in the batch.
 SMALLEST_BUCKET = 8
-# More rows than this go through in blocks, so that a layer's outputs stay in the cache: four times as fast.
-LARGEST_BUCKET = 1 << 13
+# More rows go through in blocks, so that a layer's outputs stay in the cache: four times as fast.
+MOST_IN_CACHE = 1 << 19
+SMALLEST_BLOCK, LARGEST_BLOCK = 1 << 8, 1 << 15
 # Weights that are constants of the graph save a third of a call of few rows, and are held eight times over; where there
 # are many, it is not the call that takes the time.
 MOST_CONSTANTS = 1 << 16
@@ -111,6 +112,7 @@ class KerasNetwork:
         self.architecture = architecture
         self.device = device_name(device)
         self._compiled = self._compile()
+        self._block = block_of(architecture)
 
     @classmethod
     def from_bytes(cls, saved: bytes, architecture: Architecture, device: Device = "auto") -> Self:
@@ -129,12 +131,20 @@ class KerasNetwork:
 
     def __call__(self, encoded: Encoded) -> Encoded:
         n_rows = len(encoded)
-        if n_rows > LARGEST_BUCKET:
-            blocks = [self(encoded[start : start + LARGEST_BUCKET]) for start in range(0, n_rows, LARGEST_BUCKET)]
-            return cast(Encoded, np.concatenate(blocks))
-        padded = np.zeros((bucket(n_rows), encoded.shape[1]), encoded.dtype)
-        padded[:n_rows] = encoded
-        return cast(Encoded, self._compiled(tf.constant(padded)).numpy()[:n_rows])
+        if n_rows <= self._block:
+            return self._padded(encoded)
+        outputs = np.empty((n_rows, self.architecture.n_outputs), self.architecture.dtype)
+        for start in range(0, n_rows, self._block):
+            end = start + self._block
+            outputs[start:end] = self._padded(encoded[start:end])
+        return outputs
+
+    def _padded(self, encoded: Encoded) -> Encoded:
+        n_rows = len(encoded)
+        missing = bucket(n_rows) - n_rows
+        if missing:
+            encoded = np.concatenate([encoded, np.zeros((missing, encoded.shape[1]), encoded.dtype)])
+        return cast(Encoded, self._compiled(tf.constant(encoded)).numpy()[:n_rows])
 
     def _compile(self) -> Callable[[Any], Any]:
         is_small = self.architecture.n_parameters <= MOST_CONSTANTS
@@ -153,3 +163,9 @@ class KerasNetwork:
 def bucket(n_rows: int) -> int:
     """The batch size that `n_rows` are padded to: the next power of two."""
     return max(SMALLEST_BUCKET, 1 << (n_rows - 1).bit_length())
+
+
+def block_of(architecture: Architecture) -> int:
+    """How many rows a call computes at the most: a bucket."""
+    rows = MOST_IN_CACHE // architecture.widest
+    return min(max(SMALLEST_BLOCK, 1 << rows.bit_length() - 1), LARGEST_BLOCK)

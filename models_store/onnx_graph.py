@@ -3,7 +3,7 @@
 In float32 ONNX Runtime has every activation; in float64 it has a few, and the others are composed of what it has.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import exp, pi, sqrt
 from typing import Any
@@ -57,8 +57,8 @@ def onnx_model(architecture: Architecture, weights: list[Encoded]) -> bytes:
     graph = Graph(architecture.dtype)
     activations = FLOAT32 if architecture.dtype == "float32" else FLOAT64
     flowing = INPUT
-    for layer, kernel, bias in zip(architecture.layers, weights[::2], weights[1::2], strict=True):
-        flowing = activations[layer.activation](graph, graph("Gemm", flowing, kernel, bias))
+    for activation, kernel, bias in merged(architecture, weights):
+        flowing = activations[activation](graph, graph("Gemm", flowing, kernel, bias))
     graph.nodes.append(helper.make_node("Identity", [flowing], [OUTPUT]))
     element = helper.np_dtype_to_tensor_dtype(np.dtype(architecture.dtype))
     made = helper.make_graph(
@@ -71,6 +71,20 @@ def onnx_model(architecture: Architecture, weights: list[Encoded]) -> bytes:
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     saved: bytes = model.SerializeToString()
     return saved
+
+
+def merged(architecture: Architecture, weights: list[Encoded]) -> Iterator[tuple[str, Encoded, Encoded]]:
+    """Activation, kernel and bias of every layer; a linear layer and the next are one where that is less to compute."""
+    kernel, bias = weights[:2]
+    for layer, next_kernel, next_bias in zip(architecture.layers, weights[2::2], weights[3::2], strict=False):
+        n_inputs, n_outputs = len(kernel), len(next_bias)
+        if layer.activation == "linear" and n_inputs * n_outputs <= kernel.size + next_kernel.size:
+            exact = next_kernel.astype(np.float64)
+            kernel, bias = kernel @ exact, bias @ exact + next_bias
+        else:
+            yield layer.activation, kernel, bias
+            kernel, bias = next_kernel, next_bias
+    yield architecture.layers[-1].activation, kernel, bias
 
 
 # -- activations, as Keras defines them --------------------------------------------------------------------------------

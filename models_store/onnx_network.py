@@ -13,8 +13,9 @@ from models_store.weights import read_weights
 # What ONNX Runtime computes eight numbers at a time it rounds otherwise than what is left over at the end. Whole
 # groups of rows leave nothing over, and a row's answer is the same to the bit whoever else is in the batch.
 GROUP = 8
-# More rows than this go through in blocks, so that a layer's outputs stay in the cache.
-BLOCK = 1024
+# More rows go through in blocks, so that a layer's outputs stay in the cache; a call alone costs as much as a few rows.
+MOST_IN_CACHE = 1 << 18
+FEWEST_ROWS = 256
 ERRORS_ALONE = 3
 
 
@@ -27,6 +28,7 @@ class OnnxNetwork:
         self.architecture = architecture
         self._saved = saved
         self._session = session
+        self.block = block_of(architecture)
 
     @classmethod
     def from_bytes(cls, saved: bytes, architecture: Architecture) -> Self:
@@ -39,11 +41,12 @@ class OnnxNetwork:
         return self._saved
 
     def __call__(self, encoded: Encoded) -> Encoded:
-        if len(encoded) <= BLOCK:
+        if len(encoded) <= self.block:
             return self._block(encoded)
         outputs = np.empty((len(encoded), self.architecture.n_outputs), self.architecture.dtype)
-        for start in range(0, len(encoded), BLOCK):
-            outputs[start : start + BLOCK] = self._block(encoded[start : start + BLOCK])
+        for start in range(0, len(encoded), self.block):
+            end = start + self.block
+            outputs[start:end] = self._block(encoded[start:end])
         return outputs
 
     def _block(self, encoded: Encoded) -> Encoded:
@@ -53,6 +56,12 @@ class OnnxNetwork:
             encoded = np.concatenate([encoded, np.zeros((missing, encoded.shape[1]), encoded.dtype)])
         (outputs,) = self._session.run(None, {INPUT: encoded})
         return cast(Encoded, outputs[:n_rows])
+
+
+def block_of(architecture: Architecture) -> int:
+    """How many rows a call computes at the most: whole groups."""
+    rows = MOST_IN_CACHE // architecture.widest
+    return max(FEWEST_ROWS, rows - rows % GROUP)
 
 
 def _options() -> onnxruntime.SessionOptions:

@@ -61,6 +61,19 @@ def test_a_row_has_the_same_answer_to_the_bit_whoever_is_beside_it() -> None:
         np.testing.assert_array_equal(made(rows[:n_rows]), together[:n_rows])
 
 
+@pytest.mark.parametrize(("n_inputs", "units"), [(1, 1), (1, 16), (13, 64), (50, 257), (3, 3000)])
+def test_nor_does_it_depend_on_how_many_rows_a_call_holds(n_inputs: int, units: int) -> None:
+    from models_store.network import block_of, bucket  # deferred: imports TensorFlow
+
+    architecture = Architecture(n_inputs, (Layer(units, "relu"), Layer(3, "linear")))
+    made, block = network(architecture), block_of(architecture)
+    assert bucket(block) == block
+    rows = encoded(block + 100, architecture)
+    together = made(rows)
+    for start, end in [(0, 1), (5, 30), (block - 3, block + 9), (1, block), (0, block)]:
+        np.testing.assert_array_equal(made(rows[start:end]), together[start:end])
+
+
 def test_a_network_of_many_weights_computes_what_they_say_as_well() -> None:
     wide = Architecture(3000, (Layer(64, "relu"), Layer(2, "linear")))
     made, rows = network(wide), encoded(20, wide)
@@ -68,8 +81,8 @@ def test_a_network_of_many_weights_computes_what_they_say_as_well() -> None:
     np.testing.assert_array_equal(made(rows)[7:8], made(rows[7:8]))
 
 
-def test_rows_beyond_the_largest_bucket_have_the_same_answers() -> None:
-    made, rows = network(SMALL), encoded(20_000, SMALL)
+def test_rows_beyond_the_largest_block_have_the_same_answers() -> None:
+    made, rows = network(SMALL), encoded(70_000, SMALL)
     np.testing.assert_array_equal(made(rows)[15_000:], made(rows[15_000:]))
 
 

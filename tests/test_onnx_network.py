@@ -16,7 +16,8 @@ from models_store import engines
 from models_store.architecture import Architecture, Layer
 from models_store.encoding import Dtype, Encoded
 from models_store.errors import BundleDamaged, DeviceUnavailable
-from models_store.onnx_network import BLOCK, OnnxNetwork
+from models_store.onnx_graph import merged
+from models_store.onnx_network import FEWEST_ROWS, OnnxNetwork
 from models_store.scaler import Array
 from tests.keras_files import drawn, keras_file
 from training.fit_spec import Activation
@@ -90,7 +91,9 @@ def test_every_activation_of_recipes_is_known() -> None:
 def test_a_row_has_the_same_answer_to_the_bit_whoever_is_beside_it(
     architecture: Architecture, data: st.DataObject
 ) -> None:
-    made, rows = network(architecture), encoded(BLOCK + 500, architecture)
+    made = network(architecture)
+    made.block = FEWEST_ROWS
+    rows = encoded(6 * FEWEST_ROWS + 100, architecture)
     together = made(rows)
     for _ in range(10):
         start = data.draw(st.integers(0, len(rows) - 1))
@@ -98,12 +101,45 @@ def test_a_row_has_the_same_answer_to_the_bit_whoever_is_beside_it(
         np.testing.assert_array_equal(made(rows[start:end]), together[start:end])
 
 
-@pytest.mark.parametrize("n_rows", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("n_inputs", "units"), [(1, 1), (1, 16), (3, 2), (13, 64), (50, 257)])
+def test_nor_does_it_depend_on_how_many_rows_a_call_holds(n_inputs: int, units: int, dtype: Dtype) -> None:
+    architecture = Architecture(n_inputs, (Layer(units, "relu"), Layer(3, "linear")), dtype)
+    made = network(architecture)
+    rows = encoded(made.block + 100, architecture)
+    together = made(rows)
+    for start, end in [(0, 1), (5, 30), (made.block - 3, made.block + 9), (1, made.block)]:
+        np.testing.assert_array_equal(made(rows[start:end]), together[start:end])
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 255, 256, 257, 768])
 def test_any_number_of_rows_is_answered(n_rows: int) -> None:
     line = Architecture(1, (Layer(2, "linear"),))
-    rows = encoded(n_rows, line)
+    made, rows = network(line), encoded(n_rows, line)
+    made.block = FEWEST_ROWS
     kernel, bias = drawn(line)
-    np.testing.assert_allclose(network(line)(rows), rows @ kernel + bias, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(made(rows), rows @ kernel + bias, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("units", [(16, 1), (1, 16), (4, 4, 4), (2, 90)])
+def test_linear_layers_are_one_product_where_that_is_less_to_compute(units: tuple[int, ...], dtype: Dtype) -> None:
+    layers = (*(Layer(width, "linear") for width in units), Layer(3, "tanh"), Layer(2, "linear"))
+    architecture = Architecture(5, layers, dtype)
+    weights = drawn(architecture)
+    products = list(merged(architecture, weights))
+    assert sum(kernel.size for _, kernel, _ in products) < sum(kernel.size for kernel in weights[::2])
+    rows = encoded(40, architecture)
+    flowing = rows.astype(np.float64)
+    for layer, kernel, bias in zip(layers, weights[::2], weights[1::2], strict=True):
+        flowing = DEFINITIONS[layer.activation](flowing @ kernel + bias)
+    np.testing.assert_allclose(network(architecture)(rows), flowing, rtol=2e-6, atol=2e-6)
+
+
+def test_a_narrow_linear_layer_between_wide_ones_stays_as_it_is() -> None:
+    architecture = Architecture(50, (Layer(2, "linear"), Layer(60, "relu"), Layer(1, "linear")))
+    weights = drawn(architecture)
+    assert [kernel.shape for _, kernel, _ in merged(architecture, weights)] == [(50, 2), (2, 60), (60, 1)]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
