@@ -1,5 +1,6 @@
 """The outermost ASGI layer: request id, admission, body size, errors, log line and metrics, around every request."""
 
+import asyncio
 import logging
 import random
 import re
@@ -53,6 +54,9 @@ class Edge:
             await self._app(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             pass  # nobody is left to answer
+        except asyncio.CancelledError:
+            # By uvicorn, when the time to finish what is under way has passed.
+            await self._refuse(errors.Draining(), exchange)
         except Exception as error:
             if errors.status_of(error) == 500:
                 log.exception("bug", extra={"request_id": exchange.id})

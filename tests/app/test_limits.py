@@ -167,6 +167,31 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_fault(
     assert sent == []
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/predict/line", {"code": "draining", "message": "the server is about to stop", "request_id": "a"}),
+        ("/v2/models/line/infer", "the server is about to stop"),
+        ("/train", {"code": "draining", "message": "the server is about to stop", "request_id": "a"}),
+    ],
+)
+async def test_whoever_has_not_finished_asking_when_the_server_ends_hears_why(
+    client: httpx.AsyncClient, path: str, said: object
+) -> None:
+    arrived = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        arrived.set()
+        await asyncio.Event().wait()
+
+    asking = asyncio.create_task(client.post(path, content=body(), headers={"content-type": JSON, "x-request-id": "a"}))
+    await arrived.wait()
+    asking.cancel()  # as uvicorn does in the end
+    answer = await asking
+    assert (answer.status_code, answer.json(), answer.headers["retry-after"]) == (503, {"error": said}, "2")
+
+
 class Clock:
     """In place of an event loop: what is to be done later is done at once when somebody says that it is time."""
 

@@ -3,18 +3,22 @@
 import contextlib
 import fcntl
 import io
+import json
 import os
 import socket
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPResponse
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from models_store.scaler import Array
-from tests.server.conftest import PATTERNS, Server, environment
+from tests.server.conftest import PATIENCE_SECONDS, PATTERNS, Server, environment
 
 pytestmark = [pytest.mark.keras, pytest.mark.server]
 
@@ -107,18 +111,58 @@ def test_asking_for_a_gpu_where_there_is_none_is_one_clear_line(trained: object)
     assert "a GPU was asked for, but TensorFlow sees none" in " ".join(ran.stderr.split())
 
 
-def test_told_to_stop_it_listens_no_more_whatever_its_trainer_does(serve: Callable[..., Server]) -> None:
-    server = serve().wait_ready()
+HALF = b"POST /predict/add-ten HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n"
+
+
+@contextlib.contextmanager
+def held(server: Server) -> Iterator[HTTPConnection]:
+    """Has half sent a request, to a worker that has taken the connection and could answer."""
+    with contextlib.closing(HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)) as connection:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while status_of(connection) != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        connection.send(HALF)
+        yield connection
+
+
+def status_of(connection: HTTPConnection) -> int:
+    connection.request("POST", "/predict/add-ten", b'{"inputs": [1]}', {"content-type": "application/json"})
+    with connection.getresponse() as answer:
+        answer.read()
+    return answer.status
+
+
+def answered(connection: HTTPConnection) -> tuple[int, Any]:
+    answer = HTTPResponse(connection.sock, method="POST")
+    answer.begin()
+    return answer.status, json.loads(answer.read())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_told_to_stop_it_listens_no_more_whatever_its_trainer_does(serve: Callable[..., Server], workers: int) -> None:
+    server = serve(workers=workers).wait_ready()
     server.trained("add-ten", seed=5)
-    with socket.create_connection(("127.0.0.1", server.port)) as busy:
-        busy.sendall(b"POST /predict/add-ten HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{")
+    with held(server) as busy:
         server.process.terminate()
         with pytest.raises(ConnectionRefusedError):
             while server.process.poll() is None:
                 with contextlib.suppress(ConnectionResetError):  # at the very moment of closing
                     socket.create_connection(("127.0.0.1", server.port)).close()
         assert server.process.poll() is None
+        busy.send(b'{"inputs": [5]}')
+        status, said = answered(busy)
+    assert (status, said["outputs"]) == (200, pytest.approx([15.0], abs=1e-3))
     assert server.stop() == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_told_to_stop_it_answers_also_who_does_not_finish_asking(serve: Callable[..., Server], workers: int) -> None:
+    server = serve(workers=workers, drain_seconds=1).wait_ready()
+    with held(server) as busy:
+        assert server.stop() == 0
+        status, said = answered(busy)
+    assert (status, said["error"]["code"]) == (503, "draining")
 
 
 def test_told_to_stop_it_ends_in_time_also_while_a_thread_hangs(serve: Callable[..., Server]) -> None:
