@@ -17,11 +17,8 @@ from app.settings import Settings
 log = logging.getLogger("patterns.request")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# What asks whether the process lives: whoever hears no would start another, and there would be less still.
-ALWAYS_ANSWERED = frozenset(
-    {"/", "/livez", "/readyz", "/metrics", "/ping", "/health", "/v2/health/live", "/v2/health/ready"}
-)
-MODEL_PROBES = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/ready|/v1/models/[^/:]+")
+# Probes that belong to no dialect.
+PROBES = frozenset({"/", "/livez", "/readyz", "/metrics"})
 EVENTS = re.compile(r"/train/[0-9a-f]{32}/events")
 MOST_DIGITS = 18
 # In uvloop's words for writing to a connection that is closed.
@@ -36,7 +33,6 @@ class Edge:
         self._app = app
         self._settings = settings
         self._dialects = dialects
-        self._always_answered = ALWAYS_ANSWERED | {settings.health_route}
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,8 +62,9 @@ class Edge:
             exchange.finish()
 
     def _is_probe(self, scope: Scope) -> bool:
+        """Whoever hears no on asking whether the process lives would start another, and there would be less still."""
         path = scope["path"]
-        return path in self._always_answered or (scope["method"] != "POST" and bool(MODEL_PROBES.fullmatch(path)))
+        return path in PROBES or self._dialects.is_probe(scope["method"], path)
 
     async def _refuse(self, error: Exception, exchange: "Exchange") -> None:
         """What FastAPI's handlers have not seen: raised above its layers, or by a dialect."""

@@ -42,11 +42,12 @@ class Address:
     """Its operation in the OpenAPI document."""
     example: Callable[[Bundle], Any] | None = None
     """A body in JSON that works as it is, or None where this address is not for the bundle's pattern."""
+    is_probe: bool = False
+    """Whether it asks if something lives or is ready: answered however many requests are under way."""
 
-    @property
-    def is_probe(self) -> bool:
-        """Open to everybody, and only looked at."""
-        return self.method == "GET" and self.guard is anybody
+    def answers(self, method: str) -> bool:
+        """Probes ask with HEAD as well; the server sends no body then."""
+        return method == self.method or (method == "HEAD" and self.method == "GET")
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -75,13 +76,16 @@ class Dialect:
         methods: set[str] = set()
         for address in self.addresses:
             if (match := address.pattern.fullmatch(path)) is not None:
-                # Probes ask with HEAD as well; the server sends no body then.
-                if address.method == method or (method == "HEAD" and address.is_probe):
+                if address.answers(method):
                     return address, match.groupdict()
-                methods |= {address.method, "HEAD"} if address.is_probe else {address.method}
+                methods |= {address.method, "HEAD"} if address.method == "GET" else {address.method}
         if methods:
             raise WrongMethod(methods)
         raise NotHere
+
+    def is_probe(self, method: str, path: str) -> bool:
+        probes = (address for address in self.addresses if address.is_probe)
+        return any(address.answers(method) and address.pattern.fullmatch(path) for address in probes)
 
 
 class Dialects:
@@ -98,6 +102,10 @@ class Dialects:
 
     def of(self, path: str) -> Dialect | None:
         return self._by_path.get(path) or self._by_segment.get(first_segment(path))
+
+    def is_probe(self, method: str, path: str) -> bool:
+        dialect = self.of(path)
+        return dialect is not None and dialect.is_probe(method, path)
 
     def envelope(self, path: str) -> Envelope:
         """What an error is written in, whoever finds it."""

@@ -194,7 +194,8 @@ def _address(
     method: str, path: str, handler: Handler, operation: Operation, guard: Guard = anybody, *, suffix: str = ""
 ) -> Address:
     example = oip_models.sample if operation is operations.INFER else None
-    return Address(method, path, handler, guard, operation.at(path, suffix), example)
+    is_probe = operation in (operations.LIVE, operations.READY, operations.MODEL_READY)
+    return Address(method, path, handler, guard, operation.at(path, suffix), example, is_probe)
 
 
 def _of_model(method: str, action: str, *parts: Any) -> list[Address]:

@@ -70,7 +70,8 @@ def _written(bundle: Bundle, media_type: str, question: Question, answers: Array
 
 
 def _looked(path: str, name: str) -> Address:
-    return Address("GET", path, health, anybody, doc.operation(TAG, path, name, "Ready to predict", "it is ready"))
+    described = doc.operation(TAG, path, name, "Ready to predict", "it is ready")
+    return Address("GET", path, health, anybody, described, is_probe=True)
 
 
 def _invoked(path: str, name: str) -> Address:

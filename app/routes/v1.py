@@ -190,7 +190,7 @@ def _addresses_of(path: str, suffix: str) -> list[Address]:
     )
     return [
         *(_asked(verb, f"{path}:{verb.name}", suffix) for verb in VERBS),
-        Address("GET", path, status, anybody, about),
+        Address("GET", path, status, anybody, about, is_probe=True),
         Address("GET", f"{path}/metadata", metadata, anybody, signature),
     ]
 

@@ -348,6 +348,16 @@ async def test_beyond_the_most_at_once_requests_are_refused_and_health_is_not(pu
         assert await outputs_of(client, [1]) == [2.0]
 
 
+@pytest.mark.parametrize("path", ["/v2/health/live", "/v2/models/line/ready", "/v2/models/line/versions/1/ready"])
+async def test_probes_of_every_protocol_are_answered_however_many_are_under_way(published: Store, path: str) -> None:
+    async with serving(published, max_in_flight=1) as client, held_up(client, 1):
+        for method in ("GET", "HEAD"):
+            for probe in (path, "/v1/models/line", "/v1/models/line/versions/1", "/ping"):
+                assert (await client.request(method, probe)).status_code == 200
+        for other in ("/v2", "/v2/models/line", "/v2/models/stats", "/v1/models", "/v1/models/line/metadata"):
+            assert (await client.get(other)).status_code == 503
+
+
 async def test_only_streams_of_events_take_no_place(published: Store) -> None:
     async with serving(published, max_in_flight=1) as client, held_up(client, 1):
         for path in ("/events", "/patterns/events", f"/train/{'0' * 31}/events"):
