@@ -19,15 +19,13 @@ from uvicorn.supervisors import Multiprocess
 from app import logs
 from app.commands import training
 from app.commands.wording import folding_table
+from app.listening import Listening
 from app.settings import VERTEX, Settings, load_settings
 from models_store.errors import PatternServerError
 from training.part import RecipeError
 
 # Importing TensorFlow holds the interpreter for seconds; a supervisor must not take that for a hang.
 WORKER_SECONDS = 120
-# Of each listening socket uvloop takes one connection in a turn of its loop, however many wait. With a single one, new
-# clients and health checks would wait for seconds beside a crowd of others that keep the loop busy.
-LISTENING = 16
 
 
 class Supervisor(Multiprocess):
@@ -137,8 +135,6 @@ def run(settings: Settings) -> None:
             timeout_graceful_shutdown=settings.drain_seconds,
             timeout_worker_healthcheck=WORKER_SECONDS,
         )
-        # The trainer would inherit what `bind_socket` returns, and keep clients waiting when the server has ended.
-        with config.bind_socket() as bound:
-            sockets = [bound.dup() for _ in range(LISTENING)]
+        sockets = Listening.at(config.bind_socket())
         with contextlib.suppress(KeyboardInterrupt):
             Supervisor(config, sockets).run() if settings.workers > 1 else uvicorn.Server(config).run(sockets)
