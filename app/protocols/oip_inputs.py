@@ -11,7 +11,7 @@ import numpy as np
 
 from app.errors import TooManyRows, Unprocessable
 from app.protocols import tensors
-from app.protocols.cells import Column, Expected, read_column, row_of
+from app.protocols.cells import Column, Expected, missing_columns, read_column, row_of
 from app.protocols.json_rows import check_finite
 from app.protocols.tensors import Values
 from models_store.scaler import Array
@@ -65,12 +65,12 @@ def _tensor(given: Object, content: memoryview | None, max_rows: int) -> Values:
 
 def _check_rows(shape: Sequence[int], max_rows: int, *, is_there: bool) -> None:
     """A shape that says more than there is, is wrong; one that says what there is may be too much."""
+    if 0 in shape:
+        raise Unprocessable("no_rows", "there are no rows to predict")
     if not is_there:
         raise Unprocessable("bad_shape", "the number of elements is not that of the shape")
     if shape[0] > max_rows:
         raise TooManyRows(max_rows)
-    if not prod(shape):
-        raise Unprocessable("no_rows", "there are no rows to predict")
 
 
 # -- rows ----------------------------------------------------------------------------------------------------------
@@ -103,9 +103,9 @@ def _packed(given: Mapping[str, Values], expected: Expected) -> Values | None:
 def _by_name(given: Mapping[str, Values], expected: Expected) -> dict[str, Values]:
     if not given.keys() <= set(expected.names):
         raise Unprocessable("unknown_column", f"there is an input that is not one of {expected.listed}")
-    missing = next((name for name in expected.names if name not in given and name not in expected.optional), None)
-    if missing is not None:
-        raise Unprocessable("missing_column", f"input {missing} is missing")
+    missing = [name for name in expected.names if name not in given and name not in expected.optional]
+    if missing:
+        raise missing_columns(missing)
     if any(values.ndim == 2 and values.shape[1] != 1 for values in given.values()):
         raise Unprocessable("bad_shape", "a tensor of one column must have the shape [rows] or [rows, 1]")
     if len({len(values) for values in given.values()}) != 1:

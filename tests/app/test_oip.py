@@ -230,6 +230,8 @@ REFUSED: dict[str, Object] = {
     "a shape of three": {"inputs": [in_json("x1", "FP32", [1, 2], [2, 1, 1]), X2]},
     "a shape of none": {"inputs": [{**X1, "shape": []}, X2]},
     "a shape of fractions": {"inputs": [{**X1, "shape": [2.0]}, X2]},
+    "no columns of very many rows": {"inputs": [in_json("x", "FP32", [], [2**63, 0])]},
+    "no columns, nested": {"inputs": [in_json("x", "FP32", [[], []], [2, 0])]},
     "no rows": {"inputs": [{**X1, "shape": [0], "data": []}, {**X2, "shape": [0], "data": []}]},
     "columns of different length": {"inputs": [X1, in_json("x2", "FP32", [1])]},
     "two columns in one of two tensors": {"inputs": [in_json("x1", "FP32", [1] * 4, [2, 2]), X2]},
@@ -273,6 +275,24 @@ async def test_a_binary_size_that_does_not_fit_is_refused(client: httpx.AsyncCli
     about, content = in_bytes("x1", "FP32", numbers([2, 0]))
     about["parameters"]["binary_data_size"] = size
     assert refusal(await infer(client, "pair", [about, X2], content)) == 400
+
+
+@pytest.mark.parametrize("shape", [[0], [0, 2], [2, 0], [0, 2**63], [2**63, 0]])
+async def test_a_shape_with_nothing_in_it_is_no_rows(client: httpx.AsyncClient, shape: list[int]) -> None:
+    about = {"name": "x", "datatype": "FP32", "shape": shape}
+    for answer in (
+        await infer(client, "pair", [{**about, "data": []}]),
+        await infer(client, "pair", [{**about, "parameters": {"binary_data_size": 0}}]),
+    ):
+        assert (refusal(answer), answer.json()["error"]) == (400, "there are no rows to predict")
+
+
+async def test_all_missing_inputs_are_named_at_once(client: httpx.AsyncClient) -> None:
+    answer = await infer(client, "passengers", PASSENGERS[:2])
+    assert refusal(answer) == 400
+    assert answer.json()["error"] == "columns crew, boarded, note are missing"
+    answer = await infer(client, "pair", [X1])
+    assert answer.json()["error"] == "column x2 is missing"
 
 
 async def test_data_and_binary_data_together_are_refused(client: httpx.AsyncClient) -> None:
