@@ -138,13 +138,14 @@ async def test_a_version_is_ready_if_it_answers(published: Store) -> None:
 
 
 async def test_statistics_count_rows_requests_and_calls(client: httpx.AsyncClient) -> None:
-    asked = [infer(client, "line", X), infer(client, "line", [in_json("x", "FP32", [1, 2])]), outputs_of(client, [5])]
-    await asyncio.gather(*asked)  # of one turn of the loop
+    two_rows = infer(client, "line", [in_json("x", "FP32", [1, 2])])
+    await asyncio.gather(infer(client, "line", X), two_rows)  # in one turn of the loop: one call
+    await outputs_of(client, [5])
     await infer(client, "line", [in_json("x", "BYTES", ["no number"])])
     (counted,) = (await get(client, "/v2/models/line/stats"))["model_stats"]
     stages = counted["inference_stats"]
     assert (counted["name"], counted["version"], counted["inference_count"]) == ("line", "1", 4)
-    assert 1 <= counted["execution_count"] <= 3
+    assert counted["execution_count"] == 2
     assert counted["last_inference"] > 1_600_000_000_000
     assert {name: stage["count"] for name, stage in stages.items()} == {
         "success": 3,
@@ -157,7 +158,8 @@ async def test_statistics_count_rows_requests_and_calls(client: httpx.AsyncClien
         "cache_miss": 0,
     }
     parts = [stages[name]["ns"] for name in ("queue", "compute_input", "compute_infer", "compute_output")]
-    assert 0 < sum(parts) <= stages["success"]["ns"] * 1.5
+    assert min(parts) > 0
+    assert sum(parts) <= stages["success"]["ns"]
     assert stages["fail"]["ns"] > 0
 
 
