@@ -17,7 +17,7 @@ from benchmarks.servers import Trouble, running
 from models_store.bundle import Bundle
 from models_store.scaler import Scaler
 from models_store.store import Store
-from tests.app.fakes2 import serving
+from tests.app.over_http import serving
 from tests.fakes import line
 
 OWN = ours_name("keras")

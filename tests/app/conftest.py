@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.settings import Settings
 from models_store.store import Store
-from tests.app.fakes2 import fork, pair, serving
+from tests.app.over_http import fork, pair, serving
 from tests.disks import HastyDisk
 from tests.fakes import LinearNetwork, line
 from tests.table_fakes import flowers, messages, passengers, rents

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.protocols import tensors
 from models_store.store import Store
-from tests.app.fakes2 import SESAME, fork, pair
+from tests.app.over_http import SESAME, fork, pair
 from tests.fakes import line
 from tests.table_fakes import flowers, messages, passengers, rents
 

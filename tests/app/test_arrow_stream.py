@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from app.protocols import arrow_stream
 from app.protocols.cells import Expected
 from models_store.errors import PatternServerError
-from tests.app.fakes2 import ARROW, an_array, arrow_of, from_arrow, message, numbers, post, refusal
+from tests.app.over_http import ARROW, an_array, arrow_of, from_arrow, message, numbers, post, refusal
 
 pytestmark = pytest.mark.anyio
 

@@ -19,7 +19,7 @@ from models_store.errors import NotFinite
 from models_store.scaler import Array
 from models_store.store import Release
 from models_store.table import take
-from tests.app.fakes2 import pair
+from tests.app.over_http import pair
 from tests.fakes import line, rows
 from tests.table_fakes import messages, passengers, table_of
 

@@ -18,7 +18,7 @@ from app.cli import main
 from app.commands import asking
 from models_store.store import Store
 from models_store.table import Kind
-from tests.app.fakes2 import an_app, fork, pair
+from tests.app.over_http import an_app, fork, pair
 from tests.fakes import LinearNetwork, line
 from tests.table_fakes import passengers, table_of
 

@@ -12,7 +12,7 @@ import pytest
 
 from models_store.datasets import Datasets, Stored
 from models_store.store import Store
-from tests.app.fakes2 import ARROW, CSV, JSON, SESAME, an_app, client_of, message, refusal, serving
+from tests.app.over_http import ARROW, CSV, JSON, SESAME, an_app, client_of, message, refusal, serving
 from tests.app.test_imports import imported
 
 pytestmark = pytest.mark.anyio

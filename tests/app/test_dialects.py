@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.errors import WrongMethod
 from app.front import Address, Dialect, Dialects, anybody
-from tests.app.fakes2 import CSV, JSON, outputs_of, said
+from tests.app.over_http import CSV, JSON, outputs_of, said
 from tests.table_fakes import PASSENGERS
 
 pytestmark = pytest.mark.anyio

@@ -20,7 +20,7 @@ from app import errors
 from models_store import errors as store_errors
 from models_store.errors import PatternServerError
 from models_store.store import Store
-from tests.app.fakes2 import (
+from tests.app.over_http import (
     ARROW,
     CSV,
     JSON,

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from app.logs import JsonLines
 from models_store.store import Store
-from tests.app.fakes2 import an_app, client_of, message, outputs_of, refusal, serving
+from tests.app.over_http import an_app, client_of, message, outputs_of, refusal, serving
 from tests.fakes import line
 
 pytestmark = pytest.mark.anyio

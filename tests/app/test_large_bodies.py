@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from app.errors import Overloaded
 from app.large_bodies import AT_A_TIME, MOST_BYTES_ON_LOOP, MOST_WAITING, LargeBodies
 from models_store.store import Store
-from tests.app.fakes2 import JSON, an_app, client_of, outputs_of, refusal
+from tests.app.over_http import JSON, an_app, client_of, outputs_of, refusal
 from tests.fakes import line
 
 pytestmark = pytest.mark.anyio

@@ -18,7 +18,7 @@ from app.errors import NATIVE
 from app.keys import require_predictor
 from app.limits import PROMISE, LimitedProtocol
 from models_store.store import Store
-from tests.app.fakes2 import JSON, addresses, an_app, message, outputs_of, refusal, serving
+from tests.app.over_http import JSON, addresses, an_app, message, outputs_of, refusal, serving
 from tests.disks import HastyDisk
 from tests.fakes import LinearNetwork, line
 

@@ -5,7 +5,7 @@ import pytest
 from app.commands import serving, training
 from models_store.errors import StoreUnwritable
 from models_store.store import Store
-from tests.app.fakes2 import fork
+from tests.app.over_http import fork
 from training.spec import PatternSpec, catalogue
 
 

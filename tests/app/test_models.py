@@ -14,7 +14,7 @@ from models_store.bundle import Bundle
 from models_store.errors import BundleUnreadable
 from models_store.plots import Kind
 from models_store.store import Store
-from tests.app.fakes2 import JSON, fork, message, outputs_of, pair, post, refusal, serving
+from tests.app.over_http import JSON, fork, message, outputs_of, pair, post, refusal, serving
 from tests.fakes import line
 from tests.table_fakes import passengers, rents
 

@@ -15,7 +15,7 @@ from app.protocols import native
 from app.protocols.cells import Expected
 from models_store.errors import PatternServerError
 from models_store.store import Release
-from tests.app.fakes2 import CSV, JSON, an_array, message, numbers, pair, post, refusal
+from tests.app.over_http import CSV, JSON, an_array, message, numbers, pair, post, refusal
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from app.protocols import npy
 from app.protocols.cells import Expected
 from models_store.errors import PatternServerError
 from models_store.scaler import Array
-from tests.app.fakes2 import NPY, an_array, from_npy, message, npy_of, numbers, post, refusal
+from tests.app.over_http import NPY, an_array, from_npy, message, npy_of, numbers, post, refusal
 
 pytestmark = pytest.mark.anyio
 

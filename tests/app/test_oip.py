@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from models_store.store import Store
-from tests.app.fakes2 import JSON, SESAME, outputs_of, serving
 from tests.app.oip import Object, body_of, in_bytes, in_json, infer, numbers, outputs_in, publish_all, refusal
+from tests.app.over_http import JSON, SESAME, outputs_of, serving
 from tests.disks import HastyDisk
 from tests.fakes import LinearNetwork
 

@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.settings import Settings
 from models_store.store import Store
-from tests.app.fakes2 import an_app, client_of, outputs_of, pair, serving
-from tests.app.fakes2 import refusal as native_refusal
 from tests.app.oip import in_json, infer, outputs_in, publish_all, refusal
+from tests.app.over_http import an_app, client_of, outputs_of, pair, serving
+from tests.app.over_http import refusal as native_refusal
 from tests.fakes import LinearNetwork, line
 from tests.table_fakes import passengers
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models_store.store import Store
-from tests.app.fakes2 import serving
 from tests.app.oip import Object, body_of, in_bytes, in_json, outputs_in, publish_all, refusal
+from tests.app.over_http import serving
 from tests.disks import HastyDisk
 from tests.fakes import LinearNetwork
 

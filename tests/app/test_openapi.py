@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from models_store.store import Store
-from tests.app.fakes2 import ARROW, CSV, JSON, NPY, addresses, an_app, client_of, pair, serving
+from tests.app.over_http import ARROW, CSV, JSON, NPY, addresses, an_app, client_of, pair, serving
 from tests.table_fakes import passengers
 from training.spec import PatternSpec, catalogue
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from app.routes.predict import outside_headers
 from models_store.scaler import Array
 from models_store.store import Store
-from tests.app.fakes2 import (
+from tests.app.over_http import (
     ARROW,
     CSV,
     NPY,

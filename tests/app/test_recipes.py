@@ -5,7 +5,7 @@ import pytest
 from app.recipes import recipe_of_pattern
 from models_store.errors import BundleUnreadable, UnknownPattern
 from models_store.store import Store
-from tests.app.fakes2 import fork, pair
+from tests.app.over_http import fork, pair
 from tests.disks import no_more_files
 from training.spec import PatternSpec, catalogue
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from app.settings import Settings
 from models_store.store import Store
-from tests.app.fakes2 import CSV, JSON, SESAME, an_app, client_of, outputs_of, pair, said, serving
+from tests.app.over_http import CSV, JSON, SESAME, an_app, client_of, outputs_of, pair, said, serving
 from tests.fakes import line
 
 pytestmark = pytest.mark.anyio

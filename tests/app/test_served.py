@@ -22,7 +22,7 @@ from models_store.errors import (
     UnknownVersion,
 )
 from models_store.store import Release, Store
-from tests.app.fakes2 import an_app, client_of, outputs_of, refusal, serving
+from tests.app.over_http import an_app, client_of, outputs_of, refusal, serving
 from tests.disks import HastyDisk, no_more_files
 from tests.fakes import LinearNetwork, line, rows
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.errors import Malformed
 from app.protocols import strict_json
-from tests.app.fakes2 import JSON, message, post, refusal
+from tests.app.over_http import JSON, message, post, refusal
 
 pytestmark = pytest.mark.anyio
 

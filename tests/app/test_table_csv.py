@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from app.protocols import table_csv
 from app.protocols.cells import Expected
 from models_store.errors import PatternServerError
-from tests.app.fakes2 import CSV, an_array, csv_of, message, numbers, post, refusal
+from tests.app.over_http import CSV, an_array, csv_of, message, numbers, post, refusal
 
 pytestmark = pytest.mark.anyio
 

@@ -21,7 +21,7 @@ from models_store import table_file, tabular
 from models_store.errors import PatternServerError
 from models_store.store import Store
 from models_store.table import LONGEST_CATEGORY, Table, from_json
-from tests.app.fakes2 import (
+from tests.app.over_http import (
     ARROW,
     CSV,
     JSON,

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from app.errors import NotLoaded
 from models_store.store import Store
-from tests.app.fakes2 import CSV, SESAME, an_app, client_of, outputs_of, said, serving
+from tests.app.over_http import CSV, SESAME, an_app, client_of, outputs_of, said, serving
 from tests.fakes import line
 
 pytestmark = pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""What the HTTP tests share: a pattern of two inputs and two outputs, wire formats, what holds of every refusal."""
+"""What tests over HTTP share: a pattern of two inputs and two outputs, wire formats, what holds of every refusal."""
 
 import asyncio
 import io
