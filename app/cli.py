@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import signal
 import sys
 from pathlib import Path
@@ -41,6 +42,7 @@ Delimiter = Annotated[str | None, typer.Option(help="between fields: , ; | or ta
 Decimal = Annotated[str | None, typer.Option(help="in numbers: . or ,")]
 Encoding = Annotated[str | None, typer.Option(help="of a CSV that is not UTF-8, such as windows-1252")]
 TaskOption = Annotated[str | None, typer.Option(help="regression or classification, instead of inferred")]
+OPTION = re.compile(r"--[^\W\d]")
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 
@@ -179,10 +181,21 @@ def cross_validate(
     out.print_json(result.model_dump_json()) if as_json else out.print(validating.table(result))
 
 
+def no_options(words: str | list[str]) -> str | list[str]:
+    """A value may begin with a minus; what is spelled like an option is one that there is not."""
+    for word in [words] if isinstance(words, str) else words:
+        if OPTION.match(word):
+            raise typer.BadParameter(f"there is no option {word.partition('=')[0]}; a value like it is column=value")
+    return words
+
+
 @cli.command(context_settings={"ignore_unknown_options": True})
 def predict(
-    pattern: Annotated[str, typer.Argument(help="the pattern's name")],
-    values: Annotated[list[str], typer.Argument(help="one row: values in the order of the columns, or column=value")],
+    pattern: Annotated[str, typer.Argument(help="the pattern's name", callback=no_options)],
+    values: Annotated[
+        list[str],
+        typer.Argument(help="one row: values in the order of the columns, or column=value", callback=no_options),
+    ],
     version: Annotated[int | None, typer.Option(help="a version; without it the champion answers")] = None,
     url: Annotated[
         str | None, typer.Option(help="the server to ask; by default http://PATTERNS_HOST:PATTERNS_PORT")

@@ -166,6 +166,9 @@ def test_rolling_back_says_which_version_answers_now(stocked: Store, run: Run) -
         (["rollback", "unheard-of"], 1, "error: no such pattern; there are fork, pair"),
         (["rollback", "fork"], 1, "there is none before it"),
         (["predict", "unheard-of", "1"], 1, "error: no such pattern; there are fork, pair"),
+        (["predict", "pair", "--vresion", "2", "1"], 2, "there is no option --vresion"),
+        (["predict", "pair", "--vresion=2", "1"], 2, "there is no option --vresion"),
+        (["predict", "--vresion", "2", "pair", "1"], 2, "there is no option --vresion"),
         (["train", "nowhere.yaml"], 1, "error: nowhere.yaml: no such file"),
         (["train", "unheard-of"], 1, "error: no such pattern"),
         (["train"], 2, "name a pattern or a file"),
@@ -203,7 +206,10 @@ def test_where_no_server_answers_the_store_is_asked(stocked: Store, run: Run, mo
     tried = f"http://127.0.0.1:{os.environ['PATTERNS_PORT']}"
     assert ran.err == f"pair version 2, from the store; no server at {tried}"
     assert run("predict", "pair", "x2=1", "x1=2").out == ran.out
+    assert run("predict", "pair", "-2", "-1e0").out == "y1 = -4, y2 = -1\n"
+    assert run("predict", "pair", "--version", "1", "--", "-2", "-1").out == "y1 = -4, y2 = -1\n"
     assert run("predict", "passengers", *PASSENGER).out.startswith("survived = ")
+    assert run("predict", "passengers", *PASSENGER[:3], "note=--cabin", "age=").status == 0
     refused = run("predict", "passengers", *PASSENGER[:-1], "age=old")
     assert (refused.status, refused.err) == (1, "error: row 0, column age: expected a number")
 
