@@ -122,7 +122,7 @@ def _said_of(name: str, kind: Literal["number", "date"], texts: pl.Series, good:
     n_good = n_present - int((~is_good).sum())
     cell = _cell(texts[row])
     return (
-        f"{name}: {n_good} of {n_present} values are {kind}s, and {cell} in row {row + 1} is none; "
+        f"{name}: {n_good} of {n_present} values are {kind}s, and {cell} in data row {row + 1} is none; "
         f"mend it, or say that it means nothing (data.missing: [{cell}], --missing-value), or {_give_up(name)}"
     )
 

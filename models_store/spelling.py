@@ -12,6 +12,7 @@ DateOrder = Literal["day-first", "month-first"]
 
 # A number or a date cannot be written so. Among categories it may well mean something: no pool is a kind of pool.
 NOTHING = frozenset({"-", "--", "?", ".", "n/a", "#N/A", "None", "none"})
+EXAMPLES: dict[DateOrder, str] = {"day-first": "31/05/2024", "month-first": "05/31/2024"}
 WRITTEN = re.compile(
     r"([0-9]{1,2})([/.-])([0-9]{1,2})\2([0-9]{4})(?:[T ]([0-9]{1,2})(:[0-9]{2}(?::[0-9]{2})?))?", re.ASCII
 )
@@ -35,7 +36,15 @@ class Spelling:
 
     def cell(self, name: str, kind: Kind, text: str) -> Cell:
         """ValueError if it is of another kind."""
-        return from_text(kind, self.plain(name, kind, text))
+        try:
+            return from_text(kind, self.plain(name, kind, text))
+        except ValueError as error:
+            raise ValueError(self.expected(name, kind, error)) from None
+
+    def expected(self, name: str, kind: Kind, error: ValueError) -> str:
+        """What the error says, and how else a date of this column may be written."""
+        order = self.orders.get(name) if kind == "date" else None
+        return str(error) if order is None else f"{error}, or {EXAMPLES[order]} ({order})"
 
     def to_dict(self) -> dict[str, Any]:
         return {"missing": sorted(self.missing), "orders": dict(self.orders)}

@@ -372,4 +372,4 @@ def _refuse_first(frame: pl.DataFrame, are_wrong: list[pl.Expr], what: str) -> N
     for name, is_any in zip(found.columns, found.row(0) if are_wrong else (), strict=True):
         if is_any:
             row = frame.select(are_wrong[found.columns.index(name)].arg_max()).item() + 1
-            raise TableError(f"column {shortened_name(name)}, row {row}: {what}")
+            raise TableError(f"column {shortened_name(name)}, data row {row}: {what}")

@@ -144,7 +144,7 @@ def _cells(column: pl.Series, distinct: pl.Series, kind: Kind, parse: Parse) -> 
             row = column.index_of(distinct[place])
             assert row is not None
             name = shortened_name(column.name)
-            raise TableError(f"column {name}, row {row + 1}: expected {error}") from None
+            raise TableError(f"column {name}, data row {row + 1}: expected {error}") from None
     return cells
 
 

@@ -103,7 +103,7 @@ def test_a_table_that_cannot_be_is_said_without_the_rule_that_ids_obey() -> None
 def test_one_stray_cell_makes_no_category_in_silence() -> None:
     weights = [*map(str, range(N_ROWS - 1)), "12 kg"]
     table = frame(weight=weights)
-    assert 'weight: 59 of 60 values are numbers, and "12 kg" in row 60 is none' in refused(table, spec())
+    assert 'weight: 59 of 60 values are numbers, and "12 kg" in data row 60 is none' in refused(table, spec())
     assert made(table, spec(data={"missing": ["12 kg"], "columns": {"weight": "number"}})).kinds["weight"] == "number"
     assert made(table, spec(data={"columns": {"weight": "category"}})).kinds["weight"] == "category"
     assert "weight" not in made(table, spec(data={"columns": {"weight": "drop"}})).kinds

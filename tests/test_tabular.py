@@ -204,8 +204,8 @@ def test_any_bytes_are_read_or_refused(place: Path, content: bytes, form: Form) 
         ('a,b\n"x"y,2\n', "line 2: a quote in the middle of a field"),
         ('a,b\n1, "2"\n', "line 2: a quote in the middle of a field"),
         ('a,b\n1,2\n"3,4\n5,6\n', "line 3: a quote is opened in this row and not closed"),
-        ("x\n1\n1e999\n", "column x, row 2: infinite, or too large for a number"),
-        ("x\n1\n-inf\n", "column x, row 2: infinite, or too large for a number"),
+        ("x\n1\n1e999\n", "column x, data row 2: infinite, or too large for a number"),
+        ("x\n1\n-inf\n", "column x, data row 2: infinite, or too large for a number"),
         (",".join(f"c{n}" for n in range(10_001)), "line 1: 10001 columns; 10000 are the most"),
     ],
 )
@@ -382,12 +382,12 @@ def test_typed_columns_keep_their_types(write: Write, form: str) -> None:
         (pa.array([1], pa.decimal128(5, 2)), "column x: of a type"),
         (pa.array([1], pa.time64("us")), "column x: of a type"),
         (pa.array([1], pa.duration("s")), "column x: of a type"),
-        (pa.array([1.0, float("inf")]), "column x, row 2: infinite"),
-        (pa.array([10**6, -(10**6)], pa.date32()), "column x, row 2: not in the years 1 to 9999"),
+        (pa.array([1.0, float("inf")]), "column x, data row 2: infinite"),
+        (pa.array([10**6, -(10**6)], pa.date32()), "column x, data row 2: not in the years 1 to 9999"),
         (pa.array([-(2**62)], pa.timestamp("ms")), "column x: not in the years 1 to 9999"),
         (pa.array([0], pa.timestamp("s", "Europe/Atlantis")), "column x: its time zone is not known here"),
-        (pa.array(["a", "a\0"]), "column x, row 2: a NUL character"),
-        (pa.array(["a", "a\0"]).dictionary_encode(), "column x, row 2: a NUL character"),
+        (pa.array(["a", "a\0"]), "column x, data row 2: a NUL character"),
+        (pa.array(["a", "a\0"]).dictionary_encode(), "column x, data row 2: a NUL character"),
         (pa.array([], pa.int64()), "the table has columns and no rows"),
     ],
 )
@@ -493,14 +493,14 @@ def test_what_the_recipe_says_wins() -> None:
 @pytest.mark.parametrize(
     ("column", "kind", "said"),
     [
-        (["1", "x", "y"], "number", "column x, row 2: expected a number"),
-        (["true", None, "2"], "boolean", "column x, row 3: expected true or false"),
-        ([0, 1], "boolean", "column x, row 1: expected true or false"),
-        ([True], "number", "column x, row 1: expected a number"),
-        (["2024-05-31", "2024-02-30"], "date", "column x, row 2: expected a date"),
-        ([1], "date", "column x, row 1: expected a date"),
-        ([MOMENT], "number", "column x, row 1: expected a number"),
-        (["a", "b" * 201], "category", "column x, row 2: expected a category"),
+        (["1", "x", "y"], "number", "column x, data row 2: expected a number"),
+        (["true", None, "2"], "boolean", "column x, data row 3: expected true or false"),
+        ([0, 1], "boolean", "column x, data row 1: expected true or false"),
+        ([True], "number", "column x, data row 1: expected a number"),
+        (["2024-05-31", "2024-02-30"], "date", "column x, data row 2: expected a date"),
+        ([1], "date", "column x, data row 1: expected a date"),
+        ([MOMENT], "number", "column x, data row 1: expected a number"),
+        (["a", "b" * 201], "category", "column x, data row 2: expected a category"),
     ],
 )
 def test_a_kind_that_a_column_cannot_be_is_refused_by_its_first_row(column: list[Any], kind: Kind, said: str) -> None:
@@ -513,9 +513,18 @@ def test_a_kind_that_a_column_cannot_be_is_refused_by_its_first_row(column: list
 @pytest.mark.parametrize(
     ("cells", "doubt"),
     [
-        ([*map(str, range(400)), "12 kg"], 'x: 400 of 401 values are numbers, and "12 kg" in row 401 is none; mend it'),
-        ([*map(str, range(200)), None, "Total"], 'x: 200 of 201 values are numbers, and "Total" in row 202 is none'),
-        ([*(f"2024-05-{day:02d}" for day in range(1, 31)), "May"], 'x: 30 of 31 values are dates, and "May" in row 31'),
+        (
+            [*map(str, range(400)), "12 kg"],
+            'x: 400 of 401 values are numbers, and "12 kg" in data row 401 is none; mend it',
+        ),
+        (
+            [*map(str, range(200)), None, "Total"],
+            'x: 200 of 201 values are numbers, and "Total" in data row 202 is none',
+        ),
+        (
+            [*(f"2024-05-{day:02d}" for day in range(1, 31)), "May"],
+            'x: 30 of 31 values are dates, and "May" in data row 31',
+        ),
         (["31/12/2020", "12/31/2020"] * 9, "x: looks like dates, some of them day-first and some month-first"),
         (["03/04/2020", "5/6/2021"], "x: looks like dates, and whether day or month comes first is not clear"),
         (["31/12/20", "5/6/21"], "x: looks like dates with years of two digits"),

@@ -72,7 +72,8 @@ def read_column(
             cells.append(None if value is None else parse(column.kind, value))
         except ValueError as error:
             fault: Fault = "not_a_number" if column.kind == "number" else "bad_value"
-            raise Unprocessable(fault, f"{where(row)}, column {column.name}: expected {error}") from None
+            expected = column.spelling.expected(column.name, column.kind, error)
+            raise Unprocessable(fault, f"{where(row)}, column {column.name}: expected {expected}") from None
     return column_of(column.kind, cells)
 
 

@@ -88,7 +88,7 @@ async def test_a_table_may_be_written_in_another_way(client: httpx.AsyncClient, 
 async def test_a_column_in_doubt_is_said_at_once_and_not_trained_on(client: httpx.AsyncClient) -> None:
     rows = "".join(f"{n},{n % 7}\n" for n in range(50))
     stored = (await upload(client, f"weight,y\n{rows}12 kg,3\n".encode())).json()
-    assert stored["columns"][0]["doubt"].startswith('weight: 50 of 51 values are numbers, and "12 kg" in row 51')
+    assert stored["columns"][0]["doubt"].startswith('weight: 50 of 51 values are numbers, and "12 kg" in data row 51')
     recipe = {"name": "boxes", "data": {"kind": "table", "dataset": stored["id"], "target": "y"}}
     answer = await client.post("/train", json={"spec": recipe})
     assert refusal(answer) == (422, "bad_recipe")
@@ -169,7 +169,7 @@ async def test_a_name_is_short_and_can_be_printed(client: httpx.AsyncClient, nam
 async def test_an_error_names_a_column_and_its_line_briefly(client: httpx.AsyncClient) -> None:
     name = "n" * 150
     answer = await upload(client, f"{name}\n1\n1e999\n".encode())
-    assert message(answer) == f"column {'n' * 39}?, row 2: infinite, or too large for a number"
+    assert message(answer) == f"column {'n' * 39}?, data row 2: infinite, or too large for a number"
     twice = await upload(client, f"{name},{name}\n1,2\n".encode())
     assert message(twice) == f"line 1: two columns are called {'n' * 39}?"
 

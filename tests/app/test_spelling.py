@@ -6,16 +6,18 @@ import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.errors import Unprocessable
 from app.protocols import native, table_csv
 from app.protocols.cells import Expected
 from models_store import tabular
 from models_store.columns import CategoryEncoder, ColumnEncoder, DateEncoder, NumberEncoder
 from models_store.encoding import TableEncoder
-from models_store.errors import BundleDamaged
+from models_store.errors import BundleDamaged, TableError
 from models_store.spelling import NOTHING, DateOrder, Spelling, iso_of
 from models_store.table import MISSING, Kind, Table, column_of
 
@@ -78,6 +80,27 @@ def test_a_file_is_read_alike_by_training_and_by_serving(
 @given(st.dates(), st.sampled_from(["day-first", "month-first"]))
 def test_iso_dates_are_themselves_in_any_order(day: object, order: DateOrder) -> None:
     assert iso_of(str(day), order) == str(day)
+
+
+DATE = "expected a date such as 2024-05-31 or 2024-05-31T18:00"
+
+
+@pytest.mark.parametrize(
+    ("orders", "said"),
+    [
+        ({}, DATE),
+        ({"day": "day-first"}, f"{DATE}, or 31/05/2024 (day-first)"),
+        ({"day": "month-first"}, f"{DATE}, or 05/31/2024 (month-first)"),
+    ],
+)
+def test_what_is_no_date_is_told_how_dates_of_its_column_are_written(orders: dict[str, DateOrder], said: str) -> None:
+    spelling = Spelling(orders=orders)
+    with pytest.raises(Unprocessable) as refusal:
+        table_csv.read(b"size,day,colour\n1,sesame,red\n", Expected.by(encoder_of(spelling)), 9)
+    assert str(refusal.value) == f"line 2, column day: {said}"
+    with pytest.raises(TableError) as refused:
+        tabular.table_of(pl.DataFrame({"day": ["2024-05-31", "sesame"]}), {"day": "date"}, spelling)
+    assert str(refused.value) == f"column day, data row 2: {said}"
 
 
 def test_the_spelling_is_kept_with_the_encoder() -> None:
