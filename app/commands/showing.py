@@ -14,6 +14,7 @@ from app.commands.wording import curve, folding_table, number, share, words
 from app.settings import load_settings
 from models_store.bundle import Description
 from models_store.card import AnyScore, Card, LabelScore
+from models_store.datasets import ID, Datasets
 from models_store.errors import PatternServerError
 from models_store.plots import Picture, draw, kinds_of
 from models_store.store import Store
@@ -84,8 +85,18 @@ def _figures(test: AnyScore) -> dict[str, float | None]:
 
 def _source(data: dict[str, Any]) -> dict[str, Any]:
     if data["kind"] == "table":
-        return {"dataset": data["dataset"], "target": data["target"]}
+        return {"dataset": data["dataset"], "table": _table_named(data["dataset"]), "target": data["target"]}
     return {"formulas": data["outputs"]}
+
+
+def _table_named(dataset: str) -> str:
+    """As whoever uploaded it did; nothing if it has been deleted. A name of the catalogue is one already."""
+    if not ID.fullmatch(dataset):
+        return dataset
+    try:
+        return Datasets(load_settings().store).get(dataset).name
+    except PatternServerError:
+        return ""
 
 
 def table(rows: list[dict[str, Any]]) -> Table:
@@ -109,8 +120,8 @@ def _scored(row: dict[str, Any]) -> str:
 
 def _from(row: dict[str, Any]) -> str:
     if "target" in row:
-        dataset = row["dataset"] if len(row["dataset"]) < 32 else f"{row['dataset'][:8]}…"
-        return f"{', '.join(map(words, row['target']))} of {dataset}"
+        target = ", ".join(map(words, row["target"]))
+        return f"{target} of {words(row['table'])}" if row["table"] else target
     return "; ".join(f"{output} = {text}" for output, text in row.get("formulas", {}).items())
 
 

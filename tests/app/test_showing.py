@@ -103,13 +103,13 @@ def test_of_many_inputs_only_as_many_are_shown_as_there_is_room_for() -> None:
 def test_patterns_of_labels_are_listed_by_their_accuracy() -> None:
     rows: list[dict[str, Any]] = [
         {"pattern": "titanic", "versions": [1, 2], "champion": 2, "accuracy": 0.832, "rmse": None, "r2": None}
-        | {"dataset": "0123456789abcdef" * 2, "target": ["survived"]},
+        | {"dataset": "0123456789abcdef" * 2, "table": "boats.csv", "target": ["survived"]},
         {"pattern": "quadratic-extrapolated", "versions": [1], "champion": 1, "rmse": 1.0798e-05, "r2": 0.9999999}
         | {"formulas": {"y": "0.5*x1**2 - 3*x2 + 5"}},
         {"pattern": "broken", "versions": [1], "champion": None, "rmse": None, "r2": None},
     ]
     text = printed(showing.table(rows))
-    for said in ("accuracy 0.832", "survived of", "01234567…", "quadratic-extrapolated", "RMSE 1.0798e-05", "none"):
+    for said in ("accuracy 0.832", "survived of", "boats.csv", "quadratic-extrapolated", "RMSE 1.0798e-05", "none"):
         assert said in text
 
 

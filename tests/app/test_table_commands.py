@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.commands import tables
+from app.commands import showing, tables
 from app.commands.tables import Asked
 from models_store.csv_dialect import CsvDialect
-from models_store.store import is_name
+from models_store.store import Store, is_name
+from tests.fakes import LinearNetwork
+from tests.table_fakes import passengers
 from training.data_spec import TableData
 from training.part import RecipeError
 from training.spec import PatternSpec, catalogue
@@ -107,6 +109,21 @@ def test_what_each_column_was_taken_for_is_shown_as_it_is_learned(
 def test_any_file_has_a_name_for_its_pattern(name: str) -> None:
     made = tables.name_of(Path(f"{name}.csv"))
     assert is_name(made) or made in ("stats", "docs")
+
+
+def test_a_pattern_is_listed_with_the_name_of_its_table(fruit: Path) -> None:
+    stored = tables.add(fruit)
+    bundle = passengers()
+    recipe = {**bundle.recipe, "data": {**bundle.recipe["data"], "dataset": stored.id}}
+    Store(fruit.parent / "store", LinearNetwork.from_bytes).publish(replace(bundle, recipe=recipe))
+    assert [row["table"] for row in showing.summaries()] == [fruit.name]
+    listed = CliRunner().invoke(cli, ["list"]).output
+    assert "survived of" in listed
+    assert stored.id[:8] not in listed
+    tables.open_datasets().delete(stored.id)
+    listed = CliRunner().invoke(cli, ["list"]).output
+    assert "survived" in listed
+    assert stored.id[:8] not in listed
 
 
 def test_stored_tables_are_listed_and_deleted(fruit: Path) -> None:
