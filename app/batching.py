@@ -16,12 +16,15 @@ from models_store.scaler import Array
 from models_store.store import Release
 from models_store.table import Raw, Table, joined
 
-# Up to here a call takes less time than handing it to a thread and back would.
+# Up to here a call takes less time than handing it to a thread and back would: rows of tables, and of what joins them;
+# rows of numbers that came as one array, which the loop took longer to receive.
 MOST_ROWS_ON_LOOP = 1024
+MOST_NUMBERS_ON_LOOP = 1 << 17
 # What comes with each row, and with each request, is work as well; a turn of the loop should take 20 ms at most.
 MOST_REQUESTS_A_TURN = 64
-# Rows × parameters: a few milliseconds.
-MOST_WORK_ON_LOOP = 4 << 20
+# Rows × parameters, a millisecond or two; scaling a number takes as long as a few of them.
+MOST_WORK_ON_LOOP = 8 << 20
+WORK_A_NUMBER = 16
 # Looking a text's words up takes as long, for every character.
 WORK_A_CHARACTER = 64
 
@@ -45,7 +48,8 @@ class Batcher:
         tally, began = self._statistics.of_release(release), time.perf_counter_ns()
         try:
             work = _work(release, rows)
-            if len(rows) > MOST_ROWS_ON_LOOP or work > MOST_WORK_ON_LOOP:
+            most_rows = MOST_ROWS_ON_LOOP if isinstance(rows, Table) else MOST_NUMBERS_ON_LOOP
+            if len(rows) > most_rows or work > MOST_WORK_ON_LOOP:
                 return await self._in_thread(release, rows, tally)
             return await self._in_turn(release, rows, work)
         finally:
@@ -89,7 +93,7 @@ class Batcher:
 
 def _work(release: Release, rows: Raw) -> int:
     bundle = release.bundle
-    work = len(rows) * bundle.architecture.n_parameters
+    work = len(rows) * (bundle.architecture.n_parameters + WORK_A_NUMBER * bundle.architecture.n_inputs)
     if isinstance(rows, Table):
         texts = [rows.columns[name] for name, kind in bundle.kinds.items() if kind == "text"]
         work += WORK_A_CHARACTER * sum(len(text) for column in texts for text in column if text is not None)

@@ -37,7 +37,7 @@ class LargeBodies:
         finally:
             self._under_way -= 1
 
-    async def computed(self, size: int, work: Callable[..., Result], *parts: Any) -> Result:
+    async def computed(self, size: float, work: Callable[..., Result], *parts: Any) -> Result:
         """Here and now for a small body, in a thread for a large one."""
         if size <= MOST_BYTES_ON_LOOP:
             return work(*parts)

@@ -10,6 +10,7 @@ from app.batching import Batcher, answers_of
 from app.errors import AnswerTooLarge, Draining, NotLoaded
 from app.jobs import Jobs
 from app.large_bodies import MOST_BYTES_ON_LOOP, LargeBodies
+from app.protocols.weight import NUMBER_IN_ARRAY, NUMBER_IN_JSON
 from app.served import Served
 from app.settings import Settings
 from app.statistics import Course, Statistics
@@ -25,9 +26,11 @@ class Asked(Protocol):
     @property
     def rows(self) -> Raw: ...
 
+    @property
+    def is_binary(self) -> bool:
+        """Whether numbers are written as they are in memory, and nothing is said beside them."""
 
-# Of an answer in JSON.
-BYTES_A_NUMBER = 24
+
 # Of one answer: rows × outputs of the network, and where each label is written with how probable it is, labels.
 MOST_NUMBERS, MOST_LABELS = 8_000_000, 1_000_000
 Question = TypeVar("Question", bound=Asked)
@@ -53,21 +56,21 @@ class Serving:
     async def answered(
         self,
         release: Release,
-        size: int,
+        weight: int,
         read: Callable[[], Question],
         write: Callable[[Question, Array], Answer],
         most: int = MOST_NUMBERS,
     ) -> Answer:
-        """Read, predict, write: by the event loop, and a body of many bytes away from it.
+        """Read, predict, write: by the event loop, and where there is much to read or write, away from it.
 
-        AnswerTooLarge before anything is computed that has more than `most` numbers.
+        `weight` is that of the body. AnswerTooLarge before anything is computed that has more than `most` numbers.
         """
         tally, course = self.statistics.of_release(release), Course(time.perf_counter_ns())
         try:
-            if size > MOST_BYTES_ON_LOOP:
+            if weight > MOST_BYTES_ON_LOOP:
                 work = partial(_at_once, release, course, read, write, most)
-                with self.large_bodies.place(size):
-                    answer = await self.batcher.in_time(self.large_bodies.computed(size, work))
+                with self.large_bodies.place(weight):
+                    answer = await self.batcher.in_time(self.large_bodies.computed(weight, work))
                 tally.count_alone(course)
             else:
                 question = _checked(read(), release, most)
@@ -75,7 +78,8 @@ class Serving:
                 answers = await self.batcher.predict(release, question.rows)
                 course.predicted()
                 # A few bytes of a question may make many of an answer.
-                answer = await self.large_bodies.computed(BYTES_A_NUMBER * answers.size, write, question, answers)
+                to_write = _weight_of_answer(release, question, answers)
+                answer = await self.large_bodies.computed(to_write, write, question, answers)
         except BaseException:
             tally.count_failure(course.began)
             raise
@@ -96,6 +100,11 @@ def _at_once(
     answers = answers_of(release, question.rows)
     course.predicted()
     return write(question, all_finite(answers))
+
+
+def _weight_of_answer(release: Release, question: Asked, answers: Array) -> float:
+    is_array = question.is_binary and release.bundle.labels is None
+    return answers.size * (NUMBER_IN_ARRAY if is_array else NUMBER_IN_JSON)
 
 
 def _checked(question: Question, release: Release, most: int) -> Question:

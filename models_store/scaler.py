@@ -73,10 +73,14 @@ class Scaler:
         return Scaler(self.method, np.full(n_columns, self.offset[0]), np.full(n_columns, self.scale[0]))
 
     def transform(self, raw: Array) -> Array:
-        return (raw - self.offset) / self.scale
+        scaled = raw - self.offset
+        scaled /= self.scale  # in place: memory for many rows costs more than the division
+        return scaled
 
     def inverse(self, scaled: Array) -> Array:
-        return scaled * self.scale + self.offset
+        raw: Array = scaled * self.scale
+        raw += self.offset
+        return raw
 
     def to_dict(self) -> dict[str, Any]:
         return {"method": self.method, "offset": self.offset.tolist(), "scale": self.scale.tolist()}

@@ -4,6 +4,7 @@ Dictionaries and string views are refused: what a few bytes of them stand for ha
 """
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ from models_store.table import (
 # Of what Arrow counts, in microseconds.
 LENGTH = {"s": 1_000_000, "ms": 1000, "us": 1}
 NANOSECONDS = 1000
+# Messages: the schema is one.
+FEW = 4
 
 SHORT_FLOATS = (pa.float16(), pa.float32())
 WANTED: dict[Kind, str] = {
@@ -67,6 +70,15 @@ def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[
         return _table(batches, expected) if expected.typed else _numbers(batches, expected), write
     except (pa.ArrowException, OSError, EOFError, StopIteration, UnicodeError, *DAMAGED):
         raise Malformed("the body is not an Arrow IPC stream") from None
+
+
+def has_few_batches(body: bytes) -> bool:
+    """Reading takes as long for each batch, however small it is."""
+    try:
+        messages = pa.ipc.MessageReader.open_stream(pa.py_buffer(body))
+        return sum(1 for _ in islice(messages, FEW + 1)) <= FEW
+    except (pa.ArrowException, OSError):
+        return False
 
 
 def write(reply: Reply) -> bytes:

@@ -16,10 +16,14 @@ from app.protocols.cells import Expected
 from app.protocols.json_numbers import rows_of_numbers
 from app.protocols.json_rows import check_finite, raw_of, rows_of
 from app.protocols.reply import Layout, Reply
+from app.protocols.weight import of_array
 from models_store.store import Release
 from models_store.table import Raw
 
 JSON = "application/json"
+NPY = "application/x-npy"
+ARROW = "application/vnd.apache.arrow.stream"
+ARRAYS: Mapping[str, Callable[[bytes], bool]] = {NPY: lambda _body: True, ARROW: arrow_stream.has_few_batches}
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +33,13 @@ class Question:
     rows: Raw
     write: Callable[[Release, Reply, dict[str, Any]], bytes]
     media_type: str
+    is_binary: bool = False
+
+
+def weight(body: bytes, content_type: str, expected: Expected) -> int:
+    """How much work there is to read."""
+    is_array = not expected.typed and content_type in ARRAYS and ARRAYS[content_type](body)
+    return of_array(len(body)) if is_array else len(body)
 
 
 def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> Question:
@@ -40,7 +51,8 @@ def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> Q
     if table is None:
         raise NotAcceptedType(f"the content type must be {JSON}, {', '.join(TABLES)}; the body is not guessed at")
     rows, write = table(body, expected, max_rows)
-    return Question(check_finite(rows, expected), lambda _release, reply, _extra: write(reply), kind)
+    is_binary = kind in ARRAYS and not expected.typed
+    return Question(check_finite(rows, expected), lambda _release, reply, _extra: write(reply), kind, is_binary)
 
 
 def check_plain(content_encoding: str) -> None:
@@ -62,8 +74,8 @@ def media_type_of(content_type: str) -> str:
 
 TABLES: Mapping[str, Callable[[bytes, Expected, int], tuple[Raw, Callable[[Reply], bytes]]]] = {
     "text/csv": table_csv.read,
-    "application/x-npy": npy.read,
-    "application/vnd.apache.arrow.stream": arrow_stream.read,
+    NPY: npy.read,
+    ARROW: arrow_stream.read,
 }
 
 

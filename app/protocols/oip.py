@@ -16,6 +16,7 @@ from app.protocols.cells import Expected
 from app.protocols.json_rows import SLACK, is_too_much
 from app.protocols.oip_inputs import flag_in, name_of, object_in, objects_in, parameters_of, rows_of, tensors_in
 from app.protocols.tensors import Values
+from app.protocols.weight import of_array
 from models_store.bundle import Bundle, all_finite
 from models_store.scaler import Array
 from models_store.store import Release
@@ -42,6 +43,10 @@ class Question:
     id: str | None
     wanted: Sequence[Wanted]
 
+    @property
+    def is_binary(self) -> bool:
+        return all(wanted.is_binary and not wanted.n_classes for wanted in self.wanted)
+
 
 @dataclass(frozen=True, eq=False)
 class Written:
@@ -49,6 +54,15 @@ class Written:
 
     content: bytes
     header_size: int | None
+
+
+def weight(body: bytes, header_length: str, expected: Expected) -> int:
+    """How much work there is to read. Texts among the bytes are named in the JSON, if not in escapes."""
+    is_sized = header_length.isascii() and header_length.isdigit() and len(header_length) <= len(str(len(body)))
+    header = body[: int(header_length)] if is_sized else body
+    if expected.typed or b"BYTES" in header or b"\\" in header:
+        return len(body)
+    return len(header) + of_array(len(body) - len(header))
 
 
 def read(body: bytes, header_length: str, expected: Expected, outputs: Sequence[str], max_rows: int) -> Question:

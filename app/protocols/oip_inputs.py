@@ -129,7 +129,7 @@ def _as_numbers(values: Values, name: str) -> Array:
     if values.dtype.kind == "O":
         raise Unprocessable("not_a_number", f"column {name}: expected numbers")
     with np.errstate(invalid="ignore"):  # a signalling NaN; it is refused with the others
-        return values.astype(np.float64)
+        return values.astype(np.float64, copy=False)
 
 
 def _table(columns: Mapping[str, Values], expected: Expected) -> Table:

@@ -34,17 +34,20 @@ async def infer(serving: Serving, request: Request) -> Response:
     """Whatever content type it says: clients say none, or a wrong one."""
     release = await _release(serving, request)
     encoding = request.headers.get("content-encoding", "")
+    header_length, accept_encoding = (request.headers.get(name, "") for name in (HEADER_LENGTH, "accept-encoding"))
     body = await request.body()
-    size = len(body)
+    weight = len(body)
     if not encodings.is_plain(encoding):
         try:
             body, encoding = encodings.decoded(body, encoding, MOST_BYTES_ON_LOOP), ""
-            size = len(body)
+            weight = len(body)
         except BodyTooLarge:  # to be looked at here; it may be as large as any
-            size = serving.settings.max_body_bytes
-    read = partial(_read, serving, release.bundle, request.headers.get(HEADER_LENGTH, ""), encoding, body)
-    write = partial(_answer, release, request.headers.get("accept-encoding", ""))
-    return await serving.answered(release, size, read, write)
+            weight = serving.settings.max_body_bytes
+    elif weight > MOST_BYTES_ON_LOOP and not encodings.encoding_for(accept_encoding, weight):
+        weight = oip.weight(body, header_length, Expected.by(release.bundle.predictor.encoder))
+    read = partial(_read, serving, release.bundle, header_length, encoding, body)
+    write = partial(_answer, release, accept_encoding)
+    return await serving.answered(release, weight, read, write)
 
 
 def _read(serving: Serving, bundle: Bundle, header_length: str, encoding: str, body: bytes) -> Question:

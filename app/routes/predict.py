@@ -1,6 +1,7 @@
 """POST /predict/{pattern}: raw values in, raw values out."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -43,16 +44,19 @@ async def predict(serving: Serving, request: Request) -> Response:
     native.check_plain(headers.get("content-encoding", ""))
     body = await request.body()
     content_type = headers.get("content-type", "")
-    read = partial(_read, body, content_type, bundle, serving.settings.max_rows)
+    read = partial(_read, wanted, body, content_type, bundle, serving.settings.max_rows)
     most = MOST_LABELS if wanted.probabilities else MOST_NUMBERS
-    return await serving.answered(release, len(body), read, partial(_written, release, wanted), most)
+    # Rows that lie outside are named one by one.
+    weight = len(body) if wanted.outside else native.weight(body, content_type, Expected.by(bundle.predictor.encoder))
+    return await serving.answered(release, weight, read, partial(_written, release, wanted), most)
 
 
 PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])
 
 
-def _read(body: bytes, content_type: str, bundle: Bundle, max_rows: int) -> Question:
-    return native.read(body, content_type, Expected.by(bundle.predictor.encoder), max_rows)
+def _read(wanted: Wanted, body: bytes, content_type: str, bundle: Bundle, max_rows: int) -> Question:
+    question = native.read(body, content_type, Expected.by(bundle.predictor.encoder), max_rows)
+    return replace(question, is_binary=False) if wanted.outside else question
 
 
 def _written(release: Release, wanted: Wanted, question: Question, answers: Array) -> Response:

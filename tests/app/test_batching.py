@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.batching import MOST_REQUESTS_A_TURN, MOST_ROWS_ON_LOOP, Batcher
+from app.batching import MOST_NUMBERS_ON_LOOP, MOST_REQUESTS_A_TURN, MOST_ROWS_ON_LOOP, Batcher
 from app.errors import DeadlinePassed
 from models_store.architecture import Network
 from models_store.bundle import Bundle, Predictor
@@ -24,6 +24,8 @@ from tests.fakes import line, rows
 from tests.table_fakes import messages, passengers, table_of
 
 pytestmark = pytest.mark.anyio
+
+MANY = MOST_NUMBERS_ON_LOOP + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,28 +196,39 @@ async def test_few_rows_are_answered_on_the_loop_and_many_in_a_thread(
     batcher: Batcher, network: WatchedNetwork
 ) -> None:
     served = release(network)
-    for size in (1, MOST_ROWS_ON_LOOP, MOST_ROWS_ON_LOOP + 1, 5000):
+    sizes = [1, MOST_ROWS_ON_LOOP + 1, MOST_NUMBERS_ON_LOOP, MANY, 2 * MANY]
+    for size in sizes:
         values = rows(*range(size))
         np.testing.assert_array_equal(await batcher.predict(served, values), 2 * values)
     here = threading.current_thread().name
-    assert network.batches == [1, MOST_ROWS_ON_LOOP, MOST_ROWS_ON_LOOP + 1, 5000]
-    assert [name == here for name in network.threads] == [True, True, False, False]
-    assert all(name.startswith("predict") for name in network.threads[2:])
+    assert network.batches == sizes
+    assert [name == here for name in network.threads] == [True, True, True, False, False]
+    assert all(name.startswith("predict") for name in network.threads[3:])
+
+
+async def test_many_rows_of_a_table_are_answered_in_a_thread(batcher: Batcher) -> None:
+    bundle = passengers()
+    network = WatchedLinear(watched=bundle.predictor.network)
+    served = Release(1, with_network(bundle, network))
+    table = take(bundle.golden_inputs, np.zeros(MOST_ROWS_ON_LOOP + 1, dtype=np.intp))
+    for part in (take(table, slice(MOST_ROWS_ON_LOOP)), table):
+        await batcher.predict(served, part)
+    assert [name == threading.current_thread().name for name in network.threads] == [True, False]
 
 
 async def test_small_requests_are_answered_while_a_large_one_is_under_way(batcher: Batcher) -> None:
     stuck, network = StuckNetwork(), WatchedNetwork()
-    large = asyncio.create_task(batcher.predict(release(stuck), rows(*range(2000))))
+    large = asyncio.create_task(batcher.predict(release(stuck), rows(*range(MANY))))
     assert (await batcher.predict(release(network), rows(1))).tolist() == [[2.0]]
     assert not large.done()
     stuck.let_go.set()
-    assert (await large).shape == (2000, 1)
+    assert (await large).shape == (MANY, 1)
 
 
 async def test_a_large_request_that_takes_too_long_is_given_up() -> None:
     batcher, stuck = Batcher(answer_seconds=0.01), StuckNetwork()
     with pytest.raises(DeadlinePassed, match=r"within 0\.01 s"):
-        await batcher.predict(release(stuck), rows(*range(2000)))
+        await batcher.predict(release(stuck), rows(*range(MANY)))
     stuck.let_go.set()
     batcher.close()
 
@@ -236,7 +249,7 @@ async def test_a_row_that_is_not_finite_fails_its_own_request_alone(batcher: Bat
 async def test_a_row_of_a_large_request_that_is_not_finite_is_named_as_well(
     batcher: Batcher, network: WatchedNetwork
 ) -> None:
-    values = rows(*range(2000))
+    values = rows(*range(MANY))
     values[700] = 1e300
     with pytest.raises(NotFinite) as refusal:
         await batcher.predict(release(network), values)
@@ -247,7 +260,7 @@ async def test_what_the_network_fails_with_reaches_everybody_who_waits(batcher: 
     broken, sound = release(BrokenNetwork()), release(WatchedNetwork())
     *failed, answered = await outcomes(
         *(asyncio.ensure_future(batcher.predict(broken, rows(x))) for x in range(5)),
-        asyncio.ensure_future(batcher.predict(broken, rows(*range(2000)))),
+        asyncio.ensure_future(batcher.predict(broken, rows(*range(MANY)))),
         asyncio.ensure_future(batcher.predict(sound, rows(1))),
     )
     assert [str(error) for error in failed] == ["the device is gone"] * 6
