@@ -141,8 +141,13 @@ def _numbers(batches: list[Any], expected: Expected) -> Array:
         for name in expected.names:
             if batch.column(name).null_count:
                 raise Unprocessable("not_a_number", f"column {name}: there is a null where a number belongs")
-    parts = [[batch.column(name).to_numpy(zero_copy_only=False) for name in expected.names] for batch in batches]
-    return np.concatenate([np.stack([column.astype(np.float64) for column in part], axis=1) for part in parts])
+    rows = np.empty((sum(len(batch) for batch in batches), len(expected.names)))
+    end = 0
+    for batch in batches:
+        begin, end = end, end + len(batch)
+        for place, name in enumerate(expected.names):
+            rows[begin:end, place] = batch.column(name).to_numpy(zero_copy_only=False)
+    return rows
 
 
 def _table(batches: list[Any], expected: Expected) -> Table:

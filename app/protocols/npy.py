@@ -41,7 +41,7 @@ def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[
         raise Malformed("the array's shape does not fit the bytes that follow")
     values = np.frombuffer(body, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran_order else "C")
     with np.errstate(invalid="ignore"):  # a signalling NaN; it is refused with the others
-        rows = values.astype(np.float64)
+        rows = values.astype(np.float64, copy=False)
     return _raw(rows, expected), lambda reply: _written(reply, dtype.newbyteorder("<"))
 
 
@@ -57,12 +57,17 @@ def _raw(rows: NDArray[np.float64], expected: Expected) -> Raw:
 
 
 def _written(reply: Reply, dtype: np.dtype[Any]) -> bytes:
-    array = np.stack(list(next(iter(reply.probabilities.values()), reply.outputs).values()), axis=1)
+    array: NDArray[Any]
+    if reply.numbers is not None:
+        array = reply.numbers
+    else:
+        array = np.stack(list(next(iter(reply.probabilities.values()), reply.outputs).values()), axis=1)
     if reply.probabilities or not reply.are_labels:
         with np.errstate(over="ignore"):
-            array = all_finite(array.astype(dtype))
+            array = all_finite(array.astype(dtype, copy=False))
     elif array.dtype == object:  # an array of texts has their longest for its width
         array = array.astype(str)
-    target = io.BytesIO()
-    np.save(target, array, allow_pickle=False)
-    return target.getvalue()
+    array = np.ascontiguousarray(array)
+    header = io.BytesIO()
+    npy_format.write_array_header_1_0(header, npy_format.header_data_from_array_1_0(array))
+    return b"".join([header.getvalue(), array.data])
