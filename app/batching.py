@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -16,22 +17,22 @@ from models_store.scaler import Array
 from models_store.store import Release
 from models_store.table import Raw, Table, joined
 
-# Up to here a call takes less time than handing it to a thread and back would: rows of tables, and of what joins them;
-# rows of numbers that came as one array, which the loop took longer to receive.
+# Up to here a call takes less time than handing it to a thread and back would.
 MOST_ROWS_ON_LOOP = 1024
+# More rows of numbers, where calls of that many were short before: no longer than the loop took to receive them.
 MOST_NUMBERS_ON_LOOP = 1 << 17
+MOST_NS_ON_LOOP = 1_000_000
 # What comes with each row, and with each request, is work as well; a turn of the loop should take 20 ms at most.
 MOST_REQUESTS_A_TURN = 64
-# Rows × parameters, a millisecond or two; scaling a number takes as long as a few of them.
-MOST_WORK_ON_LOOP = 8 << 20
-WORK_A_NUMBER = 16
+# Rows × parameters: a few milliseconds.
+MOST_WORK_ON_LOOP = 4 << 20
 # Looking a text's words up takes as long, for every character.
 WORK_A_CHARACTER = 64
 
 Waiting = list[tuple[Raw, "asyncio.Future[Array]", int]]
 """Rows, whoever waits for their answers, and how much work they are."""
 
-Answers = TypeVar("Answers")
+Result = TypeVar("Result")
 
 
 class Batcher:
@@ -48,17 +49,20 @@ class Batcher:
         tally, began = self._statistics.of_release(release), time.perf_counter_ns()
         try:
             work = _work(release, rows)
-            most_rows = MOST_ROWS_ON_LOOP if isinstance(rows, Table) else MOST_NUMBERS_ON_LOOP
-            if len(rows) > most_rows or work > MOST_WORK_ON_LOOP:
+            if _is_long(rows, work, tally):
                 return await self._in_thread(release, rows, tally)
             return await self._in_turn(release, rows, work)
         finally:
             tally.count_prediction(began)
 
-    async def in_time(self, call: Awaitable[Answers]) -> Answers:
+    async def in_thread(self, work: Callable[[], Result]) -> Result:
+        """What computes much at once. DeadlinePassed where it takes too long."""
+        return await self.in_time(asyncio.get_running_loop().run_in_executor(self._threads, work))
+
+    async def in_time(self, result: Awaitable[Result]) -> Result:
         """DeadlinePassed where it takes too long."""
         try:
-            return await asyncio.wait_for(call, self._answer_seconds)
+            return await asyncio.wait_for(result, self._answer_seconds)
         except TimeoutError:
             raise errors.DeadlinePassed(self._answer_seconds) from None
 
@@ -74,9 +78,8 @@ class Batcher:
         return future
 
     async def _in_thread(self, release: Release, rows: Raw, tally: Tally) -> Array:
-        call = asyncio.get_running_loop().run_in_executor(self._threads, _timed, release, rows)
-        answers, ns = await self.in_time(call)
-        tally.count_call(ns, requests=1)
+        answers, ns = await self.in_thread(partial(_timed, release, rows))
+        tally.count_call(ns, len(rows), requests=1)
         return all_finite(answers)
 
     def _answer(self) -> None:
@@ -93,11 +96,17 @@ class Batcher:
 
 def _work(release: Release, rows: Raw) -> int:
     bundle = release.bundle
-    work = len(rows) * (bundle.architecture.n_parameters + WORK_A_NUMBER * bundle.architecture.n_inputs)
+    work = len(rows) * bundle.architecture.n_parameters
     if isinstance(rows, Table):
         texts = [rows.columns[name] for name, kind in bundle.kinds.items() if kind == "text"]
         work += WORK_A_CHARACTER * sum(len(text) for column in texts for text in column if text is not None)
     return work
+
+
+def _is_long(rows: Raw, work: int, tally: Tally) -> bool:
+    if len(rows) <= MOST_ROWS_ON_LOOP or isinstance(rows, Table):
+        return len(rows) > MOST_ROWS_ON_LOOP or work > MOST_WORK_ON_LOOP
+    return rows.size > MOST_NUMBERS_ON_LOOP or len(rows) * tally.ns_a_row > MOST_NS_ON_LOOP
 
 
 def _answer_together(release: Release, batch: Waiting, tally: Tally) -> None:
@@ -107,7 +116,7 @@ def _answer_together(release: Release, batch: Waiting, tally: Tally) -> None:
         for _, future, _ in batch:
             _settle(future, error)
         return
-    tally.count_call(ns, requests=len(batch))
+    tally.count_call(ns, len(answers), requests=len(batch))
     is_finite = np.isfinite(answers).all()
     start = 0
     for rows, future, _ in batch:

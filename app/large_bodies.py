@@ -1,4 +1,4 @@
-"""Reading a large body holds the interpreter for a second, in whatever thread: few are worked on at a time."""
+"""A large body holds the interpreter for a second, in whatever thread: few are worked on at a time."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -11,22 +11,22 @@ from app.errors import Overloaded
 # Up to here it takes less time than handing it to a thread and back would.
 MOST_BYTES_ON_LOOP = 1 << 15
 AT_A_TIME = 2
-# Seconds, at the worst; whoever would wait longer had better come back.
+# Seconds, as a rule; whoever would wait longer had better come back.
 MOST_WAITING = 8
 Result = TypeVar("Result")
 
 
 class LargeBodies:
-    """One for the app; its threads do nothing else, so nobody waits here for a disk or a database."""
+    """One for the app; its threads write answers and nothing else: nobody waits here for disk, database or network."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=AT_A_TIME, thread_name_prefix="body")
         self._under_way = 0
 
     @contextmanager
-    def place(self, size: int) -> Iterator[None]:
-        """For as long as a request with a body of `size` bytes is under way. Overloaded if there are enough of them."""
-        if size <= MOST_BYTES_ON_LOOP:
+    def place(self, weight: float) -> Iterator[None]:
+        """For as long as a request of this weight is under way. Overloaded if there are enough heavy ones."""
+        if weight <= MOST_BYTES_ON_LOOP:
             yield
             return
         if self._under_way >= AT_A_TIME + MOST_WAITING:
@@ -37,11 +37,8 @@ class LargeBodies:
         finally:
             self._under_way -= 1
 
-    async def computed(self, size: float, work: Callable[..., Result], *parts: Any) -> Result:
-        """Here and now for a small body, in a thread for a large one."""
-        if size <= MOST_BYTES_ON_LOOP:
-            return work(*parts)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *parts)
+    async def written(self, write: Callable[..., Result], *parts: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, write, *parts)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

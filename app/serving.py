@@ -10,10 +10,10 @@ from app.batching import Batcher, answers_of
 from app.errors import AnswerTooLarge, Draining, NotLoaded
 from app.jobs import Jobs
 from app.large_bodies import MOST_BYTES_ON_LOOP, LargeBodies
-from app.protocols.weight import NUMBER_IN_ARRAY, NUMBER_IN_JSON
+from app.protocols.weight import LIGHTER, NUMBER_IN_ARRAY, NUMBER_IN_JSON
 from app.served import Served
 from app.settings import Settings
-from app.statistics import Course, Statistics
+from app.statistics import Course, Statistics, Tally
 from models_store.bundle import all_finite
 from models_store.scaler import Array
 from models_store.store import Release, Store
@@ -27,8 +27,8 @@ class Asked(Protocol):
     def rows(self) -> Raw: ...
 
     @property
-    def is_binary(self) -> bool:
-        """Whether numbers are written as they are in memory, and nothing is said beside them."""
+    def is_light(self) -> bool:
+        """Whether its answer is written as it is in memory, where that is numbers, and nothing is said beside them."""
 
 
 # Of one answer: rows × outputs of the network, and where each label is written with how probable it is, labels.
@@ -68,23 +68,43 @@ class Serving:
         tally, course = self.statistics.of_release(release), Course(time.perf_counter_ns())
         try:
             if weight > MOST_BYTES_ON_LOOP:
-                work = partial(_at_once, release, course, read, write, most)
                 with self.large_bodies.place(weight):
-                    answer = await self.batcher.in_time(self.large_bodies.computed(weight, work))
-                tally.count_alone(course)
+                    work = partial(_at_once, release, course, read, write, most)
+                    answer = await self._in_one_thread(course, tally, work)
             else:
                 question = _checked(read(), release, most)
                 course.read(len(question.rows))
-                answers = await self.batcher.predict(release, question.rows)
-                course.predicted()
-                # A few bytes of a question may make many of an answer.
-                to_write = _weight_of_answer(release, question, answers)
-                answer = await self.large_bodies.computed(to_write, write, question, answers)
+                answer = await self._by_the_loop(release, course, question, write)
         except BaseException:
             tally.count_failure(course.began)
             raise
         tally.count_answer(course)
         return answer
+
+    async def _in_one_thread(self, course: Course, tally: Tally, work: Callable[[], Answer]) -> Answer:
+        """Its rows join nobody's: handing them to and fro would take longer than a call of their own."""
+        try:
+            return await self.batcher.in_thread(work)
+        finally:
+            if course.was_predicted:
+                tally.count_alone(course)
+
+    async def _by_the_loop(
+        self, release: Release, course: Course, question: Question, write: Callable[[Question, Array], Answer]
+    ) -> Answer:
+        """A few bytes of a question may make many of an answer, which is then written in a thread."""
+        bundle, n_rows = release.bundle, len(question.rows)
+        is_array = question.is_light and bundle.labels is None
+        to_write = n_rows * bundle.architecture.n_outputs * (NUMBER_IN_ARRAY if is_array else NUMBER_IN_JSON)
+        to_hold = n_rows * max(len(bundle.inputs), bundle.architecture.n_outputs) * NUMBER_IN_ARRAY
+        if max(to_write, to_hold) <= MOST_BYTES_ON_LOOP:
+            answers = await self.batcher.predict(release, question.rows)
+            course.predicted()
+            return write(question, answers)
+        with self.large_bodies.place(max(to_write / LIGHTER, to_hold)):
+            answers = await self.batcher.predict(release, question.rows)
+            course.predicted()
+            return await self.batcher.in_time(self.large_bodies.written(write, question, answers))
 
 
 def _at_once(
@@ -94,17 +114,12 @@ def _at_once(
     write: Callable[[Question, Array], Answer],
     most: int,
 ) -> Answer:
-    """Its rows join nobody's: handing them to and fro would take longer than a call of their own."""
+    course.in_thread()
     question = _checked(read(), release, most)
     course.read(len(question.rows))
     answers = answers_of(release, question.rows)
     course.predicted()
     return write(question, all_finite(answers))
-
-
-def _weight_of_answer(release: Release, question: Asked, answers: Array) -> float:
-    is_array = question.is_binary and release.bundle.labels is None
-    return answers.size * (NUMBER_IN_ARRAY if is_array else NUMBER_IN_JSON)
 
 
 def _checked(question: Question, release: Release, most: int) -> Question:

@@ -5,9 +5,14 @@ success = compute_input (read) + queue + compute_infer (network) + compute_outpu
 
 import time
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from models_store.store import Release
+
+# What a call costs beside its rows says nothing any more.
+MANY_ROWS = 1024
+FORGETTING = 1.5
 
 
 @dataclass(slots=True)
@@ -15,9 +20,14 @@ class Course:
     """How far one request has come, and when: nanoseconds of the performance counter."""
 
     began: int
+    waited: int = 0
+    """For a thread that does it all."""
     was_read: int = 0
     was_predicted: int = 0
     rows: int = 0
+
+    def in_thread(self) -> None:
+        self.waited = time.perf_counter_ns() - self.began
 
     def read(self, rows: int) -> None:
         self.rows, self.was_read = rows, time.perf_counter_ns()
@@ -45,9 +55,13 @@ class Tally:
     shared: int = 0
     shared_ns: int = 0
     """The part of it that the network's call took, once for every request that shared the call."""
+    ns_a_row: float = inf
+    """Of calls with many rows, the shortest of late."""
 
-    def count_call(self, ns: int, requests: int) -> None:
+    def count_call(self, ns: int, rows: int, requests: int) -> None:
         self.calls += 1
+        if rows > MANY_ROWS:
+            self.ns_a_row = min(ns / rows, FORGETTING * self.ns_a_row)
         self.shared += requests
         self.shared_ns += ns * requests
 
@@ -60,17 +74,17 @@ class Tally:
         self.failed_ns += time.perf_counter_ns() - began
 
     def count_alone(self, course: Course) -> None:
-        """A prediction that was a call of its own, and waited for no other."""
+        """A prediction that was a call of its own, in a thread that it had to wait for."""
         ns = course.was_predicted - course.was_read
-        self.count_call(ns, requests=1)
+        self.count_call(ns, course.rows, requests=1)
         self.predicted += 1
-        self.predicted_ns += ns
+        self.predicted_ns += course.waited + ns
 
     def count_answer(self, course: Course) -> None:
         ended = time.perf_counter_ns()
         self.answered += 1
         self.answered_ns += ended - course.began
-        self.read_ns += course.was_read - course.began
+        self.read_ns += course.was_read - course.began - course.waited
         self.write_ns += ended - course.was_predicted
         self.rows += course.rows
         self.last_ms = time.time_ns() // 1_000_000

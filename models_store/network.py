@@ -112,7 +112,7 @@ class KerasNetwork:
         self.architecture = architecture
         self.device = device_name(device)
         self._compiled = self._compile()
-        self._block = block_of(architecture)
+        self.block = block_of(architecture)
 
     @classmethod
     def from_bytes(cls, saved: bytes, architecture: Architecture, device: Device = "auto") -> Self:
@@ -131,11 +131,11 @@ class KerasNetwork:
 
     def __call__(self, encoded: Encoded) -> Encoded:
         n_rows = len(encoded)
-        if n_rows <= self._block:
+        if n_rows <= self.block:
             return self._padded(encoded)
         outputs = np.empty((n_rows, self.architecture.n_outputs), self.architecture.dtype)
-        for start in range(0, n_rows, self._block):
-            end = start + self._block
+        for start in range(0, n_rows, self.block):
+            end = start + self.block
             outputs[start:end] = self._padded(encoded[start:end])
         return outputs
 

@@ -42,14 +42,14 @@ class OnnxNetwork:
 
     def __call__(self, encoded: Encoded) -> Encoded:
         if len(encoded) <= self.block:
-            return self._block(encoded)
+            return self._padded(encoded)
         outputs = np.empty((len(encoded), self.architecture.n_outputs), self.architecture.dtype)
         for start in range(0, len(encoded), self.block):
             end = start + self.block
-            outputs[start:end] = self._block(encoded[start:end])
+            outputs[start:end] = self._padded(encoded[start:end])
         return outputs
 
-    def _block(self, encoded: Encoded) -> Encoded:
+    def _padded(self, encoded: Encoded) -> Encoded:
         n_rows = len(encoded)
         missing = -n_rows % GROUP or (GROUP if n_rows == 0 else 0)
         if missing:

@@ -62,10 +62,11 @@ def test_a_row_has_the_same_answer_to_the_bit_whoever_is_beside_it() -> None:
 
 
 @pytest.mark.parametrize(("n_inputs", "units"), [(1, 1), (1, 16), (13, 64), (50, 257), (3, 3000)])
-def test_nor_does_it_depend_on_how_many_rows_a_call_holds(n_inputs: int, units: int) -> None:
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_nor_does_it_depend_on_how_many_rows_a_call_holds(n_inputs: int, units: int, n_outputs: int) -> None:
     from models_store.network import block_of, bucket  # deferred: imports TensorFlow
 
-    architecture = Architecture(n_inputs, (Layer(units, "relu"), Layer(3, "linear")))
+    architecture = Architecture(n_inputs, (Layer(units, "relu"), Layer(n_outputs, "linear")))
     made, block = network(architecture), block_of(architecture)
     assert bucket(block) == block
     rows = encoded(block + 100, architecture)

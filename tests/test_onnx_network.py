@@ -103,8 +103,11 @@ def test_a_row_has_the_same_answer_to_the_bit_whoever_is_beside_it(
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("n_inputs", "units"), [(1, 1), (1, 16), (3, 2), (13, 64), (50, 257)])
-def test_nor_does_it_depend_on_how_many_rows_a_call_holds(n_inputs: int, units: int, dtype: Dtype) -> None:
-    architecture = Architecture(n_inputs, (Layer(units, "relu"), Layer(3, "linear")), dtype)
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_nor_does_it_depend_on_how_many_rows_a_call_holds(
+    n_inputs: int, units: int, n_outputs: int, dtype: Dtype
+) -> None:
+    architecture = Architecture(n_inputs, (Layer(units, "relu"), Layer(n_outputs, "linear")), dtype)
     made = network(architecture)
     rows = encoded(made.block + 100, architecture)
     together = made(rows)

@@ -42,4 +42,5 @@ def rows_of_numbers(body: bytes, n_columns: int, max_rows: int) -> tuple[Layout,
     except (ValueError, TypeError, RuntimeError):
         return None
     rows = np.frombuffer(numbers, dtype=np.float64).reshape(-1, n_columns)
-    return ("flat" if is_flat else "rows", rows) if len(rows) else None
+    # Of one column, an empty row looks like any other until its numbers are counted.
+    return ("flat" if is_flat else "rows", rows) if len(rows) == n_rows > 0 else None

@@ -16,14 +16,17 @@ from app.protocols.cells import Expected
 from app.protocols.json_numbers import rows_of_numbers
 from app.protocols.json_rows import check_finite, raw_of, rows_of
 from app.protocols.reply import Layout, Reply
-from app.protocols.weight import of_array
+from app.protocols.weight import LIGHTER
 from models_store.store import Release
 from models_store.table import Raw
 
 JSON = "application/json"
 NPY = "application/x-npy"
 ARROW = "application/vnd.apache.arrow.stream"
-ARRAYS: Mapping[str, Callable[[bytes], bool]] = {NPY: lambda _body: True, ARROW: arrow_stream.has_few_batches}
+ARRAYS: Mapping[str, Callable[[bytes, Expected], bool]] = {
+    NPY: lambda _body, _expected: True,
+    ARROW: arrow_stream.is_one_array,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +36,13 @@ class Question:
     rows: Raw
     write: Callable[[Release, Reply, dict[str, Any]], bytes]
     media_type: str
-    is_binary: bool = False
+    is_light: bool = False
 
 
 def weight(body: bytes, content_type: str, expected: Expected) -> int:
     """How much work there is to read."""
-    is_array = not expected.typed and content_type in ARRAYS and ARRAYS[content_type](body)
-    return of_array(len(body)) if is_array else len(body)
+    is_light = not expected.typed and content_type in ARRAYS and ARRAYS[content_type](body, expected)
+    return len(body) // LIGHTER if is_light else len(body)
 
 
 def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> Question:
@@ -51,8 +54,8 @@ def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> Q
     if table is None:
         raise NotAcceptedType(f"the content type must be {JSON}, {', '.join(TABLES)}; the body is not guessed at")
     rows, write = table(body, expected, max_rows)
-    is_binary = kind in ARRAYS and not expected.typed
-    return Question(check_finite(rows, expected), lambda _release, reply, _extra: write(reply), kind, is_binary)
+    is_light = kind in ARRAYS and not expected.typed
+    return Question(check_finite(rows, expected), lambda _release, reply, _extra: write(reply), kind, is_light)
 
 
 def check_plain(content_encoding: str) -> None:

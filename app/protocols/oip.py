@@ -16,7 +16,7 @@ from app.protocols.cells import Expected
 from app.protocols.json_rows import SLACK, is_too_much
 from app.protocols.oip_inputs import flag_in, name_of, object_in, objects_in, parameters_of, rows_of, tensors_in
 from app.protocols.tensors import Values
-from app.protocols.weight import of_array
+from app.protocols.weight import LIGHTER
 from models_store.bundle import Bundle, all_finite
 from models_store.scaler import Array
 from models_store.store import Release
@@ -42,10 +42,12 @@ class Question:
     rows: Raw
     id: str | None
     wanted: Sequence[Wanted]
+    is_compressed: bool
+    """Its answer."""
 
     @property
-    def is_binary(self) -> bool:
-        return all(wanted.is_binary and not wanted.n_classes for wanted in self.wanted)
+    def is_light(self) -> bool:
+        return not self.is_compressed and all(one.is_binary and not one.n_classes for one in self.wanted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +64,18 @@ def weight(body: bytes, header_length: str, expected: Expected) -> int:
     header = body[: int(header_length)] if is_sized else body
     if expected.typed or b"BYTES" in header or b"\\" in header:
         return len(body)
-    return len(header) + of_array(len(body) - len(header))
+    return len(header) + (len(body) - len(header)) // LIGHTER
 
 
-def read(body: bytes, header_length: str, expected: Expected, outputs: Sequence[str], max_rows: int) -> Question:
+def read(
+    body: bytes,
+    header_length: str,
+    expected: Expected,
+    outputs: Sequence[str],
+    max_rows: int,
+    *,
+    is_compressed: bool = False,
+) -> Question:
     """`header_length`: of the JSON, empty where that is all. Malformed, TooManyRows, Unprocessable."""
     header, binary = _parts(body, header_length)
     document = object_in(_parsed(header, expected, max_rows), "the request")
@@ -74,7 +84,7 @@ def read(body: bytes, header_length: str, expected: Expected, outputs: Sequence[
     if request_id is not None and not (isinstance(request_id, str) and _is_text(request_id)):
         raise Unprocessable("bad_body", "id must be a string")
     wanted = _wanted(document.get("outputs"), flag_in(parameters, "binary_data_output"), outputs)
-    return Question(rows_of(tensors_in(document, binary, max_rows), expected), request_id, wanted)
+    return Question(rows_of(tensors_in(document, binary, max_rows), expected), request_id, wanted, is_compressed)
 
 
 def write(release: Release, question: Question, answers: Array) -> Written:

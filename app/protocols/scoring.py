@@ -30,7 +30,7 @@ class Question:
 
     rows: Raw
     write_csv: Callable[[Reply], bytes]
-    is_binary: bool = False
+    is_light: bool = False
 
 
 def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> Question:

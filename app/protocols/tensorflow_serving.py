@@ -46,7 +46,7 @@ class Question:
     rows: Raw
     layout: Layout = "flat"
     answer: Literal["predictions", "outputs", "results"] = "results"
-    is_binary: bool = False
+    is_light: bool = False
 
 
 # -- questions -----------------------------------------------------------------------------------------------------

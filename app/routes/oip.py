@@ -37,23 +37,27 @@ async def infer(serving: Serving, request: Request) -> Response:
     header_length, accept_encoding = (request.headers.get(name, "") for name in (HEADER_LENGTH, "accept-encoding"))
     body = await request.body()
     weight = len(body)
-    if not encodings.is_plain(encoding):
+    if weight > MOST_BYTES_ON_LOOP:
+        if encodings.is_plain(encoding):
+            weight = oip.weight(body, header_length, Expected.by(release.bundle.predictor.encoder))
+    elif not encodings.is_plain(encoding):
         try:
             body, encoding = encodings.decoded(body, encoding, MOST_BYTES_ON_LOOP), ""
             weight = len(body)
         except BodyTooLarge:  # to be looked at here; it may be as large as any
             weight = serving.settings.max_body_bytes
-    elif weight > MOST_BYTES_ON_LOOP and not encodings.encoding_for(accept_encoding, weight):
-        weight = oip.weight(body, header_length, Expected.by(release.bundle.predictor.encoder))
-    read = partial(_read, serving, release.bundle, header_length, encoding, body)
+    is_compressed = bool(encodings.encoding_for(accept_encoding, weight))
+    read = partial(_read, serving, release.bundle, header_length, encoding, body, is_compressed)
     write = partial(_answer, release, accept_encoding)
     return await serving.answered(release, weight, read, write)
 
 
-def _read(serving: Serving, bundle: Bundle, header_length: str, encoding: str, body: bytes) -> Question:
-    limits = serving.settings
+def _read(
+    serving: Serving, bundle: Bundle, header_length: str, encoding: str, body: bytes, is_compressed: bool
+) -> Question:
+    limits, expected = serving.settings, Expected.by(bundle.predictor.encoder)
     plain = encodings.decoded(body, encoding, limits.max_body_bytes)
-    question = oip.read(plain, header_length, Expected.by(bundle.predictor.encoder), bundle.outputs, limits.max_rows)
+    question = oip.read(plain, header_length, expected, bundle.outputs, limits.max_rows, is_compressed=is_compressed)
     n_classes = max(min(wanted.n_classes, bundle.architecture.n_outputs) for wanted in question.wanted)
     if len(question.rows) * n_classes > MOST_LABELS:
         raise AnswerTooLarge(MOST_LABELS)

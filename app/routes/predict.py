@@ -9,6 +9,7 @@ from fastapi import Request, Response
 
 from app.errors import Unprocessable
 from app.front import Address, Dialect
+from app.large_bodies import MOST_BYTES_ON_LOOP
 from app.openapi import PREDICT
 from app.protocols import native
 from app.protocols.cells import Expected
@@ -46,8 +47,9 @@ async def predict(serving: Serving, request: Request) -> Response:
     content_type = headers.get("content-type", "")
     read = partial(_read, wanted, body, content_type, bundle, serving.settings.max_rows)
     most = MOST_LABELS if wanted.probabilities else MOST_NUMBERS
-    # Rows that lie outside are named one by one.
-    weight = len(body) if wanted.outside else native.weight(body, content_type, Expected.by(bundle.predictor.encoder))
+    weight = len(body)
+    if weight > MOST_BYTES_ON_LOOP and not wanted.outside:
+        weight = native.weight(body, content_type, Expected.by(bundle.predictor.encoder))
     return await serving.answered(release, weight, read, partial(_written, release, wanted), most)
 
 
@@ -56,7 +58,8 @@ PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, docume
 
 def _read(wanted: Wanted, body: bytes, content_type: str, bundle: Bundle, max_rows: int) -> Question:
     question = native.read(body, content_type, Expected.by(bundle.predictor.encoder), max_rows)
-    return replace(question, is_binary=False) if wanted.outside else question
+    # Rows that lie outside are named one by one.
+    return replace(question, is_light=False) if wanted.outside else question
 
 
 def _written(release: Release, wanted: Wanted, question: Question, answers: Array) -> Response:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -46,6 +47,12 @@ class WatchedNetwork:
 
     def to_bytes(self) -> bytes:
         return b""
+
+
+class SlowNetwork(WatchedNetwork):
+    def answer(self, encoded: Encoded) -> Encoded:
+        time.sleep(0.005)
+        return encoded
 
 
 class BrokenNetwork(WatchedNetwork):
@@ -196,14 +203,26 @@ async def test_few_rows_are_answered_on_the_loop_and_many_in_a_thread(
     batcher: Batcher, network: WatchedNetwork
 ) -> None:
     served = release(network)
-    sizes = [1, MOST_ROWS_ON_LOOP + 1, MOST_NUMBERS_ON_LOOP, MANY, 2 * MANY]
+    sizes = [1, MOST_ROWS_ON_LOOP, MANY, 2 * MANY]
     for size in sizes:
         values = rows(*range(size))
         np.testing.assert_array_equal(await batcher.predict(served, values), 2 * values)
     here = threading.current_thread().name
     assert network.batches == sizes
-    assert [name == here for name in network.threads] == [True, True, True, False, False]
-    assert all(name.startswith("predict") for name in network.threads[3:])
+    assert [name == here for name in network.threads] == [True, True, False, False]
+    assert all(name.startswith("predict") for name in network.threads[2:])
+
+
+async def test_many_rows_are_answered_on_the_loop_where_calls_of_many_were_short(
+    batcher: Batcher, network: WatchedNetwork
+) -> None:
+    quick, slow = release(network), release(SlowNetwork(), 2)
+    for served in (quick, slow):
+        for _ in range(20):
+            await batcher.predict(served, rows(*range(2000)))
+    assert network.threads[0] != threading.current_thread().name
+    assert threading.current_thread().name in network.threads
+    assert threading.current_thread().name not in slow.bundle.predictor.network.threads  # type: ignore[attr-defined]
 
 
 async def test_many_rows_of_a_table_are_answered_in_a_thread(batcher: Batcher) -> None:

@@ -72,6 +72,20 @@ def test_whatever_is_in_doubt_is_left_to_the_careful_reader(body: bytes) -> None
     assert rows_of_numbers(body, 2, 1000) is None
 
 
+@pytest.mark.parametrize(
+    "inputs", ["[[1],[],[3]]", "[[],[1]]", "[[1],[]]", "[[]]", "[[1],[2],[]]", "[[1],[ ]]", "[1,,2]"]
+)
+def test_a_row_without_a_number_is_left_to_the_careful_reader_as_well(inputs: str) -> None:
+    assert rows_of_numbers(f'{PADDING}{{"inputs":{inputs}}}'.encode(), 1, 1000) is None
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=2), min_size=1, max_size=5), st.integers(1, 2))
+def test_lists_of_whatever_length_are_read_as_they_are_or_not_at_all(rows: list[list[int]], width: int) -> None:
+    read = rows_of_numbers(body_of(rows), width, 1000)
+    assert (read is not None) == all(len(row) == width for row in rows)
+    assert read is None or read[1].tolist() == rows
+
+
 @given(st.randoms(use_true_random=False), st.sampled_from([b"[", b"]", b",", b"1", b"-", b"e", b" ", b'"', b"{", b"}"]))
 def test_a_slip_of_the_pen_is_never_read_as_something_else(rng: random.Random, slip: bytes) -> None:
     body = bytearray(body_of([[1, 2], [3, 4]]))

@@ -169,6 +169,15 @@ async def test_many_rows_are_counted_as_well(client: httpx.AsyncClient) -> None:
     assert (counted["inference_count"], counted["execution_count"]) == (1000, 1)
 
 
+async def test_a_call_whose_answer_is_refused_has_been_made(client: httpx.AsyncClient) -> None:
+    for n_rows in (1, 20_000):
+        assert (await client.post("/predict/line", json={"inputs": [1e300] * n_rows})).status_code == 422
+    (counted,) = (await get(client, "/v2/models/line/stats"))["model_stats"]
+    stages = {name: stage["count"] for name, stage in counted["inference_stats"].items()}
+    assert (counted["inference_count"], counted["execution_count"]) == (0, 2)
+    assert (stages["success"], stages["fail"], stages["queue"], stages["compute_infer"]) == (0, 2, 2, 2)
+
+
 async def test_statistics_are_of_each_version(published: Store) -> None:
     published.publish(line(3))
     published.publish(pair())
