@@ -144,8 +144,10 @@ class Jobs:
             if job is not None:
                 await self._run(job)
                 continue
+            # Not wait_for: in Python 3.11 it drops a cancel that comes with what is waited for.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._submitted.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._submitted.wait()
 
     async def _claim(self) -> Job | None:
         """Not to be left half done: a job that is claimed is run, or goes back into the queue."""

@@ -469,3 +469,16 @@ async def test_a_server_stops_also_when_its_database_is_gone(
     lead.cancel()
     await asyncio.wait([lead])
     assert stopped == {lead}
+
+
+async def test_a_server_stops_also_when_a_job_comes_at_that_moment(make_jobs: MakeJobs, trainer: FakeTrainer) -> None:
+    trainer.scripts = [hangs]
+    jobs = make_jobs()
+    lead = asyncio.create_task(jobs.lead())
+    await asyncio.sleep(0.2)
+    await submit(jobs)
+    lead.cancel()
+    stopped, _ = await asyncio.wait([lead], timeout=10)
+    lead.cancel()
+    await asyncio.wait([lead])
+    assert stopped == {lead}
