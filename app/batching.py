@@ -50,7 +50,7 @@ class Batcher:
         try:
             work = _work(release, rows)
             if _is_long(rows, work, tally):
-                return await self._in_thread(release, rows, tally)
+                return await self._alone(release, rows, tally)
             return await self._in_turn(release, rows, work)
         finally:
             tally.count_prediction(began)
@@ -77,7 +77,7 @@ class Batcher:
         self._waiting.setdefault(release, []).append((rows, future, work))
         return future
 
-    async def _in_thread(self, release: Release, rows: Raw, tally: Tally) -> Array:
+    async def _alone(self, release: Release, rows: Raw, tally: Tally) -> Array:
         answers, ns = await self.in_thread(partial(_timed, release, rows))
         tally.count_call(ns, len(rows), requests=1)
         return all_finite(answers)

@@ -97,13 +97,11 @@ class Serving:
         is_array = question.is_light and bundle.labels is None
         to_write = n_rows * bundle.architecture.n_outputs * (NUMBER_IN_ARRAY if is_array else NUMBER_IN_JSON)
         to_hold = n_rows * max(len(bundle.inputs), bundle.architecture.n_outputs) * NUMBER_IN_ARRAY
-        if max(to_write, to_hold) <= MOST_BYTES_ON_LOOP:
-            answers = await self.batcher.predict(release, question.rows)
-            course.predicted()
-            return write(question, answers)
         with self.large_bodies.place(max(to_write / LIGHTER, to_hold)):
             answers = await self.batcher.predict(release, question.rows)
             course.predicted()
+            if max(to_write, to_hold) <= MOST_BYTES_ON_LOOP:
+                return write(question, answers)
             return await self.batcher.in_time(self.large_bodies.written(write, question, answers))
 
 

@@ -12,9 +12,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, cast
 
-import numpy as np
-
 from models_store.architecture import Architecture
+from models_store.blocks import in_blocks, padded
 from models_store.encoding import Encoded
 from models_store.engines import Device
 from models_store.errors import DeviceUnavailable
@@ -130,21 +129,11 @@ class KerasNetwork:
             return path.read_bytes()
 
     def __call__(self, encoded: Encoded) -> Encoded:
-        n_rows = len(encoded)
-        if n_rows <= self.block:
-            return self._padded(encoded)
-        outputs = np.empty((n_rows, self.architecture.n_outputs), self.architecture.dtype)
-        for start in range(0, n_rows, self.block):
-            end = start + self.block
-            outputs[start:end] = self._padded(encoded[start:end])
-        return outputs
+        return in_blocks(self._computed, encoded, self.block, self.architecture)
 
-    def _padded(self, encoded: Encoded) -> Encoded:
+    def _computed(self, encoded: Encoded) -> Encoded:
         n_rows = len(encoded)
-        missing = bucket(n_rows) - n_rows
-        if missing:
-            encoded = np.concatenate([encoded, np.zeros((missing, encoded.shape[1]), encoded.dtype)])
-        return cast(Encoded, self._compiled(tf.constant(encoded)).numpy()[:n_rows])
+        return cast(Encoded, self._compiled(tf.constant(padded(encoded, bucket(n_rows)))).numpy()[:n_rows])
 
     def _compile(self) -> Callable[[Any], Any]:
         is_small = self.architecture.n_parameters <= MOST_CONSTANTS

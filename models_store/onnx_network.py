@@ -2,10 +2,10 @@
 
 from typing import Self, cast
 
-import numpy as np
 import onnxruntime
 
 from models_store.architecture import Architecture
+from models_store.blocks import in_blocks, padded
 from models_store.encoding import Encoded
 from models_store.onnx_graph import INPUT, onnx_model
 from models_store.weights import read_weights
@@ -41,20 +41,11 @@ class OnnxNetwork:
         return self._saved
 
     def __call__(self, encoded: Encoded) -> Encoded:
-        if len(encoded) <= self.block:
-            return self._padded(encoded)
-        outputs = np.empty((len(encoded), self.architecture.n_outputs), self.architecture.dtype)
-        for start in range(0, len(encoded), self.block):
-            end = start + self.block
-            outputs[start:end] = self._padded(encoded[start:end])
-        return outputs
+        return in_blocks(self._computed, encoded, self.block, self.architecture)
 
-    def _padded(self, encoded: Encoded) -> Encoded:
+    def _computed(self, encoded: Encoded) -> Encoded:
         n_rows = len(encoded)
-        missing = -n_rows % GROUP or (GROUP if n_rows == 0 else 0)
-        if missing:
-            encoded = np.concatenate([encoded, np.zeros((missing, encoded.shape[1]), encoded.dtype)])
-        (outputs,) = self._session.run(None, {INPUT: encoded})
+        (outputs,) = self._session.run(None, {INPUT: padded(encoded, max(GROUP, n_rows + -n_rows % GROUP))})
         return cast(Encoded, outputs[:n_rows])
 
 

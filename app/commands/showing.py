@@ -76,25 +76,26 @@ def _summary(store: Store, name: str) -> dict[str, Any]:
         described = store.describe(name, champion)
     except PatternServerError:
         return facts
-    return facts | {"champion": champion} | _figures(described.card.test.overall) | _source(described.recipe["data"])
+    source = _source(store, described.recipe["data"])
+    return facts | {"champion": champion} | _figures(described.card.test.overall) | source
 
 
 def _figures(test: AnyScore) -> dict[str, float | None]:
     return {"accuracy": test.accuracy} if isinstance(test, LabelScore) else {"rmse": test.rmse, "r2": test.r2}
 
 
-def _source(data: dict[str, Any]) -> dict[str, Any]:
+def _source(store: Store, data: dict[str, Any]) -> dict[str, Any]:
     if data["kind"] == "table":
-        return {"dataset": data["dataset"], "table": _table_named(data["dataset"]), "target": data["target"]}
+        return {"dataset": data["dataset"], "table": _table_named(store, data["dataset"]), "target": data["target"]}
     return {"formulas": data["outputs"]}
 
 
-def _table_named(dataset: str) -> str:
+def _table_named(store: Store, dataset: str) -> str:
     """As whoever uploaded it did; nothing if it has been deleted. A name of the catalogue is one already."""
     if not ID.fullmatch(dataset):
         return dataset
     try:
-        return Datasets(load_settings().store).get(dataset).name
+        return Datasets(store.root).get(dataset).name
     except PatternServerError:
         return ""
 

@@ -60,11 +60,13 @@ class Written:
 
 def weight(body: bytes, header_length: str, expected: Expected) -> int:
     """How much work there is to read. Texts among the bytes are named in the JSON, if not in escapes."""
-    is_sized = header_length.isascii() and header_length.isdigit() and len(header_length) <= len(str(len(body)))
-    header = body[: int(header_length)] if is_sized else body
+    try:
+        header, binary = _parts(body, header_length)
+    except Malformed:
+        return len(body)
     if expected.typed or b"BYTES" in header or b"\\" in header:
         return len(body)
-    return len(header) + (len(body) - len(header)) // LIGHTER
+    return len(header) + len(binary) // LIGHTER
 
 
 def read(

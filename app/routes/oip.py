@@ -35,11 +35,12 @@ async def infer(serving: Serving, request: Request) -> Response:
     release = await _release(serving, request)
     encoding = request.headers.get("content-encoding", "")
     header_length, accept_encoding = (request.headers.get(name, "") for name in (HEADER_LENGTH, "accept-encoding"))
+    expected = Expected.by(release.bundle.predictor.encoder)
     body = await request.body()
     weight = len(body)
     if weight > MOST_BYTES_ON_LOOP:
         if encodings.is_plain(encoding):
-            weight = oip.weight(body, header_length, Expected.by(release.bundle.predictor.encoder))
+            weight = oip.weight(body, header_length, expected)
     elif not encodings.is_plain(encoding):
         try:
             body, encoding = encodings.decoded(body, encoding, MOST_BYTES_ON_LOOP), ""
@@ -47,15 +48,21 @@ async def infer(serving: Serving, request: Request) -> Response:
         except BodyTooLarge:  # to be looked at here; it may be as large as any
             weight = serving.settings.max_body_bytes
     is_compressed = bool(encodings.encoding_for(accept_encoding, weight))
-    read = partial(_read, serving, release.bundle, header_length, encoding, body, is_compressed)
+    read = partial(_read, serving, release.bundle, expected, header_length, encoding, body, is_compressed)
     write = partial(_answer, release, accept_encoding)
     return await serving.answered(release, weight, read, write)
 
 
 def _read(
-    serving: Serving, bundle: Bundle, header_length: str, encoding: str, body: bytes, is_compressed: bool
+    serving: Serving,
+    bundle: Bundle,
+    expected: Expected,
+    header_length: str,
+    encoding: str,
+    body: bytes,
+    is_compressed: bool,
 ) -> Question:
-    limits, expected = serving.settings, Expected.by(bundle.predictor.encoder)
+    limits = serving.settings
     plain = encodings.decoded(body, encoding, limits.max_body_bytes)
     question = oip.read(plain, header_length, expected, bundle.outputs, limits.max_rows, is_compressed=is_compressed)
     n_classes = max(min(wanted.n_classes, bundle.architecture.n_outputs) for wanted in question.wanted)

@@ -45,19 +45,20 @@ async def predict(serving: Serving, request: Request) -> Response:
     native.check_plain(headers.get("content-encoding", ""))
     body = await request.body()
     content_type = headers.get("content-type", "")
-    read = partial(_read, wanted, body, content_type, bundle, serving.settings.max_rows)
+    expected = Expected.by(bundle.predictor.encoder)
+    read = partial(_read, wanted, body, content_type, expected, serving.settings.max_rows)
     most = MOST_LABELS if wanted.probabilities else MOST_NUMBERS
     weight = len(body)
     if weight > MOST_BYTES_ON_LOOP and not wanted.outside:
-        weight = native.weight(body, content_type, Expected.by(bundle.predictor.encoder))
+        weight = native.weight(body, content_type, expected)
     return await serving.answered(release, weight, read, partial(_written, release, wanted), most)
 
 
 PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])
 
 
-def _read(wanted: Wanted, body: bytes, content_type: str, bundle: Bundle, max_rows: int) -> Question:
-    question = native.read(body, content_type, Expected.by(bundle.predictor.encoder), max_rows)
+def _read(wanted: Wanted, body: bytes, content_type: str, expected: Expected, max_rows: int) -> Question:
+    question = native.read(body, content_type, expected, max_rows)
     # Rows that lie outside are named one by one.
     return replace(question, is_light=False) if wanted.outside else question
 
