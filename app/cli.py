@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from models_store.csv_dialect import CsvDialect
 from models_store.errors import PatternServerError
+from models_store.tables.csv_dialect import CsvDialect
 
 if TYPE_CHECKING:
-    from app.commands.tables import Asked
-    from training.spec import PatternSpec
+    from app.commands.datasets import Asked
+    from training.recipe.spec import PatternSpec
 
 cli = typer.Typer(
     name="patterns",
@@ -75,8 +75,8 @@ def serve(
     # uvicorn shuts down in order and then raises the signal again, for whoever was there before it; and the first
     # process of a container hears no signal that it has not asked for.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    from app.commands import serving  # deferred: pydantic and uvicorn are not needed for --help
-    from models_store import engines
+    from app.commands import serve as serving  # deferred: pydantic and uvicorn are not needed for --help
+    from models_store.networks import engines
 
     named = {
         "host": host,
@@ -121,8 +121,8 @@ def train(
     folds: Annotated[int | None, typer.Option(help="cross-validate with so many folds first")] = None,
 ) -> None:
     """Train patterns and publish them into the store; a running server picks them up."""
-    from app.commands import training  # deferred: only this command needs it
-    from app.commands.tables import Asked
+    from app.commands import train as training  # deferred: only this command needs it
+    from app.commands.datasets import Asked
 
     if csv is not None:
         dialect = CsvDialect.of(delimiter, decimal, encoding)
@@ -139,7 +139,8 @@ def train(
 
 
 def _table_recipe(recipes: list[str], asked: "Asked") -> "PatternSpec":
-    from app.commands import tables, training  # deferred: only these commands need them
+    from app.commands import datasets as tables  # deferred: only these commands need them
+    from app.commands import train as training  # deferred: only these commands need them
 
     if len(recipes) > 1:
         raise typer.BadParameter("one recipe at most for a table")
@@ -163,8 +164,9 @@ def cross_validate(
     as_json: AsJson = False,
 ) -> None:
     """How a recipe does on rows held out in turn, and the epochs that this recommends. Publishes nothing."""
-    from app.commands import training, validating  # deferred: only this command needs it
-    from app.commands.tables import Asked
+    from app.commands import cross_validate as validating  # deferred: only this command needs it
+    from app.commands import train as training  # deferred: only this command needs it
+    from app.commands.datasets import Asked
 
     if csv is not None:
         dialect = CsvDialect.of(delimiter, decimal, encoding)
@@ -202,7 +204,7 @@ def predict(
     ] = None,
 ) -> None:
     """Predict one row: by the running server if there is one, else from the store."""
-    from app.commands import asking  # deferred: only this command needs it
+    from app.commands import predict as asking  # deferred: only this command needs it
     from app.commands.wording import words
 
     answer = asking.predict(pattern, values, version, url)
@@ -218,7 +220,7 @@ def predict(
 @cli.command("list")
 def list_patterns(as_json: AsJson = False) -> None:
     """The patterns in the store."""
-    from app.commands import showing  # deferred: only this command needs it
+    from app.commands import show as showing  # deferred: only this command needs it
 
     rows = showing.summaries()
     out.print_json(json.dumps(rows)) if as_json else out.print(showing.table(rows))
@@ -232,7 +234,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """The card of a pattern: how good it is, on what, made from what."""
-    from app.commands import showing  # deferred: only this command needs it
+    from app.commands import show as showing  # deferred: only this command needs it
 
     described = showing.describe(pattern, version)
     if as_json:
@@ -246,7 +248,7 @@ def show(
 @cli.command()
 def rollback(pattern: Annotated[str, typer.Argument(help="the pattern's name")]) -> None:
     """Let the version before the champion answer."""
-    from app.commands import showing  # deferred: only this command needs it
+    from app.commands import show as showing  # deferred: only this command needs it
 
     version = showing.open_store().rollback(pattern)
     out.print(f"{pattern}: version {version} is the champion")
@@ -258,7 +260,7 @@ def delete(
     version: Annotated[int | None, typer.Option(help="only this version; without it the whole pattern")] = None,
 ) -> None:
     """Delete a pattern with all its versions, or one version that no label points at."""
-    from app.commands import showing  # deferred: only this command needs it
+    from app.commands import show as showing  # deferred: only this command needs it
 
     store = showing.open_store()
     store.delete(pattern, version) if version is not None else store.delete_pattern(pattern)
@@ -273,7 +275,7 @@ def datasets(
     as_json: AsJson = False,
 ) -> None:
     """The tables in the store that recipes learn from."""
-    from app.commands import tables  # deferred: only this command needs it
+    from app.commands import datasets as tables  # deferred: only this command needs it
 
     if delete is not None:
         tables.open_datasets().delete(delete)
@@ -291,7 +293,7 @@ def reproduce(
 
     Below each of the authors' formulas stands a recipe that improves on it, with how many times smaller its error is.
     """
-    from app.commands import reproducing  # deferred: only this command needs it
+    from app.commands import reproduce as reproducing  # deferred: only this command needs it
 
     rows = reproducing.reproduce(patterns or [], seeds)
     if as_json:

@@ -19,7 +19,7 @@ from starlette.routing import Match
 
 from models_store import errors as store_errors
 from models_store.errors import PatternServerError
-from training.part import RecipeError
+from training.recipe.base import RecipeError
 
 # Doubled where every character is escaped, and still within the 2 KB that an error may have.
 LONGEST_MESSAGE = 900

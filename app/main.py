@@ -4,7 +4,6 @@ create_app(settings) -> FastAPI        nothing happens at import, and no engine 
 """
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -12,7 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from functools import cache, partial
+from functools import partial
 from importlib.metadata import version
 from types import FrameType
 
@@ -20,31 +19,31 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import errors, logs, memory, openapi
-from app.batching import Batcher
-from app.edge import Edge
-from app.front import Dialects, Front
-from app.jobs import Jobs
-from app.large_bodies import LargeBodies
-from app.reader import Reader
-from app.records import Records
+from app import errors, openapi
+from app.answering.admission import LargeBodies
+from app.answering.answer import Serving
+from app.answering.batching import Batcher
+from app.answering.engine import network_loader
+from app.answering.registry import Served
+from app.dialects.native.predict import PREDICT_DIALECT
+from app.dialects.oip.addresses import OIP_DIALECT
+from app.dialects.scoring.addresses import SCORING_DIALECT, vertex_dialects
+from app.dialects.tensorflow_serving.addresses import V1_DIALECT
+from app.http.dispatch import Dialects, Front
+from app.http.edge import Edge
+from app.jobs.jobs import Jobs
+from app.jobs.records import Records
+from app.processes import memory
+from app.processes.table_reader import Reader
+from app.processes.trainer import Trainer
 from app.routes import datasets, health, models, train
-from app.routes.oip import OIP_DIALECT
-from app.routes.predict import PREDICT_DIALECT
-from app.routes.scoring import SCORING_DIALECT, vertex_dialects
-from app.routes.v1 import V1_DIALECT
-from app.served import Served
-from app.serving import Serving
 from app.settings import Settings
-from app.statistics import Statistics
-from app.trainer import Trainer
-from models_store import engines
-from models_store.architecture import Architecture, Network
-from models_store.bundle import LoadNetwork
-from models_store.datasets import Datasets
-from models_store.engines import Device, Engine
+from app.telemetry import logs
+from app.telemetry.statistics import Statistics
 from models_store.errors import PatternServerError
-from models_store.store import Store
+from models_store.networks.architecture import LoadNetwork
+from models_store.storage.datasets import Datasets
+from models_store.storage.store import Store
 
 log = logging.getLogger("patterns")
 
@@ -102,27 +101,6 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
     errors.install(app)
     openapi.install(app)
     return app
-
-
-def network_loader(settings: Settings) -> LoadNetwork:
-    def load(saved: bytes, architecture: Architecture) -> Network:
-        return engine(settings.engine, settings.device)(saved, architecture)
-
-    return load
-
-
-@cache
-def engine(name: Engine, device: Device) -> LoadNetwork:
-    load = engines.loader(name, device)
-    if name == "keras":
-        from models_store.network import use_threads  # deferred: it has been imported by now
-
-        # Small networks are computed faster by one thread than shared among several, and the event loop keeps a core.
-        use_threads(1)
-    # What has been imported stays. A collection that looked through all of it would stop the event loop for 200 ms.
-    gc.collect()
-    gc.freeze()
-    return load
 
 
 @asynccontextmanager

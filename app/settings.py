@@ -10,8 +10,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 import models_store
-from models_store.engines import Device, Engine
-from training.part import RecipeError
+from models_store.networks.architecture import Device, Engine
+from training.recipe.base import RecipeError
 
 DATABASES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 # What Vertex AI tells a container. Ours, wherever they stand, come first.
@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     @field_validator("default")
     @classmethod
     def _can_be_a_pattern(cls, name: str | None) -> str | None:
-        from models_store.store import is_name  # deferred: settings are shown without NumPy
+        from models_store.storage.store import is_name  # deferred: settings are shown without NumPy
 
         if name is not None and not is_name(name):
             raise ValueError("must be the name of a pattern: a lower-case letter, then letters, digits and dashes")

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPRegressor
 
-from models_store.architecture import Architecture, Layer
-from models_store.network import build, keras, use_threads
-from training.fit import Examples, fit
-from training.fit_spec import Adam, Fit
-from training.program import Programs
+from models_store.networks.architecture import Architecture, Layer
+from models_store.networks.keras_network import build, keras, use_threads
+from training.fitting.fit import Examples, fit
+from training.fitting.program import Programs
+from training.recipe.fit import Adam, Fit
 
 if find_spec("torch"):
     import torch

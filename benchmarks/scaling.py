@@ -100,8 +100,8 @@ def _publish(store: Path, first: int, end: int) -> None:
 
 def publish_copies(root: Path, first: int, end: int) -> None:
     """The network is loaded once: each copy is checked with the very same one."""
-    from models_store.network import KerasNetwork  # deferred: imports TensorFlow
-    from models_store.store import Store
+    from models_store.networks.keras_network import KerasNetwork  # deferred: imports TensorFlow
+    from models_store.storage.store import Store
 
     original = Store(root, KerasNetwork.from_bytes).load(PATTERN, 1).bundle
     store = Store(root, lambda saved, architecture: original.predictor.network)

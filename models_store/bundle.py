@@ -4,7 +4,6 @@ raw rows -> InputEncoder -> Network -> OutputDecoder -> raw answers
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import FiniteFloat, TypeAdapter
 
-from models_store.architecture import Architecture, Network
+from models_store.arrays import Array
 from models_store.card import Card
-from models_store.encoding import (
+from models_store.encoding.rows import (
     Decoder,
     Encoder,
     LabelDecoder,
@@ -23,11 +22,10 @@ from models_store.encoding import (
     output_decoder_from,
 )
 from models_store.errors import BundleDamaged, NotFinite
-from models_store.scaler import Array
-from models_store.table import Kind, Raw, Table, column_of, take, to_json
+from models_store.networks.architecture import Architecture, LoadNetwork, Network
+from models_store.tables.table import Kind, Raw, Table, column_of, take, to_json
 
 FORMAT = 1
-LoadNetwork = Callable[[bytes, Architecture], Network]
 
 # Golden rows may differ this much, in units of the output scale and relatively: between a CPU and a GPU float32
 # sums are ordered differently, and this is ten times what that was seen to change.

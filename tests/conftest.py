@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from models_store.bundle import Bundle
-from models_store.store import Store
+from models_store.storage.store import Store
 from tests.fakes import LinearNetwork, line
 
 # Few examples and the same ones each time: this suite is run often, and a busy machine may take its time.

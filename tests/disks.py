@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from models_store.disk import Disk
+from models_store.storage.disk import Disk
 
 When = Literal["before", "halfway", "after"]
 

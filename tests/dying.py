@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import get_args
 
-from models_store.store import CHAMPION, Store
+from models_store.storage.store import CHAMPION, Store
 from tests.disks import StrickenDisk, When
 from tests.fakes import LinearNetwork, line
 

@@ -6,8 +6,8 @@ import zipfile
 import h5py
 import numpy as np
 
-from models_store.architecture import Architecture
-from models_store.encoding import Encoded
+from models_store.arrays import Encoded
+from models_store.networks.architecture import Architecture
 
 
 def drawn(architecture: Architecture, seed: int = 0) -> list[Encoded]:

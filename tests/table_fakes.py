@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from models_store.architecture import Architecture, Layer
 from models_store.bundle import Bundle, Evaluation, Predictor
 from models_store.card import Baselines, Card, Column, Gap, LabelScore, Measured, Score, Value
-from models_store.columns import (
+from models_store.encoding.columns import (
     BooleanEncoder,
     CategoryEncoder,
     ColumnEncoder,
@@ -15,11 +14,12 @@ from models_store.columns import (
     NumberEncoder,
     TextEncoder,
 )
-from models_store.encoding import Decoder, LabelDecoder, LabelKind, OutputDecoder, TableEncoder
-from models_store.scaler import Scaler
-from models_store.table import Cell, Kind, Table, Values, column_of, from_json, moment_of, to_json
+from models_store.encoding.rows import Decoder, LabelDecoder, LabelKind, OutputDecoder, TableEncoder
+from models_store.encoding.scaler import Scaler
+from models_store.networks.architecture import Architecture, Layer
+from models_store.tables.table import Cell, Kind, Table, Values, column_of, from_json, moment_of, to_json
 from tests.fakes import LinearNetwork, card
-from training.spec import PatternSpec
+from training.recipe.spec import PatternSpec
 
 PASSENGERS: dict[str, tuple[Kind, list[Any]]] = {
     "age": ("number", [22, 38, None, 35, 54, 2, 27, 14]),

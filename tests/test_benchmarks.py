@@ -15,8 +15,8 @@ from benchmarks.bodies import ANSWERED, BINARY, CROWD, OURS, Format, OipBinary, 
 from benchmarks.contenders import BY_HAND, CEILING, ours_name
 from benchmarks.servers import Trouble, running
 from models_store.bundle import Bundle
-from models_store.scaler import Scaler
-from models_store.store import Store
+from models_store.encoding.scaler import Scaler
+from models_store.storage.store import Store
 from tests.app.over_http import serving
 from tests.fakes import line
 

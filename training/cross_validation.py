@@ -17,16 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
 
+from models_store.arrays import Array
 from models_store.card import AnyScore, CrossValidation, Fold
-from models_store.network import Device
-from models_store.scaler import Array
-from training.baselines import baselines
-from training.data import DataError, Dataset, Rows
-from training.fit_spec import CrossValidate
-from training.learn import Learned, Progress, learn
-from training.scores import measured
-from training.spec import PatternSpec
-from training.table_data import cut
+from models_store.networks.architecture import Device
+from training.data.dataset import DataError, Dataset, Rows
+from training.data.tables import cut
+from training.evaluation.baselines import baselines
+from training.evaluation.scores import measured
+from training.fitting.learn import Learned, learn
+from training.fitting.progress import Progress
+from training.recipe.fit import CrossValidate
+from training.recipe.spec import PatternSpec
 
 Places = NDArray[np.int64]
 Result = TypeVar("Result")

@@ -11,23 +11,24 @@ from typing import NoReturn
 
 import numpy as np
 
+from models_store.arrays import Array, Encoded
 from models_store.bundle import Bundle, Predictor
 from models_store.card import Author, Card, CrossValidation, Fitted, Lineage
-from models_store.encoding import Encoded
-from models_store.network import Device
-from models_store.scaler import Array
-from models_store.table import Raw, Table
-from training import report, table_data
-from training.baselines import baselines
+from models_store.networks.architecture import Device
+from models_store.tables.table import Raw, Table
 from training.cross_validation import cross_validate
-from training.data import DataError, Dataset, Rows, joined
-from training.data_spec import TableData
-from training.fit import Diverged
-from training.learn import Learned, Progress, learn, row_weights
-from training.lessons import is_lost_outside, notes
-from training.scores import author_metrics, measured, r_squared
-from training.spec import PatternSpec
-from training.table_data import ReadTable
+from training.data import tables
+from training.data.dataset import DataError, Dataset, Rows, joined
+from training.data.tables import ReadTable
+from training.evaluation import report
+from training.evaluation.baselines import baselines
+from training.evaluation.notes import is_lost_outside, notes
+from training.evaluation.scores import author_metrics, measured, r_squared
+from training.fitting.fit import Diverged
+from training.fitting.learn import Learned, learn, row_weights
+from training.fitting.progress import Progress
+from training.recipe.data import TableData
+from training.recipe.spec import PatternSpec
 
 MOST_GOLDEN = 16
 SOFTWARE = ("keras", "tensorflow", "numpy", "scikit-learn")
@@ -79,7 +80,7 @@ def score_folds(
 
 def dataset_of(spec: PatternSpec, read_table: ReadTable) -> Dataset:
     if isinstance(spec.data, TableData):
-        return table_data.make(spec, spec.data, read_table(spec.data.dataset))
+        return tables.make(spec, spec.data, read_table(spec.data.dataset))
     return Dataset.make(spec)
 
 

@@ -19,14 +19,14 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from app.processes.limits import half_of_memory, restrain
 from models_store.errors import PatternServerError
-from models_store.restraint import half_of_memory, restrain
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from training.spec import PatternSpec
-    from training.telling import Telling
+    from training.progress_lines import Telling
+    from training.recipe.spec import PatternSpec
 
 
 class Cancelled(Exception):
@@ -68,7 +68,9 @@ def main() -> None:
 
 
 def import_engine() -> None:
-    from models_store.network import use_threads  # deferred: the process must be restrained before this takes seconds
+    from models_store.networks.keras_network import (
+        use_threads,  # deferred: the process must be restrained before this takes seconds
+    )
 
     use_threads(max(1, (os.cpu_count() or 2) - 1))
 
@@ -101,9 +103,9 @@ class Training:
             self._fail("internal_error", f"the training stopped with {type(error).__name__}; the server's log has more")
 
     def _train_and_publish(self) -> None:
-        from models_store.checkpoints import Checkpoints  # deferred: `main` has imported the engine by now
-        from training.spec import PatternSpec
-        from training.telling import Telling
+        from models_store.storage.checkpoints import Checkpoints  # deferred: `main` has imported the engine by now
+        from training.progress_lines import Telling
+        from training.recipe.spec import PatternSpec
 
         spec = PatternSpec.parse(self._request["spec"])
         self._say("started", epochs=spec.fit.epochs)
@@ -128,8 +130,8 @@ class Training:
         self._say("evaluated", card=bundle.card.model_dump(mode="json"))
 
     def _publish(self, spec: "PatternSpec", telling: "Telling") -> None:
-        from models_store import engines  # deferred: `main` has imported the engine by now
-        from models_store.store import Store
+        from models_store.networks import engines  # deferred: `main` has imported the engine by now
+        from models_store.storage.store import Store
         from training.run import train
 
         device = self._request["device"]
@@ -142,8 +144,8 @@ class Training:
         self._say("published", version=store.publish(bundle, promote=self._request["promote"]))
 
     def _read_table(self, dataset: str) -> "pl.DataFrame":
-        from models_store.datasets import Datasets  # deferred: reading tables is not for formulas
-        from training.well_known import NAMES, well_known
+        from models_store.storage.datasets import Datasets  # deferred: reading tables is not for formulas
+        from training.data.well_known import NAMES, well_known
 
         return well_known(dataset) if dataset in NAMES else Datasets(Path(self._request["root"])).frame(dataset)
 

@@ -5,17 +5,16 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from app.errors import BodyTooLarge, NotAcceptedType
-from app.protocols import native, strict_json
-
-# No recipe is larger, and reading what is would keep everybody waiting.
-LARGEST = 256 << 10
+from app.formats import strict_json
+from app.formats.media_types import JSON, check_plain, media_type_of
+from app.formats.strict_json import LARGEST
 
 
 async def _strict(request: Request) -> bytes:
     """The body of a request that says it is JSON. NotAcceptedType, BodyTooLarge."""
-    if native.media_type_of(request.headers.get("content-type", "")) != native.JSON:
-        raise NotAcceptedType(f"the content type must be {native.JSON}")
-    native.check_plain(request.headers.get("content-encoding", ""))
+    if media_type_of(request.headers.get("content-type", "")) != JSON:
+        raise NotAcceptedType(f"the content type must be {JSON}")
+    check_plain(request.headers.get("content-encoding", ""))
     body = await request.body()
     if len(body) > LARGEST:
         raise BodyTooLarge(LARGEST)

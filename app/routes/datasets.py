@@ -10,13 +10,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from app.errors import NotAcceptedType, Unprocessable
-from app.keys import require_admin
+from app.formats.media_types import check_plain, media_type_of
+from app.http.keys import require_admin
 from app.openapi import DATASET_BODY
-from app.protocols import native
-from app.routes.parts import DatasetsPart, LibrarianPart, ReaderPart
-from models_store.csv_dialect import CsvDialect
-from models_store.datasets import Datasets, Form, Stored
-from models_store.disk import writing
+from app.routes.dependencies import DatasetsPart, LibrarianPart, ReaderPart
+from models_store.storage.datasets import Datasets, Form, Stored
+from models_store.storage.disk import writing
+from models_store.tables.csv_dialect import CsvDialect
 
 router = APIRouter(tags=["datasets"])
 
@@ -75,8 +75,8 @@ async def _in(librarian: Executor, work: Callable[..., Answer], *given: Any) -> 
 
 
 def _form_of(request: Request) -> Form:
-    native.check_plain(request.headers.get("content-encoding", ""))
-    form = FORMS.get(native.media_type_of(request.headers.get("content-type", "")))
+    check_plain(request.headers.get("content-encoding", ""))
+    form = FORMS.get(media_type_of(request.headers.get("content-type", "")))
     if form is None:
         raise NotAcceptedType(f"the content type must be {', '.join(FORMS)}; the body is not guessed at")
     return form

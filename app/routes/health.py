@@ -3,10 +3,11 @@
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
-from app import errors, metrics
+from app import errors
+from app.answering.answer import check_ready
 from app.page import PAGE, PAGE_FILES, PAGE_HEADERS
-from app.routes.parts import JobsPart, ServedPart
-from app.serving import check_ready
+from app.routes.dependencies import JobsPart, ServedPart
+from app.telemetry import metrics
 
 router = APIRouter(tags=["health"])
 

@@ -7,17 +7,17 @@ from typing import Any, Literal
 import orjson
 from fastapi import APIRouter, Depends, Response
 
+from app.answering.registry import Served, Shelf
 from app.errors import TrainingUnderWay, Unprocessable
-from app.keys import require_admin
+from app.http.keys import require_admin
 from app.openapi import LABEL_BODY
 from app.routes.bodies import ParsedJson
-from app.routes.parts import ArtistPart, JobsPart, ServedPart, StorePart
-from app.served import Served, Shelf
+from app.routes.dependencies import ArtistPart, JobsPart, ServedPart, StorePart
 from models_store.bundle import Description
 from models_store.card import Card
 from models_store.errors import UnknownVersion
-from models_store.plots import Kind, draw, kinds_of
-from models_store.store import Store, is_name
+from models_store.plots.draw import Kind, draw, kinds_of
+from models_store.storage.store import Store, is_name
 
 # A version never changes, so neither does its picture; an SVG is a document as well, in which nothing may run.
 PICTURE_HEADERS = {

@@ -11,22 +11,22 @@ from typing import Annotated, Any, get_args
 from fastapi import APIRouter, Depends, Header, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from app.answering.registry import Served
 from app.errors import Malformed, Overloaded, Unprocessable
-from app.jobs import Jobs
-from app.keys import require_admin
+from app.http.keys import require_admin
+from app.jobs.jobs import Jobs
+from app.jobs.recipes import check_columns, check_doubts, recipe_of_pattern
+from app.jobs.records import TERMINAL, Job
 from app.openapi import TRAIN_BODY
-from app.recipes import check_columns, check_doubts, recipe_of_pattern
-from app.records import TERMINAL, Job
 from app.routes.bodies import ParsedJson, RawJson
-from app.routes.parts import DatasetsPart, JobsPart, ServedPart, StorePart
-from app.served import Served
-from models_store.datasets import Datasets
+from app.routes.dependencies import DatasetsPart, JobsPart, ServedPart, StorePart
 from models_store.errors import DatasetGone, PatternServerError, UnknownDataset
-from models_store.store import Store
-from training.data_spec import TableData, WellKnown
-from training.fit_spec import Fit
-from training.part import RecipeError
-from training.spec import PatternSpec
+from models_store.storage.datasets import Datasets
+from models_store.storage.store import Store
+from training.recipe.base import RecipeError
+from training.recipe.data import TableData, WellKnown
+from training.recipe.fit import Fit
+from training.recipe.spec import PatternSpec
 
 router = APIRouter(tags=["train"])
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.settings import Settings
-from models_store.store import Store
+from models_store.storage.store import Store
 from tests.app.over_http import fork, pair, serving
 from tests.disks import HastyDisk
 from tests.fakes import LinearNetwork, line

@@ -13,20 +13,21 @@ import pyarrow as pa
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
+from app.formats.reply import Reply
 from app.main import create_app
-from app.protocols.reply import Reply
 from app.settings import Settings
-from models_store.architecture import Architecture, Layer
+from models_store.arrays import Array
 from models_store.bundle import Bundle, Evaluation, Predictor
 from models_store.card import Column, Gap
-from models_store.csv_dialect import CsvDialect
-from models_store.datasets import Datasets, Form, Stored
-from models_store.encoding import InputEncoder, OutputDecoder
-from models_store.scaler import Array, Scaler
-from models_store.store import Store
-from models_store.table import Raw
+from models_store.encoding.rows import InputEncoder, OutputDecoder
+from models_store.encoding.scaler import Scaler
+from models_store.networks.architecture import Architecture, Layer
+from models_store.storage.datasets import Datasets, Form, Stored
+from models_store.storage.store import Store
+from models_store.tables.csv_dialect import CsvDialect
+from models_store.tables.table import Raw
 from tests.fakes import LinearNetwork, card
-from training.spec import PatternSpec
+from training.recipe.spec import PatternSpec
 
 JSON = "application/json"
 CSV = "text/csv"

@@ -15,9 +15,9 @@ import pytest
 import uvicorn
 
 from app.cli import main
-from app.commands import asking
-from models_store.store import Store
-from models_store.table import Kind
+from app.commands import predict
+from models_store.storage.store import Store
+from models_store.tables.table import Kind
 from tests.app.over_http import an_app, fork, pair
 from tests.fakes import LinearNetwork, line
 from tests.table_fakes import passengers, table_of
@@ -199,7 +199,7 @@ def test_a_setting_that_makes_no_sense_is_one_line_for_every_command(run: Run) -
 
 
 def test_where_no_server_answers_the_store_is_asked(stocked: Store, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.commands.asking.network_loader", lambda _settings: LinearNetwork.from_bytes)
+    monkeypatch.setattr("app.commands.predict.network_loader", lambda _settings: LinearNetwork.from_bytes)
     stocked.publish(passengers())
     ran = run("predict", "pair", "2", "1")
     assert (ran.status, ran.out) == (0, "y1 = 4, y2 = 1\n")
@@ -282,7 +282,7 @@ def test_the_server_at_another_address_is_asked(server: str, run: Run) -> None:
 def test_a_value_outside_what_training_saw_is_answered_with_a_warning(
     server: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.commands.asking.network_loader", lambda _settings: LinearNetwork.from_bytes)
+    monkeypatch.setattr("app.commands.predict.network_loader", lambda _settings: LinearNetwork.from_bytes)
     warning = "warning: x2: outside what training saw; the answer is a guess"
     for port in (server, os.environ["PATTERNS_PORT"]):
         asked = run("predict", "pair", "1", "20", port=port, predict_key="the-predict-key")
@@ -347,8 +347,8 @@ def test_columns_of_a_table_are_named_and_labels_come_with_probabilities(server:
     ],
 )
 def test_what_is_typed_is_read_by_the_kind_of_its_column(kind: Kind, typed: str, value: object) -> None:
-    assert asking.record("a-pattern", {"x": kind}, [f"x={typed}"]) == {"x": value}
-    assert asking.record("a-pattern", {"x": kind}, [typed]) == {"x": value}
+    assert predict.record("a-pattern", {"x": kind}, [f"x={typed}"]) == {"x": value}
+    assert predict.record("a-pattern", {"x": kind}, [typed]) == {"x": value}
 
 
 def test_a_server_may_have_an_ipv6_address(stocked: Store, run: Run) -> None:

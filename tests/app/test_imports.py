@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from models_store.bundle import Bundle
-from models_store.onnx_network import OnnxNetwork
-from models_store.store import Store
+from models_store.networks.onnx_network import OnnxNetwork
+from models_store.storage.store import Store
 from tests.keras_files import drawn, keras_file
 
 PROJECT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ def imported(code: str) -> set[str]:
 
 
 def test_an_app_is_made_and_a_store_is_shown_without_a_network_library() -> None:
-    commands = "from app.commands import asking, reproducing, serving, showing, training\n"
+    commands = "from app.commands import predict, reproduce, serve, show, train\n"
     made = "from app.main import create_app\nfrom app.settings import Settings\nfrom pathlib import Path\n"
     assert imported(commands + made + "create_app(Settings(_env_file=None, store=Path('nowhere')))") & HEAVY == set()
     assert not (PROJECT / "nowhere").exists()
@@ -66,7 +66,7 @@ def test_a_server_with_the_engine_onnx_answers_without_tensorflow_and_keras(bund
 
 @pytest.mark.keras
 def test_what_the_network_library_brings_is_looked_through_by_no_later_collection() -> None:
-    made = "import gc\nfrom app.main import engine\nengine('keras', 'cpu')\n"
+    made = "import gc\nfrom app.answering.engine import engine\nengine('keras', 'cpu')\n"
     code = made + "print(len(gc.get_objects()), gc.get_freeze_count())"
     ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     looked_through, frozen = map(int, ran.stdout.split())

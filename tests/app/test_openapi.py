@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from models_store.store import Store
+from models_store.storage.store import Store
 from tests.app.over_http import ARROW, CSV, JSON, NPY, addresses, an_app, client_of, pair, serving
 from tests.table_fakes import passengers
-from training.spec import PatternSpec, catalogue
+from training.recipe.spec import PatternSpec, catalogue
 
 pytestmark = pytest.mark.anyio
 

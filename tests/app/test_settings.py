@@ -11,9 +11,9 @@ import pytest
 from pydantic import ValidationError
 from rich.console import Console
 
-from app.commands.serving import assignments, settings_from, settings_table
+from app.commands.serve import assignments, settings_from, settings_table
 from app.settings import Settings
-from training.part import RecipeError
+from training.recipe.base import RecipeError
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models_store.scaler import Array
+from models_store.arrays import Array
 from tests.server.conftest import PATIENCE_SECONDS, PATTERNS, Server, environment
 
 pytestmark = [pytest.mark.keras, pytest.mark.server]

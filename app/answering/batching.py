@@ -1,0 +1,169 @@
+"""Rows of requests that arrive in the same turn of the event loop join one call of their bundle's network."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+
+from app import errors
+from app.telemetry import metrics
+from app.telemetry.statistics import Statistics, Tally
+from models_store.arrays import Array
+from models_store.bundle import all_finite
+from models_store.errors import NotFinite
+from models_store.storage.store import Release
+from models_store.tables.table import Raw, Table, joined
+
+# Up to here a call takes less time than handing it to a thread and back would.
+MOST_ROWS_ON_LOOP = 1024
+# More rows of numbers, where calls of that many were short before: no longer than the loop took to receive them.
+MOST_NUMBERS_ON_LOOP = 1 << 17
+MOST_NS_ON_LOOP = 1_000_000
+# What comes with each row, and with each request, is work as well; a turn of the loop should take 20 ms at most.
+MOST_REQUESTS_A_TURN = 64
+# Rows × parameters: a few milliseconds.
+MOST_WORK_ON_LOOP = 4 << 20
+# Looking a text's words up takes as long, for every character.
+WORK_A_CHARACTER = 64
+
+Waiting = list[tuple[Raw, "asyncio.Future[Array]", int]]
+"""Rows, whoever waits for their answers, and how much work they are."""
+
+Result = TypeVar("Result")
+
+
+class Batcher:
+    """As long-lived as the app. A batch never mixes bundles; one a turn of the loop, whoever waits longest first."""
+
+    def __init__(self, answer_seconds: float, statistics: Statistics | None = None) -> None:
+        self._answer_seconds = answer_seconds
+        self._statistics = statistics or Statistics()
+        self._waiting: dict[Release, Waiting] = {}
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="predict")
+
+    async def predict(self, release: Release, rows: Raw) -> Array:
+        """Raw rows to raw answers of the same release; NotFinite names the row of this request."""
+        tally, began = self._statistics.of_release(release), time.perf_counter_ns()
+        try:
+            work = _work(release, rows)
+            if _is_long(rows, work, tally):
+                return await self._alone(release, rows, tally)
+            return await self._in_turn(release, rows, work)
+        finally:
+            tally.count_prediction(began)
+
+    async def in_thread(self, work: Callable[[], Result]) -> Result:
+        """What computes much at once. DeadlinePassed where it takes too long."""
+        return await self.in_time(asyncio.get_running_loop().run_in_executor(self._threads, work))
+
+    async def in_time(self, result: Awaitable[Result]) -> Result:
+        """DeadlinePassed where it takes too long."""
+        try:
+            return await asyncio.wait_for(result, self._answer_seconds)
+        except TimeoutError:
+            raise errors.DeadlinePassed(self._answer_seconds) from None
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _in_turn(self, release: Release, rows: Raw, work: int) -> "asyncio.Future[Array]":
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._answer)
+        future: asyncio.Future[Array] = loop.create_future()
+        self._waiting.setdefault(release, []).append((rows, future, work))
+        return future
+
+    async def _alone(self, release: Release, rows: Raw, tally: Tally) -> Array:
+        answers, ns = await self.in_thread(partial(_timed, release, rows))
+        tally.count_call(ns, len(rows), requests=1)
+        return all_finite(answers)
+
+    def _answer(self) -> None:
+        """One batch, and the rest in the next turns of the loop, so that sockets are looked at in between."""
+        release = next(iter(self._waiting))
+        waiting = self._waiting.pop(release)
+        size = _size_of_batch(waiting)
+        if waiting[size:]:
+            self._waiting[release] = waiting[size:]
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._answer)
+        _answer_together(release, waiting[:size], self._statistics.of_release(release))
+
+
+def _work(release: Release, rows: Raw) -> int:
+    bundle = release.bundle
+    work = len(rows) * bundle.architecture.n_parameters
+    if isinstance(rows, Table):
+        texts = [rows.columns[name] for name, kind in bundle.kinds.items() if kind == "text"]
+        work += WORK_A_CHARACTER * sum(len(text) for column in texts for text in column if text is not None)
+    return work
+
+
+def _is_long(rows: Raw, work: int, tally: Tally) -> bool:
+    if len(rows) <= MOST_ROWS_ON_LOOP or isinstance(rows, Table):
+        return len(rows) > MOST_ROWS_ON_LOOP or work > MOST_WORK_ON_LOOP
+    return rows.size > MOST_NUMBERS_ON_LOOP or len(rows) * tally.ns_a_row > MOST_NS_ON_LOOP
+
+
+def _answer_together(release: Release, batch: Waiting, tally: Tally) -> None:
+    try:
+        answers, ns = _timed(release, joined([rows for rows, _, _ in batch]))
+    except Exception as error:  # noqa: BLE001  # the network's own failure belongs to everybody who waits for it
+        for _, future, _ in batch:
+            _settle(future, error)
+        return
+    tally.count_call(ns, len(answers), requests=len(batch))
+    is_finite = np.isfinite(answers).all()
+    start = 0
+    for rows, future, _ in batch:
+        part = answers[start : start + len(rows)]
+        start += len(rows)
+        _settle(future, part if is_finite else _finite(part))
+
+
+def _size_of_batch(waiting: Waiting) -> int:
+    """How many requests from the first on are one batch, so that a turn of the loop stays short; at least one."""
+    n_rows = n_work = 0
+    for place, (asked, _, work) in enumerate(waiting[:MOST_REQUESTS_A_TURN]):
+        n_rows += len(asked)
+        n_work += work
+        if place and (n_rows > MOST_ROWS_ON_LOOP or n_work > MOST_WORK_ON_LOOP):
+            return place
+    return min(len(waiting), MOST_REQUESTS_A_TURN)
+
+
+def _timed(release: Release, rows: Raw) -> tuple[Array, int]:
+    """Answers, and how many nanoseconds they took."""
+    began = time.perf_counter_ns()
+    answers = answers_of(release, rows)
+    return answers, time.perf_counter_ns() - began
+
+
+def answers_of(release: Release, rows: Raw) -> Array:
+    """A call of the network that is counted; a row that cannot be answered is NaN."""
+    calls, counted = metrics.of_pattern(release.bundle.pattern)
+    calls.inc()
+    counted.inc(len(rows))
+    return release.bundle.predictor.answers(rows)
+
+
+def _finite(answers: Array) -> Array | NotFinite:
+    """A row that cannot be answered is a matter of whoever asked it."""
+    try:
+        return all_finite(answers)
+    except NotFinite as error:
+        return error
+
+
+def _settle(future: "asyncio.Future[Array]", outcome: Array | Exception) -> None:
+    if future.done():  # its client has gone
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

@@ -1,0 +1,281 @@
+"""The bundles in memory. A new version is loaded, verified and warmed beside the old, then swapped in at once.
+
+Requests keep the release that they began with; nobody waits for a swap.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from app import errors
+from app.telemetry import metrics
+from models_store.errors import (
+    BundleDamaged,
+    BundleUnreadable,
+    NoGoodVersion,
+    PatternServerError,
+    UnknownLabel,
+    UnknownPattern,
+    UnknownVersion,
+)
+from models_store.storage.store import CHAMPION, Release, Store
+
+log = logging.getLogger("patterns.served")
+
+POLL_SECONDS = 0.25
+MOST_PINNED = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A release, and the hold on its directory that keeps retention away from it."""
+
+    release: Release
+    held: contextlib.ExitStack
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What is known of one pattern at one moment; replaced as a whole, so an answer takes all its facts from one."""
+
+    pattern: str
+    versions: tuple[int, ...] = ()
+    labels: dict[str, int] = field(default_factory=dict)
+    champion: Loaded | None = None
+    is_unloaded: bool = False
+    """Somebody wants none of it served, until they load it again."""
+
+    def check_loaded(self) -> None:
+        if self.is_unloaded:
+            raise errors.Unloaded(self.pattern)
+
+    @property
+    def release(self) -> Release:
+        """The champion's."""
+        self.check_loaded()
+        if self.champion is None:
+            raise NoGoodVersion(self.pattern)
+        return self.champion.release
+
+
+class Served:
+    """One for the app. `release` answers from memory; `refresh` looks at the disk, in a thread of its own."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        # None: seen on the disk, not looked at yet.
+        self._shelves: dict[str, Shelf | None] = {}
+        self._pinned: OrderedDict[tuple[str, int], Loaded] = OrderedDict()
+        self._refused: dict[tuple[str, int], str] = {}
+        # Patterns to look at again, though nothing changed: the disk would not read a version.
+        self._unreadable: set[str] = set()
+        self._signature: dict[str, object] = {}
+        # The last fault that was logged of the store, of a pattern, of a version.
+        self._troubles: dict[object, str] = {}
+        self._refreshing = asyncio.Lock()
+        # One is enough, as one looks at a time; nobody else's waiting for a disk or a database keeps it from looking.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="follow")
+        self._has_looked = False
+        self.is_ready = False
+
+    # -- asking ----------------------------------------------------------------------------------------------------
+
+    @property
+    def patterns(self) -> list[str]:
+        return sorted(self._shelves)
+
+    def holds(self, pattern: str, version: int) -> bool:
+        """This process has seen the version."""
+        shelf = self._shelves.get(pattern)
+        return shelf is not None and version in shelf.versions
+
+    @property
+    def shelves(self) -> list[Shelf]:
+        """Of the patterns that have been looked at, all at this moment."""
+        return [shelf for _, shelf in sorted(self._shelves.items()) if shelf is not None]
+
+    @property
+    def empty(self) -> list[str]:
+        """Patterns of which no version can be served, though one should be."""
+        return sorted(
+            name
+            for name, shelf in self._shelves.items()
+            if shelf is None or (shelf.champion is None and not shelf.is_unloaded)
+        )
+
+    def refused(self, pattern: str, version: int) -> str:
+        """Why the version is not served; empty if it is, or is not known to be damaged before somebody asks for it."""
+        return self._refused.get((pattern, version), "")
+
+    def shelf(self, pattern: str) -> Shelf:
+        shelf = self._shelves.get(pattern)
+        if shelf is not None:
+            return shelf
+        if pattern in self._shelves:
+            raise errors.NotLoaded(f"pattern {pattern}")
+        if not self._has_looked:
+            raise errors.NotLoaded("the store")
+        raise UnknownPattern(self.patterns)
+
+    def champion(self, pattern: str) -> Release:
+        return self.shelf(pattern).release
+
+    async def release(self, pattern: str, version: int | None = None, label: str | None = None) -> Release:
+        """The champion at once; another version is loaded when it is first asked for."""
+        shelf = self.shelf(pattern)
+        shelf.check_loaded()
+        if label is not None and label != CHAMPION and version is None:
+            if label not in shelf.labels:
+                raise UnknownLabel(pattern, shelf.labels)
+            version = shelf.labels[label]
+        if version is None:
+            return shelf.release
+        if shelf.champion is not None and shelf.champion.release.version == version:
+            return shelf.champion.release
+        if version not in shelf.versions:
+            raise UnknownVersion(pattern, shelf.versions)
+        return await self._pin(pattern, version)
+
+    # -- keeping up ------------------------------------------------------------------------------------------------
+
+    async def watch(self) -> None:
+        """Follow the store until cancelled: this and other processes publish into it."""
+        while True:
+            await self.catch_up()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def catch_up(self) -> None:
+        """Refresh if that is possible now; if not, what is in memory serves on, and `watch` looks again in a moment."""
+        try:
+            await self.refresh()
+        except Exception as error:
+            if self._is_news("the store", error):
+                log.exception("the store cannot be read")
+        else:
+            self._troubles.pop("the store", None)
+
+    async def refresh(self) -> None:
+        """After this, what the store held when it was called is what is served."""
+        async with self._refreshing:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._follow)
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        champions = [shelf.champion for shelf in self._shelves.values() if shelf is not None]
+        for loaded in filter(None, [*self._pinned.values(), *champions]):
+            loaded.held.close()
+
+    def _follow(self) -> None:
+        signature = self._store.signature()
+        for pattern in self._shelves.keys() - signature.keys():
+            self._replace(pattern, None)
+        # Named before they are loaded, so that an early request hears "not yet" and not "unknown".
+        self._shelves = {**dict.fromkeys(signature), **self._shelves}
+        self._has_looked = True
+        for pattern, changed in signature.items():
+            shelf = self._shelves.get(pattern)
+            if shelf is None or pattern in self._unreadable or self._signature.get(pattern) != changed:
+                self._unreadable.discard(pattern)
+                try:
+                    self._replace(pattern, self._look(pattern))
+                    self._troubles.pop((pattern,), None)
+                except Exception as error:  # one pattern's trouble is not the others'
+                    if self._is_news((pattern,), error):
+                        log.exception("cannot be followed", extra={"pattern": pattern})
+                    self._unreadable.add(pattern)
+        self._signature = signature
+        if not self.is_ready:
+            self.is_ready = True
+            log.info("ready", extra={"patterns": len(self.patterns)})
+
+    def _is_news(self, about: object, trouble: Exception) -> bool:
+        """Four looks a second find the same again; it is logged once, and again when it changes or comes back."""
+        before, self._troubles[about] = self._troubles.get(about), repr(trouble)
+        return before != self._troubles[about]
+
+    def _look(self, pattern: str) -> Shelf | None:
+        try:
+            is_unloaded = self._store.is_unloaded(pattern)
+            champion = None if is_unloaded else self._best(pattern)
+            versions = tuple(self._store.versions(pattern))
+            return Shelf(pattern, versions, self._store.labels(pattern), champion, is_unloaded)
+        except UnknownPattern:
+            return None
+
+    def _replace(self, pattern: str, shelf: Shelf | None) -> None:
+        before = self._shelves.get(pattern) or Shelf(pattern)
+        self._shelves = {name: kept for name, kept in self._shelves.items() if name != pattern} | (
+            {pattern: shelf} if shelf is not None else {}
+        )
+        after = shelf or Shelf(pattern)
+        if before.champion is not None and before.champion is not after.champion:
+            before.champion.held.close()
+        if after.champion is not None and before.champion is not after.champion:
+            metrics.SERVED.labels(pattern).set(after.champion.release.version)
+            log.info("serving", extra={"pattern": pattern, "version": after.champion.release.version})
+        if before.champion is not None and after.champion is None:
+            metrics.SERVED.labels(pattern).set(0)
+        kept = () if after.is_unloaded else after.versions
+        for key in [key for key in self._pinned if key[0] == pattern and key[1] not in kept]:
+            self._pinned.pop(key).held.close()
+
+    def _best(self, pattern: str) -> Loaded | None:
+        """The champion, or where it does not verify the nearest version before it that does."""
+        current = (self._shelves.get(pattern) or Shelf(pattern)).champion
+        try:
+            champion = self._store.champion(pattern)
+        except NoGoodVersion:
+            return None
+        versions = self._store.versions(pattern)
+        if current is not None and current.release.version in versions and self._store.has_damaged_labels(pattern):
+            # Nobody knows better than the last look which version it is.
+            log.error("labels are damaged; the champion stays", extra={"pattern": pattern})
+            return current
+        candidates = [version for version in reversed(versions) if version <= champion]
+        for version in candidates:
+            if current is not None and current.release.version == version:
+                return current
+            if (pattern, version) not in self._refused:
+                with contextlib.suppress(PatternServerError):
+                    return self._load(pattern, version)
+        return None
+
+    async def _pin(self, pattern: str, version: int) -> Release:
+        key = (pattern, version)
+        if key in self._refused:
+            raise BundleDamaged(self._refused[key])
+        if (pinned := self._pinned.get(key)) is not None:
+            return pinned.release
+        async with self._refreshing:
+            self.shelf(pattern).check_loaded()  # it may have been unloaded while this waited
+            if key not in self._pinned:
+                loop = asyncio.get_running_loop()
+                self._pinned[key] = await loop.run_in_executor(self._thread, self._load, pattern, version)
+            self._pinned.move_to_end(key)
+            while len(self._pinned) > MOST_PINNED:
+                self._pinned.popitem(last=False)[1].held.close()
+            return self._pinned[key].release
+
+    def _load(self, pattern: str, version: int) -> Loaded:
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(self._store.hold(pattern, version))
+                release = self._store.load(pattern, version)
+                self._troubles.pop((pattern, version), None)
+            except BundleDamaged as error:
+                self._refuse(pattern, version, error)
+                raise
+            return Loaded(release, held.pop_all())
+
+    def _refuse(self, pattern: str, version: int, error: BundleDamaged) -> None:
+        if self._is_news((pattern, version), error):
+            log.error("refused", extra={"pattern": pattern, "version": version, "reason": str(error)})
+        if isinstance(error, BundleUnreadable):
+            self._unreadable.add(pattern)
+            return
+        self._refused[pattern, version] = str(error)
+        with contextlib.suppress(PatternServerError):
+            self._store.quarantine_damaged(pattern, version)

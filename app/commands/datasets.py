@@ -1,0 +1,157 @@
+"""`patterns train --csv FILE --target COLUMN`: the file becomes a data set of the store, and a recipe that names it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from rich.console import Console
+from rich.table import Table
+
+from app.commands.wording import folding_table, words
+from app.jobs.recipes import check_columns, check_doubts
+from app.settings import load_settings
+from models_store.storage.datasets import Datasets, Stored
+from models_store.tables.column_facts import ColumnFacts, Form
+from models_store.tables.csv_dialect import DELIMITERS, PLAIN, CsvDialect
+from models_store.tables.table import Kind
+from training.recipe.base import RecipeError
+from training.recipe.data import TableData
+from training.recipe.spec import PatternSpec
+
+err = Console(stderr=True)
+
+FORMS: dict[str, Form] = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow"}
+LONGEST_NAME = 63
+LONGEST_EXAMPLES = 40
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says of a table, where it says anything."""
+
+    path: Path
+    target: list[str]
+    name: str | None = None
+    columns: list[str] = field(default_factory=list)
+    task: str | None = None
+    folds: int | None = None
+    missing: list[str] = field(default_factory=list)
+    dates: str | None = None
+    dialect: CsvDialect = PLAIN
+
+    def changes(self, dataset: str) -> dict[str, Any]:
+        """To a recipe for tables."""
+        said = {"target": self.target, "columns": assigned(self.columns), "task": self.task}
+        said |= {"missing": self.missing, "dates": self.dates}
+        data = {"kind": "table", "dataset": dataset, **{key: value for key, value in said.items() if value}}
+        changes: dict[str, Any] = {"data": data}
+        if self.name is not None:
+            changes["name"] = self.name
+        if self.folds is not None:
+            changes["cross_validate"] = {"folds": self.folds}
+        return changes
+
+
+def recipe(asked: Asked, base: PatternSpec | None) -> PatternSpec:
+    """Stores the table, shows what its columns were taken for, and says how it is learned: as `base` does, or well."""
+    if base is not None and not isinstance(base.data, TableData):
+        raise RecipeError(f"{base.name}: its recipe is for a formula, and not for a table")
+    if base is None and not asked.target:
+        raise RecipeError("--target: name the column that is to be predicted")
+    stored = add(asked.path, asked.dialect)
+    changes = asked.changes(stored.id)
+    if base is not None:
+        spec = base.overridden(changes)
+    else:
+        described = f"{', '.join(asked.target)} from {asked.path.name}"
+        spec = PatternSpec.parse({"name": name_of(asked.path), "description": described[:500], **changes})
+    assert isinstance(spec.data, TableData)
+    check_columns(spec.data, stored.columns)
+    columns = _as_said(stored, spec.data)
+    err.print(columns_table(stored, columns, spec.data))
+    check_doubts(spec.data, columns)
+    return spec
+
+
+def _as_said(stored: Stored, data: TableData) -> Sequence[ColumnFacts]:
+    """The table's columns, if need be with what the recipe says of them."""
+    if not (data.missing or data.columns or data.dates != "auto"):
+        return stored.columns
+    from models_store.tables import inference  # deferred: takes polars, which the server asks for tables only
+
+    frame = inference.without(Datasets(load_settings().store).frame(stored.id), data.missing)
+    return inference.facts(frame, data.columns, None if data.dates == "auto" else data.dates)
+
+
+def add(path: Path, dialect: CsvDialect = PLAIN) -> Stored:
+    form = FORMS.get(path.suffix.lower())
+    if path.suffix.lower() in (".xlsx", ".xls", ".xlsm"):
+        raise RecipeError(f"{path.name}: this is an Excel file; save it as CSV UTF-8")
+    if form is None:
+        raise RecipeError(f"{path.name}: a table is a file that ends with {', '.join(FORMS)}")
+    if not path.is_file():
+        raise RecipeError(f"{path.name}: no such file")
+    with err.status(f"reading {path.name}"):
+        return open_datasets().add(path, form, path.name[:100], dialect)
+
+
+def assigned(columns: list[str]) -> dict[str, str]:
+    """`zip=category` -> {"zip": "category"}"""
+    pairs = [column.rpartition("=") for column in columns]
+    for name, separator, kind in pairs:
+        if not (name and separator and kind):
+            raise RecipeError("--column: write NAME=KIND, such as zip=category, notes=text or id=drop")
+        if kind not in (*get_args(Kind), "drop"):
+            kinds = ", ".join(get_args(Kind))
+            raise RecipeError(f"--column: {kind} is no kind; there are {kinds}, and drop, which leaves the column out")
+    return {name: kind for name, _, kind in pairs}
+
+
+def name_of(path: Path) -> str:
+    """A pattern's name made of a file's: `Sales 2024.csv` -> sales-2024."""
+    name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:LONGEST_NAME]
+    return name if re.match("[a-z]", name) else f"table-{name}"[:LONGEST_NAME].rstrip("-")
+
+
+def open_datasets() -> Datasets:
+    return Datasets(load_settings().store)
+
+
+def listed(datasets: Sequence[Stored]) -> Table:
+    table = folding_table("id", "name", "rows", "columns", "uploaded (UTC)")
+    table.columns[0].no_wrap = True
+    for stored in datasets:
+        table.add_row(stored.id, words(stored.name), str(stored.rows), str(len(stored.columns)), stored.created[:16])
+    return table
+
+
+def columns_table(stored: Stored, columns: Sequence[ColumnFacts], data: TableData) -> Table:
+    """What each column is taken for; a recipe may know better."""
+    between = f", {DELIMITERS[stored.delimiter]} between fields" if stored.delimiter != "," else ""
+    title = f"{stored.rows} rows{between}, data set {stored.id}"
+    table = folding_table("column", "kind", "missing", "examples", title=title, title_justify="left")
+    for column in columns:
+        is_target = column.name in data.target
+        is_dropped = column.dropped is not None and not is_target
+        examples = ", ".join(map(str, column.examples))
+        table.add_row(
+            f"{words(column.name)} (target)" if is_target else words(column.name),
+            _taken_for(column, data),
+            str(column.missing or ""),
+            f"left out: {column.dropped}" if is_dropped else words(examples[:LONGEST_EXAMPLES]),
+        )
+    return table
+
+
+def _taken_for(column: ColumnFacts, data: TableData) -> str:
+    """Of the target, what is predicted: one of how many labels, or a number."""
+    if column.doubt is not None and column.name not in data.columns:
+        return "unclear"
+    if column.name not in data.target:
+        return "" if data.columns.get(column.name) == "drop" else column.kind
+    is_labels = column.labels and len(data.target) == 1
+    if data.task == "classification" or (data.task == "auto" and is_labels):
+        return f"{column.distinct} labels"
+    return "a number"

@@ -1,0 +1,185 @@
+"""`patterns predict`: asks the running server, or where there is none loads the network from the store."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any
+
+from app.answering.engine import network_loader
+from app.dialects.native import bodies
+from app.formats.expected import Expected
+from app.formats.media_types import JSON
+from app.formats.reply import Reply
+from app.settings import Settings, load_settings
+from models_store.errors import PatternServerError
+from models_store.storage.store import Store
+from models_store.tables.table import FALSE, MISSING, NUMBER, TRUE, Kind
+
+SECONDS = 30
+# What is published is served a moment later; what a server has not loaded yet, when it has started.
+PATIENCE_SECONDS = 10.0
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Answer:
+    outputs: dict[str, float | bool | str]
+    probabilities: dict[str, dict[str, float]]
+    """Of each label, by output; empty for numbers."""
+    version: int
+    outside: list[str]
+    """The columns whose value lies outside what training saw."""
+    source: str
+
+    def __str__(self) -> str:
+        """species = setosa (setosa 0.97, virginica 0.03)"""
+        return ", ".join(f"{name} = {_word(value)}{self._likely(name)}" for name, value in self.outputs.items())
+
+    def _likely(self, output: str) -> str:
+        by_label = self.probabilities.get(output, {})
+        best = sorted(by_label.items(), key=lambda pair: -pair[1])[:5]
+        return f" ({', '.join(f'{label} {p:.3g}' for label, p in best)})" if best else ""
+
+
+class Refused(PatternServerError):
+    """What the server answered instead; `reason` is its word for it."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class WrongValues(PatternServerError):
+    """As many values as the pattern has inputs are needed, or each with the name of its column."""
+
+
+class WrongAddress(PatternServerError):
+    """Of a server; it is HTTP that is spoken with it."""
+
+
+def predict(pattern: str, values: list[str], version: int | None, url: str | None) -> Answer:
+    """Of the server at `url`, by default where the settings say that one listens, or of the store."""
+    settings = load_settings()
+    address = (url or settings.url).rstrip("/")
+    if not address.startswith(("http://", "https://")):
+        raise WrongAddress("--url: write http://HOST:PORT, such as http://127.0.0.1:8000")
+    try:
+        return _ask_patiently(Server(address, settings), pattern, values, version)
+    except OSError:
+        return _ask_store(settings, pattern, values, version, f"from the store; no server at {address}")
+
+
+@dataclass(frozen=True)
+class Server:
+    """At an address, which may serve another store than the one of the settings."""
+
+    address: str
+    settings: Settings
+
+    def said(self, path: str, body: object = None) -> Any:
+        """What it answers; Refused, or OSError if nobody does."""
+        key = self.settings.predict_key or self.settings.admin_key
+        headers = {"content-type": "application/json"} | (
+            {"authorization": f"Bearer {key.get_secret_value()}"} if key is not None else {}
+        )
+        sent = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.address + path, sent, headers)  # noqa: S310  # `predict` knows that it is http
+        # Past any proxy: the server is asked where it listens.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=SECONDS) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            raise _refused(error) from None
+        except OSError:
+            raise
+        except (ValueError, HTTPException):
+            raise Refused("", f"there is no pattern server at {self.address}") from None
+
+
+def _ask_patiently(server: Server, pattern: str, values: list[str], version: int | None) -> Answer:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return _ask_server(server, pattern, values, version)
+        except Refused as refused:
+            if time.monotonic() > deadline or not _is_to_come(server.settings, refused.reason, pattern, version):
+                raise
+        time.sleep(POLL_SECONDS)
+
+
+def _is_to_come(settings: Settings, reason: str, pattern: str, version: int | None) -> bool:
+    """The server does not serve it yet, and will in a moment."""
+    if reason not in ("unknown_pattern", "unknown_version"):
+        return reason == "not_loaded"
+    store = Store(settings.store, network_loader(settings))
+    return pattern in store.patterns() and (version is None or version in store.versions(pattern))
+
+
+def _ask_server(server: Server, pattern: str, values: list[str], version: int | None) -> Answer:
+    summary = server.said(f"/patterns/{pattern}")
+    wanted = ["outside=true"]
+    wanted += [f"version={version}"] if version else []
+    wanted += ["probabilities=true"] if summary["task"] == "classification" else []
+    body = {"inputs": record(pattern, summary["kinds"], values)}
+    said = server.said(f"/predict/{pattern}?{'&'.join(wanted)}", body)
+    source = f"from the server at {server.address}"
+    return Answer(said["outputs"], said.get("probabilities", {}), said["version"], _columns(said["outside"]), source)
+
+
+def _refused(error: urllib.error.HTTPError) -> Refused:
+    try:
+        said = json.load(error)["error"]
+        return Refused(said["code"], str(said["message"]))
+    except (ValueError, LookupError, TypeError):
+        return Refused("", f"something else answers at the server's address, with status {error.code}")
+
+
+def _ask_store(settings: Settings, pattern: str, values: list[str], version: int | None, source: str) -> Answer:
+    store = Store(settings.store, network_loader(settings))
+    number = version or store.champion(pattern)
+    bundle = store.load(pattern, number).bundle
+    # Read as a server would read it, so that it is refused in the same words.
+    body = json.dumps({"inputs": record(pattern, bundle.kinds, values)}).encode()
+    question = bodies.read(body, JSON, Expected.by(bundle.predictor.encoder), max_rows=1)
+    said = Reply.of(bundle, bundle.predict(question.rows), with_probabilities=bundle.labels is not None)
+    answer = said.in_layout("record")
+    outside = _columns(bundle.outside(question.rows))
+    return Answer(answer["outputs"], answer.get("probabilities", {}), number, outside, source)
+
+
+def _columns(outside: list[dict[str, Any]]) -> list[str]:
+    """Of the one row that was asked."""
+    return [name for row in outside for name in row["columns"]]
+
+
+def record(pattern: str, kinds: Mapping[str, Kind], values: list[str]) -> dict[str, Any]:
+    """What was typed, `column=value` or values in order, as a record of JSON values."""
+    named = dict(value.split("=", 1) for value in values if "=" in value)
+    if len(named) < len(values) or not named.keys() & kinds.keys():
+        if len(values) != len(kinds):
+            hint = "" if set(kinds.values()) == {"number"} else "; name them, as column=value"
+            raise WrongValues(f"{pattern} takes {len(kinds)} values: {', '.join(kinds)}{hint}")
+        named = dict(zip(kinds, values, strict=True))
+    # An unknown column is left as it is, for the one who answers to refuse.
+    return {name: _json_of(kinds.get(name, "text"), value) for name, value in named.items()}
+
+
+def _json_of(kind: Kind, typed: str) -> float | bool | str | None:
+    """What is not of the kind stays a text, for the one who answers to refuse."""
+    text = typed.strip()
+    if text in MISSING:
+        return None
+    if kind == "boolean" and text.lower() in TRUE | FALSE:
+        return text.lower() in TRUE
+    if kind == "number" and NUMBER.fullmatch(text):
+        return float(text)
+    return text
+
+
+def _word(value: float | bool | str) -> str:
+    return value if isinstance(value, str) else json.dumps(value) if isinstance(value, bool) else f"{value:.10g}"

@@ -1,0 +1,140 @@
+"""`patterns serve`: flags become settings, settings become a running uvicorn."""
+
+import contextlib
+import errno
+import os
+import secrets
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from dotenv import dotenv_values
+from pydantic import SecretStr
+from rich.table import Table
+from uvicorn.supervisors import Multiprocess
+
+from app.commands import train
+from app.commands.wording import folding_table
+from app.http.sockets import Listening
+from app.settings import VERTEX, Settings, load_settings
+from app.telemetry import logs
+from models_store.errors import PatternServerError
+from training.recipe.base import RecipeError
+
+# Importing TensorFlow holds the interpreter for seconds; a supervisor must not take that for a hang.
+WORKER_SECONDS = 120
+
+
+class Supervisor(Multiprocess):
+    """Of several worker processes. Told to stop, it listens no more: nobody would take who connects from then on."""
+
+    def terminate_all(self) -> None:
+        for listening in self.sockets:
+            listening.close()
+        super().terminate_all()
+
+
+class PortUnavailable(PatternServerError):
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        if error.errno == errno.EADDRINUSE:
+            message = f"port {port} of {host} is in use; stop what listens there, or choose another with --port"
+        else:
+            message = f"port {port} of {host} cannot be listened on: {error.strerror}"
+        super().__init__(message)
+
+
+def assignments(pairs: list[str]) -> dict[str, str]:
+    """`max_rows=1000` -> {"max_rows": "1000"}; RecipeError for a name that is no setting."""
+    split = dict(pair.partition("=")[::2] for pair in pairs)
+    unknown = sorted(split.keys() - Settings.model_fields.keys())
+    if unknown:
+        raise RecipeError(f"{unknown[0]}: no such setting; there are {', '.join(Settings.model_fields)}")
+    return split
+
+
+def settings_from(flags: dict[str, str]) -> Settings:
+    """Flags, then environment, then `.env`. Flags are put into the environment, where worker processes find them."""
+    os.environ.update({variable(name): value for name, value in flags.items()})
+    return load_settings()
+
+
+def variable(name: str) -> str:
+    return f"PATTERNS_{name.upper()}"
+
+
+def settings_table(settings: Settings, flags: dict[str, str]) -> Table:
+    shown = folding_table("setting", "value", "from", "meaning")
+    in_file = {name.upper() for name in dotenv_values(".env")} if Path(".env").is_file() else set()
+    in_environment = {name.upper() for name in os.environ}
+    for name, field in Settings.model_fields.items():
+        if name in flags:
+            source = "flag"
+        elif variable(name) in in_environment:
+            source = "environment"
+        elif variable(name) in in_file:
+            source = ".env"
+        else:
+            source = "environment" if os.environ.get(VERTEX.get(name, "")) else "default"
+        shown.add_row(name, _shown(getattr(settings, name)), source, field.description)
+    return shown
+
+
+def _shown(value: Any) -> str:
+    return "********" if isinstance(value, SecretStr) else "" if value is None else str(value)
+
+
+def check_port(settings: Settings) -> None:
+    """PortUnavailable now, and not when everything has been trained and loaded."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
+            probe.bind(address)
+    except OSError as error:
+        raise PortUnavailable(settings.host, settings.port, error) from None
+
+
+def train_missing() -> None:
+    """What cannot be trained, or written, is said; what is there is served all the same."""
+    try:
+        train.train(train.missing_specs(), promote=True)
+    except PatternServerError as error:
+        print(f"not everything could be trained: {error}", file=sys.stderr, flush=True)
+
+
+def run(settings: Settings) -> None:
+    """Until told to stop.
+
+    Beyond loopback nothing is open to everybody: without a key one is made, and said once.
+    """
+    if settings.admin_key is None and not settings.is_loopback:
+        key = secrets.token_urlsafe(24)
+        os.environ[variable("admin_key")] = key
+        print(f"listening beyond this machine; the admin key for this run is {key}", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="patterns-metrics-") as metrics:
+        if settings.workers > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+        logs.configure(settings.log_level)
+        print(f"serving on {settings.url}", file=sys.stderr, flush=True)
+        config = uvicorn.Config(
+            "app.main:create_app",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            http="app.http.limits:LimitedProtocol",
+            loop="uvloop",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=settings.drain_seconds,
+            timeout_worker_healthcheck=WORKER_SECONDS,
+        )
+        sockets = Listening.at(config.bind_socket())
+        with contextlib.suppress(KeyboardInterrupt):
+            Supervisor(config, sockets).run() if settings.workers > 1 else uvicorn.Server(config).run(sockets)

@@ -1,0 +1,169 @@
+"""`patterns list` and `patterns show`: what the store holds, read without any network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from app.commands import card_tables
+from app.commands.train import _never
+from app.commands.wording import curve, folding_table, number, share, words
+from app.settings import load_settings
+from models_store.bundle import Description
+from models_store.card import AnyScore, Card, LabelScore
+from models_store.errors import PatternServerError
+from models_store.plots.draw import Picture, draw, kinds_of
+from models_store.storage.datasets import ID, Datasets
+from models_store.storage.store import Store
+
+MOST_NAMED = 8
+MOST_LETTERS = 24
+
+
+@dataclass(frozen=True)
+class Shown:
+    pattern: str
+    version: int
+    described: Description
+
+    def to_json(self) -> dict[str, Any]:
+        card = self.described.card.model_dump(mode="json")
+        return {"pattern": self.pattern, "version": self.version, "card": card, "recipe": self.described.recipe}
+
+    def write_plots(self, directory: Path) -> list[Path]:
+        directory.mkdir(parents=True, exist_ok=True)
+        pictures: tuple[Picture, ...] = get_args(Picture)
+        written = []
+        for kind in kinds_of(self.described.card):
+            for picture in pictures:
+                path = directory / f"{self.pattern}-{self.version}-{kind}.{picture}"
+                path.write_bytes(draw(kind, self.described, picture, title=f"{self.pattern}, version {self.version}"))
+                written.append(path)
+        return written
+
+
+def open_store() -> Store:
+    return Store(load_settings().store, load_network=_never)
+
+
+def describe(pattern: str, version: int | None) -> Shown:
+    store = open_store()
+    number = version or store.champion(pattern)
+    return Shown(pattern, number, store.describe(pattern, number))
+
+
+# -- all patterns --------------------------------------------------------------------------------------------------
+
+
+def summaries() -> list[dict[str, Any]]:
+    store = open_store()
+    return [_summary(store, name) for name in store.patterns()]
+
+
+def _summary(store: Store, name: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "pattern": name,
+        "versions": store.versions(name),
+        "champion": None,
+        "rmse": None,
+        "r2": None,
+    }
+    try:
+        champion = store.champion(name)
+        described = store.describe(name, champion)
+    except PatternServerError:
+        return facts
+    source = _source(store, described.recipe["data"])
+    return facts | {"champion": champion} | _figures(described.card.test.overall) | source
+
+
+def _figures(test: AnyScore) -> dict[str, float | None]:
+    return {"accuracy": test.accuracy} if isinstance(test, LabelScore) else {"rmse": test.rmse, "r2": test.r2}
+
+
+def _source(store: Store, data: dict[str, Any]) -> dict[str, Any]:
+    if data["kind"] == "table":
+        return {"dataset": data["dataset"], "table": _table_named(store, data["dataset"]), "target": data["target"]}
+    return {"formulas": data["outputs"]}
+
+
+def _table_named(store: Store, dataset: str) -> str:
+    """As whoever uploaded it did; nothing if it has been deleted. A name of the catalogue is one already."""
+    if not ID.fullmatch(dataset):
+        return dataset
+    try:
+        return Datasets(store.root).get(dataset).name
+    except PatternServerError:
+        return ""
+
+
+def table(rows: list[dict[str, Any]]) -> Table:
+    headings = ("pattern", "champion", "versions", "on test rows", "data from")
+    shown = folding_table(*headings, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    # Any name of the catalogue stays whole; longer ones are folded, and leave room for the rest.
+    shown.columns[0].no_wrap = all(len(row["pattern"]) <= MOST_LETTERS for row in rows)
+    shown.columns[0].max_width = MOST_LETTERS
+    shown.columns[1].no_wrap = shown.columns[3].no_wrap = True
+    for row in rows:
+        versions = ", ".join(map(str, row["versions"]))
+        shown.add_row(row["pattern"], str(row["champion"] or "none"), versions, _scored(row), _from(row))
+    return shown
+
+
+def _scored(row: dict[str, Any]) -> str:
+    if row.get("accuracy") is not None:
+        return f"accuracy {share(row['accuracy'])}"
+    return f"RMSE {number(row['rmse'])}\nR² {share(row['r2'])}" if row["rmse"] is not None else "–"
+
+
+def _from(row: dict[str, Any]) -> str:
+    if "target" in row:
+        target = ", ".join(map(words, row["target"]))
+        return f"{target} of {words(row['table'])}" if row["table"] else target
+    return "; ".join(f"{output} = {text}" for output, text in row.get("formulas", {}).items())
+
+
+# -- one of them ---------------------------------------------------------------------------------------------------
+
+
+def print_card(out: Console, shown: Shown) -> None:
+    card, recipe = shown.described.card, shown.described.recipe
+    out.print(
+        f"[bold]{shown.pattern}[/] version {shown.version}   {words(recipe.get('description', ''))}", highlight=False
+    )
+    out.print(_made_from(card, recipe["data"]), highlight=False)
+    out.print(card_tables.scores(card))
+    if isinstance(card.test.overall, LabelScore):
+        out.print(card_tables.confusion(card.outputs[0], card.test.overall))
+    out.print(card_tables.baselines(card.baselines))
+    out.print(words(card.baselines.verdict), highlight=False)
+    for note in card.notes:
+        out.print(f"• {words(note)}", highlight=False)
+    if card.cross_validation is not None:
+        out.print(card_tables.crossed(card.cross_validation), highlight=False)
+    if recipe["data"]["kind"] == "table":
+        out.print(card_tables.columns(card.inputs))
+    if card.gaps:
+        out.print(card_tables.gaps(card))
+    out.print(f"loss over {card.fitted.epochs} epochs ({card.fitted.seconds:.1f} s, logarithmic)", style="dim")
+    out.print(curve(shown.described.history["loss"]), highlight=False)
+    out.print(_trained(card, recipe["data"]), style="dim")
+
+
+def _made_from(card: Card, data: dict[str, Any]) -> str:
+    if data["kind"] != "table":
+        return "\n".join(f"  {output} = {formula}" for output, formula in data["outputs"].items())
+    named = [words(column.name) for column in card.inputs]
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    return f"  {', '.join(map(words, data['target']))} from {', '.join(named[:MOST_NAMED])}{more}"
+
+
+def _trained(card: Card, data: dict[str, Any]) -> str:
+    said = f"trained on {card.fitted.rows} rows"
+    if data["kind"] != "table":
+        ranges = ", ".join(f"{column.name} {column.minimum:g}…{column.maximum:g}" for column in card.inputs)
+        said = f"{said} ({ranges})"
+    return f"{said} at {card.lineage.trained_at}, seed {card.lineage.seed}"

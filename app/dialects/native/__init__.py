@@ -1,0 +1,1 @@
+"""Our own protocol: POST /predict/{pattern}."""

@@ -1,0 +1,82 @@
+"""POST /predict/{pattern}: raw values in, raw values out."""
+
+import json
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from fastapi import Request, Response
+
+from app.answering.admission import MOST_BYTES_ON_LOOP
+from app.answering.answer import MOST_LABELS, MOST_NUMBERS, Serving
+from app.dialects.native import bodies
+from app.dialects.native.bodies import Question
+from app.dialects.parameters import Version
+from app.errors import Unprocessable
+from app.formats.expected import Expected
+from app.formats.media_types import JSON, check_plain
+from app.formats.reply import Reply
+from app.http.dispatch import Address, Dialect
+from app.openapi import PREDICT
+from models_store.arrays import Array
+from models_store.bundle import Bundle
+from models_store.storage.store import Release
+
+MOST_IN_HEADER = 20
+LONGEST_HEADER = 2000
+
+
+class Wanted(Version):
+    outside: bool = False
+    probabilities: bool = False
+
+
+async def predict(serving: Serving, request: Request) -> Response:
+    """The answer has the layout of the question; it never holds NaN or Infinity.
+
+    Where a category that training never saw is in the question, the answer says so, asked or not: in its body if that
+    is JSON, else in its headers.
+    """
+    wanted = Wanted.by(request)
+    release = await serving.served.release(request.path_params["pattern"], wanted.version, wanted.label)
+    bundle = release.bundle
+    if wanted.probabilities and bundle.labels is None:
+        raise Unprocessable("not_a_classification", "only classification patterns have probabilities")
+    headers = request.headers
+    check_plain(headers.get("content-encoding", ""))
+    body = await request.body()
+    content_type = headers.get("content-type", "")
+    expected = Expected.by(bundle.predictor.encoder)
+    read = partial(_read, wanted, body, content_type, expected, serving.settings.max_rows)
+    most = MOST_LABELS if wanted.probabilities else MOST_NUMBERS
+    weight = len(body)
+    if weight > MOST_BYTES_ON_LOOP and not wanted.outside:
+        weight = bodies.weight(body, content_type, expected)
+    return await serving.answered(release, weight, read, partial(_written, release, wanted), most)
+
+
+PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])
+
+
+def _read(wanted: Wanted, body: bytes, content_type: str, expected: Expected, max_rows: int) -> Question:
+    question = bodies.read(body, content_type, expected, max_rows)
+    # Rows that lie outside are named one by one.
+    return replace(question, is_light=False) if wanted.outside else question
+
+
+def _written(release: Release, wanted: Wanted, question: Question, answers: Array) -> Response:
+    bundle = release.bundle
+    beyond = bundle.outside(question.rows) if wanted.outside else bundle.unseen(question.rows)
+    reply = Reply.of(bundle, answers, with_probabilities=wanted.probabilities)
+    headers = {"x-pattern-version": str(release.version)}
+    extra: dict[str, Any] = {"outside": beyond} if wanted.outside or beyond else {}
+    if extra and question.media_type != JSON:
+        headers |= outside_headers(beyond)
+    return Response(question.write(release, reply, extra), headers=headers, media_type=question.media_type)
+
+
+def outside_headers(beyond: list[dict[str, Any]]) -> dict[str, str]:
+    """Where the body has no place for it: how many rows, and the first of them as JSON."""
+    first = json.dumps(beyond[:MOST_IN_HEADER], separators=(",", ":"))
+    listed = {"x-pattern-outside": first} if len(first) <= LONGEST_HEADER else {}
+    return {"x-pattern-outside-rows": str(len(beyond)), **listed}

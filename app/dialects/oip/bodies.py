@@ -1,0 +1,187 @@
+"""Requests and answers of the Open Inference Protocol v2, with its extensions for binary data and classification.
+
+JSON with inputs [and bytes]  ->  Question (rows, what is wanted)  ->  JSON with outputs [and bytes]
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from app.answering.cost import LIGHTER
+from app.dialects.oip import tensors
+from app.dialects.oip.inputs import flag_in, name_of, object_in, objects_in, parameters_of, rows_of, tensors_in
+from app.dialects.oip.tensors import Values
+from app.errors import Malformed, TooManyRows, Unprocessable
+from app.formats import strict_json
+from app.formats.expected import Expected
+from app.formats.json_rows import SLACK, is_too_much
+from models_store.arrays import Array
+from models_store.bundle import Bundle, all_finite
+from models_store.storage.store import Release
+from models_store.tables.table import Raw
+
+# Up to here it is faster, and says where a key stands twice.
+LARGEST_HEADER_TO_READ_STRICTLY = 1 << 13
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An output, how it is to be written, and how many classes of it; 0: its values."""
+
+    name: str
+    is_binary: bool
+    n_classes: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Raw rows in the card's column order, and what is wanted for them."""
+
+    rows: Raw
+    id: str | None
+    wanted: Sequence[Wanted]
+    is_compressed: bool
+    """Its answer."""
+
+    @property
+    def is_light(self) -> bool:
+        return not self.is_compressed and all(one.is_binary and not one.n_classes for one in self.wanted)
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """The bytes of an answer; `header_size` of them are JSON, where binary data follow it."""
+
+    content: bytes
+    header_size: int | None
+
+
+def weight(body: bytes, header_length: str, expected: Expected) -> int:
+    """How much work there is to read. Texts among the bytes are named in the JSON, if not in escapes."""
+    try:
+        header, binary = _parts(body, header_length)
+    except Malformed:
+        return len(body)
+    if expected.typed or b"BYTES" in header or b"\\" in header:
+        return len(body)
+    return len(header) + len(binary) // LIGHTER
+
+
+def read(
+    body: bytes,
+    header_length: str,
+    expected: Expected,
+    outputs: Sequence[str],
+    max_rows: int,
+    *,
+    is_compressed: bool = False,
+) -> Question:
+    """`header_length`: of the JSON, empty where that is all. Malformed, TooManyRows, Unprocessable."""
+    header, binary = _parts(body, header_length)
+    document = object_in(_parsed(header, expected, max_rows), "the request")
+    parameters = parameters_of(document)
+    request_id = document.get("id")
+    if request_id is not None and not (isinstance(request_id, str) and _is_text(request_id)):
+        raise Unprocessable("bad_body", "id must be a string")
+    wanted = _wanted(document.get("outputs"), flag_in(parameters, "binary_data_output"), outputs)
+    return Question(rows_of(tensors_in(document, binary, max_rows), expected), request_id, wanted, is_compressed)
+
+
+def write(release: Release, question: Question, answers: Array) -> Written:
+    """NotFinite if an answer is too large for its datatype."""
+    outputs: list[dict[str, Any]] = []
+    binary: list[bytes] = []
+    for wanted, values in _answered(release.bundle, question.wanted, answers):
+        output = {"name": wanted.name, "datatype": tensors.datatype_of(values), "shape": list(values.shape)}
+        if wanted.is_binary:
+            binary.append(tensors.to_bytes(values))
+            outputs.append({**output, "parameters": {"binary_data_size": len(binary[-1])}})
+        else:
+            outputs.append({**output, "data": tensors.to_json(values)})
+    about: dict[str, Any] = {"model_name": release.bundle.pattern, "model_version": str(release.version)}
+    if question.id is not None:
+        about["id"] = question.id
+    header = orjson.dumps({**about, "outputs": outputs}, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Written(b"".join([header, *binary]), len(header)) if binary else Written(header, None)
+
+
+# -- the JSON ------------------------------------------------------------------------------------------------------
+
+
+def _parts(body: bytes, header_length: str) -> tuple[bytes, memoryview]:
+    if not header_length:
+        return body, memoryview(b"")
+    if not (header_length.isascii() and header_length.isdigit()) or len(header_length) > len(str(len(body))):
+        raise Malformed("Inference-Header-Content-Length must be the number of bytes of the JSON, within the body")
+    length = int(header_length)
+    if length > len(body):
+        raise Malformed("Inference-Header-Content-Length is more than the body holds")
+    return body[:length], memoryview(body)[length:]
+
+
+def _parsed(header: bytes, expected: Expected, max_rows: int) -> Any:
+    if len(header) <= LARGEST_HEADER_TO_READ_STRICTLY:
+        return strict_json.loads(header)
+    # Counted before anything is built of it, as it holds the interpreter.
+    most = (max_rows + SLACK) * (len(expected.names) + 1)
+    if is_too_much(header, most, most):
+        raise TooManyRows(max_rows)
+    return strict_json.loads_large(header)
+
+
+def _is_text(text: str) -> bool:
+    """What JSON may hold and UTF-8 may not: half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _wanted(asked: Any, are_binary: bool, outputs: Sequence[str]) -> list[Wanted]:
+    if not asked and asked in (None, []):
+        return [Wanted(name, are_binary) for name in outputs]
+    wanted = [_one_wanted(output, are_binary) for output in objects_in(asked, "outputs")]
+    names = [one.name for one in wanted]
+    if not set(names) <= set(outputs):
+        raise Unprocessable("unknown_column", f"there is an output that is not one of {', '.join(outputs)}")
+    if len(set(names)) != len(names):
+        raise Unprocessable("duplicate_column", "an output is asked for twice")
+    return wanted
+
+
+def _one_wanted(output: dict[str, Any], are_binary: bool) -> Wanted:
+    parameters = parameters_of(output)
+    n_classes = parameters.get("classification", 0)
+    if type(n_classes) is not int or ("classification" in parameters and n_classes < 1):
+        raise Unprocessable("bad_parameter", "classification must be how many classes are wanted, at least 1")
+    return Wanted(name_of(output), flag_in(parameters, "binary_data", are_binary), n_classes)
+
+
+# -- outputs -------------------------------------------------------------------------------------------------------
+
+
+def _answered(bundle: Bundle, wanted: Sequence[Wanted], answers: Array) -> list[tuple[Wanted, Values]]:
+    with np.errstate(over="ignore"):
+        numbers = all_finite(answers.astype(bundle.architecture.dtype, copy=False))
+    # Labels by the probabilities as they are: rounded, two of them may be equal.
+    columns = bundle.named(answers if bundle.labels is not None else numbers)
+    return [
+        (one, _classes(bundle, one, columns[one.name], numbers) if one.n_classes else columns[one.name].reshape(-1, 1))
+        for one in wanted
+    ]
+
+
+def _classes(bundle: Bundle, wanted: Wanted, values: Values, probabilities: Values) -> Values:
+    """The best of each row, as `score:index:label`; a number is the only class of its output, `score:index`."""
+    scores = values.reshape(-1, 1) if bundle.labels is None else probabilities
+    labels = [""] if bundle.labels is None else [f":{label}" for label in bundle.labels]
+    best = np.argsort(-scores, axis=1, kind="stable")[:, : wanted.n_classes]
+    texts = [
+        [f"{row[place]!s}:{place}{labels[place]}" for place in places]
+        for row, places in zip(scores, best.tolist(), strict=True)
+    ]
+    return np.array(texts, dtype=object)

@@ -1,0 +1,192 @@
+"""The inputs of the Open Inference Protocol v2: tensors in JSON, or in the bytes after it, as rows for a bundle.
+
+A tensor is a column, [n] or [n, 1], under its name; or all columns in order, [n, k], under any name.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from app.dialects.oip import tensors
+from app.dialects.oip.tensors import Values
+from app.errors import TooManyRows, Unprocessable
+from app.formats.expected import Column, Expected, missing_columns, read_column, row_of
+from app.formats.json_rows import check_finite
+from models_store.arrays import Array
+from models_store.tables.table import Raw, Table, from_json
+from models_store.tables.table import Values as Cells
+
+RESERVED = "triton_"
+Object = dict[str, Any]
+
+
+def tensors_in(document: Object, binary: memoryview, max_rows: int) -> dict[str, Values]:
+    """Tensors by name; binary data stand one after another, in the order of the inputs."""
+    found: dict[str, Values] = {}
+    for given in objects_in(document.get("inputs"), "inputs"):
+        name = name_of(given)
+        if name in found:
+            raise Unprocessable("duplicate_column", "an input is there twice")
+        size = parameters_of(given).get("binary_data_size")
+        if size is None:
+            found[name] = _tensor(given, None, max_rows)
+            continue
+        if type(size) is not int or not 0 <= size <= len(binary):
+            raise Unprocessable("bad_shape", "binary_data_size must be a number of bytes that are in the body")
+        if "data" in given:
+            raise Unprocessable("bad_body", "an input has data and binary_data_size; one of them holds its tensor")
+        found[name] = _tensor(given, binary[:size], max_rows)
+        binary = binary[size:]
+    if len(binary):
+        raise Unprocessable("bad_shape", "after the last binary_data_size there are bytes left in the body")
+    if not found:
+        raise Unprocessable("bad_body", "inputs must hold a tensor")
+    return found
+
+
+def _tensor(given: Object, content: memoryview | None, max_rows: int) -> Values:
+    datatype, shape = given.get("datatype"), given.get("shape")
+    if datatype not in tensors.DATATYPES:
+        raise Unprocessable("bad_type", f"the datatype of an input must be one of {', '.join(tensors.DATATYPES)}")
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise Unprocessable("bad_shape", "the shape of an input must be a list of integers, none of them negative")
+    if len(shape) not in (1, 2):
+        raise Unprocessable("bad_shape", "the shape of an input must be [rows], [rows, 1] or [rows, columns]")
+    if content is None:
+        if "data" not in given:
+            raise Unprocessable("bad_body", "an input has neither data nor binary_data_size")
+        _check_rows(shape, max_rows, is_there=isinstance(given["data"], list) and len(given["data"]) >= shape[0])
+        return tensors.from_json(datatype, shape, given["data"])
+    _check_rows(shape, max_rows, is_there=tensors.least_bytes(datatype, prod(shape)) <= len(content))
+    return tensors.from_bytes(datatype, shape, content)
+
+
+def _check_rows(shape: Sequence[int], max_rows: int, *, is_there: bool) -> None:
+    """A shape that says more than there is, is wrong; one that says what there is may be too much."""
+    if 0 in shape:
+        raise Unprocessable("no_rows", "there are no rows to predict")
+    if not is_there:
+        raise Unprocessable("bad_shape", "the number of elements is not that of the shape")
+    if shape[0] > max_rows:
+        raise TooManyRows(max_rows)
+
+
+# -- rows ----------------------------------------------------------------------------------------------------------
+
+
+def rows_of(given: Mapping[str, Values], expected: Expected) -> Raw:
+    """The columns in order. Unprocessable names row and column."""
+    packed = _packed(given, expected)
+    if packed is None:
+        columns = _by_name(given, expected)
+        return _table(columns, expected) if expected.typed else _numbers(columns, expected)
+    if not expected.typed:
+        return _packed_numbers(packed, expected)
+    return _table(dict(zip(expected.names, packed.T, strict=True)), expected)
+
+
+def _packed(given: Mapping[str, Values], expected: Expected) -> Values | None:
+    """A single tensor of all columns, (n_rows, n_columns); None if there are others, or it is one column."""
+    (name, values), *others = given.items()
+    width = 1 if values.ndim == 1 else values.shape[1]
+    if not others and width == len(expected.names):
+        return values.reshape(len(values), width)
+    if others or width == 1 or name in expected.names:
+        return None
+    raise Unprocessable(
+        "bad_shape", f"a tensor of all columns must have the shape [rows, {len(expected.names)}]: {expected.listed}"
+    )
+
+
+def _by_name(given: Mapping[str, Values], expected: Expected) -> dict[str, Values]:
+    if not given.keys() <= set(expected.names):
+        raise Unprocessable("unknown_column", f"there is an input that is not one of {expected.listed}")
+    missing = [name for name in expected.names if name not in given and name not in expected.optional]
+    if missing:
+        raise missing_columns(missing)
+    if any(values.ndim == 2 and values.shape[1] != 1 for values in given.values()):
+        raise Unprocessable("bad_shape", "a tensor of one column must have the shape [rows] or [rows, 1]")
+    if len({len(values) for values in given.values()}) != 1:
+        raise Unprocessable("bad_shape", "the inputs do not have the same number of rows")
+    return {name: values.reshape(-1) for name, values in given.items()}
+
+
+def _packed_numbers(packed: Values, expected: Expected) -> Array:
+    rows = _as_numbers(packed, expected.listed)
+    check_finite(rows, expected)
+    return rows
+
+
+def _numbers(columns: Mapping[str, Values], expected: Expected) -> Array:
+    rows = np.stack([_as_numbers(columns[name], name) for name in expected.names], axis=1)
+    check_finite(rows, expected)
+    return rows
+
+
+def _as_numbers(values: Values, name: str) -> Array:
+    if values.dtype.kind == "O":
+        raise Unprocessable("not_a_number", f"column {name}: expected numbers")
+    with np.errstate(invalid="ignore"):  # a signalling NaN; it is refused with the others
+        return values.astype(np.float64, copy=False)
+
+
+def _table(columns: Mapping[str, Values], expected: Expected) -> Table:
+    nothing = np.full(len(next(iter(columns.values()))), None)
+    return Table({column.name: _cells(column, columns.get(column.name, nothing)) for column in expected.typed})
+
+
+def _cells(column: Column, values: Values) -> Cells:
+    """As the native API would take them as JSON."""
+    if column.kind == "number" and values.dtype.kind != "O":
+        values = _as_numbers(values, column.name)
+        wrong = np.isinf(values) if column.takes_missing else ~np.isfinite(values)
+        if not wrong.any():
+            return values
+    if column.kind == "category" and values.dtype.kind == "f" and values.dtype.itemsize < 8:
+        # A float32 that was written as 0.1 is the category 0.1, not 0.10000000149011612.
+        return read_column(column, [float(str(value)) for value in values], from_json, row_of)
+    return read_column(column, values.tolist(), from_json, row_of)
+
+
+# -- parts of the JSON ---------------------------------------------------------------------------------------------
+
+
+def object_in(part: Any, what: str) -> Object:
+    if not isinstance(part, dict):
+        raise Unprocessable("bad_body", f"{what} must be an object")
+    return part
+
+
+def objects_in(part: Any, what: str) -> list[Object]:
+    if not isinstance(part, list):
+        raise Unprocessable("bad_body", f"{what} must be a list of objects")
+    return [object_in(item, f"each of {what}") for item in part]
+
+
+def parameters_of(part: Object) -> Object:
+    """Those that nobody knows are for somebody else; but not those whose names Triton keeps for itself."""
+    parameters = part.get("parameters")
+    if parameters is None:
+        return {}
+    for name in object_in(parameters, "parameters"):
+        if name.startswith(RESERVED):
+            raise Unprocessable("bad_parameter", f"parameters that begin with {RESERVED} are reserved")
+        if name.startswith("shared_memory_"):
+            raise Unprocessable("bad_parameter", "shared memory is not supported; send the data in the request")
+    return object_in(parameters, "parameters")
+
+
+def flag_in(parameters: Object, name: str, default: bool = False) -> bool:
+    flag = parameters.get(name, default)
+    if not isinstance(flag, bool):
+        raise Unprocessable("bad_parameter", f"{name} must be true or false")
+    return flag
+
+
+def name_of(part: Object) -> str:
+    name = part.get("name")
+    if not isinstance(name, str):
+        raise Unprocessable("bad_body", "inputs and outputs must have a name, which is a string")
+    return name

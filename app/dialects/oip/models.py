@@ -1,0 +1,144 @@
+"""What the Open Inference Protocol v2 says of models: metadata, Triton's configuration, statistics, the repository.
+
+A pattern is a model; each of its columns is a tensor of its own, n rows of one value.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from app.answering.registry import Served, Shelf
+from app.dialects.oip import tensors
+from app.telemetry.statistics import Statistics
+from models_store.bundle import Bundle
+from models_store.encoding.rows import LabelDecoder, TableEncoder
+from models_store.tables.table import Kind
+
+Object = dict[str, Any]
+
+NAME = "pattern-server"
+PLATFORM = "keras"
+EXTENSIONS = (
+    "binary_tensor_data",
+    "classification",
+    "model_configuration",
+    "model_repository",
+    "parameters",
+    "statistics",
+)
+# Of table columns; numbers are what the network computes in.
+DATATYPES: dict[Kind, str] = {"boolean": "BOOL", "category": "BYTES", "date": "BYTES", "text": "BYTES"}
+# How Triton's configuration calls them.
+TYPES = {"BYTES": "TYPE_STRING"}
+UNLOADED = "unloaded"
+
+
+def server(version: str) -> Object:
+    return {"name": NAME, "version": version, "extensions": list(EXTENSIONS)}
+
+
+def metadata(bundle: Bundle, versions: Sequence[int]) -> Object:
+    return {
+        "name": bundle.pattern,
+        "versions": [str(version) for version in versions],
+        "platform": PLATFORM,
+        "inputs": [_tensor(name, datatype) for name, datatype in _inputs(bundle).items()],
+        "outputs": [_tensor(name, datatype) for name, datatype in _outputs(bundle).items()],
+    }
+
+
+def configuration(bundle: Bundle, versions: Sequence[int], max_rows: int) -> Object:
+    """As the JSON of Triton's `ModelConfig`; dims are those of one row of a batch."""
+    optional = _optional(bundle)
+    inputs = [
+        {**_configured(name, datatype), "format": "FORMAT_NONE", "optional": name in optional}
+        for name, datatype in _inputs(bundle).items()
+    ]
+    return {
+        "name": bundle.pattern,
+        "platform": PLATFORM,
+        "backend": PLATFORM,
+        "version_policy": {"specific": {"versions": list(versions)}},
+        "max_batch_size": max_rows,
+        "input": inputs,
+        "output": [
+            {**_configured(name, datatype), "label_filename": ""} for name, datatype in _outputs(bundle).items()
+        ],
+        "instance_group": [{"name": bundle.pattern, "kind": "KIND_AUTO", "count": 1}],
+        "dynamic_batching": {},
+        "parameters": {},
+    }
+
+
+def sample(bundle: Bundle) -> Object:
+    """A request that works as it is."""
+    records = bundle.sample()["inputs"]
+    return {
+        "inputs": [
+            {
+                "name": name,
+                "shape": [len(records), 1],
+                "datatype": datatype,
+                "data": [record[name] for record in records],
+            }
+            for name, datatype in _inputs(bundle).items()
+        ]
+    }
+
+
+def statistics(shelves: Sequence[Shelf], counted: Statistics, version: int | None = None) -> Object:
+    """Of all versions, or of one; of this process."""
+    return {
+        "model_stats": [
+            {"name": shelf.pattern, "version": str(number), **counted.of(shelf.pattern, number).told()}
+            for shelf in shelves
+            for number in shelf.versions
+            if version in (None, number)
+        ]
+    }
+
+
+def index(served: Served, *, only_ready: bool) -> list[Object]:
+    """Every version, and whether it is served."""
+    listed = [_indexed(served, shelf, version) for shelf in served.shelves for version in shelf.versions]
+    return [entry for entry in listed if entry["state"] == "READY" or not only_ready]
+
+
+def _indexed(served: Served, shelf: Shelf, version: int) -> Object:
+    reason = UNLOADED if shelf.is_unloaded else served.refused(shelf.pattern, version)
+    state = "UNAVAILABLE" if reason else "READY"
+    return {"name": shelf.pattern, "version": str(version), "state": state, "reason": reason}
+
+
+def _inputs(bundle: Bundle) -> dict[str, str]:
+    number = _datatype_of_numbers(bundle)
+    return {name: DATATYPES.get(kind, number) for name, kind in bundle.kinds.items()}
+
+
+def _outputs(bundle: Bundle) -> dict[str, str]:
+    decoder = bundle.predictor.decoder
+    datatype = (
+        tensors.datatype_of(decoder.values) if isinstance(decoder, LabelDecoder) else _datatype_of_numbers(bundle)
+    )
+    return dict.fromkeys(bundle.outputs, datatype)
+
+
+def _datatype_of_numbers(bundle: Bundle) -> str:
+    return tensors.datatype_of(np.empty(0, bundle.architecture.dtype))
+
+
+def _optional(bundle: Bundle) -> set[str]:
+    """Columns that a request may leave out."""
+    encoder = bundle.predictor.encoder
+    if not isinstance(encoder, TableEncoder):
+        return set()
+    return {name for name, column in encoder.encoders.items() if column.takes_missing}
+
+
+def _tensor(name: str, datatype: str) -> Object:
+    return {"name": name, "datatype": datatype, "shape": [-1, 1]}
+
+
+def _configured(name: str, datatype: str) -> Object:
+    return {"name": name, "data_type": TYPES.get(datatype, f"TYPE_{datatype}"), "dims": [1]}

@@ -1,0 +1,1 @@
+"""Scoring servers: MLflow's /invocations, SageMaker and Vertex AI."""

@@ -1,0 +1,121 @@
+"""/invocations and what belongs to it: the addresses that MLflow, SageMaker and Vertex AI expect of a container."""
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.answering.answer import Serving
+from app.dialects import documented as doc
+from app.dialects.parameters import Version
+from app.dialects.scoring import bodies
+from app.dialects.scoring.bodies import Question
+from app.errors import SCORING, Unprocessable
+from app.formats.expected import Expected
+from app.formats.media_types import check_plain
+from app.formats.reply import Reply
+from app.http.dispatch import Address, Dialect, anybody
+from app.openapi import query_parameter
+from app.settings import Settings
+from models_store.arrays import Array
+from models_store.bundle import Bundle
+
+TAG = "MLflow, SageMaker, Vertex AI"
+
+
+class Wanted(Version):
+    pattern: str | None = None
+
+
+async def health(serving: Serving, _request: Request) -> Response:
+    """SageMaker wants an empty body, and nobody else looks at it."""
+    serving.check_ready()
+    return Response()
+
+
+async def version(_serving: Serving, request: Request) -> Response:
+    return Response(request.app.version, media_type="text/plain")
+
+
+async def invocations(serving: Serving, request: Request) -> Response:
+    wanted = Wanted.by(request)
+    pattern = _default(serving) if wanted.pattern is None else wanted.pattern
+    release = await serving.served.release(pattern, wanted.version, wanted.label)
+    bundle = release.bundle
+    check_plain(request.headers.get("content-encoding", ""))
+    content_type = request.headers.get("content-type", "")
+    media_type = bodies.answer_type(request.headers.get("accept", ""))
+    body = await request.body()
+    expected = Expected.by(bundle.predictor.encoder)
+    read = partial(bodies.read, body, content_type, expected, serving.settings.max_rows)
+    content = await serving.answered(release, len(body), read, partial(_written, bundle, media_type))
+    return Response(content, media_type=media_type, headers={"x-pattern-version": str(release.version)})
+
+
+def _default(serving: Serving) -> str:
+    """Who answers where no pattern is named."""
+    if serving.settings.default is not None:
+        return serving.settings.default
+    patterns = serving.served.patterns
+    if len(patterns) > 1:
+        raise Unprocessable("bad_parameter", "name a pattern: /invocations?pattern=..., or set PATTERNS_DEFAULT")
+    # None at all is what the store says of any name.
+    return patterns[0] if patterns else ""
+
+
+def _written(bundle: Bundle, media_type: str, question: Question, answers: Array) -> bytes:
+    return bodies.write(question, Reply.of(bundle, answers), media_type)
+
+
+# -- addresses -----------------------------------------------------------------------------------------------------
+
+
+def _looked(path: str, name: str) -> Address:
+    described = doc.operation(TAG, path, name, "Ready to predict", "it is ready")
+    return Address("GET", path, health, anybody, described, is_probe=True)
+
+
+def _invoked(path: str, name: str) -> Address:
+    split = {"type": "object", "properties": {"columns": {"type": "array"}, "data": {"type": "array"}}}
+    forms = {
+        "dataframe_split": split,
+        "dataframe_records": doc.RECORDS,
+        "instances": doc.ROWS,
+        "inputs": {"anyOf": [doc.COLUMNS, *doc.ROWS["anyOf"]]},
+    }
+    answer = '{"predictions": [{"y": 4.0}, ...]}, or CSV where Accept asks for it'
+    described = doc.operation(TAG, path, name, "Predict, as they ask for it", answer, doc.one_of(**forms))
+    described["requestBody"]["content"]["text/csv"] = doc.TEXT
+    described["responses"]["200"]["content"]["text/csv"] = doc.TEXT
+    described["parameters"] = [
+        query_parameter("pattern", {"type": "string"}, "without it PATTERNS_DEFAULT, or the only one there is"),
+        query_parameter("version", {"type": "integer", "minimum": 1}, "a version; without it the champion answers"),
+        query_parameter("label", {"type": "string"}, "a label, such as champion"),
+    ]
+    return Address("POST", path, invocations, documented=described, example=_example)
+
+
+def _example(bundle: Bundle) -> dict[str, object]:
+    return {"dataframe_records": bundle.sample()["inputs"]}
+
+
+VERSION = doc.operation(TAG, "/version", "serverVersion", "The version of the server", "such as 0.1.0")
+SCORING_DIALECT = Dialect(
+    [
+        _looked("/ping", "ping"),
+        _looked("/health", "health"),
+        Address("GET", "/version", version, anybody, VERSION),
+        _invoked("/invocations", "invocations"),
+    ],
+    SCORING,
+)
+
+
+def vertex_dialects(settings: Settings) -> list[Dialect]:
+    """The same at the addresses that Vertex AI has chosen, which may stand among those of another dialect."""
+    addresses = []
+    if settings.health_route is not None:
+        addresses.append(_looked(settings.health_route, "vertexHealth"))
+    if settings.predict_route is not None:
+        addresses.append(_invoked(settings.predict_route, "vertexPredict"))
+    return [Dialect(addresses, SCORING, has_segments=False)] if addresses else []

@@ -1,0 +1,203 @@
+"""/v1: TensorFlow Serving's REST protocol, and KServe's version 1, which share their addresses.
+
+POST /v1/models/{model}[/versions/{version}|/labels/{label}]:predict    or :classify, :regress
+GET  /v1/models/{model}[/versions/{version}|/labels/{label}]            or …/metadata
+GET  /v1/models                                                         KServe's; its GET / is in health.py
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.answering.answer import MOST_LABELS, MOST_NUMBERS, Serving
+from app.answering.registry import Shelf
+from app.dialects import documented as doc
+from app.dialects.tensorflow_serving import bodies as tfs
+from app.errors import STATUS, NotHere, NotLoaded, Unprocessable, is_unavailable, retry_header, status_of
+from app.formats.expected import Expected
+from app.formats.media_types import JSON, check_plain
+from app.http.dispatch import Address, Dialect, anybody
+from models_store.arrays import Array
+from models_store.bundle import Bundle
+from models_store.errors import BundleDamaged, PatternServerError, UnknownLabel, UnknownVersion
+from models_store.storage.store import CHAMPION, Release, is_name
+
+VERSION = re.compile("[0-9]{1,18}")
+TAG = "TensorFlow Serving, KServe v1"
+
+
+@dataclass(frozen=True)
+class Verb:
+    """What may stand behind the colon."""
+
+    name: Literal["predict", "classify", "regress"]
+    check: Callable[[Bundle], None]
+    read: Callable[[bytes, Expected, int], tfs.Question]
+    write: Callable[[Bundle, tfs.Question, Array], bytes]
+    example: Callable[[Bundle], Any]
+
+    async def __call__(self, serving: Serving, request: Request) -> Response:
+        release = await _release(serving, request)
+        self.check(release.bundle)
+        # As the original has it, the content type does not matter: curl's own is that of a form.
+        check_plain(request.headers.get("content-encoding", ""))
+        body = await request.body()
+        read = partial(self.read, body, Expected.by(release.bundle.predictor.encoder), serving.settings.max_rows)
+        most = MOST_LABELS if self.name == "classify" else MOST_NUMBERS
+        content = await serving.answered(release, len(body), read, partial(self.write, release.bundle), most)
+        return Response(content, media_type=JSON, headers={"x-pattern-version": str(release.version)})
+
+
+async def models(serving: Serving, _request: Request) -> Response:
+    return Response(orjson.dumps({"models": serving.served.patterns}), media_type=JSON)
+
+
+async def status(serving: Serving, request: Request) -> Response:
+    """Of the champion first, then of all others, newest first; the answer is KServe's as well."""
+    model = request.path_params["model"]
+    try:
+        serving.check_ready()
+        shelf = serving.served.shelf(model)
+        shelf.check_loaded()
+        versions = _versions(shelf, request.path_params)
+        refused = {version: serving.served.refused(model, version) for version in versions}
+        if all(refused.values()):
+            raise BundleDamaged(refused[versions[0]])
+    except PatternServerError as error:
+        # What is there, and does not answer now. Whoever asks for what is not there hears so as everywhere.
+        if not is_unavailable(error):
+            raise
+        if not is_name(model):
+            raise NotHere from None
+        body = {"name": model, "ready": False, "model_version_status": []}
+        return Response(orjson.dumps(body), status_of(error), retry_header(error), JSON)
+    statuses = [_state(version, reason) for version, reason in refused.items()]
+    return Response(orjson.dumps({"name": model, "ready": True, "model_version_status": statuses}), media_type=JSON)
+
+
+def _state(version: int, refused: str) -> dict[str, Any]:
+    code, state = ("INTERNAL", "END") if refused else ("OK", "AVAILABLE")
+    return {"version": str(version), "state": state, "status": {"error_code": code, "error_message": refused}}
+
+
+async def metadata(serving: Serving, request: Request) -> Response:
+    return Response(orjson.dumps(tfs.signature_of(await _release(serving, request))), media_type=JSON)
+
+
+# -- which version -------------------------------------------------------------------------------------------------
+
+
+async def _release(serving: Serving, request: Request) -> Release:
+    named = request.path_params
+    return await serving.served.release(named["model"], _version(named), named.get("label"))
+
+
+def _version(named: dict[str, str]) -> int | None:
+    given = named.get("version")
+    if given is not None and not VERSION.fullmatch(given):
+        raise NotHere
+    return None if given is None else int(given)
+
+
+def _versions(shelf: Shelf, named: dict[str, str]) -> list[int]:
+    """UnknownVersion, UnknownLabel, NoGoodVersion."""
+    version, label = _version(named), named.get("label")
+    if label is not None and label != CHAMPION:
+        if label not in shelf.labels:
+            raise UnknownLabel(shelf.pattern, shelf.labels)
+        version = shelf.labels[label]
+    if version is not None:
+        if version not in shelf.versions:
+            raise UnknownVersion(shelf.pattern, shelf.versions)
+        return [version]
+    champion = shelf.release.version
+    others = [version for version in reversed(shelf.versions) if version != champion]
+    return [champion] if label == CHAMPION else [champion, *others]
+
+
+# -- addresses -----------------------------------------------------------------------------------------------------
+
+
+def _takes_all(_bundle: Bundle) -> None:
+    """Everything can be predicted."""
+
+
+def _takes_labels(bundle: Bundle) -> None:
+    if bundle.labels is None:
+        raise Unprocessable("not_a_classification", "only classification patterns can classify; use :predict")
+
+
+def _takes_one_number(bundle: Bundle) -> None:
+    if bundle.labels is not None or len(bundle.outputs) != 1:
+        raise Unprocessable("bad_parameter", "only patterns with one number for an answer can regress; use :predict")
+
+
+def _instances(bundle: Bundle) -> dict[str, Any]:
+    return {"instances": bundle.sample()["inputs"]}
+
+
+def _examples_of_labels(bundle: Bundle) -> dict[str, Any] | None:
+    return None if bundle.labels is None else {"examples": bundle.sample()["inputs"]}
+
+
+def _examples_of_numbers(bundle: Bundle) -> dict[str, Any] | None:
+    takes = bundle.labels is None and len(bundle.outputs) == 1
+    return {"examples": bundle.sample()["inputs"]} if takes else None
+
+
+VERBS = (
+    Verb("predict", _takes_all, tfs.read_tensors, tfs.write_tensors, _instances),
+    Verb("classify", _takes_labels, tfs.read_examples, tfs.write_classes, _examples_of_labels),
+    Verb("regress", _takes_one_number, tfs.read_examples, tfs.write_tensors, _examples_of_numbers),
+)
+BODIES = {
+    "predict": doc.one_of(instances=doc.ROWS, inputs={"anyOf": [doc.COLUMNS, *doc.ROWS["anyOf"]]}),
+    "classify": doc.one_of(examples=doc.RECORDS),
+    "regress": doc.one_of(examples=doc.RECORDS),
+}
+ANSWERS = {
+    "predict": '{"predictions": [...]} to instances, {"outputs": ...} to inputs; without the name of a single output',
+    "classify": '{"results": [[["setosa", 0.97], ...], ...]}: each label with how probable it is',
+    "regress": '{"results": [4.0, ...]}',
+}
+NOT_READY = {
+    str(STATUS[NotLoaded]): {"description": 'the same, with "ready": false', "content": {JSON: {"schema": doc.OBJECT}}}
+}
+
+
+def _addresses() -> list[Address]:
+    described = doc.operation(TAG, "/v1/models", "modelsV1", "The names of all patterns", '{"models": [...]}')
+    places = (("", ""), ("/versions/{version}", "OfVersion"), ("/labels/{label}", "OfLabel"))
+    return [
+        Address("GET", "/v1/models", models, anybody, described),
+        *(address for place, suffix in places for address in _addresses_of(f"/v1/models/{{model}}{place}", suffix)),
+    ]
+
+
+def _addresses_of(path: str, suffix: str) -> list[Address]:
+    about = doc.operation(
+        TAG, path, f"modelStatus{suffix}", "Is it ready, and which versions there are", "the versions", **NOT_READY
+    )
+    signature = doc.operation(
+        TAG, f"{path}/metadata", f"modelMetadata{suffix}", "Inputs and outputs", "inputs and outputs, as a signature"
+    )
+    return [
+        *(_asked(verb, f"{path}:{verb.name}", suffix) for verb in VERBS),
+        Address("GET", path, status, anybody, about, is_probe=True),
+        Address("GET", f"{path}/metadata", metadata, anybody, signature),
+    ]
+
+
+def _asked(verb: Verb, path: str, suffix: str) -> Address:
+    summary = f"{verb.name.capitalize()}, as TensorFlow Serving and KServe v1 do"
+    described = doc.operation(TAG, path, f"{verb.name}V1{suffix}", summary, ANSWERS[verb.name], BODIES[verb.name])
+    return Address("POST", path, verb, documented=described, example=verb.example)
+
+
+V1_DIALECT = Dialect(_addresses(), tfs.ENVELOPE)

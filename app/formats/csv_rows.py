@@ -1,0 +1,150 @@
+"""CSV, read strictly: nothing is shifted or padded; an error names the line."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from math import isfinite
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from app.errors import Malformed, TooManyRows, Unprocessable
+from app.formats.expected import Expected, missing_columns, table_of
+from app.formats.reply import Reply
+from models_store.arrays import Array
+from models_store.tables.csv_rows import LONGEST_ROW
+from models_store.tables.table import Raw, Table, from_text
+
+if TYPE_CHECKING:
+    from _csv import Reader  # exists for type checkers alone
+
+Header = Literal["present", "absent", "unknown"]
+
+MOST_BLANK_LINES = 1000
+LONGEST_HEADER = 1 << 16
+ONE_LINE = "only one line: curl keeps line ends with --data-binary"
+
+# What `float` accepts beyond this (1_000, nan, digits of other scripts) nobody means in a CSV file.
+NUMBER = re.compile(r"\s*[-+]?([0-9]++\.?[0-9]*+|\.[0-9]++)([eE][-+]?[0-9]++)?\s*", re.ASCII)
+CRLF = "\r\n"
+QUOTED = re.compile(rb'"[^"]*+"?')
+
+
+def read(
+    body: bytes, expected: Expected, max_rows: int, header: Header = "present"
+) -> tuple[Raw, Callable[[Reply], bytes]]:
+    """Header with the pattern's columns in any order, then rows. Without one, columns are in the pattern's order.
+
+    Where it is unknown, a first line that names any column is a header. The answer has one if the question has.
+    """
+    # Counted before a field is made of it: reading holds the interpreter. In quotes, a line's end is part of a text.
+    most_lines = max_rows + MOST_BLANK_LINES
+    if body.count(b"\n") > most_lines and QUOTED.sub(b"", body).count(b"\n") > most_lines:
+        raise TooManyRows(max_rows)
+    if len(body) > LONGEST_HEADER and body.find(b"\n", 0, LONGEST_HEADER) < 0:
+        raise Malformed("line 1: too long for the names of columns")
+    csv.field_size_limit(LONGEST_ROW)  # of the whole process; a text that was trained on can be asked about
+    try:
+        text = body.decode("utf-8-sig")
+        lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+        first = next(lines, None)
+        if first is None:
+            raise Malformed("the CSV is empty; its first line must name the columns")
+        _check_commas(first, expected)
+        has_header = header == "present" or (header == "unknown" and _names_a_column(first, expected))
+        if not has_header:
+            if not first:
+                raise Malformed("line 1: empty")
+            lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+        order = _order(first, expected) if has_header else list(range(len(expected.names)))
+        rows = _rows(lines, order, max_rows)
+        raw = _table(rows, expected) if expected.typed else _numbers(rows, expected)
+        return raw, partial(write, has_header=has_header)
+    except UnicodeDecodeError:
+        raise Malformed("the CSV is not UTF-8") from None
+    except Unprocessable as error:
+        if b"\n" in body or b"\r" in body:
+            raise
+        raise Unprocessable(error.fault, f"{error}; {ONE_LINE}") from None
+    except csv.Error:
+        raise Malformed(f"line {lines.line_num}: not CSV") from None
+
+
+def write(reply: Reply, *, has_header: bool = True) -> bytes:
+    lines: list[str] = []
+    # What ends lines is put in quotes where it is part of a text, and before Python 3.13 that alone.
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator=CRLF)
+    columns = [
+        np.where(column, "true", "false") if column.dtype == bool else column for column in reply.columns.values()
+    ]
+    if has_header:
+        writer.writerow(reply.columns)
+    writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
+    return "".join(f"{line[: -len(CRLF)]}\n" for line in lines).encode()
+
+
+def _check_commas(first: list[str], expected: Expected) -> None:
+    if len(first) == 1 and first[0].strip() not in expected.names:
+        for mark, called in ((";", "semicolons"), ("\t", "tabs")):
+            if mark in first[0]:
+                raise Unprocessable("bad_row", f"line 1: commas must stand between fields, and not {called}")
+
+
+def _names_a_column(fields: list[str], expected: Expected) -> bool:
+    return not {field.strip() for field in fields}.isdisjoint(expected.names)
+
+
+def _order(header: list[str], expected: Expected) -> list[int]:
+    """Where in a line each column of the pattern stands."""
+    names = [name.strip() for name in header]
+    if len(set(names)) != len(names):
+        raise Unprocessable("duplicate_column", "line 1: a column stands there twice")
+    missing = [name for name in expected.names if name not in names]
+    if missing:
+        raise missing_columns(missing, "line 1: ")
+    if len(names) > len(expected.names):
+        place = next(place for place, name in enumerate(names, 1) if name not in expected.names)
+        raise Unprocessable("unknown_column", f"line 1: column {place} of it is not one of {expected.listed}")
+    return [names.index(name) for name in expected.names]
+
+
+def _rows(lines: "Reader", order: list[int], max_rows: int) -> Iterator[tuple[int, list[str]]]:
+    """The line where a row ends, and its fields in the order of the pattern's columns."""
+    n_rows = blank_line = 0
+    for fields in lines:
+        if not fields:
+            blank_line = blank_line or lines.line_num
+            continue
+        if blank_line:
+            raise Unprocessable("bad_row", f"line {blank_line}: empty, with more rows after it")
+        if len(fields) != len(order):
+            raise Unprocessable("bad_row", f"line {lines.line_num}: expected {len(order)} fields, found {len(fields)}")
+        if n_rows == max_rows:
+            raise TooManyRows(max_rows)
+        n_rows += 1
+        yield lines.line_num, [fields[place] for place in order]
+    if not n_rows:
+        raise Unprocessable("no_rows", "the CSV has a header and no rows")
+
+
+def _numbers(rows: Iterable[tuple[int, list[str]]], expected: Expected) -> Array:
+    numbers: list[list[float]] = []
+    for line, fields in rows:
+        for name, field in zip(expected.names, fields, strict=True):
+            if not (NUMBER.fullmatch(field) and isfinite(float(field))):
+                raise Unprocessable("not_a_number", f"line {line}, column {name}: expected a number")
+        numbers.append([float(field) for field in fields])
+    return np.array(numbers, dtype=np.float64)
+
+
+def _table(rows: Iterable[tuple[int, list[str]]], expected: Expected) -> Table:
+    lines: list[int] = []
+    columns: list[list[str | None]] = [[] for _ in expected.names]
+    for line, fields in rows:
+        lines.append(line)
+        for cells, column, field in zip(columns, expected.typed, fields, strict=True):
+            cells.append(None if column.spelling.is_missing(column.kind, field) else field)
+    return table_of(expected, columns, from_text, lambda row: f"line {lines[row]}")

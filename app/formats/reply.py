@@ -1,0 +1,78 @@
+"""What a release says to the rows of a question, by name, before it is written in any format."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_store.arrays import Array
+from models_store.bundle import Bundle
+
+Layout = Literal["rows", "flat", "records", "record", "columns"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reply:
+    """Columns: `outputs` by name, as the data had them; `probabilities`, if they are asked for, by output and label."""
+
+    outputs: dict[str, NDArray[Any]]
+    probabilities: dict[str, dict[str, Array]]
+    are_labels: bool
+    numbers: Array | None = None
+    """All outputs side by side (n_rows, n_outputs), where they are numbers."""
+
+    @classmethod
+    def of(cls, bundle: Bundle, answers: Array, *, with_probabilities: bool = False) -> Self:
+        labels = bundle.labels
+        if labels is None or not with_probabilities:
+            return cls(bundle.named(answers), {}, labels is not None, answers if labels is None else None)
+        by_label = dict(zip(labels, answers.T, strict=True))
+        return cls(bundle.named(answers), dict.fromkeys(bundle.outputs, by_label), True)
+
+    @property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """One table of it all: species, species=setosa, species=virginica, …"""
+        likely = {
+            f"{output}={label}": column
+            for output, by_label in self.probabilities.items()
+            for label, column in by_label.items()
+        }
+        return self.outputs | likely
+
+    def in_layout(self, layout: Layout) -> dict[str, Any]:
+        """For JSON: `outputs`, and `probabilities` in the same layout, each {label: p}."""
+        if layout == "rows" and self.numbers is not None:
+            return {"outputs": np.ascontiguousarray(self.numbers)}
+        laid_out = {"outputs": _laid_out(layout, self.outputs)}
+        if self.probabilities:
+            by_output = {output: _by_row(by_label) for output, by_label in self.probabilities.items()}
+            laid_out["probabilities"] = _laid_out(layout, by_output)
+        return laid_out
+
+
+def _by_row(by_label: dict[str, Array]) -> list[dict[str, float]]:
+    rows = np.stack(list(by_label.values()), axis=1).tolist()
+    return [dict(zip(by_label, row, strict=True)) for row in rows]
+
+
+def _laid_out(layout: Layout, columns: Mapping[str, NDArray[Any] | list[dict[str, float]]]) -> Any:
+    if layout == "flat" and len(columns) > 1:
+        return _laid_out("rows", columns)
+    arrays = [column for column in columns.values() if isinstance(column, np.ndarray) and column.dtype.kind in "fib"]
+    if layout == "rows" and len(arrays) == len(columns):
+        return np.stack(arrays, axis=1)  # orjson writes an array faster than lists; it knows none of texts
+    lists = {name: column if isinstance(column, list) else column.tolist() for name, column in columns.items()}
+    rows = zip(*lists.values(), strict=True)
+    match layout:
+        case "records":
+            return [dict(zip(lists, row, strict=True)) for row in rows]
+        case "record":
+            return dict(zip(lists, next(rows), strict=True))
+        case "columns":
+            return lists
+        case "flat":
+            return next(iter(lists.values()))
+        case "rows":
+            return [list(row) for row in rows]

@@ -1,0 +1,138 @@
+"""Dialects, answered before FastAPI's layers: what they cost is more than a small network's whole answer.
+
+POST /v2/models/quadratic/infer  ->  the dialect of "v2"  ->  its address  ->  handler(serving, request)  ->  Response
+GET  /patterns                   ->  no dialect: FastAPI
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.answering.answer import Serving
+from app.errors import NATIVE, Envelope, NotHere, WrongMethod
+from app.http import keys
+from models_store.bundle import Bundle
+
+PARAMETER = re.compile(r"\{([a-z]+)\}")
+
+
+Handler = Callable[[Serving, Request], Awaitable[Response]]
+Guard = Callable[[Request], Awaitable[None]]
+
+
+async def anybody(_request: Request) -> None:
+    """No key is needed."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """One address and method of a dialect. `{name}` in the path stands for a part without slash or colon."""
+
+    method: str
+    path: str
+    handler: Handler
+    guard: Guard = keys.require_predictor
+    documented: Mapping[str, Any] = field(default_factory=dict)
+    """Its operation in the OpenAPI document."""
+    example: Callable[[Bundle], Any] | None = None
+    """A body in JSON that works as it is, or None where this address is not for the bundle's pattern."""
+    is_probe: bool = False
+    """Whether it asks if something lives or is ready: answered however many requests are under way."""
+
+    def answers(self, method: str) -> bool:
+        """Probes ask with HEAD as well; the server sends no body then."""
+        return method == self.method or (method == "HEAD" and self.method == "GET")
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        literal = [re.escape(part) for part in PARAMETER.split(self.path)[::2]]
+        names = PARAMETER.findall(self.path)
+        return re.compile(
+            "".join(f"{part}(?P<{name}>[^/:]+)" for part, name in zip(literal, names, strict=False)) + literal[-1]
+        )
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """A protocol: its addresses, all of whose first segments are its own, and the shape of its errors."""
+
+    addresses: Sequence[Address]
+    envelope: Envelope = NATIVE
+    has_segments: bool = True
+    """Or else its addresses alone are its own, whatever stands beside them."""
+
+    @property
+    def segments(self) -> set[str]:
+        return {first_segment(address.path) for address in self.addresses}
+
+    def found(self, method: str, path: str) -> tuple[Address, dict[str, str]]:
+        """The address, and what stands in its path. NotHere, WrongMethod."""
+        methods: set[str] = set()
+        for address in self.addresses:
+            if (match := address.pattern.fullmatch(path)) is not None:
+                if address.answers(method):
+                    return address, match.groupdict()
+                methods |= {address.method, "HEAD"} if address.method == "GET" else {address.method}
+        if methods:
+            raise WrongMethod(methods)
+        raise NotHere
+
+    def is_probe(self, method: str, path: str) -> bool:
+        probes = (address for address in self.addresses if address.is_probe)
+        return any(address.answers(method) and address.pattern.fullmatch(path) for address in probes)
+
+
+class Dialects:
+    """All that are spoken, by the first segment of their addresses."""
+
+    def __init__(self, dialects: Sequence[Dialect]) -> None:
+        self._by_segment = {
+            segment: dialect for dialect in dialects if dialect.has_segments for segment in dialect.segments
+        }
+        self._by_path = {
+            address.path: dialect for dialect in dialects if not dialect.has_segments for address in dialect.addresses
+        }
+        self.addresses = [address for dialect in dialects for address in dialect.addresses]
+
+    def of(self, path: str) -> Dialect | None:
+        return self._by_path.get(path) or self._by_segment.get(first_segment(path))
+
+    def is_probe(self, method: str, path: str) -> bool:
+        dialect = self.of(path)
+        return dialect is not None and dialect.is_probe(method, path)
+
+    def envelope(self, path: str) -> Envelope:
+        """What an error is written in, whoever finds it."""
+        dialect = self.of(path)
+        return NATIVE if dialect is None else dialect.envelope
+
+
+class Front:
+    """An ASGI layer; an error of a dialect goes on to the edge, which knows its envelope as well."""
+
+    def __init__(self, app: ASGIApp, dialects: Dialects, serving: Serving) -> None:
+        self._app = app
+        self._dialects = dialects
+        self._serving = serving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        dialect = self._dialects.of(scope["path"]) if scope["type"] == "http" else None
+        if dialect is None:
+            await self._app(scope, receive, send)
+            return
+        address, scope["path_params"] = dialect.found(scope["method"], scope["path"])
+        scope["route"] = address
+        request = Request(scope, receive)
+        await address.guard(request)
+        response = await address.handler(self._serving, request)
+        await response(scope, receive, send)
+
+
+def first_segment(path: str) -> str:
+    return path[1:].partition("/")[0]

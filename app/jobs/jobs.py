@@ -1,0 +1,201 @@
+"""Trainings: submitted in any worker process, run one after another by the one that leads, seen by all.
+
+submit -> records (durable) -> 202
+lead:  lock on the store -> end what a dead leader left running -> claim -> supervise -> end
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from app.errors import Draining
+from app.jobs.records import Event, Job, Records
+from app.jobs.supervision import Outcome, Supervision
+from app.processes.trainer import Trainer, TrainerDied
+from app.settings import Settings
+from app.telemetry import metrics
+from models_store.errors import PatternServerError, StoreUnwritable
+from models_store.storage.checkpoints import Checkpoints
+from models_store.storage.store import Store
+from training.recipe.spec import PatternSpec
+
+log = logging.getLogger("patterns.jobs")
+
+POLL_SECONDS = 0.25
+LEADER_POLL_SECONDS = 0.5
+STOPPED = Outcome("interrupted", "interrupted", "nobody was left to follow this training")
+
+
+class LeaderLock:
+    """Held by one process of a store at a time; the system lets go of it when the process ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        if self._descriptor is None:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
+            self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class Jobs:
+    """One for the app. `lead` runs as a task beside the routes."""
+
+    def __init__(self, records: Records, store: Store, trainer: Trainer, settings: Settings) -> None:
+        self._records = records
+        self._store = store
+        self._trainer = trainer
+        self._settings = settings
+        self._checkpoints = Checkpoints(settings.store)
+        self._lock = LeaderLock(settings.store / ".trainer.lock")
+        self._submitted = asyncio.Event()
+        self._is_open = False
+        self._opening = asyncio.Lock()
+        self.is_draining = False
+        self.listeners = 0
+
+    # -- asked by routes -------------------------------------------------------------------------------------------
+
+    async def submit(self, spec: PatternSpec, *, promote: bool, key: str | None, body: bytes) -> Job:
+        """The job is in the database when this returns. Draining, QueueFull, TrainingUnavailable, StoreUnwritable."""
+        if self.is_draining:
+            raise Draining
+        await self._open()
+        submit = self._records.submit
+        job = await asyncio.to_thread(submit, spec.to_json(), promote=promote, key=key, body=body)
+        self._submitted.set()
+        return job
+
+    async def get(self, job: str) -> Job:
+        await self._open()
+        return await asyncio.to_thread(self._records.get, job)
+
+    async def recent(self) -> list[Job]:
+        await self._open()
+        return await asyncio.to_thread(self._records.recent)
+
+    async def cancel(self, job: str) -> Job:
+        await self._open()
+        return await asyncio.to_thread(self._records.cancel, job)
+
+    async def events_after(self, job: str, number: int) -> list[Event]:
+        await self._open()
+        return await asyncio.to_thread(self._records.events_after, job, number)
+
+    def close(self) -> None:
+        self._records.close()
+
+    # -- leading ---------------------------------------------------------------------------------------------------
+
+    async def lead(self) -> None:
+        """Run jobs while this process holds the lock; until cancelled. A fault of disk or database is waited out."""
+        try:
+            while True:
+                try:
+                    await self._open()
+                    if await asyncio.to_thread(self._lock.acquire):
+                        await self._work()
+                except (PatternServerError, OSError) as error:
+                    log.warning("no trainings for now", extra={"reason": str(error)})
+                except Exception:
+                    log.exception("bug")
+                # A training that nobody follows must not publish.
+                await self._trainer.stop()
+                await asyncio.sleep(LEADER_POLL_SECONDS)
+        finally:
+            await self._trainer.stop()
+            self._lock.release()
+
+    async def _open(self) -> None:
+        async with self._opening:
+            if self._is_open:
+                return
+            if not os.access(self._settings.store, os.W_OK):
+                raise StoreUnwritable("it is read-only")
+            await asyncio.to_thread(lambda: self._records.open(self._store.identity()))
+            self._is_open = True
+
+    async def _work(self) -> None:
+        for orphan in await asyncio.to_thread(self._records.running):
+            await self._end_unless_published(orphan, STOPPED)
+        if self._settings.has_warm_trainer:
+            await self._trainer.start()
+        while True:
+            # Cleared before the look, so that what is submitted meanwhile wakes the wait below.
+            self._submitted.clear()
+            # A draining server leaves what waits to the next one.
+            job = None if self.is_draining else await self._claim()
+            if job is not None:
+                await self._run(job)
+                continue
+            # Not wait_for: in Python 3.11 it drops a cancel that comes with what is waited for.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._submitted.wait()
+
+    async def _claim(self) -> Job | None:
+        """Not to be left half done: a job that is claimed is run, or goes back into the queue."""
+        claiming = asyncio.ensure_future(asyncio.to_thread(self._records.claim))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            with contextlib.suppress(PatternServerError, OSError):
+                if (job := await claiming) is not None:
+                    await asyncio.to_thread(self._records.unclaim, job.id)
+            raise
+
+    async def _run(self, job: Job) -> None:
+        try:
+            outcome = await Supervision(job, self._records, self._trainer, self._settings).follow()
+            await self._end_unless_published(job, outcome)
+        except TrainerDied as error:
+            why = f"the trainer process was lost (it ended with {error.status})"
+            await self._end_unless_published(job, Outcome("interrupted", "interrupted", why))
+            await self._trainer.stop()
+        except asyncio.CancelledError:
+            await self._trainer.stop()
+            # If this fails, the next start finds the job running, and looks.
+            with contextlib.suppress(PatternServerError, OSError):
+                await self._end_unless_published(job, STOPPED)
+            raise
+
+    async def _end_unless_published(self, job: Job, outcome: Outcome) -> None:
+        """A training that was stopped or lost may have published with its last breath: look before saying no."""
+        version = outcome.version
+        if outcome.was_imposed:
+            version = await asyncio.to_thread(self._store.version_of, job.pattern, job.id)
+        if version is None:
+            if outcome.status == "interrupted":
+                reached = await asyncio.to_thread(self._reached, job)
+                outcome = replace(outcome, message=f"{outcome.message}; {reached}")
+            await self._end(job, outcome)
+            return
+        if outcome.version is None and job.promote:
+            await asyncio.to_thread(self._store.promote_if_unlabelled, job.pattern, version)
+        await self._end(job, Outcome("succeeded", version=version))
+
+    def _reached(self, job: Job) -> str:
+        row, kept = self._records.get(job.id).row, self._checkpoints.read(job.id)
+        best = f", and the weights of epoch {kept.best_epoch} are kept" if kept is not None else ""
+        return f"it had done {row['epoch']} of {row['epochs']} epochs{best}"
+
+    async def _end(self, job: Job, outcome: Outcome) -> None:
+        if await asyncio.to_thread(self._records.end, job.id, **asdict(outcome)):
+            metrics.TRAININGS.labels(outcome.status).inc()
+            log.info("training ended", extra={"job": job.id, "pattern": job.pattern, "outcome": asdict(outcome)})

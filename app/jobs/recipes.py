@@ -1,0 +1,43 @@
+"""The recipe that a pattern is trained by when only its name is given, and whether it is one for a table."""
+
+from collections.abc import Sequence
+
+from models_store.errors import BundleUnreadable, PatternServerError, UnknownPattern, unlike
+from models_store.storage.store import Store
+from models_store.tables.column_facts import ColumnFacts
+from training.recipe.base import RecipeError
+from training.recipe.data import TableData
+from training.recipe.spec import PatternSpec, shipped
+
+
+def recipe_of_pattern(store: Store, name: str) -> PatternSpec:
+    """The newest version's that is whole, else the shipped one. UnknownPattern, or BundleUnreadable for now."""
+    published, known = store.patterns(), shipped()
+    for version in reversed(store.versions(name)) if name in published else ():
+        try:
+            return PatternSpec.parse(store.describe(name, version).recipe)
+        except BundleUnreadable:
+            raise  # it may be whole: an older recipe would be a surprise
+        except PatternServerError:
+            continue
+    if name not in known:
+        raise UnknownPattern(sorted({*published, *known}))
+    return known[name]
+
+
+def check_columns(data: TableData, columns: Sequence[ColumnFacts]) -> None:
+    """Said before anything is trained, and not when it begins. RecipeError."""
+    names = [column.name for column in columns]
+    for field, named in (("target", data.target), ("columns", tuple(data.columns))):
+        for name in named:
+            if name not in names:
+                several = set(map(str.strip, name.split(","))) <= {*names}
+                hint = "a list names several columns (--target a --target b); " if several else ""
+                raise RecipeError(f"data.{field}: the table has no such column; {hint}{unlike(name, names)}")
+
+
+def check_doubts(data: TableData, columns: Sequence[ColumnFacts]) -> None:
+    """A column that nobody should guess at is one that the recipe must name. RecipeError."""
+    doubts = [column.doubt for column in columns if column.doubt and column.name not in data.columns]
+    if doubts:
+        raise RecipeError(doubts[0])

@@ -1,0 +1,1 @@
+"""Helper processes: the trainer and the table reader, and the limits that they put on themselves."""

@@ -1,0 +1,1 @@
+"""Raw rows to network inputs, and network outputs to raw answers."""

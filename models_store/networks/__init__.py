@@ -1,0 +1,1 @@
+"""Networks: their architecture, their weights, and the engines that compute them."""

@@ -1,0 +1,159 @@
+"""The seam with Keras: an architecture becomes a model, a model becomes one compiled function, and a file.
+
+Importing this module imports TensorFlow, which takes many seconds; import it where somebody is waiting anyway.
+It is the one place that does: whoever needs `keras` or `tf` takes them from here, with the backend chosen.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self, cast
+
+from models_store.arrays import Encoded
+from models_store.errors import DeviceUnavailable
+from models_store.networks.architecture import Architecture, Device
+from models_store.networks.blocks import in_blocks, padded
+from models_store.networks.weights import check_finite, read_weights
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """TensorFlow writes ten lines about CUDA and CPU flags to file descriptor 2 while it loads, past every setting."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+with silenced():
+    import keras
+    import tensorflow as tf
+
+# Each bundle and each fit is traced once, as it should be; TensorFlow takes that for a loop that retraces by mistake.
+tf.get_logger().setLevel("ERROR")
+
+__all__ = ["Device", "KerasNetwork", "build", "device_name", "keras", "on_device", "tf", "use_threads"]
+
+# A matrix product of one row takes another path than that of many, and rounds differently. Padding to a bucket
+# keeps the answer for a row the same to the bit, whoever else is in the batch.
+SMALLEST_BUCKET = 8
+# More rows go through in blocks, so that a layer's outputs stay in the cache: four times as fast.
+MOST_IN_CACHE = 1 << 19
+SMALLEST_BLOCK, LARGEST_BLOCK = 1 << 8, 1 << 15
+# Weights that are constants of the graph save a third of a call of few rows, and are held eight times over; where there
+# are many, it is not the call that takes the time.
+MOST_CONSTANTS = 1 << 16
+
+
+def use_threads(count: int) -> None:
+    """How many threads TensorFlow computes with. Once it has computed something, what was set then stays."""
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(count)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    # TensorFloat-32 keeps 10 bits of a product, which is worse than what the card promises.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+def device_name(wanted: Device) -> str:
+    """`/GPU:0` or `/CPU:0`; asking for a GPU where TensorFlow sees none is an error, `auto` takes what there is."""
+    has_gpu = wanted != "cpu" and bool(tf.config.list_physical_devices("GPU"))
+    if wanted == "gpu" and not has_gpu:
+        raise DeviceUnavailable(
+            "a GPU was asked for, but TensorFlow sees none here; install the `gpu` extra on a machine with an NVIDIA "
+            "driver, or set PATTERNS_DEVICE to cpu or auto"
+        )
+    if has_gpu:
+        for gpu in tf.config.list_physical_devices("GPU"):
+            with suppress(RuntimeError):  # in use already
+                # Server and trainer share the card; each takes what it needs, not nearly all of it.
+                tf.config.experimental.set_memory_growth(gpu, True)
+    return "/GPU:0" if has_gpu else "/CPU:0"
+
+
+def on_device(name: str) -> AbstractContextManager[Any]:
+    """What is made or traced inside computes on the device of this name."""
+    return cast(AbstractContextManager[Any], tf.device(name))
+
+
+def build(architecture: Architecture, seed: int = 0) -> keras.Model:
+    """A fresh model; layer i draws its weights (Keras' Glorot uniform) from `seed + i`."""
+    model = keras.Sequential([keras.Input((architecture.n_inputs,), dtype=architecture.dtype)])
+    for position, layer in enumerate(architecture.layers):
+        model.add(
+            keras.layers.Dense(
+                layer.units,
+                activation=layer.activation,
+                kernel_initializer=keras.initializers.GlorotUniform(seed=seed + position),
+                dtype=architecture.dtype,
+            )
+        )
+    return model
+
+
+class KerasNetwork:
+    """A Keras model compiled into one function. Lives as long as the bundle that holds it."""
+
+    def __init__(self, model: keras.Model, architecture: Architecture, device: Device = "auto") -> None:
+        check_finite(model.get_weights())
+        self.model = model
+        self.architecture = architecture
+        self.device = device_name(device)
+        self._compiled = self._compile()
+        self.block = block_of(architecture)
+
+    @classmethod
+    def from_bytes(cls, saved: bytes, architecture: Architecture, device: Device = "auto") -> Self:
+        """The network is built from its architecture, and only its weights are read."""
+        weights = read_weights(saved, architecture)
+        with on_device(device_name(device)):
+            model = build(architecture)
+            model.set_weights(weights)
+        return cls(model, architecture, device)
+
+    def to_bytes(self) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "network.keras")
+            self.model.save(path)
+            return path.read_bytes()
+
+    def __call__(self, encoded: Encoded) -> Encoded:
+        return in_blocks(self._computed, encoded, self.block, self.architecture)
+
+    def _computed(self, encoded: Encoded) -> Encoded:
+        n_rows = len(encoded)
+        return cast(Encoded, self._compiled(tf.constant(padded(encoded, bucket(n_rows)))).numpy()[:n_rows])
+
+    def _compile(self) -> Callable[[Any], Any]:
+        is_small = self.architecture.n_parameters <= MOST_CONSTANTS
+        weights = self.model.get_weights() if is_small else self.model.trainable_variables
+
+        def answer(encoded: Any) -> Any:
+            return self.model.stateless_call([tf.convert_to_tensor(weight) for weight in weights], [], encoded)[0]
+
+        with on_device(self.device):
+            rows = tf.TensorSpec([None, self.architecture.n_inputs], self.architecture.dtype)
+            function = tf.function(answer).get_concrete_function(rows)
+            function(tf.zeros([SMALLEST_BUCKET, self.architecture.n_inputs], self.architecture.dtype))
+        return cast(Callable[[Any], Any], function)
+
+
+def bucket(n_rows: int) -> int:
+    """The batch size that `n_rows` are padded to: the next power of two."""
+    return max(SMALLEST_BUCKET, 1 << (n_rows - 1).bit_length())
+
+
+def block_of(architecture: Architecture) -> int:
+    """How many rows a call computes at the most: a bucket."""
+    rows = MOST_IN_CACHE // architecture.widest
+    return min(max(SMALLEST_BLOCK, 1 << rows.bit_length() - 1), LARGEST_BLOCK)

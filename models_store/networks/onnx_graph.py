@@ -1,0 +1,191 @@
+"""An architecture with its weights as an ONNX model: a matrix product and an activation for each layer.
+
+In float32 ONNX Runtime has every activation; in float64 it has a few, and the others are composed of what it has.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from math import exp, pi, sqrt
+from typing import Any
+
+import numpy as np
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from models_store.arrays import Dtype, Encoded
+from models_store.networks.architecture import Architecture
+
+INPUT, OUTPUT = "encoded", "outputs"
+# Old enough for ONNX Runtime to know it, whatever the `onnx` package has come to since.
+OPSET, IR_VERSION = 21, 10
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+# Rounded to float32 in float64 networks as well: TensorFlow does, and so they were trained.
+LEAKY_SLOPE = float(np.float32(0.2))
+SQRT_HALF = float(np.float32(sqrt(0.5)))
+# Of the midpoint rule for erfc: its own error is exp(-(pi / STEP)²), and further terms are below 1e-17.
+STEP, N_MIDPOINTS = 0.5, 13
+# Where exp(-x²) is 0, and exp(2 pi x / STEP) still finite.
+FAR = 30.0
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Operators in the order in which they were asked for. Numbers become constants of the graph's dtype."""
+
+    dtype: Dtype
+    nodes: list[NodeProto] = field(default_factory=list)
+    constants: list[TensorProto] = field(default_factory=list)
+
+    def __call__(self, operator: str, *inputs: str | float | Encoded, **attributes: Any) -> str:
+        """The name of what the operator makes of its inputs."""
+        names = [given if isinstance(given, str) else self._constant(given) for given in inputs]
+        made = f"{operator}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, names, [made], **attributes))
+        return made
+
+    def _constant(self, value: float | Encoded) -> str:
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value, self.dtype), name))
+        return name
+
+
+Activation = Callable[[Graph, str], str]
+
+
+def onnx_model(architecture: Architecture, weights: list[Encoded]) -> bytes:
+    """Serialised; `weights` are the kernel and bias of every layer, in order."""
+    graph = Graph(architecture.dtype)
+    activations = FLOAT32 if architecture.dtype == "float32" else FLOAT64
+    flowing = INPUT
+    for activation, kernel, bias in merged(architecture, weights):
+        flowing = activations[activation](graph, graph("Gemm", flowing, kernel, bias))
+    graph.nodes.append(helper.make_node("Identity", [flowing], [OUTPUT]))
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(architecture.dtype))
+    made = helper.make_graph(
+        graph.nodes,
+        "network",
+        [helper.make_tensor_value_info(INPUT, element, ["rows", architecture.n_inputs])],
+        [helper.make_tensor_value_info(OUTPUT, element, ["rows", architecture.n_outputs])],
+        graph.constants,
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    saved: bytes = model.SerializeToString()
+    return saved
+
+
+def merged(architecture: Architecture, weights: list[Encoded]) -> Iterator[tuple[str, Encoded, Encoded]]:
+    """Activation, kernel and bias of every layer; a linear layer and the next are one where that is less to compute."""
+    kernel, bias = weights[:2]
+    for layer, next_kernel, next_bias in zip(architecture.layers, weights[2::2], weights[3::2], strict=False):
+        n_inputs, n_outputs = len(kernel), len(next_bias)
+        if layer.activation == "linear" and n_inputs * n_outputs <= kernel.size + next_kernel.size:
+            exact = next_kernel.astype(np.float64)
+            kernel, bias = kernel @ exact, bias @ exact + next_bias
+        else:
+            yield layer.activation, kernel, bias
+            kernel, bias = next_kernel, next_bias
+    yield architecture.layers[-1].activation, kernel, bias
+
+
+# -- activations, as Keras defines them --------------------------------------------------------------------------------
+
+
+def operator(name: str, **attributes: float) -> Activation:
+    return lambda graph, x: graph(name, x, **attributes)
+
+
+def linear(_: Graph, x: str) -> str:
+    return x
+
+
+def silu(graph: Graph, x: str) -> str:
+    return graph("Mul", x, graph("Sigmoid", x))
+
+
+def leaky_relu(graph: Graph, x: str) -> str:
+    return graph("Max", x, graph("Mul", x, LEAKY_SLOPE))
+
+
+def softsign(graph: Graph, x: str) -> str:
+    return graph("Div", x, graph("Add", graph("Abs", x), 1.0))
+
+
+def elu(graph: Graph, x: str) -> str:
+    return graph("Add", graph("Max", x, 0.0), _expm1(graph, graph("Min", x, 0.0)))
+
+
+def selu(graph: Graph, x: str) -> str:
+    below = graph("Mul", _expm1(graph, graph("Min", x, 0.0)), SELU_ALPHA)
+    return graph("Mul", graph("Add", graph("Max", x, 0.0), below), SELU_SCALE)
+
+
+def softplus(graph: Graph, x: str) -> str:
+    """max(x, 0) + log(1 + exp(-|x|)), so that nothing overflows."""
+    small = graph("Exp", graph("Neg", graph("Abs", x)))
+    return graph("Add", graph("Max", x, 0.0), _log1p(graph, small))
+
+
+def gelu(graph: Graph, x: str) -> str:
+    """x/2 · erfc(-x/√2): the exact one."""
+    return graph("Mul", graph("Mul", x, 0.5), _erfc(graph, graph("Mul", x, -SQRT_HALF)))
+
+
+def _expm1(graph: Graph, x: str) -> str:
+    """exp(x) - 1 = tanh(x/2) · (exp(x) + 1), which loses no digits where x is small."""
+    return graph("Mul", graph("Tanh", graph("Mul", x, 0.5)), graph("Add", graph("Exp", x), 1.0))
+
+
+def _log1p(graph: Graph, x: str) -> str:
+    """Goldberg, What Every Computer Scientist Should Know About Floating-Point Arithmetic, theorem 4."""
+    rounded = graph("Add", x, 1.0)
+    corrected = graph("Div", graph("Mul", x, graph("Log", rounded)), graph("Sub", rounded, 1.0))
+    return graph("Where", graph("Equal", rounded, 1.0), x, corrected)
+
+
+def _erfc(graph: Graph, x: str) -> str:
+    """The midpoint rule for erfc's integral over the line, which converges exponentially (Hunter and Regan, 1972).
+
+    erfc(a) = 2·a·STEP/pi · exp(-a²) · Σ exp(-t²) / (a² + t²) + 2 / (exp(2·pi·a/STEP) + 1), t = STEP/2, 3·STEP/2, …
+    """
+    a = graph("Min", graph("Abs", x), FAR)
+    square = graph("Mul", a, a)
+    midpoints = [STEP * (n + 0.5) for n in range(N_MIDPOINTS)]
+    total = _sum(graph, [graph("Div", exp(-t * t), graph("Add", square, t * t)) for t in midpoints])
+    integral = graph("Mul", graph("Mul", graph("Mul", a, graph("Exp", graph("Neg", square))), total), 2 * STEP / pi)
+    correction = graph("Div", 2.0, graph("Add", graph("Exp", graph("Mul", a, 2 * pi / STEP)), 1.0))
+    above = graph("Add", integral, correction)
+    return graph("Where", graph("Less", x, 0.0), graph("Sub", 2.0, above), above)
+
+
+def _sum(graph: Graph, terms: list[str]) -> str:
+    # The small ones first.
+    first, *others = reversed(terms)
+    for term in others:
+        first = graph("Add", first, term)
+    return first
+
+
+BOTH: dict[str, Activation] = {
+    "linear": linear,
+    "relu": operator("Relu"),
+    "tanh": operator("Tanh"),
+    "sigmoid": operator("Sigmoid"),
+    "silu": silu,
+    "softmax": operator("Softmax"),
+}
+FLOAT32: dict[str, Activation] = BOTH | {
+    "elu": operator("Elu"),
+    "selu": operator("Selu"),
+    "gelu": operator("Gelu"),
+    "softplus": operator("Softplus"),
+    "leaky_relu": operator("LeakyRelu", alpha=LEAKY_SLOPE),
+    "softsign": operator("Softsign"),
+}
+FLOAT64: dict[str, Activation] = BOTH | {
+    "elu": elu,
+    "selu": selu,
+    "gelu": gelu,
+    "softplus": softplus,
+    "leaky_relu": leaky_relu,
+    "softsign": softsign,
+}

@@ -1,0 +1,1 @@
+"""Plots of a bundle, as SVG or PNG."""

@@ -1,0 +1,1 @@
+"""Directories on disk: bundles, version labels, uploaded tables and checkpoints."""

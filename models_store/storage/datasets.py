@@ -1,0 +1,237 @@
+"""Tables that were uploaded, each named after the hash of its file, so that the same content is there once.
+
+<root>/.datasets/<id>/{table.parquet, dataset.json}      written aside, then renamed, as bundles are
+"""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from models_store.errors import DatasetDamaged, StoreUnwritable, UnknownDataset
+from models_store.storage import manifest
+from models_store.storage.disk import LOCK, Disk, exclusively, writing
+from models_store.tables.column_facts import ColumnFacts, Form
+from models_store.tables.csv_dialect import PLAIN, CsvDialect
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Datasets", "Form", "Stored"]
+
+log = logging.getLogger("patterns.datasets")
+
+ID = re.compile(r"[0-9a-f]{32}")
+FORMAT = 1
+TABLE, FACTS = "table.parquet", "dataset.json"
+# Of as many columns as there may be, all of them with long names and examples.
+LARGEST_FACTS = 64 << 20
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is known of an uploaded table; `name` is a label that somebody gave it, perhaps empty."""
+
+    id: str
+    name: str
+    rows: int
+    columns: tuple[ColumnFacts, ...]
+    created: str
+    """UTC, ISO 8601."""
+    delimiter: str = ","
+    """What stood between the fields of a CSV file."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "columns": [asdict(column) for column in self.columns]}
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "Stored":
+        columns = tuple(ColumnFacts(**column) for column in saved["columns"])
+        return cls(**{**saved, "columns": columns})
+
+
+class Datasets:
+    """Stateless but for its root, which is that of the store: every process that opens it sees the same tables."""
+
+    def __init__(self, root: Path, disk: Disk | None = None) -> None:
+        self.root = root
+        self._directory = root / ".datasets"
+        self._disk = disk or Disk()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def ids(self) -> Sequence[str]:
+        if not self._directory.is_dir():
+            return []
+        return sorted(entry.name for entry in self._directory.iterdir() if ID.fullmatch(entry.name) and entry.is_dir())
+
+    def get(self, dataset: str) -> Stored:
+        return self._facts(dataset)[0]
+
+    def frame(self, dataset: str) -> "pl.DataFrame":
+        """The whole table; DatasetDamaged if a bit of it has changed."""
+        import polars as pl  # deferred: whoever serves needs it for tables only
+
+        path = self._directory / dataset / TABLE
+        try:
+            if not _is_whole(path, self._facts(dataset)[1]):
+                raise DatasetDamaged("its table was changed")
+            return pl.read_parquet(path, glob=False, hive_partitioning=False)
+        except FileNotFoundError as error:
+            self._check_known(dataset)
+            raise DatasetDamaged("its table is missing") from error
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise DatasetDamaged("its table cannot be read") from error
+
+    def list(self) -> Sequence[Stored]:
+        """All that can be read, newest first."""
+        found = []
+        for dataset in self.ids():
+            try:
+                found.append(self.get(dataset))
+            except UnknownDataset:  # deleted meanwhile
+                continue
+            except DatasetDamaged as error:
+                log.error("dataset is damaged", extra={"dataset": dataset, "reason": str(error)})
+        return sorted(found, key=lambda stored: stored.created, reverse=True)
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def receiving(self) -> BinaryIO:
+        """A file to upload into, beside the store. It has no name: nothing of it is left, however the process ends."""
+        with writing():
+            self._make_root()
+            return tempfile.TemporaryFile(dir=self.root)
+
+    def add(self, path: Path, form: Form, name: str = "", dialect: CsvDialect = PLAIN) -> Stored:
+        """What is there already stays as it is, under its first name, and is replaced if it is damaged.
+
+        TableError says why a file is no table.
+        """
+        dataset = _id_of(path, dialect)
+        if (known := self._intact(dataset)) is not None:
+            return known
+        from models_store.tables import (
+            csv_rows,  # deferred: whoever serves needs polars for tables only
+            inference,  # deferred: whoever serves needs polars for tables only
+        )
+
+        frame = inference.read(path, form, dialect)
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        delimiter = csv_rows.settled(path, dialect).delimiter if form == "csv" else None
+        stored = Stored(dataset, name, frame.height, tuple(inference.facts(frame)), created, delimiter or ",")
+        with self._writing():
+            if (known := self._intact(dataset)) is not None:
+                return known
+            self._disk.check_space(self.root, int(frame.estimated_size()))
+            with self._disk.aside(self.root) as aside:
+                self._write(aside, frame, stored)
+                self._disk.make_directory(self._directory)
+                # Each time: an earlier one may have made the directory and failed here.
+                self._disk.sync_directory(self.root)
+                self._clear(dataset)
+                self._disk.rename(aside, self._directory / dataset)
+            self._disk.sync_directory(self._directory)
+        log.info("dataset added", extra={"dataset": dataset, "rows": stored.rows})
+        return stored
+
+    def delete(self, dataset: str) -> None:
+        """Also one that is damaged. Renamed away first: a table is there whole or not at all."""
+        self._check_known(dataset)
+        with self._writing():
+            self._check_known(dataset)
+            with self._disk.aside(self.root) as aside:
+                self._disk.rename(self._directory / dataset, aside)
+                self._disk.sync_directory(self._directory)
+        log.info("dataset deleted", extra={"dataset": dataset})
+
+    # -- parts of the above ----------------------------------------------------------------------------------------
+
+    def _check_known(self, dataset: str) -> None:
+        if not (ID.fullmatch(dataset) and (self._directory / dataset).is_dir()):
+            raise UnknownDataset(self.ids())
+
+    def _facts(self, dataset: str) -> tuple[Stored, str]:
+        """And the hash of the table."""
+        self._check_known(dataset)
+        try:
+            written = manifest.read_regular(self._directory / dataset / FACTS, LARGEST_FACTS)
+            if written is None:
+                raise DatasetDamaged("its facts are no regular file")
+            facts = json.loads(written)
+            if written != manifest.sealed({key: value for key, value in facts.items() if key != "sha256"}):
+                raise DatasetDamaged("its facts were changed")
+            return Stored.from_json(facts["stored"]), str(facts["table"])
+        except FileNotFoundError:
+            self._check_known(dataset)
+            raise DatasetDamaged("its facts are missing") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise DatasetDamaged("its facts cannot be read") from error
+
+    def _intact(self, dataset: str) -> Stored | None:
+        """None for a table that is not there, or not any more, or not as it was uploaded."""
+        try:
+            stored, expected = self._facts(dataset)
+            return stored if _is_whole(self._directory / dataset / TABLE, expected) else None
+        except (UnknownDataset, DatasetDamaged, OSError):
+            return None
+
+    def _clear(self, dataset: str) -> None:
+        """Make room for the table where a damaged one of the same content is."""
+        if (self._directory / dataset).exists():
+            with self._disk.aside(self.root) as damaged:
+                self._disk.rename(self._directory / dataset, damaged)
+            log.warning("damaged dataset replaced", extra={"dataset": dataset})
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Under the store's lock, because the store sweeps away what is half written while nobody holds it."""
+        with writing():
+            self._make_root()
+        with exclusively(self.root / LOCK), writing():
+            yield
+
+    def _make_root(self) -> None:
+        if not self.root.is_dir():
+            self._disk.make_root(self.root)
+
+    def _write(self, aside: Path, frame: "pl.DataFrame", stored: Stored) -> None:
+        import polars as pl  # deferred: whoever serves needs it for tables only
+
+        self._disk.make_directory(aside)
+        with (aside / TABLE).open("xb") as file:
+            try:
+                frame.write_parquet(file)
+            except pl.exceptions.PolarsError as error:
+                # It does not say in a way to rely on whether the disk was full.
+                self._disk.check_space(self.root, 0)
+                raise StoreUnwritable("a table could not be written") from error
+            os.fsync(file.fileno())
+        facts = {"format": FORMAT, "stored": stored.to_json(), "table": _sha256(aside / TABLE)}
+        self._disk.write_new(aside / FACTS, manifest.sealed(facts))
+        self._disk.sync_directory(aside)
+
+
+def _id_of(path: Path, dialect: CsvDialect) -> str:
+    """The same file read in another way is another table."""
+    content = _sha256(path)
+    return (content if dialect == PLAIN else hashlib.sha256(f"{content} {dialect}".encode()).hexdigest())[:32]
+
+
+def _is_whole(path: Path, expected: str) -> bool:
+    """Of what the store wrote: anything else, such as a pipe, would be waited for."""
+    return stat.S_ISREG(path.lstat().st_mode) and _sha256(path) == expected
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

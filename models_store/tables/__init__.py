@@ -1,0 +1,1 @@
+"""Raw tables: typed columns, and how files and requests spell them."""

@@ -1,0 +1,139 @@
+"""Columns of texts that look like numbers or dates and are not quite: as categories they would ruin a model silently.
+
+400 numbers and "12 kg"      one cell is to be mended        03/04/2020    day or month first?
+$1,017 · 7 % · 7,86          to be written plainly           31/12/20      of which century?
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Literal
+
+import polars as pl
+
+from models_store.errors import shortened_name
+from models_store.tables.files import CODE, NUMBER, SPACE
+from models_store.tables.spelling import NOTHING, WRITTEN, DateOrder, iso_of
+from models_store.tables.table import DATE, from_text
+
+# Few different ones are codes, such as 1, 2 and 3A.
+FEWEST_NUMBERS = 10
+NEARLY_ALL = 0.8
+MARK = "[$€£¥]"
+FORMATTED = rf"^[-+]?\s?{MARK}?\s?[-+]?(?:[0-9]+|[0-9]{{1,3}}(?:[,.'\s][0-9]{{3}})+)?(?:[.,][0-9]+)?\s?(?:%|{MARK})?$"
+BARE_COMMA = "^[-+]?[0-9]*,[0-9]+$"
+ISO_DATE = f"^{DATE.pattern}$"
+WRITTEN_DATE = r"^[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{4}(?:[T ][0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?$"
+SHORT_DATE = "^[0-9]{1,2}/[0-9]{1,2}/[0-9]{2}$"
+DIGIT = "[0-9]"
+
+
+def order_of(texts: Sequence[str], said: DateOrder | None) -> DateOrder | None:
+    """Whether days come before months: as is said, or as a day beyond the 12th shows; None if nothing does."""
+    found = [(int(match[1]), int(match[3])) for match in map(WRITTEN.fullmatch, texts) if match]
+    is_day_first, is_month_first = any(first > 12 for first, _ in found), any(second > 12 for _, second in found)
+    if not found or said is not None:
+        return said if found else None
+    if is_day_first == is_month_first:
+        return None
+    return "day-first" if is_day_first else "month-first"
+
+
+def is_date(text: str, order: DateOrder | None) -> bool:
+    try:
+        return from_text("date", iso_of(text, order) if order else text) is not None
+    except ValueError:
+        return False
+
+
+def doubt_of(column: pl.Series, said: DateOrder | None) -> str | None:
+    """Of texts that were not taken for dates: what is wrong, and the ways out."""
+    texts = column.str.strip_chars(SPACE)
+    texts = texts.set(texts.is_in(list(NOTHING)), None)
+    distinct = texts.drop_nulls().unique(maintain_order=True)
+    if distinct.is_empty():
+        return None
+    return _doubt_of_dates(column.name, texts, distinct, said) or _doubt_of_numbers(column.name, texts, distinct)
+
+
+def _doubt_of_dates(name: str, texts: pl.Series, distinct: pl.Series, said: DateOrder | None) -> str | None:
+    written = _matching(distinct, WRITTEN_DATE)
+    short = _matching(distinct, SHORT_DATE)
+    looking = pl.concat([_matching(distinct, ISO_DATE), written, short])
+    if not _are_nearly_all(texts, looking, distinct, 1 if len(written) + len(short) else FEWEST_NUMBERS):
+        return None
+    if len(short):
+        return f"{name}: looks like dates with years of two digits ({_cell(short[0])}); {_write_iso(name)}"
+    order = order_of(written.to_list(), said)
+    if len(written) and order is None:
+        if any(_is_beyond(text) for text in written):
+            return f"{name}: looks like dates, some of them day-first and some month-first; {_write_iso(name)}"
+        return (
+            f"{name}: looks like dates, and whether day or month comes first is not clear ({_cell(written[0])}); say "
+            f"data.dates: day-first or month-first (--dates), or {_write_iso(name)}"
+        )
+    return _said_of(name, "date", texts, [text for text in looking if is_date(text, order)])
+
+
+def _doubt_of_numbers(name: str, texts: pl.Series, distinct: pl.Series) -> str | None:
+    plain = _matching(distinct, NUMBER)
+    formatted = _matching(distinct.filter(distinct.str.contains(DIGIT)), FORMATTED)
+    formatted = formatted.filter(~formatted.is_in(plain.to_list()))
+    if plain.str.contains(CODE).any() or not _are_nearly_all(
+        texts, pl.concat([plain, formatted]), distinct, FEWEST_NUMBERS
+    ):
+        return None
+    if formatted.is_empty():
+        return _said_of(name, "number", texts, plain.to_list()) if len(plain) < len(distinct) else None
+    if len(_matching(formatted, BARE_COMMA)) == len(formatted):
+        return (
+            f"{name}: looks like numbers with decimal commas ({_cell(formatted[0])}); read the file with --decimal , "
+            f"(?decimal=,); if they part thousands, write the numbers without them; or {_give_up(name)}"
+        )
+    return (
+        f"{name}: looks like numbers written with currencies, % or thousands separators ({_cell(formatted[0])}); "
+        f"write them plainly, or {_give_up(name)}"
+    )
+
+
+def _is_beyond(text: str) -> bool:
+    """A day beyond the 12th shows in it which is the day."""
+    return not (is_date(text, "day-first") and is_date(text, "month-first"))
+
+
+def _matching(texts: pl.Series, pattern: str) -> pl.Series:
+    return texts.filter(texts.str.contains(pattern))
+
+
+def _are_nearly_all(texts: pl.Series, looking: pl.Series, distinct: pl.Series, fewest: int) -> bool:
+    """Of the cells; of different ones `fewest` at least."""
+    if len(looking) < fewest:
+        return False
+    n_looking = int(texts.is_in(looking.to_list()).sum())
+    n_needed = FEWEST_NUMBERS if len(looking) < len(distinct) else fewest
+    return len(looking) >= n_needed and n_looking >= NEARLY_ALL * (len(texts) - texts.null_count())
+
+
+def _said_of(name: str, kind: Literal["number", "date"], texts: pl.Series, good: list[str]) -> str:
+    """How many there are, and the first that is none."""
+    is_good = texts.is_in(good).fill_null(value=True)
+    row = (~is_good).arg_max()
+    assert row is not None
+    n_present = len(texts) - texts.null_count()
+    n_good = n_present - int((~is_good).sum())
+    cell = _cell(texts[row])
+    return (
+        f"{name}: {n_good} of {n_present} values are {kind}s, and {cell} in data row {row + 1} is none; "
+        f"mend it, or say that it means nothing (data.missing: [{cell}], --missing-value), or {_give_up(name)}"
+    )
+
+
+def _write_iso(name: str) -> str:
+    return f"write 2020-12-31, or {_give_up(name)}"
+
+
+def _give_up(name: str) -> str:
+    return f"say what the column is (data.columns: {{{name}: category}}, or drop; --column {name}=category)"
+
+
+def _cell(text: str) -> str:
+    return json.dumps(shortened_name(text), ensure_ascii=False)

@@ -1,0 +1,289 @@
+"""Tables of people: each column's kind inferred from all of it, and columns as raw values to train on.
+
+file -> DataFrame (`read`) -> ColumnFacts (`facts`) -> Table (`table_of`)
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from statistics import median
+from types import MappingProxyType
+from typing import Literal, cast
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from models_store.errors import TableError, shortened_name, unlike
+from models_store.tables.ambiguity import WRITTEN_DATE, doubt_of, is_date, order_of
+from models_store.tables.column_facts import ColumnFacts, Form
+from models_store.tables.files import SPACE, TEMPORAL, narrowed, read
+from models_store.tables.spelling import NOTHING, PLAIN, DateOrder, Spelling
+from models_store.tables.table import (
+    LONGEST_CATEGORY,
+    NUMBER,
+    Cell,
+    Kind,
+    Table,
+    Values,
+    column_of,
+    days_in,
+    from_text,
+    label_from_text,
+    moment_of,
+)
+from models_store.tables.words import words_of
+
+__all__ = ["ColumnFacts", "Form", "TableError", "facts", "read", "table_of", "targets_of", "without"]
+
+MOST_EXAMPLES = 3
+LONGEST_EXAMPLE = 80
+FEWEST_WORDS_OF_TEXT = 4
+ROWS_TO_COUNT_WORDS_IN = 10_000
+# In a smaller table different values may well be chance.
+FEWEST_ROWS_OF_AN_IDENTIFIER = 20
+INDEX = re.compile(r"(.*[_\s-])?id|index|__index_level_[0-9]+__|unnamed: 0", re.IGNORECASE)
+# Whole numbers beyond this have neighbours that a float64 cannot tell from them.
+MOST_EXACT = 2**53
+# Whole numbers from 0 or 1 on, no more than these, each on that many rows, are taken for codes of labels.
+MOST_CODES, FEWEST_ROWS_OF_A_CODE = 10, 10
+Parse = Callable[[Kind, str], Cell]
+NO_OVERRIDES: Mapping[str, Kind | Literal["drop"]] = MappingProxyType({})
+
+
+def facts(
+    frame: pl.DataFrame,
+    overrides: Mapping[str, Kind | Literal["drop"]] = NO_OVERRIDES,
+    dates: DateOrder | None = None,
+) -> list[ColumnFacts]:
+    """Of every column, in order. A kind that is given wins, and the column is kept; TableError if it cannot be.
+
+    `dates` says how dates are written where their column does not show it.
+    """
+    unknown = next((name for name in overrides if name not in frame.columns), None)
+    if unknown is not None:
+        raise TableError(f"there is no column {shortened_name(unknown)}; {unlike(unknown, frame.columns)}")
+    return [_facts_of(column, overrides.get(column.name), dates) for column in frame]
+
+
+def without(frame: pl.DataFrame, missing: Iterable[str]) -> pl.DataFrame:
+    """The same table where these words mean missing too; what is left of a column may be numbers."""
+    words = frozenset(missing)
+    return frame.with_columns(_without(column, words) for column in frame.select(pl.col(pl.String)))
+
+
+def _without(column: pl.Series, words: frozenset[str]) -> pl.Series:
+    are_words = column.str.strip_chars(SPACE).is_in(list(words))
+    return narrowed(column.set(are_words, None)) if are_words.any() else column
+
+
+def table_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling = PLAIN) -> Table:
+    """Each cell as `spelling.cell` has it. Equal texts are one object, so that categories take little room.
+
+    A column of numbers is held as numbers, so that as categories or texts 1e2 and 100.0 are the same there.
+    """
+    return Table({name: _values(frame[name], kind, partial(spelling.cell, name)) for name, kind in kinds.items()})
+
+
+def targets_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling = PLAIN) -> Table:
+    """Likewise, and labels as they stand in the file, unless all of them are numbers."""
+
+    def parse(name: str, kind: Kind) -> Parse:
+        is_label = kind == "category" and _are_words(frame[name])
+        return label_from_text if is_label else partial(spelling.cell, name)
+
+    return Table({name: _values(frame[name], kind, parse(name, kind)) for name, kind in kinds.items()})
+
+
+# -- values --------------------------------------------------------------------------------------------------------
+
+
+def _are_words(column: pl.Series) -> bool:
+    return column.dtype == pl.String and not all(
+        NUMBER.fullmatch(text.strip()) for text in column.drop_nulls().unique()
+    )
+
+
+def _values(column: pl.Series, kind: Kind, parse: Parse) -> Values:
+    column = _said(column, kind)
+    numbers = _numbers(column, kind)
+    if numbers is not None:
+        return numbers.fill_null(np.nan).to_numpy()
+    distinct = column.drop_nulls().unique(maintain_order=True)
+    places = pl.Series(np.arange(len(distinct), dtype=np.uint32))
+    coded = column.replace_strict(distinct, places, default=None, return_dtype=pl.UInt32)
+    codes: NDArray[np.uint32] = coded.fill_null(len(distinct)).to_numpy()
+    return column_of(kind, [*_cells(column, distinct, kind, parse), None])[codes]
+
+
+def _said(column: pl.Series, kind: Kind) -> pl.Series:
+    """A dash where a number or a date belongs is a missing one."""
+    return _without(column, NOTHING) if column.dtype == pl.String and kind in ("number", "date") else column
+
+
+def _numbers(column: pl.Series, kind: Kind) -> pl.Series | None:
+    """A column that holds the kind as it is."""
+    match kind:
+        case "number" if column.dtype.is_numeric():
+            return column.cast(pl.Float64)
+        case "boolean" if column.dtype == pl.Boolean:
+            return column.cast(pl.Float64)
+        case "date" if column.dtype in TEMPORAL:
+            microseconds = column.cast(pl.Datetime("us")).to_physical()
+            days = days_in(microseconds.fill_null(0).to_numpy())
+            return pl.Series(np.where(column.is_null().to_numpy(), np.nan, days), nan_to_null=True)
+    return None
+
+
+def _cells(column: pl.Series, distinct: pl.Series, kind: Kind, parse: Parse) -> list[Cell]:
+    cells: list[Cell] = []
+    for place, text in enumerate(_texts(distinct)):
+        try:
+            cells.append(parse(kind, text))
+        except ValueError as error:
+            row = column.index_of(distinct[place])
+            assert row is not None
+            name = shortened_name(column.name)
+            raise TableError(f"column {name}, data row {row + 1}: expected {error}") from None
+    return cells
+
+
+def _texts(values: pl.Series) -> list[str]:
+    """As a CSV file would have them."""
+    if values.dtype == pl.String:
+        return cast(list[str], values.to_list())
+    if values.dtype in TEMPORAL:
+        days = _numbers(values, "date")
+        assert days is not None
+        return [moment_of(day) for day in days]
+    if values.dtype == pl.Boolean:
+        return ["true" if value else "false" for value in values]
+    return [str(value) for value in values.to_numpy()]
+
+
+# -- facts ---------------------------------------------------------------------------------------------------------
+
+
+def _facts_of(column: pl.Series, override: Kind | Literal["drop"] | None, dates: DateOrder | None) -> ColumnFacts:
+    order = _order(column, dates)
+    kind = _inferred(column, order) if override is None or override == "drop" else override
+    asks = kind in ("category", "text") if override is None else override == "date" and order is None
+    doubt = doubt_of(column, dates) if asks and column.dtype == pl.String else None
+    if doubt and override is not None:
+        raise TableError(doubt)
+    column = _said(column, kind)
+    n_distinct, first = _distinct(column, kind, Spelling(orders={column.name: order} if order else {}))
+    return ColumnFacts(
+        name=column.name,
+        kind=kind,
+        missing=column.null_count(),
+        distinct=n_distinct,
+        examples=[_example(column, kind, cell) for cell in first],
+        dropped=None if doubt else _why_dropped(column, kind, n_distinct, override),
+        doubt=doubt,
+        labels=kind not in ("number", "date") or (kind == "number" and _are_codes(column, n_distinct)),
+        order=order if kind == "date" else None,
+    )
+
+
+def _order(column: pl.Series, dates: DateOrder | None) -> DateOrder | None:
+    if column.dtype != pl.String:
+        return None
+    texts = column.drop_nulls().unique().str.strip_chars(SPACE)
+    return order_of(texts.filter(texts.str.contains(WRITTEN_DATE)).to_list(), dates)
+
+
+def _inferred(column: pl.Series, order: DateOrder | None) -> Kind:
+    if column.dtype.is_integer() and ((column > MOST_EXACT).any() or (column < -MOST_EXACT).any()):
+        return "category"
+    if column.dtype.is_numeric():
+        return "number"
+    if column.dtype == pl.Boolean:
+        return "boolean"
+    if column.dtype in TEMPORAL:
+        return "date"
+    present = column.drop_nulls()
+    texts = present.unique(maintain_order=True)
+    if texts.is_empty():
+        return "category"
+    said = _without(texts, NOTHING)
+    if said.dtype != pl.String:
+        # Where dashes are all there is, they may mean something.
+        return "number" if len(said.drop_nulls()) else "category"
+    if all(is_date(text, order) for text in said.drop_nulls()):
+        return "date"
+    # Only what is spelled so: a yes is a category, and is answered as a yes.
+    if len(texts) <= 100 and all(text.strip().lower() in ("true", "false") for text in texts):
+        return "boolean"
+    return "text" if _is_text(present, len(texts)) else "category"
+
+
+def _is_text(present: pl.Series, n_distinct: int) -> bool:
+    if (present.str.len_chars() > LONGEST_CATEGORY).any():
+        return True
+    if n_distinct * 2 <= len(present):
+        return False
+    some = present.gather_every(-(-len(present) // ROWS_TO_COUNT_WORDS_IN))
+    return median(len(words_of(text)) for text in some) >= FEWEST_WORDS_OF_TEXT
+
+
+def _are_codes(column: pl.Series, n_distinct: int) -> bool:
+    """0 and 1, or 1, 2, 3: whole numbers without gaps that each stand in many rows."""
+    if not 2 <= n_distinct <= MOST_CODES:
+        return False
+    distinct, counts = np.unique(
+        _values(column.drop_nulls(), "number", from_text).astype(np.float64), return_counts=True
+    )
+    if len(distinct) == 2:
+        return bool((distinct == np.round(distinct)).all())
+    is_run = distinct[0] in (0, 1) and (np.diff(distinct) == 1).all()
+    return bool(is_run and counts.min() >= FEWEST_ROWS_OF_A_CODE)
+
+
+def _distinct(column: pl.Series, kind: Kind, spelling: Spelling) -> tuple[int, list[Cell]]:
+    """How many different cells there are, and the first few to appear."""
+    distinct = column.drop_nulls().unique(maintain_order=True)
+    numbers = _numbers(distinct, kind)
+    if numbers is not None:
+        return len(numbers), numbers.head(MOST_EXAMPLES).to_list()
+    cells = list(dict.fromkeys(_cells(column, distinct, kind, partial(spelling.cell, column.name))))
+    return len(cells), cells[:MOST_EXAMPLES]
+
+
+def _why_dropped(column: pl.Series, kind: Kind, n_distinct: int, override: Kind | Literal["drop"] | None) -> str | None:
+    if override is not None:
+        return "as the recipe says" if override == "drop" else None
+    if n_distinct == 0:
+        return "empty"
+    if n_distinct == 1 and column.null_count() == 0 and len(column) > 1:
+        return "all values are the same"
+    return "an identifier: every row has another" if _is_identifier(column, kind, n_distinct) else None
+
+
+def _is_identifier(column: pl.Series, kind: Kind, n_distinct: int) -> bool:
+    if n_distinct < len(column) - column.null_count():
+        return False
+    is_long = n_distinct >= FEWEST_ROWS_OF_AN_IDENTIFIER
+    if column.dtype.is_integer() and kind == "number":
+        return INDEX.fullmatch(column.name) is not None or (is_long and _is_counted(column))
+    return is_long and not column.dtype.is_float() and kind == "category"
+
+
+def _is_counted(column: pl.Series) -> bool:
+    """Each value is one more than the one before. The ends tell first: a difference of unsigned ones may not fit."""
+    if column.null_count() or column[-1] - column[0] != len(column) - 1:
+        return False
+    numbers = column.to_numpy()
+    return bool((numbers[1:] - numbers[:-1] == 1).all())
+
+
+def _example(column: pl.Series, kind: Kind, cell: Cell) -> float | bool | str:
+    assert cell is not None
+    if isinstance(cell, str):
+        return shortened_name(cell, LONGEST_EXAMPLE)
+    match kind:
+        case "boolean":
+            return bool(cell)
+        case "date":
+            return moment_of(cell)
+    return int(cell) if column.dtype.is_integer() else cell

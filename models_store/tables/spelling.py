@@ -1,0 +1,71 @@
+"""How a table writes what is missing, and its dates: kept with what it taught, so that requests may write the same."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, get_args
+
+from models_store.errors import BundleDamaged
+from models_store.tables.table import MISSING, Cell, Kind, from_text
+
+DateOrder = Literal["day-first", "month-first"]
+
+# A number or a date cannot be written so. Among categories it may well mean something: no pool is a kind of pool.
+NOTHING = frozenset({"-", "--", "?", ".", "n/a", "#N/A", "None", "none"})
+EXAMPLES: dict[DateOrder, str] = {"day-first": "31/05/2024", "month-first": "05/31/2024"}
+WRITTEN = re.compile(
+    r"([0-9]{1,2})([/.-])([0-9]{1,2})\2([0-9]{4})(?:[T ]([0-9]{1,2})(:[0-9]{2}(?::[0-9]{2})?))?", re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """`missing` are words of this table for a missing value; `orders` those of its date columns that are not ISO."""
+
+    missing: frozenset[str] = frozenset()
+    orders: Mapping[str, DateOrder] = field(default_factory=dict)
+
+    def is_missing(self, kind: Kind, text: str) -> bool:
+        word = text.strip()
+        return word in MISSING or word in self.missing or (kind in ("number", "date") and word in NOTHING)
+
+    def plain(self, name: str, kind: Kind, text: str) -> str:
+        """What stands in column `name` of a file or a request, as `table.from_text` takes it."""
+        order = self.orders.get(name) if kind == "date" else None
+        return text if order is None else iso_of(text, order)
+
+    def cell(self, name: str, kind: Kind, text: str) -> Cell:
+        """ValueError if it is of another kind."""
+        try:
+            return from_text(kind, self.plain(name, kind, text))
+        except ValueError as error:
+            raise ValueError(self.expected(name, kind, error)) from None
+
+    def expected(self, name: str, kind: Kind, error: ValueError) -> str:
+        """What the error says, and how else a date of this column may be written."""
+        order = self.orders.get(name) if kind == "date" else None
+        return str(error) if order is None else f"{error}, or {EXAMPLES[order]} ({order})"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"missing": sorted(self.missing), "orders": dict(self.orders)}
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> Self:
+        missing, orders = frozenset(saved["missing"]), dict(saved["orders"])
+        if not all(isinstance(word, str) for word in missing) or not set(orders.values()) <= {*get_args(DateOrder)}:
+            raise BundleDamaged("a table is said to be written in a way that there is not")
+        return cls(missing, orders)
+
+
+PLAIN = Spelling()
+
+
+def iso_of(text: str, order: DateOrder) -> str:
+    """31/12/2020 -> 2020-12-31. What is written in another way, ISO 8601 too, stays as it is."""
+    found = WRITTEN.fullmatch(text.strip())
+    if found is None:
+        return text
+    first, _, second, year, hour, minutes = found.groups()
+    day, month = (first, second) if order == "day-first" else (second, first)
+    time = f"T{hour:0>2}{minutes}" if hour else ""
+    return f"{year}-{month:0>2}-{day:0>2}{time}"

@@ -1,0 +1,135 @@
+"""`patterns train --csv`: a file becomes a data set and a recipe, and what cannot be meant is said at once."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from app.cli import cli
+from app.commands import datasets, show
+from app.commands.datasets import Asked
+from models_store.storage.store import Store, is_name
+from models_store.tables.csv_dialect import CsvDialect
+from tests.fakes import LinearNetwork
+from tests.table_fakes import passengers
+from training.recipe.base import RecipeError
+from training.recipe.data import TableData
+from training.recipe.spec import PatternSpec, catalogue
+
+ROWS = "size,colour,price\n" + "".join(f"{size},{'rg'[size % 2]},{size * 1.5}\n" for size in (3, 1, 4, 15, 9, 2, 6))
+
+
+@pytest.fixture
+def fruit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A table beside a store of its own."""
+    monkeypatch.setenv("PATTERNS_STORE", str(tmp_path / "store"))
+    path = tmp_path / "Fruit (2024).csv"
+    path.write_text(ROWS)
+    return path
+
+
+def test_a_csv_and_a_target_make_a_recipe(fruit: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = datasets.recipe(Asked(fruit, ["price"], columns=["size=category"], task="regression", folds=3), None)
+    assert isinstance(spec.data, TableData)
+    assert (spec.name, spec.data.target, spec.data.task) == ("fruit-2024", ("price",), "regression")
+    assert spec.data.columns == {"size": "category"}
+    assert spec.cross_validate is not None
+    assert (spec.cross_validate.folds, spec.network.dropout, spec.fit.batch_size) == (3, 0.2, "auto")
+    shown = capsys.readouterr().err
+    assert "7 rows, data set" in shown
+    assert "price (target)" in shown
+    # The same file again is the same data set.
+    again = datasets.recipe(Asked(fruit, ["price"], name="other"), None)
+    assert isinstance(again.data, TableData)
+    assert (again.name, again.data.dataset) == ("other", spec.data.dataset)
+
+
+def test_a_recipe_of_ones_own_keeps_what_it_says(fruit: Path) -> None:
+    data = {"kind": "table", "dataset": "iris", "target": "price", "columns": {"colour": "drop"}}
+    base = PatternSpec.parse({"name": "mine", "data": data, "network": {"layers": []}, "fit": {"epochs": 7}})
+    spec = datasets.recipe(Asked(fruit, []), base)
+    assert isinstance(spec.data, TableData)
+    assert (spec.name, spec.data.target, spec.fit.epochs) == ("mine", ("price",), 7)
+    assert (spec.data.columns, spec.network.layers) == ({"colour": "drop"}, ())
+    assert spec.data.dataset != "iris"
+
+
+@pytest.mark.parametrize(
+    ("asked", "base", "words"),
+    [
+        ({"target": []}, None, "--target: name the column"),
+        ({"target": ["price"], "columns": ["size"]}, None, "--column: write NAME=KIND"),
+        (
+            {"target": ["price"], "columns": ["size=zip"]},
+            None,
+            "--column: zip is no kind; there are number",
+        ),
+        ({"target": ["price"], "task": "clustering"}, None, "data.task: Input should be 'auto'"),
+        ({"target": ["price"], "name": "Fruit"}, None, "name: must be a lower-case letter"),
+        ({"target": ["price"], "path": "fruit.xlsx"}, None, "fruit.xlsx: this is an Excel file; save it as CSV UTF-8"),
+        ({"target": ["price"], "path": "fruit.txt"}, None, "a table is a file that ends with .csv, .tsv, .parquet"),
+        ({"target": ["prize"]}, None, "data.target: the table has no such column; did you mean price? there are size"),
+        ({"target": ["price,size"]}, None, "a list names several columns (--target a --target b)"),
+        ({"target": ["price"], "path": "none.csv"}, None, "none.csv: no such file"),
+        ({"target": ["price"]}, "add-ten", "add-ten: its recipe is for a formula"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(fruit: Path, asked: dict[str, Any], base: str | None, words: str) -> None:
+    path = fruit.with_name(asked.pop("path")) if "path" in asked else fruit
+    with pytest.raises(RecipeError) as refused:
+        datasets.recipe(Asked(path, **asked), catalogue()[base] if base else None)
+    assert words in str(refused.value)
+
+
+def test_what_each_column_was_taken_for_is_shown_as_it_is_learned(
+    fruit: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"{n};{n % 12 + 1}/{n % 9 + 1}/2020;{n},5;{'ab?'[n % 3]}\n" for n in range(40))
+    fruit.write_text(f"size;day;price;ripe\n{rows}")
+    said = Asked(fruit, ["ripe"], dialect=CsvDialect(decimal=","))
+    with pytest.raises(RecipeError, match="day: looks like dates"):
+        datasets.recipe(said, None)
+    with pytest.raises(RecipeError, match="price: looks like numbers with decimal commas"):
+        datasets.recipe(Asked(fruit, ["ripe"], dates="day-first"), None)
+    capsys.readouterr()
+    spec = datasets.recipe(replace(said, dates="day-first", missing=["?"]), None)
+    assert isinstance(spec.data, TableData)
+    assert (spec.data.dates, spec.data.missing) == ("day-first", ("?",))
+    shown = capsys.readouterr().err
+    assert "40 rows, semicolons between fields" in shown
+    assert "2 labels" in shown
+
+
+@given(st.text(min_size=1, max_size=80).filter(lambda name: "/" not in name and name not in (".", "..")))
+def test_any_file_has_a_name_for_its_pattern(name: str) -> None:
+    made = datasets.name_of(Path(f"{name}.csv"))
+    assert is_name(made) or made in ("stats", "docs")
+
+
+def test_a_pattern_is_listed_with_the_name_of_its_table(fruit: Path) -> None:
+    stored = datasets.add(fruit)
+    bundle = passengers()
+    recipe = {**bundle.recipe, "data": {**bundle.recipe["data"], "dataset": stored.id}}
+    Store(fruit.parent / "store", LinearNetwork.from_bytes).publish(replace(bundle, recipe=recipe))
+    assert [row["table"] for row in show.summaries()] == [fruit.name]
+    listed = CliRunner().invoke(cli, ["list"]).output
+    assert "survived of" in listed
+    assert stored.id[:8] not in listed
+    datasets.open_datasets().delete(stored.id)
+    listed = CliRunner().invoke(cli, ["list"]).output
+    assert "survived" in listed
+    assert stored.id[:8] not in listed
+
+
+def test_stored_tables_are_listed_and_deleted(fruit: Path) -> None:
+    stored = datasets.add(fruit)
+    runner = CliRunner()
+    assert stored.id in runner.invoke(cli, ["datasets"]).output
+    assert json.loads(runner.invoke(cli, ["datasets", "--json"]).output)[0]["rows"] == 7
+    assert runner.invoke(cli, ["datasets", "--delete", stored.id]).exit_code == 0
+    assert json.loads(runner.invoke(cli, ["datasets", "--json"]).output) == []

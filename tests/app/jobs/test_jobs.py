@@ -1,0 +1,484 @@
+"""Trainings one after another by whoever leads, and what becomes of them when something is killed or lost."""
+
+import asyncio
+import shutil
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import SecretStr
+
+from app.errors import Draining, QueueFull
+from app.jobs.jobs import Jobs, LeaderLock
+from app.jobs.records import Job, Records
+from app.settings import Settings
+from models_store.errors import PublishUnconfirmed, StoreUnwritable
+from models_store.storage.checkpoints import Checkpoint, Checkpoints
+from models_store.storage.store import CHAMPION, Store
+from tests.app.jobs.conftest import LOOKS, MakeJobs, Outage, until
+from tests.app.jobs.fakes import (
+    FakeTrainer,
+    Request,
+    Script,
+    diverges,
+    hangs,
+    is_killed,
+    obeys,
+    publishes_and_hangs,
+    publishes_and_is_killed,
+    recipe,
+    trains,
+    waits_for,
+)
+from tests.disks import UnlabellingDisk
+from tests.fakes import LinearNetwork, line
+
+pytestmark = pytest.mark.anyio
+
+STOPPED = {"code": "interrupted", "message": "nobody was left to follow this training"}
+
+
+class SlowRecords(Records):
+    """Takes its time to claim a job."""
+
+    claimed = threading.Event()
+    go = threading.Event()
+
+    def claim(self) -> Job | None:
+        job = super().claim()
+        self.claimed.set()
+        self.go.wait()
+        return job
+
+
+@pytest.fixture
+def jobs(make_jobs: MakeJobs) -> Jobs:
+    return make_jobs()
+
+
+@pytest.fixture
+def records(settings: Settings, store: Store) -> Iterator[Records]:
+    """The same records, as a process before this one had them open."""
+    records = Records(settings.jobs_url, settings.train_queue)
+    records.open(store.identity())
+    yield records
+    records.close()
+
+
+@asynccontextmanager
+async def leading(jobs: Jobs) -> AsyncIterator[None]:
+    """The life of a server."""
+    lead = asyncio.create_task(jobs.lead())
+    try:
+        yield
+    finally:
+        lead.cancel()
+        await asyncio.wait([lead])
+        assert lead.cancelled()
+
+
+async def submit(jobs: Jobs, name: str = "line", *, promote: bool = True) -> str:
+    return (await jobs.submit(recipe(name), promote=promote, key=None, body=b"")).id
+
+
+async def once(jobs: Jobs, job: str, holds: Callable[[Job], bool]) -> Job:
+    """The job when it is as wanted."""
+    for _ in range(LOOKS):
+        if holds(found := await jobs.get(job)):
+            return found
+        await asyncio.sleep(0.005)
+    raise AssertionError(found)
+
+
+async def ended(jobs: Jobs, job: str) -> dict[str, Any]:
+    """What it came to: status, version and error."""
+    said = (await once(jobs, job, lambda job: job.has_ended)).to_json()
+    return {name: said[name] for name in ("status", "version", "error")}
+
+
+async def begun(jobs: Jobs, job: str) -> None:
+    """Its first epoch is recorded."""
+    await once(jobs, job, lambda job: job.row["epoch"] == 1)
+
+
+def succeeded(version: int) -> dict[str, Any]:
+    return {"status": "succeeded", "version": version, "error": None}
+
+
+def interrupted(message: str, epochs: int, best: str = "") -> dict[str, Any]:
+    """With the epochs that were done, of the three that the recipe has."""
+    told = f"{message}; it had done {epochs} of 3 epochs{best}"
+    return {"status": "interrupted", "version": None, "error": {"code": "interrupted", "message": told}}
+
+
+async def kinds(jobs: Jobs, job: str) -> list[str]:
+    return [event.kind for event in await jobs.events_after(job, 0)]
+
+
+# -- one after another ---------------------------------------------------------------------------------------------
+
+
+async def test_jobs_run_in_order_and_publish(jobs: Jobs, trainer: FakeTrainer, store: Store) -> None:
+    submitted = [await submit(jobs, name) for name in ("b", "a", "b")]
+    async with leading(jobs):
+        outcomes = [await ended(jobs, job) for job in submitted]
+    assert outcomes == [succeeded(1), succeeded(1), succeeded(2)]
+    assert [request["id"] for request in trainer.requests] == submitted
+    assert (store.versions("a"), store.versions("b"), trainer.killed) == ([1], [1, 2], [])
+    whole = ["queued", "started", "epoch", "epoch", "epoch", "evaluated", "published"]
+    assert [await kinds(jobs, job) for job in submitted] == [whole] * 3
+
+
+async def test_one_job_runs_at_a_time(jobs: Jobs, trainer: FakeTrainer) -> None:
+    go = asyncio.Event()
+    trainer.scripts = [waits_for(go)]
+    async with leading(jobs):
+        first, second = await submit(jobs), await submit(jobs)
+        await begun(jobs, first)
+        assert [(await jobs.get(job)).status for job in (first, second)] == ["running", "queued"]
+        go.set()
+        assert await ended(jobs, second) == succeeded(2)
+
+
+async def test_a_new_job_is_begun_without_waiting_for_the_next_look(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with leading(jobs):
+        await ended(jobs, await submit(jobs))
+        monkeypatch.setattr("app.jobs.jobs.POLL_SECONDS", 3600)
+        await asyncio.sleep(0.1)
+        assert await ended(jobs, await submit(jobs)) == succeeded(2)
+
+
+async def test_the_process_is_there_before_the_first_job_if_it_is_to_be_warm(
+    make_jobs: MakeJobs, trainer: FakeTrainer
+) -> None:
+    async with leading(make_jobs(trainer_warm=True)):
+        await until(lambda: trainer.is_started)
+    assert (trainer.is_started, trainer.requests) == (False, [])
+
+
+async def test_what_is_not_to_be_promoted_is_not(jobs: Jobs, store: Store) -> None:
+    async with leading(jobs):
+        outcomes = [await ended(jobs, await submit(jobs, promote=promote)) for promote in (True, False)]
+    assert (outcomes, store.labels("line")) == ([succeeded(1), succeeded(2)], {CHAMPION: 1})
+
+
+# -- failures, losses and requests to stop -------------------------------------------------------------------------
+
+
+async def test_a_training_that_fails_says_why_and_changes_nothing(
+    jobs: Jobs, trainer: FakeTrainer, store: Store
+) -> None:
+    trainer.scripts = [trains, diverges]
+    async with leading(jobs):
+        await ended(jobs, await submit(jobs))
+        failed = await ended(jobs, await submit(jobs))
+    error = {"code": "diverged", "message": "the loss is not a finite number any more"}
+    assert failed == {"status": "failed", "version": None, "error": error}
+    assert (store.versions("line"), store.champion("line"), trainer.killed) == ([1], 1, [])
+
+
+async def test_a_killed_trainer_interrupts_its_job_and_not_the_next(jobs: Jobs, trainer: FakeTrainer) -> None:
+    trainer.scripts = [is_killed]
+    async with leading(jobs):
+        lost, following = await submit(jobs), await submit(jobs)
+        assert await ended(jobs, lost) == interrupted("the trainer process was lost (it ended with -9)", 1)
+        assert await ended(jobs, following) == succeeded(1)
+    assert await kinds(jobs, lost) == ["queued", "started", "epoch", "interrupted"]
+
+
+async def test_a_trainer_that_published_with_its_last_breath_has_succeeded(
+    jobs: Jobs, trainer: FakeTrainer, store: Store
+) -> None:
+    trainer.scripts = [publishes_and_is_killed]
+    async with leading(jobs):
+        assert await ended(jobs, await submit(jobs)) == succeeded(1)
+        assert await ended(jobs, await submit(jobs)) == succeeded(2)
+    assert store.versions("line") == [1, 2]
+
+
+async def test_a_trainer_that_talks_nonsense_interrupts_its_job_and_not_the_next(
+    jobs: Jobs, trainer: FakeTrainer
+) -> None:
+    async def nonsense(trainer: FakeTrainer, request: Request) -> None:
+        trainer.say("published")
+
+    trainer.scripts = [nonsense]
+    async with leading(jobs):
+        lost, following = await submit(jobs), await submit(jobs)
+        assert (await ended(jobs, lost))["status"] == "interrupted"
+        assert await ended(jobs, following) == succeeded(1)
+
+
+@pytest.mark.parametrize(("script", "patience", "n_killed"), [(obeys, 30, 0), (hangs, 0.1, 1)])
+async def test_a_running_job_is_cancelled_and_the_next_begun(
+    jobs: Jobs,
+    trainer: FakeTrainer,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    script: Script,
+    patience: float,
+    n_killed: int,
+) -> None:
+    monkeypatch.setattr("app.jobs.supervision.CANCEL_SECONDS", patience)
+    trainer.scripts = [script]
+    async with leading(jobs):
+        running, following = await submit(jobs, "a"), await submit(jobs, "b")
+        await begun(jobs, running)
+        assert (await jobs.cancel(running)).status == "running"
+        assert await ended(jobs, running) == {"status": "cancelled", "version": None, "error": None}
+        assert await ended(jobs, following) == succeeded(1)
+    assert (store.patterns(), trainer.killed) == (["b"], [running] * n_killed)
+    assert await kinds(jobs, running) == ["queued", "started", "epoch", "cancelled"]
+
+
+async def test_a_queued_job_that_is_cancelled_never_runs(jobs: Jobs, trainer: FakeTrainer) -> None:
+    cancelled, following = await submit(jobs), await submit(jobs)
+    assert (await jobs.cancel(cancelled)).status == "cancelled"
+    async with leading(jobs):
+        await ended(jobs, following)
+    assert [request["id"] for request in trainer.requests] == [following]
+
+
+async def test_a_job_that_takes_too_long_fails(make_jobs: MakeJobs, trainer: FakeTrainer) -> None:
+    jobs = make_jobs(train_seconds=0.1)
+    trainer.scripts = [hangs]
+    async with leading(jobs):
+        job = await submit(jobs)
+        error = {"code": "timed_out", "message": "it took longer than 0.1 s"}
+        assert await ended(jobs, job) == {"status": "failed", "version": None, "error": error}
+    assert trainer.killed == [job]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("why", ["cancelled", "timed out"])
+async def test_a_training_that_was_stopped_after_it_had_published_has_succeeded(
+    make_jobs: MakeJobs, trainer: FakeTrainer, why: str
+) -> None:
+    jobs = make_jobs(train_seconds=0.1 if why == "timed out" else 3600)
+    trainer.scripts = [publishes_and_hangs]
+    async with leading(jobs):
+        job = await submit(jobs)
+        if why == "cancelled":
+            await begun(jobs, job)
+            await jobs.cancel(job)
+        assert await ended(jobs, job) == succeeded(1)
+
+
+# -- servers that stop, and those that come after ------------------------------------------------------------------
+
+
+async def test_a_server_that_stops_interrupts_what_runs_and_leaves_what_waits_to_the_next(
+    make_jobs: MakeJobs, trainer: FakeTrainer, store: Store
+) -> None:
+    trainer.scripts = [hangs]
+    jobs = make_jobs()
+    async with leading(jobs):
+        running, waiting = await submit(jobs), await submit(jobs)
+        await begun(jobs, running)
+    assert await ended(jobs, running) == interrupted(STOPPED["message"], 1)
+    assert (await jobs.get(waiting)).status == "queued"
+    assert (trainer.killed, store.patterns()) == ([running], [])
+    async with leading(make_jobs()):
+        assert await ended(jobs, waiting) == succeeded(1)
+
+
+async def test_a_server_that_stops_while_it_claims_a_job_leaves_none_running(
+    settings: Settings, store: Store, trainer: FakeTrainer, jobs: Jobs
+) -> None:
+    job = await submit(jobs)
+    records = SlowRecords(settings.jobs_url, settings.train_queue)
+    lead = asyncio.create_task(Jobs(records, store, trainer, settings).lead())
+    await until(records.claimed.is_set)
+    lead.cancel()
+    await asyncio.sleep(0)
+    records.go.set()
+    await asyncio.wait([lead])
+    assert (await jobs.get(job)).status in ("queued", "interrupted")
+
+
+async def test_a_job_whose_server_died_is_interrupted_at_the_next_start(jobs: Jobs, records: Records) -> None:
+    orphan = await submit(jobs)
+    records.claim()
+    async with leading(jobs):
+        assert await ended(jobs, orphan) == interrupted(STOPPED["message"], 0)
+        assert await ended(jobs, await submit(jobs)) == succeeded(1)
+    assert await kinds(jobs, orphan) == ["queued", "interrupted"]
+
+
+@pytest.mark.parametrize(
+    ("promote", "published_since", "champion"),
+    [
+        pytest.param(True, 0, 2, id="promoted now"),
+        pytest.param(False, 0, 1, id="not to be promoted"),
+        pytest.param(True, 1, 3, id="a newer one is champion already"),
+    ],
+)
+async def test_a_job_whose_server_died_in_the_moment_it_had_published_has_succeeded(
+    jobs: Jobs, records: Records, store: Store, promote: bool, published_since: int, champion: int
+) -> None:
+    store.publish(line())
+    orphan = await submit(jobs, promote=promote)
+    records.claim()
+    with pytest.raises(PublishUnconfirmed):
+        Store(store.root, LinearNetwork.from_bytes, disk=UnlabellingDisk()).publish(line(job=orphan))
+    for _ in range(published_since):
+        store.publish(line())
+    async with leading(jobs):
+        assert await ended(jobs, orphan) == succeeded(2)
+    assert store.labels("line") == {CHAMPION: champion}
+    assert await kinds(jobs, orphan) == ["queued", "published"]
+
+
+async def test_a_version_that_was_rolled_back_stays_so_when_its_job_is_found_again(
+    jobs: Jobs, records: Records, store: Store
+) -> None:
+    store.publish(line())
+    orphan = await submit(jobs)
+    records.claim()
+    store.publish(line(job=orphan))
+    store.rollback("line")
+    async with leading(jobs):
+        assert await ended(jobs, orphan) == succeeded(2)
+    assert store.labels("line") == {CHAMPION: 1}
+
+
+async def test_a_training_that_was_cut_off_says_what_is_kept_of_it(
+    jobs: Jobs, records: Records, settings: Settings
+) -> None:
+    orphan = await submit(jobs)
+    records.claim()
+    Checkpoints(settings.store).write(orphan, Checkpoint(2, 1, [np.zeros(3)]))
+    async with leading(jobs):
+        kept = ", and the weights of epoch 1 are kept"
+        assert await ended(jobs, orphan) == interrupted(STOPPED["message"], 0, kept)
+
+
+async def test_of_two_servers_on_a_store_one_trains_and_the_other_takes_over(make_jobs: MakeJobs, store: Store) -> None:
+    trainers = FakeTrainer(store, trains, trains, hangs), FakeTrainer(store)
+    first, second = (make_jobs(trainer) for trainer in trainers)
+    lead = asyncio.create_task(first.lead())
+    assert await ended(first, await submit(first)) == succeeded(1)
+    async with leading(second):
+        assert await ended(second, await submit(second)) == succeeded(2)
+        running, waiting = await submit(second), await submit(first)
+        await begun(second, running)
+        assert trainers[1].requests == []
+        lead.cancel()
+        assert await ended(second, running) == interrupted(STOPPED["message"], 1)
+        assert await ended(second, waiting) == succeeded(3)
+    assert [request["id"] for request in trainers[1].requests] == [waiting]
+
+
+def test_a_lock_is_held_by_one_until_it_lets_go(tmp_path: Path) -> None:
+    first, second = LeaderLock(tmp_path / "lock"), LeaderLock(tmp_path / "lock")
+    assert [first.acquire(), second.acquire(), first.acquire()] == [True, False, True]
+    first.release()
+    assert [second.acquire(), first.acquire()] == [True, False]
+    second.release()
+
+
+# -- draining, refusing, and faults that pass ----------------------------------------------------------------------
+
+
+async def test_a_draining_server_takes_no_new_jobs(jobs: Jobs) -> None:
+    job = await submit(jobs)
+    jobs.is_draining = True
+    with pytest.raises(Draining):
+        await submit(jobs)
+    assert [known.id for known in await jobs.recent()] == [job]
+
+
+async def test_a_draining_server_begins_no_job_that_it_would_interrupt(jobs: Jobs, trainer: FakeTrainer) -> None:
+    go = asyncio.Event()
+    trainer.scripts = [waits_for(go), hangs]
+    async with leading(jobs):
+        running, waiting = await submit(jobs), await submit(jobs)
+        await begun(jobs, running)
+        jobs.is_draining = True
+        go.set()
+        assert await ended(jobs, running) == succeeded(1)
+        await asyncio.sleep(0.2)
+    assert (await jobs.get(waiting)).status == "queued"
+
+
+async def test_a_full_queue_refuses(make_jobs: MakeJobs) -> None:
+    jobs = make_jobs(train_queue=1)
+    await submit(jobs)
+    with pytest.raises(QueueFull):
+        await submit(jobs)
+
+
+async def test_a_store_that_cannot_be_written_refuses_and_is_waited_for(jobs: Jobs, store: Store) -> None:
+    shutil.rmtree(store.root)
+    async with leading(jobs):
+        with pytest.raises(StoreUnwritable):
+            await submit(jobs)
+        store.root.mkdir()
+        assert await ended(jobs, await submit(jobs)) == succeeded(1)
+
+
+async def test_a_database_that_goes_away_stops_the_training_and_no_more(
+    make_jobs: MakeJobs, url: str, outage: Outage, trainer: FakeTrainer
+) -> None:
+    trainer.scripts = [hangs]
+    jobs = make_jobs(database_url=SecretStr(url))
+    async with leading(jobs):
+        running, waiting = await submit(jobs), await submit(jobs)
+        await begun(jobs, running)
+        with outage():
+            await until(lambda: not trainer.is_started)
+            await asyncio.sleep(0.1)
+        assert (await ended(jobs, running))["status"] == "interrupted"
+        assert await ended(jobs, waiting) == succeeded(1)
+    assert trainer.killed == [running]
+
+
+async def test_what_is_published_during_an_outage_is_known_afterwards(
+    make_jobs: MakeJobs, url: str, outage: Outage, trainer: FakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.jobs.supervision.POLL_SECONDS", 3600)
+    go = asyncio.Event()
+    trainer.scripts = [waits_for(go)]
+    jobs = make_jobs(database_url=SecretStr(url))
+    async with leading(jobs):
+        job = await submit(jobs)
+        await begun(jobs, job)
+        with outage():
+            go.set()
+            await until(lambda: not trainer.is_started)
+        assert await ended(jobs, job) == succeeded(1)
+
+
+async def test_a_server_stops_also_when_its_database_is_gone(
+    make_jobs: MakeJobs, url: str, outage: Outage, trainer: FakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.jobs.supervision.POLL_SECONDS", 3600)
+    trainer.scripts = [hangs]
+    jobs = make_jobs(database_url=SecretStr(url))
+    lead = asyncio.create_task(jobs.lead())
+    await begun(jobs, await submit(jobs))
+    with outage():
+        lead.cancel()
+        stopped, _ = await asyncio.wait([lead], timeout=30)
+    lead.cancel()
+    await asyncio.wait([lead])
+    assert stopped == {lead}
+
+
+async def test_a_server_stops_also_when_a_job_comes_at_that_moment(make_jobs: MakeJobs, trainer: FakeTrainer) -> None:
+    trainer.scripts = [hangs]
+    jobs = make_jobs()
+    lead = asyncio.create_task(jobs.lead())
+    await asyncio.sleep(0.2)
+    await submit(jobs)
+    lead.cancel()
+    stopped, _ = await asyncio.wait([lead], timeout=10)
+    lead.cancel()
+    await asyncio.wait([lead])
+    assert stopped == {lead}

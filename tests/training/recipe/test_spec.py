@@ -1,0 +1,345 @@
+"""Recipes: those that ship with the server, one object in YAML and JSON, and every mistake is named by its field."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from training.recipe.base import RecipeError
+from training.recipe.data import TableData
+from training.recipe.fit import Cosine, Exponential, Momentum, Sgd
+from training.recipe.spec import LARGEST_FILE, PatternSpec, catalogue, shipped
+
+CATALOGUE = catalogue()
+SHIPPED = shipped()
+IMPROVED = [name for name, spec in SHIPPED.items() if spec.improves]
+INTEGERS = {"distribution": "integers", "low": 0, "high": 100}
+
+
+@pytest.fixture
+def recipe() -> PatternSpec:
+    return PatternSpec.parse(
+        {
+            "name": "line",
+            "data": {"kind": "formula", "inputs": {"x": INTEGERS}, "outputs": {"y": "x + 10"}, "rows": 100},
+        }
+    )
+
+
+def test_the_catalogue_has_eight_formulas_and_iris() -> None:
+    assert sorted(CATALOGUE) == [
+        "add-ten",
+        "add-ten-relu",
+        "add-ten-unscaled",
+        "iris",
+        "linear-pair",
+        "quadratic",
+        "quadratic-extended",
+        "quadratic-extrapolated",
+        "quadratic-sparse",
+    ]
+
+
+def test_every_formula_of_an_author_has_one_recipe_that_improves_on_it() -> None:
+    assert sorted(str(SHIPPED[name].improves) for name in IMPROVED) == sorted(
+        name for name, spec in CATALOGUE.items() if spec.author and not isinstance(spec.data, TableData)
+    )
+
+
+@pytest.mark.parametrize("name", IMPROVED)
+def test_what_improves_on_a_recipe_has_its_rows_and_at_most_five_times_its_epochs(name: str) -> None:
+    improved = SHIPPED[name]
+    author = SHIPPED[str(improved.improves)]
+    assert (improved.data, improved.split) == (author.data, author.split)
+    assert improved.fit.epochs <= 5 * author.fit.epochs
+    assert author.author is not None
+    assert improved.author is None  # its figure is of the other recipe
+
+
+def test_a_relu_network_that_is_improved_still_is_one() -> None:
+    for name in ("add-ten-relu-minmax", "add-ten-unscaled-longer"):
+        author = SHIPPED[str(SHIPPED[name].improves)]
+        assert SHIPPED[name].network.layers == author.network.layers
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_recipe_is_the_same_after_json(name: str) -> None:
+    spec = SHIPPED[name]
+    assert PatternSpec.parse(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+def test_a_recipe_needs_only_a_name_and_data(recipe: PatternSpec) -> None:
+    assert (recipe.split.test, recipe.scaling.method, recipe.fit.optimizer.name, recipe.seed) == (
+        0.2,
+        "standard",
+        "adam",
+        0,
+    )
+
+
+# -- what is wrong, and where --------------------------------------------------------------------------------------
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"name": "Abc"}, "name:"),
+    ({"name": "abc\n"}, "name:"),
+    ({"name": "-abc"}, "name:"),
+    ({"name": "a" * 64}, "name:"),
+    ({"name": ""}, "name:"),
+    ({"name": "stats"}, "name:"),
+    ({"name": "docs"}, "name:"),
+    ({"seed": -1}, "seed:"),
+    ({"seed": 2**32}, "seed:"),
+    ({"seed": True}, "seed:"),
+    ({"seed": 1.0}, "seed:"),
+    ({"description": "d" * 501}, "description:"),
+    ({"colour": "red"}, "colour:"),
+    ({"data": None}, "data:"),
+    ({"data": {"kind": "csv"}}, "data:"),
+    ({"data": {"path": "/etc/passwd"}}, "data.path:"),
+    ({"data": {"rows": 1}}, "data.rows:"),
+    ({"data": {"rows": "100"}}, "data.rows:"),
+    ({"data": {"inputs": {"x": {"low": 100}}}}, "data.inputs.x: low must be below high"),
+    ({"data": {"inputs": {"x": {"low": 0.5}}}}, "data.inputs.x.low:"),
+    ({"data": {"inputs": {"x": {"distribution": "zipf"}}}}, "data.inputs.x:"),
+    ({"data": {"inputs": {"x y": INTEGERS}}}, "data.inputs.x y.[key]:"),
+    ({"data": {"outputs": {"y": "x.__class__"}}}, "data.outputs.y: a formula has only + - * /"),
+    ({"data": {"outputs": {"y": "z"}}}, "data.outputs.y: unknown name in the formula; the inputs are x"),
+    ({"data": {"outputs": {"x": "x"}}}, "data: x is both an input and an output"),
+    (
+        {"data": {"test": {"rows": 9, "inputs": {"z": INTEGERS}}}},
+        "data: test.inputs must name the same",
+    ),
+    ({"split": {"test": 0}}, "split.test: must be above 0"),
+    ({"split": {"test": 1}}, "split.test:"),
+    ({"split": {"test": True}}, "split.test:"),
+    ({"split": {"validation": float("nan")}}, "split.validation:"),
+    ({"scaling": {"method": "robust"}}, "scaling.method:"),
+    ({"scaling": {"outputs": "shared"}}, "scaling: outputs: shared needs scope: global"),
+    ({"network": {"layers": [{"units": 0}]}}, "network.layers.0.units:"),
+    ({"network": {"layers": [{"units": 8, "activation": "evil"}]}}, "network.layers.0.activation:"),
+    ({"network": {"layers": [{"units": 8}] * 33}}, "network.layers:"),
+    ({"network": {"dtype": "float16"}}, "network.dtype:"),
+    ({"network": {"polynomial_degree": 9}}, "network.polynomial_degree:"),
+    ({"network": {"layers": [{"units": 8192}, {"units": 8192}]}}, "network.layers: more than"),
+    ({"fit": {"epochs": 0}}, "fit.epochs:"),
+    ({"fit": {"epochs": "3"}}, "fit.epochs:"),
+    ({"fit": {"batch_size": 0}}, "fit.batch_size:"),
+    ({"fit": {"loss": "mape"}}, "fit.loss:"),
+    ({"fit": {"optimizer": {"name": "ftrl"}}}, "fit.optimizer:"),
+    ({"fit": {"optimizer": {"learning_rate": 0}}}, "fit.optimizer.learning_rate:"),
+    ({"fit": {"optimizer": {"learning_rate": float("inf")}}}, "fit.optimizer.learning_rate:"),
+    ({"fit": {"optimizer": {"momentum": 0.9}}}, "fit.optimizer.momentum:"),
+    ({"fit": {"early_stopping": {}}}, "fit.early_stopping: val_loss needs split.validation"),
+    ({"fit": {"early_stopping": {"monitor": "loss", "patience": 0}}}, "fit.early_stopping.patience:"),
+    ({"fit": {"schedule": "cosine"}}, "fit.schedule: must be an object"),
+    ({"fit": {"schedule": {"name": "cyclic"}}}, "fit.schedule: must be one of 'cosine', 'exponential'"),
+    ({"fit": {"schedule": {"name": "cosine", "warmup": 1}}}, "fit.schedule.warmup:"),
+    ({"fit": {"schedule": {"name": "exponential", "final": 0}}}, "fit.schedule.final:"),
+    ({"improves": "Line"}, "improves:"),
+    ({"author": {"figure": 1, "metric": "guess"}}, "author.metric:"),
+]
+
+
+@pytest.mark.parametrize(("mistake", "message"), MISTAKES)
+def test_a_mistake_is_named_by_its_field(recipe: PatternSpec, mistake: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError) as refusal:
+        recipe.overridden(mistake)
+    assert message in str(refusal.value)
+
+
+def test_every_mistake_is_named_but_not_without_end(recipe: PatternSpec) -> None:
+    with pytest.raises(RecipeError) as refusal:
+        recipe.overridden(
+            {"seed": -1, "fit": {"epochs": 0, "loss": "mape"}, "data": {f"field{i}": 0 for i in range(20)}}
+        )
+    assert str(refusal.value).count("; ") == 8
+    assert str(refusal.value).endswith("and 15 more")
+
+
+@pytest.mark.parametrize("recipe", [None, 3, "line", [], {}, {"name": "line"}])
+def test_what_is_no_recipe_is_refused(recipe: object) -> None:
+    with pytest.raises(RecipeError):
+        PatternSpec.parse(recipe)
+
+
+@pytest.mark.parametrize(
+    ("many", "message"),
+    [
+        ({"rows": 10_000_000}, "data.rows"),
+        ({"test": {"rows": 10_000_000}}, "data.test.rows"),
+    ],
+    ids=["training rows", "test rows"],
+)
+def test_a_table_that_would_fill_the_memory_is_refused(many: dict[str, Any], message: str) -> None:
+    inputs = {f"x{place}": INTEGERS for place in range(100)}
+    data = {
+        "kind": "formula",
+        "inputs": inputs,
+        "outputs": {"y": "x1"},
+        "rows": 100,
+        "test": {"rows": 10, "inputs": inputs},
+    }
+    wide = PatternSpec.parse({"name": "wide", "data": data})
+    with pytest.raises(RecipeError, match=message):
+        wide.overridden({"data": many})
+
+
+LONG = "secret" * 2000
+ECHOES: list[dict[str, Any]] = [
+    {"name": LONG},
+    {LONG: 1},
+    {"seed": LONG},
+    {"data": {"outputs": {"y": LONG}}},
+    {"data": {"outputs": {LONG: "x"}}},
+    {"data": {"inputs": {LONG: INTEGERS}}},
+    {"fit": {"loss": LONG}},
+]
+
+
+@pytest.mark.parametrize("wrong", ECHOES, ids=range(len(ECHOES)))
+def test_a_refusal_does_not_repeat_what_was_given(recipe: PatternSpec, wrong: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError) as refusal:
+        recipe.overridden(wrong)
+    assert str(refusal.value).count("secret") <= 11  # the name of a field, cut to 64 characters
+    assert len(str(refusal.value)) < 500
+
+
+def test_a_refusal_does_not_repeat_the_name_of_an_unknown_optimiser(recipe: PatternSpec) -> None:
+    with pytest.raises(RecipeError) as refusal:
+        recipe.overridden({"fit": {"optimizer": {"name": LONG}}})
+    assert "secret" not in str(refusal.value)
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=8), part, max_size=3),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(["name", "data", "split", "scaling", "network", "fit", "seed", "author", "other"])
+
+
+@settings(max_examples=30)
+@given(st.dictionaries(FIELDS, JUNK, max_size=4))
+def test_any_json_is_a_recipe_or_a_recipe_error(junk: dict[str, Any]) -> None:
+    try:
+        CATALOGUE["add-ten"].overridden(junk)
+    except RecipeError as refusal:
+        assert str(refusal).encode()  # text that can be sent
+
+
+# -- overriding ----------------------------------------------------------------------------------------------------
+
+
+def test_overriding_reaches_one_deep_field_and_leaves_the_rest(recipe: PatternSpec) -> None:
+    longer = recipe.overridden({"fit": {"optimizer": {"learning_rate": 0.5}}, "data": {"inputs": {"x": {"high": 7}}}})
+    expected = recipe.to_json()
+    expected["fit"]["optimizer"]["learning_rate"] = 0.5
+    expected["data"]["inputs"]["x"]["high"] = 7
+    assert longer.to_json() == expected
+
+
+def test_another_seed_draws_other_weights_and_not_other_rows() -> None:
+    data = {"kind": "table", "dataset": "iris", "target": ["species"]}
+    table = PatternSpec.parse({"name": "t", "data": data, "seed": 5})
+    again = table.overridden({"seed": 9})
+    assert (table.data.seed, again.data.seed, again.seed) == (None, 5, 9)
+    assert table.overridden({"seed": 9, "data": {"seed": 1}}).data.seed == 1
+    assert table.overridden({"fit": {"epochs": 3}}).data.seed is None
+
+
+def test_an_optimiser_of_another_name_replaces_the_old_one_whole(recipe: PatternSpec) -> None:
+    tuned = recipe.overridden({"fit": {"optimizer": {"name": "momentum", "momentum": 0.5}}})
+    assert tuned.fit.optimizer == Momentum(name="momentum", learning_rate=0.01, momentum=0.5, nesterov=False)
+    assert tuned.overridden({"fit": {"optimizer": {"name": "sgd"}}}).fit.optimizer == Sgd(
+        name="sgd", learning_rate=0.01
+    )
+
+
+def test_a_schedule_of_another_name_replaces_the_old_one_whole(recipe: PatternSpec) -> None:
+    slow = recipe.overridden({"fit": {"schedule": {"name": "cosine", "warmup": 0.1}}})
+    assert slow.overridden({"fit": {"schedule": {"final": 0.5}}}).fit.schedule == Cosine(
+        name="cosine", final=0.5, warmup=0.1
+    )
+    assert slow.overridden({"fit": {"schedule": {"name": "exponential"}}}).fit.schedule == Exponential(
+        name="exponential"
+    )
+    assert slow.overridden({"fit": {"schedule": None}}) == recipe
+
+
+def test_another_distribution_replaces_the_old_one_whole(recipe: PatternSpec) -> None:
+    normal = recipe.overridden({"data": {"inputs": {"x": {"distribution": "normal"}}}})
+    assert normal.to_json()["data"]["inputs"] == {"x": {"distribution": "normal", "mean": 0.0, "sd": 1.0}}
+
+
+@pytest.mark.parametrize("column", ["name", "kind", "distribution"])
+def test_a_column_may_be_called_what_recipes_call_their_kinds(recipe: PatternSpec, column: str) -> None:
+    two = recipe.overridden({"data": {"outputs": {column: "x + 1"}}})
+    assert two.overridden({"data": {"outputs": {column: "x + 2"}}}).to_json()["data"]["outputs"] == {
+        "y": "x + 10",
+        column: "x + 2",
+    }
+
+
+def test_the_name_and_the_whole_network_can_be_replaced(recipe: PatternSpec) -> None:
+    other = recipe.overridden({"name": "other", "network": {"layers": []}})
+    assert (other.name, other.network.layers, other.data) == ("other", (), recipe.data)
+
+
+# -- as people write them ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("1e-3", 0.001), ("1E2", 100), ("0.001", 0.001), ("1.5e-2", 0.015), ("2", 2)]
+)
+def test_a_learning_rate_in_yaml_is_a_number_however_written(tmp_path: Path, written: str, meant: float) -> None:
+    spec = PatternSpec.read(_yaml(tmp_path, f"fit: {{optimizer: {{name: sgd, learning_rate: {written}}}}}"))
+    assert spec.fit.optimizer.learning_rate == meant
+
+
+def test_min_max_is_accepted_as_minmax(tmp_path: Path) -> None:
+    assert PatternSpec.read(_yaml(tmp_path, "scaling: {method: min-max}")).scaling.method == "minmax"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: [",
+        "\tname: line",
+        "a: b: c",
+        "name: !!python/object/apply:os.system [true]",
+        "{[]: 1}",
+        "just text",
+        "",
+        "--- 1\n--- 2",
+        "seed: " + "1" * 5000,
+        "description: 2001-99-99",
+        "[" * 1000,
+    ],
+    ids=range(11),
+)
+def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError):
+        PatternSpec.read(path)
+
+
+def test_a_file_that_is_not_text_or_far_too_large_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RecipeError, match="is not YAML"):
+        PatternSpec.read(path)
+    path.write_bytes(b" " * (LARGEST_FILE + 1))
+    with pytest.raises(RecipeError, match="is larger than"):
+        PatternSpec.read(path)
+
+
+def _yaml(folder: Path, more: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(
+        f"name: line\ndata: {{kind: sequence, rows: 100, inputs: {{x: 0}}, outputs: {{y: x + 10}}}}\n{more}\n"
+    )
+    return path

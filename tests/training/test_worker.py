@@ -1,0 +1,287 @@
+"""The trainer process: JSON lines tell it what to train, JSON lines say how that goes, and it ends when it should."""
+
+import contextlib
+import io
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models_store.networks.onnx_network import OnnxNetwork
+from models_store.storage.store import Store
+from tests.fakes import rows
+from training.recipe.spec import PatternSpec, catalogue
+from training.worker import Inbox
+
+ADD_TEN = catalogue()["add-ten"]
+LAST_WORDS = {"published", "failed", "cancelled"}
+PATIENCE_SECONDS = 300
+
+
+class Trainer:
+    """A process of its own; whoever waits for a line waits so long at most, because then it is ended."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "training.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def tell(self, **message: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(message) + "\n")
+        self._process.stdin.flush()
+
+    def train(self, name: str, spec: PatternSpec | dict[str, Any], root: Path, **options: object) -> None:
+        recipe = spec.to_json() if isinstance(spec, PatternSpec) else spec
+        request = {"root": str(root), "promote": True, "publish": True, "keep": 5, "device": "cpu", "engine": "keras"}
+        self.tell(id=name, spec=recipe, **{**request, **options})
+
+    def said(self) -> dict[str, Any]:
+        """The next line, a JSON object."""
+        assert self._process.stdout is not None
+        patience = threading.Timer(PATIENCE_SECONDS, self._process.kill)
+        patience.start()
+        try:
+            line: dict[str, Any] = json.loads(self._process.stdout.readline())
+        finally:
+            patience.cancel()
+        return line
+
+    def story(self, last: set[str] = LAST_WORDS) -> list[dict[str, Any]]:
+        """Lines up to one that ends a training."""
+        lines = [self.said()]
+        while lines[-1]["event"] not in last:
+            lines.append(self.said())
+        return lines
+
+    def close(self) -> int:
+        """What it ends with when its input does."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        return self._process.wait(PATIENCE_SECONDS)
+
+    def release(self) -> None:
+        with self._process:
+            self._process.kill()
+
+
+@pytest.fixture(scope="module")
+def ready_trainer() -> Iterator[Trainer]:
+    trainer = Trainer()
+    assert trainer.said() == {"event": "ready"}
+    yield trainer
+    trainer.release()
+
+
+@pytest.fixture
+def trainer(ready_trainer: Trainer) -> Trainer:
+    """One process for all: it goes on after each training, however that ended."""
+    return ready_trainer
+
+
+@pytest.mark.keras
+def test_a_training_says_how_it_goes_and_then_which_version_it_published(trainer: Trainer, tmp_path: Path) -> None:
+    from models_store.networks.keras_network import KerasNetwork  # deferred: imports TensorFlow
+
+    trainer.train("job-1", ADD_TEN, tmp_path)
+    started, *epochs, evaluated, published = trainer.story()
+    assert started == {"id": "job-1", "event": "started", "epochs": 100}
+    assert {(line["id"], line["event"]) for line in epochs} == {("job-1", "epochs")}
+    assert [epoch["epoch"] for line in epochs for epoch in line["epochs"]] == list(range(1, 101))
+    assert published == {"id": "job-1", "event": "published", "version": 1}
+
+    bundle = Store(tmp_path, KerasNetwork.from_bytes).load("add-ten", 1).bundle
+    assert evaluated["card"] == bundle.card.model_dump(mode="json")
+    assert bundle.card.lineage.job == "job-1"
+    assert bundle.predict(rows(150)).item() == pytest.approx(160, abs=1e-3)
+
+
+@pytest.mark.keras
+def test_what_another_engine_is_to_serve_is_verified_by_that_engine(trainer: Trainer, tmp_path: Path) -> None:
+    trainer.train("job-1", ADD_TEN, tmp_path, engine="onnx")
+    assert trainer.story()[-1] == {"id": "job-1", "event": "published", "version": 1}
+    bundle = Store(tmp_path, OnnxNetwork.from_bytes).load("add-ten", 1).bundle
+    assert bundle.predict(rows(150)).item() == pytest.approx(160, abs=1e-3)
+
+
+@pytest.mark.keras
+def test_what_its_engine_cannot_serve_is_refused_before_it_is_trained(trainer: Trainer, tmp_path: Path) -> None:
+    trainer.train("job-1", ADD_TEN, tmp_path, engine="onnx", device="gpu")
+    started, failed = trainer.story()
+    assert (started["event"], failed["event"], failed["code"]) == ("started", "failed", "device_unavailable")
+    assert "PATTERNS_ENGINE" in failed["message"]
+    assert Store(tmp_path, _no_network).patterns() == []
+
+
+@pytest.mark.keras
+def test_a_second_training_in_the_same_process_is_the_next_version(trainer: Trainer, tmp_path: Path) -> None:
+    for version in (1, 2):
+        trainer.train(f"job-{version}", ADD_TEN, tmp_path, promote=version == 1)
+        assert trainer.story()[-1] == {"id": f"job-{version}", "event": "published", "version": version}
+    store = Store(tmp_path, _no_network)
+    assert (store.versions("add-ten"), store.labels("add-ten")) == ([1, 2], {"champion": 1})
+    assert store.describe("add-ten", 1).history == store.describe("add-ten", 2).history
+
+
+def _no_network(*_: object) -> Any:
+    raise AssertionError("nobody asked for a network")
+
+
+@pytest.mark.keras
+def test_a_training_that_is_not_to_be_published_ends_with_its_card(trainer: Trainer, tmp_path: Path) -> None:
+    trainer.train("job", ADD_TEN, tmp_path, publish=False)
+    card = trainer.story(last={"evaluated"})[-1]["card"]
+    assert card["test"]["overall"]["rmse"] < 1e-3
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.keras
+def test_epochs_carry_both_losses_when_there_are_validation_rows(trainer: Trainer, tmp_path: Path) -> None:
+    trainer.train("job", ADD_TEN.overridden({"split": {"validation": 0.2}, "fit": {"epochs": 60}}), tmp_path)
+    epochs = [epoch for line in trainer.story()[1:-2] for epoch in line["epochs"]]
+    history = Store(tmp_path, _no_network).describe("add-ten", 1).history
+    assert [epoch["loss"] for epoch in epochs] == history["loss"]
+    assert [epoch["val_loss"] for epoch in epochs] == history["val_loss"]
+
+
+@pytest.mark.keras
+def test_a_training_is_cancelled_while_it_runs(trainer: Trainer, tmp_path: Path) -> None:
+    trainer.train("long", ADD_TEN.overridden({"fit": {"epochs": 1_000_000}}), tmp_path)
+    trainer.story(last={"epochs"})
+    trainer.tell(cancel="long")
+    story = trainer.story()
+    assert story[-1] == {"id": "long", "event": "cancelled"}
+    assert {line["event"] for line in story[:-1]} <= {"epochs"}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.keras
+def test_a_training_that_still_waits_can_be_cancelled_too(trainer: Trainer, tmp_path: Path) -> None:
+    trainer.train("first", ADD_TEN, tmp_path)
+    trainer.train("second", ADD_TEN, tmp_path)
+    trainer.tell(cancel="second")
+    assert trainer.story()[-1] == {"id": "first", "event": "published", "version": 1}
+    assert trainer.story()[-1] == {"id": "second", "event": "cancelled"}
+    assert Store(tmp_path, _no_network).versions("add-ten") == [1]
+
+
+DIVERGING = ADD_TEN.overridden({"fit": {"epochs": 20, "optimizer": {"name": "sgd", "learning_rate": 1e6}}})
+NO_VALUE = ADD_TEN.overridden({"data": {"outputs": {"y": "log(0 - 1)"}}})
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize(
+    ("spec", "code", "message"),
+    [
+        ({"name": "Abc"}, "bad_recipe", "name: "),
+        ({}, "bad_recipe", "data: Field required"),
+        (DIVERGING, "diverged", "lower fit.optimizer.learning_rate"),
+        (NO_VALUE, "bad_data", "data.outputs.y: the formula has no finite value"),
+    ],
+    ids=["bad name", "no recipe", "diverging", "no value"],
+)
+def test_a_training_that_fails_says_why(
+    trainer: Trainer, tmp_path: Path, spec: PatternSpec | dict[str, Any], code: str, message: str
+) -> None:
+    trainer.train("job", spec, tmp_path)
+    failed = trainer.story()[-1]
+    assert (failed["id"], failed["event"], failed["code"]) == ("job", "failed", code)
+    assert message in failed["message"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.keras
+def test_a_store_that_cannot_be_written_fails_the_training_and_not_the_trainer(
+    trainer: Trainer, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    trainer.train("job", ADD_TEN, tmp_path / "file" / "store")
+    assert trainer.story()[-1]["code"] == "store_unwritable"
+
+
+@pytest.mark.keras
+def test_a_trainer_ends_with_its_input() -> None:
+    trainer = Trainer()
+    assert trainer.said() == {"event": "ready"}
+    assert trainer.close() == 0
+    trainer.release()
+
+
+SERVER = """
+import sys
+from subprocess import PIPE, Popen
+trainer = Popen([sys.executable, "-m", "training.worker"], stdin=PIPE, stdout=PIPE, text=True)
+trainer.stdin.write(sys.argv[1])
+trainer.stdin.flush()
+for event in ("ready", "started", "epochs"):
+    assert event in trainer.stdout.readline()
+print("running", flush=True)
+trainer.wait()
+"""
+
+
+@pytest.mark.keras
+def test_a_trainer_ends_with_its_server_however_that_ends() -> None:
+    spec = ADD_TEN.overridden({"fit": {"epochs": 1_000_000}}).to_json()
+    request = json.dumps({"id": "long", "spec": spec, "device": "cpu", "publish": False}) + "\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER, request],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as server:
+        assert server.stdout is not None and server.stderr is not None
+        patience = threading.Timer(PATIENCE_SECONDS, os.killpg, [server.pid, signal.SIGKILL])
+        patience.start()
+        assert server.stdout.readline() == "running\n"
+        server.kill()
+        server.stderr.read()  # to its end: the trainer, which shares it, is gone
+        assert patience.is_alive()
+        patience.cancel()
+
+
+@pytest.mark.keras
+def test_a_trainer_works_for_a_server_that_is_the_first_process_of_its_container() -> None:
+    apart = [shutil.which("unshare") or "false", "--fork", "--pid", "--kill-child"]
+    if subprocess.run([*apart, "true"], check=False, stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("making a process namespace is not allowed here")
+    server = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'training.worker'])"
+    ended = subprocess.run(
+        [*apart, sys.executable, "-c", server], check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert ended.stdout == '{"event": "ready"}\n'
+
+
+# -- its inbox -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox(queue.SimpleQueue(), set())
+
+
+def test_requests_are_kept_in_order_and_cancellations_seen_at_once(inbox: Inbox) -> None:
+    inbox.read(io.StringIO('{"id": "a"}\n{"id": "b"}\n{"cancel": "b"}\n'))
+    assert inbox.cancelled == {"b"}
+    assert [inbox.requests.get() for _ in range(3)] == [{"id": "a"}, {"id": "b"}, None]
+
+
+@pytest.mark.parametrize("line", ["", "{", "nonsense"])
+def test_a_line_that_makes_no_sense_does_not_keep_the_trainer_from_ending(inbox: Inbox, line: str) -> None:
+    with contextlib.suppress(ValueError):
+        inbox.read(io.StringIO(f"{line}\n"))
+    assert inbox.requests.qsize() == 1
+    assert inbox.requests.get() is None

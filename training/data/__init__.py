@@ -1,0 +1,1 @@
+"""Rows of a formula, a table or a well-known data set, split into train, validation and test."""

@@ -1,0 +1,190 @@
+"""Tables as data: which columns are inputs and of what kind, what the target is, and how rows are split.
+
+DataFrame -> kinds (inferred from whole columns, or as the recipe says) -> rows with a target -> split -> Dataset
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from models_store.arrays import Array
+from models_store.errors import shortened, unlike
+from models_store.tables import inference
+from models_store.tables.inference import ColumnFacts
+from models_store.tables.spelling import Spelling
+from models_store.tables.table import Kind, Table, Values, category_of
+from training.data.dataset import LARGEST_LABEL, DataError, Dataset, Labels, Rows
+from training.recipe.data import TableData
+from training.recipe.fit import Split
+from training.recipe.spec import MOST_NUMBERS, PatternSpec
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MOST_LABELS = 1000
+FEWEST_ROWS_OF_A_LABEL = 2
+FEWEST_ROWS = 10
+NAMED = 5
+
+ReadTable = Callable[[str], "pl.DataFrame"]
+"""The table of a data set's id, or of a well-known name."""
+
+
+def make(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> Dataset:
+    """The same recipe and table make the same rows in the same parts. DataError, TableError."""
+    _check_targets(data, frame.columns)
+    frame = inference.without(frame, data.missing)
+    dates = None if data.dates == "auto" else data.dates
+    found = {facts.name: facts for facts in inference.facts(frame, data.columns, dates)}
+    doubts = [facts.doubt for facts in found.values() if facts.doubt]
+    if doubts:
+        raise DataError(doubts[0])
+    orders = {name: facts.order for name, facts in found.items() if facts.order is not None}
+    spelling = Spelling(frozenset(data.missing), orders)
+    used = {name: facts for name, facts in found.items() if name not in data.target and facts.dropped is None}
+    if not used:
+        raise DataError("data.columns: no column is left to predict from")
+    kinds: dict[str, Kind] = {name: facts.kind for name, facts in used.items()}
+    targets = inference.targets_of(frame, {name: found[name].kind for name in data.target}, spelling)
+    kept = _has_target(targets)
+    if kept.sum() < FEWEST_ROWS:
+        raise DataError(f"data.target: only {int(kept.sum())} rows have a value there; {FEWEST_ROWS} are the least")
+    labels = _labels(data, found, targets.take(kept))
+    outputs = _label_numbers(targets.take(kept), labels) if labels else _numbers(data, found, targets.take(kept))
+    remarks = [f"{name} was left out: {facts.dropped}." for name, facts in found.items() if facts.dropped]
+    if not kept.all():
+        remarks.append(f"{int((~kept).sum())} rows without a {' or '.join(data.target)} were left out.")
+    inputs = inference.table_of(frame, kinds, spelling)
+    rows = Rows(inputs if kept.all() else inputs.take(kept), outputs)
+    seed = spec.seed if data.seed is None else data.seed
+    train, validation, test = _parts(rows, spec.split, seed, labels)
+    if len(train) * len(kinds) > MOST_NUMBERS:
+        raise DataError(f"data.dataset: more than {MOST_NUMBERS} values in the training table")
+    return Dataset(
+        kinds, data.target, train, validation, test, labels=labels, remarks=tuple(remarks), spelling=spelling
+    )
+
+
+def _check_targets(data: TableData, columns: Sequence[str]) -> None:
+    for name in (*data.target, *data.columns):
+        if name not in columns:
+            raise DataError(f"{_short(name)}: there is no such column; {unlike(name, columns)}")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 40 else f"{name[:40]}…"
+
+
+def _has_target(targets: Table) -> NDArray[np.bool_]:
+    present = np.stack([_present(values) for values in targets.columns.values()])
+    return np.asarray(present.all(axis=0))
+
+
+def _present(values: Values) -> NDArray[np.bool_]:
+    if values.dtype == object:
+        return np.array([value is not None for value in values], dtype=bool)
+    return ~np.isnan(values.astype(np.float64))
+
+
+# -- the target ----------------------------------------------------------------------------------------------------
+
+
+def _labels(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> Labels | None:
+    """None if the target is numbers."""
+    name = data.target[0]
+    kind, values = found[name].kind, targets.columns[name]
+    if len(data.target) > 1 or data.task == "regression":
+        return None
+    if data.task == "auto" and not found[name].labels:
+        return None
+    if kind == "date":
+        raise DataError(f"data.target: {_short(name)} is a date, and no label; in data.columns call it a category")
+    counts = Counter(values.tolist())
+    if len(counts) < 2:
+        raise DataError(f"data.target: {_short(name)} has the same value in every row; there is nothing to learn")
+    if len(counts) > MOST_LABELS:
+        raise DataError(f"data.target: {_short(name)} has {len(counts)} different labels; {MOST_LABELS} are the most")
+    rare = [_short(_word(label)) for label, count in counts.items() if count < FEWEST_ROWS_OF_A_LABEL]
+    if rare:
+        raise DataError(
+            f"data.target: {len(rare)} label(s) of {_short(name)} stand in one row each: {shortened(rare, NAMED)}; a "
+            f"label needs {FEWEST_ROWS_OF_A_LABEL} rows at least, to be learned and to be tested; take these rows out, "
+            "or give them a label that others have"
+        )
+    match kind:
+        case "number":
+            return Labels(tuple(category_of(repr(value)) for value in sorted(counts)), "number")
+        case "boolean":
+            return Labels(("false", "true"), "boolean")
+    return Labels(tuple(sorted(counts)), "text")
+
+
+def _word(label: object) -> str:
+    return label if isinstance(label, str) else category_of(repr(label))
+
+
+def _label_numbers(targets: Table, labels: Labels) -> Array:
+    (values,) = targets.columns.values()
+    if labels.kind == "text":
+        numbers = {label: float(number) for number, label in enumerate(labels.names)}
+        return np.array([numbers[value] for value in values])[:, None]
+    if labels.kind == "boolean":
+        return values.astype(np.float64)[:, None]
+    known = np.array([float(label) for label in labels.names])
+    return np.searchsorted(known, values.astype(np.float64)).astype(np.float64)[:, None]
+
+
+def _numbers(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> Array:
+    for name in data.target:
+        if found[name].kind not in ("number", "boolean"):
+            raise DataError(
+                f"data.target: {_short(name)} is no column of numbers; labels are learned one column at a time"
+            )
+    outputs = np.stack([values.astype(np.float64) for values in targets.columns.values()], axis=1)
+    if (outputs == outputs[0]).all(axis=0).any():
+        raise DataError("data.target: it has the same value in every row; there is nothing to learn")
+    if not (np.abs(outputs) < LARGEST_LABEL).all():
+        raise DataError(f"data.target: a value is beyond {LARGEST_LABEL:g}")
+    return outputs
+
+
+# -- the split -----------------------------------------------------------------------------------------------------
+
+
+def _parts(rows: Rows, split: Split, seed: int, labels: Labels | None) -> tuple[Rows, Rows | None, Rows]:
+    numbers = rows.outputs[:, 0] if labels else None
+    rest, test = cut(np.arange(len(rows)), split, "test", seed, numbers)
+    if split.validation == 0:
+        return rows.take(rest), None, rows.take(test)
+    train, validation = cut(rest, split, "validation", seed, numbers)
+    return rows.take(train), rows.take(validation), rows.take(test)
+
+
+def cut(
+    places: NDArray[Any], split: Split, part: Literal["test", "validation"], seed: int, numbers: Array | None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The places that are left, and those of the part; `numbers` are the labels of all rows. DataError.
+
+    scikit-learn's own split, so that recipes of others who name its seed find their rows again.
+    """
+    share = split.test if part == "test" else split.validation
+    n_taken = round(share * len(places))
+    if not 0 < n_taken < len(places):
+        raise DataError(f"split.{part}: {share:g} of {len(places)} rows leaves a part without rows")
+    if not split.shuffle:
+        return places[:-n_taken], places[-n_taken:]
+    strata = None if numbers is None or not split.stratify else numbers[places]
+    if strata is not None and not _can_be_shared(strata, n_taken):
+        strata = None
+    rest, taken = train_test_split(places, test_size=n_taken, random_state=seed, stratify=strata)
+    return np.asarray(rest), np.asarray(taken)
+
+
+def _can_be_shared(numbers: Array, n_taken: int) -> bool:
+    """Each part can have a row of each label."""
+    counts = np.unique(numbers, return_counts=True)[1]
+    return bool(counts.min() >= FEWEST_ROWS_OF_A_LABEL and n_taken >= len(counts) <= len(numbers) - n_taken)

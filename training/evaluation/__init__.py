@@ -1,0 +1,1 @@
+"""How good a trained network is: scores, baselines, and the notes on its card."""

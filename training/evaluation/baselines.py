@@ -1,0 +1,78 @@
+"""What needs no network, learned from the same training rows, on the same test rows.
+
+mean or majority · linear model · gradient-boosted trees  ->  RMSE or accuracy of each  ->  a verdict
+"""
+
+import warnings
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from models_store.arrays import Array
+from models_store.card import AnyScore, Baselines, LabelScore
+from models_store.encoding.rows import Encoder, TableEncoder
+from models_store.encoding.scaler import Scaler
+from models_store.tables.table import Table
+from training.data.dataset import Dataset, Rows
+from training.data.subsample import places
+from training.evaluation import linear, trees
+from training.evaluation.scores import accuracy, root_mean_square
+from training.evaluation.verdict import Contest, Line, Metric
+
+# Beyond these, more rows hardly change what such a model learns, nor how well that is known.
+MOST_ROWS = 100_000
+
+
+def baselines(
+    data: Dataset, encoder: Encoder, network: AnyScore, seed: int, *, is_lost_outside: bool = False
+) -> Baselines:
+    """`network` is its score on the test rows. The same `seed` gives the same figures."""
+    figures = {"mean": _mean(data)} if data.labels is None else {"majority": _majority(data)}
+    # One thread: a server may be at work on the other cores. What warns here, no convergence say, warns nobody.
+    with warnings.catch_warnings(), np.errstate(all="ignore"), threadpool_limits(1):
+        warnings.simplefilter("ignore")
+        figures |= _of_table(data, encoder, seed) if isinstance(encoder, TableEncoder) else _straight_line(data)
+    figures = {name: figure for name, figure in figures.items() if np.isfinite(figure)}
+    figures["network"] = network.accuracy if isinstance(network, LabelScore) else network.rmse
+    metric: Metric = "accuracy" if data.labels else "rmse"
+    line: Line = "linear model" if isinstance(encoder, TableEncoder) else "straight line"
+    size = float(np.abs(data.test.outputs).max()) or 1.0
+    contest = Contest(metric, figures, len(data.test), size, line, is_lost_outside)
+    return Baselines(metric=metric, figures=figures, verdict=contest.verdict())
+
+
+def _mean(data: Dataset) -> float:
+    return root_mean_square(data.train.outputs.mean(axis=0) - data.test.outputs)
+
+
+def _majority(data: Dataset) -> float:
+    most_frequent = np.bincount(data.train.outputs[:, 0].astype(int)).argmax()
+    return accuracy(np.full(len(data.test), most_frequent), data.test.outputs[:, 0])
+
+
+def _straight_line(data: Dataset) -> dict[str, float]:
+    """Ordinary least squares on raw columns of numbers."""
+    train, test = np.asarray(data.train.inputs), np.asarray(data.test.inputs)
+    scaler = Scaler.standard(train)
+    design = np.column_stack([np.ones(len(train)), scaler.transform(train)])
+    weights, *_ = np.linalg.lstsq(design, data.train.outputs, rcond=None)
+    answers = np.column_stack([np.ones(len(test)), scaler.transform(test)]) @ weights
+    return {"linear": root_mean_square(answers - data.test.outputs)}
+
+
+def _of_table(data: Dataset, encoder: TableEncoder, seed: int) -> dict[str, float]:
+    train, test = (rows.take(places(len(rows), MOST_ROWS, seed)) for rows in (data.train, data.test))
+    n_labels = len(data.labels.names) if data.labels else 0
+    if n_labels and len(np.unique(train.outputs)) == 1:
+        return {}
+    assert isinstance(test.inputs, Table)
+    models = {"linear": linear.answers} | ({"trees": trees.answers} if n_labels <= trees.MOST_LABELS else {})
+    return {
+        name: _figure(answers(encoder, train, test.inputs, n_labels, seed), test, n_labels)
+        for name, answers in models.items()
+    }
+
+
+def _figure(answers: Array, test: Rows, n_labels: int) -> float:
+    """`answers` (n_rows, n_outputs), numbers in raw units or of labels."""
+    return accuracy(answers, test.outputs) if n_labels else root_mean_square(answers - test.outputs)

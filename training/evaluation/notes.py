@@ -1,0 +1,189 @@
+"""The lessons that one training shows, each in a sentence: what a reader should know before trusting it."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_store.arrays import Array
+from models_store.card import AnyScore, LabelScore, Measured
+from models_store.tables.table import Raw, Table
+from training.data.dataset import Dataset
+from training.evaluation.leakage import giveaways
+from training.evaluation.verdict import plain
+from training.recipe.data import FormulaData, TableData
+from training.recipe.spec import PatternSpec
+
+if TYPE_CHECKING:
+    from training.fitting.fit import History  # imports TensorFlow
+
+# Shares of rows from which on something is worth saying.
+MANY_OUTSIDE, MANY_SEEN, MOST_OF_THEM = 0.1, 0.01, 0.8
+FEW_TEST_ROWS = 100
+# A network whose error on new rows is so many times that on its own is clearly worse there.
+CLEARLY_WORSE = 1.5
+# What float32 leaves of the labels' size where a network is as good as exact.
+ROUNDING = 1e-6
+
+
+def notes(
+    spec: PatternSpec, data: Dataset, history: "History", train: Measured, test: Measured, n_parameters: int
+) -> list[str]:
+    """`train` and `test` are the scores on the card."""
+    return [
+        *_giveaways(data, spec.seed),
+        *data.remarks,
+        *_outside(data, is_clearly_worse(data, train, test)),
+        *_seen_before(data),
+        *_recipe(spec, data),
+        *_balance(data),
+        *_few_rows(data),
+        *_overfitting(history),
+        *(_by_heart(train, test, n_parameters) if isinstance(spec.data, TableData) else ()),
+    ]
+
+
+def is_lost_outside(data: Dataset, train: Measured, test: Measured) -> bool:
+    """Most test rows lie outside the region of the training rows, and there it is clearly worse. Of formulas alone:
+    a table that is cut by time is tested as it will be used."""
+    if isinstance(data.train.inputs, Table):
+        return False
+    return 2 * _n_outside(data) > len(data.test) and is_clearly_worse(data, train, test)
+
+
+def is_clearly_worse(data: Dataset, train: Measured, test: Measured) -> bool:
+    """On test rows than on its own."""
+    size = 1.0 if data.labels else float(np.abs(data.test.outputs).max())
+    return _error(test.overall) > max(CLEARLY_WORSE * _error(train.overall), ROUNDING * size)
+
+
+def _n_outside(data: Dataset) -> int:
+    return int(_beyond(np.asarray(data.train.inputs), np.asarray(data.test.inputs)).any(axis=1).sum())
+
+
+def _outside(data: Dataset, is_worse: bool) -> Iterator[str]:
+    train, test = data.train.inputs, data.test.inputs
+    if isinstance(train, Table):
+        assert isinstance(test, Table)
+        yield from _columns_outside(train, test, is_worse)
+    elif (n_outside := _n_outside(data)) > MANY_OUTSIDE * len(test):
+        of_all = f"{n_outside} of {len(test)} test rows lie outside the region it was trained on"
+        yield f"{of_all}; {_consequence(is_worse)}."
+
+
+def _consequence(is_worse: bool) -> str:
+    if is_worse:
+        return "a network does not follow a curve beyond what it has seen, so expect its worst errors there"
+    return "the test error is not clearly larger for it"
+
+
+def _columns_outside(train: Table, test: Table, is_worse: bool) -> Iterator[str]:
+    """Each column by itself: among many columns, some row is always outside of some."""
+    for name, values in train.columns.items():
+        if values.dtype != object and not np.isnan(values.astype(np.float64)).all():
+            n_outside = int(_beyond(values.astype(np.float64), test.columns[name].astype(np.float64)).sum())
+            if n_outside > MANY_OUTSIDE * len(test):
+                of_all = f"{n_outside} of {len(test)} test rows have a {name} outside that of all training rows"
+                yield f"{of_all}; {_consequence(is_worse)}."
+
+
+def _beyond(train: Array, test: Array) -> NDArray[np.bool_]:
+    return np.asarray((test < np.nanmin(train, axis=0)) | (test > np.nanmax(train, axis=0)))
+
+
+def _seen_before(data: Dataset) -> Iterator[str]:
+    if data.duplicates_dropped:
+        yield f"{data.duplicates_dropped} duplicate rows were dropped, so that no test row is a training row."
+        return
+    n_seen = int(np.isin(fingerprints(data.test.inputs), fingerprints(data.train.inputs)).sum())
+    if n_seen and isinstance(data.train.inputs, np.ndarray):
+        yield (
+            f"{n_seen} of {len(data.test)} test rows are training rows as well, so the test error flatters; "
+            "set data.unique: true."
+        )
+    elif n_seen > MANY_SEEN * len(data.test):
+        of_all = f"{n_seen} of {len(data.test)} test rows"
+        yield f"{of_all} have the same inputs as a training row, so the test score may flatter."
+
+
+def fingerprints(raw: Raw) -> NDArray[np.uint64]:
+    """A number for each row, the same for the same values, and hardly ever for others."""
+    prints = np.zeros(len(raw), dtype=np.uint64)
+    for values in raw.columns.values() if isinstance(raw, Table) else raw.T:
+        if values.dtype == object:
+            cells = np.fromiter((hash(value) for value in values), dtype=np.int64, count=len(values)).view(np.uint64)
+        else:
+            cells = np.ascontiguousarray(values, dtype=np.float64).view(np.uint64)
+        # What two columns hold must not cancel: multiplied by an odd number, and folded (as splitmix64 does).
+        prints = (prints ^ cells) * np.uint64(0x9E3779B97F4A7C15)
+        prints ^= prints >> np.uint64(32)
+    return prints
+
+
+def _giveaways(data: Dataset, seed: int) -> Iterator[str]:
+    for name in giveaways(data, seed):
+        tells = f"The column {name} alone tells {' and '.join(data.outputs)} almost without error"
+        reason = "if that is the target in other words, or known only after it, leave it out"
+        yield f"{tells}; {reason} (--column {name}=drop, or in a recipe data.columns.{name}: drop)."
+
+
+def _recipe(spec: PatternSpec, data: Dataset) -> Iterator[str]:
+    if spec.scaling.method == "none" and not isinstance(spec.data, TableData):
+        yield "Nothing was scaled; with scaling learned from the training rows, fewer epochs usually do."
+    if isinstance(spec.data, FormulaData) and len(data.train) < 20 * len(data.inputs) * len((*spec.network.layers, 1)):
+        yield f"It has seen only {len(data.train)} training rows; more data usually helps more than more layers."
+
+
+def _balance(data: Dataset) -> Iterator[str]:
+    if data.labels is None:
+        return
+    counts = np.bincount(data.train.outputs[:, 0].astype(int), minlength=len(data.labels.names))
+    share = counts.max() / counts.sum()
+    if share > MOST_OF_THEM:
+        yield (
+            f"{100 * share:.3g} % of the training rows are {data.labels.names[counts.argmax()]}, and always saying so "
+            "would be that accurate; look at balanced accuracy, and try fit.class_weights: balanced."
+        )
+
+
+def _few_rows(data: Dataset) -> Iterator[str]:
+    if isinstance(data.train.inputs, Table) and len(data.test) < FEW_TEST_ROWS:
+        yield (
+            f"It was tested on only {len(data.test)} rows: other ones may give quite another score; "
+            "`patterns cross-validate` says how far they go apart."
+        )
+
+
+def _overfitting(history: "History") -> Iterator[str]:
+    """Of the weights that were kept; what the loss did after them harms nobody."""
+    val_loss, kept_epoch = history.val_loss, history.best_epoch
+    if val_loss is None:
+        return
+    best = int(np.argmin(val_loss))
+    if kept_epoch < len(val_loss):
+        how = "It stopped after" if history.stopped_early else "It was fitted until"
+        turned = ", where the validation loss turned" if kept_epoch == best + 1 else ""
+        yield f"{how} epoch {len(val_loss)}; the weights of epoch {kept_epoch} were kept{turned}."
+    elif val_loss[kept_epoch - 1] > 1.1 * val_loss[best]:
+        yield (
+            f"It over-fits: the validation loss was lowest at epoch {best + 1} and has risen since; "
+            "fit.early_stopping would have kept those weights."
+        )
+
+
+def _by_heart(train: Measured, test: Measured, n_parameters: int) -> Iterator[str]:
+    if _error(test.overall) > CLEARLY_WORSE * _error(train.overall):
+        yield (
+            f"It knows its own {train.rows} training rows better than others: {_said(train.overall)} there, "
+            f"{_said(test.overall)} on test rows. With {n_parameters} parameters it has room for that; fewer units, "
+            "more dropout, or more rows may help."
+        )
+
+
+def _error(score: AnyScore) -> float:
+    return 1 - score.accuracy if isinstance(score, LabelScore) else score.rmse
+
+
+def _said(score: AnyScore) -> str:
+    return f"accuracy {score.accuracy:.4g}" if isinstance(score, LabelScore) else f"RMSE {plain(score.rmse)}"

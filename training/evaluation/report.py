@@ -1,0 +1,99 @@
+"""What a card says beside its figures: what the columns held, test rows side by side."""
+
+from typing import Any
+
+import numpy as np
+
+from models_store.arrays import Array
+from models_store.bundle import Evaluation
+from models_store.card import Column, Gap, Value
+from models_store.encoding.columns import CategoryEncoder, TextEncoder
+from models_store.encoding.rows import Decoder, Encoder, LabelDecoder, TableEncoder
+from models_store.tables.table import Kind, Table, Values, moment_of, to_json
+from training.data.dataset import Dataset, Rows
+
+MOST_GAPS = 10
+MOST_EVALUATED, MOST_EVALUATED_ANSWERS = 2000, 100_000
+MOST_CATEGORIES, MOST_WORDS = 50, 20
+LONGEST_TEXT = 200
+# Of a probability, six are more than a picture shows.
+DIGITS = 6
+
+
+def input_columns(data: Dataset, encoder: Encoder) -> list[Column]:
+    """What the training rows held; of categories and words the most frequent, in this order."""
+    inputs = data.train.inputs
+    if not isinstance(inputs, Table):
+        return _ranges(data.inputs, inputs)
+    assert isinstance(encoder, TableEncoder)
+    return [_column(name, kind, inputs.columns[name], _frequent(encoder, name)) for name, kind in data.kinds.items()]
+
+
+def output_columns(data: Dataset, decoder: Decoder) -> list[Column]:
+    """Ranges in the training rows, or all labels as they stood in the data."""
+    if not isinstance(decoder, LabelDecoder):
+        return _ranges(data.outputs, data.train.outputs)
+    kinds: dict[str, Kind] = {"text": "category", "number": "number", "boolean": "boolean"}
+    return [Column(name=decoder.column, kind=kinds[decoder.kind], values=decoder.values.tolist())]
+
+
+def _ranges(names: tuple[str, ...], rows: Array) -> list[Column]:
+    lowest, highest = rows.min(axis=0), rows.max(axis=0)
+    return [
+        Column(name=name, minimum=float(low), maximum=float(high))
+        for name, low, high in zip(names, lowest, highest, strict=True)
+    ]
+
+
+def _column(name: str, kind: Kind, values: Values, frequent: list[Value]) -> Column:
+    if kind in ("category", "text"):
+        return Column(name=name, kind=kind, values=frequent, missing=sum(value is None for value in values))
+    numbers = values.astype(np.float64)
+    seen = numbers[~np.isnan(numbers)]
+    facts: dict[str, Any] = {"name": name, "kind": kind, "missing": len(numbers) - len(seen)}
+    if not len(seen):
+        return Column(**facts)
+    if kind == "boolean":
+        return Column(**facts, values=[bool(value) for value in np.unique(seen)])
+    lowest, highest = float(seen.min()), float(seen.max())
+    if kind == "date":
+        return Column(**facts, minimum=moment_of(lowest), maximum=moment_of(highest))
+    return Column(**facts, minimum=lowest, maximum=highest)
+
+
+def _frequent(encoder: TableEncoder, name: str) -> list[Value]:
+    match encoder.encoders[name]:
+        case CategoryEncoder(values=values):
+            return [*values[:MOST_CATEGORIES]]
+        case TextEncoder(words=words):
+            return [*words[:MOST_WORDS]]
+    return []
+
+
+def gaps(answers: Array, rows: Rows, data: Dataset, decoder: Decoder) -> list[Gap]:
+    """The first test rows: predicted, label, difference; of labels, the probability that the right one lacked."""
+    answers, rows = answers[:MOST_GAPS], rows.take(slice(MOST_GAPS))
+    inputs = [[_shortened(cell) for cell in row] for row in to_json(rows.inputs, data.kinds)]
+    if isinstance(decoder, LabelDecoder):
+        numbers = rows.outputs[:, 0].astype(int)
+        said = decoder.values[answers.argmax(axis=1)].reshape(-1, 1).tolist()
+        right = decoder.values[numbers].reshape(-1, 1).tolist()
+        lacking = (1.0 - answers[np.arange(len(numbers)), numbers]).round(DIGITS).reshape(-1, 1).tolist()
+    else:
+        said, right, lacking = answers.tolist(), rows.outputs.tolist(), (answers - rows.outputs).tolist()
+    return [
+        Gap(inputs=cells, predicted=predicted, label=label, gap=gap)
+        for cells, predicted, label, gap in zip(inputs, said, right, lacking, strict=True)
+    ]
+
+
+def _shortened(cell: float | bool | str | None) -> Value | None:
+    is_long = isinstance(cell, str) and len(cell) > LONGEST_TEXT
+    return f"{str(cell)[: LONGEST_TEXT - 1]}…" if is_long else cell
+
+
+def evaluation(answers: Array, rows: Rows, data: Dataset) -> Evaluation:
+    """The first test rows, as many as pictures need; of labels, probabilities and the right numbers."""
+    shown = slice(min(MOST_EVALUATED, max(MOST_GAPS, MOST_EVALUATED_ANSWERS // answers.shape[1])))
+    predicted = answers[shown] if data.labels is None else answers[shown].round(DIGITS)
+    return Evaluation(predicted.tolist(), rows.outputs[shown].tolist())

@@ -1,0 +1,124 @@
+"""Encoders and decoder of a recipe, learned from training rows alone, so that validation and test rows stay unseen."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from models_store.arrays import Array
+from models_store.encoding.columns import (
+    BooleanEncoder,
+    CategoryEncoder,
+    ColumnEncoder,
+    DateEncoder,
+    NumberEncoder,
+    TextEncoder,
+)
+from models_store.encoding.rows import (
+    Decoder,
+    Encoder,
+    InputEncoder,
+    LabelDecoder,
+    OutputDecoder,
+    TableEncoder,
+    monomials,
+)
+from models_store.encoding.scaler import Scaler
+from models_store.errors import shortened_name
+from models_store.tables.table import Kind, Table, Values
+from training.data.dataset import DataError, Dataset
+from training.recipe.data import TableData
+from training.recipe.fit import LossName
+from training.recipe.spec import MOST_INPUT_FEATURES, MOST_NUMBERS, PatternSpec
+
+# Pieces of a number's encoding: one for every so many training rows.
+ROWS_A_PIECE, FEWEST_PIECES, MOST_PIECES = 50, 4, 32
+# What the training rows may become for numbers to be encoded in pieces by themselves: 128 MB of float32.
+MOST_IN_PIECES = 1 << 25
+# Words beside other columns make wider networks than formulas do.
+MOST_TABLE_FEATURES = 20 * MOST_INPUT_FEATURES
+# Sums and differences of larger ones may be no float64; up to here every offset, scale and edge is finite.
+LARGEST_INPUT = 1e300
+
+
+def encoders(spec: PatternSpec, data: Dataset, loss: LossName) -> tuple[Encoder, Decoder]:
+    """DataError if what the rows become is too much to hold, or too large."""
+    inputs = data.train.inputs
+    if isinstance(inputs, Table):
+        assert isinstance(spec.data, TableData)
+        return table_encoder(spec, spec.data, data, inputs), _decoder(spec, data, loss, None)
+    degree, dtype = spec.network.polynomial_degree, spec.network.dtype
+    scaler = Scaler.fit(spec.scaling.method, _monomials(data, inputs, degree), spec.scaling.scope)
+    return InputEncoder(data.inputs, degree, scaler, dtype), _decoder(spec, data, loss, scaler)
+
+
+def _monomials(data: Dataset, inputs: Array, degree: int) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = monomials(inputs, degree)
+    if _are_within(found):
+        return found
+    for name, column in zip(data.inputs, inputs.T, strict=True):
+        if not _are_within(column):
+            raise DataError(f"data.inputs.{name}: a training row has a value beyond {LARGEST_INPUT:g}")
+    raise DataError(
+        f"network.polynomial_degree: products of {degree} inputs are beyond {LARGEST_INPUT:g} in the training rows; "
+        "lower it, or draw the inputs from a smaller region"
+    )
+
+
+def _are_within(numbers: Array) -> bool:
+    """Copies nothing, because there may be gigabytes; a product that is not a number is not within."""
+    return bool(numbers.min() >= -LARGEST_INPUT and numbers.max() <= LARGEST_INPUT)
+
+
+def table_encoder(spec: PatternSpec, recipe: TableData, data: Dataset, rows: Table) -> TableEncoder:
+    bins = _bins(recipe, data.kinds, len(rows))
+    for name, kind in data.kinds.items():
+        if kind == "number" and (np.abs(rows.columns[name].astype(np.float64)) > LARGEST_INPUT).any():
+            raise DataError(f"data.dataset: {shortened_name(name)} has a value beyond {LARGEST_INPUT:g}; drop it")
+    found = {name: _column_encoder(kind, rows.columns[name], spec, recipe, bins) for name, kind in data.kinds.items()}
+    encoder = TableEncoder(found, spec.network.dtype, data.spelling)
+    if encoder.n_inputs > MOST_TABLE_FEATURES or encoder.n_inputs * len(rows) > MOST_NUMBERS:
+        raise DataError(
+            f"data.dataset: {len(rows)} training rows become {encoder.n_inputs} network inputs each; "
+            f"{MOST_TABLE_FEATURES} a row and {MOST_NUMBERS} in all are the most; lower data.words, or drop columns"
+        )
+    return encoder
+
+
+def _bins(recipe: TableData, kinds: Mapping[str, Kind], n_rows: int) -> int:
+    if recipe.numbers == "scaled":
+        return 0
+    by_rows = min(max(n_rows // ROWS_A_PIECE, FEWEST_PIECES), MOST_PIECES)
+    bins = by_rows if recipe.bins == "auto" else recipe.bins
+    n_numbers = sum(kind == "number" for kind in kinds.values())
+    return 0 if recipe.numbers == "auto" and n_rows * n_numbers * bins > MOST_IN_PIECES else bins
+
+
+def _column_encoder(kind: Kind, values: Values, spec: PatternSpec, recipe: TableData, bins: int) -> ColumnEncoder:
+    match kind:
+        case "number":
+            return NumberEncoder.fit(values, spec.scaling.method, bins)
+        case "boolean":
+            return BooleanEncoder.fit(values)
+        case "date":
+            return DateEncoder.fit(values)
+        case "category":
+            return CategoryEncoder.fit(values)
+        case "text":
+            return TextEncoder.fit(values, recipe.words, recipe.weighting)
+
+
+def _decoder(spec: PatternSpec, data: Dataset, loss: LossName, shared: Scaler | None) -> Decoder:
+    if data.labels is not None:
+        is_one_hot = loss == "categorical_crossentropy"
+        return LabelDecoder(data.outputs[0], data.labels.names, data.labels.kind, is_one_hot, spec.network.dtype)
+    return OutputDecoder(data.outputs, _output_scaler(spec, data.train.outputs, shared), spec.network.dtype)
+
+
+def _output_scaler(spec: PatternSpec, outputs: Array, shared: Scaler | None) -> Scaler:
+    match spec.scaling.outputs:
+        case "shared" if shared is not None:
+            return shared.shared_with(outputs.shape[1])
+        case "none":
+            return Scaler.identity(outputs.shape[1])
+    return Scaler.fit(spec.scaling.method, outputs, spec.scaling.scope)

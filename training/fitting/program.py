@@ -1,0 +1,274 @@
+"""The loop over epochs as one XLA program, compiled once for all fits of one shape.
+
+    [ epoch: [ batch: gradient -> optimizer.apply ] -> validation -> best weights, patience ]
+
+Rows, their number, weights and seeds are arguments or variables. So folds, seeds and retrainings of a recipe, whose
+numbers of rows differ a little, share what was compiled.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from models_store.networks.keras_network import keras, tf
+from training.fitting.keras_parts import Measure, Network, loss_of, optimizer_of
+from training.recipe.fit import EarlyStopping, LossName, Optimizer, Schedule
+
+# Weights up to this size share one vector: an optimiser's step is then one loop of the program instead of one for each,
+# which halves what there is to compile. The copy would be felt for larger ones.
+LARGEST_PACKED = 1 << 14
+# In programs that wait for their next fit; those of larger networks compile in little of the time that they fit.
+MOST_IDLE, MOST_IDLE_PARAMETERS = 8, 1 << 20
+
+Tensors = list[Any]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a program is compiled for. Two fits of the same shape differ only in numbers."""
+
+    network: Network
+    device: str
+    loss: LossName
+    measure: Measure
+    optimizer: Optimizer
+    schedule: Schedule | None
+    steps: int
+    """Of the schedule."""
+    stopping: EarlyStopping | None
+    monitored: int
+    """Which of the curves; the less of it the better, unless `more_is_better`."""
+    more_is_better: bool
+    epochs: int
+    """At most, in one call."""
+    rows: int
+    held_out: int
+    """Places for rows; not all need be taken. 0: there is no validation."""
+    batch: int
+    rest: int
+    """Rows of a last short batch that has a step of its own; 0: it is one of the others, padded, or there is none."""
+    block: int
+    """Rows in one step of the validation pass."""
+    is_weighted: bool
+
+
+class Packed:
+    """Weights of a network, the small ones side by side in one vector. Each optimiser here treats each number alike."""
+
+    def __init__(self, weights: Sequence[keras.Variable]) -> None:
+        self._shapes = [tuple(weight.shape) for weight in weights]
+        sizes = [int(np.prod(shape)) for shape in self._shapes]
+        self._sizes = [size for size in sizes if size <= LARGEST_PACKED]
+        self._is_small = [size <= LARGEST_PACKED for size in sizes]
+
+    def pack(self, tensors: Sequence[Any]) -> Tensors:
+        small = [tf.reshape(tensor, [-1]) for tensor, is_small in zip(tensors, self._is_small, strict=True) if is_small]
+        large = [tensor for tensor, is_small in zip(tensors, self._is_small, strict=True) if not is_small]
+        return [tf.concat(small, 0), *large] if small else large
+
+    def unpack(self, packed: Sequence[Any]) -> Tensors:
+        if not self._sizes:
+            return list(packed)
+        small, large = iter(tf.split(packed[0], self._sizes)), iter(packed[1:])
+        return [
+            tf.reshape(next(small), shape) if is_small else next(large)
+            for shape, is_small in zip(self._shapes, self._is_small, strict=True)
+        ]
+
+
+class Program:
+    """Weights, optimiser and best weights of one fit at a time; `begin` starts the next."""
+
+    def __init__(self, model: keras.Model, shape: Shape) -> None:
+        self.shape = shape
+        self._model = model
+        self._loss = loss_of(shape.loss, shape.network.dtype)
+        self._packed = Packed(model.trainable_variables)
+        self._weights = [
+            keras.Variable(value, name="weights") for value in self._packed.pack(model.trainable_variables)
+        ]
+        self._optimizer = optimizer_of(shape.optimizer, shape.schedule, shape.steps)
+        self._optimizer.build(self._weights)
+        self._fresh = [variable.numpy() for variable in self._optimizer.variables]
+        watched = self._weights if shape.stopping else []
+        self._best_weights = [tf.Variable(weight.value, trainable=False) for weight in watched]
+        self._best = tf.Variable(np.inf, dtype=tf.float32, trainable=False)
+        self._best_epoch = tf.Variable(0, dtype=tf.int32, trainable=False)
+        self._epoch = tf.Variable(0, dtype=tf.int32, trainable=False)
+        self._waited = tf.Variable(0, dtype=tf.int32, trainable=False)
+        self._stopped = tf.Variable(False, trainable=False)
+        self._total = tf.Variable(tf.zeros([2]), trainable=False)
+        # AutoGraph would rewrite Keras' own functions as well, which takes as long as tracing them.
+        self._run = tf.function(self._chunk, jit_compile=True, autograph=False)
+
+    def begin(self, model: keras.Model) -> None:
+        """From this model's weights and seeds, with a fresh optimiser."""
+        for variable, value in zip(self._weights, self._packed.pack(model.trainable_variables), strict=True):
+            variable.assign(value)
+        for variable, value in zip(self._model.non_trainable_variables, model.non_trainable_variables, strict=True):
+            variable.assign(value)
+        for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
+            variable.assign(value)
+        self._best.assign(np.inf)
+        for counter in (self._best_epoch, self._epoch, self._waited):
+            counter.assign(0)
+        self._stopped.assign(False)
+        self._total.assign([0.0, 0.0])
+
+    @property
+    def epoch(self) -> int:
+        """How many are done."""
+        return int(self._epoch.numpy())
+
+    @property
+    def best_epoch(self) -> int:
+        """From 1; 0 where nothing is monitored."""
+        return int(self._best_epoch.numpy())
+
+    @property
+    def has_stopped(self) -> bool:
+        return bool(self._stopped.numpy())
+
+    def weights(self) -> Tensors:
+        return self._packed.unpack([weight.value for weight in self._weights])
+
+    def best_weights(self) -> Tensors:
+        return self._packed.unpack(self._best_weights) if self._best_weights else self.weights()
+
+    def run(self, orders: Any, n_epochs: int, steps: tuple[int, int], data: "Data") -> Any:
+        """(epochs, 4) the curves of the epochs that were run, of each the steps from and to these numbers."""
+        chunk = (orders, tf.constant(n_epochs), tf.constant(steps))
+        return self._run(*chunk, data.counts, data.unit, data.train, data.held_out)
+
+    # -- traced ----------------------------------------------------------------------------------------------------
+
+    def _chunk(self, orders: Any, n_epochs: Any, steps: Any, counts: Any, unit: Any, train: Any, held_out: Any) -> Any:
+        def run_epoch(epoch: Any, curves: Any) -> Any:
+            self._train_epoch(orders[epoch], steps, counts[0], train)
+            is_done = steps[1] * self.shape.batch >= counts[0]
+            values = [self._total / tf.cast(counts[0], tf.float32)]
+            values.append(self._evaluate(tf.where(is_done, counts[1], 0), *held_out) if held_out else tf.zeros([2]))
+            values = tf.concat(values, 0) * tf.stack([1.0, unit, 1.0, unit])
+            self._total.assign(tf.where(is_done, 0.0, self._total))
+            self._remember(values[self.shape.monitored], is_done)
+            return epoch + 1, tf.tensor_scatter_nd_update(curves, [[epoch]], [values])
+
+        def goes_on(epoch: Any, curves: Any) -> Any:
+            return (epoch < n_epochs) & ~self._stopped
+
+        return tf.while_loop(goes_on, run_epoch, [tf.constant(0), tf.zeros([self.shape.epochs, 4])])[1]
+
+    def _train_epoch(self, order: Any, steps: Any, n_rows: Any, train: Any) -> None:
+        """Loss and metric of a row are those of its batch, before the step."""
+
+        def run_batch(step: Any, total: Any, size: int = self.shape.batch) -> Any:
+            batch = tf.slice(order, [step * self.shape.batch], [size])
+            taken = tf.minimum(size, n_rows - step * self.shape.batch)
+            share = _share(tf.range(size) < taken, taken, self.shape.network.dtype)
+            measured = self._train_batch(share, *[tf.gather(part, batch) for part in train])
+            return step + 1, total + tf.cast(taken, tf.float32) * measured
+
+        last = tf.minimum(steps[1], self.shape.rows // self.shape.batch) if self.shape.rest else steps[1]
+        reached = tf.while_loop(lambda step, total: step < last, run_batch, [steps[0], self._total.value()])
+        if self.shape.rest:
+            # A loop, because XLA compiles a condition anew for each value that it is asked with.
+            run_rest = partial(run_batch, size=self.shape.rest)
+            reached = tf.while_loop(lambda step, total: step < steps[1], run_rest, reached)
+        self._total.assign(reached[1])
+
+    def _train_batch(self, share: Any, inputs: Any, targets: Any, weights: Any = None) -> Any:
+        variables = self.weights()
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            outputs = self._outputs(variables, inputs, is_training=True)
+            loss = self._loss(targets, outputs, sample_weight=share if weights is None else share * weights)
+        self._optimizer.apply(self._packed.pack(tape.gradient(loss, variables)), self._weights)
+        return self._measured(loss, share, targets, outputs)
+
+    def _outputs(self, variables: Tensors, inputs: Any, *, is_training: bool) -> Any:
+        state = self._model.non_trainable_variables
+        outputs, changed = self._model.stateless_call(
+            variables, [variable.value for variable in state], inputs, training=is_training
+        )
+        for variable, value in zip(state, changed if is_training else (), strict=is_training):
+            variable.assign(value)
+        return outputs
+
+    def _measured(self, loss: Any, share: Any, targets: Any, outputs: Any) -> Any:
+        metric = tf.cast(self.shape.measure(targets, outputs), tf.float32)
+        return tf.stack([tf.cast(loss, tf.float32), tf.reduce_mean(tf.cast(share, tf.float32) * metric)])
+
+    def _evaluate(self, n_rows: Any, inputs: Any, targets: Any) -> Any:
+        """Mean loss and metric of rows that nothing is learned from."""
+        size, last = self.shape.block, self.shape.held_out - self.shape.block
+
+        def run_block(block: Any, total: Any) -> Any:
+            # The last block begins early enough to be a whole one; what was counted before counts no more.
+            first = tf.minimum(block * size, last)
+            places = first + tf.range(size)
+            taken = tf.minimum(size, n_rows - block * size)
+            share = _share((places >= block * size) & (places < n_rows), taken, inputs.dtype)
+            some, expected = (tf.slice(part, [first, 0], [size, part.shape[1]]) for part in (inputs, targets))
+            outputs = self._outputs(self.weights(), some, is_training=False)
+            loss = self._loss(expected, outputs, sample_weight=share)
+            return block + 1, total + tf.cast(taken, tf.float32) * self._measured(loss, share, expected, outputs)
+
+        total = tf.while_loop(lambda block, total: block * size < n_rows, run_block, [tf.constant(0), tf.zeros([2])])[1]
+        return total / tf.cast(tf.maximum(n_rows, 1), tf.float32)
+
+    def _remember(self, monitored: Any, is_done: Any) -> None:
+        """Keras' own rule: an improvement is more than `min_delta`; `patience` epochs without one stop the fit."""
+        self._epoch.assign_add(tf.cast(is_done, tf.int32))
+        stopping = self.shape.stopping
+        if stopping is None:
+            return
+        signed = -monitored if self.shape.more_is_better else monitored
+        improved = is_done & (signed < self._best - stopping.min_delta)
+        for best, weight in zip(self._best_weights, self._weights, strict=True):
+            best.assign(tf.where(improved, weight.value, best))
+        self._best.assign(tf.where(improved, signed, self._best))
+        self._best_epoch.assign(tf.where(improved, self._epoch, self._best_epoch))
+        self._waited.assign(tf.where(improved, 0, self._waited + tf.cast(is_done, tf.int32)))
+        self._stopped.assign(self._waited >= stopping.patience)
+
+
+def _share(are_taken: Any, n_taken: Any, dtype: Any) -> Any:
+    """How much each row counts: nothing where none is left for a batch, and the rows in it so much more."""
+    return tf.where(are_taken, tf.cast(are_taken.shape[0], dtype) / tf.cast(n_taken, dtype), tf.zeros([], dtype))
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Rows of a fit as tensors, padded to the places that its program has for them."""
+
+    train: tuple[Any, ...]
+    held_out: tuple[Any, ...]
+    counts: Any
+    """How many of the places are taken: training rows, validation rows."""
+    unit: Any
+    """Of the metric."""
+
+
+class Programs:
+    """Compiled programs that wait for their next fit, each lent to one at a time. Lives as long as the process."""
+
+    def __init__(self) -> None:
+        self._idle: list[Program] = []
+        self._lock = threading.Lock()
+
+    def take(self, shape: Shape, make: Callable[[], Program]) -> Program:
+        with self._lock:
+            for place, program in enumerate(self._idle):
+                if program.shape == shape:
+                    return self._idle.pop(place)
+        return make()
+
+    def give_back(self, program: Program) -> None:
+        if program.shape.network.n_parameters > MOST_IDLE_PARAMETERS:
+            return
+        with self._lock:
+            self._idle = [*self._idle, program][-MOST_IDLE:]

@@ -1,0 +1,156 @@
+"""Where the rows of a recipe come from: a formula, a sequence, or a table."""
+
+import re
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_validator
+
+from models_store.tables.spelling import DateOrder
+from models_store.tables.table import Kind
+from training.recipe.base import Part, Positive
+
+ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+
+
+class Integers(Part):
+    """Whole numbers, uniformly from [low, high)."""
+
+    distribution: Literal["integers"] = "integers"
+    low: Annotated[int, Field(ge=-(2**53), le=2**53)]
+    high: Annotated[int, Field(ge=-(2**53), le=2**53)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_order(self.low, self.high)
+        return self
+
+
+class Uniform(Part):
+    """Real numbers, uniformly from [low, high)."""
+
+    distribution: Literal["uniform"] = "uniform"
+    low: Annotated[FiniteFloat, Field(ge=-1e300, le=1e300)]
+    high: Annotated[FiniteFloat, Field(ge=-1e300, le=1e300)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_order(self.low, self.high)
+        return self
+
+
+class Normal(Part):
+    """Real numbers around `mean` with standard deviation `sd`."""
+
+    distribution: Literal["normal"] = "normal"
+    mean: FiniteFloat = 0.0
+    sd: Positive = 1.0
+
+
+def _check_order(low: float, high: float) -> None:
+    if low >= high:
+        raise ValueError("low must be below high")
+
+
+Distribution = Annotated[Integers | Uniform | Normal, Field(discriminator="distribution")]
+Outputs = Annotated[dict[ColumnName, str], Field(min_length=1, max_length=64)]
+
+
+class HeldOutRegion(Part):
+    """Test rows drawn from a region of their own, to see what the network does where it was not trained."""
+
+    rows: Annotated[int, Field(ge=1, le=10_000_000)]
+    inputs: Annotated[dict[ColumnName, Distribution], Field(min_length=1, max_length=256)]
+
+
+class FormulaData(Part):
+    """Rows drawn from `inputs`, labelled by formulas. `test` rows, if given, come from a region of their own.
+
+    Columns are drawn one after another from NumPy's legacy generator, seeded with `seed` (the recipe's, if None).
+    """
+
+    kind: Literal["formula"] = "formula"
+    inputs: Annotated[dict[ColumnName, Distribution], Field(min_length=1, max_length=256)]
+    outputs: Outputs
+    rows: Annotated[int, Field(ge=2, le=10_000_000)]
+    unique: bool = False
+    """Drop rows whose inputs occurred before, so that no test row is a training row as well."""
+    test: HeldOutRegion | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+
+    @model_validator(mode="after")
+    def _same_inputs(self) -> Self:
+        if self.test is not None and set(self.test.inputs) != set(self.inputs):
+            raise ValueError("test.inputs must name the same columns as inputs")
+        return self
+
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self.inputs)
+
+
+class SequenceData(Part):
+    """Consecutive windows: row i is `start + step*i` plus each input's offset, labelled by formulas."""
+
+    kind: Literal["sequence"] = "sequence"
+    start: FiniteFloat = 0.0
+    step: FiniteFloat = 1.0
+    rows: Annotated[int, Field(ge=2, le=10_000_000)]
+    inputs: Annotated[dict[ColumnName, FiniteFloat], Field(min_length=1, max_length=256)]
+    outputs: Outputs
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self.inputs)
+
+
+def _listed(target: object) -> object:
+    return (target,) if isinstance(target, str) else target
+
+
+WellKnown = Literal["iris", "boston-housing", "california-housing", "imdb-reviews"]
+
+
+def _dataset(name: str) -> str:
+    if name not in get_args(WellKnown) and not re.fullmatch("[0-9a-f]{32}", name):
+        raise ValueError(
+            f"give the id of a table that was uploaded (GET /datasets), or {', '.join(get_args(WellKnown))}"
+        )
+    return name
+
+
+Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(str.strip)]
+TableColumn = Annotated[str, Field(min_length=1, max_length=200)]
+Targets = Annotated[tuple[TableColumn, ...], BeforeValidator(_listed), Field(min_length=1, max_length=64, strict=False)]
+
+
+class TableData(Part):
+    """Rows of a table: one that was uploaded, by its id, or a well-known one. Columns not named are inferred."""
+
+    kind: Literal["table"] = "table"
+    dataset: Annotated[str, AfterValidator(_dataset)]
+    target: Targets
+    """The column that is to be predicted, or several columns of numbers."""
+    task: Literal["auto", "regression", "classification"] = "auto"
+    columns: Annotated[dict[TableColumn, Kind | Literal["drop"]], Field(max_length=10_000)] = Field(default={})
+    numbers: Literal["auto", "piecewise", "scaled"] = "auto"
+    """piecewise: each number also bends, between quantiles of its training rows; auto: unless there are too many."""
+    bins: Annotated[int, Field(ge=2, le=256)] | Literal["auto"] = "auto"
+    """Pieces of a number's piecewise linear encoding; auto: one for every 50 training rows, 4 to 32."""
+    words: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    weighting: Literal["multi-hot", "tf-idf"] = "multi-hot"
+    missing: Annotated[tuple[Word, ...], BeforeValidator(_listed), Field(max_length=20, strict=False)] = ()
+    """What means in this table that a value is missing, beside what always does."""
+    dates: Literal["auto"] | DateOrder = "auto"
+    """How dates are written that are not ISO 8601; auto: as a day beyond the 12th shows."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    """Of the split."""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.target)) != len(self.target):
+            raise ValueError("target: a column stands there twice")
+        if self.task == "classification" and len(self.target) > 1:
+            raise ValueError("target: labels can be learned for one column at a time")
+        return self
+
+
+Data = Annotated[FormulaData | SequenceData | TableData, Field(discriminator="kind")]

@@ -1,0 +1,204 @@
+"""The recipe of a pattern: the same object in YAML, over HTTP, and inside the bundle that it made.
+
+PatternSpec = data + split + scaling + network + fit + seed
+"""
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from training.recipe.base import Part, RecipeError
+from training.recipe.data import Data, FormulaData, SequenceData, TableData
+from training.recipe.fit import NUMBER_LOSSES, AuthorFigure, CrossValidate, Fit, NetworkSpec, Scaling, Split
+from training.recipe.formula import Formula, FormulaError
+
+CATALOGUE = Path(__file__).parents[1] / "catalogue"
+LARGEST_FILE = 1 << 20
+MOST_INPUT_FEATURES = 10_000
+MOST_NUMBERS = 200_000_000
+MOST_PARAMETERS = 10_000_000
+
+
+class _RecipeLoader(yaml.SafeLoader):
+    """YAML 1.1 reads `1e-3` as text; everybody who writes a learning rate means the number."""
+
+
+_RecipeLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _is_pattern_name(name: str) -> str:
+    if name in ("stats", "docs"):
+        raise ValueError("this name is reserved")
+    return name
+
+
+PatternName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$"), AfterValidator(_is_pattern_name)]
+# Under what a recipe for a table says itself: good without tuning.
+TABLE_DEFAULTS: dict[str, Any] = {
+    "split": {"test": 0.2, "validation": 0.2},
+    "network": {"layers": [{"units": 64}, {"units": 64}], "dropout": 0.2},
+    "fit": {
+        "loss": "auto",
+        "optimizer": {"name": "adam", "learning_rate": 0.001, "weight_decay": 0.01},
+        "epochs": 300,
+        "batch_size": "auto",
+        "early_stopping": {"patience": 20},
+    },
+}
+
+
+class PatternSpec(Part):
+    """Everything that a training run needs, and nothing that it does not."""
+
+    name: PatternName
+    description: Annotated[str, Field(max_length=500)] = ""
+    data: Data
+    split: Split = Split()
+    scaling: Scaling = Scaling()
+    network: NetworkSpec = NetworkSpec()
+    fit: Fit = Fit()
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    cross_validate: CrossValidate | None = None
+    author: AuthorFigure | None = None
+    improves: PatternName | None = None
+    """The pattern that this recipe does better than, on the same rows."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, recipe: Any) -> Any:
+        if isinstance(recipe, dict) and isinstance(recipe.get("data"), dict) and recipe["data"].get("kind") == "table":
+            return _merged(TABLE_DEFAULTS, recipe)
+        return recipe
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        stopping = self.fit.early_stopping
+        if stopping is not None and stopping.monitor.startswith("val_") and self.split.validation == 0:
+            raise ValueError(f"fit.early_stopping: {stopping.monitor} needs split.validation above 0")
+        if self.cross_validate is not None and not self.split.shuffle:
+            raise ValueError("cross_validate: folds are drawn at random, which split.shuffle: false does not want")
+        has_test_region = isinstance(self.data, FormulaData) and self.data.test is not None
+        if self.split.test == 0 and not has_test_region:
+            raise ValueError("split.test: must be above 0, or the card could not say how good the pattern is")
+        if isinstance(self.data, TableData):
+            self._check_table(self.data)
+        else:
+            self._check_formulas(self.data)
+            self._check_size(self.data)
+        return self
+
+    def _check_table(self, data: TableData) -> None:
+        if self.network.polynomial_degree > 1:
+            raise ValueError("network.polynomial_degree: is for formulas; a table's numbers bend by data.numbers")
+        if self.scaling.scope != "per-column" or self.scaling.outputs == "shared":
+            raise ValueError("scaling.scope: the columns of a table are scaled each by its own numbers")
+        dropped = [name for name in data.target if data.columns.get(name) == "drop"]
+        if dropped:
+            raise ValueError("data.columns: the target cannot be dropped")
+
+    def _check_formulas(self, data: FormulaData | SequenceData) -> None:
+        overlap = set(data.columns()) & set(data.outputs)
+        if overlap:
+            raise ValueError(f"data: {sorted(overlap)[0]} is both an input and an output")
+        for output, formula in data.outputs.items():
+            try:
+                Formula.parse(formula, data.columns())
+            except FormulaError as error:
+                raise ValueError(f"data.outputs.{output}: {error}") from None
+        if self.fit.loss not in NUMBER_LOSSES | {"auto"}:
+            raise ValueError(f"fit.loss: {self.fit.loss} is for labels; a formula has numbers")
+        if self.fit.class_weights is not None:
+            raise ValueError("fit.class_weights: are for labels; a formula has numbers")
+
+    def _check_size(self, data: FormulaData | SequenceData) -> None:
+        from models_store.encoding.rows import n_monomials  # deferred: NumPy is not needed to read `--help`
+
+        n_features = n_monomials(len(data.columns()), self.network.polynomial_degree)
+        if n_features > MOST_INPUT_FEATURES:
+            raise ValueError(f"network.polynomial_degree: more than {MOST_INPUT_FEATURES} input features")
+        widths = [n_features, *(layer.units for layer in self.network.layers), len(data.outputs)]
+        region = data.test if isinstance(data, FormulaData) else None
+        if region is not None and region.rows * len(data.inputs) > MOST_NUMBERS:
+            raise ValueError(f"data.test.rows: more than {MOST_NUMBERS} numbers in the test table")
+        if data.rows * (len(data.columns()) + n_features + len(data.outputs)) > MOST_NUMBERS:
+            raise ValueError(f"data.rows: more than {MOST_NUMBERS} numbers in the training table")
+        if sum((before + 1) * after for before, after in pairwise(widths)) > MOST_PARAMETERS:
+            raise ValueError(f"network.layers: more than {MOST_PARAMETERS} parameters")
+
+    @classmethod
+    def parse(cls, recipe: object) -> Self:
+        """From parsed JSON or YAML; RecipeError names each wrong field."""
+        try:
+            return cls.model_validate(recipe)
+        except ValidationError as error:
+            raise RecipeError.from_validation(error) from None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """From a YAML (or JSON) file."""
+        if path.stat().st_size > LARGEST_FILE:
+            raise RecipeError(f"{path.name} is larger than {LARGEST_FILE} bytes")
+        try:
+            recipe = yaml.load(path.read_text(encoding="utf-8"), Loader=_RecipeLoader)  # noqa: S506  # a SafeLoader
+        except (yaml.YAMLError, ValueError, RecursionError):
+            raise RecipeError(f"{path.name} is not YAML") from None
+        return cls.parse(recipe)
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+    def overridden(self, changes: Mapping[str, object]) -> Self:
+        """The recipe with some fields replaced, however deep: `{"fit": {"epochs": 300}}`.
+
+        Another seed draws other first weights, and not other rows: versions stay comparable on the same test rows.
+        """
+        recipe = self.to_json()
+        if "seed" in changes and recipe["data"]["seed"] is None:
+            recipe["data"]["seed"] = self.seed
+        return self.parse(_merged(recipe, changes))
+
+
+def _merged(recipe: Mapping[str, Any], changes: Mapping[str, Any], *path: str) -> dict[str, Any]:
+    return {**recipe, **{key: _replaced(recipe.get(key), change, *path, key) for key, change in changes.items()}}
+
+
+def _replaced(part: object, change: object, *path: str) -> object:
+    if not isinstance(part, Mapping) or not isinstance(change, Mapping):
+        return change
+    # Another optimiser, distribution or kind of data has other fields: nothing of the old one may stay.
+    tag = _tag_at(path)
+    return change if tag in change and change[tag] != part.get(tag) else _merged(part, change, *path)
+
+
+def _tag_at(path: tuple[str, ...]) -> str | None:
+    """The field that says which kind of part stands at this place of a recipe."""
+    match path:
+        case ("data",):
+            return "kind"
+        case ("data", "inputs", _) | ("data", "test", "inputs", _):
+            return "distribution"
+        case ("fit", "optimizer" | "schedule"):
+            return "name"
+    return None
+
+
+def catalogue() -> dict[str, PatternSpec]:
+    """The recipes that a server has trained when it starts, by name."""
+    return _recipes_in(CATALOGUE)
+
+
+def shipped() -> dict[str, PatternSpec]:
+    """The catalogue, and the recipes that improve on its own; those are trained when somebody asks for them."""
+    return {**catalogue(), **_recipes_in(CATALOGUE / "improved")}
+
+
+def _recipes_in(folder: Path) -> dict[str, PatternSpec]:
+    specs = [PatternSpec.read(path) for path in sorted(folder.glob("*.yaml"))]
+    return {spec.name: spec for spec in specs}
