@@ -13,7 +13,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from app.errors import Draining
-from app.jobs.records import Event, Job, Records
+from app.jobs.job import Event, Job
+from app.jobs.records import Records
 from app.jobs.supervision import Outcome, Supervision
 from app.processes.trainer import Trainer, TrainerDied
 from app.settings import Settings

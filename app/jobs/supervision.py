@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from app.jobs.records import Job, Records, Status
+from app.jobs.job import Job, Status
+from app.jobs.records import Records
 from app.processes.trainer import Trainer, TrainerDied
 from app.settings import Settings
 from models_store.errors import PublishUnconfirmed

@@ -14,9 +14,9 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from app.answering.registry import Served
 from app.errors import Malformed, Overloaded, Unprocessable
 from app.http.keys import require_admin
+from app.jobs.job import TERMINAL, Job
 from app.jobs.jobs import Jobs
 from app.jobs.recipes import check_columns, check_doubts, recipe_of_pattern
-from app.jobs.records import TERMINAL, Job
 from app.openapi import TRAIN_BODY
 from app.routes.bodies import ParsedJson, RawJson
 from app.routes.dependencies import DatasetsPart, JobsPart, ServedPart, StorePart

@@ -97,8 +97,8 @@ def open_records(url: str) -> Iterator[OpenRecords]:
     made: list[Records] = []
     test = uuid.uuid4().hex[:8]
 
-    def open_records(store: str = "here", queue: int = 16) -> Records:
-        made.append(Records(url, queue))
+    def open_records(store: str = "here", queue: int = 16, kept: int = 1000) -> Records:
+        made.append(Records(url, queue, kept=kept))
         made[-1].open(f"{store}-{test}")
         return made[-1]
 

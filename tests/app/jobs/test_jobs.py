@@ -13,8 +13,9 @@ import pytest
 from pydantic import SecretStr
 
 from app.errors import Draining, QueueFull
+from app.jobs.job import Job
 from app.jobs.jobs import Jobs, LeaderLock
-from app.jobs.records import Job, Records
+from app.jobs.records import Records
 from app.settings import Settings
 from models_store.errors import PublishUnconfirmed, StoreUnwritable
 from models_store.storage.checkpoints import Checkpoint, Checkpoints

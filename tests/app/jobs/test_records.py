@@ -19,7 +19,8 @@ import pytest
 import sqlalchemy as sql
 
 from app.errors import JobEnded, QueueFull, TrainingUnavailable, UnknownJob, Unprocessable
-from app.jobs.records import TERMINAL, Event, Job, Records
+from app.jobs.job import TERMINAL, Event, Job
+from app.jobs.records import Records
 from models_store.errors import DiskFull
 from tests.app.jobs.conftest import OpenRecords, Outage
 from tests.app.jobs.fakes import SCORES, recipe
@@ -126,7 +127,7 @@ def test_the_same_key_and_body_is_the_same_job(records: Records) -> None:
 
 def test_the_same_key_with_another_body_is_refused(records: Records) -> None:
     job = submit(records, key="k", body=b'{"pattern": "line"}')
-    with pytest.raises(Unprocessable, match="used with another body") as caught:
+    with pytest.raises(Unprocessable, match="used with another body; send that body again, or another key") as caught:
         submit(records, key="k", body=b'{"pattern": "other"}')
     assert caught.value.fault == "idempotency_key_reused"
     assert records.recent() == [job]
@@ -369,10 +370,8 @@ def test_recent_jobs_come_newest_first(records: Records) -> None:
     assert records.recent(limit=2) == submitted[:0:-1]
 
 
-def test_the_oldest_ended_jobs_are_forgotten_with_their_events(
-    records: Records, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("app.jobs.records.KEPT", 2)
+def test_the_oldest_ended_jobs_are_forgotten_with_their_events(open_records: OpenRecords) -> None:
+    records = open_records(kept=2)
     waiting = submit(records)
     running = submit(records)
     ended = [submit_to_end(records) for _ in range(4)]
@@ -381,9 +380,8 @@ def test_the_oldest_ended_jobs_are_forgotten_with_their_events(
     assert [len(records.events_after(job.id, 0)) for job in ended] == [0, 0, 2, 2]
 
 
-def test_a_store_forgets_only_its_own_jobs(open_records: OpenRecords, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.jobs.records.KEPT", 1)
-    here, there = open_records("here"), open_records("there")
+def test_a_store_forgets_only_its_own_jobs(open_records: OpenRecords) -> None:
+    here, there = open_records("here", kept=1), open_records("there", kept=1)
     kept = submit_to_end(there)
     newest = [submit_to_end(here) for _ in range(3)][-1]
     last = submit(here)
@@ -419,9 +417,9 @@ def test_a_fresh_database_may_be_opened_by_many_at_once(fresh_url: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["sqlite:////nowhere/jobs.sqlite3", "postgresql://127.0.0.1:1/jobs"])
-def test_a_database_that_cannot_be_reached_says_so(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.jobs.records.OPENINGS", 2)
-    with closing(Records(address, 16)) as records, pytest.raises(TrainingUnavailable, match="reached or written"):
+def test_a_database_that_cannot_be_reached_says_so(address: str) -> None:
+    said = rf"^the {address.partition(':')[0]} database of .* reached or written \(OperationalError\); .*_DATABASE_URL$"
+    with closing(Records(address, 16, openings=2)) as records, pytest.raises(TrainingUnavailable, match=said):
         records.open("here")
 
 
@@ -458,8 +456,8 @@ def test_a_full_disk_is_told_and_what_there_is_can_be_read(sqlite_url: str) -> N
         records.open("here")
         job = submit(records)
         # A file that may not grow is as full as a disk can be.
-        sql.event.listen(records._engine, "connect", lambda file, _: file.execute("PRAGMA max_page_count=1"))
-        records._engine.dispose()
+        sql.event.listen(records._database.engine, "connect", lambda file, _: file.execute("PRAGMA max_page_count=1"))
+        records._database.engine.dispose()
         with pytest.raises(DiskFull):
             for _ in range(1000):
                 submit(records)

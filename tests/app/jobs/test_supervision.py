@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.jobs.records import Event, Job, Records
+from app.jobs.job import Event, Job
+from app.jobs.records import Records
 from app.jobs.supervision import Outcome, Supervision
 from app.processes.trainer import TrainerDied
 from app.settings import Settings

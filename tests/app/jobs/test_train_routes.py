@@ -34,8 +34,8 @@ def serve(settings: Settings, store: Store, trainer: FakeTrainer) -> Serve:
     store.publish(learned(recipe().to_json()))
 
     @asynccontextmanager
-    async def serve(**changes: object) -> AsyncIterator[httpx.AsyncClient]:
-        app = app_of(settings.model_copy(update=changes), trainer)
+    async def serve(openings: int = 5, **changes: object) -> AsyncIterator[httpx.AsyncClient]:
+        app = app_of(settings.model_copy(update=changes), trainer, openings)
         transport = httpx.ASGITransport(app)
         async with (
             app.router.lifespan_context(app),
@@ -47,9 +47,10 @@ def serve(settings: Settings, store: Store, trainer: FakeTrainer) -> Serve:
     return serve
 
 
-def app_of(settings: Settings, trainer: FakeTrainer) -> FastAPI:
+def app_of(settings: Settings, trainer: FakeTrainer, openings: int = 5) -> FastAPI:
     app = create_app(settings, LinearNetwork.from_bytes)
-    app.state.jobs = Jobs(Records(settings.jobs_url, settings.train_queue), app.state.store, trainer, settings)
+    records = Records(settings.jobs_url, settings.train_queue, openings=openings)
+    app.state.jobs = Jobs(records, app.state.store, trainer, settings)
     return app
 
 
@@ -325,11 +326,8 @@ def jobs_of(client: httpx.AsyncClient) -> Jobs:
     return jobs
 
 
-async def test_without_its_database_a_server_predicts_and_refuses_trainings(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("app.jobs.records.OPENINGS", 1)
-    async with serve(database_url=SecretStr("postgresql://127.0.0.1:1/jobs")) as client:
+async def test_without_its_database_a_server_predicts_and_refuses_trainings(serve: Serve) -> None:
+    async with serve(openings=1, database_url=SecretStr("postgresql://127.0.0.1:1/jobs")) as client:
         refused = [await client.post("/train", json=LINE), await client.get("/train"), await client.get("/train/1")]
         assert [refusal(answer) for answer in refused] == [(503, "training_unavailable")] * 3
         assert {answer.headers["retry-after"] for answer in refused} == {"2"}

@@ -1,0 +1,69 @@
+"""A job and its events, as values.
+
+queued -> running -> succeeded | failed | cancelled | interrupted        nothing leaves a terminal state
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+import sqlalchemy as sql
+
+Status = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
+TERMINAL = ("succeeded", "failed", "cancelled", "interrupted")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training run as it stands in the database; times of the row are seconds since 1970, UTC."""
+
+    id: str
+    pattern: str
+    status: Status
+    recipe: dict[str, Any]
+    promote: bool
+    cancel_requested: bool
+    row: dict[str, Any]
+
+    @classmethod
+    def from_row(cls, row: sql.RowMapping) -> Self:
+        recipe = json.loads(row["recipe"])
+        return cls(row["id"], row["pattern"], row["status"], recipe, row["promote"], row["cancel_requested"], dict(row))
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in TERMINAL
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the job as the API shows it; times are UTC, ISO 8601."""
+        row = self.row
+        error = {"code": row["error_code"], "message": row["error_message"]} if row["error_code"] else None
+        return {
+            "id": self.id,
+            "pattern": self.pattern,
+            "status": self.status,
+            "progress": {name: row[name] for name in ("epoch", "epochs", "loss", "val_loss", "eta_s")},
+            "version": row["version"],
+            "metrics": json.loads(row["metrics"]) if row["metrics"] else None,
+            "error": error,
+            "times": {name: _iso(row[name]) for name in ("created", "started", "heartbeat", "finished")},
+            "links": {
+                "self": f"/train/{self.id}",
+                "events": f"/train/{self.id}/events",
+                "cancel": f"/train/{self.id}",
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Event:
+    """A step of one job; events of a job are numbered from 1 without gaps."""
+
+    number: int
+    kind: str
+    data: dict[str, Any]
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

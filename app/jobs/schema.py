@@ -1,0 +1,61 @@
+"""The tables of the job records, the same on SQLite and PostgreSQL.
+
+pattern_jobs          a row for each training: what was asked, how far it is, how it ended
+pattern_job_events    a row for each event of a training, numbered from 1
+pattern_gate          a row for each store, changed by every submission
+"""
+
+import sqlalchemy as sql
+
+tables = sql.MetaData()
+jobs = sql.Table(
+    "pattern_jobs",
+    tables,
+    sql.Column("number", sql.Integer, primary_key=True),
+    sql.Column("id", sql.String(32), nullable=False, unique=True),
+    sql.Column("store", sql.String(32), nullable=False),
+    sql.Column("pattern", sql.String(63), nullable=False),
+    sql.Column("status", sql.String(16), nullable=False),
+    sql.Column("recipe", sql.Text, nullable=False),
+    sql.Column("promote", sql.Boolean, nullable=False),
+    # Times are seconds since 1970, UTC.
+    sql.Column("created", sql.Float, nullable=False),
+    sql.Column("started", sql.Float),
+    sql.Column("heartbeat", sql.Float),
+    sql.Column("finished", sql.Float),
+    sql.Column("epochs", sql.Integer, nullable=False),
+    sql.Column("epoch", sql.Integer, nullable=False, default=0),
+    sql.Column("loss", sql.Float),
+    sql.Column("val_loss", sql.Float),
+    sql.Column("eta_s", sql.Float),
+    sql.Column("version", sql.Integer),
+    sql.Column("metrics", sql.Text),
+    sql.Column("error_code", sql.String(64)),
+    sql.Column("error_message", sql.Text),
+    sql.Column("cancel_requested", sql.Boolean, nullable=False, default=False),
+    sql.Column("idempotency_key", sql.String(255)),
+    sql.Column("body_sha256", sql.String(64)),
+    sql.UniqueConstraint("store", "idempotency_key"),
+    sql.Index("pattern_jobs_by_status", "store", "status", "number"),
+)
+events = sql.Table(
+    "pattern_job_events",
+    tables,
+    sql.Column("job", sql.String(32), primary_key=True),
+    sql.Column("number", sql.Integer, primary_key=True),
+    sql.Column("kind", sql.String(16), nullable=False),
+    sql.Column("data", sql.Text, nullable=False),
+)
+# A transaction that changes a store's row makes all others of the store wait: on any database, one process at a time
+# counts the queue and adds to it.
+gate = sql.Table(
+    "pattern_gate", tables, sql.Column("store", sql.String(32), primary_key=True), sql.Column("passed", sql.Integer)
+)
+
+
+def make_tables(engine: sql.Engine, store: str) -> None:
+    """Make the tables that are missing, and the row of the store in the gate."""
+    tables.create_all(engine, checkfirst=True)
+    with engine.begin() as connection:
+        if connection.execute(sql.select(gate).where(gate.c.store == store)).first() is None:
+            connection.execute(sql.insert(gate).values(store=store, passed=0))
