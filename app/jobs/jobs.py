@@ -1,4 +1,4 @@
-"""Trainings: submitted in any worker process, run one after another by the one that leads, seen by all.
+"""Trainings: submitted in any worker process, run one after another by the process that leads, seen by all.
 
 submit -> records (durable) -> 202
 lead:  lock on the store -> end what a dead leader left running -> claim -> supervise -> end
@@ -9,11 +9,13 @@ import contextlib
 import fcntl
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from app.errors import Draining
+from app.errors import Draining, Overloaded
 from app.jobs.job import Event, Job
+from app.jobs.patience import USUAL, Patience
 from app.jobs.records import Records
 from app.jobs.supervision import Outcome, Supervision
 from app.processes.trainer import Trainer, TrainerDied
@@ -26,19 +28,18 @@ from training.recipe.spec import PatternSpec
 
 log = logging.getLogger("patterns.jobs")
 
-POLL_SECONDS = 0.25
-LEADER_POLL_SECONDS = 0.5
-STOPPED = Outcome("interrupted", "interrupted", "nobody was left to follow this training")
+STOPPED = Outcome("interrupted", "interrupted", "the server process that ran this training stopped before its end")
 
 
 class LeaderLock:
-    """Held by one process of a store at a time; the system lets go of it when the process ends, however it ends."""
+    """A file lock that one process of a store holds at a time; the system releases it however the process ends."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
+        """Return True if this process holds the lock now; never waits."""
         if self._descriptor is None:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
@@ -56,13 +57,27 @@ class LeaderLock:
 
 
 class Jobs:
-    """One for the app. `lead` runs as a task beside the routes."""
+    """The trainings of one store, as long-lived as the app. `lead` runs as a task beside the routes.
 
-    def __init__(self, records: Records, store: Store, trainer: Trainer, settings: Settings) -> None:
+    Every call raises TrainingUnavailable where the database does not answer, DiskFull where its disk is full, and
+    StoreUnwritable where the store is read-only.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        store: Store,
+        trainer: Trainer,
+        settings: Settings,
+        patience: Patience = USUAL,
+        most_listeners: int = 200,
+    ) -> None:
+        self.patience = patience
         self._records = records
         self._store = store
         self._trainer = trainer
         self._settings = settings
+        self._most_listeners = most_listeners
         self._checkpoints = Checkpoints(settings.store)
         self._lock = LeaderLock(settings.store / ".trainer.lock")
         self._submitted = asyncio.Event()
@@ -74,7 +89,10 @@ class Jobs:
     # -- asked by routes -------------------------------------------------------------------------------------------
 
     async def submit(self, spec: PatternSpec, *, promote: bool, key: str | None, body: bytes) -> Job:
-        """The job is in the database when this returns. Draining, QueueFull, TrainingUnavailable, StoreUnwritable."""
+        """Return the job when it is in the database; `body` is what must be the same where a key comes again.
+
+        Raises Draining, QueueFull, and Unprocessable where the key came with another body before.
+        """
         if self.is_draining:
             raise Draining
         await self._open()
@@ -84,14 +102,17 @@ class Jobs:
         return job
 
     async def get(self, job: str) -> Job:
+        """Raises UnknownJob."""
         await self._open()
         return await asyncio.to_thread(self._records.get, job)
 
     async def recent(self) -> list[Job]:
+        """Return the last hundred, newest first."""
         await self._open()
         return await asyncio.to_thread(self._records.recent)
 
     async def cancel(self, job: str) -> Job:
+        """End a queued job at once, or ask a running one to stop. Raises UnknownJob and JobEnded."""
         await self._open()
         return await asyncio.to_thread(self._records.cancel, job)
 
@@ -99,13 +120,24 @@ class Jobs:
         await self._open()
         return await asyncio.to_thread(self._records.events_after, job, number)
 
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Count one listener while this lasts. Raises Overloaded where there are as many as may be."""
+        if self.listeners >= self._most_listeners:
+            raise Overloaded
+        self.listeners += 1
+        try:
+            yield
+        finally:
+            self.listeners -= 1
+
     def close(self) -> None:
         self._records.close()
 
     # -- leading ---------------------------------------------------------------------------------------------------
 
     async def lead(self) -> None:
-        """Run jobs while this process holds the lock; until cancelled. A fault of disk or database is waited out."""
+        """Run jobs whenever this process holds the lock, until cancelled. Waits out faults of disk and database."""
         try:
             while True:
                 try:
@@ -118,7 +150,7 @@ class Jobs:
                     log.exception("bug")
                 # A training that nobody follows must not publish.
                 await self._trainer.stop()
-                await asyncio.sleep(LEADER_POLL_SECONDS)
+                await asyncio.sleep(self.patience.leader_poll_seconds)
         finally:
             await self._trainer.stop()
             self._lock.release()
@@ -138,20 +170,20 @@ class Jobs:
         if self._settings.has_warm_trainer:
             await self._trainer.start()
         while True:
-            # Cleared before the look, so that what is submitted meanwhile wakes the wait below.
+            # Cleared before looking into the queue, so that a job submitted meanwhile ends the wait below.
             self._submitted.clear()
-            # A draining server leaves what waits to the next one.
+            # A draining server leaves queued jobs to the next one.
             job = None if self.is_draining else await self._claim()
             if job is not None:
                 await self._run(job)
                 continue
-            # Not wait_for: in Python 3.11 it drops a cancel that comes with what is waited for.
+            # Not wait_for: in Python 3.11 it loses a cancellation that arrives together with the event.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
+                async with asyncio.timeout(self.patience.queue_poll_seconds):
                     await self._submitted.wait()
 
     async def _claim(self) -> Job | None:
-        """Not to be left half done: a job that is claimed is run, or goes back into the queue."""
+        """Claim the oldest queued job; if this is cancelled meanwhile, put the job back into the queue."""
         claiming = asyncio.ensure_future(asyncio.to_thread(self._records.claim))
         try:
             return await asyncio.shield(claiming)
@@ -163,21 +195,21 @@ class Jobs:
 
     async def _run(self, job: Job) -> None:
         try:
-            outcome = await Supervision(job, self._records, self._trainer, self._settings).follow()
+            outcome = await Supervision(job, self._records, self._trainer, self._settings, self.patience).follow()
             await self._end_unless_published(job, outcome)
         except TrainerDied as error:
-            why = f"the trainer process was lost (it ended with {error.status})"
+            why = f"the trainer process ended too early (exit status {error.status})"
             await self._end_unless_published(job, Outcome("interrupted", "interrupted", why))
             await self._trainer.stop()
         except asyncio.CancelledError:
             await self._trainer.stop()
-            # If this fails, the next start finds the job running, and looks.
+            # If this fails, the next leader finds the job running, and ends it.
             with contextlib.suppress(PatternServerError, OSError):
                 await self._end_unless_published(job, STOPPED)
             raise
 
     async def _end_unless_published(self, job: Job, outcome: Outcome) -> None:
-        """A training that was stopped or lost may have published with its last breath: look before saying no."""
+        """End the job; it has succeeded if its version is in the store, even if it was stopped or lost afterwards."""
         version = outcome.version
         if outcome.was_imposed:
             version = await asyncio.to_thread(self._store.version_of, job.pattern, job.id)
@@ -194,7 +226,7 @@ class Jobs:
     def _reached(self, job: Job) -> str:
         row, kept = self._records.get(job.id).row, self._checkpoints.read(job.id)
         best = f", and the weights of epoch {kept.best_epoch} are kept" if kept is not None else ""
-        return f"it had done {row['epoch']} of {row['epochs']} epochs{best}"
+        return f"it had done {row['epoch']} of {row['epochs']} epochs{best}; submit it again to train it anew"
 
     async def _end(self, job: Job, outcome: Outcome) -> None:
         if await asyncio.to_thread(self._records.end, job.id, **asdict(outcome)):

@@ -1,4 +1,4 @@
-"""The recipe that a pattern is trained by when only its name is given, and whether it is one for a table."""
+"""The recipe of a pattern when only its name is given, and the checks of a recipe against the table it names."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,16 @@ from training.recipe.spec import PatternSpec, shipped
 
 
 def recipe_of_pattern(store: Store, name: str) -> PatternSpec:
-    """The newest version's that is whole, else the shipped one. UnknownPattern, or BundleUnreadable for now."""
+    """Return the recipe of the newest undamaged version, else the shipped one.
+
+    Raises UnknownPattern, and BundleUnreadable where a version cannot be read at this moment.
+    """
     published, known = store.patterns(), shipped()
     for version in reversed(store.versions(name)) if name in published else ():
         try:
             return PatternSpec.parse(store.describe(name, version).recipe)
         except BundleUnreadable:
-            raise  # it may be whole: an older recipe would be a surprise
+            raise  # it may be undamaged: training by an older recipe would be a surprise
         except PatternServerError:
             continue
     if name not in known:
@@ -26,7 +29,7 @@ def recipe_of_pattern(store: Store, name: str) -> PatternSpec:
 
 
 def check_columns(data: TableData, columns: Sequence[ColumnFacts]) -> None:
-    """Said before anything is trained, and not when it begins. RecipeError."""
+    """Raise RecipeError where the recipe names a column that the table lacks, before anything is queued."""
     names = [column.name for column in columns]
     for field, named in (("target", data.target), ("columns", tuple(data.columns))):
         for name in named:
@@ -37,7 +40,7 @@ def check_columns(data: TableData, columns: Sequence[ColumnFacts]) -> None:
 
 
 def check_doubts(data: TableData, columns: Sequence[ColumnFacts]) -> None:
-    """A column that nobody should guess at is one that the recipe must name. RecipeError."""
+    """Raise RecipeError where the type of a column is in doubt and the recipe does not say it."""
     doubts = [column.doubt for column in columns if column.doubt and column.name not in data.columns]
     if doubts:
         raise RecipeError(doubts[0])

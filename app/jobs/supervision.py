@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.jobs.job import Job, Status
+from app.jobs.patience import Patience
 from app.jobs.records import Records
 from app.processes.trainer import Trainer, TrainerDied
 from app.settings import Settings
 from models_store.errors import PublishUnconfirmed
 
-POLL_SECONDS = 0.25
-# From asking a training to stop until its process is killed.
-CANCEL_SECONDS = 5.0
 TIMED_OUT = "timed_out"
 MOST_EPOCH_EVENTS = 10_000
 
@@ -38,11 +36,12 @@ class Outcome:
 class Supervision:
     """Lives for one job. `follow` raises TrainerDied if the process is lost."""
 
-    def __init__(self, job: Job, records: Records, trainer: Trainer, settings: Settings) -> None:
+    def __init__(self, job: Job, records: Records, trainer: Trainer, settings: Settings, patience: Patience) -> None:
         self._job = job
         self._records = records
         self._trainer = trainer
         self._settings = settings
+        self._patience = patience
         self._began = time.monotonic()
         self._asked_to_stop: float | None = None
         self._saying: asyncio.Future[dict[str, Any]] | None = None
@@ -55,7 +54,7 @@ class Supervision:
                 said = await self._next_said()
                 if said is not None and (outcome := await self._heard(said)) is not None:
                     return outcome
-                if time.monotonic() - checked >= POLL_SECONDS:
+                if time.monotonic() - checked >= self._patience.supervision_poll_seconds:
                     checked = time.monotonic()
                     if (outcome := await self._stopped(is_silent=said is None)) is not None:
                         return outcome
@@ -81,7 +80,7 @@ class Supervision:
         """None when it has said nothing for a while; half a line is kept for the next call."""
         if self._saying is None:
             self._saying = asyncio.ensure_future(self._trainer.event())
-        done, _ = await asyncio.wait([self._saying], timeout=POLL_SECONDS)
+        done, _ = await asyncio.wait([self._saying], timeout=self._patience.supervision_poll_seconds)
         if not done:
             return None
         said, self._saying = self._saying.result(), None
@@ -135,7 +134,7 @@ class Supervision:
             return Outcome("failed", TIMED_OUT, f"it took longer than {self._settings.train_seconds:g} s")
         if self._asked_to_stop is not None:
             # While it talks, its obedience may be among what is not heard yet.
-            if is_silent and time.monotonic() - self._asked_to_stop > CANCEL_SECONDS:
+            if is_silent and time.monotonic() - self._asked_to_stop > self._patience.cancel_seconds:
                 await self._trainer.stop()
                 return Outcome("cancelled")
         elif (await asyncio.to_thread(self._records.get, self._job.id)).cancel_requested:

@@ -1,4 +1,4 @@
-"""POST /train and what becomes of it: poll, listen, cancel."""
+"""The routes of trainings: submit, look, listen, cancel."""
 
 import asyncio
 import contextlib
@@ -12,9 +12,9 @@ from fastapi import APIRouter, Depends, Header, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from app.answering.registry import Served
-from app.errors import Malformed, Overloaded, Unprocessable
+from app.errors import Malformed, Unprocessable
 from app.http.keys import require_admin
-from app.jobs.job import TERMINAL, Job
+from app.jobs.job import Job
 from app.jobs.jobs import Jobs
 from app.jobs.recipes import check_columns, check_doubts, recipe_of_pattern
 from app.openapi import TRAIN_BODY
@@ -30,12 +30,10 @@ from training.recipe.spec import PatternSpec
 
 router = APIRouter(tags=["train"])
 
-POLL_SECONDS = 0.1
-LONGEST_WAIT = 60.0
-LONGEST_PAUSE = 1.0
-MOST_LISTENERS = 200
-KEEP_ALIVE_SECONDS = 10.0
+LONGEST_WAIT_SECONDS = 60.0
 LONGEST_KEY = 255
+# While nothing happens, each pause between two looks for events is this much longer than the one before.
+PAUSE_GROWTH = 1.5
 WAIT = re.compile(r"\bwait=([0-9]{1,5})\b")
 LAST_EVENTS = frozenset({"published", "failed", "cancelled", "interrupted"})
 CHANGES = frozenset({"data", "split", "scaling", "network", "fit", "seed", "description", "cross_validate"})
@@ -58,7 +56,7 @@ async def train(
     job = await jobs.submit(spec, promote=_flag(asked, "promote", default=True), key=idempotency_key or None, body=body)
     wait = WAIT.search(prefer)
     if wait is not None:
-        job = await _ended(jobs, job, min(float(wait[1]), LONGEST_WAIT))
+        job = await _ended(jobs, job, min(float(wait[1]), LONGEST_WAIT_SECONDS))
     return await _job_answer(job, served, 200 if job.has_ended else 202, location=True)
 
 
@@ -74,14 +72,9 @@ async def training(job: str, jobs: JobsPart, served: ServedPart) -> Response:
 
 
 async def _listening(jobs: JobsPart) -> AsyncIterator[None]:
-    """A place among those who listen, from before anything is looked up for them until their stream has ended."""
-    if jobs.listeners >= MOST_LISTENERS:
-        raise Overloaded
-    jobs.listeners += 1
-    try:
+    """Count a listener from before anything is looked up for it until its stream has ended. Raises Overloaded."""
+    with jobs.listening():
         yield
-    finally:
-        jobs.listeners -= 1
 
 
 @router.get("/train/{job}/events", response_class=StreamingResponse, dependencies=[Depends(_listening)])
@@ -91,8 +84,10 @@ async def events(
     """Server-sent events: queued, started, every epoch, evaluated, and how it ended. Resumes after `Last-Event-ID`."""
     await jobs.get(job)
     if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 10):
-        raise Unprocessable("bad_parameter", "Last-Event-ID must be the number of an event")
-    stream = _blocks(job, int(last_event_id), jobs, served)
+        raise Unprocessable(
+            "bad_parameter", "Last-Event-ID must be the number of an event: one to nine digits; 0 or no header for all"
+        )
+    stream = _event_stream(job, int(last_event_id), jobs, served)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 
@@ -103,13 +98,16 @@ async def cancel(job: str, jobs: JobsPart, served: ServedPart) -> Response:
 
 
 def recipe_of(asked: Any, store: Store) -> PatternSpec:
-    """The recipe that a body asks for: a whole one, or a pattern's own with changes. RecipeError names the field."""
+    """Return the recipe that a body asks for: a whole one, or a pattern's own with changes.
+
+    Raises Malformed, UnknownPattern, BundleUnreadable, and RecipeError, which names the field.
+    """
     if not isinstance(asked, dict):
-        raise Malformed("the body must be a JSON object")
+        raise Malformed(f"the body must be a JSON object, found {_json_kind(asked)}")
     changes = {name: value for name, value in asked.items() if name in CHANGES}
     unknown = asked.keys() - changes.keys() - {"pattern", "spec", "promote"}
     if unknown & Fit.model_fields.keys():
-        raise RecipeError('how to fit stands together: {"fit": {"epochs": 300}}')
+        raise RecipeError('how to fit stands together under "fit", as in {"fit": {"epochs": 300}}')
     if unknown:
         raise RecipeError(
             f"{len(unknown)} unknown field(s); a body has pattern or spec, promote, and {', '.join(sorted(CHANGES))}"
@@ -125,7 +123,7 @@ def recipe_of(asked: Any, store: Store) -> PatternSpec:
 
 
 def check_dataset(spec: PatternSpec, datasets: Datasets) -> None:
-    """Said before the training is queued, and not when it begins. UnknownDataset, RecipeError."""
+    """Raise DatasetGone or RecipeError, before the training is queued, where the recipe does not fit its table."""
     if not isinstance(spec.data, TableData) or spec.data.dataset in get_args(WellKnown):
         return
     try:
@@ -133,54 +131,68 @@ def check_dataset(spec: PatternSpec, datasets: Datasets) -> None:
     except UnknownDataset:
         raise DatasetGone from None
     check_columns(spec.data, columns)
-    if not spec.data.missing and spec.data.dates == "auto":  # else it takes the table to know
+    if not spec.data.missing and spec.data.dates == "auto":  # else only reading the whole table can tell
         check_doubts(spec.data, columns)
 
 
 def _flag(asked: dict[str, Any], name: str, *, default: bool) -> bool:
     value = asked.get(name, default)
     if not isinstance(value, bool):
-        raise RecipeError(f"{name}: must be true or false")
+        raise RecipeError(f"{name}: must be true or false, found {_json_kind(value)}")
     return value
 
 
+def _json_kind(value: Any) -> str:
+    kinds = {dict: "an object", list: "a list", str: "text", bool: "a boolean", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
 async def _ended(jobs: Jobs, job: Job, seconds: float) -> Job:
-    """The job when it has ended, or as it is after `seconds`, or when the server is told to stop."""
+    """Return the job when it has ended, after `seconds`, or when the server drains, whichever comes first."""
     deadline = time.monotonic() + seconds
-    # It is accepted: where nobody can say how it goes on, the answer says where to ask, and not to ask for another.
+    # The job is accepted: a database that fails now must not make the client submit it again.
     with contextlib.suppress(PatternServerError):
         while not job.has_ended and time.monotonic() < deadline and not jobs.is_draining:
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(jobs.patience.listener_poll_seconds)
             job = await jobs.get(job.id)
     return job
 
 
 async def _job_answer(job: Job, served: Served, status: int, *, location: bool = False) -> Response:
     if job.status == "succeeded" and not served.holds(job.pattern, job.row["version"]):
-        # Whoever reads that a version is published gets answers from it, from now on by this process, and by others
-        # as soon as they have looked.
-        await served.catch_up()
+        await _let_answer(served)
     headers = {"location": f"/train/{job.id}"} if location else {}
     return JSONResponse(job.to_json(), status, headers)
 
 
-async def _blocks(job: str, number: int, jobs: Jobs, served: Served) -> AsyncIterator[str]:
+async def _event_stream(job: str, number: int, jobs: Jobs, served: Served) -> AsyncIterator[str]:
+    """Yield the events after `number` as server-sent events, until the last of the job or until the server drains."""
+    patience = jobs.patience
     quiet_since = time.monotonic()
-    pause = POLL_SECONDS
+    pause = patience.listener_poll_seconds
     while not jobs.is_draining:
         happened = await jobs.events_after(job, number)
         for event in happened:
             if event.kind == "published":
-                await served.catch_up()
+                await _let_answer(served)
             yield f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps(event.data)}\n\n"
-            number, quiet_since, pause = event.number, time.monotonic(), POLL_SECONDS
+            number, quiet_since, pause = event.number, time.monotonic(), patience.listener_poll_seconds
             if event.kind in LAST_EVENTS:
                 return
         if not happened:
-            if (await jobs.get(job)).status in TERMINAL and not await jobs.events_after(job, number):
+            if (await jobs.get(job)).has_ended and not await jobs.events_after(job, number):
                 return
-            if time.monotonic() - quiet_since > KEEP_ALIVE_SECONDS:
+            if time.monotonic() - quiet_since > patience.keep_alive_seconds:
                 yield ": still here\n\n"
                 quiet_since = time.monotonic()
             await asyncio.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
+            pause = min(pause * PAUSE_GROWTH, patience.longest_listener_poll_seconds)
+
+
+async def _let_answer(served: Served) -> None:
+    """Load what is published before a client is told of it.
+
+    Otherwise a client that reads "published", and predicts at once, would be answered by the version before: this
+    process looks at the store only now and then. Other worker processes follow at their next look.
+    """
+    await served.catch_up()

@@ -1,15 +1,17 @@
-"""Job records on both databases, and the machinery around them with a fake trainer and short waits."""
+"""Job records on both databases, and the jobs on top of them with a fake trainer and short waits."""
 
 import asyncio
 import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.jobs.jobs import Jobs
+from app.jobs.patience import Patience
 from app.jobs.records import Records
 from app.settings import Settings
 from models_store.storage.store import Store
@@ -38,19 +40,16 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.jobs.jobs.POLL_SECONDS", 0.1)
-    monkeypatch.setattr("app.jobs.jobs.LEADER_POLL_SECONDS", 0.02)
-    monkeypatch.setattr("app.jobs.supervision.POLL_SECONDS", 0.02)
-    monkeypatch.setattr("app.jobs.supervision.CANCEL_SECONDS", 30)
-    monkeypatch.setattr("app.routes.train.POLL_SECONDS", 0.01)
-
-
-@pytest.fixture
-def impatient(short_waits: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For trainings that hang, whoever asks them to stop."""
-    monkeypatch.setattr("app.jobs.supervision.CANCEL_SECONDS", 0.1)
+SHORT = Patience(
+    queue_poll_seconds=0.1,
+    leader_poll_seconds=0.02,
+    supervision_poll_seconds=0.02,
+    cancel_seconds=30,
+    listener_poll_seconds=0.01,
+)
+# With trainings that hang and do not stop when asked to.
+IMPATIENT = replace(SHORT, cancel_seconds=0.1)
+HOUR = 3600
 
 
 # -- databases -----------------------------------------------------------------------------------------------------
@@ -75,7 +74,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def url(kind: str, sqlite_url: str, request: pytest.FixtureRequest) -> str:
-    """The address of a database. The one on PostgreSQL is shared by all tests, as it may be by servers."""
+    """The address of a database; all tests share the one on PostgreSQL, as servers may."""
     if kind == "sqlite":
         return sqlite_url
     server: Postgres = request.getfixturevalue("postgres")
@@ -93,7 +92,7 @@ def fresh_url(kind: str, sqlite_url: str, request: pytest.FixtureRequest) -> str
 
 @pytest.fixture
 def open_records(url: str) -> Iterator[OpenRecords]:
-    """Records as one process more would open them; stores of the same name are the same within a test."""
+    """Open the records as another process would; stores of the same name are the same within a test."""
     made: list[Records] = []
     test = uuid.uuid4().hex[:8]
 
@@ -114,7 +113,7 @@ def records(open_records: OpenRecords) -> Records:
 
 @pytest.fixture
 def outage(kind: str, url: str, request: pytest.FixtureRequest) -> Outage:
-    """While it lasts, nothing can be read from the database or written to it."""
+    """A context in which nothing can be read from the database or written to it."""
     if kind == "sqlite":
         return lambda: without_table(url.removeprefix("sqlite:///"))
     server: Postgres = request.getfixturevalue("postgres")
@@ -138,7 +137,7 @@ def _execute(path: str, statement: str) -> None:
     connection.close()
 
 
-# -- the machinery -------------------------------------------------------------------------------------------------
+# -- jobs on top of them -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -161,16 +160,16 @@ async def trainer(store: Store) -> AsyncIterator[FakeTrainer]:
 
 @pytest.fixture
 async def make_jobs(settings: Settings, store: Store, trainer: FakeTrainer) -> AsyncIterator[MakeJobs]:
-    """Jobs as one server process more on the same store would make them."""
+    """Make jobs as another server process on the same store would; keywords are changes to the settings."""
     made: list[Jobs] = []
 
-    def make_jobs(trainer: FakeTrainer = trainer, **changes: object) -> Jobs:
+    def make_jobs(trainer: FakeTrainer = trainer, patience: Patience = SHORT, **changes: object) -> Jobs:
         changed = settings.model_copy(update=changes)
-        made.append(Jobs(Records(changed.jobs_url, changed.train_queue), store, trainer, changed))
+        made.append(Jobs(Records(changed.jobs_url, changed.train_queue), store, trainer, changed, patience))
         return made[-1]
 
     yield make_jobs
-    # A lead that was cancelled may have left a thread behind that is still asking the database something.
+    # A leader that was cancelled may have left a thread behind that still waits for the database.
     await asyncio.get_running_loop().shutdown_default_executor()
     for jobs in made:
         jobs.close()

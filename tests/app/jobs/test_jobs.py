@@ -1,10 +1,11 @@
-"""Trainings one after another by whoever leads, and what becomes of them when something is killed or lost."""
+"""Trainings one after another in the process that leads, and how they end when a process is killed or lost."""
 
 import asyncio
 import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from pydantic import SecretStr
 from app.errors import Draining, QueueFull
 from app.jobs.job import Job
 from app.jobs.jobs import Jobs, LeaderLock
+from app.jobs.patience import Patience
 from app.jobs.records import Records
 from app.settings import Settings
 from models_store.errors import PublishUnconfirmed, StoreUnwritable
 from models_store.storage.checkpoints import Checkpoint, Checkpoints
 from models_store.storage.store import CHAMPION, Store
-from tests.app.jobs.conftest import LOOKS, MakeJobs, Outage, until
+from tests.app.jobs.conftest import HOUR, IMPATIENT, LOOKS, SHORT, MakeJobs, Outage, until
 from tests.app.jobs.fakes import (
     FakeTrainer,
     Request,
@@ -40,7 +42,7 @@ from tests.fakes import LinearNetwork, line
 
 pytestmark = pytest.mark.anyio
 
-STOPPED = {"code": "interrupted", "message": "nobody was left to follow this training"}
+STOPPED = {"code": "interrupted", "message": "the server process that ran this training stopped before its end"}
 
 
 class SlowRecords(Records):
@@ -63,7 +65,7 @@ def jobs(make_jobs: MakeJobs) -> Jobs:
 
 @pytest.fixture
 def records(settings: Settings, store: Store) -> Iterator[Records]:
-    """The same records, as a process before this one had them open."""
+    """The same records, opened by a process before this one."""
     records = Records(settings.jobs_url, settings.train_queue)
     records.open(store.identity())
     yield records
@@ -87,7 +89,7 @@ async def submit(jobs: Jobs, name: str = "line", *, promote: bool = True) -> str
 
 
 async def once(jobs: Jobs, job: str, holds: Callable[[Job], bool]) -> Job:
-    """The job when it is as wanted."""
+    """Return the job as soon as `holds` is true of it."""
     for _ in range(LOOKS):
         if holds(found := await jobs.get(job)):
             return found
@@ -96,13 +98,13 @@ async def once(jobs: Jobs, job: str, holds: Callable[[Job], bool]) -> Job:
 
 
 async def ended(jobs: Jobs, job: str) -> dict[str, Any]:
-    """What it came to: status, version and error."""
+    """Wait until the job has ended; return its status, version and error."""
     said = (await once(jobs, job, lambda job: job.has_ended)).to_json()
     return {name: said[name] for name in ("status", "version", "error")}
 
 
 async def begun(jobs: Jobs, job: str) -> None:
-    """Its first epoch is recorded."""
+    """Wait until its first epoch is recorded."""
     await once(jobs, job, lambda job: job.row["epoch"] == 1)
 
 
@@ -111,8 +113,8 @@ def succeeded(version: int) -> dict[str, Any]:
 
 
 def interrupted(message: str, epochs: int, best: str = "") -> dict[str, Any]:
-    """With the epochs that were done, of the three that the recipe has."""
-    told = f"{message}; it had done {epochs} of 3 epochs{best}"
+    """The outcome of a job that was interrupted after so many of the recipe's three epochs."""
+    told = f"{message}; it had done {epochs} of 3 epochs{best}; submit it again to train it anew"
     return {"status": "interrupted", "version": None, "error": {"code": "interrupted", "message": told}}
 
 
@@ -145,12 +147,10 @@ async def test_one_job_runs_at_a_time(jobs: Jobs, trainer: FakeTrainer) -> None:
         assert await ended(jobs, second) == succeeded(2)
 
 
-async def test_a_new_job_is_begun_without_waiting_for_the_next_look(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_new_job_is_begun_without_waiting_for_the_next_look(make_jobs: MakeJobs) -> None:
+    jobs = make_jobs(patience=replace(SHORT, queue_poll_seconds=HOUR))
     async with leading(jobs):
         await ended(jobs, await submit(jobs))
-        monkeypatch.setattr("app.jobs.jobs.POLL_SECONDS", 3600)
         await asyncio.sleep(0.1)
         assert await ended(jobs, await submit(jobs)) == succeeded(2)
 
@@ -188,7 +188,7 @@ async def test_a_killed_trainer_interrupts_its_job_and_not_the_next(jobs: Jobs, 
     trainer.scripts = [is_killed]
     async with leading(jobs):
         lost, following = await submit(jobs), await submit(jobs)
-        assert await ended(jobs, lost) == interrupted("the trainer process was lost (it ended with -9)", 1)
+        assert await ended(jobs, lost) == interrupted("the trainer process ended too early (exit status -9)", 1)
         assert await ended(jobs, following) == succeeded(1)
     assert await kinds(jobs, lost) == ["queued", "started", "epoch", "interrupted"]
 
@@ -216,17 +216,11 @@ async def test_a_trainer_that_talks_nonsense_interrupts_its_job_and_not_the_next
         assert await ended(jobs, following) == succeeded(1)
 
 
-@pytest.mark.parametrize(("script", "patience", "n_killed"), [(obeys, 30, 0), (hangs, 0.1, 1)])
+@pytest.mark.parametrize(("script", "patience", "n_killed"), [(obeys, SHORT, 0), (hangs, IMPATIENT, 1)])
 async def test_a_running_job_is_cancelled_and_the_next_begun(
-    jobs: Jobs,
-    trainer: FakeTrainer,
-    store: Store,
-    monkeypatch: pytest.MonkeyPatch,
-    script: Script,
-    patience: float,
-    n_killed: int,
+    make_jobs: MakeJobs, trainer: FakeTrainer, store: Store, script: Script, patience: Patience, n_killed: int
 ) -> None:
-    monkeypatch.setattr("app.jobs.supervision.CANCEL_SECONDS", patience)
+    jobs = make_jobs(patience=patience)
     trainer.scripts = [script]
     async with leading(jobs):
         running, following = await submit(jobs, "a"), await submit(jobs, "b")
@@ -256,12 +250,11 @@ async def test_a_job_that_takes_too_long_fails(make_jobs: MakeJobs, trainer: Fak
     assert trainer.killed == [job]
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("why", ["cancelled", "timed out"])
 async def test_a_training_that_was_stopped_after_it_had_published_has_succeeded(
     make_jobs: MakeJobs, trainer: FakeTrainer, why: str
 ) -> None:
-    jobs = make_jobs(train_seconds=0.1 if why == "timed out" else 3600)
+    jobs = make_jobs(patience=IMPATIENT, train_seconds=0.1 if why == "timed out" else HOUR)
     trainer.scripts = [publishes_and_hangs]
     async with leading(jobs):
         job = await submit(jobs)
@@ -294,7 +287,7 @@ async def test_a_server_that_stops_while_it_claims_a_job_leaves_none_running(
 ) -> None:
     job = await submit(jobs)
     records = SlowRecords(settings.jobs_url, settings.train_queue)
-    lead = asyncio.create_task(Jobs(records, store, trainer, settings).lead())
+    lead = asyncio.create_task(Jobs(records, store, trainer, settings, SHORT).lead())
     await until(records.claimed.is_set)
     lead.cancel()
     await asyncio.sleep(0)
@@ -441,12 +434,11 @@ async def test_a_database_that_goes_away_stops_the_training_and_no_more(
 
 
 async def test_what_is_published_during_an_outage_is_known_afterwards(
-    make_jobs: MakeJobs, url: str, outage: Outage, trainer: FakeTrainer, monkeypatch: pytest.MonkeyPatch
+    make_jobs: MakeJobs, url: str, outage: Outage, trainer: FakeTrainer
 ) -> None:
-    monkeypatch.setattr("app.jobs.supervision.POLL_SECONDS", 3600)
     go = asyncio.Event()
     trainer.scripts = [waits_for(go)]
-    jobs = make_jobs(database_url=SecretStr(url))
+    jobs = make_jobs(patience=replace(SHORT, supervision_poll_seconds=HOUR), database_url=SecretStr(url))
     async with leading(jobs):
         job = await submit(jobs)
         await begun(jobs, job)
@@ -457,11 +449,10 @@ async def test_what_is_published_during_an_outage_is_known_afterwards(
 
 
 async def test_a_server_stops_also_when_its_database_is_gone(
-    make_jobs: MakeJobs, url: str, outage: Outage, trainer: FakeTrainer, monkeypatch: pytest.MonkeyPatch
+    make_jobs: MakeJobs, url: str, outage: Outage, trainer: FakeTrainer
 ) -> None:
-    monkeypatch.setattr("app.jobs.supervision.POLL_SECONDS", 3600)
     trainer.scripts = [hangs]
-    jobs = make_jobs(database_url=SecretStr(url))
+    jobs = make_jobs(patience=replace(SHORT, supervision_poll_seconds=HOUR), database_url=SecretStr(url))
     lead = asyncio.create_task(jobs.lead())
     await begun(jobs, await submit(jobs))
     with outage():

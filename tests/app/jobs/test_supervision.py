@@ -3,17 +3,19 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from app.jobs.job import Event, Job
+from app.jobs.patience import Patience
 from app.jobs.records import Records
 from app.jobs.supervision import Outcome, Supervision
 from app.processes.trainer import TrainerDied
 from app.settings import Settings
 from models_store.storage.store import Store
-from tests.app.jobs.conftest import until
+from tests.app.jobs.conftest import IMPATIENT, SHORT, until
 from tests.app.jobs.fakes import (
     SCORES,
     FakeTrainer,
@@ -49,9 +51,9 @@ def job(records: Records) -> Job:
 
 @pytest.fixture
 def supervise(job: Job, records: Records, trainer: FakeTrainer, settings: Settings) -> Supervise:
-    def supervise(script: Script, **changes: object) -> Supervision:
+    def supervise(script: Script, patience: Patience = SHORT, **changes: object) -> Supervision:
         trainer.scripts = [script]
-        return Supervision(job, records, trainer, settings.model_copy(update=changes))
+        return Supervision(job, records, trainer, settings.model_copy(update=changes), patience)
 
     return supervise
 
@@ -167,12 +169,11 @@ async def test_a_training_that_obeys_is_cancelled_and_its_process_kept(
     assert (trainer.killed, trainer.is_started) == ([], True)
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_training_that_does_not_obey_is_killed(
     supervise: Supervise, records: Records, trainer: FakeTrainer, job: Job
 ) -> None:
     records.cancel(job.id)
-    assert await supervise(hangs).follow() == Outcome("cancelled")
+    assert await supervise(hangs, IMPATIENT).follow() == Outcome("cancelled")
     assert (trainer.asked_to_stop.is_set(), trainer.killed) == (True, [job.id])
 
 
@@ -191,7 +192,6 @@ async def test_a_request_to_stop_that_comes_too_late_changes_nothing(
 async def test_a_training_whose_words_are_slow_to_write_down_has_its_time_to_obey(
     supervise: Supervise, records: Records, trainer: FakeTrainer, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.jobs.supervision.CANCEL_SECONDS", 0.05)
     note = records.progress
 
     def slowly(*told: Any, **columns: Any) -> None:
@@ -207,7 +207,7 @@ async def test_a_training_whose_words_are_slow_to_write_down_has_its_time_to_obe
 
     monkeypatch.setattr(records, "progress", slowly)
     records.cancel(job.id)
-    assert await supervise(script).follow() == Outcome("cancelled")
+    assert await supervise(script, replace(SHORT, cancel_seconds=0.05)).follow() == Outcome("cancelled")
     assert (trainer.killed, trainer.is_started) == ([], True)
 
 

@@ -1,10 +1,11 @@
-"""Training over HTTP: asked for, followed, listened to, cancelled, refused."""
+"""Training over HTTP: submitted, followed, listened to, cancelled, refused."""
 
 import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -13,11 +14,12 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from app.jobs.jobs import Jobs
+from app.jobs.patience import Patience
 from app.jobs.records import Records
 from app.main import create_app
 from app.settings import Settings
 from models_store.storage.store import CHAMPION, Store
-from tests.app.jobs.conftest import LOOKS, until, without_table
+from tests.app.jobs.conftest import HOUR, LOOKS, SHORT, until, without_table
 from tests.app.jobs.fakes import SCORES, FakeTrainer, diverges, hangs, is_killed, learned, obeys, recipe, waits_for
 from tests.app.jobs.postgres import Postgres
 from tests.fakes import LinearNetwork
@@ -34,8 +36,10 @@ def serve(settings: Settings, store: Store, trainer: FakeTrainer) -> Serve:
     store.publish(learned(recipe().to_json()))
 
     @asynccontextmanager
-    async def serve(openings: int = 5, **changes: object) -> AsyncIterator[httpx.AsyncClient]:
-        app = app_of(settings.model_copy(update=changes), trainer, openings)
+    async def serve(
+        patience: Patience = SHORT, most_listeners: int = 200, openings: int = 5, **changes: object
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        app = app_of(settings.model_copy(update=changes), trainer, patience, most_listeners, openings)
         transport = httpx.ASGITransport(app)
         async with (
             app.router.lifespan_context(app),
@@ -47,10 +51,16 @@ def serve(settings: Settings, store: Store, trainer: FakeTrainer) -> Serve:
     return serve
 
 
-def app_of(settings: Settings, trainer: FakeTrainer, openings: int = 5) -> FastAPI:
+def app_of(
+    settings: Settings,
+    trainer: FakeTrainer,
+    patience: Patience = SHORT,
+    most_listeners: int = 200,
+    openings: int = 5,
+) -> FastAPI:
     app = create_app(settings, LinearNetwork.from_bytes)
     records = Records(settings.jobs_url, settings.train_queue, openings=openings)
-    app.state.jobs = Jobs(records, app.state.store, trainer, settings)
+    app.state.jobs = Jobs(records, app.state.store, trainer, settings, patience, most_listeners)
     return app
 
 
@@ -69,7 +79,7 @@ async def train(client: httpx.AsyncClient, *, wait: int = 0, **body: Any) -> dic
 
 
 async def once(client: httpx.AsyncClient, job: str, status: str, epoch: int = 0) -> dict[str, Any]:
-    """The job when it has got that far."""
+    """Return the job as soon as it has this status and as many epochs."""
     for _ in range(LOOKS):
         said: dict[str, Any] = (await client.get(f"/train/{job}")).json()
         if said["status"] == status and said["progress"]["epoch"] >= epoch:
@@ -79,7 +89,7 @@ async def once(client: httpx.AsyncClient, job: str, status: str, epoch: int = 0)
 
 
 async def predicted(client: httpx.AsyncClient) -> tuple[int, list[float]]:
-    """Which version answers, and what it makes of 1."""
+    """Return the version that answers, and its prediction for 1."""
     said = (await client.post("/predict/line", json={"inputs": [1]})).json()
     return said["version"], said["outputs"]
 
@@ -140,12 +150,10 @@ async def test_who_waits_gets_the_finished_job_and_is_answered_by_the_new_versio
     }
 
 
-async def test_a_training_is_the_same_story_on_postgresql(
-    serve: Serve, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Nobody is asking the database anything when the server stops.
-    monkeypatch.setattr("app.jobs.jobs.POLL_SECONDS", 3600)
-    async with serve(database_url=SecretStr(postgres.shared)) as client:
+async def test_a_training_is_the_same_story_on_postgresql(serve: Serve, postgres: Postgres) -> None:
+    # So that no query is under way when the server stops.
+    patience = replace(SHORT, queue_poll_seconds=HOUR)
+    async with serve(patience, database_url=SecretStr(postgres.shared)) as client:
         job = await train(client, wait=60, seed=7)
         assert (job["status"], job["version"], job["metrics"]) == ("succeeded", 2, SCORES)
         assert (await heard(client, job["id"]), await listed(client)) == (WHOLE_STORY, [job])
@@ -245,7 +253,7 @@ WHOLE = recipe().to_json()
         ({**LINE, "seed": -1}, 422, "bad_recipe", "seed:"),
         ({**LINE, "data": {"outputs": {"y": "x +"}}}, 422, "bad_recipe", "data.outputs.y:"),
         ({**LINE, "data": {"outputs": {"y": "__import__('os')"}}}, 422, "bad_recipe", "data.outputs.y:"),
-        ({**LINE, "promote": "no"}, 422, "bad_recipe", "promote:"),
+        ({**LINE, "promote": "no"}, 422, "bad_recipe", "promote: must be true or false, found text"),
         ({**LINE, "epochs": 300}, 422, "bad_recipe", "how to fit stands together"),
         ({**LINE, "name": "other"}, 422, "bad_recipe", "unknown field"),
         ({**LINE, "spec": WHOLE}, 422, "bad_recipe", "spec:"),
@@ -253,7 +261,7 @@ WHOLE = recipe().to_json()
         ({"spec": {**WHOLE, "name": "stats"}}, 422, "bad_recipe", "name:"),
         ({"spec": {**WHOLE, "more": 1}}, 422, "bad_recipe", "more:"),
         ({"spec": "quadratic"}, 422, "bad_recipe", "be a"),
-        ([], 400, "malformed", "JSON object"),
+        ([], 400, "malformed", "JSON object, found a list"),
     ],
 )
 async def test_what_cannot_be_trained_is_refused_by_name(
@@ -394,7 +402,7 @@ async def test_a_job_that_there_never_was_is_not_found(client: httpx.AsyncClient
 
 
 async def heard(client: httpx.AsyncClient, job: str, last: str | None = None) -> list[tuple[int, str, Any]]:
-    """All events of a job until its stream ends."""
+    """Return all events of a job until its stream ends."""
     headers = {} if last is None else {"last-event-id": last}
     answer = await client.get(f"/train/{job}/events", headers=headers)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
@@ -439,35 +447,31 @@ async def test_listeners_hear_what_happens_while_they_listen(client: httpx.Async
     assert await asyncio.gather(*listening) == [whole, whole[2:]]
 
 
-async def test_there_are_never_more_listeners_than_may_be(
-    client: httpx.AsyncClient, trainer: FakeTrainer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("app.routes.train.MOST_LISTENERS", 3)
+async def test_there_are_never_more_listeners_than_may_be(serve: Serve, trainer: FakeTrainer) -> None:
     go = asyncio.Event()
     trainer.scripts = [waits_for(go)]
-    job = (await train(client))["id"]
-    listening = [asyncio.create_task(client.get(f"/train/{job}/events")) for _ in range(10)]
-    await until(lambda: sum(task.done() for task in listening) == 7)
-    assert jobs_of(client).listeners == 3
-    go.set()
-    answers = await asyncio.gather(*listening)
-    refused = [refusal(answer) for answer in answers if answer.status_code != 200]
-    assert refused == [(503, "overloaded")] * 7
-    assert jobs_of(client).listeners == 0
+    async with serve(most_listeners=3) as client:
+        job = (await train(client))["id"]
+        listening = [asyncio.create_task(client.get(f"/train/{job}/events")) for _ in range(10)]
+        await until(lambda: sum(task.done() for task in listening) == 7)
+        assert jobs_of(client).listeners == 3
+        go.set()
+        answers = await asyncio.gather(*listening)
+        refused = [refusal(answer) for answer in answers if answer.status_code != 200]
+        assert refused == [(503, "overloaded")] * 7
+        assert jobs_of(client).listeners == 0
 
 
-async def test_a_silent_stream_says_that_it_lives(
-    client: httpx.AsyncClient, trainer: FakeTrainer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("app.routes.train.KEEP_ALIVE_SECONDS", 0)
+async def test_a_silent_stream_says_that_it_lives(serve: Serve, trainer: FakeTrainer) -> None:
     go = asyncio.Event()
     trainer.scripts = [waits_for(go)]
-    job = (await train(client))["id"]
-    listening = asyncio.create_task(client.get(f"/train/{job}/events"))
-    await once(client, job, "running", epoch=1)
-    await asyncio.sleep(0.1)
-    go.set()
-    blocks = (await listening).text.split("\n\n")
+    async with serve(replace(SHORT, keep_alive_seconds=0)) as client:
+        job = (await train(client))["id"]
+        listening = asyncio.create_task(client.get(f"/train/{job}/events"))
+        await once(client, job, "running", epoch=1)
+        await asyncio.sleep(0.1)
+        go.set()
+        blocks = (await listening).text.split("\n\n")
     assert ": still here" in blocks
     assert [block.partition("\n")[0] for block in blocks if block not in ("", ": still here")] == [
         f"id: {number}" for number in (1, 2, 3, 4)
