@@ -5,15 +5,19 @@ BIN := $(VENV)/bin
 SOURCES := app models_store training tests benchmarks
 ARGS ?=
 
-.PHONY: serve test test-clients check format bench bench-peers lock clean
+.PHONY: serve test postgresql test-clients check format bench bench-peers lock clean
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/serve.done
 	$(BIN)/patterns serve --train-missing $(ARGS)
 
-test: $(VENV)/dev.done check
+test: $(VENV)/dev.done check postgresql
 	$(BIN)/python -m pytest $(ARGS)
 	$(BIN)/python -m tests.clients
+
+# The server that tests of job records start; installed only where it is missing, for root, with apt-get.
+postgresql:
+	@tests/install_postgresql.sh
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff check $(SOURCES)

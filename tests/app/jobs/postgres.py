@@ -1,4 +1,7 @@
-"""A real PostgreSQL for the tests: Debian's own, in a temporary directory, on a free port, stopped when they end."""
+"""A real PostgreSQL for the tests: the machine's own programs, in a temporary directory, on a free port.
+
+`make postgresql` installs it where it may; without it the tests are skipped.
+"""
 
 import contextlib
 import os
@@ -21,12 +24,12 @@ import pytest
 DEBIAN = Path("/usr/lib/postgresql")
 USER = "postgres"
 START_SECONDS = 60
-# What is lost in a power cut does not matter here.
+# These databases need not survive a power cut.
 HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 class Postgres:
-    """A server that is running; databases are told apart by their addresses."""
+    """A running server; a database is named by its address, `postgresql://user@host:port/name`."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -37,7 +40,7 @@ class Postgres:
         return self.new_database()
 
     def new_database(self) -> str:
-        """The address of an empty database, as an operator would write it."""
+        """Create an empty database, and return its address as an operator would write it."""
         name = f"jobs{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name}")
         return self.address(name)
@@ -55,7 +58,7 @@ class Postgres:
 
     @contextmanager
     def unreachable(self, address: str) -> Iterator[None]:
-        """While this lasts nobody gets a connection to the database, and those that there were are closed."""
+        """Close all connections to the database, and refuse new ones while this lasts."""
         self.execute(f"ALTER DATABASE {_name(address)} ALLOW_CONNECTIONS false")
         self.disconnect(address)
         try:
@@ -70,8 +73,8 @@ def _name(address: str) -> str:
 
 @contextmanager
 def running() -> Iterator[Postgres]:
-    """Skips whatever needs it where PostgreSQL is neither installed nor can be."""
-    programs = _programs() or _installed() or pytest.skip("PostgreSQL is not installed (package `postgresql`)")
+    """Start a server and stop it again. Skips the test where PostgreSQL is not installed."""
+    programs = _programs() or pytest.skip("PostgreSQL is not installed; root gets it by `make postgresql`")
     with _own_directory() as home:
         _run_as_owner([programs / "initdb", "-D", home / "data", "-U", USER, *_initial()], home)
         port = _free_port()
@@ -84,27 +87,15 @@ def running() -> Iterator[Postgres]:
         try:
             yield _answering(Postgres(port), server, home / "log")
         finally:
-            server.send_signal(signal.SIGQUIT)  # at once; nobody wants its files any more
+            server.send_signal(signal.SIGQUIT)  # stops at once, without tidying up files that are deleted anyway
             server.wait()
 
 
 def _programs() -> Path | None:
-    """The directory of the newest initdb."""
+    """Return the directory of the newest initdb; None if there is none."""
     debian = sorted(DEBIAN.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
     found = str(debian[-1]) if debian else shutil.which("initdb")
     return Path(found).resolve().parent if found else None
-
-
-def _installed() -> Path | None:
-    """The same after one attempt to install it."""
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "install", "-y", "--no-install-recommends", "postgresql"]
-        for command in (install, ["apt-get", "update"], install):
-            subprocess.run(command, check=False, env=environment, capture_output=True)
-            if _programs():
-                break
-    return _programs()
 
 
 def _initial() -> list[str]:
@@ -112,7 +103,7 @@ def _initial() -> list[str]:
 
 
 def _owner() -> str | None:
-    """PostgreSQL refuses to be run by root; everybody else runs it as themselves."""
+    """Return the user that runs the server: PostgreSQL refuses root; None is the user of the tests."""
     if os.geteuid() != 0:
         return None
     with contextlib.suppress(KeyError):
@@ -122,7 +113,7 @@ def _owner() -> str | None:
 
 @contextmanager
 def _own_directory() -> Iterator[Path]:
-    # Not pytest's: that one is closed to other users.
+    # Not pytest's tmp_path: other users cannot enter that one.
     with tempfile.TemporaryDirectory(prefix="patterns-postgres-") as home:
         if (owner := _owner()) is not None:
             shutil.chown(home, owner)
