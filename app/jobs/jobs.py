@@ -89,7 +89,7 @@ class Jobs:
     # -- asked by routes -------------------------------------------------------------------------------------------
 
     async def submit(self, spec: PatternSpec, *, promote: bool, key: str | None, body: bytes) -> Job:
-        """Return the job when it is in the database; `body` is what must be the same where a key comes again.
+        """Return the job when it is in the database; a known idempotency key returns the job of its first request.
 
         Raises Draining, QueueFull, and Unprocessable where the key came with another body before.
         """

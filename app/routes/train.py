@@ -50,7 +50,7 @@ async def train(
     idempotency_key: Annotated[str | None, Header(max_length=LONGEST_KEY)] = None,
     prefer: Annotated[str, Header()] = "",
 ) -> Response:
-    """Queue a training. 202 with its address, or with `Prefer: wait=30` 200 when it has ended by then."""
+    """Queue a training: 202 with its address; with `Prefer: wait=30`, 200 if it has ended within 30 s (at most 60)."""
     spec = await asyncio.to_thread(recipe_of, asked, store)
     await asyncio.to_thread(check_dataset, spec, datasets)
     job = await jobs.submit(spec, promote=_flag(asked, "promote", default=True), key=idempotency_key or None, body=body)
@@ -62,7 +62,7 @@ async def train(
 
 @router.get("/train")
 async def trainings(jobs: JobsPart) -> dict[str, list[dict[str, Any]]]:
-    """The last hundred, newest first."""
+    """List the last hundred trainings, newest first."""
     return {"jobs": [job.to_json() for job in await jobs.recent()]}
 
 
@@ -93,7 +93,7 @@ async def events(
 
 @router.delete("/train/{job}", dependencies=[Depends(require_admin)])
 async def cancel(job: str, jobs: JobsPart, served: ServedPart) -> Response:
-    """A queued training ends at once, a running one within seconds; 409 if it has ended."""
+    """End a queued training at once, a running one within seconds; 409 if it has ended."""
     return await _job_answer(await jobs.cancel(job), served, 200)
 
 

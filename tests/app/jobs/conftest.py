@@ -23,7 +23,7 @@ from tests.fakes import LinearNetwork
 OpenRecords = Callable[..., Records]
 Outage = Callable[[], AbstractContextManager[None]]
 MakeJobs = Callable[..., Jobs]
-# Five milliseconds apart: far longer than anything here takes.
+# Five milliseconds apart, 20 s in all: far longer than anything here takes.
 LOOKS = 4000
 
 
@@ -32,7 +32,7 @@ async def until(holds: Callable[[], bool]) -> None:
         if holds():
             return
         await asyncio.sleep(0.005)
-    raise AssertionError("it has not come to that")
+    raise AssertionError("it did not happen within 20 s")
 
 
 @pytest.fixture

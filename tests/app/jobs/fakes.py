@@ -1,4 +1,4 @@
-"""A trainer whose trainings follow a script instead of a recipe, and what such a script may do."""
+"""A trainer whose trainings follow a script instead of a recipe, and the scripts."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,21 +18,21 @@ SCORES = {"train": EXACT, "validation": None, "test": EXACT}
 
 
 class Killed(Exception):
-    """Ends the fake process in the middle of whatever its script does."""
+    """Ends the fake process, wherever its script is."""
 
 
 class FakeTrainer(Trainer):
-    """Instead of a process a task, which speaks the worker's protocol, publishes into the store, and can be killed."""
+    """A task instead of a process: it speaks the worker's protocol, publishes into the store, and can be killed."""
 
     def __init__(self, store: Store, *scripts: Script) -> None:
         super().__init__()
         self.store = store
         self.scripts = list(scripts)
-        """Of the next trainings; when it is empty, they go well."""
+        """The scripts of the next trainings; when there is none left, a training goes well."""
         self.requests: list[Request] = []
         self.asked_to_stop = asyncio.Event()
         self.killed: list[str] = []
-        """Trainings in whose middle it was stopped."""
+        """Ids of the trainings that were under way when it was stopped."""
         self._said: asyncio.Queue[dict[str, Any] | None] | None = None
         self._life: asyncio.Task[None] | None = None
 
@@ -81,11 +81,11 @@ class FakeTrainer(Trainer):
         self._hear({"id": self.requests[-1]["id"], "event": event} | facts)
 
     def say_epochs(self, *numbers: int) -> None:
-        """The loss of epoch n is 1/n."""
+        """Tell of these epochs at once; the loss of epoch n is 1/n."""
         self.say("epochs", epochs=[{"epoch": number, "loss": 1 / number, "val_loss": None} for number in numbers])
 
     def publish(self) -> int:
-        """What a training is meant to end with."""
+        """Publish the fake result of the last request; return its version."""
         request = self.requests[-1]
         return self.store.publish(learned(request["spec"], request["id"]), promote=request["promote"])
 
@@ -100,7 +100,7 @@ def recipe(name: str = "line", *, epochs: int = 3, seed: int = 2) -> PatternSpec
 
 
 def learned(recipe: dict[str, Any], job: str | None = None) -> Bundle:
-    """What the fake trainer makes of a recipe: y = seed·x."""
+    """Return the fake result of a recipe: y = seed·x."""
     return replace(line(recipe["seed"], recipe["name"], job), recipe=recipe)
 
 
@@ -108,7 +108,7 @@ def learned(recipe: dict[str, Any], job: str | None = None) -> Bundle:
 
 
 async def trains(trainer: FakeTrainer, request: Request) -> None:
-    """All goes well."""
+    """Train all epochs, and publish."""
     epochs = request["spec"]["fit"]["epochs"]
     trainer.say("started", epochs=epochs)
     for epoch in range(1, epochs + 1):
@@ -118,19 +118,19 @@ async def trains(trainer: FakeTrainer, request: Request) -> None:
 
 
 async def begins(trainer: FakeTrainer, request: Request) -> None:
-    """One epoch, and no word more."""
+    """Train one epoch, then say nothing more."""
     trainer.say("started", epochs=request["spec"]["fit"]["epochs"])
     trainer.say_epochs(1)
 
 
 async def hangs(trainer: FakeTrainer, request: Request) -> None:
-    """Begins, and goes on for ever, whoever asks it to stop."""
+    """Begin, then ignore every request to stop."""
     await begins(trainer, request)
     await asyncio.Event().wait()
 
 
 async def obeys(trainer: FakeTrainer, request: Request) -> None:
-    """Begins, and stops when it is asked to."""
+    """Begin, then stop when asked to."""
     await begins(trainer, request)
     await trainer.asked_to_stop.wait()
     trainer.say("cancelled")
@@ -142,7 +142,7 @@ async def is_killed(trainer: FakeTrainer, request: Request) -> None:
 
 
 async def publishes_and_is_killed(trainer: FakeTrainer, request: Request) -> None:
-    """Its last breath."""
+    """Begin, publish, and die before saying so."""
     await begins(trainer, request)
     trainer.publish()
     raise Killed
@@ -160,7 +160,7 @@ async def diverges(trainer: FakeTrainer, request: Request) -> None:
 
 
 def waits_for(go: asyncio.Event) -> Script:
-    """Begins, and goes on well when `go` is set."""
+    """Return a script that begins, and publishes when `go` is set."""
 
     async def script(trainer: FakeTrainer, request: Request) -> None:
         await begins(trainer, request)

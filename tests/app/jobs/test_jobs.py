@@ -46,7 +46,7 @@ STOPPED = {"code": "interrupted", "message": "the server process that ran this t
 
 
 class SlowRecords(Records):
-    """Takes its time to claim a job."""
+    """Records that claim a job, and return it only when `go` is set."""
 
     claimed = threading.Event()
     go = threading.Event()
@@ -74,7 +74,7 @@ def records(settings: Settings, store: Store) -> Iterator[Records]:
 
 @asynccontextmanager
 async def leading(jobs: Jobs) -> AsyncIterator[None]:
-    """The life of a server."""
+    """Lead in the background, as a server does, and stop at the end."""
     lead = asyncio.create_task(jobs.lead())
     try:
         yield

@@ -1,4 +1,4 @@
-"""The recipe of a pattern: its newest that is whole, and the catalogue's where it has none."""
+"""The recipe of a pattern: that of its newest undamaged version, or the catalogue's where it has none."""
 
 import pytest
 

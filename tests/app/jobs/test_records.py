@@ -26,7 +26,7 @@ from tests.app.jobs.conftest import OpenRecords, Outage
 from tests.app.jobs.fakes import SCORES, recipe
 from tests.app.jobs.postgres import Postgres
 
-# A process that submits a job and is dead before it could do anything else.
+# A process that submits a job, and is killed at once.
 SUBMIT_AND_DIE = """
 import json, os, signal, sys
 from app.jobs.records import Records
@@ -53,7 +53,7 @@ def heard(records: Records, job: str, after: int = 0) -> list[tuple[int, str]]:
 
 
 def together(acts: Sequence[Callable[[], Any]]) -> list[Any]:
-    """What each returns or raises, when all are done at the same time."""
+    """Do all at the same time; return the result, or the exception, of each."""
     start = threading.Barrier(len(acts))
 
     def do(act: Callable[[], Any]) -> Any:
@@ -455,7 +455,7 @@ def test_a_full_disk_is_told_and_what_there_is_can_be_read(sqlite_url: str) -> N
     with closing(Records(sqlite_url, 1000)) as records:
         records.open("here")
         job = submit(records)
-        # A file that may not grow is as full as a disk can be.
+        # A file that may not grow is like a full disk.
         sql.event.listen(records._database.engine, "connect", lambda file, _: file.execute("PRAGMA max_page_count=1"))
         records._database.engine.dispose()
         with pytest.raises(DiskFull):
