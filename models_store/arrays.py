@@ -1,4 +1,4 @@
-"""Types of the arrays that rows are on their way: raw numbers, and what a network computes with."""
+"""Types of the arrays that rows become: raw numbers, and the numbers that a network computes with."""
 
 from typing import Literal
 

@@ -13,14 +13,8 @@ from pydantic import FiniteFloat, TypeAdapter
 
 from models_store.arrays import Array
 from models_store.card import Card
-from models_store.encoding.rows import (
-    Decoder,
-    Encoder,
-    LabelDecoder,
-    TableEncoder,
-    input_encoder_from,
-    output_decoder_from,
-)
+from models_store.encoding.outputs import Decoder, LabelDecoder, output_decoder_from
+from models_store.encoding.rows import Encoder, TableEncoder, input_encoder_from
 from models_store.errors import BundleDamaged, NotFinite
 from models_store.networks.architecture import Architecture, LoadNetwork, Network
 from models_store.tables.table import Kind, Raw, Table, column_of, take, to_json

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from models_store.arrays import Array, Encoded
 from models_store.bundle import Bundle, Evaluation, Predictor
 from models_store.card import Baselines, Card, Column, Fitted, Lineage, Measured, Score
-from models_store.encoding.rows import InputEncoder, OutputDecoder
+from models_store.encoding.outputs import OutputDecoder
+from models_store.encoding.rows import InputEncoder
 from models_store.encoding.scaler import Scaler
 from models_store.errors import BundleDamaged
 from models_store.networks.architecture import Architecture, Layer

@@ -6,16 +6,14 @@ import numpy as np
 
 from models_store.bundle import Bundle, Evaluation, Predictor
 from models_store.card import Baselines, Card, Column, Gap, LabelScore, Measured, Score, Value
-from models_store.encoding.columns import (
-    BooleanEncoder,
-    CategoryEncoder,
-    ColumnEncoder,
-    DateEncoder,
-    NumberEncoder,
-    TextEncoder,
-)
-from models_store.encoding.rows import Decoder, LabelDecoder, LabelKind, OutputDecoder, TableEncoder
+from models_store.encoding.categories import CategoryEncoder
+from models_store.encoding.columns import ColumnEncoder
+from models_store.encoding.dates import DateEncoder
+from models_store.encoding.numbers import BooleanEncoder, NumberEncoder
+from models_store.encoding.outputs import Decoder, LabelDecoder, LabelKind, OutputDecoder
+from models_store.encoding.rows import TableEncoder
 from models_store.encoding.scaler import Scaler
+from models_store.encoding.texts import TextEncoder
 from models_store.networks.architecture import Architecture, Layer
 from models_store.tables.table import Cell, Kind, Table, Values, column_of, from_json, moment_of, to_json
 from tests.fakes import LinearNetwork, card

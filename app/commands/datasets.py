@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.commands.wording import folding_table, words
-from app.jobs.recipes import check_columns, check_doubts
+from app.jobs.recipes import check_ambiguity, check_columns
 from app.settings import load_settings
 from models_store.storage.datasets import Datasets, Stored
 from models_store.tables.column_facts import ColumnFacts, Form
@@ -71,7 +71,7 @@ def recipe(asked: Asked, base: PatternSpec | None) -> PatternSpec:
     check_columns(spec.data, stored.columns)
     columns = _as_said(stored, spec.data)
     err.print(columns_table(stored, columns, spec.data))
-    check_doubts(spec.data, columns)
+    check_ambiguity(spec.data, columns)
     return spec
 
 
@@ -147,7 +147,7 @@ def columns_table(stored: Stored, columns: Sequence[ColumnFacts], data: TableDat
 
 def _taken_for(column: ColumnFacts, data: TableData) -> str:
     """Of the target, what is predicted: one of how many labels, or a number."""
-    if column.doubt is not None and column.name not in data.columns:
+    if column.ambiguity is not None and column.name not in data.columns:
         return "unclear"
     if column.name not in data.target:
         return "" if data.columns.get(column.name) == "drop" else column.kind

@@ -15,7 +15,7 @@ from app.settings import load_settings
 from models_store.bundle import Description
 from models_store.card import AnyScore, Card, LabelScore
 from models_store.errors import PatternServerError
-from models_store.plots.draw import Picture, draw, kinds_of
+from models_store.plots.draw import Picture, draw, plots_of
 from models_store.storage.datasets import ID, Datasets
 from models_store.storage.store import Store
 
@@ -37,7 +37,7 @@ class Shown:
         directory.mkdir(parents=True, exist_ok=True)
         pictures: tuple[Picture, ...] = get_args(Picture)
         written = []
-        for kind in kinds_of(self.described.card):
+        for kind in plots_of(self.described.card):
             for picture in pictures:
                 path = directory / f"{self.pattern}-{self.version}-{kind}.{picture}"
                 path.write_bytes(draw(kind, self.described, picture, title=f"{self.pattern}, version {self.version}"))

@@ -39,8 +39,8 @@ def check_columns(data: TableData, columns: Sequence[ColumnFacts]) -> None:
                 raise RecipeError(f"data.{field}: the table has no such column; {hint}{unlike(name, names)}")
 
 
-def check_doubts(data: TableData, columns: Sequence[ColumnFacts]) -> None:
-    """Raise RecipeError where the type of a column is in doubt and the recipe does not say it."""
-    doubts = [column.doubt for column in columns if column.doubt and column.name not in data.columns]
-    if doubts:
-        raise RecipeError(doubts[0])
+def check_ambiguity(data: TableData, columns: Sequence[ColumnFacts]) -> None:
+    """Raise RecipeError where the kind of a column is ambiguous and the recipe does not say it."""
+    ambiguities = [column.ambiguity for column in columns if column.ambiguity and column.name not in data.columns]
+    if ambiguities:
+        raise RecipeError(ambiguities[0])

@@ -16,7 +16,7 @@ from app.routes.dependencies import ArtistPart, JobsPart, ServedPart, StorePart
 from models_store.bundle import Description
 from models_store.card import Card
 from models_store.errors import UnknownVersion
-from models_store.plots.draw import Kind, draw, kinds_of
+from models_store.plots.draw import PlotName, draw, plots_of
 from models_store.storage.store import Store, is_name
 
 # A version never changes, so neither does its picture; an SVG is a document as well, in which nothing may run.
@@ -80,7 +80,7 @@ async def history(pattern: str, version: int, served: ServedPart, store: StorePa
 async def plot(
     pattern: str,
     version: int,
-    kind: Kind,
+    kind: PlotName,
     picture: Literal["svg", "png"],
     served: ServedPart,
     store: StorePart,
@@ -187,5 +187,5 @@ def _summary(shelf: Shelf) -> dict[str, Any]:
 
 def _links(pattern: str, version: int, card: Card) -> dict[str, str]:
     here = f"/patterns/{pattern}/versions/{version}"
-    plots: dict[str, str] = {kind: f"{here}/plots/{kind}.svg" for kind in kinds_of(card)}
+    plots: dict[str, str] = {kind: f"{here}/plots/{kind}.svg" for kind in plots_of(card)}
     return {"card": here, "history": f"{here}/history", "predict": f"/predict/{pattern}?version={version}", **plots}

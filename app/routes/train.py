@@ -16,7 +16,7 @@ from app.errors import Malformed, Unprocessable
 from app.http.keys import require_admin
 from app.jobs.job import Job
 from app.jobs.jobs import Jobs
-from app.jobs.recipes import check_columns, check_doubts, recipe_of_pattern
+from app.jobs.recipes import check_columns, check_ambiguity, recipe_of_pattern
 from app.openapi import TRAIN_BODY
 from app.routes.bodies import ParsedJson, RawJson
 from app.routes.dependencies import DatasetsPart, JobsPart, ServedPart, StorePart
@@ -132,7 +132,7 @@ def check_dataset(spec: PatternSpec, datasets: Datasets) -> None:
         raise DatasetGone from None
     check_columns(spec.data, columns)
     if not spec.data.missing and spec.data.dates == "auto":  # else only reading the whole table can tell
-        check_doubts(spec.data, columns)
+        check_ambiguity(spec.data, columns)
 
 
 def _flag(asked: dict[str, Any], name: str, *, default: bool) -> bool:

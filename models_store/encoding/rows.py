@@ -1,67 +1,40 @@
-"""Raw rows to network inputs, and network outputs to raw answers.
+"""Raw rows to network inputs.
 
-InputEncoder    raw numbers (n, n_columns) -> monomials -> Scaler -> float32 (n, n_inputs)
-TableEncoder    raw Table -> one ColumnEncoder a column, side by side -> float32 (n, n_inputs)
-OutputDecoder   raw (n, n_outputs) <- Scaler.inverse <- float32 (n, n_outputs)
-LabelDecoder    probabilities (n, n_labels) <- sigmoid or softmax outputs
+InputEncoder    raw numbers (n_rows, n_columns) -> monomials -> Scaler -> (n_rows, n_inputs)
+TableEncoder    raw Table -> one ColumnEncoder a column, side by side -> (n_rows, n_inputs)
 """
 
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from math import comb, isfinite
-from typing import Any, Literal, Protocol, Self, cast
+from math import comb
+from typing import Any, Protocol, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models_store.arrays import Array, Dtype, Encoded
 from models_store.encoding.columns import ColumnEncoder, encoder_from_dict
 from models_store.encoding.scaler import Scaler
-from models_store.errors import BundleDamaged
+from models_store.errors import BundleDamaged, shortened_name
 from models_store.tables.spelling import PLAIN, Spelling
-from models_store.tables.table import NUMBER, Kind, Raw, Table
-
-# Kinds of labels as they stood in the data; what is stored is text.
-LabelKind = Literal["text", "number", "boolean"]
+from models_store.tables.table import Kind, Raw, Table
 
 
 class Encoder(Protocol):
-    """Raw rows -> network inputs."""
+    """Raw rows to network inputs."""
 
     @property
     def columns(self) -> tuple[str, ...]: ...
 
     @property
     def kinds(self) -> dict[str, Kind]:
-        """Of each column, in order."""
+        """The kind of each column, in order."""
 
     @property
-    def n_inputs(self) -> int: ...
+    def n_inputs(self) -> int:
+        """The number of network inputs."""
 
-    def encode(self, raw: Raw) -> Encoded: ...
-
-    def to_dict(self) -> dict[str, Any]: ...
-
-
-class Decoder(Protocol):
-    """Network outputs -> raw answers, float64 (n_rows, n_answers): numbers in raw units, or probabilities of labels."""
-
-    @property
-    def columns(self) -> tuple[str, ...]: ...
-
-    @property
-    def n_outputs(self) -> int:
-        """How many outputs the network has."""
-
-    def encode(self, raw: Array) -> Encoded: ...
-
-    def decode(self, encoded: Encoded) -> Array: ...
-
-    def named(self, answers: Array) -> dict[str, NDArray[Any]]:
-        """Answers as the data had them: a column of values for every output."""
-
-    def room(self, expected: Array) -> Array:
-        """The size of an answer, to say what a small difference is."""
+    def encode(self, raw: Raw) -> Encoded:
+        """Return network inputs (n_rows, n_inputs), in the dtype of the network; inf where one is too large for it."""
 
     def to_dict(self) -> dict[str, Any]: ...
 
@@ -76,7 +49,7 @@ class InputEncoder:
     dtype: Dtype = "float32"
 
     def encode(self, raw: Raw) -> Encoded:
-        """`raw` float64 (n_rows, n_columns) -> (n_rows, n_inputs); what is too large for the dtype becomes inf."""
+        """Return inputs (n_rows, n_inputs) of float64 (n_rows, n_columns); inf where one is too large for the dtype."""
         assert isinstance(raw, np.ndarray)
         with np.errstate(over="ignore", invalid="ignore"):
             return self.scaler.transform(monomials(raw, self.degree)).astype(self.dtype)
@@ -99,9 +72,11 @@ class InputEncoder:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Self:
+        """Raises BundleDamaged where the scaler is of other inputs, LookupError where a field is missing."""
         encoder = cls(tuple(saved["columns"]), saved["degree"], Scaler.from_dict(saved["scaler"]), saved["dtype"])
-        if encoder.n_inputs != n_monomials(len(encoder.columns), encoder.degree):
-            raise BundleDamaged("the input scaler does not belong to the input columns")
+        expected = n_monomials(len(encoder.columns), encoder.degree)
+        if encoder.n_inputs != expected:
+            raise BundleDamaged(f"encoder: scaler is of {encoder.n_inputs} inputs; its columns make {expected}")
         return encoder
 
 
@@ -126,8 +101,9 @@ class TableEncoder:
         return sum(encoder.width for encoder in self.encoders.values())
 
     def encode(self, raw: Raw) -> Encoded:
-        """Column by column into one array (n_rows, n_inputs), so that a large table is never held twice."""
+        """Return network inputs (n_rows, n_inputs) of a table; inf where one is too large for the dtype."""
         assert isinstance(raw, Table)
+        # Column by column into one array: a large table is never held twice.
         encoded = np.empty((len(raw), self.n_inputs), dtype=self.dtype)
         end = 0
         with np.errstate(over="ignore", invalid="ignore"):
@@ -145,142 +121,30 @@ class TableEncoder:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Self:
-        encoders = {name: encoder_from_dict(column) for name, column in dict(saved["table"]).items()}
+        """Raises BundleDamaged, which names the column, or LookupError where a field is missing."""
+        encoders = {name: _column_encoder(name, column) for name, column in dict(saved["table"]).items()}
+        # Bundles from before there were spellings have none.
         spelling = Spelling.from_dict(saved["spelling"]) if "spelling" in saved else PLAIN
         return cls(encoders, saved["dtype"], spelling)
 
 
-@dataclass(frozen=True, eq=False)
-class OutputDecoder:
-    """Output columns in order, and the scaler that their training values went through."""
-
-    columns: tuple[str, ...]
-    scaler: Scaler
-    dtype: Dtype = "float32"
-
-    def encode(self, raw: Array) -> Encoded:
-        """Raw targets, float64 (n_rows, n_outputs) -> what the network learns to answer."""
-        return self.scaler.transform(raw).astype(self.dtype)
-
-    def decode(self, encoded: Encoded) -> Array:
-        """Network outputs (n_rows, n_outputs) -> raw answers, float64 of the same shape."""
-        return self.scaler.inverse(encoded.astype(np.float64))
-
-    @property
-    def n_outputs(self) -> int:
-        return len(self.columns)
-
-    def named(self, answers: Array) -> dict[str, NDArray[Any]]:
-        return dict(zip(self.columns, answers.T, strict=True))
-
-    def room(self, expected: Array) -> Array:
-        return self.scaler.scale + np.abs(expected)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"columns": list(self.columns), "scaler": self.scaler.to_dict(), "dtype": self.dtype}
-
-    @classmethod
-    def from_dict(cls, saved: dict[str, Any]) -> Self:
-        decoder = cls(tuple(saved["columns"]), Scaler.from_dict(saved["scaler"]), saved["dtype"])
-        if len(decoder.scaler.offset) != len(decoder.columns):
-            raise BundleDamaged("the output scaler does not belong to the output columns")
-        return decoder
-
-
-@dataclass(frozen=True, eq=False)
-class LabelDecoder:
-    """One output column of labels. Two of them share one sigmoid output, more have a softmax output each.
-
-    `encode` takes the labels' numbers (n_rows, 1), as the order of `labels` gives them.
-    """
-
-    column: str
-    labels: tuple[str, ...]
-    kind: LabelKind = "text"
-    is_one_hot: bool = False
-    """Whether a network of several labels learns from one-hot rows, or from the labels' numbers."""
-    dtype: Dtype = "float32"
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column,)
-
-    @property
-    def is_binary(self) -> bool:
-        return len(self.labels) == 2
-
-    @property
-    def n_outputs(self) -> int:
-        return 1 if self.is_binary else len(self.labels)
-
-    def encode(self, raw: Array) -> Encoded:
-        if self.is_one_hot and not self.is_binary:
-            return cast(Encoded, np.eye(len(self.labels), dtype=self.dtype)[raw[:, 0].astype(int)])
-        return raw.astype(self.dtype)
-
-    def decode(self, encoded: Encoded) -> Array:
-        """Network outputs -> the probability of each label (n_rows, n_labels), which sum to 1."""
-        outputs = encoded.astype(np.float64)
-        if self.is_binary:
-            return np.concatenate([1.0 - outputs, outputs], axis=1)
-        probabilities: Array = outputs / outputs.sum(axis=1, keepdims=True)
-        return probabilities
-
-    @property
-    def values(self) -> NDArray[Any]:
-        """The labels as they stood in the data."""
-        match self.kind:
-            case "number":
-                numbers = [float(label) for label in self.labels]
-                are_whole = all(number.is_integer() and abs(number) < 2**53 for number in numbers)
-                return np.array([int(number) for number in numbers] if are_whole else numbers)
-            case "boolean":
-                return np.array([label == "true" for label in self.labels])
-            case "text":
-                return np.array(self.labels, dtype=object)
-
-    def named(self, answers: Array) -> dict[str, NDArray[Any]]:
-        """The most probable label of each row."""
-        return {self.column: self.values[answers.argmax(axis=1)]}
-
-    def room(self, expected: Array) -> Array:
-        return np.ones_like(expected)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "column": self.column,
-            "labels": list(self.labels),
-            "kind": self.kind,
-            "is_one_hot": self.is_one_hot,
-            "dtype": self.dtype,
-        }
-
-    @classmethod
-    def from_dict(cls, saved: dict[str, Any]) -> Self:
-        labels = tuple(saved["labels"])
-        if len(labels) < 2 or len(set(labels)) != len(labels) or not all(isinstance(label, str) for label in labels):
-            raise BundleDamaged("the labels of the output are not two or more different texts")
-        if not _are_of(saved["kind"], labels):
-            raise BundleDamaged("the labels of the output are not of the kind that they are said to be")
-        return cls(saved["column"], labels, saved["kind"], bool(saved["is_one_hot"]), saved["dtype"])
-
-
-def _are_of(kind: LabelKind, labels: tuple[str, ...]) -> bool:
-    if kind == "number":
-        return all(NUMBER.fullmatch(label) and isfinite(float(label)) for label in labels)
-    return kind == "text" or (kind == "boolean" and set(labels) == {"true", "false"})
+def _column_encoder(name: str, saved: dict[str, Any]) -> ColumnEncoder:
+    try:
+        return encoder_from_dict(saved)
+    except BundleDamaged as error:
+        raise BundleDamaged(f"column {shortened_name(name)}: {error}") from error
 
 
 def input_encoder_from(saved: dict[str, Any]) -> Encoder:
+    """Raises BundleDamaged, or LookupError where a field is missing."""
     return TableEncoder.from_dict(saved) if "table" in saved else InputEncoder.from_dict(saved)
 
 
-def output_decoder_from(saved: dict[str, Any]) -> Decoder:
-    return LabelDecoder.from_dict(saved) if "labels" in saved else OutputDecoder.from_dict(saved)
-
-
 def monomials(raw: Array, degree: int) -> Array:
-    """x1, x2 -> x1, x2, x1², x1·x2, x2² for degree 2: every product of up to `degree` columns, none of degree 0."""
+    """Return every product of 1 to `degree` columns, float64 (n_rows, n_monomials).
+
+    x1, x2 become x1, x2, x1², x1·x2, x2² for degree 2.
+    """
     if degree == 1:
         return raw
     n_columns = raw.shape[1]
@@ -293,5 +157,5 @@ def monomials(raw: Array, degree: int) -> Array:
 
 
 def n_monomials(n_columns: int, degree: int) -> int:
-    """How many `monomials` makes: C(n_columns + degree, degree) - 1."""
+    """Return the number of columns that `monomials` makes: C(n_columns + degree, degree) - 1."""
     return comb(n_columns + degree, degree) - 1

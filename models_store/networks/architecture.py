@@ -1,4 +1,4 @@
-"""The shape of a network, and what any engine that computes it must be able to do. Free of Keras."""
+"""The layers of a network, and the interface of the engines that compute it. Free of Keras."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,14 +14,17 @@ Device = Literal["auto", "cpu", "gpu"]
 
 
 class Network(Protocol):
-    """Encoded rows (n_rows, n_inputs) -> outputs (n_rows, n_outputs); no row's answer depends on another row."""
+    """A network with its weights, ready to compute; no row's answer depends on another row."""
 
     @property
-    def device(self) -> str: ...
+    def device(self) -> str:
+        """`/CPU:0` or `/GPU:0`."""
 
-    def __call__(self, encoded: Encoded) -> Encoded: ...
+    def __call__(self, encoded: Encoded) -> Encoded:
+        """Return outputs (n_rows, n_outputs) of inputs (n_rows, n_inputs), both in the dtype of the architecture."""
 
-    def to_bytes(self) -> bytes: ...
+    def to_bytes(self) -> bytes:
+        """Return the content of network.keras."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,12 @@ class Architecture:
 
     @property
     def widest(self) -> int:
-        """How many numbers a row is at the most, on its way behind the inputs."""
+        """Units of the widest layer."""
         return max(layer.units for layer in self.layers)
 
     @property
     def weight_shapes(self) -> list[tuple[int, ...]]:
-        """Kernel and bias of every layer, in order."""
+        """Shapes of the kernel, (n_before, units), and the bias, (units,), of every layer in order."""
         widths = [self.n_inputs, *(layer.units for layer in self.layers)]
         pairs = pairwise(widths)
         return [shape for before, after in pairs for shape in ((before, after), (after,))]
@@ -67,4 +70,7 @@ class Architecture:
 
 
 LoadNetwork = Callable[[bytes, Architecture], Network]
-"""The bytes of network.keras, and the architecture that they must have -> the network, ready to compute."""
+"""Loads a network from the content of network.keras and the architecture that it must have.
+
+Raises BundleDamaged where the content is of no such network, DeviceUnavailable where the device is missing.
+"""

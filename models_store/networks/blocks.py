@@ -1,4 +1,4 @@
-"""Many rows through a network: in blocks that fit the cache, each padded to a number of rows that suits the engine."""
+"""Blocks of rows: large enough to be worth a call, small enough that a layer's outputs stay in the CPU cache."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from models_store.networks.architecture import Architecture
 
 
 def in_blocks(call: Callable[[Encoded], Encoded], encoded: Encoded, block: int, architecture: Architecture) -> Encoded:
-    """What `call` makes of (n_rows, n_inputs), never of more rows than `block` at a time: (n_rows, n_outputs)."""
+    """Return outputs (n_rows, n_outputs) of inputs (n_rows, n_inputs), computed by `call` in blocks of `block` rows."""
     if len(encoded) <= block:
         return call(encoded)
     outputs = np.empty((len(encoded), architecture.n_outputs), architecture.dtype)
@@ -20,6 +20,6 @@ def in_blocks(call: Callable[[Encoded], Encoded], encoded: Encoded, block: int, 
 
 
 def padded(encoded: Encoded, n_rows: int) -> Encoded:
-    """Zeros behind the last row, so that there are `n_rows`."""
+    """Append rows of zeros, so that there are `n_rows`."""
     missing = n_rows - len(encoded)
     return np.concatenate([encoded, np.zeros((missing, encoded.shape[1]), encoded.dtype)]) if missing else encoded

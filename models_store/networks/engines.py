@@ -1,16 +1,22 @@
-"""What computes networks: Keras on TensorFlow, or ONNX Runtime. Imports neither before it is wanted."""
+"""Engines that compute networks: Keras on TensorFlow, or ONNX Runtime. Each is imported when it is first asked for."""
+
+from functools import partial
 
 from models_store.errors import DeviceUnavailable, EngineUnavailable
-from models_store.networks.architecture import Architecture, Device, Engine, LoadNetwork, Network
+from models_store.networks.architecture import Device, Engine, LoadNetwork
 
 
 def loader(engine: Engine, device: Device) -> LoadNetwork:
-    """EngineUnavailable if its packages are missing; DeviceUnavailable, now or at the first load, if the device is."""
+    """Return the function that loads a network for this engine and device.
+
+    Raises EngineUnavailable where its packages are missing, and DeviceUnavailable, here or at the first load, where the
+    device is.
+    """
     return _onnx_loader(device) if engine == "onnx" else _keras_loader(device)
 
 
 def check(engine: Engine, device: Device) -> None:
-    """Raises what `loader` and the first load would, and imports TensorFlow only if there is no other way to know."""
+    """Raise what `loader` and the first load would; imports TensorFlow only to look for a GPU."""
     if engine == "onnx":
         _onnx_loader(device)
     elif device == "gpu":
@@ -22,10 +28,7 @@ def check(engine: Engine, device: Device) -> None:
 def _keras_loader(device: Device) -> LoadNetwork:
     from models_store.networks.keras_network import KerasNetwork  # deferred: importing TensorFlow takes seconds
 
-    def load(saved: bytes, architecture: Architecture) -> Network:
-        return KerasNetwork.from_bytes(saved, architecture, device)
-
-    return load
+    return partial(KerasNetwork.from_bytes, device=device)
 
 
 def _onnx_loader(device: Device) -> LoadNetwork:

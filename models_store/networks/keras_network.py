@@ -1,7 +1,8 @@
 """The seam with Keras: an architecture becomes a model, a model becomes one compiled function, and a file.
 
-Importing this module imports TensorFlow, which takes many seconds; import it where somebody is waiting anyway.
-It is the one place that does: whoever needs `keras` or `tf` takes them from here, with the backend chosen.
+Importing this module has effects: it chooses the TensorFlow backend in the environment, imports TensorFlow, which takes
+many seconds, with file descriptor 2 silenced meanwhile, and sets the level of its logger. So it is imported where
+somebody waits anyway, and all other modules take `keras` and `tf` from here.
 """
 
 import os
@@ -24,7 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """TensorFlow writes ten lines about CUDA and CPU flags to file descriptor 2 while it loads, past every setting."""
+    """Silence file descriptor 2: while TensorFlow loads, it writes ten lines there, whatever its settings."""
     sys.stderr.flush()
     kept = os.dup(2)
     with Path(os.devnull).open("wb") as nowhere:
@@ -40,33 +41,36 @@ with silenced():
     import keras
     import tensorflow as tf
 
-# Each bundle and each fit is traced once, as it should be; TensorFlow takes that for a loop that retraces by mistake.
+# Each bundle and each fit is traced once; TensorFlow warns of that as of a loop that retraces by mistake.
 tf.get_logger().setLevel("ERROR")
 
-__all__ = ["Device", "KerasNetwork", "build", "device_name", "keras", "on_device", "tf", "use_threads"]
+__all__ = ["KerasNetwork", "build", "device_name", "keras", "on_device", "tf", "use_threads"]
 
-# A matrix product of one row takes another path than that of many, and rounds differently. Padding to a bucket
-# keeps the answer for a row the same to the bit, whoever else is in the batch.
+# TensorFlow multiplies one row in another way than many, and rounds differently. Padding to a bucket keeps the answer
+# for a row the same to the bit, whichever rows are beside it.
 SMALLEST_BUCKET = 8
-# More rows go through in blocks, so that a layer's outputs stay in the cache: four times as fast.
+# Outputs of the widest layer in a block, which then stay in the CPU cache: four times as fast as all rows at once.
 MOST_IN_CACHE = 1 << 19
 SMALLEST_BLOCK, LARGEST_BLOCK = 1 << 8, 1 << 15
-# Weights that are constants of the graph save a third of a call of few rows, and are held eight times over; where there
-# are many, it is not the call that takes the time.
+# Up to this many weights are constants of the graph: a call of few rows takes a third less time, and memory holds the
+# weights eight times over. With more weights, the overhead of a call does not matter.
 MOST_CONSTANTS = 1 << 16
 
 
 def use_threads(count: int) -> None:
-    """How many threads TensorFlow computes with. Once it has computed something, what was set then stays."""
+    """Set the number of threads that TensorFlow computes with; without effect once it has computed something."""
     with suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(count)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-    # TensorFloat-32 keeps 10 bits of a product, which is worse than what the card promises.
+    # TensorFloat-32 keeps 10 bits of a factor's mantissa: answers would be less exact than the model card says.
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 def device_name(wanted: Device) -> str:
-    """`/GPU:0` or `/CPU:0`; asking for a GPU where TensorFlow sees none is an error, `auto` takes what there is."""
+    """Return `/GPU:0` or `/CPU:0`; `auto` takes a GPU if there is one.
+
+    Raises DeviceUnavailable where a GPU is wanted and TensorFlow sees none.
+    """
     has_gpu = wanted != "cpu" and bool(tf.config.list_physical_devices("GPU"))
     if wanted == "gpu" and not has_gpu:
         raise DeviceUnavailable(
@@ -76,18 +80,18 @@ def device_name(wanted: Device) -> str:
     if has_gpu:
         for gpu in tf.config.list_physical_devices("GPU"):
             with suppress(RuntimeError):  # in use already
-                # Server and trainer share the card; each takes what it needs, not nearly all of it.
+                # Server and trainer share the GPU: each takes the memory that it needs, instead of nearly all of it.
                 tf.config.experimental.set_memory_growth(gpu, True)
     return "/GPU:0" if has_gpu else "/CPU:0"
 
 
 def on_device(name: str) -> AbstractContextManager[Any]:
-    """What is made or traced inside computes on the device of this name."""
+    """Return a context: models and functions made or traced inside compute on the device of this name."""
     return cast(AbstractContextManager[Any], tf.device(name))
 
 
 def build(architecture: Architecture, seed: int = 0) -> keras.Model:
-    """A fresh model; layer i draws its weights (Keras' Glorot uniform) from `seed + i`."""
+    """Return a new model; layer i draws its weights (Glorot uniform, Keras' default) from `seed + i`."""
     model = keras.Sequential([keras.Input((architecture.n_inputs,), dtype=architecture.dtype)])
     for position, layer in enumerate(architecture.layers):
         model.add(
@@ -102,7 +106,10 @@ def build(architecture: Architecture, seed: int = 0) -> keras.Model:
 
 
 class KerasNetwork:
-    """A Keras model compiled into one function. Lives as long as the bundle that holds it."""
+    """A Keras model compiled into one function. Lives as long as the bundle that holds it.
+
+    Raises BundleDamaged where a weight is not finite, and DeviceUnavailable.
+    """
 
     def __init__(self, model: keras.Model, architecture: Architecture, device: Device = "auto") -> None:
         check_finite(model.get_weights())
@@ -114,7 +121,7 @@ class KerasNetwork:
 
     @classmethod
     def from_bytes(cls, saved: bytes, architecture: Architecture, device: Device = "auto") -> Self:
-        """The network is built from its architecture, and only its weights are read."""
+        """Build the network from its architecture; only the weights are read from the file. Raises BundleDamaged."""
         weights = read_weights(saved, architecture)
         with on_device(device_name(device)):
             model = build(architecture)
@@ -149,11 +156,11 @@ class KerasNetwork:
 
 
 def bucket(n_rows: int) -> int:
-    """The batch size that `n_rows` are padded to: the next power of two."""
+    """Return the number of rows that `n_rows` are padded to: the next power of two, at least SMALLEST_BUCKET."""
     return max(SMALLEST_BUCKET, 1 << (n_rows - 1).bit_length())
 
 
 def block_of(architecture: Architecture) -> int:
-    """How many rows a call computes at the most: a bucket."""
+    """Return the most rows that one call computes: a power of two, as buckets are."""
     rows = MOST_IN_CACHE // architecture.widest
     return min(max(SMALLEST_BLOCK, 1 << rows.bit_length() - 1), LARGEST_BLOCK)

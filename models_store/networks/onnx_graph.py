@@ -1,6 +1,6 @@
 """An architecture with its weights as an ONNX model: a matrix product and an activation for each layer.
 
-In float32 ONNX Runtime has every activation; in float64 it has a few, and the others are composed of what it has.
+ONNX Runtime has every activation in float32, but few in float64: there the others are composed of simpler operators.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,29 +15,29 @@ from models_store.arrays import Dtype, Encoded
 from models_store.networks.architecture import Architecture
 
 INPUT, OUTPUT = "encoded", "outputs"
-# Old enough for ONNX Runtime to know it, whatever the `onnx` package has come to since.
+# Fixed, because the `onnx` package would write newer ones, which ONNX Runtime may not know yet.
 OPSET, IR_VERSION = 21, 10
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
-# Rounded to float32 in float64 networks as well: TensorFlow does, and so they were trained.
+# Rounded to float32 in float64 networks as well, as TensorFlow rounds them in training.
 LEAKY_SLOPE = float(np.float32(0.2))
 SQRT_HALF = float(np.float32(sqrt(0.5)))
-# Of the midpoint rule for erfc: its own error is exp(-(pi / STEP)²), and further terms are below 1e-17.
+# The midpoint rule for erfc: its own error is exp(-(pi / STEP)²), and further terms are below 1e-17.
 STEP, N_MIDPOINTS = 0.5, 13
-# Where exp(-x²) is 0, and exp(2 pi x / STEP) still finite.
+# Here exp(-x²) is 0, and exp(2 pi x / STEP) still finite.
 FAR = 30.0
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Operators in the order in which they were asked for. Numbers become constants of the graph's dtype."""
+    """Operators in order, and their constants in the dtype of the graph."""
 
     dtype: Dtype
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
 
     def __call__(self, operator: str, *inputs: str | float | Encoded, **attributes: Any) -> str:
-        """The name of what the operator makes of its inputs."""
+        """Append an operator and return the name of its output. Inputs are names of outputs, or constants."""
         names = [given if isinstance(given, str) else self._constant(given) for given in inputs]
         made = f"{operator}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, names, [made], **attributes))
@@ -53,7 +53,7 @@ Activation = Callable[[Graph, str], str]
 
 
 def onnx_model(architecture: Architecture, weights: list[Encoded]) -> bytes:
-    """Serialised; `weights` are the kernel and bias of every layer, in order."""
+    """Return a serialised ONNX model; `weights` are the kernel and bias of every layer, in order."""
     graph = Graph(architecture.dtype)
     activations = FLOAT32 if architecture.dtype == "float32" else FLOAT64
     flowing = INPUT
@@ -74,7 +74,7 @@ def onnx_model(architecture: Architecture, weights: list[Encoded]) -> bytes:
 
 
 def merged(architecture: Architecture, weights: list[Encoded]) -> Iterator[tuple[str, Encoded, Encoded]]:
-    """Activation, kernel and bias of every layer; a linear layer and the next are one where that is less to compute."""
+    """Yield activation, kernel, bias of every layer; a linear layer and the next are merged where that saves work."""
     kernel, bias = weights[:2]
     for layer, next_kernel, next_bias in zip(architecture.layers, weights[2::2], weights[3::2], strict=False):
         n_inputs, n_outputs = len(kernel), len(next_bias)
@@ -120,13 +120,13 @@ def selu(graph: Graph, x: str) -> str:
 
 
 def softplus(graph: Graph, x: str) -> str:
-    """max(x, 0) + log(1 + exp(-|x|)), so that nothing overflows."""
+    """max(x, 0) + log(1 + exp(-|x|)), which does not overflow."""
     small = graph("Exp", graph("Neg", graph("Abs", x)))
     return graph("Add", graph("Max", x, 0.0), _log1p(graph, small))
 
 
 def gelu(graph: Graph, x: str) -> str:
-    """x/2 · erfc(-x/√2): the exact one."""
+    """x/2 · erfc(-x/√2), the exact form, not the approximation by tanh."""
     return graph("Mul", graph("Mul", x, 0.5), _erfc(graph, graph("Mul", x, -SQRT_HALF)))
 
 
@@ -158,7 +158,7 @@ def _erfc(graph: Graph, x: str) -> str:
 
 
 def _sum(graph: Graph, terms: list[str]) -> str:
-    # The small ones first.
+    # The small terms first, so that fewer of their digits are lost.
     first, *others = reversed(terms)
     for term in others:
         first = graph("Add", first, term)

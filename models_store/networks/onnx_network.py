@@ -10,10 +10,10 @@ from models_store.networks.blocks import in_blocks, padded
 from models_store.networks.onnx_graph import INPUT, onnx_model
 from models_store.networks.weights import read_weights
 
-# What ONNX Runtime computes eight numbers at a time it rounds otherwise than what is left over at the end. Whole
-# groups of rows leave nothing over, and a row's answer is the same to the bit whoever else is in the batch.
+# ONNX Runtime computes eight numbers at a time, and rounds those left over at the end differently. Whole groups of rows
+# leave none over, so that a row's answer is the same to the bit, whichever rows are beside it.
 GROUP = 8
-# More rows go through in blocks, so that a layer's outputs stay in the cache; a call alone costs as much as a few rows.
+# Outputs of the widest layer in a block, which then stay in the CPU cache; but a call costs as much as a few rows.
 MOST_IN_CACHE = 1 << 18
 FEWEST_ROWS = 256
 ERRORS_ALONE = 3
@@ -32,7 +32,7 @@ class OnnxNetwork:
 
     @classmethod
     def from_bytes(cls, saved: bytes, architecture: Architecture) -> Self:
-        """From what `KerasNetwork.to_bytes` made. BundleDamaged if that is not this architecture's weights."""
+        """Read the content of network.keras. Raises BundleDamaged where it is not of this architecture."""
         model = onnx_model(architecture, read_weights(saved, architecture))
         session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
         return cls(saved, session, architecture)
@@ -50,14 +50,14 @@ class OnnxNetwork:
 
 
 def block_of(architecture: Architecture) -> int:
-    """How many rows a call computes at the most: whole groups."""
+    """Return the most rows that one call computes: whole groups."""
     rows = MOST_IN_CACHE // architecture.widest
     return max(FEWEST_ROWS, rows - rows % GROUP)
 
 
 def _options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
-    # Small networks are computed faster by one thread than shared among several, and the event loop keeps a core.
+    # One thread computes a small network faster than several, and leaves a core to the event loop.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ALONE

@@ -1,8 +1,8 @@
-"""Pictures of a version, as SVG or PNG bytes: how it learned, and how good it is on its test rows.
+"""Plots of a version, as SVG or PNG bytes: its learning curves, and its predictions of test rows.
 
-learning-curve                      of all: loss, metric, cross-validation, as far as there are such
-predicted-vs-actual, residuals      of numbers
-confusion, roc, calibration         of labels
+learning-curve                      every version: loss; metric and cross-validation, if there are any
+predicted-vs-actual, residuals      regression
+confusion, roc, calibration         classification
 """
 
 import io
@@ -21,7 +21,7 @@ from models_store.plots.style import BLUE, GREY, ORANGE, named, rows_shown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Kind = Literal["learning-curve", "predicted-vs-actual", "residuals", "confusion", "roc", "calibration"]
+PlotName = Literal["learning-curve", "predicted-vs-actual", "residuals", "confusion", "roc", "calibration"]
 Picture = Literal["svg", "png"]
 Panel = Callable[["Axes", Description], None]
 
@@ -29,12 +29,12 @@ Panel = Callable[["Axes", Description], None]
 DRAWING = threading.Lock()
 # Inches; panels stand side by side.
 WIDTH, WIDTH_OF_SEVERAL, HEIGHT = 7.0, 4.8, 4.2
-# Losses that fall further than this are drawn on a logarithmic scale: the last ones tell most.
+# Losses that fall by more than this factor are drawn on a logarithmic scale: the last epochs matter most.
 FAR = 10
 
 
-def kinds_of(card: Card) -> tuple[Kind, ...]:
-    """The plots that there are of a version."""
+def plots_of(card: Card) -> tuple[PlotName, ...]:
+    """Return the names of the plots that apply to a version."""
     if not isinstance(card.test.overall, LabelScore):
         return ("learning-curve", "predicted-vs-actual", "residuals")
     if not card.test.overall.confusion:
@@ -42,14 +42,17 @@ def kinds_of(card: Card) -> tuple[Kind, ...]:
     return ("learning-curve", "confusion", "roc", "calibration")
 
 
-def draw(kind: Kind, described: Description, picture: Picture, *, title: str) -> bytes:
-    """The same version gives the same bytes. PlotNotApplicable names those that there are."""
+def draw(plot: PlotName, described: Description, picture: Picture, *, title: str) -> bytes:
+    """Return the plot as an SVG or PNG file; the same version gives the same bytes.
+
+    Raises PlotNotApplicable, which names the plots that apply.
+    """
     import matplotlib as mpl  # deferred: takes half a second, and most processes never draw
     from matplotlib.figure import Figure
 
-    if kind not in kinds_of(described.card):
-        raise PlotNotApplicable(kinds_of(described.card))
-    panels = _panels(kind, described)
+    if plot not in plots_of(described.card):
+        raise PlotNotApplicable(plots_of(described.card))
+    panels = _panels(plot, described)
     with DRAWING, mpl.rc_context({"svg.hashsalt": "pattern-server"}):
         figure = Figure(figsize=_size(panels, described), layout="constrained")
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
@@ -64,9 +67,9 @@ def draw(kind: Kind, described: Description, picture: Picture, *, title: str) ->
     return target.getvalue()
 
 
-def _panels(kind: Kind, described: Description) -> list[Panel]:
-    if kind != "learning-curve":
-        return [_PANELS[kind]]
+def _panels(plot: PlotName, described: Description) -> list[Panel]:
+    if plot != "learning-curve":
+        return [_PANELS[plot]]
     panels: list[Panel] = [_loss]
     if "metric" in described.history:
         panels.append(_metric)
@@ -89,7 +92,7 @@ def _style(axes: "Axes") -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-# -- how it learned ------------------------------------------------------------------------------------------------
+# -- learning curves -----------------------------------------------------------------------------------------------
 
 
 def _loss(axes: "Axes", described: Description) -> None:
@@ -106,7 +109,7 @@ def _metric(axes: "Axes", described: Description) -> None:
 
 
 def _curves(axes: "Axes", described: Description, named: dict[str, str]) -> list[float]:
-    """All values that were drawn."""
+    """Draw the curves by name and return all their values."""
     curves = {name: described.history[name] for name in named if name in described.history}
     for (name, curve), colour in zip(curves.items(), (BLUE, ORANGE), strict=False):
         axes.plot(range(1, len(curve) + 1), curve, label=named[name], color=colour, linewidth=1.6)
@@ -128,34 +131,35 @@ def _cross_validation(axes: "Axes", described: Description) -> None:
     axes.set_ylabel(f"validation {'accuracy' if crossed.metric == 'accuracy' else 'mean absolute error'}")
 
 
-# -- how good it is, in numbers ------------------------------------------------------------------------------------
+# -- regression ----------------------------------------------------------------------------------------------------
 
 
 def _predicted_vs_actual(axes: "Axes", described: Description) -> None:
-    labels, predicted = _test_rows(described)
-    low, high = min(labels.min(), predicted.min()), max(labels.max(), predicted.max())
+    targets, predicted = _test_rows(described)
+    low, high = min(targets.min(), predicted.min()), max(targets.max(), predicted.max())
     axes.plot([low, high], [low, high], color=GREY, linewidth=1, label="exact")
     for place, column in enumerate(described.card.outputs):
-        axes.plot(labels[:, place], predicted[:, place], "o", markersize=3.5, alpha=0.6, label=named(column.name))
+        axes.plot(targets[:, place], predicted[:, place], "o", markersize=3.5, alpha=0.6, label=named(column.name))
     axes.set_xlabel(f"actual ({rows_shown(described)})")
     axes.set_ylabel("predicted")
 
 
 def _residuals(axes: "Axes", described: Description) -> None:
-    labels, predicted = _test_rows(described)
+    targets, predicted = _test_rows(described)
     axes.axhline(0, color=GREY, linewidth=1)
     for place, column in enumerate(described.card.outputs):
-        gap = predicted[:, place] - labels[:, place]
+        gap = predicted[:, place] - targets[:, place]
         axes.plot(predicted[:, place], gap, "o", markersize=3.5, alpha=0.6, label=named(column.name))
     axes.set_xlabel(f"predicted ({rows_shown(described)})")
     axes.set_ylabel("predicted − actual")
 
 
 def _test_rows(described: Description) -> tuple[Any, Any]:
+    """Return targets and predictions in raw units, both float64 (n_rows, n_outputs)."""
     return np.asarray(described.evaluation.labels), np.asarray(described.evaluation.predicted)
 
 
-_PANELS: dict[Kind, Panel] = {
+_PANELS: dict[PlotName, Panel] = {
     "predicted-vs-actual": _predicted_vs_actual,
     "residuals": _residuals,
     "confusion": confusion,

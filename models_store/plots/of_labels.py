@@ -1,4 +1,4 @@
-"""Pictures of how well labels are told on test rows: confusion matrix, ROC curves, calibration."""
+"""Plots of a classifier on its test rows: confusion matrix, ROC curves, calibration."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +12,17 @@ from models_store.plots.style import BLUE, GREY, label_names, rows_shown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# More labels than these have no room for counts in the cells, or for a name at every tick.
+# Beyond this many labels there is no room for counts in the cells, or for a name at every tick.
 MOST_COUNTED, MOST_NAMED = 25, 60
-# More curves than these cannot be told apart by colour.
+# The most curves that colours tell apart.
 MOST_CURVES = 8
 BINS = 10
-# Of a normal distribution, 95 % lie within so many standard errors.
+# Standard errors around the mean that hold 95 % of a normal distribution.
 CERTAIN = 1.96
 
 
 def confusion(axes: "Axes", described: Description) -> None:
-    """Counts of all test rows; shaded by their share of the row, so that rare labels are seen as well."""
+    """Confusion matrix: counts of all test rows, shaded by their share of the row, so that rare labels show as well."""
     score = described.card.test.overall
     assert isinstance(score, LabelScore)
     counts = np.array(score.confusion)
@@ -49,11 +49,14 @@ def _name_ticks(axes: "Axes", names: list[str]) -> None:
 
 
 def roc(axes: "Axes", described: Description) -> None:
-    """Of the second label where there are two, else of each against the rest; of many, the worst told have colours."""
+    """ROC curves: of the second label where there are two, else of each against the rest.
+
+    Of many labels, those with the least area have colours, and the others are grey.
+    """
     numbers, probabilities = _test_rows(described)
     names = label_names(described)
-    told = [1] if len(names) == 2 else range(len(names))
-    found = {label: roc_curve(numbers == label, probabilities[:, label]) for label in told}
+    compared = [1] if len(names) == 2 else range(len(names))
+    found = {label: roc_curve(numbers == label, probabilities[:, label]) for label in compared}
     curves = {label: curve for label, curve in found.items() if curve is not None}
     areas = {label: area(*curve) for label, curve in curves.items()}
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":")
@@ -71,12 +74,15 @@ def roc(axes: "Axes", described: Description) -> None:
 
 
 def roc_curve(is_label: Any, probability: Array) -> tuple[Array, Array] | None:
-    """False and true positive rate at each threshold, from the highest on; None where one side has no rows."""
+    """Return false and true positive rates, float64 (n_thresholds + 1,), from the highest threshold on.
+
+    `is_label`: bool (n_rows,); `probability`: float64 (n_rows,). None where all rows are of the label, or none is.
+    """
     n_label, n_other = int(is_label.sum()), int((~is_label).sum())
     if not n_label or not n_other:
         return None
     order = np.argsort(-probability, kind="stable")
-    # Rows of one probability are one step: no threshold is between them.
+    # Rows of equal probability are one step: there is no threshold between them.
     ends = np.append(np.flatnonzero(np.diff(probability[order])), len(order) - 1)
     found = np.cumsum(is_label[order])[ends]
     wrong = 1 + ends - found
@@ -84,11 +90,15 @@ def roc_curve(is_label: Any, probability: Array) -> tuple[Array, Array] | None:
 
 
 def area(across: Array, up: Array) -> float:
+    """Return the area under a curve of points, by the trapezoidal rule."""
     return float(np.trapezoid(up, across))
 
 
 def calibration(axes: "Axes", described: Description) -> None:
-    """How often it is so where it is said to be so probable; bars are 95 % intervals. Of many labels: the said one."""
+    """Calibration: observed frequency against predicted probability, with 95 % Wilson intervals.
+
+    Of several classes the predicted one only.
+    """
     numbers, probabilities = _test_rows(described)
     names = label_names(described)
     is_binary = len(names) == 2
@@ -111,7 +121,7 @@ def calibration(axes: "Axes", described: Description) -> None:
 
 
 def interval(share: Array, n_rows: Any) -> Array:
-    """Wilson's, 1927: from where to where a share seen in so many rows may really be, (2, n_shares)."""
+    """Return lower and upper bounds, float64 (2, n_shares), of shares seen in `n_rows` rows: 95 %, Wilson, 1927."""
     slack = CERTAIN**2 / n_rows
     middle = (share + slack / 2) / (1 + slack)
     half = CERTAIN * np.sqrt(share * (1 - share) / n_rows + slack / (4 * n_rows)) / (1 + slack)
@@ -119,6 +129,6 @@ def interval(share: Array, n_rows: Any) -> Array:
 
 
 def _test_rows(described: Description) -> tuple[Any, Array]:
-    """Numbers of the right labels (n_rows,), and probabilities (n_rows, n_labels)."""
-    right = np.asarray(described.evaluation.labels, dtype=int)[:, 0]
-    return right, np.asarray(described.evaluation.predicted, dtype=np.float64)
+    """Return the numbers of the true labels, int (n_rows,), and probabilities, float64 (n_rows, n_labels)."""
+    numbers = np.asarray(described.evaluation.labels, dtype=int)[:, 0]
+    return numbers, np.asarray(described.evaluation.predicted, dtype=np.float64)

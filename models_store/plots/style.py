@@ -1,4 +1,4 @@
-"""What all plots share."""
+"""Colours, and names of labels and rows, for all plots."""
 
 from models_store.bundle import Description
 from models_store.card import Value
@@ -8,21 +8,22 @@ LONGEST_NAME = 18
 
 
 def rows_shown(described: Description) -> str:
-    """Which rows a plot is drawn from."""
+    """Return words for the rows that a plot is drawn from."""
     shown, all_rows = len(described.evaluation.labels), described.card.test.rows
     return "test rows" if shown >= all_rows else f"the first {shown:,} of {all_rows:,} test rows"
 
 
 def label_names(described: Description) -> list[str]:
+    """Return the labels of a classification pattern, as `named` writes them."""
     return [named(value) for value in described.card.outputs[0].values or []]
 
 
 def named(value: Value) -> str:
-    """A label for people: 1, not 1.0, and not longer than a tick has room for; a dollar sign begins no formula."""
+    """Return a label for people: 1 for 1.0, cut to fit a tick, and $ escaped, which would begin a formula."""
     if isinstance(value, bool):
         return "true" if value else "false"
     text = f"{value:.10g}" if isinstance(value, float) else value
-    # What cannot be printed may not stand in an SVG either, which would be none with it.
+    # Characters that cannot be printed are not allowed in an SVG either.
     text = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
     text = text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
     return text.replace("$", r"\$")

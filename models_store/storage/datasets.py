@@ -51,11 +51,11 @@ class Stored:
     """What stood between the fields of a CSV file."""
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "columns": [asdict(column) for column in self.columns]}
+        return {**asdict(self), "columns": [column.to_json() for column in self.columns]}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Stored":
-        columns = tuple(ColumnFacts(**column) for column in saved["columns"])
+        columns = tuple(ColumnFacts.from_json(column) for column in saved["columns"])
         return cls(**{**saved, "columns": columns})
 
 

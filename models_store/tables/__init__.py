@@ -1,1 +1,1 @@
-"""Raw tables: typed columns, and how files and requests spell them."""
+"""Raw tables: typed columns, and the way files and requests spell them."""

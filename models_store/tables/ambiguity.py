@@ -1,4 +1,4 @@
-"""Columns of texts that look like numbers or dates and are not quite: as categories they would ruin a model silently.
+"""Text columns that are almost numbers or dates: taken for categories, they would silently ruin a model.
 
 400 numbers and "12 kg"      one cell is to be mended        03/04/2020    day or month first?
 $1,017 · 7 % · 7,86          to be written plainly           31/12/20      of which century?
@@ -11,11 +11,12 @@ from typing import Literal
 import polars as pl
 
 from models_store.errors import shortened_name
-from models_store.tables.files import CODE, NUMBER, SPACE
+from models_store.tables.number_syntax import POLARS_CODE, POLARS_NUMBER
 from models_store.tables.spelling import NOTHING, WRITTEN, DateOrder, iso_of
 from models_store.tables.table import DATE, from_text
+from models_store.tables.text_columns import stripped
 
-# Few different ones are codes, such as 1, 2 and 3A.
+# Fewer different ones are codes, such as 1, 2 and 3A.
 FEWEST_NUMBERS = 10
 NEARLY_ALL = 0.8
 MARK = "[$€£¥]"
@@ -28,7 +29,10 @@ DIGIT = "[0-9]"
 
 
 def order_of(texts: Sequence[str], said: DateOrder | None) -> DateOrder | None:
-    """Whether days come before months: as is said, or as a day beyond the 12th shows; None if nothing does."""
+    """Return the order of day and month in the dates among `texts`: `said`, or the one that a day beyond 12 shows.
+
+    None where there are no such dates, or nothing shows their order.
+    """
     found = [(int(match[1]), int(match[3])) for match in map(WRITTEN.fullmatch, texts) if match]
     is_day_first, is_month_first = any(first > 12 for first, _ in found), any(second > 12 for _, second in found)
     if not found or said is not None:
@@ -45,17 +49,22 @@ def is_date(text: str, order: DateOrder | None) -> bool:
         return False
 
 
-def doubt_of(column: pl.Series, said: DateOrder | None) -> str | None:
-    """Of texts that were not taken for dates: what is wrong, and the ways out."""
-    texts = column.str.strip_chars(SPACE)
+def ambiguity_of(column: pl.Series, said: DateOrder | None) -> str | None:
+    """Say what is ambiguous about a column of texts that are not all dates, and the ways to settle it.
+
+    None where the column is a category or a text without doubt. `said`: the order of day and month, if it is known.
+    """
+    texts = stripped(column)
     texts = texts.set(texts.is_in(list(NOTHING)), None)
     distinct = texts.drop_nulls().unique(maintain_order=True)
     if distinct.is_empty():
         return None
-    return _doubt_of_dates(column.name, texts, distinct, said) or _doubt_of_numbers(column.name, texts, distinct)
+    return _ambiguity_of_dates(column.name, texts, distinct, said) or _ambiguity_of_numbers(
+        column.name, texts, distinct
+    )
 
 
-def _doubt_of_dates(name: str, texts: pl.Series, distinct: pl.Series, said: DateOrder | None) -> str | None:
+def _ambiguity_of_dates(name: str, texts: pl.Series, distinct: pl.Series, said: DateOrder | None) -> str | None:
     written = _matching(distinct, WRITTEN_DATE)
     short = _matching(distinct, SHORT_DATE)
     looking = pl.concat([_matching(distinct, ISO_DATE), written, short])
@@ -65,25 +74,25 @@ def _doubt_of_dates(name: str, texts: pl.Series, distinct: pl.Series, said: Date
         return f"{name}: looks like dates with years of two digits ({_cell(short[0])}); {_write_iso(name)}"
     order = order_of(written.to_list(), said)
     if len(written) and order is None:
-        if any(_is_beyond(text) for text in written):
+        if any(_shows_order(text) for text in written):
             return f"{name}: looks like dates, some of them day-first and some month-first; {_write_iso(name)}"
         return (
             f"{name}: looks like dates, and whether day or month comes first is not clear ({_cell(written[0])}); say "
             f"data.dates: day-first or month-first (--dates), or {_write_iso(name)}"
         )
-    return _said_of(name, "date", texts, [text for text in looking if is_date(text, order)])
+    return _exception_to(name, "date", texts, [text for text in looking if is_date(text, order)])
 
 
-def _doubt_of_numbers(name: str, texts: pl.Series, distinct: pl.Series) -> str | None:
-    plain = _matching(distinct, NUMBER)
+def _ambiguity_of_numbers(name: str, texts: pl.Series, distinct: pl.Series) -> str | None:
+    plain = _matching(distinct, POLARS_NUMBER)
     formatted = _matching(distinct.filter(distinct.str.contains(DIGIT)), FORMATTED)
     formatted = formatted.filter(~formatted.is_in(plain.to_list()))
-    if plain.str.contains(CODE).any() or not _are_nearly_all(
+    if plain.str.contains(POLARS_CODE).any() or not _are_nearly_all(
         texts, pl.concat([plain, formatted]), distinct, FEWEST_NUMBERS
     ):
         return None
     if formatted.is_empty():
-        return _said_of(name, "number", texts, plain.to_list()) if len(plain) < len(distinct) else None
+        return _exception_to(name, "number", texts, plain.to_list()) if len(plain) < len(distinct) else None
     if len(_matching(formatted, BARE_COMMA)) == len(formatted):
         return (
             f"{name}: looks like numbers with decimal commas ({_cell(formatted[0])}); read the file with --decimal , "
@@ -95,8 +104,8 @@ def _doubt_of_numbers(name: str, texts: pl.Series, distinct: pl.Series) -> str |
     )
 
 
-def _is_beyond(text: str) -> bool:
-    """A day beyond the 12th shows in it which is the day."""
+def _shows_order(text: str) -> bool:
+    """True if a day beyond 12 shows which of the two is the day."""
     return not (is_date(text, "day-first") and is_date(text, "month-first"))
 
 
@@ -105,7 +114,7 @@ def _matching(texts: pl.Series, pattern: str) -> pl.Series:
 
 
 def _are_nearly_all(texts: pl.Series, looking: pl.Series, distinct: pl.Series, fewest: int) -> bool:
-    """Of the cells; of different ones `fewest` at least."""
+    """True if nearly all cells look so, and at least `fewest` different ones."""
     if len(looking) < fewest:
         return False
     n_looking = int(texts.is_in(looking.to_list()).sum())
@@ -113,8 +122,8 @@ def _are_nearly_all(texts: pl.Series, looking: pl.Series, distinct: pl.Series, f
     return len(looking) >= n_needed and n_looking >= NEARLY_ALL * (len(texts) - texts.null_count())
 
 
-def _said_of(name: str, kind: Literal["number", "date"], texts: pl.Series, good: list[str]) -> str:
-    """How many there are, and the first that is none."""
+def _exception_to(name: str, kind: Literal["number", "date"], texts: pl.Series, good: list[str]) -> str:
+    """Say how many cells are of the kind, and name the first that is not."""
     is_good = texts.is_in(good).fill_null(value=True)
     row = (~is_good).arg_max()
     assert row is not None

@@ -1,4 +1,4 @@
-"""What a message of an Arrow stream says of itself, read before it is decoded: a few bytes may stand for gigabytes."""
+"""Sizes that a message of an Arrow stream announces, read before it is decoded: a few bytes may unpack to gigabytes."""
 
 import struct
 from dataclasses import dataclass
@@ -10,24 +10,24 @@ from flatbuffers.table import Table as FlatTable
 MESSAGE_HEADER = 8
 DICTIONARY_DATA = 6
 BATCH_LENGTH, BATCH_BUFFERS, BATCH_COMPRESSION = 4, 8, 10
-# A buffer is two int64, where it begins and how long it is; a compressed one begins with the length it unpacks to.
+# A buffer is described by two int64, offset and length; a compressed one begins with the length it unpacks to.
 BUFFER_BYTES = 16
 NOT_COMPRESSED = -1
-# What reading them may raise, where the bytes are not what they are taken for.
+# Raised where the bytes are not such a message.
 DAMAGED = (struct.error, IndexError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
 class Announced:
     rows: int
-    """None of them in a dictionary."""
+    """0 for a dictionary, whose values are no rows."""
     is_compressed: bool
     n_bytes: int
-    """Of all buffers, once they are unpacked."""
+    """The size of all buffers, once they are unpacked."""
 
 
 def announced(message: Any) -> Announced:
-    """Of a record batch, or the values of a dictionary; `DAMAGED` if it cannot be told."""
+    """Return the sizes of a record batch, or of a dictionary. Raises one of `DAMAGED` where the message is neither."""
     metadata = message.metadata.to_pybytes()
     root = FlatTable(metadata, struct.unpack_from("<I", metadata)[0])
     batch = _at(root, MESSAGE_HEADER)

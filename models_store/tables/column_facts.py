@@ -1,7 +1,7 @@
-"""What is known of a column of a table before anything is trained on it. Polars is not needed to say it."""
+"""Facts of a column of an uploaded table, inferred before anything is trained on it. Free of polars."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
 
 from models_store.tables.spelling import DateOrder
 from models_store.tables.table import Kind
@@ -14,16 +14,26 @@ class ColumnFacts:
     name: str
     kind: Kind
     missing: int
-    """Rows without a value."""
+    """The number of rows without a value."""
     distinct: int
-    """Different values, missing ones aside."""
+    """The number of different values, missing ones aside."""
     examples: list[float | bool | str]
     """The first different values, three at most, as JSON values; long texts are cut."""
     dropped: str | None = None
-    """Why it should be left out, in a few words."""
-    doubt: str | None = None
-    """Why nothing is trained on it before somebody says what it is, and what may be said."""
+    """The reason to leave it out, in a few words."""
+    ambiguity: str | None = None
+    """The reason why its kind is not clear, and the ways to settle it; until then nothing is trained on it."""
     labels: bool = False
-    """To predict it is to tell labels apart, unless the recipe's task says otherwise."""
+    """True if predicting it is classification, unless the recipe's task says otherwise."""
     order: DateOrder | None = None
-    """Of dates that are not written as ISO 8601 has it."""
+    """The order of day and month where dates are not written as in ISO 8601."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields by name; `ambiguity` is called `doubt` on the wire and on disk."""
+        return {"doubt" if name == "ambiguity" else name: value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> Self:
+        """Raises TypeError where a field is unknown or missing."""
+        fields = dict(saved)
+        return cls(ambiguity=fields.pop("doubt", None), **fields)

@@ -1,4 +1,4 @@
-"""How a CSV file is written, where it is not as RFC 4180 has it: converted once, when the file is read."""
+"""The delimiter, decimal sign and character set of a CSV file; it is converted once, when it is read."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from models_store.errors import TableError
 
 Delimiter = Literal[",", ";", "\t", "|"]
 Decimal = Literal[".", ","]
-Encoding = Literal[
+Charset = Literal[
     "utf-8",
     "utf-16",
     "latin-1",
@@ -25,31 +25,32 @@ QUOTED = re.compile('"[^"]*"')
 
 @dataclass(frozen=True)
 class CsvDialect:
-    """`delimiter` None: what the line with the names of the columns shows."""
+    """The ids of datasets are hashes of its `repr`: fields keep their names, order and defaults."""
 
     delimiter: Delimiter | None = None
+    """`None`: the one that the header line shows."""
     decimal: Decimal = "."
-    encoding: Encoding = "utf-8"
+    encoding: Charset = "utf-8"
 
     @classmethod
     def of(cls, delimiter: str | None = None, decimal: str | None = None, encoding: str | None = None) -> Self:
-        """As somebody says it; TableError names what there is."""
+        """Make one of a caller's words. Raises TableError, which names the choices."""
         delimiter = "\t" if delimiter in ("tab", "\\t") else delimiter
         encoding = encoding.lower() if encoding is not None else "utf-8"
         if delimiter is not None and delimiter not in get_args(Delimiter):
-            raise TableError("delimiter: one of , ; | and tab stands between fields")
+            raise TableError("delimiter: expected one of , ; | and tab")
         if decimal is not None and decimal not in get_args(Decimal):
-            raise TableError("decimal: a point or a comma stands in numbers")
-        if encoding not in get_args(Encoding):
-            raise TableError(f"encoding: one of {', '.join(get_args(Encoding))}")
-        return cls(cast(Delimiter | None, delimiter), cast(Decimal, decimal or "."), cast(Encoding, encoding))
+            raise TableError("decimal: expected a point or a comma")
+        if encoding not in get_args(Charset):
+            raise TableError(f"encoding: expected one of {', '.join(get_args(Charset))}")
+        return cls(cast(Delimiter | None, delimiter), cast(Decimal, decimal or "."), cast(Charset, encoding))
 
 
 PLAIN = CsvDialect()
 
 
 def delimiter_in(line: str) -> Delimiter:
-    """Between the names of columns: commas, unless there is none and something else stands there."""
+    """Return the delimiter of a header line: a comma, unless there is none and semicolons or tabs alone stand there."""
     bare = QUOTED.sub("", line)
     found: list[Delimiter] = [delimiter for delimiter in (";", "\t") if delimiter in bare]
     return found[0] if len(found) == 1 and "," not in bare else ","

@@ -1,6 +1,6 @@
-"""CSV as blocks of whole rows whose structure was checked: polars would fill up short rows and say nothing.
+"""A CSV file as blocks of whole rows whose structure is checked: polars fills up short rows silently.
 
-file -> CsvDialect, names -> Block, Block, ...      as UTF-8, whatever the file is; never more than two blocks in memory
+file -> CsvDialect, names -> Block, Block, ...      in UTF-8, whatever its charset; never more than two blocks in memory
 """
 
 import codecs
@@ -19,9 +19,9 @@ from models_store.errors import TableError, shortened_name
 from models_store.tables.csv_dialect import CsvDialect, delimiter_in
 
 BLOCK_BYTES = 4 << 20
-# In a block of many columns there are still rows enough to make each column of it worth the effort.
+# Blocks of many columns are larger: polars has work to do for each column of a block, however few its rows.
 BYTES_A_COLUMN = 4 << 10
-# What a quote that is left open may swallow, before somebody is told.
+# A quote that is left open is reported after this many bytes.
 LONGEST_ROW = 16 << 20
 LONGEST_NAME = 200
 MOST_COLUMNS = 10_000
@@ -29,7 +29,7 @@ BOM = b"\xef\xbb\xbf"
 QUOTE, LF, CR = b'"\n\r'
 ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 COMMAS = CsvDialect(delimiter=",")
-# As pandas calls the index that it writes without a name.
+# The name that pandas gives to a first column without a name.
 UNNAMED = "Unnamed: 0"
 OTHERWISE = "save the file as UTF-8, or say what it is: --encoding windows-1252 (?encoding=windows-1252)"
 ONE_LINE = "only one line: curl keeps line ends with --data-binary"
@@ -37,7 +37,7 @@ ONE_LINE = "only one line: curl keeps line ends with --data-binary"
 
 @dataclass(frozen=True)
 class Block:
-    """`rows` whole rows, the first of them on `line` of the file."""
+    """`rows` whole rows in UTF-8, the first of them on `line` of the file, counted from 1."""
 
     content: bytes
     rows: int
@@ -45,7 +45,10 @@ class Block:
 
 
 def settled(path: Path, dialect: CsvDialect) -> CsvDialect:
-    """With the delimiter that is there, if none is said. TableError if the file is plainly something else."""
+    """Return the dialect with the delimiter that the header shows, if it has none.
+
+    Raises TableError for an Excel file, and for UTF-16 that is not said to be so.
+    """
     with path.open("rb") as file:
         start = file.read(BLOCK_BYTES)
     _check_is_text(start, dialect)
@@ -64,7 +67,10 @@ def _check_is_text(start: bytes, dialect: CsvDialect) -> None:
 
 
 def header(path: Path, dialect: CsvDialect = COMMAS) -> list[str]:
-    """The names of the columns: unique, none of them empty, but for that of a first one, which may be an index."""
+    """Return the names of the columns: unique, and not empty except perhaps the first, which may be an index.
+
+    Raises TableError, which names the column.
+    """
     try:
         return _header(path, dialect)
     except TableError as error:
@@ -74,6 +80,7 @@ def header(path: Path, dialect: CsvDialect = COMMAS) -> list[str]:
 
 
 def has_one_line(path: Path) -> bool:
+    """True if the file has no line end, as `curl -d` sends it."""
     with path.open("rb") as file:
         line = file.readline(LONGEST_ROW)
     return bool(line) and not line.endswith(b"\n")
@@ -90,7 +97,7 @@ def _header(path: Path, dialect: CsvDialect) -> list[str]:
     delimiter = dialect.delimiter or ","
     try:
         names = next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, strict=True))
-    except csv.Error:  # its quotes were checked; a field may be longer than the module takes
+    except csv.Error:  # its quotes were checked; a name may be longer than the module takes
         raise TableError("line 1: too long for the names of columns") from None
     names = [name.strip() for name in names]
     check_names([names[0] or UNNAMED, *names[1:]] if len(names) > 1 else names, "line 1: ")
@@ -100,6 +107,7 @@ def _header(path: Path, dialect: CsvDialect) -> list[str]:
 
 
 def check_names(names: list[str], where: str = "") -> None:
+    """Raise TableError where the names of the columns are too many, empty, too long, or not unique."""
     if len(names) > MOST_COLUMNS:
         raise TableError(f"{where}{len(names)} columns; {MOST_COLUMNS} are the most")
     seen: set[str] = set()
@@ -110,14 +118,17 @@ def check_names(names: list[str], where: str = "") -> None:
             raise TableError(f"{where}the name of column {place} is longer than {LONGEST_NAME} characters")
         if "\0" in name:
             raise TableError(f"{where}the name of column {place} holds a NUL character")
-        # As a question in CSV will have it, where what surrounds a name is not part of it.
+        # Compared without the whitespace around them: in a CSV request it is not part of a name.
         if name.strip() in seen:
             raise TableError(f"{where}two columns are called {shortened_name(name.strip())}")
         seen.add(name.strip())
 
 
 def blocks(path: Path, n_columns: int, size: int | None = None, dialect: CsvDialect = COMMAS) -> Iterator[Block]:
-    """All rows after the header. TableError names the first line that is not one of `n_columns` fields."""
+    """Yield all rows after the header, in blocks of about `size` bytes.
+
+    Raises TableError, which names the first line that has not `n_columns` fields.
+    """
     blank_line = 0
     is_header = True
     for records in _records(path, size or max(BLOCK_BYTES, n_columns * BYTES_A_COLUMN), dialect):
@@ -141,17 +152,18 @@ def blocks(path: Path, n_columns: int, size: int | None = None, dialect: CsvDial
 
 @dataclass(frozen=True, eq=False)
 class _Records:
-    """Where the lines of some bytes end that are whole records, the first of them on `line` of the file."""
+    """Whole records: `content`, the line of the file where it begins, and arrays (n_records,) of facts."""
 
     content: bytes
     line: int
     ends: NDArray[np.int64]
+    """The offset in `content` behind each record."""
     n_fields: NDArray[np.int64]
     blank: NDArray[np.bool_]
 
     @classmethod
     def of(cls, content: bytes, line: int, delimiter: int) -> Self:
-        """As many of them as end in `content`, perhaps none."""
+        """Find the records that end in `content`, perhaps none. Raises TableError where it is not CSV."""
         letters = np.frombuffer(content, dtype=np.uint8)
         outside = None
         if b'"' in content:
@@ -199,7 +211,7 @@ def _records(path: Path, size: int, dialect: CsvDialect) -> Iterator[_Records]:
 
 
 def _pieces(path: Path, size: int, dialect: CsvDialect) -> Iterator[bytes]:
-    """The file as UTF-8, about `size` bytes at a time; the last is empty, and none before it."""
+    """Yield the file in UTF-8, about `size` bytes at a time; the last piece is empty, and no other."""
     with path.open("rb") as file:
         if dialect.encoding == "utf-8":
             yield from iter(partial(file.read, size), b"")
@@ -216,15 +228,18 @@ def _pieces(path: Path, size: int, dialect: CsvDialect) -> Iterator[bytes]:
 
 
 def _where(letters: NDArray[np.uint8], letter: int, outside: NDArray[np.bool_] | None) -> NDArray[np.int64]:
-    """Places of a letter that no quotes surround."""
+    """Return the offsets of a letter that no quotes surround."""
     found = letters == letter
     return np.flatnonzero(found if outside is None else found & outside[: len(letters)])
 
 
 def _quotes(letters: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Places of quotes, and which letters have an even number of them before: a doubled quote opens and closes."""
+    """Return the offsets of quotes, and a mask of the letters outside them.
+
+    A letter is outside where an even number of quotes stands up to it: a doubled quote closes and opens.
+    """
     found = letters == QUOTE
-    # Counted modulo 256, which is even.
+    # The count is modulo 256, which is even.
     return np.flatnonzero(found), np.cumsum(found, dtype=np.uint8) & 1 == 0
 
 
@@ -241,7 +256,7 @@ def _check_letters(content: bytes, line: int) -> None:
         raise TableError(f"line {where}: not UTF-8; {OTHERWISE}") from None
     mark = content.find(BOM)
     if mark >= 0:
-        # Polars takes it away at the beginning of whatever bytes it reads.
+        # Polars drops it at the beginning of whatever bytes it reads.
         where = _line_at(content, line, mark)
         raise TableError(f"line {where}: a byte order mark; it may stand at the beginning of a file only")
 
@@ -249,9 +264,9 @@ def _check_letters(content: bytes, line: int) -> None:
 def _check_quotes(
     letters: NDArray[np.uint8], quotes: NDArray[np.int64], content: bytes, line: int, delimiter: int
 ) -> None:
-    """A quote opens at the beginning of a field and closes at its end; inside it is doubled."""
+    """Raise TableError unless quotes open at the beginning of a field, close at its end, and are doubled inside."""
     opening, closing = quotes[0::2], quotes[1::2]
-    # What stands before the first letter is the end of a line as well.
+    # The first letter stands behind the end of a line as well.
     before = np.where(opening == 0, LF, letters[opening - 1])
     wrong = opening[~np.isin(before, (delimiter, LF, QUOTE))]
     if not len(wrong):

@@ -1,4 +1,4 @@
-"""Tables of people: each column's kind inferred from all of it, and columns as raw values to train on.
+"""Uploaded tables: the kind of each column, inferred from all its cells, and columns as raw values to train on.
 
 file -> DataFrame (`read`) -> ColumnFacts (`facts`) -> Table (`table_of`)
 """
@@ -15,13 +15,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models_store.errors import TableError, shortened_name, unlike
-from models_store.tables.ambiguity import WRITTEN_DATE, doubt_of, is_date, order_of
+from models_store.tables.ambiguity import WRITTEN_DATE, ambiguity_of, is_date, order_of
 from models_store.tables.column_facts import ColumnFacts, Form
-from models_store.tables.files import SPACE, TEMPORAL, narrowed, read
+from models_store.tables.csv_files import narrowed
+from models_store.tables.files import read
+from models_store.tables.number_syntax import NUMBER
 from models_store.tables.spelling import NOTHING, PLAIN, DateOrder, Spelling
 from models_store.tables.table import (
     LONGEST_CATEGORY,
-    NUMBER,
     Cell,
     Kind,
     Table,
@@ -32,6 +33,8 @@ from models_store.tables.table import (
     label_from_text,
     moment_of,
 )
+from models_store.tables.text_columns import stripped
+from models_store.tables.typed_files import TEMPORAL
 from models_store.tables.words import words_of
 
 __all__ = ["ColumnFacts", "Form", "TableError", "facts", "read", "table_of", "targets_of", "without"]
@@ -40,12 +43,12 @@ MOST_EXAMPLES = 3
 LONGEST_EXAMPLE = 80
 FEWEST_WORDS_OF_TEXT = 4
 ROWS_TO_COUNT_WORDS_IN = 10_000
-# In a smaller table different values may well be chance.
+# In a smaller table all values of a column may differ by chance.
 FEWEST_ROWS_OF_AN_IDENTIFIER = 20
 INDEX = re.compile(r"(.*[_\s-])?id|index|__index_level_[0-9]+__|unnamed: 0", re.IGNORECASE)
-# Whole numbers beyond this have neighbours that a float64 cannot tell from them.
+# Beyond this a float64 does not tell every whole number from its neighbours.
 MOST_EXACT = 2**53
-# Whole numbers from 0 or 1 on, no more than these, each on that many rows, are taken for codes of labels.
+# Up to MOST_CODES whole numbers from 0 or 1 on, each in FEWEST_ROWS_OF_A_CODE rows, are taken for codes of labels.
 MOST_CODES, FEWEST_ROWS_OF_A_CODE = 10, 10
 Parse = Callable[[Kind, str], Cell]
 NO_OVERRIDES: Mapping[str, Kind | Literal["drop"]] = MappingProxyType({})
@@ -56,9 +59,10 @@ def facts(
     overrides: Mapping[str, Kind | Literal["drop"]] = NO_OVERRIDES,
     dates: DateOrder | None = None,
 ) -> list[ColumnFacts]:
-    """Of every column, in order. A kind that is given wins, and the column is kept; TableError if it cannot be.
+    """Return the facts of every column, in order.
 
-    `dates` says how dates are written where their column does not show it.
+    `overrides` give columns a kind and keep them, or drop them; `dates` gives the order of day and month to columns
+    that do not show it. Raises TableError where a column is not there, or a cell is not of the given kind.
     """
     unknown = next((name for name in overrides if name not in frame.columns), None)
     if unknown is not None:
@@ -67,26 +71,27 @@ def facts(
 
 
 def without(frame: pl.DataFrame, missing: Iterable[str]) -> pl.DataFrame:
-    """The same table where these words mean missing too; what is left of a column may be numbers."""
+    """Return the table with null for these words too; a column that is numbers beside them becomes a numeric one."""
     words = frozenset(missing)
     return frame.with_columns(_without(column, words) for column in frame.select(pl.col(pl.String)))
 
 
 def _without(column: pl.Series, words: frozenset[str]) -> pl.Series:
-    are_words = column.str.strip_chars(SPACE).is_in(list(words))
+    are_words = stripped(column).is_in(list(words))
     return narrowed(column.set(are_words, None)) if are_words.any() else column
 
 
 def table_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling = PLAIN) -> Table:
-    """Each cell as `spelling.cell` has it. Equal texts are one object, so that categories take little room.
+    """Return the columns of these kinds, each cell as `Spelling.cell` parses it.
 
-    A column of numbers is held as numbers, so that as categories or texts 1e2 and 100.0 are the same there.
+    Equal texts are one object, so that categories take little memory. Where polars holds a column as numbers, 1e2 and
+    100.0 are one category, or one text. Raises TableError, which names the row.
     """
     return Table({name: _values(frame[name], kind, partial(spelling.cell, name)) for name, kind in kinds.items()})
 
 
 def targets_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling = PLAIN) -> Table:
-    """Likewise, and labels as they stand in the file, unless all of them are numbers."""
+    """Return target columns as `table_of` does, but labels as the file writes them, unless all of them are numbers."""
 
     def parse(name: str, kind: Kind) -> Parse:
         is_label = kind == "category" and _are_words(frame[name])
@@ -105,7 +110,7 @@ def _are_words(column: pl.Series) -> bool:
 
 
 def _values(column: pl.Series, kind: Kind, parse: Parse) -> Values:
-    column = _said(column, kind)
+    column = _without_nothing(column, kind)
     numbers = _numbers(column, kind)
     if numbers is not None:
         return numbers.fill_null(np.nan).to_numpy()
@@ -116,13 +121,13 @@ def _values(column: pl.Series, kind: Kind, parse: Parse) -> Values:
     return column_of(kind, [*_cells(column, distinct, kind, parse), None])[codes]
 
 
-def _said(column: pl.Series, kind: Kind) -> pl.Series:
-    """A dash where a number or a date belongs is a missing one."""
+def _without_nothing(column: pl.Series, kind: Kind) -> pl.Series:
+    """Return null for a dash or a word of NOTHING in a column of numbers or dates."""
     return _without(column, NOTHING) if column.dtype == pl.String and kind in ("number", "date") else column
 
 
 def _numbers(column: pl.Series, kind: Kind) -> pl.Series | None:
-    """A column that holds the kind as it is."""
+    """Return the column as float64 where polars holds its kind as it is, else None."""
     match kind:
         case "number" if column.dtype.is_numeric():
             return column.cast(pl.Float64)
@@ -149,7 +154,7 @@ def _cells(column: pl.Series, distinct: pl.Series, kind: Kind, parse: Parse) -> 
 
 
 def _texts(values: pl.Series) -> list[str]:
-    """As a CSV file would have them."""
+    """Return the values as a CSV file would write them."""
     if values.dtype == pl.String:
         return cast(list[str], values.to_list())
     if values.dtype in TEMPORAL:
@@ -167,11 +172,11 @@ def _texts(values: pl.Series) -> list[str]:
 def _facts_of(column: pl.Series, override: Kind | Literal["drop"] | None, dates: DateOrder | None) -> ColumnFacts:
     order = _order(column, dates)
     kind = _inferred(column, order) if override is None or override == "drop" else override
-    asks = kind in ("category", "text") if override is None else override == "date" and order is None
-    doubt = doubt_of(column, dates) if asks and column.dtype == pl.String else None
-    if doubt and override is not None:
-        raise TableError(doubt)
-    column = _said(column, kind)
+    may_be = kind in ("category", "text") if override is None else override == "date" and order is None
+    ambiguity = ambiguity_of(column, dates) if may_be and column.dtype == pl.String else None
+    if ambiguity and override is not None:
+        raise TableError(ambiguity)
+    column = _without_nothing(column, kind)
     n_distinct, first = _distinct(column, kind, Spelling(orders={column.name: order} if order else {}))
     return ColumnFacts(
         name=column.name,
@@ -179,8 +184,8 @@ def _facts_of(column: pl.Series, override: Kind | Literal["drop"] | None, dates:
         missing=column.null_count(),
         distinct=n_distinct,
         examples=[_example(column, kind, cell) for cell in first],
-        dropped=None if doubt else _why_dropped(column, kind, n_distinct, override),
-        doubt=doubt,
+        dropped=None if ambiguity else _why_dropped(column, kind, n_distinct, override),
+        ambiguity=ambiguity,
         labels=kind not in ("number", "date") or (kind == "number" and _are_codes(column, n_distinct)),
         order=order if kind == "date" else None,
     )
@@ -189,7 +194,7 @@ def _facts_of(column: pl.Series, override: Kind | Literal["drop"] | None, dates:
 def _order(column: pl.Series, dates: DateOrder | None) -> DateOrder | None:
     if column.dtype != pl.String:
         return None
-    texts = column.drop_nulls().unique().str.strip_chars(SPACE)
+    texts = stripped(column.drop_nulls().unique())
     return order_of(texts.filter(texts.str.contains(WRITTEN_DATE)).to_list(), dates)
 
 
@@ -206,13 +211,13 @@ def _inferred(column: pl.Series, order: DateOrder | None) -> Kind:
     texts = present.unique(maintain_order=True)
     if texts.is_empty():
         return "category"
-    said = _without(texts, NOTHING)
-    if said.dtype != pl.String:
-        # Where dashes are all there is, they may mean something.
-        return "number" if len(said.drop_nulls()) else "category"
-    if all(is_date(text, order) for text in said.drop_nulls()):
+    rest = _without(texts, NOTHING)
+    if rest.dtype != pl.String:
+        # Where there are only dashes, they may mean something.
+        return "number" if len(rest.drop_nulls()) else "category"
+    if all(is_date(text, order) for text in rest.drop_nulls()):
         return "date"
-    # Only what is spelled so: a yes is a category, and is answered as a yes.
+    # Only true and false: a yes is a category, and is answered as a yes.
     if len(texts) <= 100 and all(text.strip().lower() in ("true", "false") for text in texts):
         return "boolean"
     return "text" if _is_text(present, len(texts)) else "category"
@@ -228,7 +233,7 @@ def _is_text(present: pl.Series, n_distinct: int) -> bool:
 
 
 def _are_codes(column: pl.Series, n_distinct: int) -> bool:
-    """0 and 1, or 1, 2, 3: whole numbers without gaps that each stand in many rows."""
+    """True for whole numbers without gaps, such as 0 and 1, or 1, 2 and 3, that each stand in many rows."""
     if not 2 <= n_distinct <= MOST_CODES:
         return False
     distinct, counts = np.unique(
@@ -241,7 +246,7 @@ def _are_codes(column: pl.Series, n_distinct: int) -> bool:
 
 
 def _distinct(column: pl.Series, kind: Kind, spelling: Spelling) -> tuple[int, list[Cell]]:
-    """How many different cells there are, and the first few to appear."""
+    """Return the number of different cells, and the first few to appear."""
     distinct = column.drop_nulls().unique(maintain_order=True)
     numbers = _numbers(distinct, kind)
     if numbers is not None:
@@ -270,7 +275,8 @@ def _is_identifier(column: pl.Series, kind: Kind, n_distinct: int) -> bool:
 
 
 def _is_counted(column: pl.Series) -> bool:
-    """Each value is one more than the one before. The ends tell first: a difference of unsigned ones may not fit."""
+    """True if each value is one more than the one before."""
+    # The ends are compared first: a difference between unsigned integers may not fit.
     if column.null_count() or column[-1] - column[0] != len(column) - 1:
         return False
     numbers = column.to_numpy()

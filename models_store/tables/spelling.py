@@ -1,4 +1,4 @@
-"""How a table writes what is missing, and its dates: kept with what it taught, so that requests may write the same."""
+"""The way a table writes dates and missing values; kept in the bundle, so that requests may write them alike."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from models_store.tables.table import MISSING, Cell, Kind, from_text
 
 DateOrder = Literal["day-first", "month-first"]
 
-# A number or a date cannot be written so. Among categories it may well mean something: no pool is a kind of pool.
+# Missing in a column of numbers or dates. As a category such a word may mean something: `none` of a kind of pool.
 NOTHING = frozenset({"-", "--", "?", ".", "n/a", "#N/A", "None", "none"})
 EXAMPLES: dict[DateOrder, str] = {"day-first": "31/05/2024", "month-first": "05/31/2024"}
 WRITTEN = re.compile(
@@ -20,7 +20,7 @@ WRITTEN = re.compile(
 
 @dataclass(frozen=True)
 class Spelling:
-    """`missing` are words of this table for a missing value; `orders` those of its date columns that are not ISO."""
+    """`missing`: further words for a missing value; `orders`: of day and month, by date column that is not ISO 8601."""
 
     missing: frozenset[str] = frozenset()
     orders: Mapping[str, DateOrder] = field(default_factory=dict)
@@ -30,19 +30,19 @@ class Spelling:
         return word in MISSING or word in self.missing or (kind in ("number", "date") and word in NOTHING)
 
     def plain(self, name: str, kind: Kind, text: str) -> str:
-        """What stands in column `name` of a file or a request, as `table.from_text` takes it."""
+        """Return a cell of column `name` as `table.from_text` takes it: a date as ISO 8601."""
         order = self.orders.get(name) if kind == "date" else None
         return text if order is None else iso_of(text, order)
 
     def cell(self, name: str, kind: Kind, text: str) -> Cell:
-        """ValueError if it is of another kind."""
+        """Return a text as a cell. Raises ValueError where it is of another kind."""
         try:
             return from_text(kind, self.plain(name, kind, text))
         except ValueError as error:
             raise ValueError(self.expected(name, kind, error)) from None
 
     def expected(self, name: str, kind: Kind, error: ValueError) -> str:
-        """What the error says, and how else a date of this column may be written."""
+        """Return the words of the error, with the other way to write a date in this column."""
         order = self.orders.get(name) if kind == "date" else None
         return str(error) if order is None else f"{error}, or {EXAMPLES[order]} ({order})"
 
@@ -53,7 +53,7 @@ class Spelling:
     def from_dict(cls, saved: dict[str, Any]) -> Self:
         missing, orders = frozenset(saved["missing"]), dict(saved["orders"])
         if not all(isinstance(word, str) for word in missing) or not set(orders.values()) <= {*get_args(DateOrder)}:
-            raise BundleDamaged("a table is said to be written in a way that there is not")
+            raise BundleDamaged("spelling: missing must be texts, and each of orders day-first or month-first")
         return cls(missing, orders)
 
 
@@ -61,7 +61,7 @@ PLAIN = Spelling()
 
 
 def iso_of(text: str, order: DateOrder) -> str:
-    """31/12/2020 -> 2020-12-31. What is written in another way, ISO 8601 too, stays as it is."""
+    """Return 31/12/2020 as 2020-12-31; a text written in any other way stays as it is."""
     found = WRITTEN.fullmatch(text.strip())
     if found is None:
         return text

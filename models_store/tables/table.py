@@ -1,4 +1,4 @@
-"""Raw columns of a table, before any encoding: what a request or a training holds. Lives as long as either.
+"""Raw columns of a table, before any encoding. They live as long as the request or the training that holds them.
 
 number, boolean (0, 1), date (days since 1970-01-01)    float64, NaN where missing
 category, text                                          objects: str, None where missing
@@ -14,20 +14,17 @@ from typing import Any, Literal, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from models_store.tables.number_syntax import LEADING_ZERO, MOST_DIGITS, NUMBER
+
 Kind = Literal["number", "category", "boolean", "date", "text"]
 Values = NDArray[np.float64] | NDArray[np.object_]
 Cell = float | str | None
 
-# What a file may hold where a value is missing.
+# Words for a missing value in files, of any kind of column.
 MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL"})
 TRUE = frozenset({"true", "yes"})
 FALSE = frozenset({"false", "no"})
-# What `float` accepts beyond this (1_000, nan, digits of other scripts) nobody means.
-NUMBER = re.compile(r"[-+]?([0-9]++\.?[0-9]*+|\.[0-9]++)([eE][-+]?[0-9]++)?", re.ASCII)
-# A number with a leading zero, or with more digits than a float64 keeps, is a code, such as a zip code.
-CODE = re.compile(r"[-+]?0[0-9]", re.ASCII)
-MOST_DIGITS = 15
-# Of a moment with a zone, what the clock showed there counts.
+# The zone of a moment is not converted: the local time that a clock showed there counts.
 DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[-+][0-9]{2}:?[0-9]{2})?)?",
@@ -35,9 +32,9 @@ DATE = re.compile(
 )
 EPOCH = datetime.datetime(1970, 1, 1)
 MICROSECONDS_A_DAY = 86_400_000_000
-# Days of the years that ISO 8601 writes with four digits, 0001 to 9999; the last is the first beyond them.
+# Days since 1970 of the years 0001 to 9999, which ISO 8601 writes with four digits: from FIRST_DAY, before LAST_DAY.
 FIRST_DAY, LAST_DAY = -719162, 2932897
-# Of days farther from 1970 than these, a float64 does not keep each microsecond apart.
+# A float64 tells microseconds apart only in this many days around 1970; farther away, milliseconds.
 DAYS_OF_MICROSECONDS, MILLISECOND = 1 << 16, 1000
 LONGEST_CATEGORY = 200
 EXPECTED: dict[Kind, str] = {
@@ -51,7 +48,7 @@ EXPECTED: dict[Kind, str] = {
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of one length, by name, in order."""
+    """Columns of one length, by name, in order: float64 or object (n_rows,)."""
 
     columns: Mapping[str, Values]
 
@@ -59,30 +56,33 @@ class Table:
         return len(next(iter(self.columns.values())))
 
     def take(self, places: Any) -> "Table":
+        """Return the rows at `places`: whatever indexes an array, such as a slice, a mask or integers."""
         return Table({name: values[places] for name, values in self.columns.items()})
 
     @classmethod
     def joined(cls, tables: Sequence["Table"]) -> Self:
-        """Rows of tables with the same columns, one after another."""
+        """Concatenate the rows of tables that have the same columns."""
         names = tables[0].columns
         return cls({name: np.concatenate([table.columns[name] for table in tables]) for name in names})
 
 
 Raw = NDArray[np.float64] | Table
+"""Raw rows: float64 (n_rows, n_columns) where all columns are numbers of a formula, or a table."""
 
 
 def take(raw: Raw, places: Any) -> Raw:
+    """Return the rows at `places`: whatever indexes an array, such as a slice, a mask or integers."""
     return raw.take(places) if isinstance(raw, Table) else raw[places]
 
 
 def joined(raws: Sequence[Raw]) -> Raw:
-    """Rows of the same columns, one after another."""
+    """Concatenate rows of the same columns."""
     tables = [raw for raw in raws if isinstance(raw, Table)]
     return Table.joined(tables) if tables else np.concatenate([np.asarray(raw) for raw in raws])
 
 
 def to_json(raw: Raw, kinds: Mapping[str, Kind]) -> list[list[float | bool | str | None]]:
-    """Rows of JSON values, in the order of `kinds`, as a request may hold them."""
+    """Return rows of JSON values, columns in the order of `kinds`, as a request may hold them."""
     if not isinstance(raw, Table):
         rows: list[list[float | bool | str | None]] = raw.tolist()
         return rows
@@ -99,7 +99,7 @@ def _shown(kind: Kind, cell: Cell) -> float | bool | str | None:
 
 
 def column_of(kind: Kind, cells: Sequence[Cell]) -> Values:
-    """Parsed cells, None where missing, as a column."""
+    """Return parsed cells, None where missing, as a column (n_rows,) of the dtype of its kind."""
     if kind in ("category", "text"):
         column = np.empty(len(cells), dtype=object)
         column[:] = cells
@@ -108,7 +108,7 @@ def column_of(kind: Kind, cells: Sequence[Cell]) -> Values:
 
 
 def from_json(kind: Kind, value: object) -> Cell:
-    """A JSON value as a cell. ValueError if it is of another kind; null is for the caller to judge."""
+    """Return a JSON value other than null as a cell. Raises ValueError, which says what was expected."""
     match kind, value:
         case "number", int() | float() if not isinstance(value, bool):
             return _finite(value)
@@ -127,7 +127,7 @@ def from_json(kind: Kind, value: object) -> Cell:
 
 
 def from_text(kind: Kind, text: str) -> Cell:
-    """What stands in a file as a cell. ValueError if it is of another kind; missing is for the caller to judge."""
+    """Return a text that does not mean a missing value as a cell. Raises ValueError, which says what was expected."""
     match kind:
         case "number" if NUMBER.fullmatch(text.strip()):
             return _finite(float(text))
@@ -145,7 +145,7 @@ def from_text(kind: Kind, text: str) -> Cell:
 
 
 def label_from_text(kind: Kind, text: str) -> Cell:
-    """A label as it stands in a file, because it is answered: 1.10 and 1E3 are names where not all are numbers."""
+    """Return a label as the file writes it, and so as it is answered: where not all are numbers, 1.10 is a name."""
     from_text(kind, text)
     return text.strip()
 
@@ -153,14 +153,14 @@ def label_from_text(kind: Kind, text: str) -> Cell:
 def _moment(text: str) -> datetime.datetime:
     try:
         return datetime.datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:  # the 30th of February; its words would repeat the text
+    except ValueError:  # the 30th of February; the words of Python would repeat the text
         raise ValueError(EXPECTED["date"]) from None
 
 
 def category_of(text: str) -> str:
-    """3, 3.0, 3e0 and "3" are one category; 007 is not 7; True and true are one."""
+    """Return the name of a category: one for 3, 3.0, 3e0 and "3", another for 007; one for True and true."""
     text = text.strip()
-    if NUMBER.fullmatch(text) and not CODE.match(text) and sum(map(str.isdigit, text)) <= MOST_DIGITS:
+    if NUMBER.fullmatch(text) and not LEADING_ZERO.match(text) and sum(map(str.isdigit, text)) <= MOST_DIGITS:
         number = float(text)
         if isfinite(number):
             return str(int(number)) if number.is_integer() and abs(number) < 10**MOST_DIGITS else repr(number)
@@ -168,6 +168,7 @@ def category_of(text: str) -> str:
 
 
 def days_of(moment: datetime.datetime) -> float:
+    """Return the days since 1970-01-01 of a moment without a zone."""
     return days_in((moment - EPOCH) // datetime.timedelta(microseconds=1))
 
 
@@ -180,18 +181,18 @@ def days_in(microseconds: NDArray[np.int64]) -> NDArray[np.float64]: ...
 
 
 def days_in(microseconds: Any) -> Any:
-    """Of whole microseconds since 1970-01-01: one way for all formats, so that all agree to the last bit."""
-    # As float64 before it is divided, because NumPy divides so, and Python would not.
+    """Return days of whole microseconds: one way for all formats, so that all agree to the last bit."""
+    # float64 before the division, as NumPy divides an array; Python would divide the exact integers.
     return microseconds * 1.0 / MICROSECONDS_A_DAY
 
 
 def moment_of(days: float) -> str:
-    """ISO 8601; a date where it is midnight."""
+    """Return days since 1970-01-01 in ISO 8601: a date where it is midnight."""
     whole = int(days // 1)
     microseconds = round((days - whole) * MICROSECONDS_A_DAY)
     if abs(days) > DAYS_OF_MICROSECONDS:
         microseconds = round(microseconds / MILLISECOND) * MILLISECOND
-    # The last moments of the year 9999 may be rounded up to one that there is not.
+    # The last moments of the year 9999 may be rounded up beyond it.
     since = min(datetime.timedelta(whole, microseconds=microseconds), datetime.datetime.max - EPOCH)
     moment = EPOCH + since
     is_date = moment.time() == datetime.time()

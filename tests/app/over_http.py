@@ -19,7 +19,8 @@ from app.settings import Settings
 from models_store.arrays import Array
 from models_store.bundle import Bundle, Evaluation, Predictor
 from models_store.card import Column, Gap
-from models_store.encoding.rows import InputEncoder, OutputDecoder
+from models_store.encoding.outputs import OutputDecoder
+from models_store.encoding.rows import InputEncoder
 from models_store.encoding.scaler import Scaler
 from models_store.networks.architecture import Architecture, Layer
 from models_store.storage.datasets import Datasets, Form, Stored

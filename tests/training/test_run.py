@@ -8,7 +8,8 @@ import pytest
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.card import LabelScore, Score
-from models_store.encoding.rows import InputEncoder, OutputDecoder
+from models_store.encoding.outputs import OutputDecoder
+from models_store.encoding.rows import InputEncoder
 from models_store.errors import NotFinite
 from tests.fakes import rows
 from training.data.dataset import DataError, Dataset, Rows

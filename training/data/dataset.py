@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from models_store.arrays import Array
-from models_store.encoding.rows import LabelKind
+from models_store.encoding.outputs import LabelKind
 from models_store.errors import PatternServerError
 from models_store.tables import table
 from models_store.tables.spelling import PLAIN, Spelling

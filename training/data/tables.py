@@ -40,9 +40,9 @@ def make(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> Dataset:
     frame = inference.without(frame, data.missing)
     dates = None if data.dates == "auto" else data.dates
     found = {facts.name: facts for facts in inference.facts(frame, data.columns, dates)}
-    doubts = [facts.doubt for facts in found.values() if facts.doubt]
-    if doubts:
-        raise DataError(doubts[0])
+    ambiguities = [facts.ambiguity for facts in found.values() if facts.ambiguity]
+    if ambiguities:
+        raise DataError(ambiguities[0])
     orders = {name: facts.order for name, facts in found.items() if facts.order is not None}
     spelling = Spelling(frozenset(data.missing), orders)
     used = {name: facts for name, facts in found.items() if name not in data.target and facts.dropped is None}

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 from models_store.arrays import Array
-from models_store.encoding.columns import NumberEncoder
+from models_store.encoding.numbers import NumberEncoder
 from models_store.encoding.rows import TableEncoder
 from models_store.tables.table import Table
 from training.data.dataset import Rows

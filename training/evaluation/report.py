@@ -7,8 +7,10 @@ import numpy as np
 from models_store.arrays import Array
 from models_store.bundle import Evaluation
 from models_store.card import Column, Gap, Value
-from models_store.encoding.columns import CategoryEncoder, TextEncoder
-from models_store.encoding.rows import Decoder, Encoder, LabelDecoder, TableEncoder
+from models_store.encoding.categories import CategoryEncoder
+from models_store.encoding.outputs import Decoder, LabelDecoder
+from models_store.encoding.rows import Encoder, TableEncoder
+from models_store.encoding.texts import TextEncoder
 from models_store.tables.table import Kind, Table, Values, moment_of, to_json
 from training.data.dataset import Dataset, Rows
 

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from models_store.arrays import Array
-from models_store.encoding.columns import CategoryEncoder, ColumnEncoder, DateEncoder
+from models_store.encoding.categories import CategoryEncoder
+from models_store.encoding.columns import ColumnEncoder
+from models_store.encoding.dates import DateEncoder
 from models_store.encoding.rows import TableEncoder
 from models_store.tables.table import Table, Values
 from training.data.dataset import Rows

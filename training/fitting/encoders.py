@@ -5,24 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from models_store.arrays import Array
-from models_store.encoding.columns import (
-    BooleanEncoder,
-    CategoryEncoder,
-    ColumnEncoder,
-    DateEncoder,
-    NumberEncoder,
-    TextEncoder,
-)
-from models_store.encoding.rows import (
-    Decoder,
-    Encoder,
-    InputEncoder,
-    LabelDecoder,
-    OutputDecoder,
-    TableEncoder,
-    monomials,
-)
+from models_store.encoding.categories import CategoryEncoder
+from models_store.encoding.columns import ColumnEncoder
+from models_store.encoding.dates import DateEncoder
+from models_store.encoding.numbers import BooleanEncoder, NumberEncoder
+from models_store.encoding.outputs import Decoder, LabelDecoder, OutputDecoder
+from models_store.encoding.rows import Encoder, InputEncoder, TableEncoder, monomials
 from models_store.encoding.scaler import Scaler
+from models_store.encoding.texts import TextEncoder
 from models_store.errors import shortened_name
 from models_store.tables.table import Kind, Table, Values
 from training.data.dataset import DataError, Dataset

@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any, Self
 
 from models_store.arrays import Dtype
-from models_store.encoding.rows import Decoder, LabelDecoder, OutputDecoder
+from models_store.encoding.outputs import Decoder, LabelDecoder, OutputDecoder
 from models_store.networks.architecture import Architecture, Layer
 from models_store.networks.keras_network import keras, tf
 from training.data.dataset import DataError, Labels

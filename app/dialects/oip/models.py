@@ -12,7 +12,8 @@ from app.answering.registry import Served, Shelf
 from app.dialects.oip import tensors
 from app.telemetry.statistics import Statistics
 from models_store.bundle import Bundle
-from models_store.encoding.rows import LabelDecoder, TableEncoder
+from models_store.encoding.outputs import LabelDecoder
+from models_store.encoding.rows import TableEncoder
 from models_store.tables.table import Kind
 
 Object = dict[str, Any]

@@ -14,7 +14,7 @@ from app.formats.expected import Expected
 from app.formats.reply import Layout, Reply
 from models_store.arrays import Array
 from models_store.bundle import Bundle
-from models_store.encoding.rows import LabelDecoder
+from models_store.encoding.outputs import LabelDecoder
 from models_store.errors import UnknownLabel, UnknownPattern, UnknownVersion
 from models_store.storage.store import Release
 from models_store.tables.table import Kind, Raw

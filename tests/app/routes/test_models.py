@@ -12,7 +12,7 @@ import pytest
 from app.answering.registry import Served, Shelf
 from models_store.bundle import Bundle
 from models_store.errors import BundleUnreadable
-from models_store.plots.draw import Kind
+from models_store.plots.draw import PlotName
 from models_store.storage.store import Store
 from tests.app.over_http import JSON, fork, message, outputs_of, pair, post, refusal, serving
 from tests.fakes import line
@@ -244,7 +244,7 @@ async def test_a_table_says_what_its_columns_are_and_what_it_tells_apart(tables:
 @pytest.mark.parametrize("pattern", ["passengers", "rents"])
 async def test_the_plots_that_are_linked_are_those_that_there_are(tables: httpx.AsyncClient, pattern: str) -> None:
     links = (await tables.get(f"/patterns/{pattern}")).json()["links"]
-    for kind in get_args(Kind):
+    for kind in get_args(PlotName):
         answer = await tables.get(f"/patterns/{pattern}/versions/1/plots/{kind}.svg")
         assert answer.status_code == (200 if kind in links else 404)
     assert ("residuals" in links) == (pattern == "rents")

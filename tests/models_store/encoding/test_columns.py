@@ -10,19 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models_store.encoding.columns import (
-    FEWEST_OF_A_CATEGORY,
-    MOST_CATEGORIES,
-    BooleanEncoder,
-    CategoryEncoder,
-    ColumnEncoder,
-    DateEncoder,
-    NumberEncoder,
-    TextEncoder,
-    encoder_from_dict,
-)
+from models_store.encoding.categories import FEWEST_OF_A_CATEGORY, MOST_CATEGORIES, CategoryEncoder
+from models_store.encoding.columns import ColumnEncoder, encoder_from_dict
+from models_store.encoding.dates import DateEncoder
+from models_store.encoding.numbers import BooleanEncoder, NumberEncoder
 from models_store.encoding.rows import TableEncoder
 from models_store.encoding.scaler import Method
+from models_store.encoding.texts import TextEncoder
 from models_store.errors import BundleDamaged
 from models_store.tables.table import (
     Kind,

@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from models_store.arrays import Array
-from models_store.encoding.rows import (
-    InputEncoder,
-    LabelDecoder,
-    LabelKind,
-    OutputDecoder,
-    monomials,
-    n_monomials,
-    output_decoder_from,
-)
+from models_store.encoding.outputs import LabelDecoder, LabelKind, OutputDecoder, output_decoder_from
+from models_store.encoding.rows import InputEncoder, monomials, n_monomials
 from models_store.encoding.scaler import Scaler
 from models_store.errors import BundleDamaged
 from tests.fakes import rows

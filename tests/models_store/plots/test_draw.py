@@ -13,13 +13,13 @@ from sklearn import metrics
 from models_store.bundle import Description, Evaluation
 from models_store.card import Card, Column, CrossValidation, Fold, LabelScore, Measured, Value
 from models_store.errors import PlotNotApplicable
-from models_store.plots.draw import Kind, draw, kinds_of
+from models_store.plots.draw import PlotName, draw, plots_of
 from models_store.plots.of_labels import area, interval, roc_curve
 from models_store.plots.style import named, rows_shown
 from tests.fakes import card
 
 PNG, SVG = b"\x89PNG\r\n", b"<?xml"
-KINDS: tuple[Kind, ...] = get_args(Kind)
+PLOTS: tuple[PlotName, ...] = get_args(PlotName)
 METRICS = {"metric": [1.0, 0.5], "val_metric": [1.0, 0.75]}
 
 
@@ -75,9 +75,9 @@ DESCRIBED = {
 
 @pytest.mark.parametrize("described", DESCRIBED.values(), ids=DESCRIBED)
 def test_every_plot_that_applies_is_a_picture(described: Description) -> None:
-    for kind in kinds_of(described.card):
-        assert draw(kind, described, "png", title="it, version 1").startswith(PNG)
-        assert draw(kind, described, "svg", title="it, version 1").startswith(SVG)
+    for plot in plots_of(described.card):
+        assert draw(plot, described, "png", title="it, version 1").startswith(PNG)
+        assert draw(plot, described, "svg", title="it, version 1").startswith(SVG)
 
 
 def test_the_same_version_gives_the_same_bytes() -> None:
@@ -86,23 +86,23 @@ def test_the_same_version_gives_the_same_bytes() -> None:
 
 
 def test_numbers_and_labels_have_plots_of_their_own() -> None:
-    assert kinds_of(of_numbers().card) == ("learning-curve", "predicted-vs-actual", "residuals")
-    assert kinds_of(of_labels("no", "yes").card) == ("learning-curve", "confusion", "roc", "calibration")
+    assert plots_of(of_numbers().card) == ("learning-curve", "predicted-vs-actual", "residuals")
+    assert plots_of(of_labels("no", "yes").card) == ("learning-curve", "confusion", "roc", "calibration")
 
 
 def test_what_has_no_confusion_matrix_has_no_picture_of_it() -> None:
     described = of_labels("no", "yes")
     score = described.card.test.overall.model_copy(update={"confusion": []})
     large = described.card.model_copy(update={"test": described.card.test.model_copy(update={"overall": score})})
-    assert kinds_of(large) == ("learning-curve", "roc", "calibration")
+    assert plots_of(large) == ("learning-curve", "roc", "calibration")
 
 
 @pytest.mark.parametrize("described", [of_numbers(), of_labels("no", "yes")], ids=["numbers", "labels"])
 def test_a_plot_that_does_not_apply_is_refused_by_the_names_of_those_that_do(described: Description) -> None:
-    known = kinds_of(described.card)
-    for kind in set(KINDS) - set(known):
+    known = plots_of(described.card)
+    for plot in set(PLOTS) - set(known):
         with pytest.raises(PlotNotApplicable, match="there are " + ", ".join(known)):
-            draw(kind, described, "svg", title="it")
+            draw(plot, described, "svg", title="it")
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ def test_whatever_labels_and_columns_hold_a_picture_is_a_picture_and_no_script()
     names = ["<script>x()</script>", "]]>\"'<img src=x onerror=x()>", "--><b>", "$x$", "a\x01\x1b\n\ufffe", "\ud800"]
     numbers = of_numbers(outputs=[Column(name=name, minimum=0, maximum=1) for name in names[:1]])
     for described in (of_labels(*names), of_labels(*names[4:]), numbers):
-        for kind in kinds_of(described.card):
-            root = ElementTree.fromstring(draw(kind, described, "svg", title="evil"))
+        for plot in plots_of(described.card):
+            root = ElementTree.fromstring(draw(plot, described, "svg", title="evil"))
             tags = {element.tag.rpartition("}")[2] for element in root.iter()}
             assert tags.isdisjoint({"script", "img", "b", "foreignObject"})
 

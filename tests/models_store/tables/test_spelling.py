@@ -16,7 +16,10 @@ from app.errors import Unprocessable
 from app.formats import csv_rows
 from app.formats.expected import Expected
 from app.formats.media_types import JSON
-from models_store.encoding.columns import CategoryEncoder, ColumnEncoder, DateEncoder, NumberEncoder
+from models_store.encoding.categories import CategoryEncoder
+from models_store.encoding.columns import ColumnEncoder
+from models_store.encoding.dates import DateEncoder
+from models_store.encoding.numbers import NumberEncoder
 from models_store.encoding.rows import TableEncoder
 from models_store.errors import BundleDamaged, TableError
 from models_store.tables import inference

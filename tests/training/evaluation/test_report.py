@@ -8,7 +8,8 @@ import pytest
 
 from models_store.arrays import Array
 from models_store.card import Column, Gap, LabelScore, Measured, Score
-from models_store.encoding.rows import InputEncoder, LabelDecoder, LabelKind, OutputDecoder
+from models_store.encoding.outputs import LabelDecoder, LabelKind, OutputDecoder
+from models_store.encoding.rows import InputEncoder
 from models_store.encoding.scaler import Scaler
 from models_store.tables.table import Kind, Table
 from tests.fakes import rows

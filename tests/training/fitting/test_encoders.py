@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models_store.arrays import Array
-from models_store.encoding.columns import NumberEncoder
-from models_store.encoding.rows import InputEncoder, LabelDecoder, OutputDecoder, TableEncoder, monomials
+from models_store.encoding.numbers import NumberEncoder
+from models_store.encoding.outputs import LabelDecoder, OutputDecoder
+from models_store.encoding.rows import InputEncoder, TableEncoder, monomials
 from models_store.encoding.scaler import Scaler
 from models_store.tables.table import Kind, Table, Values, column_of
 from training.data.dataset import DataError, Dataset, Labels, Rows

@@ -205,7 +205,7 @@ def test_labels_are_learned_as_keras_learns_them(
 ) -> None:
     import keras  # deferred: imports TensorFlow
 
-    from models_store.encoding.rows import LabelDecoder
+    from models_store.encoding.outputs import LabelDecoder
     from training.fitting.fit import CompiledFit, Examples, Objective
     from training.fitting.keras_parts import measure_of
 

@@ -1,0 +1,171 @@
+"""CSV files as polars frames: a column is Int64, Float64, or String with its cells as they stand in the file.
+
+Dates, booleans and codes such as 007 are String here; `inference` says what kind of column they are.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from models_store.errors import TableError, shortened_name
+from models_store.tables import csv_rows
+from models_store.tables.csv_dialect import CsvDialect
+from models_store.tables.csv_rows import ONE_LINE, UNNAMED
+from models_store.tables.file_limits import check_size
+from models_store.tables.number_syntax import POLARS_CODE, POLARS_INTEGER, POLARS_NUMBER, POLARS_PLAIN_INTEGER
+from models_store.tables.spelling import NOTHING
+from models_store.tables.text_columns import all_stripped, stripped, without_missing
+
+
+def read_csv(path: Path, dialect: CsvDialect) -> pl.DataFrame:
+    """Read block by block, each column as narrow as its cells so far; a column that turns out to be text is read twice.
+
+    Raises TableError where the file is not a table.
+    """
+    dialect = csv_rows.settled(path, dialect)
+    first, *others = csv_rows.header(path, dialect)
+    names = [first or UNNAMED, *others]
+    parts: list[pl.DataFrame] = []
+    seen: list[_Seen] = []
+    n_rows = 0
+    for block in csv_rows.blocks(path, len(names), dialect=dialect):
+        n_rows += block.rows
+        check_size(n_rows, len(names))
+        fields = _fields(block, names, dialect)
+        bare = all_stripped(fields)
+        found = _seen(bare)
+        seen = [before | now for before, now in zip(seen, found, strict=True)] if seen else found
+        parts.append(_narrow(fields, bare, [column.dtype for column in found]))
+    if not parts:
+        only = f"; {ONE_LINE}" if csv_rows.has_one_line(path) else ""
+        raise TableError(f"the table has columns and no rows{only}")
+    dtypes = [column.dtype for column in seen]
+    again = [
+        name
+        for name, dtype in zip(names, dtypes, strict=True)
+        if dtype == pl.String and any(part.schema[name] != pl.String for part in parts)
+    ]
+    if again:
+        blocks = csv_rows.blocks(path, len(names), dialect=dialect)
+        texts = [_fields(block, names, dialect).select(again) for block in blocks]
+        parts = [part.with_columns(text) for part, text in zip(parts, texts, strict=True)]
+    frame = pl.concat([_cast(part, dtypes) for part in parts])
+    if not first:
+        _check_index(frame[UNNAMED])
+    return frame
+
+
+def narrowed(column: pl.Series) -> pl.Series:
+    """Return a text column with the dtype that it would have in a CSV file."""
+    fields = column.to_frame()
+    bare = all_stripped(fields)
+    (found,) = _seen(bare)
+    return _narrow(fields, bare, [found.dtype]).to_series()
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Facts of all cells of a column that are not missing, in one block or several."""
+
+    are_plain_integers: bool
+    are_integers: bool
+    are_numbers: bool
+    has_codes: bool
+    are_missing: bool
+
+    def __or__(self, other: "_Seen") -> "_Seen":
+        return _Seen(
+            self.are_plain_integers and other.are_plain_integers,
+            self.are_integers and other.are_integers,
+            self.are_numbers and other.are_numbers,
+            self.has_codes or other.has_codes,
+            self.are_missing and other.are_missing,
+        )
+
+    @property
+    def dtype(self) -> type[pl.DataType]:
+        if self.are_missing:
+            return pl.Float64
+        if self.are_plain_integers:
+            return pl.Int64
+        are_codes = self.are_integers and self.has_codes
+        return pl.Float64 if self.are_numbers and not are_codes else pl.String
+
+
+def _fields(block: csv_rows.Block, names: list[str], dialect: CsvDialect) -> pl.DataFrame:
+    """Return the cells of a block as texts, missing ones as null, numbers with decimal points."""
+    schema = dict.fromkeys(names, pl.String())
+    fields = pl.read_csv(
+        block.content,
+        has_header=False,
+        schema=schema,
+        separator=dialect.delimiter or ",",
+        empty_string_is_null=False,
+    )
+    if fields.height != block.rows:
+        raise TableError(
+            f"somewhere after line {block.line}: expected {block.rows} rows, and {fields.height} are told apart"
+        )
+    fields = without_missing(fields)
+    return fields if dialect.decimal == "." else fields.with_columns(map(_with_points, fields))
+
+
+def _with_points(column: pl.Series) -> pl.Series:
+    """Return numbers with decimal commas as numbers with decimal points.
+
+    Raises TableError where a point stands among them, which separates thousands or is a mistake.
+    """
+    texts = stripped(column)
+    swapped = texts.str.replace_many([",", "."], [".", ","])
+    has_comma, has_point = swapped.str.contains(POLARS_NUMBER), texts.str.contains(POLARS_NUMBER)
+    are_numbers = (has_comma | has_point | texts.is_in(list(NOTHING))).all()
+    if are_numbers and (has_point & ~has_comma).any():
+        raise TableError(f"column {shortened_name(column.name)}: numbers with points, where the decimal is a comma")
+    return column.zip_with(~has_comma.fill_null(value=False), swapped)
+
+
+def _seen(bare: pl.DataFrame) -> list[_Seen]:
+    # Each pattern is matched only in columns that still can match it all: there are many cells.
+    numbers = _matching(bare, bare.columns, POLARS_NUMBER)
+    integers = _matching(bare, numbers, POLARS_INTEGER)
+    plain = _matching(bare, integers, POLARS_PLAIN_INTEGER)
+    others = bare.select(name for name in integers if name not in plain)
+    codes = {column.name for column in others if column.str.contains(POLARS_CODE).any()}
+    return [
+        _Seen(
+            are_plain_integers=column.name in plain,
+            are_integers=column.name in integers,
+            are_numbers=column.name in numbers,
+            has_codes=column.name in codes,
+            are_missing=column.null_count() == len(column),
+        )
+        for column in bare
+    ]
+
+
+def _matching(texts: pl.DataFrame, names: Iterable[str], pattern: str) -> dict[str, None]:
+    """Return the names of the columns all of whose cells match or are missing, in order."""
+    names = list(names)
+    matching = texts.select(pl.col(names).str.contains(pattern).all()).row(0) if names else ()
+    return {name: None for name, matches in zip(names, matching, strict=True) if matches}
+
+
+def _narrow(fields: pl.DataFrame, bare: pl.DataFrame, dtypes: list[type[pl.DataType]]) -> pl.DataFrame:
+    """Return text columns as they are in `fields`, the others cast from `bare`."""
+    texts = [name for name, dtype in zip(fields.columns, dtypes, strict=True) if dtype == pl.String]
+    return _cast(bare.with_columns(fields.select(texts)), dtypes)
+
+
+def _cast(part: pl.DataFrame, dtypes: list[type[pl.DataType]]) -> pl.DataFrame:
+    return part.select(pl.col(name).cast(dtype) for name, dtype in zip(part.columns, dtypes, strict=True))
+
+
+def _check_index(column: pl.Series) -> None:
+    """Raise TableError where a column without a name is not the row index that pandas and R write.
+
+    Such an index counts rows, or did before some rows were taken out: integers, none of them twice.
+    """
+    if not (column.dtype.is_integer() and column.null_count() == 0 and column.is_unique().all()):
+        raise TableError("line 1: column 1 has no name (pandas leaves out its index with index=False)")

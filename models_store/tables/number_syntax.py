@@ -1,0 +1,28 @@
+"""The syntax of numbers in text, for Python's `re` and for the regular expressions of polars.
+
+`float` accepts more (1_000, nan, digits of other scripts), which nobody means in a table.
+"""
+
+import re
+
+
+def _number(possessive: str) -> str:
+    digits, any_digits = f"[0-9]+{possessive}", f"[0-9]*{possessive}"
+    return rf"[-+]?({digits}\.?{any_digits}|\.{digits})([eE][-+]?{digits})?"
+
+
+# Possessive: a long text that is almost a number is refused without backtracking.
+NUMBER = re.compile(_number("+"), re.ASCII)
+# A number with a leading zero is a code, such as a zip code, and not the number without it.
+LEADING_ZERO = re.compile(r"[-+]?0[0-9]", re.ASCII)
+# A number with more digits than a float64 keeps is a code as well.
+MOST_DIGITS = 15
+
+# The patterns below are for polars, whose engine (Rust's `regex`) never backtracks and knows no possessive quantifiers.
+# Infinity is a number here, so that it is refused by name and not taken for a category.
+POLARS_NUMBER = rf"^(?:{_number('')}|[-+]?(?i:inf(?:inity)?))$"
+POLARS_INTEGER = r"^[-+]?[0-9]+$"
+# An integer that is written as Python writes it, and fits an int64.
+POLARS_PLAIN_INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"
+# One such cell makes a column of integers one of codes: zip codes, or account numbers beyond an int64.
+POLARS_CODE = r"^[-+]?(?:0[0-9]+|[0-9]{19,})$"
