@@ -1,6 +1,5 @@
 """Column encoders: what is decoded was encoded, saved ones encode the same, and damaged ones are refused."""
 
-import datetime
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models_store.encoding.categories import FEWEST_OF_A_CATEGORY, MOST_CATEGORIES, CategoryEncoder
+from models_store.encoding.categories import CategoryEncoder
 from models_store.encoding.columns import ColumnEncoder, encoder_from_dict
 from models_store.encoding.dates import DateEncoder
 from models_store.encoding.numbers import BooleanEncoder, NumberEncoder
-from models_store.encoding.rows import TableEncoder
-from models_store.encoding.scaler import Method
 from models_store.encoding.texts import TextEncoder
 from models_store.errors import BundleDamaged
 from models_store.tables.table import (
@@ -23,11 +20,8 @@ from models_store.tables.table import (
     Table,
     Values,
     column_of,
-    days_in,
-    days_of,
     from_json,
     from_text,
-    moment_of,
     to_json,
 )
 from models_store.tables.words import words_of
@@ -166,106 +160,11 @@ def test_of_a_text_its_known_words_come_back_once_each(made: Drawn) -> None:
     np.testing.assert_array_equal(made.encoder.encode(back) > 0, made.encoder.encode(made.values) > 0)
 
 
-# -- what each kind becomes ----------------------------------------------------------------------------------------
-
-
-def test_a_number_is_scaled_and_says_when_it_is_missing() -> None:
-    encoder = NumberEncoder.fit(column_of("number", [2, 4, None, 6]), "minmax")
-    assert encoder.encode(column_of("number", [2, 6, 8, None])).tolist() == [[0, 0], [1, 0], [1.5, 0], [0.5, 1]]
-    assert encoder.unknown(column_of("number", [2, 6, 8, 1.5, None])).tolist() == [False, False, True, True, False]
-
-
-def test_a_piecewise_number_rises_from_edge_to_edge_and_goes_on_beyond() -> None:
-    encoder = NumberEncoder.fit(column_of("number", [0, 1, 2, 3, 4]), "none", bins=2)
-    assert encoder.edges.tolist() == [0, 2, 4]
-    pieces = encoder.encode(column_of("number", [-2, 0, 1, 2, 3, 4, 8]))[:, 1:]
-    assert pieces.tolist() == [[-1, 0], [0, 0], [0.5, 0], [1, 0], [1, 0.5], [1, 1], [1, 3]]
-
-
-@pytest.mark.parametrize("method", ["standard", "minmax"])
-@pytest.mark.parametrize("bins", [0, 2, 4])
-def test_a_number_is_learned_however_large_it_is(method: Method, bins: int) -> None:
-    small = column_of("number", [1.0, -1.0, 0.5, None, 0.25])
-    large = small.astype(np.float64) * 1e300
-    encoded = NumberEncoder.fit(large, method, bins).encode(large)
-    np.testing.assert_allclose(encoded, NumberEncoder.fit(small, method, bins).encode(small), atol=1e-12)
-
-
 @pytest.mark.parametrize("values", [[], [None], [None, None]])
 def test_a_column_without_values_is_learned_all_the_same(values: list[None]) -> None:
     for kind in CELLS:
         encoder = encoder_of(kind, column_of(kind, values))
         assert np.isfinite(encoder.encode(column_of(kind, [None]))).all()
-
-
-def test_a_date_knows_its_week_and_its_year_but_the_day_only_where_there_are_times() -> None:
-    dates = column_of("date", [0, 3.5, 7])
-    assert DateEncoder.fit(dates).cycles == ("day", "week", "year")
-    assert DateEncoder.fit(dates[[0, 2]]).cycles == ("week", "year")
-    monday, next_monday = DateEncoder.fit(dates[[0, 2]]).encode(dates[[0, 2]])[:, :2]
-    np.testing.assert_allclose(monday, next_monday, atol=1e-12)
-
-
-def test_a_category_has_a_slot_of_its_own_the_most_frequent_first() -> None:
-    encoder = CategoryEncoder.fit(column_of("category", ["b", "a", "a", "c", "b", "b", None]))
-    assert encoder.values == ("b", "a")  # c stands there once
-    asked = column_of("category", ["b", "a", "c", "sesame", None])
-    assert encoder.encode(asked).argmax(axis=1).tolist() == [0, 1, 2, 2, 3]
-    assert encoder.unknown(asked).tolist() == [False, False, True, True, False]
-
-
-def test_no_more_categories_are_learned_than_there_is_room_for() -> None:
-    many = [f"{place:04}" for place in range(MOST_CATEGORIES + 10)] * FEWEST_OF_A_CATEGORY
-    assert CategoryEncoder.fit(column_of("category", many)).values == tuple(sorted(many)[::FEWEST_OF_A_CATEGORY][:256])
-
-
-def test_a_text_is_its_words() -> None:
-    texts = column_of("text", ["Tea, tea!", "a cup of tea", "a cup", None])
-    encoder = TextEncoder.fit(texts)
-    assert encoder.words == ("a", "cup", "tea")
-    assert encoder.encode(texts).tolist() == [[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]]
-    assert encoder.unknown(column_of("text", ["TEA?", "coffee", "", None])).tolist() == [False, True, True, False]
-
-
-def test_weighed_words_make_rows_of_length_one_and_rare_ones_weigh_more() -> None:
-    texts = column_of("text", ["tea a", "tea", "tea a", "tea"])
-    encoder = TextEncoder.fit(texts, weighting="tf-idf")
-    tea, a = encoder.encode(texts)[0]
-    assert (encoder.words, a > tea) == (("tea", "a"), True)
-    np.testing.assert_allclose(np.linalg.norm(encoder.encode(texts), axis=1), 1, rtol=1e-6)
-
-
-# -- cells ---------------------------------------------------------------------------------------------------------
-
-
-@given(st.datetimes(datetime.datetime(1800, 1, 1), datetime.datetime(2140, 1, 1)))
-def test_every_microsecond_of_our_time_is_said_as_it_was_written(moment: datetime.datetime) -> None:
-    assert datetime.datetime.fromisoformat(moment_of(days_of(moment))) == moment
-
-
-@given(st.datetimes())
-def test_any_moment_is_said_to_the_millisecond_and_counted_as_a_column_is(moment: datetime.datetime) -> None:
-    said = datetime.datetime.fromisoformat(moment_of(days_of(moment)))
-    assert abs(said - moment) <= datetime.timedelta(milliseconds=1)
-    microseconds = (moment - datetime.datetime(1970, 1, 1)) // datetime.timedelta(microseconds=1)
-    assert days_in(np.array([microseconds])).tolist() == [days_of(moment)]
-
-
-@pytest.mark.parametrize("fraction", [".9", ".999999"])
-def test_the_end_of_the_last_year_can_be_said(fraction: str) -> None:
-    days = from_json("date", f"9999-12-31T23:59:59{fraction}")
-    assert isinstance(days, float)
-    assert moment_of(days).startswith("9999-12-31T23:59:59.9")
-
-
-@pytest.mark.parametrize("text", ["1e400", "-1e999", "True-ish", "1_0"])
-def test_what_is_no_finite_number_is_a_category_as_it_stands(text: str) -> None:
-    assert from_text("category", text) == text
-
-
-@given(st.lists(st.integers(-(2**33), 2**33).map(lambda second: second / 86400), max_size=5))
-def test_dates_are_read_as_they_are_written(days: list[float]) -> None:
-    assert [from_json("date", moment_of(day)) for day in days] == days
 
 
 @given(every_kind)
@@ -282,48 +181,6 @@ def test_a_table_is_read_as_it_is_written(made: Drawn) -> None:
 
 def _category(cell: str | None) -> Any:
     return None if cell is None else from_text("category", cell)
-
-
-@pytest.mark.parametrize(
-    ("spellings", "category"),
-    [
-        ([3, 3.0, "3", " 3 ", "3.0", "3.00"], "3"),
-        (["3.50", 3.5], "3.5"),
-        (["007"], "007"),
-        ([True, "true", "True", "TRUE"], "true"),
-        (["Yes"], "Yes"),
-        ([-1, "-1", "-1.0"], "-1"),
-    ],
-)
-def test_a_category_has_one_name_however_it_is_written(spellings: list[Any], category: str) -> None:
-    assert {from_json("category", spelling) for spelling in spellings} == {category}
-
-
-@pytest.mark.parametrize("text", ["1_000", "nan", "inf", "0x10", "", "1e", "\u0661", "1e400"])
-def test_what_is_no_number_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match="number"):
-        from_text("number", text)
-
-
-@pytest.mark.parametrize("text", ["2024-02-30", "2024-13-01", "0000-01-01", "2024-01-01T24:01", "20240101", "2024-1-1"])
-def test_what_is_no_date_is_refused_without_repeating_it(text: str) -> None:
-    with pytest.raises(ValueError, match="a date such as") as refusal:
-        from_text("date", text)
-    assert text not in str(refusal.value)
-
-
-# -- tables --------------------------------------------------------------------------------------------------------
-
-
-def test_columns_of_a_table_stand_side_by_side_in_order() -> None:
-    kinds: dict[str, Kind] = {"crew": "boolean", "port": "category"}
-    table = Table({"port": column_of("category", ["S", "S"]), "crew": column_of("boolean", [1.0, 0.0])})
-    encoder = TableEncoder({name: encoder_of(kind, table.columns[name]) for name, kind in kinds.items()})
-    assert (encoder.columns, encoder.kinds, encoder.n_inputs) == (("crew", "port"), kinds, 4)
-    assert encoder.encode(table).tolist() == [[1, 1, 0, 0], [-1, 1, 0, 0]]
-    restored = TableEncoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
-    assert restored.to_dict() == encoder.to_dict()
-    np.testing.assert_array_equal(restored.encode(table), encoder.encode(table))
 
 
 # -- damage --------------------------------------------------------------------------------------------------------

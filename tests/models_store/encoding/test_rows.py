@@ -1,23 +1,23 @@
-"""Encoders: raw rows in, network inputs out, and the answers all the way back."""
+"""Encoders: raw rows become network inputs."""
 
 import json
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 
 from models_store.arrays import Array
-from models_store.encoding.outputs import LabelDecoder, LabelKind, OutputDecoder, output_decoder_from
-from models_store.encoding.rows import InputEncoder, monomials, n_monomials
+from models_store.encoding.outputs import OutputDecoder
+from models_store.encoding.rows import InputEncoder, TableEncoder, monomials, n_monomials
 from models_store.encoding.scaler import Scaler
 from models_store.errors import BundleDamaged
+from models_store.tables.table import (
+    Kind,
+    Table,
+    column_of,
+)
 from tests.fakes import rows
-
-tables = arrays(np.float64, array_shapes(min_dims=2, max_dims=2, max_side=6), elements=st.floats(-1e6, 1e6))
+from tests.table_fakes import encoder_of
 
 
 def test_monomials_are_all_products_in_order_of_degree() -> None:
@@ -30,19 +30,6 @@ def test_monomials_are_all_products_in_order_of_degree() -> None:
 @pytest.mark.parametrize("degree", [1, 2, 3, 4])
 def test_as_many_monomials_are_made_as_are_counted(n_columns: int, degree: int) -> None:
     assert monomials(np.ones((2, n_columns)), degree).shape == (2, n_monomials(n_columns, degree))
-
-
-@given(tables)
-def test_decode_undoes_encode(labels: Array) -> None:
-    columns = tuple(f"y{place}" for place in range(labels.shape[1]))
-    decoder = OutputDecoder(columns, Scaler.standard(labels), "float64")
-    np.testing.assert_allclose(decoder.decode(decoder.encode(labels)), labels, rtol=1e-12, atol=1e-8)
-
-
-def test_a_float32_decoder_loses_no_more_than_float32_must() -> None:
-    labels = np.array([[1e9 - 1, 0.1], [1e9 + 1, 0.3]])
-    decoder = OutputDecoder(("far", "near"), Scaler.standard(labels))
-    np.testing.assert_allclose(decoder.decode(decoder.encode(labels)), labels, rtol=1e-7)
 
 
 def test_inputs_are_scaled_before_they_are_rounded() -> None:
@@ -86,60 +73,12 @@ def test_a_scaler_of_other_columns_is_refused() -> None:
         OutputDecoder.from_dict({"columns": ["y"], "scaler": Scaler.identity(2).to_dict(), "dtype": "float32"})
 
 
-# -- labels --------------------------------------------------------------------------------------------------------
-
-
-def test_two_labels_share_one_output_and_more_have_one_each() -> None:
-    two, three = LabelDecoder("y", ("no", "yes")), LabelDecoder("y", ("a", "b", "c"))
-    assert (two.n_outputs, three.n_outputs) == (1, 3)
-    assert two.decode(np.array([[0.25], [0.75]])).tolist() == [[0.75, 0.25], [0.25, 0.75]]
-    assert three.decode(np.array([[1.0, 2.0, 1.0]])).tolist() == [[0.25, 0.5, 0.25]]
-
-
-def test_labels_are_learned_as_numbers_or_as_rows_of_ones_and_zeros() -> None:
-    labels, numbers = ("a", "b", "c"), rows(2, 0)
-    assert LabelDecoder("y", labels).encode(numbers).tolist() == [[2], [0]]
-    assert LabelDecoder("y", labels, is_one_hot=True).encode(numbers).tolist() == [[0, 0, 1], [1, 0, 0]]
-    assert LabelDecoder("y", labels[:2], is_one_hot=True).encode(rows(1, 0)).tolist() == [[1], [0]]
-
-
-@pytest.mark.parametrize(
-    ("labels", "kind", "named"),
-    [
-        (("a", "b"), "text", ["a", "b"]),
-        (("1", "2"), "number", [1, 2]),
-        (("0.5", "2"), "number", [0.5, 2.0]),
-        (("false", "true"), "boolean", [False, True]),
-    ],
-)
-def test_the_most_probable_label_is_named_as_the_data_had_it(
-    labels: tuple[str, ...], kind: LabelKind, named: list[Any]
-) -> None:
-    decoder = LabelDecoder("y", labels, kind)
-    said = decoder.named(np.array([[0.75, 0.25], [0.25, 0.75]]))["y"].tolist()
-    assert (said, [type(label) for label in said]) == (named, [type(label) for label in named])
-
-
-def test_a_label_decoder_is_the_same_after_json() -> None:
-    decoder = LabelDecoder("y", ("1", "2", "3"), "number", is_one_hot=True, dtype="float64")
-    assert output_decoder_from(json.loads(json.dumps(decoder.to_dict()))).to_dict() == decoder.to_dict()
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"labels": ["a"]},
-        {"labels": []},
-        {"labels": ["a", "a"]},
-        {"labels": ["a", 1]},
-        {"kind": "colour"},
-        {"kind": "number"},
-        {"kind": "number", "labels": ["1", "nan"]},
-        {"kind": "boolean"},
-        {"kind": "boolean", "labels": ["true", "false", "maybe"]},
-    ],
-    ids=str,
-)
-def test_labels_that_are_not_what_they_are_said_to_be_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(BundleDamaged):
-        output_decoder_from({**LabelDecoder("y", ("a", "b")).to_dict(), **wrong})
+def test_columns_of_a_table_stand_side_by_side_in_order() -> None:
+    kinds: dict[str, Kind] = {"crew": "boolean", "port": "category"}
+    table = Table({"port": column_of("category", ["S", "S"]), "crew": column_of("boolean", [1.0, 0.0])})
+    encoder = TableEncoder({name: encoder_of(kind, table.columns[name]) for name, kind in kinds.items()})
+    assert (encoder.columns, encoder.kinds, encoder.n_inputs) == (("crew", "port"), kinds, 4)
+    assert encoder.encode(table).tolist() == [[1, 1, 0, 0], [-1, 1, 0, 0]]
+    restored = TableEncoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
+    assert restored.to_dict() == encoder.to_dict()
+    np.testing.assert_array_equal(restored.encode(table), encoder.encode(table))

@@ -1,7 +1,5 @@
 """Networks without Keras: they answer as Keras does, and a row the same to the bit whoever is beside it."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from math import erf
 from pathlib import Path
@@ -13,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models_store.arrays import Array, Dtype, Encoded
-from models_store.errors import BundleDamaged, DeviceUnavailable
-from models_store.networks import engines
+from models_store.errors import BundleDamaged
 from models_store.networks.architecture import Architecture, Layer
 from models_store.networks.onnx_graph import merged
 from models_store.networks.onnx_network import FEWEST_ROWS, OnnxNetwork
@@ -213,22 +210,3 @@ def test_it_answers_as_keras_does_of_a_wide_network_and_of_many_rows(dtype: Dtyp
     assert_like_keras(wide, encoded(3, wide))
     deep = Architecture(2, (Layer(8, "relu"), Layer(2, "linear")), dtype)
     assert_like_keras(deep, encoded(70_001, deep))
-
-
-# -- what it needs -----------------------------------------------------------------------------------------------------
-
-
-def test_an_engine_whose_packages_are_missing_is_refused_with_what_installs_it() -> None:
-    code = (
-        "import sys\nsys.modules['onnxruntime'] = None\nfrom models_store import errors\nfrom models_store.networks import engines\n"
-        "try:\n    engines.check('onnx', 'auto')\nexcept errors.EngineUnavailable as error:\n    print(error)"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
-    assert "pip install 'pattern-server[onnx]'" in ran.stdout
-    assert ran.stdout.count("\n") == 1
-
-
-def test_a_gpu_is_refused() -> None:
-    for ask in (engines.check, engines.loader):
-        with pytest.raises(DeviceUnavailable, match="PATTERNS_DEVICE"):
-            ask("onnx", "gpu")

@@ -1,0 +1,24 @@
+"""Texts as network inputs: one a word."""
+
+import numpy as np
+
+from models_store.encoding.texts import TextEncoder
+from models_store.tables.table import (
+    column_of,
+)
+
+
+def test_a_text_is_its_words() -> None:
+    texts = column_of("text", ["Tea, tea!", "a cup of tea", "a cup", None])
+    encoder = TextEncoder.fit(texts)
+    assert encoder.words == ("a", "cup", "tea")
+    assert encoder.encode(texts).tolist() == [[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]]
+    assert encoder.unknown(column_of("text", ["TEA?", "coffee", "", None])).tolist() == [False, True, True, False]
+
+
+def test_weighed_words_make_rows_of_length_one_and_rare_ones_weigh_more() -> None:
+    texts = column_of("text", ["tea a", "tea", "tea a", "tea"])
+    encoder = TextEncoder.fit(texts, weighting="tf-idf")
+    tea, a = encoder.encode(texts)[0]
+    assert (encoder.words, a > tea) == (("tea", "a"), True)
+    np.testing.assert_allclose(np.linalg.norm(encoder.encode(texts), axis=1), 1, rtol=1e-6)
