@@ -1,4 +1,4 @@
-"""Small true things to test with: a network that is one multiplication, and a bundle around it."""
+"""Small fakes that really compute: a network that is one multiplication, and a bundle around it."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from models_store.networks.architecture import Architecture, Layer
 
 @dataclass(frozen=True, eq=False)
 class LinearNetwork:
-    """outputs = rows @ k, or its sigmoid or softmax"""
+    """outputs = rows @ k, or the sigmoid or softmax of that; `k`: (n_inputs, n_outputs)."""
 
     k: NDArray[np.float32]
     activation: str = "linear"
@@ -46,7 +46,7 @@ class LinearNetwork:
 
 
 def line(slope: float = 2.0, pattern: str = "line", job: str | None = None) -> Bundle:
-    """y = slope·x, exactly, though both sides are scaled: all scales are powers of two."""
+    """Return a bundle that answers y = slope·x exactly: both sides are scaled, by powers of two."""
     encoder = InputEncoder(("x",), 1, Scaler("standard", np.array([8.0]), np.array([4.0])))
     decoder = OutputDecoder(("y",), Scaler("standard", np.array([8.0 * slope]), np.array([8.0])))
     network = LinearNetwork(np.array([[slope / 2]], dtype=np.float32))
@@ -96,10 +96,10 @@ def card(job: str | None = None) -> Card:
 
 
 def rows(*values: float) -> Array:
-    """One column of raw values."""
+    """Return one column of raw values, float64 (n_rows, 1)."""
     return np.array(values, dtype=np.float64).reshape(-1, 1)
 
 
 def changed(saved: bytes, **fields: Any) -> bytes:
-    """A JSON object with some of its fields replaced."""
+    """Return a JSON object with some of its fields replaced."""
     return json.dumps({**json.loads(saved), **fields}).encode()

@@ -11,7 +11,7 @@ from models_store.networks.architecture import Architecture
 
 
 def drawn(architecture: Architecture, seed: int = 0) -> list[Encoded]:
-    """Kernels that keep the size of what flows through them, and small biases."""
+    """Return kernels that keep the size of the numbers that flow through them, and small biases."""
     rng = np.random.default_rng(seed)
     weights = [rng.normal(size=shape) / np.sqrt(shape[0]) for shape in architecture.weight_shapes]
     return [weight.astype(architecture.dtype) for weight in weights]
@@ -36,6 +36,6 @@ def hdf5(weights: list[Encoded]) -> bytes:
 
 
 def path_of(place: int) -> str:
-    """Of kernels and biases in order: layers/dense/vars/0, layers/dense/vars/1, layers/dense_1/vars/0, …"""
+    """Return the path of a weight by its place: layers/dense/vars/0, layers/dense/vars/1, layers/dense_1/vars/0, …"""
     layer, part = divmod(place, 2)
     return f"layers/dense{f'_{layer}' if layer else ''}/vars/{part}"

@@ -1,4 +1,4 @@
-"""Patterns trained on small tables, with columns of every kind: true encoders and decoders around a true network."""
+"""Patterns trained on small tables, with columns of every kind: real encoders and decoders around a fake network."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ PASSENGERS: dict[str, tuple[Kind, list[Any]]] = {
 
 
 def passengers(pattern: str = "passengers") -> Bundle:
-    """Every kind of column; training saw no age and no port missing here and there. Survived: no or yes."""
+    """A pattern with every kind of column; age and port were missing in some training rows. Survived: no or yes."""
     return tabular(pattern, PASSENGERS, LabelDecoder("survived", ("no", "yes")))
 
 
@@ -38,7 +38,7 @@ def flowers(
     labels: tuple[str, ...] = ("setosa", "versicolor", "virginica"),
     kind: LabelKind = "text",
 ) -> Bundle:
-    """Two columns of numbers, and a label."""
+    """A pattern with two columns of numbers, and a label."""
     table: dict[str, tuple[Kind, list[Any]]] = {
         "length": ("number", [1.5, 4.5, 5.5, 1.25]),
         "width": ("number", [0.25, 1.5, 2, None]),
@@ -47,7 +47,7 @@ def flowers(
 
 
 def messages(pattern: str = "messages") -> Bundle:
-    """One column of text."""
+    """A pattern with one column of text, and a label."""
     table: dict[str, tuple[Kind, list[Any]]] = {
         "message": ("text", ["win a prize", "win money", "a cup of tea", "tea"])
     }
@@ -55,7 +55,7 @@ def messages(pattern: str = "messages") -> Bundle:
 
 
 def rents(pattern: str = "rents") -> Bundle:
-    """A table with a number to predict."""
+    """A pattern with a number to predict."""
     table: dict[str, tuple[Kind, list[Any]]] = {
         "rooms": ("number", [1, 2, 3, 4]),
         "district": ("category", ["north", "south", "south", "north"]),
@@ -64,7 +64,7 @@ def rents(pattern: str = "rents") -> Bundle:
 
 
 def tabular(pattern: str, columns: dict[str, tuple[Kind, list[Any]]], decoder: Decoder) -> Bundle:
-    """Encoders that have seen these columns, and a layer of weights from -1 to 1."""
+    """Return a bundle whose encoders were fitted on these columns; its weights lie between -1 and 1."""
     kinds = {name: kind for name, (kind, _) in columns.items()}
     table = Table({name: a_column(kind, cells) for name, (kind, cells) in columns.items()})
     encoder = TableEncoder({name: encoder_of(kind, table.columns[name]) for name, kind in kinds.items()})
@@ -88,7 +88,7 @@ def tabular(pattern: str, columns: dict[str, tuple[Kind, list[Any]]], decoder: D
 
 
 def table_of(kinds: dict[str, Kind], rows: list[list[Any]]) -> Table:
-    """Rows of JSON values as a table."""
+    """Return rows of JSON values as a table."""
     columns = zip(*rows, strict=True)
     return Table(
         {name: a_column(kind, list(cells)) for (name, kind), cells in zip(kinds.items(), columns, strict=True)}

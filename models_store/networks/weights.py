@@ -85,9 +85,7 @@ def _datasets(hdf5: bytes, architecture: Architecture) -> dict[str, Encoded]:
                 raise BundleDamaged("a weight in the network file has a dtype or a shape that no layer has")
             # A compressed one, or one never written, stores another number of bytes.
             if item.external or item.is_virtual or item.id.get_storage_size() != item.nbytes:
-                raise BundleDamaged(
-                    "a weight in the network file is compressed, incomplete, or stored elsewhere"
-                )
+                raise BundleDamaged("a weight in the network file is compressed, incomplete, or stored elsewhere")
             found[name] = item[()]
 
     with h5py.File(io.BytesIO(hdf5)) as file:

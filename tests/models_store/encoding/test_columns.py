@@ -1,4 +1,4 @@
-"""Column encoders: what is decoded was encoded, saved ones encode the same, and damaged ones are refused."""
+"""Column encoders: `decode` undoes `encode`, saved ones encode the same, and damaged ones are refused."""
 
 import json
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from tests.table_fakes import encoder_of
 
 @dataclass(frozen=True)
 class Drawn:
-    """An encoder that has seen some values, and values to encode, of which it need not have seen any."""
+    """An encoder fitted on some values, and values to encode, which may be others."""
 
     encoder: ColumnEncoder
     values: Values
@@ -132,7 +132,7 @@ def test_numbers_and_dates_come_back(made: Drawn) -> None:
     missing = np.isnan(made.values.astype(np.float64))
     back = made.encoder.decode(made.encoder.encode(made.values))
     np.testing.assert_allclose(back[~missing].astype(np.float64), made.values[~missing].astype(np.float64), atol=1e-5)
-    # What was never missing in training has no input to say so: it is taken for the median.
+    # A column that was never missing in training has no input to say so: a missing value becomes the median.
     assert np.isnan(back[missing].astype(np.float64)).all() == (made.encoder.takes_missing or not missing.any())
 
 

@@ -1,4 +1,4 @@
-"""Scalers: what goes in comes out again, and no column is too flat or too far away."""
+"""Scalers: `inverse` undoes `transform`, and no column is too flat or too far away."""
 
 import json
 from typing import Any

@@ -1,5 +1,7 @@
 """Blocks: all rows in order, never more at a time than a block holds."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,7 +21,7 @@ def test_rows_are_computed_in_order_and_a_block_at_a_time(dtype: Dtype, n_rows: 
 
     def call(encoded: Encoded) -> Encoded:
         lengths.append(len(encoded))
-        return encoded @ kernel
+        return cast(Encoded, encoded @ kernel)
 
     rows = np.arange(2 * n_rows, dtype=dtype).reshape(n_rows, 2)
     outputs = in_blocks(call, rows, block, architecture)

@@ -1,4 +1,4 @@
-"""Networks: the same answer for a row whoever is beside it, the same after a file, and no file but their own."""
+"""Networks of Keras: one answer for a row whichever rows are beside it, also after a file, and no file but their own."""
 
 from typing import Any
 
@@ -150,7 +150,7 @@ def test_a_weight_that_is_not_finite_is_refused_when_made_and_when_read(weight: 
 
 
 def test_the_weights_in_a_file_are_those_of_the_network(small: bytes) -> None:
-    """By a reader without Keras."""
+    # The reader is one without Keras.
     read = read_weights(small, SMALL)
     np.testing.assert_equal(read, from_bytes(small, SMALL).model.get_weights())
 

@@ -1,4 +1,4 @@
-"""Networks without Keras: they answer as Keras does, and a row the same to the bit whoever is beside it."""
+"""Networks without Keras: they answer as Keras does, and the same to the bit whichever rows are beside a row."""
 
 from collections.abc import Callable
 from math import erf
@@ -21,7 +21,7 @@ from training.recipe.fit import Activation
 PROJECT = Path(__file__).parents[3]
 DTYPES: tuple[Dtype, ...] = ("float32", "float64")
 
-# As they are defined, in float64.
+# The definitions of Keras, in float64.
 DEFINITIONS: dict[str, Callable[[Array], Array]] = {
     "linear": lambda x: x,
     "relu": lambda x: np.maximum(x, 0),
@@ -50,7 +50,7 @@ def encoded(n_rows: int, architecture: Architecture, size: float = 2.0) -> Encod
 
 
 def architectures() -> st.SearchStrategy[Architecture]:
-    """Up to four hidden layers of odd and even widths, and every activation."""
+    """Draw up to four hidden layers of odd and even widths, with every activation."""
     activations = st.sampled_from([name for name in DEFINITIONS if name != "softmax"])
     widths = st.sampled_from([1, 2, 3, 5, 8, 17, 32, 64, 100])
     hidden = st.lists(st.builds(Layer, widths, activations), max_size=4)

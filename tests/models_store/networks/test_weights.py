@@ -1,4 +1,4 @@
-"""Weights are read from a network's own file, every one in its place, and from no file that holds anything else."""
+"""Weights: read from a network's own file, every one in its place, and from no file that holds anything else."""
 
 import io
 import zipfile
@@ -22,7 +22,7 @@ SAVED = keras_file(drawn(SMALL))
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_weight_is_read_in_its_place(dtype: str) -> None:
-    """Twelve layers of one shape: by name `dense_10` comes before `dense_2`."""
+    # Twelve layers of one shape: sorted by name, `dense_10` comes before `dense_2`.
     deep = Architecture(3, (Layer(3, "relu"),) * 12, "float64" if dtype == "float64" else "float32")
     weights = drawn(deep)
     read = read_weights(keras_file(weights), deep)
@@ -68,7 +68,7 @@ def test_a_weight_that_is_not_finite_is_refused(value: float) -> None:
 
 
 def repacked(saved: bytes, contents: dict[str, bytes | None], compression: int = zipfile.ZIP_STORED) -> bytes:
-    """The zip file with members replaced, added, or left out (None)."""
+    """Return the zip file with members replaced, added, or left out (None)."""
     with zipfile.ZipFile(io.BytesIO(saved)) as archive:
         members: dict[str, bytes | None] = {name: archive.read(name) for name in archive.namelist()}
     members |= contents
@@ -81,7 +81,7 @@ def repacked(saved: bytes, contents: dict[str, bytes | None], compression: int =
 
 
 def with_a_broken_stream(saved: bytes) -> bytes:
-    """Compressed, and then scratched where the compressed weights lie."""
+    """Return the zip file compressed, with 20 bytes of the compressed weights overwritten."""
     packed = repacked(saved, {}, zipfile.ZIP_DEFLATED)
     middle = packed.index(b"model.weights.h5") + len("model.weights.h5")
     return packed[:middle] + b"\xff" * 20 + packed[middle + 20 :]
@@ -160,7 +160,7 @@ def test_a_scratched_file_is_read_or_refused_and_nothing_else(data: st.DataObjec
 @settings(max_examples=300)
 @given(st.data())
 def test_a_scratch_in_the_weights_themselves_is_read_or_refused(data: st.DataObject) -> None:
-    """Past the zip file's own checksum."""
+    # Scratched before it is packed, so that the checksum of the zip file is right.
     weights = hdf5(drawn(SMALL))
     place = data.draw(st.integers(0, len(weights) - 1))
     scratched = weights[:place] + data.draw(st.binary(min_size=1, max_size=4)) + weights[place + 1 :]

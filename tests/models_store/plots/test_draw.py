@@ -1,4 +1,4 @@
-"""Plots: which there are of a version, that they are pictures, and that curves are what scikit-learn says."""
+"""Plots: those that apply to a version are pictures, and curves are those of scikit-learn."""
 
 from typing import Any, get_args
 from xml.etree import ElementTree
@@ -29,7 +29,7 @@ def of_numbers(history: dict[str, list[float]] | None = None, **changes: Any) ->
 
 
 def of_labels(*labels: Value, n_rows: int = 40, history: dict[str, list[float]] | None = None) -> Description:
-    """Rows of each label in turn, told rightly more often than not."""
+    """Return a classifier whose test rows have each label in turn, most of them predicted rightly."""
     rng = np.random.default_rng(0)
     right = np.arange(n_rows) % len(labels)
     scores = rng.random((n_rows, len(labels))) + 0.5 * np.eye(len(labels))[right]
@@ -116,7 +116,7 @@ def test_a_plot_that_does_not_apply_is_refused_by_the_names_of_those_that_do(des
     ids=["loss alone", "with a metric", "cross-validated", "labels"],
 )
 def test_a_learning_curve_shows_all_that_there_is(described: Description, said: list[str]) -> None:
-    """Matplotlib writes each text into the SVG as a comment beside its outlines."""
+    # Matplotlib writes each text into the SVG as a comment beside its outlines.
     picture = draw("learning-curve", described, "svg", title="it").decode()
     assert [text for text in said if f"<!-- {text} -->" not in picture] == []
 
@@ -176,7 +176,7 @@ def test_roc_curves_are_those_of_scikit_learn(is_label: Any, probability: Any) -
 
 
 def test_an_interval_of_a_share_is_wilsons() -> None:
-    """Of 10 rows all: from 72 % on; of 100 rows half: 40 % to 60 % (Agresti and Coull, 1998, by hand)."""
+    # Computed by hand after Agresti and Coull, 1998: 10 of 10 rows, and 50 of 100.
     np.testing.assert_allclose(
         interval(np.array([1.0, 0.5]), np.array([10, 100])), [[0.7225, 0.4038], [1.0, 0.5962]], atol=1e-4
     )

@@ -1,4 +1,4 @@
-"""How a table writes dates and what is missing: what training reads in a file, serving reads alike in a request."""
+"""Spellings of dates and of missing values: training reads them in a file as serving reads them in a request."""
 
 import csv
 import io
@@ -45,7 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def encoder_of(spelling: Spelling) -> TableEncoder:
-    """Training saw something missing in each column."""
+    """Return an encoder whose training rows had a missing value in each column."""
     encoders: dict[str, ColumnEncoder] = {
         "size": NumberEncoder.fit(column_of("number", [1.0, None])),
         "day": DateEncoder.fit(column_of("date", [1.0, None])),

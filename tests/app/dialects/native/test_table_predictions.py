@@ -20,7 +20,7 @@ from app.formats.expected import Column, Expected
 from app.formats.reply import Reply
 from models_store.errors import PatternServerError
 from models_store.storage.store import Store
-from models_store.tables import files, inference
+from models_store.tables import inference, typed_files
 from models_store.tables.table import LONGEST_CATEGORY, Table, from_json
 from tests.app.over_http import (
     ARROW,
@@ -479,7 +479,7 @@ def test_a_category_of_narrow_floats_is_spelled_as_in_json_and_csv(kind: Any) ->
     rows, _ = arrow_stream.read(arrow_of(pa.table({"x": given})), expected, 10)
     assert isinstance(rows, Table)
     assert rows.columns["x"].tolist() == ["0.1", None, "3"]
-    in_training = inference.table_of(files._frame(pa.table({"x": given})), {"x": "category"})
+    in_training = inference.table_of(typed_files._frame(pa.table({"x": given})), {"x": "category"})
     assert in_training.columns["x"].tolist() == ["0.1", None, "3"]
 
 
@@ -491,7 +491,7 @@ def test_a_moment_in_arrow_is_the_same_to_the_last_bit_as_in_json(moments: list[
     rows, _ = arrow_stream.read(arrow_of(pa.table({"x": pa.array(moments, pa.timestamp(unit))})), expected, 10)
     assert isinstance(rows, Table)
     assert rows.columns["x"].tolist() == [from_json("date", moment.isoformat()) for moment in moments]
-    frame = files._tidied(files._frame(pa.table({"x": pa.array(moments, pa.timestamp(unit))})))
+    frame = typed_files._tidied(typed_files._frame(pa.table({"x": pa.array(moments, pa.timestamp(unit))})))
     assert inference.table_of(frame, {"x": "date"}).columns["x"].tolist() == rows.columns["x"].tolist()
 
 
