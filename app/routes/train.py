@@ -16,7 +16,7 @@ from app.errors import Malformed, Unprocessable
 from app.http.keys import require_admin
 from app.jobs.job import Job
 from app.jobs.jobs import Jobs
-from app.jobs.recipes import check_columns, check_ambiguity, recipe_of_pattern
+from app.jobs.recipes import check_ambiguity, check_columns, recipe_of_pattern
 from app.openapi import TRAIN_BODY
 from app.routes.bodies import ParsedJson, RawJson
 from app.routes.dependencies import DatasetsPart, JobsPart, ServedPart, StorePart

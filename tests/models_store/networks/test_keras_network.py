@@ -1,4 +1,4 @@
-"""Networks of Keras: one answer for a row whichever rows are beside it, also after a file, and no file but their own."""
+"""Networks of Keras: one answer for a row whichever rows are beside it, the same after a file, and no other file."""
 
 from typing import Any
 
