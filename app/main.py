@@ -20,16 +20,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import errors, openapi
-from app.answering.admission import LargeBodies
-from app.answering.answer import Serving
+from app.answering.admission import Admission
+from app.answering.answer import Answering
 from app.answering.batching import Batcher
 from app.answering.engine import network_loader
-from app.answering.registry import Served
+from app.answering.registry import Registry
 from app.dialects.native.predict import PREDICT_DIALECT
 from app.dialects.oip.addresses import OIP_DIALECT
 from app.dialects.scoring.addresses import SCORING_DIALECT, vertex_dialects
 from app.dialects.tensorflow_serving.addresses import V1_DIALECT
-from app.http.dispatch import Dialects, Front
+from app.http.dispatch import Dialects, Dispatch
 from app.http.edge import Edge
 from app.jobs.jobs import Jobs
 from app.jobs.records import Records
@@ -75,12 +75,12 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
     )
     app.state.settings = settings
     app.state.store = Store(settings.store, load_network or network_loader(settings), keep=settings.keep_versions)
-    app.state.served = Served(app.state.store)
+    app.state.served = Registry(app.state.store)
     app.state.datasets = Datasets(settings.store)
     app.state.reader = Reader(settings.store, settings.max_dataset_mb, settings.log_level)
     statistics = Statistics()
     app.state.batcher = Batcher(settings.answer_seconds, statistics)
-    app.state.large_bodies = LargeBodies()
+    app.state.large_bodies = Admission()
     # Pictures are drawn one at a time; who waits for one must not take the threads that everybody else needs.
     app.state.artist = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
     # Likewise of many tables, or of large ones on a slow disk.
@@ -96,8 +96,12 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
         [PREDICT_DIALECT, OIP_DIALECT, V1_DIALECT, SCORING_DIALECT, *vertex_dialects(settings)]
     )
     state = app.state
-    serving = Serving(settings, state.store, state.served, state.batcher, state.large_bodies, state.jobs, statistics)
-    app.front = Edge(Front(partial(FastAPI.__call__, app), app.state.dialects, serving), settings, app.state.dialects)
+    answering = Answering(
+        settings, state.store, state.served, state.batcher, state.large_bodies, state.jobs, statistics
+    )
+    app.front = Edge(
+        Dispatch(partial(FastAPI.__call__, app), app.state.dialects, answering), settings, app.state.dialects
+    )
     errors.install(app)
     openapi.install(app)
     return app

@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from app.answering.registry import Served
+from app.answering.registry import Registry
 from app.jobs.jobs import Jobs
 from app.processes.table_reader import ReadsTables
 from app.settings import Settings
@@ -20,8 +20,8 @@ async def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
-async def _served(request: Request) -> Served:
-    return cast(Served, request.app.state.served)
+async def _served(request: Request) -> Registry:
+    return cast(Registry, request.app.state.served)
 
 
 async def _store(request: Request) -> Store:
@@ -49,7 +49,7 @@ async def _artist(request: Request) -> ThreadPoolExecutor:
 
 
 SettingsPart = Annotated[Settings, Depends(_settings)]
-ServedPart = Annotated[Served, Depends(_served)]
+ServedPart = Annotated[Registry, Depends(_served)]
 StorePart = Annotated[Store, Depends(_store)]
 JobsPart = Annotated[Jobs, Depends(_jobs)]
 DatasetsPart = Annotated[Datasets, Depends(_datasets)]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import orjson
 from fastapi import APIRouter, Depends, Response
 
-from app.answering.registry import Served, Shelf
+from app.answering.registry import Registry, Shelf
 from app.errors import TrainingUnderWay, Unprocessable
 from app.http.keys import require_admin
 from app.openapi import LABEL_BODY
@@ -147,7 +147,7 @@ def _is_version(value: Any) -> bool:
     return type(value) is int and value > 0
 
 
-async def _after_change(served: Served, pattern: str) -> dict[str, Any]:
+async def _after_change(served: Registry, pattern: str) -> dict[str, Any]:
     """The pattern as it now stands, once this process serves it so; what was written stands also if it cannot yet."""
     await served.catch_up()
     return _summary(served.shelf(pattern))

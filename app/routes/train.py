@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args
 from fastapi import APIRouter, Depends, Header, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from app.answering.registry import Served
+from app.answering.registry import Registry
 from app.errors import Malformed, Unprocessable
 from app.http.keys import require_admin
 from app.jobs.job import Job
@@ -158,14 +158,14 @@ async def _ended(jobs: Jobs, job: Job, seconds: float) -> Job:
     return job
 
 
-async def _job_answer(job: Job, served: Served, status: int, *, location: bool = False) -> Response:
+async def _job_answer(job: Job, served: Registry, status: int, *, location: bool = False) -> Response:
     if job.status == "succeeded" and not served.holds(job.pattern, job.row["version"]):
         await _let_answer(served)
     headers = {"location": f"/train/{job.id}"} if location else {}
     return JSONResponse(job.to_json(), status, headers)
 
 
-async def _event_stream(job: str, number: int, jobs: Jobs, served: Served) -> AsyncIterator[str]:
+async def _event_stream(job: str, number: int, jobs: Jobs, served: Registry) -> AsyncIterator[str]:
     """Yield the events after `number` as server-sent events, until the last of the job or until the server drains."""
     patience = jobs.patience
     quiet_since = time.monotonic()
@@ -189,7 +189,7 @@ async def _event_stream(job: str, number: int, jobs: Jobs, served: Served) -> As
             pause = min(pause * PAUSE_GROWTH, patience.longest_listener_poll_seconds)
 
 
-async def _let_answer(served: Served) -> None:
+async def _let_answer(served: Registry) -> None:
     """Load what is published before a client is told of it.
 
     Otherwise a client that reads "published", and predicts at once, would be answered by the version before: this
