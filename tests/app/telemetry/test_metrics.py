@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from app.telemetry import metrics
 from models_store.storage.store import Store
 from tests.app.over_http import outputs_of, serving
 from tests.fakes import line
@@ -48,3 +49,12 @@ async def test_a_method_that_nobody_knows_is_not_counted_by_its_name(shared: htt
     for path in ("/predict/line", "/livez", "/sesame"):
         assert (await shared.request("SESAME", path)).status_code in (404, 405)
     assert "SESAME" not in (await shared.get("/metrics")).text
+
+
+def test_a_request_is_counted_by_route_method_and_status() -> None:
+    metrics.count_request("/tests/{name}", "GET", 418, 0.003)
+    text, content_type = metrics.exposition()
+    assert content_type.startswith("text/plain")
+    assert b'patterns_requests_total{method="GET",route="/tests/{name}",status="418"} 1.0' in text
+    assert b'patterns_request_seconds_bucket{le="0.0025",route="/tests/{name}"} 0.0' in text
+    assert b'patterns_request_seconds_bucket{le="0.005",route="/tests/{name}"} 1.0' in text
