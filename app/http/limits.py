@@ -28,8 +28,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
         self.settings: Settings = self.app_state["settings"]  # as the lifespan yields it
-        # Seconds of the loop's clock. Most requests end long before their deadline, so the timer is not moved with it: if
-        # it rings too early, it is set again.
+        # Seconds of the loop's clock. Most requests end long before their deadline, so the timer is not moved with it;
+        # if it rings too early, it is set again.
         self._due = float("inf")
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0

@@ -1,4 +1,4 @@
-"""What a real server answers: raw values in, raw values out, the same on every body format."""
+"""Answers of a real server: raw values in, raw values out, the same to the bit in every format and in any batch."""
 
 import contextlib
 import fcntl
@@ -154,7 +154,7 @@ HALF = b"POST /predict/add-ten HTTP/1.1\r\nHost: a\r\nContent-Type: application/
 
 @contextlib.contextmanager
 def held(server: Server) -> Iterator[HTTPConnection]:
-    """Has half sent a request, to a worker that has taken the connection and could answer."""
+    """A connection whose request is half sent, to a worker process that has accepted it and could answer."""
     with contextlib.closing(HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)) as connection:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while status_of(connection) != 200:
@@ -210,7 +210,7 @@ def test_told_to_stop_it_ends_in_time_also_while_a_thread_hangs(serve: Callable[
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
         with ThreadPoolExecutor() as threads:
-            # Waits for somebody who does not let go.
+            # Waits for a lock that is never released.
             hanging = threads.submit(server.client.post, "/predict/add-ten?version=1", json={"inputs": [1]})
             server.predict("add-ten", [1])
             assert server.stop() == 0

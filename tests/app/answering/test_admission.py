@@ -1,4 +1,4 @@
-"""Large bodies keep neither each other nor anybody else waiting for long, and wait for nobody's disk or database."""
+"""Admission: large bodies keep no request waiting for long, and never wait for a disk or a database themselves."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ def bodies() -> Iterator[Admission]:
 
 @asynccontextmanager
 async def busy_client(store: Store, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an app that has as many large bodies as it takes."""
+    """A client of an app whose places for large bodies are all taken."""
     app = an_app(store, **changes)
     with ExitStack() as places:
         for _ in range(AT_A_TIME + MOST_WAITING):
@@ -138,7 +138,7 @@ async def test_a_large_body_is_not_unpacked_by_the_loop(app: FastAPI, monkeypatc
         return decoded(*parts)
 
     monkeypatch.setattr(compression, "decoded", watched)
-    # Deflate blocks that hold nothing, as many as one likes.
+    # Very many empty deflate blocks.
     body = b"\x78\x01" + b"\x00\x00\x00\xff\xff" * MOST_BYTES_ON_LOOP
     async with client_of(app) as client:
         answer = await client.post("/v2/models/line/infer", content=body, headers={"content-encoding": "deflate"})
@@ -158,7 +158,7 @@ def let_go() -> Iterator[threading.Event]:
 
 
 def an_app_that_is_stuck(store: Store, let_go: threading.Event, **changes: Any) -> FastAPI:
-    """With bodies of more rows than ten thousand, until it is let go."""
+    """Return an app whose network waits for `let_go` where a call has ten thousand rows or more."""
 
     class Stuck(LinearNetwork):
         def __call__(self, encoded: Encoded) -> Encoded:

@@ -1,4 +1,4 @@
-"""What is in memory follows what is in the store; damage costs a version, never an answer; swaps are seen by nobody."""
+"""The registry follows the store: damage costs a version but never an answer, and no request notices a swap."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ def publish(store: Store, *slopes: float, pattern: str = "line", promote: bool =
 
 
 def slope_of(release: Release) -> float:
-    """Tells which of the lines it is."""
+    """Return the slope of the line that answers, which tells the version."""
     return release.bundle.predict(rows(1)).item()
 
 
@@ -250,7 +250,7 @@ async def test_damage_after_loading_is_not_noticed_by_what_is_in_memory(store: S
 
 async def test_a_version_whose_golden_rows_fail_here_is_refused_but_kept(store: Store) -> None:
     def other_device(saved: bytes, architecture: Architecture) -> LinearNetwork:
-        """Computes the second line, and no other, a little differently."""
+        """Return a network that computes only the second line a little differently."""
         network = LinearNetwork.from_bytes(saved, architecture)
         return LinearNetwork(network.k * np.float32(1.01)) if network.k.item() == 10 else network
 
@@ -311,7 +311,7 @@ async def test_a_fault_that_stays_is_logged_once_and_again_when_it_changes_or_co
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Troubled(Store):
-        """Says what is wrong with it, if anything is."""
+        """A store that raises the fault which it is given."""
 
         trouble: str | None = None
 
@@ -436,7 +436,7 @@ async def test_forty_swaps_under_load_mix_nothing_and_lose_nothing(app: FastAPI,
             answer = await client.post("/predict/line", json={"inputs": [x, 2 * x]})
             assert answer.status_code == 200, answer.text
             said = answer.json()
-            # Version 1 is y = 2x; from then on each line is as steep as its version says.
+            # Version 1 is y = 2x; the slope of each later line is its version.
             slope = said["version"] if said["version"] > 1 else 2
             assert said["outputs"] == [slope * x, slope * 2 * x]
             versions.append(said["version"])

@@ -187,7 +187,7 @@ async def test_whoever_has_not_finished_asking_when_the_server_ends_hears_why(
 
 @contextlib.asynccontextmanager
 async def held_up(client: httpx.AsyncClient, requests: int) -> AsyncIterator[None]:
-    """While inside, so many requests are under way, each in the middle of its body; then all are answered."""
+    """Keep so many requests under way, each in the middle of its body; let all be answered at the end."""
     arrived = asyncio.Semaphore(0)
     go_on = asyncio.Event()
 

@@ -20,7 +20,7 @@ QUESTION = b'{"inputs": [1]}'
 # -- keys ----------------------------------------------------------------------------------------------------------
 
 PREDICT = ("POST", "/predict/line", QUESTION, 200)
-# With the status that the request has when the key is right.
+# The last value is the status with the right key.
 CHANGES = [
     ("POST", "/train", b"[]", 400),
     ("DELETE", "/train/nothing", b"", 404),
@@ -117,7 +117,7 @@ def test_no_route_that_changes_something_was_forgotten(store: Store) -> None:
     app = an_app(store)
     own = [(method, path) for method, path in addresses(app) if app.state.dialects.envelope(path) is NATIVE]
     changing = {(method, path) for method, path in own if method not in ("GET", "HEAD", "OPTIONS")}
-    # What predicts, in whatever protocol, changes nothing, and has a key of its own.
+    # Predictions change nothing, in any protocol, and have a key of their own.
     predicting = [address for address in app.state.dialects.addresses if address.guard is require_predictor]
     assert ("POST", "/predict/{pattern}") in {(address.method, address.path) for address in predicting}
     changing -= {(address.method, address.path) for address in predicting}

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 @contextmanager
 def listening() -> Iterator[io.StringIO]:
-    """What our handler writes, as the only one that listens."""
+    """The stream of our handler, as the only one of the root logger."""
     before, level = logging.root.handlers, logging.root.level
     handler = logs.Lines()
     handler.stream = io.StringIO()
@@ -88,7 +88,7 @@ async def test_a_log_that_cannot_be_written_is_nobody_elses_trouble(monkeypatch:
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What is logged of requests, as it is written."""
+    """The log of requests, as it is written."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(JsonLines())
