@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import errors, openapi
+from app import envelopes, openapi
 from app.answering.admission import LargeBodies
 from app.answering.answer import Serving
 from app.answering.batching import Batcher
@@ -98,7 +98,7 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
     state = app.state
     serving = Serving(settings, state.store, state.served, state.batcher, state.large_bodies, state.jobs, statistics)
     app.front = Edge(Front(partial(FastAPI.__call__, app), app.state.dialects, serving), settings, app.state.dialects)
-    errors.install(app)
+    envelopes.install(app)
     openapi.install(app)
     return app
 

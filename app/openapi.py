@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.errors import NATIVE, Envelope, codes_by_status
+from app.envelopes import NATIVE, Envelope
+from app.statuses import codes_by_status
 from models_store.bundle import Bundle
 
 

@@ -15,7 +15,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.answering.answer import Serving
-from app.errors import NATIVE, Envelope, NotHere, WrongMethod
+from app.envelopes import NATIVE, Envelope
+from app.errors import NotHere, WrongMethod
 from app.http import keys
 from models_store.bundle import Bundle
 

@@ -264,7 +264,7 @@ def test_a_running_server_is_asked(server: str, run: Run) -> None:
     unknown = ask("unheard-of", "1")
     assert (unknown.status, unknown.err) == (1, "error: no such pattern; there are fork, line, pair, passengers")
     locked = ask("line", "1", key="sesame")
-    assert (locked.status, locked.err) == (1, "error: the key is not the one for this")
+    assert (locked.status, locked.err) == (1, "error: this key is not valid for this address")
 
 
 def test_the_server_at_another_address_is_asked(server: str, run: Run) -> None:

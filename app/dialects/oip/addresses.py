@@ -16,7 +16,8 @@ from app.dialects.oip import openapi as operations
 from app.dialects.oip.bodies import Question
 from app.dialects.oip.inputs import object_in, parameters_of
 from app.dialects.oip.openapi import Operation
-from app.errors import PLAIN, AnswerTooLarge, BodyTooLarge, Unprocessable
+from app.envelopes import PLAIN
+from app.errors import AnswerTooLarge, BodyTooLarge, Unprocessable
 from app.formats import compression, strict_json
 from app.formats.expected import Expected
 from app.formats.media_types import JSON

@@ -10,7 +10,8 @@ from app.dialects import documented as doc
 from app.dialects.parameters import Version
 from app.dialects.scoring import bodies
 from app.dialects.scoring.bodies import Question
-from app.errors import SCORING, Unprocessable
+from app.envelopes import SCORING
+from app.errors import Unprocessable
 from app.formats.expected import Expected
 from app.formats.media_types import check_plain
 from app.formats.reply import Reply

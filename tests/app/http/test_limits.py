@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.server import ServerState
 
-from app.errors import NATIVE
+from app.envelopes import NATIVE
 from app.http.keys import require_predictor
 from app.http.limits import PROMISE, LimitedProtocol
 from models_store.storage.store import Store

@@ -208,7 +208,7 @@ PREDICT, TWO = "line:predict", "pair:predict"
         ("line/versions/" + "9" * 5000 + ":predict", {"instances": [1]}, 404, "there is nothing here"),
         ("line:sesame", {"instances": [1]}, 404, "there is nothing here"),
         ("line/sesame", {"instances": [1]}, 404, "there is nothing here"),
-        ("line", {"instances": [1]}, 405, "this address answers other methods"),
+        ("line", {"instances": [1]}, 405, "this address answers only GET, HEAD"),
     ],
 )  # fmt: skip
 async def test_what_cannot_be_used_is_refused_in_one_sentence(
