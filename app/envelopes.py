@@ -129,7 +129,7 @@ async def _on_no_route(request: Request, error: Exception) -> Response:
 def _methods(request: Request) -> set[str]:
     """Return all methods that an address answers; the router names only those of the first route that it finds."""
     methods: set[str] = set()
-    for route in request.app.state.routes:
+    for route in request.app.state.parts.routes:
         if route.matches(request.scope)[0] is not Match.NONE:
             methods |= route.methods
     return methods

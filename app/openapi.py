@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app.envelopes import NATIVE, Envelope
+from app.parts import parts_of
 from app.statuses import codes_by_status
 from models_store.bundle import Bundle
 
@@ -195,11 +196,12 @@ def install(app: FastAPI) -> None:
 
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    dialects, components = app.state.dialects, document["components"].setdefault("schemas", {})
+    parts = parts_of(app)
+    dialects, components = parts.dialects, document["components"].setdefault("schemas", {})
     for path in document["paths"].values():
         for operation in path.values():
             operation["responses"] |= _errors(NATIVE, components)
-    bundles = [shelf.release.bundle for shelf in app.state.served.shelves if shelf.champion is not None]
+    bundles = [shelf.release.bundle for shelf in parts.served.shelves if shelf.champion is not None]
     for address in dialects.addresses:
         operation = copy.deepcopy(dict(address.documented))
         operation["responses"] = _errors(dialects.envelope(address.path), components) | operation["responses"]

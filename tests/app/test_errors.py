@@ -343,7 +343,7 @@ async def test_a_bug_in_a_route_is_told_in_shape_and_logged(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = an_app(store)
-    monkeypatch.setattr(app.state.datasets, "list", lambda: 1 // 0)
+    monkeypatch.setattr(app.state.parts.datasets, "list", lambda: 1 // 0)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
         answer = await client.get("/datasets")

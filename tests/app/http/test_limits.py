@@ -245,7 +245,7 @@ def protocol_of(store: Store, clock: Any, transport: mock.Mock) -> LimitedProtoc
     protocol = LimitedProtocol(
         config=uvicorn.Config(app, log_config=None),
         server_state=ServerState(),
-        app_state={"settings": app.state.settings},
+        app_state={"settings": app.state.parts.settings},
         _loop=clock,
     )
     transport.get_extra_info.return_value = None
@@ -478,10 +478,10 @@ async def test_looking_is_open(locked: httpx.AsyncClient, path: str) -> None:
 
 def test_no_route_that_changes_something_was_forgotten(store: Store) -> None:
     app = an_app(store)
-    own = [(method, path) for method, path in addresses(app) if app.state.dialects.envelope(path) is NATIVE]
+    own = [(method, path) for method, path in addresses(app) if app.state.parts.dialects.envelope(path) is NATIVE]
     changing = {(method, path) for method, path in own if method not in ("GET", "HEAD", "OPTIONS")}
     # What predicts, in whatever protocol, changes nothing, and has a key of its own.
-    predicting = [address for address in app.state.dialects.addresses if address.guard is require_predictor]
+    predicting = [address for address in app.state.parts.dialects.addresses if address.guard is require_predictor]
     assert ("POST", "/predict/{pattern}") in {(address.method, address.path) for address in predicting}
     changing -= {(address.method, address.path) for address in predicting}
     listed = {re.sub("nothing|beta|line|1$", "", f"{method} {path}") for method, path, _, _ in CHANGES}

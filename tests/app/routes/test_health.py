@@ -24,7 +24,7 @@ async def test_alive_before_anything_is_loaded_ready_only_then(published: Store)
         answer = await client.get("/readyz")
         assert refusal(answer) == (503, "not_loaded")
         assert message(answer) == "the store is not loaded yet; try again in a moment"
-        await app.state.served.refresh()
+        await app.state.parts.served.refresh()
         assert (await client.get("/readyz")).json() == {
             "ready": True,
             "patterns": ["line"],
@@ -48,7 +48,7 @@ async def test_a_store_that_does_not_exist_yet_is_ready_and_empty(store: Store) 
 async def test_told_to_stop_it_is_not_ready_but_alive_and_answers_what_still_comes(
     app: FastAPI, client: httpx.AsyncClient
 ) -> None:
-    app.state.jobs.is_draining = True
+    app.state.parts.jobs.drain()
     assert refusal(await client.get("/readyz")) == (503, "draining")
     assert (await client.get("/livez")).json() == {"live": True}
     assert await outputs_of(client, [1]) == [2.0]

@@ -286,7 +286,7 @@ async def test_it_is_not_healthy_before_it_has_looked_at_the_store(published: St
 
 
 async def test_it_is_not_healthy_when_it_is_about_to_stop(app: FastAPI, client: httpx.AsyncClient) -> None:
-    app.state.jobs.is_draining = True
+    app.state.parts.jobs.drain()
     assert (await client.get("/ping")).status_code == 503
 
 
@@ -343,7 +343,7 @@ async def test_health_is_answered_however_many_requests_are_under_way(published:
     published.publish(line(pattern="other"))
     app = an_app(published, max_in_flight=1, health_route="/isalive")
     async with app.router.lifespan_context(app), client_of(app) as client:
-        await app.state.served.refresh()
+        await app.state.parts.served.refresh()
 
         async def body() -> Any:
             yield b'{"inputs": '

@@ -300,7 +300,7 @@ async def test_what_is_not_loaded_is_not_ready(published: Store) -> None:
 
 
 async def test_a_server_about_to_stop_is_not_ready(app: FastAPI, client: httpx.AsyncClient) -> None:
-    app.state.jobs.is_draining = True
+    app.state.parts.jobs.drain()
     answer = await client.get("/v1/models/line")
     assert (answer.status_code, answer.json()["ready"]) == (503, False)
     assert (await asked(client, "line:predict", {"instances": [1]})).status_code == 200
