@@ -37,7 +37,7 @@ from app.parts import Parts, parts_of
 from app.processes import memory
 from app.processes.table_reader import Reader
 from app.processes.trainer import Trainer
-from app.routes import datasets, health, models, train
+from app.routes import datasets, health, models, page, train
 from app.settings import Settings
 from app.telemetry import logs
 from app.telemetry.statistics import Statistics
@@ -50,7 +50,7 @@ log = logging.getLogger("patterns")
 
 # Between the end of the time to finish requests and the end of the process, whatever its threads wait for.
 LAST_SECONDS = 4
-ROUTERS = [routes.router for routes in (train, datasets, models, health)]
+ROUTERS = [routes.router for routes in (train, datasets, models, health, page)]
 DESCRIPTION = "Trains small Keras networks on patterns in numbers and serves them: raw values in, raw values out."
 
 

@@ -12,8 +12,8 @@ from fastapi.responses import JSONResponse
 from app.errors import NotAcceptedType, Unprocessable
 from app.formats.media_types import check_plain, media_type_of
 from app.http.keys import require_admin
-from app.openapi import DATASET_BODY
 from app.routes.dependencies import DatasetsPart, LibrarianPart, ReaderPart
+from app.routes.documented import DATASET_BODY
 from models_store.storage.datasets import Datasets, Form, Stored
 from models_store.storage.disk import writing
 from models_store.tables.csv_dialect import CsvDialect

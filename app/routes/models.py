@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends, Response
 from app.answering.registry import Served, Shelf
 from app.errors import TrainingUnderWay, Unprocessable
 from app.http.keys import require_admin
-from app.openapi import LABEL_BODY
 from app.routes.bodies import ParsedJson
 from app.routes.dependencies import ArtistPart, JobsPart, ServedPart, StorePart
+from app.routes.documented import LABEL_BODY
 from models_store.bundle import Description
 from models_store.card import Card
 from models_store.errors import UnknownVersion

@@ -17,9 +17,9 @@ from app.http.keys import require_admin
 from app.jobs.job import Job
 from app.jobs.jobs import Jobs
 from app.jobs.recipes import check_columns, check_doubts, recipe_of_pattern
-from app.openapi import TRAIN_BODY
 from app.routes.bodies import ParsedJson, RawJson
 from app.routes.dependencies import DatasetsPart, JobsPart, ServedPart, StorePart
+from app.routes.documented import TRAIN_BODY
 from models_store.errors import DatasetGone, PatternServerError, UnknownDataset
 from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
