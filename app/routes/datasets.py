@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from app.errors import NotAcceptedType, Unprocessable
-from app.formats.media_types import check_plain, media_type_of
+from app.formats.compression import check_plain
+from app.formats.media_types import media_type_of
 from app.http.keys import require_admin
 from app.routes.dependencies import DatasetsPart, LibrarianPart, ReaderPart
 from app.routes.documented import DATASET_BODY

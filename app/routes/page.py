@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from app.errors import NotHere
+from app.formats.media_types import offers
 from app.page import PAGE, PAGE_FILES, PAGE_HEADERS
 
 router = APIRouter(tags=["health"])
@@ -11,7 +12,7 @@ router = APIRouter(tags=["health"])
 
 @router.get("/", summary="The page for people, or a word for programs", response_class=Response)
 async def root(request: Request) -> Response:
-    if "text/html" in request.headers.get("accept", ""):
+    if offers(request.headers.get("accept", "")).get("text/html"):
         return FileResponse(PAGE / "index.html", headers=PAGE_HEADERS)
     alive = {"status": "alive", "name": "pattern-server", "docs": "/docs", "patterns": "/patterns"}
     return JSONResponse(alive, headers={"vary": "accept"})

@@ -14,8 +14,9 @@ from app.dialects.native.bodies import Question
 from app.dialects.native.openapi import PREDICT
 from app.dialects.parameters import Version
 from app.errors import Unprocessable
+from app.formats.compression import check_plain
 from app.formats.expected import Expected
-from app.formats.media_types import JSON, check_plain
+from app.formats.media_types import JSON
 from app.formats.reply import Reply
 from app.http.dispatch import Address, Dialect
 from models_store.arrays import Array
