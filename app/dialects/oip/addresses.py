@@ -112,7 +112,7 @@ async def models(serving: Serving, _request: Request) -> Response:
 
 async def metadata(serving: Serving, request: Request) -> Response:
     release = await _release(serving, request)
-    return _json(oip_models.metadata(release.bundle, _versions(serving, request)))
+    return _json(oip_models.metadata(release.bundle, _versions(serving, request), serving.settings.engine))
 
 
 async def model_ready(serving: Serving, request: Request) -> Response:
@@ -123,7 +123,8 @@ async def model_ready(serving: Serving, request: Request) -> Response:
 async def config(serving: Serving, request: Request) -> Response:
     release = await _release(serving, request)
     versions = _versions(serving, request)
-    return _json(oip_models.configuration(release.bundle, versions, serving.settings.max_rows))
+    settings = serving.settings
+    return _json(oip_models.configuration(release.bundle, versions, settings.max_rows, settings.engine))
 
 
 async def statistics(serving: Serving, request: Request) -> Response:

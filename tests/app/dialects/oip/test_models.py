@@ -126,6 +126,18 @@ async def test_a_model_says_its_configuration_as_triton_would(published: Store) 
     assert config["output"] == [{"name": "survived", "data_type": "TYPE_STRING", "dims": [1], "label_filename": ""}]
 
 
+@pytest.mark.parametrize(
+    ("engine", "platform", "backend"), [("keras", "keras", "keras"), ("onnx", "onnxruntime_onnx", "onnxruntime")]
+)
+async def test_the_platform_is_the_engine_that_answers(
+    published: Store, engine: str, platform: str, backend: str
+) -> None:
+    async with serving(published, engine=engine) as client:
+        assert (await get(client, "/v2/models/line"))["platform"] == platform
+        config = await get(client, "/v2/models/line/config")
+    assert (config["platform"], config["backend"]) == (platform, backend)
+
+
 async def test_a_version_is_ready_if_it_answers(published: Store) -> None:
     published.publish(line(3))
     async with serving(published) as client:
