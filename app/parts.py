@@ -22,7 +22,7 @@ from models_store.storage.store import Store
 
 @dataclass(frozen=True)
 class Parts:
-    """As long-lived as the app; `app.state.parts`."""
+    """The value of `app.state.parts`, as long-lived as the app."""
 
     settings: Settings
     store: Store

@@ -1,4 +1,4 @@
-"""What is served, and how good it is: patterns, cards, history, plots, labels."""
+"""/patterns: what is served and how good it is (cards, history, plots), and which version answers (labels)."""
 
 import asyncio
 from functools import partial
@@ -19,7 +19,7 @@ from models_store.errors import UnknownVersion
 from models_store.plots.draw import Kind, draw, kinds_of
 from models_store.storage.store import Store, is_name
 
-# A version never changes, so neither does its picture; an SVG is a document as well, in which nothing may run.
+# A version never changes, so neither does its plot; an SVG opened by itself is a document, in which no script may run.
 PICTURE_HEADERS = {
     "cache-control": "max-age=86400",
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
@@ -71,9 +71,9 @@ async def card(pattern: str, version: int, served: ServedPart, store: StorePart)
 async def history(pattern: str, version: int, served: ServedPart, store: StorePart) -> Response:
     """Loss of each epoch, and validation loss where rows were held out, in scaled units."""
     described = await _describe(served.shelf(pattern), store, version)
-    told = {"pattern": pattern, "version": version, "history": described.history}
-    # Up to two million numbers: writing them down would keep others waiting.
-    return Response(await asyncio.to_thread(orjson.dumps, told), media_type="application/json")
+    document = {"pattern": pattern, "version": version, "history": described.history}
+    # Up to two million numbers: writing them would block the event loop.
+    return Response(await asyncio.to_thread(orjson.dumps, document), media_type="application/json")
 
 
 @router.get("/patterns/{pattern}/versions/{version}/plots/{kind}.{picture}", response_class=Response)
@@ -148,7 +148,10 @@ def _is_version(value: Any) -> bool:
 
 
 async def _after_change(served: Served, pattern: str) -> dict[str, Any]:
-    """The pattern as it now stands, once this process serves it so; what was written stands also if it cannot yet."""
+    """Return the pattern as this process serves it after the change.
+
+    The change is in the store also where this process cannot serve it yet.
+    """
     await served.catch_up()
     return _summary(served.shelf(pattern))
 

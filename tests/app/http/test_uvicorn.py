@@ -70,10 +70,9 @@ async def test_a_request_leaves_in_a_protocol_what_limits_read() -> None:
     transport = mock.Mock()
     transport.get_extra_info.return_value = None
     transport.is_closing.return_value = False
-    protocol = HttpToolsProtocol(
-        uvicorn.Config(answer, log_config=None), ServerState(), {"settings": "of the lifespan"}
-    )
-    assert protocol.app_state == {"settings": "of the lifespan"}
+    state = {"settings": "as the lifespan yields them"}
+    protocol = HttpToolsProtocol(uvicorn.Config(answer, log_config=None), ServerState(), state)
+    assert protocol.app_state == state
     assert protocol.loop is asyncio.get_running_loop()
     assert not protocol.cycle
     protocol.connection_made(transport)
