@@ -1,4 +1,4 @@
-"""Dispatch of requests to the dialects, in front of FastAPI, whose layers take longer than a small network's answer.
+"""Dialects, answered before FastAPI's layers: what they cost is more than a small network's whole answer.
 
 POST /v2/models/quadratic/infer  ->  the dialect of "v2"  ->  its address  ->  handler(answering, request)  ->  Response
 GET  /patterns                   ->  no dialect: FastAPI
@@ -15,7 +15,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.answering.answer import Answering
-from app.errors import NATIVE, Envelope, NotHere, WrongMethod
+from app.envelopes import NATIVE, Envelope
+from app.errors import NotHere, WrongMethod
 from app.http import keys
 from models_store.bundle import Bundle
 
@@ -27,31 +28,30 @@ Guard = Callable[[Request], Awaitable[None]]
 
 
 async def anybody(_request: Request) -> None:
-    """Let everybody in, without a key."""
+    """No key is needed."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """An address of a dialect, for one method. `{name}` in the path stands for a part without slash or colon."""
+    """One address and method of a dialect. `{name}` in the path stands for a part without slash or colon."""
 
     method: str
     path: str
     handler: Handler
     guard: Guard = keys.require_predictor
     documented: Mapping[str, Any] = field(default_factory=dict)
-    """The operation in the OpenAPI document."""
+    """Its operation in the OpenAPI document."""
     example: Callable[[Bundle], Any] | None = None
-    """Returns a JSON body that works as it is, or None where this address does not answer for the bundle's pattern."""
+    """A body in JSON that works as it is, or None where this address is not for the bundle's pattern."""
     is_probe: bool = False
-    """True if it tells whether something is alive or ready; answered however many requests are under way."""
+    """Whether it asks if something lives or is ready: answered however many requests are under way."""
 
     def answers(self, method: str) -> bool:
-        """True for the method, and for HEAD where that is GET: probes use it, and the server leaves out the body."""
+        """Probes ask with HEAD as well; the server sends no body then."""
         return method == self.method or (method == "HEAD" and self.method == "GET")
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """The path as a regular expression, with a group for each `{name}`."""
         literal = [re.escape(part) for part in PARAMETER.split(self.path)[::2]]
         names = PARAMETER.findall(self.path)
         return re.compile(
@@ -61,19 +61,19 @@ class Address:
 
 @dataclass(frozen=True)
 class Dialect:
-    """A protocol: its addresses and the shape of its errors. Other paths with their first segments are its own too."""
+    """A protocol: its addresses, all of whose first segments are its own, and the shape of its errors."""
 
     addresses: Sequence[Address]
     envelope: Envelope = NATIVE
     has_segments: bool = True
-    """False if only its addresses are its own, and other paths with the same first segment belong to somebody else."""
+    """Or else its addresses alone are its own, whatever stands beside them."""
 
     @property
     def segments(self) -> set[str]:
         return {first_segment(address.path) for address in self.addresses}
 
     def found(self, method: str, path: str) -> tuple[Address, dict[str, str]]:
-        """Return the address and the parts of its path by name. Raises NotHere or WrongMethod."""
+        """The address, and what stands in its path. NotHere, WrongMethod."""
         methods: set[str] = set()
         for address in self.addresses:
             if (match := address.pattern.fullmatch(path)) is not None:
@@ -90,7 +90,7 @@ class Dialect:
 
 
 class Dialects:
-    """All dialects, found by path or by the first segment of a path."""
+    """All that are spoken, by the first segment of their addresses."""
 
     def __init__(self, dialects: Sequence[Dialect]) -> None:
         self._by_segment = {
@@ -102,7 +102,6 @@ class Dialects:
         self.addresses = [address for dialect in dialects for address in dialect.addresses]
 
     def of(self, path: str) -> Dialect | None:
-        """Return the dialect that a path belongs to; None if it is FastAPI's."""
         return self._by_path.get(path) or self._by_segment.get(first_segment(path))
 
     def is_probe(self, method: str, path: str) -> bool:
@@ -110,13 +109,13 @@ class Dialects:
         return dialect is not None and dialect.is_probe(method, path)
 
     def envelope(self, path: str) -> Envelope:
-        """Return the shape of errors at this path, whichever layer finds them."""
+        """What an error is written in, whoever finds it."""
         dialect = self.of(path)
         return NATIVE if dialect is None else dialect.envelope
 
 
 class Dispatch:
-    """The ASGI layer that calls a dialect's handler, or else FastAPI. The edge answers the errors of both."""
+    """An ASGI layer; an error of a dialect goes on to the edge, which knows its envelope as well."""
 
     def __init__(self, app: ASGIApp, dialects: Dialects, answering: Answering) -> None:
         self._app = app

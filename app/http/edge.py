@@ -13,6 +13,7 @@ from app import errors
 from app.http.dispatch import Dialects
 from app.http.sizes import most_bytes
 from app.settings import Settings
+from app.statuses import is_bug
 from app.telemetry import logs, metrics
 
 log = logging.getLogger("patterns.request")
@@ -57,7 +58,7 @@ class Edge:
             # uvicorn cancels what is under way when the time to finish it has passed.
             await self._refuse(errors.Draining(), exchange)
         except Exception as error:
-            if errors.status_of(error) == 500:
+            if is_bug(error):
                 log.exception("bug", extra={"request_id": exchange.id})
             await self._refuse(error, exchange)
         finally:

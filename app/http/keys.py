@@ -43,7 +43,7 @@ async def require_predictor(request: Request) -> None:
 
 
 def _settings(request: Request) -> Settings:
-    return cast(Settings, request.app.state.settings)
+    return cast(Settings, request.app.state.parts.settings)
 
 
 def _check_key(request: Request, *accepted: SecretStr | None) -> None:

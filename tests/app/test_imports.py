@@ -38,6 +38,12 @@ def test_help_needs_nothing_but_the_command_line() -> None:
     assert imported(asked + "try:\n    main()\nexcept SystemExit:\n    pass") & UNNEEDED == set()
 
 
+def test_formats_need_no_web_framework() -> None:
+    modules = [path.stem for path in (PROJECT / "app" / "formats").glob("*.py") if path.stem != "__init__"]
+    assert "csv_rows" in modules
+    assert imported(f"from app.formats import {', '.join(modules)}") & {"fastapi", "starlette", "uvicorn"} == set()
+
+
 SERVED = """
 from pathlib import Path
 from fastapi.testclient import TestClient

@@ -11,13 +11,14 @@ from app.answering.admission import MOST_BYTES_ON_LOOP
 from app.answering.answer import MOST_LABELS, MOST_NUMBERS, Answering
 from app.dialects.native import bodies
 from app.dialects.native.bodies import Question
+from app.dialects.native.openapi import PREDICT
 from app.dialects.parameters import Version
 from app.errors import Unprocessable
+from app.formats.compression import check_plain
 from app.formats.expected import Expected
-from app.formats.media_types import JSON, check_plain
+from app.formats.media_types import JSON
 from app.formats.reply import Reply
 from app.http.dispatch import Address, Dialect
-from app.openapi import PREDICT
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.storage.store import Release

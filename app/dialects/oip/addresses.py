@@ -16,7 +16,8 @@ from app.dialects.oip import openapi as operations
 from app.dialects.oip.bodies import Question
 from app.dialects.oip.inputs import object_in, parameters_of
 from app.dialects.oip.openapi import Operation
-from app.errors import PLAIN, AnswerTooLarge, BodyTooLarge, Unprocessable
+from app.envelopes import PLAIN
+from app.errors import AnswerTooLarge, BodyTooLarge, Unprocessable
 from app.formats import compression, strict_json
 from app.formats.expected import Expected
 from app.formats.media_types import JSON
@@ -111,7 +112,7 @@ async def models(answering: Answering, _request: Request) -> Response:
 
 async def metadata(answering: Answering, request: Request) -> Response:
     release = await _release(answering, request)
-    return _json(oip_models.metadata(release.bundle, _versions(answering, request)))
+    return _json(oip_models.metadata(release.bundle, _versions(answering, request), answering.settings.engine))
 
 
 async def model_ready(answering: Answering, request: Request) -> Response:
@@ -122,7 +123,8 @@ async def model_ready(answering: Answering, request: Request) -> Response:
 async def config(answering: Answering, request: Request) -> Response:
     release = await _release(answering, request)
     versions = _versions(answering, request)
-    return _json(oip_models.configuration(release.bundle, versions, answering.settings.max_rows))
+    settings = answering.settings
+    return _json(oip_models.configuration(release.bundle, versions, settings.max_rows, settings.engine))
 
 
 async def statistics(answering: Answering, request: Request) -> Response:

@@ -13,12 +13,14 @@ from app.dialects.oip import tensors
 from app.telemetry.statistics import Statistics
 from models_store.bundle import Bundle
 from models_store.encoding.rows import LabelDecoder, TableEncoder
+from models_store.networks.architecture import Engine
 from models_store.tables.table import Kind
 
 Object = dict[str, Any]
 
 NAME = "pattern-server"
-PLATFORM = "keras"
+# As Triton calls them: (platform, backend).
+PLATFORMS: dict[Engine, tuple[str, str]] = {"keras": ("keras", "keras"), "onnx": ("onnxruntime_onnx", "onnxruntime")}
 EXTENSIONS = (
     "binary_tensor_data",
     "classification",
@@ -38,18 +40,20 @@ def server(version: str) -> Object:
     return {"name": NAME, "version": version, "extensions": list(EXTENSIONS)}
 
 
-def metadata(bundle: Bundle, versions: Sequence[int]) -> Object:
+def metadata(bundle: Bundle, versions: Sequence[int], engine: Engine) -> Object:
+    platform, _ = PLATFORMS[engine]
     return {
         "name": bundle.pattern,
         "versions": [str(version) for version in versions],
-        "platform": PLATFORM,
+        "platform": platform,
         "inputs": [_tensor(name, datatype) for name, datatype in _inputs(bundle).items()],
         "outputs": [_tensor(name, datatype) for name, datatype in _outputs(bundle).items()],
     }
 
 
-def configuration(bundle: Bundle, versions: Sequence[int], max_rows: int) -> Object:
+def configuration(bundle: Bundle, versions: Sequence[int], max_rows: int, engine: Engine) -> Object:
     """As the JSON of Triton's `ModelConfig`; dims are those of one row of a batch."""
+    platform, backend = PLATFORMS[engine]
     optional = _optional(bundle)
     inputs = [
         {**_configured(name, datatype), "format": "FORMAT_NONE", "optional": name in optional}
@@ -57,8 +61,8 @@ def configuration(bundle: Bundle, versions: Sequence[int], max_rows: int) -> Obj
     ]
     return {
         "name": bundle.pattern,
-        "platform": PLATFORM,
-        "backend": PLATFORM,
+        "platform": platform,
+        "backend": backend,
         "version_policy": {"specific": {"versions": list(versions)}},
         "max_batch_size": max_rows,
         "input": inputs,

@@ -10,9 +10,11 @@ from app.dialects import documented as doc
 from app.dialects.parameters import Version
 from app.dialects.scoring import bodies
 from app.dialects.scoring.bodies import Question
-from app.errors import SCORING, Unprocessable
+from app.envelopes import SCORING
+from app.errors import Unprocessable
+from app.formats.compression import check_plain
 from app.formats.expected import Expected
-from app.formats.media_types import check_plain
+from app.formats.media_types import CSV, JSON, preferred
 from app.formats.reply import Reply
 from app.http.dispatch import Address, Dialect, anybody
 from app.openapi import query_parameter
@@ -44,7 +46,7 @@ async def invocations(answering: Answering, request: Request) -> Response:
     bundle = release.bundle
     check_plain(request.headers.get("content-encoding", ""))
     content_type = request.headers.get("content-type", "")
-    media_type = bodies.answer_type(request.headers.get("accept", ""))
+    media_type = preferred(request.headers.get("accept", ""), (JSON, CSV)) or JSON
     body = await request.body()
     expected = Expected.by(bundle.predictor.encoder)
     read = partial(bodies.read, body, content_type, expected, answering.settings.max_rows)

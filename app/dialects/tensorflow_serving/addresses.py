@@ -19,10 +19,12 @@ from app.answering.answer import MOST_LABELS, MOST_NUMBERS, Answering
 from app.answering.registry import Shelf
 from app.dialects import documented as doc
 from app.dialects.tensorflow_serving import bodies as tfs
-from app.errors import STATUS, NotHere, NotLoaded, Unprocessable, is_unavailable, retry_header, status_of
+from app.errors import NotHere, NotLoaded, Unprocessable
+from app.formats.compression import check_plain
 from app.formats.expected import Expected
-from app.formats.media_types import JSON, check_plain
+from app.formats.media_types import JSON
 from app.http.dispatch import Address, Dialect, anybody
+from app.statuses import STATUS, is_unavailable, retry_header, status_of
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.errors import BundleDamaged, PatternServerError, UnknownLabel, UnknownVersion

@@ -1,4 +1,4 @@
-"""Admission: large bodies keep no request waiting for long, and never wait for a disk or a database themselves."""
+"""Large bodies keep neither each other nor anybody else waiting for long, and wait for nobody's disk or database."""
 
 import asyncio
 import json
@@ -42,13 +42,13 @@ def bodies() -> Iterator[Admission]:
 
 @asynccontextmanager
 async def busy_client(store: Store, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an app whose places for large bodies are all taken."""
+    """A client of an app that has as many large bodies as it takes."""
     app = an_app(store, **changes)
     with ExitStack() as places:
         for _ in range(AT_A_TIME + MOST_WAITING):
-            places.enter_context(app.state.large_bodies.place(LARGE))
+            places.enter_context(app.state.parts.admission.place(LARGE))
         async with client_of(app) as client:
-            await app.state.served.refresh()
+            await app.state.parts.registry.refresh()
             yield client
 
 
@@ -122,11 +122,11 @@ async def test_few_bytes_that_are_many_numbers_need_a_place(published: Store) ->
 async def test_an_answer_that_is_compressed_is_work_to_write(
     app: FastAPI, client: httpx.AsyncClient, accept: str, is_written_aside: bool
 ) -> None:
-    app.state.large_bodies.write = AsyncMock(wraps=app.state.large_bodies.write)
+    app.state.parts.admission.write = AsyncMock(wraps=app.state.parts.admission.write)
     about, content = in_bytes("x", "INT8", np.zeros((30_000, 1), dtype=np.int8))
     body, length = body_of([about], content, parameters={"binary_data_output": True})
     await client.post("/v2/models/line/infer", content=body, headers={**length, "accept-encoding": accept})
-    assert bool(app.state.large_bodies.write.await_count) == is_written_aside
+    assert bool(app.state.parts.admission.write.await_count) == is_written_aside
 
 
 async def test_a_large_body_is_not_unpacked_by_the_loop(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ async def test_a_large_body_is_not_unpacked_by_the_loop(app: FastAPI, monkeypatc
         return decoded(*parts)
 
     monkeypatch.setattr(compression, "decoded", watched)
-    # Very many empty deflate blocks.
+    # Deflate blocks that hold nothing, as many as one likes.
     body = b"\x78\x01" + b"\x00\x00\x00\xff\xff" * MOST_BYTES_ON_LOOP
     async with client_of(app) as client:
         answer = await client.post("/v2/models/line/infer", content=body, headers={"content-encoding": "deflate"})
@@ -158,7 +158,7 @@ def let_go() -> Iterator[threading.Event]:
 
 
 def an_app_that_is_stuck(store: Store, let_go: threading.Event, **changes: Any) -> FastAPI:
-    """Return an app whose network waits for `let_go` where a call has ten thousand rows or more."""
+    """With bodies of more rows than ten thousand, until it is let go."""
 
     class Stuck(LinearNetwork):
         def __call__(self, encoded: Encoded) -> Encoded:
@@ -171,7 +171,7 @@ def an_app_that_is_stuck(store: Store, let_go: threading.Event, **changes: Any) 
 async def test_a_large_body_that_takes_too_long_is_given_up(published: Store, let_go: threading.Event) -> None:
     app = an_app_that_is_stuck(published, let_go, answer_seconds=0.05)
     async with client_of(app) as client:
-        await app.state.served.refresh()
+        await app.state.parts.registry.refresh()
         answer = await client.post("/predict/line", json={"inputs": TWENTY_THOUSAND})
         assert refusal(answer) == (504, "deadline_passed")
         assert await outputs_of(client, [1]) == [2.0]
@@ -182,7 +182,7 @@ async def test_answers_are_written_while_large_bodies_are_stuck_in_a_network(
 ) -> None:
     app = an_app_that_is_stuck(published, let_go)
     async with client_of(app) as client:
-        await app.state.served.refresh()
+        await app.state.parts.registry.refresh()
         stuck = [asyncio.create_task(outputs_of(client, TWENTY_THOUSAND)) for _ in range(2)]
         assert await outputs_of(client, [1] * 2000) == [2.0] * 2000
         assert not any(task.done() for task in stuck)
@@ -222,13 +222,13 @@ async def test_predictions_are_answered_while_all_other_threads_wait_for_a_disk(
     published.publish(line(20))
     let_go = threading.Event()
     async with client_of(app := an_app(published)) as client:
-        await app.state.served.refresh()
+        await app.state.parts.registry.refresh()
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         stuck = asyncio.create_task(asyncio.to_thread(let_go.wait, 60))
         assert await outputs_of(client, TWENTY_THOUSAND) == [20.0 * x for x in TWENTY_THOUSAND]
         assert await outputs_of(client, [1], version=1) == [2.0]
         published.publish(line(200))
-        await app.state.served.refresh()
+        await app.state.parts.registry.refresh()
         assert await outputs_of(client, [1]) == [200.0]
         assert not stuck.done()
         let_go.set()

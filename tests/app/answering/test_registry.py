@@ -152,7 +152,7 @@ async def test_a_pattern_that_is_being_loaded_says_so_and_then_answers(published
         return LinearNetwork.from_bytes(saved, architecture)
 
     async with client_of(app := an_app(published, slow)) as client:
-        look = asyncio.create_task(app.state.served.refresh())
+        look = asyncio.create_task(app.state.parts.registry.refresh())
         await asyncio.to_thread(loading.wait, 10)
         early = await client.post("/predict/line", json={"inputs": [1]})
         unknown = await client.post("/predict/unheard-of", json={"inputs": [1]})
@@ -448,8 +448,8 @@ async def test_forty_swaps_under_load_mix_nothing_and_lose_nothing(app: FastAPI,
             version = published.publish(line(number), promote=promote)
             if not promote:
                 published.set_label("line", "champion", version)
-            await app.state.served.refresh()
-            assert app.state.served.champion("line").version == number
+            await app.state.parts.registry.refresh()
+            assert app.state.parts.registry.champion("line").version == number
         done.set()
 
     async with client_of(app) as client, asyncio.TaskGroup() as tasks:

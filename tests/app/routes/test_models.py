@@ -1,4 +1,4 @@
-"""What is served and how good it is: patterns, cards, history, plots; labels, rollback and deletion."""
+"""Patterns, cards, history and plots; labels, rollback and deletion."""
 
 import asyncio
 import threading
@@ -53,7 +53,7 @@ def described(bundle: Bundle) -> dict[str, Any]:
 
 
 def line_with(champion: int, *versions: int, **labels: int) -> dict[str, Any]:
-    """What is said of `line` when these are its versions."""
+    """Return the summary of `line` with these versions."""
     return {
         "name": "line",
         "versions": list(versions),
