@@ -1,6 +1,6 @@
-"""The composition root: settings become the long-lived objects, and those an ASGI app.
+"""The composition root: settings become the long-lived objects (`Parts`), and those an ASGI app.
 
-create_app(settings) -> FastAPI        nothing happens at import, and no engine is imported before a bundle is loaded
+Nothing happens at import, and no engine is imported before a bundle is loaded.
 """
 
 import asyncio
@@ -19,24 +19,25 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import errors, openapi
-from app.answering.admission import LargeBodies
-from app.answering.answer import Serving
+from app import envelopes, openapi
+from app.answering.admission import Admission
+from app.answering.answer import Answering
 from app.answering.batching import Batcher
 from app.answering.engine import network_loader
-from app.answering.registry import Served
+from app.answering.registry import Registry
 from app.dialects.native.predict import PREDICT_DIALECT
 from app.dialects.oip.addresses import OIP_DIALECT
 from app.dialects.scoring.addresses import SCORING_DIALECT, vertex_dialects
 from app.dialects.tensorflow_serving.addresses import V1_DIALECT
-from app.http.dispatch import Dialects, Front
+from app.http.dispatch import Dialects, Dispatch
 from app.http.edge import Edge
 from app.jobs.jobs import Jobs
 from app.jobs.records import Records
+from app.parts import Parts, parts_of
 from app.processes import memory
 from app.processes.table_reader import Reader
 from app.processes.trainer import Trainer
-from app.routes import datasets, health, models, train
+from app.routes import datasets, health, models, page, train
 from app.settings import Settings
 from app.telemetry import logs
 from app.telemetry.statistics import Statistics
@@ -47,8 +48,9 @@ from models_store.storage.store import Store
 
 log = logging.getLogger("patterns")
 
-# From the end of the time to finish what is under way until the process is gone, whatever its threads are waiting for.
+# Between the end of the time to finish requests and the end of the process, whatever its threads wait for.
 LAST_SECONDS = 4
+ROUTERS = [routes.router for routes in (train, datasets, models, health, page)]
 DESCRIPTION = "Trains small Keras networks on patterns in numbers and serves them: raw values in, raw values out."
 
 
@@ -73,58 +75,75 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.settings = settings
-    app.state.store = Store(settings.store, load_network or network_loader(settings), keep=settings.keep_versions)
-    app.state.served = Served(app.state.store)
-    app.state.datasets = Datasets(settings.store)
-    app.state.reader = Reader(settings.store, settings.max_dataset_mb, settings.log_level)
-    statistics = Statistics()
-    app.state.batcher = Batcher(settings.answer_seconds, statistics)
-    app.state.large_bodies = LargeBodies()
-    # Pictures are drawn one at a time; who waits for one must not take the threads that everybody else needs.
-    app.state.artist = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
-    # Likewise of many tables, or of large ones on a slow disk.
-    app.state.librarian = ThreadPoolExecutor(max_workers=2, thread_name_prefix="tables")
-    records = Records(settings.jobs_url, settings.train_queue)
-    app.state.jobs = Jobs(records, app.state.store, Trainer(settings.trainer_memory_mb), settings)
-    routers = [routes.router for routes in (train, datasets, models, health)]
-    for router in routers:
-        app.include_router(router)
-    own = [route for router in routers for route in router.routes]
-    app.state.routes = [*own, *(route for route in app.routes if isinstance(route, Route))]
-    app.state.dialects = Dialects(
-        [PREDICT_DIALECT, OIP_DIALECT, V1_DIALECT, SCORING_DIALECT, *vertex_dialects(settings)]
+    app.state.parts = parts = _parts(settings, load_network or network_loader(settings), _included(app))
+    app.front = Edge(
+        Dispatch(partial(FastAPI.__call__, app), parts.dialects, _answering(parts)), settings, parts.dialects
     )
-    state = app.state
-    serving = Serving(settings, state.store, state.served, state.batcher, state.large_bodies, state.jobs, statistics)
-    app.front = Edge(Front(partial(FastAPI.__call__, app), app.state.dialects, serving), settings, app.state.dialects)
-    errors.install(app)
+    envelopes.install(app)
     openapi.install(app)
     return app
+
+
+def _included(app: FastAPI) -> list[Route]:
+    """Include all routes of the native API in the app, and return them with those of the documentation."""
+    for router in ROUTERS:
+        app.include_router(router)
+    native = [route for router in ROUTERS for route in router.routes]
+    return [route for route in (*native, *app.routes) if isinstance(route, Route)]
+
+
+def _parts(settings: Settings, load_network: LoadNetwork, routes: list[Route]) -> Parts:
+    store = Store(settings.store, load_network, keep=settings.keep_versions)
+    statistics = Statistics()
+    records = Records(settings.jobs_url, settings.train_queue)
+    return Parts(
+        settings=settings,
+        store=store,
+        registry=Registry(store),
+        datasets=Datasets(settings.store),
+        reader=Reader(settings.store, settings.max_dataset_mb, settings.log_level),
+        statistics=statistics,
+        batcher=Batcher(settings.answer_seconds, statistics),
+        admission=Admission(),
+        # Threads of their own: many plots or tables, or a slow disk, must not take those that everybody else needs.
+        artist=ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw"),
+        librarian=ThreadPoolExecutor(max_workers=2, thread_name_prefix="tables"),
+        jobs=Jobs(records, store, Trainer(settings.trainer_memory_mb), settings),
+        dialects=Dialects([PREDICT_DIALECT, OIP_DIALECT, V1_DIALECT, SCORING_DIALECT, *vertex_dialects(settings)]),
+        routes=routes,
+    )
+
+
+def _answering(parts: Parts) -> Answering:
+    return Answering(
+        settings=parts.settings,
+        store=parts.store,
+        registry=parts.registry,
+        batcher=parts.batcher,
+        admission=parts.admission,
+        jobs=parts.jobs,
+        statistics=parts.statistics,
+    )
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
     """Serving starts at once; bundles arrive as they are loaded. Ends when what is under way has been answered."""
-    settings: Settings = app.state.settings
+    parts = parts_of(app)
+    settings = parts.settings
     logs.configure(settings.log_level)
     memory.keep_freed()
-    works = (asyncio.to_thread(_recover, app.state.store), app.state.served.watch(), app.state.jobs.lead())
+    works = (asyncio.to_thread(_recover, parts.store), parts.registry.watch(), parts.jobs.lead())
     tasks = [asyncio.create_task(work) for work in works]
     try:
-        with _draining_on_signals(app.state.jobs, settings.drain_seconds):
+        with _draining_on_signals(parts.jobs, settings.drain_seconds):
             yield {"settings": settings}
     finally:
-        app.state.jobs.is_draining = True
+        parts.jobs.drain()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        app.state.batcher.close()
-        app.state.large_bodies.close()
-        app.state.librarian.shutdown(wait=False, cancel_futures=True)
-        app.state.artist.shutdown(wait=False, cancel_futures=True)
-        app.state.served.close()
-        app.state.jobs.close()
+        parts.close()
 
 
 def _recover(store: Store) -> None:
@@ -136,14 +155,14 @@ def _recover(store: Store) -> None:
 
 @contextmanager
 def _draining_on_signals(jobs: Jobs, seconds: int) -> Iterator[None]:
-    """From the signal on: not ready, no new trainings, and event streams end, so that nobody waits for them."""
+    """Drain from the signal on: not ready, no new trainings, and event streams end, so that nobody waits for them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def drain(number: int, frame: FrameType | None) -> None:
-        jobs.is_draining = True
+        jobs.drain()
         _leave_in(seconds + LAST_SECONDS)
         handler = before[signal.Signals(number)]
         if callable(handler):
@@ -159,7 +178,7 @@ def _draining_on_signals(jobs: Jobs, seconds: int) -> Iterator[None]:
 
 
 def _leave_in(seconds: int) -> None:
-    """An end also for a process whose threads hang in a disk or a database: Python would wait for them for ever."""
+    """End the process in any case: Python would wait for ever for threads that hang in a disk or a database."""
 
     def leave(_number: int, _frame: FrameType | None) -> None:
         # By now everybody has an answer; at most the last turn's lines of the log are lost.

@@ -1,32 +1,44 @@
-"""What the environment decides, read once at start: `PATTERNS_*`, a `.env` file, or flags of `patterns serve`."""
+"""The settings, read once at start: from `PATTERNS_*` variables, a `.env` file, or flags of `patterns serve`."""
 
 import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 import models_store
+from models_store.errors import PatternServerError
 from models_store.networks.architecture import Device, Engine
-from training.recipe.base import RecipeError
 
 DATABASES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
-# What Vertex AI tells a container. Ours, wherever they stand, come first.
+# The variables that Vertex AI gives a container. Our own, wherever they are set, come first.
 VERTEX = {"port": "AIP_HTTP_PORT", "health_route": "AIP_HEALTH_ROUTE", "predict_route": "AIP_PREDICT_ROUTE"}
 Megabytes = Annotated[int, Field(ge=1, le=4096)]
-# A literal path: what stands in braces would be a parameter.
+# A literal path: a name in braces would be a parameter.
 Route = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~:/-]*$", max_length=500)]
 
 
 def load_settings() -> "Settings":
-    """From the environment and `.env`; RecipeError names each setting that makes no sense."""
+    """Read the settings from the environment and `.env`. Raises SettingsError, which names each that cannot be used."""
     try:
         return Settings()
     except ValidationError as error:
-        raise RecipeError.from_validation(error) from None
+        raise SettingsError.from_validation(error) from None
+
+
+class SettingsError(PatternServerError):
+    """Settings that cannot be used; the message names each of them."""
+
+    code = "bad_setting"
+
+    @classmethod
+    def from_validation(cls, error: ValidationError) -> Self:
+        """One phrase a setting; the value given is not repeated, it may be a key."""
+        faults = error.errors(include_url=False, include_input=False)
+        return cls("; ".join(f"{fault['loc'][0]}: {fault['msg'].removeprefix('Value error, ')}" for fault in faults))
 
 
 class Settings(BaseSettings):
@@ -78,8 +90,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        told = {name: os.environ[variable] for name, variable in VERTEX.items() if os.environ.get(variable)}
-        return init_settings, env_settings, dotenv_settings, InitSettingsSource(settings_cls, told)
+        vertex = {name: os.environ[variable] for name, variable in VERTEX.items() if os.environ.get(variable)}
+        return init_settings, env_settings, dotenv_settings, InitSettingsSource(settings_cls, vertex)
 
     @field_validator("store")
     @classmethod
@@ -103,8 +115,8 @@ class Settings(BaseSettings):
 
     @field_validator("admin_key", "predict_key")
     @classmethod
-    def _can_be_given(cls, key: SecretStr | None) -> SecretStr | None:
-        """In a header, where white space ends it, and what is not ASCII arrives as something else."""
+    def _fits_into_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        """White space would end it there, and characters that are not ASCII arrive as others."""
         if key is not None and re.fullmatch(r"[!-~]+", key.get_secret_value()) is None:
             raise ValueError("must be letters, digits and signs of ASCII, without white space")
         return key
@@ -120,7 +132,10 @@ class Settings(BaseSettings):
 
     @property
     def has_warm_trainer(self) -> bool:
-        """With an engine that needs little memory, nobody expects TensorFlow before there is something to train."""
+        """True if the trainer process starts with the server.
+
+        With the engine onnx, which needs little memory, TensorFlow is not loaded before there is something to train.
+        """
         return self.engine == "keras" if self.trainer_warm is None else self.trainer_warm
 
     @property

@@ -1,4 +1,4 @@
-"""What can go wrong with bundles and the store, as facts; what HTTP makes of them is said in `app/errors.py`.
+"""What can go wrong with bundles and the store, as facts; app/statuses.py has their HTTP statuses.
 
 PatternServerError
   UnknownPattern · UnknownVersion · UnknownLabel · PlotNotApplicable

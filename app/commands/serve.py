@@ -19,10 +19,9 @@ from uvicorn.supervisors import Multiprocess
 from app.commands import train
 from app.commands.wording import folding_table
 from app.http.sockets import Listening
-from app.settings import VERTEX, Settings, load_settings
+from app.settings import VERTEX, Settings, SettingsError, load_settings
 from app.telemetry import logs
 from models_store.errors import PatternServerError
-from training.recipe.base import RecipeError
 
 # Importing TensorFlow holds the interpreter for seconds; a supervisor must not take that for a hang.
 WORKER_SECONDS = 120
@@ -47,11 +46,11 @@ class PortUnavailable(PatternServerError):
 
 
 def assignments(pairs: list[str]) -> dict[str, str]:
-    """`max_rows=1000` -> {"max_rows": "1000"}; RecipeError for a name that is no setting."""
+    """`max_rows=1000` -> {"max_rows": "1000"}; SettingsError for a name that is no setting."""
     split = dict(pair.partition("=")[::2] for pair in pairs)
     unknown = sorted(split.keys() - Settings.model_fields.keys())
     if unknown:
-        raise RecipeError(f"{unknown[0]}: no such setting; there are {', '.join(Settings.model_fields)}")
+        raise SettingsError(f"{unknown[0]}: no such setting; there are {', '.join(Settings.model_fields)}")
     return split
 
 

@@ -1,14 +1,15 @@
-"""gzip and deflate: bodies as they come, with an end to what they may become, and answers as they are asked for."""
+"""gzip and deflate: bodies that unpack to a limited size, and answers compressed where clients ask for it."""
 
 import zlib
 
 from app.errors import BodyTooLarge, Malformed, NotAcceptedType
+from app.formats.media_types import offers
 
-# zlib's window sizes, which say what is around the data; HTTP's deflate is zlib's own format.
+# zlib's window bits, which choose the container of the data; HTTP's deflate is zlib's own format.
 FORMATS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 # Numbers hardly compress, whatever time is spent on them.
 LEVEL = 1
-# Libraries offer to decompress whatever they ask for; below this, an answer gains nothing by it.
+# Client libraries accept compressed answers to every request; below this size, an answer gains nothing by it.
 FEWEST_BYTES = 1024
 
 
@@ -16,8 +17,18 @@ def is_plain(content_encoding: str) -> bool:
     return content_encoding.strip().lower() in ("", "identity")
 
 
+def check_plain(content_encoding: str) -> None:
+    """Raise NotAcceptedType for a compressed body: the few bytes that come may unpack to any size."""
+    if not is_plain(content_encoding):
+        raise NotAcceptedType("the body must be sent without Content-Encoding")
+
+
 def decoded(body: bytes, content_encoding: str, limit: int) -> bytes:
-    """Never more than `limit` bytes. BodyTooLarge, Malformed, NotAcceptedType."""
+    """Return the body unpacked, at most `limit` bytes.
+
+    Raises BodyTooLarge beyond the limit, Malformed where the body is not whole or not compressed as its header says,
+    and NotAcceptedType for other encodings.
+    """
     if is_plain(content_encoding):
         return body
     wbits = FORMATS.get(content_encoding.strip().lower())
@@ -27,7 +38,7 @@ def decoded(body: bytes, content_encoding: str, limit: int) -> bytes:
     try:
         content = decoder.decompress(body, limit + 1)
     except zlib.error:
-        raise Malformed("the body is not what its Content-Encoding says") from None
+        raise Malformed("the body is not compressed as its Content-Encoding says") from None
     if len(content) > limit:
         raise BodyTooLarge(limit)
     if not decoder.eof or decoder.unused_data:
@@ -36,27 +47,18 @@ def decoded(body: bytes, content_encoding: str, limit: int) -> bytes:
 
 
 def encoding_for(accept_encoding: str, size: int) -> str:
-    """gzip, deflate, or empty for an answer as it is: what is asked for by itself, or pays for one of this size."""
+    """Return gzip, deflate, or an empty text for an answer of `size` bytes that is sent as it is.
+
+    An encoding that is asked for alone is meant; of several only where it pays for the size.
+    """
     if not accept_encoding:
         return ""
-    offers = dict(_offer(part) for part in accept_encoding.lower().split(","))
-    if len(offers) > 1 and size < FEWEST_BYTES:
+    listed = offers(accept_encoding)
+    if len(listed) > 1 and size < FEWEST_BYTES:
         return ""
-    best = max(("gzip", "deflate"), key=lambda name: offers.get(name, 0.0))
-    return best if offers.get(best, 0.0) > offers.get("identity", 0.0) else ""
+    best = max(("gzip", "deflate"), key=lambda name: listed.get(name, 0.0))
+    return best if listed.get(best, 0.0) > listed.get("identity", 0.0) else ""
 
 
 def encoded(content: bytes, encoding: str) -> bytes:
     return zlib.compress(content, LEVEL, FORMATS[encoding])
-
-
-def _offer(part: str) -> tuple[str, float]:
-    """`gzip;q=0.5` is worth 0.5, gzip alone 1, and what cannot be read nothing."""
-    name, _, parameter = part.partition(";")
-    key, _, value = parameter.partition("=")
-    if not parameter.strip():
-        return name.strip(), 1.0
-    try:
-        return name.strip(), float(value) if key.strip() == "q" else 1.0
-    except ValueError:
-        return name.strip(), 0.0

@@ -1,7 +1,6 @@
 """CSV, read strictly: nothing is shifted or padded; an error names the line."""
 
 import csv
-import io
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -16,7 +15,7 @@ from app.formats.expected import Expected, missing_columns, table_of
 from app.formats.reply import Reply
 from models_store.arrays import Array
 from models_store.tables import number_syntax
-from models_store.tables.csv_rows import LONGEST_ROW
+from models_store.tables.csv_rows import reader_of
 from models_store.tables.table import Raw, Table, from_text
 
 if TYPE_CHECKING:
@@ -47,10 +46,9 @@ def read(
         raise TooManyRows(max_rows)
     if len(body) > LONGEST_HEADER and body.find(b"\n", 0, LONGEST_HEADER) < 0:
         raise Malformed("line 1: too long for the names of columns")
-    csv.field_size_limit(LONGEST_ROW)  # of the whole process; a text that was trained on can be asked about
     try:
         text = body.decode("utf-8-sig")
-        lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+        lines = reader_of(text)
         first = next(lines, None)
         if first is None:
             raise Malformed("the CSV is empty; its first line must name the columns")
@@ -59,7 +57,7 @@ def read(
         if not has_header:
             if not first:
                 raise Malformed("line 1: empty")
-            lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+            lines = reader_of(text)
         order = _order(first, expected) if has_header else list(range(len(expected.names)))
         rows = _rows(lines, order, max_rows)
         raw = _table(rows, expected) if expected.typed else _numbers(rows, expected)

@@ -86,6 +86,10 @@ class Jobs:
         self.is_draining = False
         self.listeners = 0
 
+    def drain(self) -> None:
+        """Take no more trainings: the server is about to stop."""
+        self.is_draining = True
+
     # -- asked by routes -------------------------------------------------------------------------------------------
 
     async def submit(self, spec: PatternSpec, *, promote: bool, key: str | None, body: bytes) -> Job:

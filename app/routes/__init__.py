@@ -1,1 +1,1 @@
-"""The native HTTP API; each route is a sentence, what it needs is named in its signature."""
+"""The native HTTP API; the signature of a route names the long-lived objects that it needs."""

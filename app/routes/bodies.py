@@ -1,4 +1,4 @@
-"""JSON bodies, read as strictly on every route."""
+"""JSON bodies of native routes, read equally strictly on all of them."""
 
 from typing import Annotated, Any
 
@@ -6,12 +6,13 @@ from fastapi import Depends, Request
 
 from app.errors import BodyTooLarge, NotAcceptedType
 from app.formats import strict_json
-from app.formats.media_types import JSON, check_plain, media_type_of
+from app.formats.compression import check_plain
+from app.formats.media_types import JSON, media_type_of
 from app.formats.strict_json import LARGEST
 
 
 async def _strict(request: Request) -> bytes:
-    """The body of a request that says it is JSON. NotAcceptedType, BodyTooLarge."""
+    """Return the body of a request that says it is JSON. Raises NotAcceptedType, BodyTooLarge."""
     if media_type_of(request.headers.get("content-type", "")) != JSON:
         raise NotAcceptedType(f"the content type must be {JSON}")
     check_plain(request.headers.get("content-encoding", ""))

@@ -1,4 +1,4 @@
-"""Tables of people: upload one, see what its columns were taken for, delete it."""
+"""/datasets: upload a table, see which kind each of its columns was taken for, delete it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -10,10 +10,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from app.errors import NotAcceptedType, Unprocessable
-from app.formats.media_types import check_plain, media_type_of
+from app.formats.compression import check_plain
+from app.formats.media_types import media_type_of
 from app.http.keys import require_admin
-from app.openapi import DATASET_BODY
 from app.routes.dependencies import DatasetsPart, LibrarianPart, ReaderPart
+from app.routes.documented import DATASET_BODY
 from models_store.storage.datasets import Datasets, Form, Stored
 from models_store.storage.disk import writing
 from models_store.tables.csv_dialect import CsvDialect
@@ -70,7 +71,7 @@ async def delete(dataset: str, datasets: DatasetsPart, librarian: LibrarianPart)
 
 
 async def _in(librarian: Executor, work: Callable[..., Answer], *given: Any) -> Answer:
-    """Threads of its own: who waits for a table must not take those that everybody else needs."""
+    """Run the work in threads of its own: waiting for a table must not block those that all other requests share."""
     return await asyncio.get_running_loop().run_in_executor(librarian, work, *given)
 
 
@@ -84,7 +85,7 @@ def _form_of(request: Request) -> Form:
 
 @asynccontextmanager
 async def _received(request: Request, datasets: Datasets, librarian: Executor) -> AsyncIterator[BinaryIO]:
-    """The body, in a file."""
+    """The body in a file, written about a megabyte at a time as it arrives."""
     with await _in(librarian, datasets.receiving) as file:
         pending: list[bytes] = []
         async for chunk in request.stream():

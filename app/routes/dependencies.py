@@ -1,58 +1,32 @@
-"""What routes are given: the long-lived objects that `create_app` has put together.
+"""The long-lived objects as parameters of routes: `registry: RegistryPart`."""
 
-They are `async` because FastAPI hands every other dependency to a thread.
-"""
-
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, cast
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
-from app.answering.registry import Served
+from app.answering.registry import Registry
 from app.jobs.jobs import Jobs
+from app.parts import Parts, parts_of
 from app.processes.table_reader import ReadsTables
-from app.settings import Settings
 from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
 
-
-async def _settings(request: Request) -> Settings:
-    return cast(Settings, request.app.state.settings)
+Part = TypeVar("Part")
 
 
-async def _served(request: Request) -> Served:
-    return cast(Served, request.app.state.served)
+def _part(choose: Callable[[Parts], Part]) -> Callable[[Request], Awaitable[Part]]:
+    async def chosen(request: Request) -> Part:  # async: FastAPI hands every other dependency to a thread
+        return choose(parts_of(request.app))
+
+    return chosen
 
 
-async def _store(request: Request) -> Store:
-    return cast(Store, request.app.state.store)
-
-
-async def _jobs(request: Request) -> Jobs:
-    return cast(Jobs, request.app.state.jobs)
-
-
-async def _datasets(request: Request) -> Datasets:
-    return cast(Datasets, request.app.state.datasets)
-
-
-async def _reader(request: Request) -> ReadsTables:
-    return cast(ReadsTables, request.app.state.reader)
-
-
-async def _librarian(request: Request) -> ThreadPoolExecutor:
-    return cast(ThreadPoolExecutor, request.app.state.librarian)
-
-
-async def _artist(request: Request) -> ThreadPoolExecutor:
-    return cast(ThreadPoolExecutor, request.app.state.artist)
-
-
-SettingsPart = Annotated[Settings, Depends(_settings)]
-ServedPart = Annotated[Served, Depends(_served)]
-StorePart = Annotated[Store, Depends(_store)]
-JobsPart = Annotated[Jobs, Depends(_jobs)]
-DatasetsPart = Annotated[Datasets, Depends(_datasets)]
-ReaderPart = Annotated[ReadsTables, Depends(_reader)]
-LibrarianPart = Annotated[ThreadPoolExecutor, Depends(_librarian)]
-ArtistPart = Annotated[ThreadPoolExecutor, Depends(_artist)]
+RegistryPart = Annotated[Registry, Depends(_part(lambda parts: parts.registry))]
+StorePart = Annotated[Store, Depends(_part(lambda parts: parts.store))]
+JobsPart = Annotated[Jobs, Depends(_part(lambda parts: parts.jobs))]
+DatasetsPart = Annotated[Datasets, Depends(_part(lambda parts: parts.datasets))]
+ReaderPart = Annotated[ReadsTables, Depends(_part(lambda parts: parts.reader))]
+LibrarianPart = Annotated[ThreadPoolExecutor, Depends(_part(lambda parts: parts.librarian))]
+ArtistPart = Annotated[ThreadPoolExecutor, Depends(_part(lambda parts: parts.artist))]

@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models_store.errors import TableError, shortened_name
 from models_store.tables.csv_dialect import CsvDialect, delimiter_in
+
+if TYPE_CHECKING:
+    from _csv import Reader  # exists for type checkers alone
 
 BLOCK_BYTES = 4 << 20
 # Blocks of many columns are larger: polars has work to do for each column of a block, however few its rows.
@@ -96,14 +99,20 @@ def _header(path: Path, dialect: CsvDialect) -> list[str]:
         raise TableError("line 1: empty, where the names of the columns belong")
     delimiter = dialect.delimiter or ","
     try:
-        names = next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, strict=True))
-    except csv.Error:  # its quotes were checked; a name may be longer than the module takes
+        names = next(reader_of(line, delimiter))
+    except csv.Error:  # its quotes were checked; a field may be longer than a row may be
         raise TableError("line 1: too long for the names of columns") from None
     names = [name.strip() for name in names]
     check_names([names[0] or UNNAMED, *names[1:]] if len(names) > 1 else names, "line 1: ")
     if len(names) == 1 and any(mark in names[0] for mark in ",;\t"):
         raise TableError("line 1: a single column, with commas, semicolons or tabs in its name; say --delimiter")
     return names
+
+
+def reader_of(text: str, delimiter: str = ",") -> "Reader":
+    """A strict reader of the csv module, that takes fields as long as a row may be."""
+    csv.field_size_limit(LONGEST_ROW)  # of the whole process: set by every reader, so that none depends on another
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
 
 
 def check_names(names: list[str], where: str = "") -> None:

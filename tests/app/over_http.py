@@ -4,6 +4,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from app.formats.reply import Reply
 from app.main import create_app
+from app.parts import parts_of
 from app.settings import Settings
 from models_store.arrays import Array
 from models_store.bundle import Bundle, Evaluation, Predictor
@@ -101,7 +103,7 @@ def recipe(pattern: str, inputs: tuple[str, ...], formulas: dict[str, str]) -> d
 def an_app(store: Store, load_network: LoadFake = LinearNetwork.from_bytes, **changes: Any) -> FastAPI:
     """An app on the store, with some settings changed; it serves nothing before its lifespan begins."""
     app = create_app(Settings(_env_file=None, store=store.root, trainer_warm=False, **changes), load_network)
-    app.state.reader = ReadsHere(store.root)
+    app.state.parts = replace(parts_of(app), reader=ReadsHere(store.root))
     return app
 
 
@@ -120,7 +122,7 @@ async def serving(store: Store, **changes: Any) -> AsyncIterator[httpx.AsyncClie
     """A client of an app that has looked at the store."""
     app = an_app(store, **changes)
     async with app.router.lifespan_context(app), client_of(app) as client:
-        await app.state.served.refresh()
+        await app.state.parts.registry.refresh()
         yield client
 
 
@@ -214,6 +216,6 @@ def from_arrow(content: bytes) -> dict[str, list[Any]]:
 
 def addresses(app: FastAPI, *, documented: bool = False) -> set[tuple[str, str]]:
     """Method and path of all that an app answers, by FastAPI's routes and by dialects."""
-    routes = [route for route in app.state.routes if route.include_in_schema or not documented]
+    routes = [route for route in app.state.parts.routes if route.include_in_schema or not documented]
     of_routes = {(method, route.path) for route in routes for method in route.methods}
-    return of_routes | {(address.method, address.path) for address in app.state.dialects.addresses}
+    return of_routes | {(address.method, address.path) for address in app.state.parts.dialects.addresses}

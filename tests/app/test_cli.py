@@ -235,7 +235,7 @@ def server(stocked: Store) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run)
     thread.start()
-    while thread.is_alive() and not (server.started and app.state.served.is_ready):
+    while thread.is_alive() and not (server.started and app.state.parts.registry.is_ready):
         time.sleep(0.01)
     yield str(server.servers[0].sockets[0].getsockname()[1])
     server.should_exit = True
@@ -264,7 +264,7 @@ def test_a_running_server_is_asked(server: str, run: Run) -> None:
     unknown = ask("unheard-of", "1")
     assert (unknown.status, unknown.err) == (1, "error: no such pattern; there are fork, line, pair, passengers")
     locked = ask("line", "1", key="sesame")
-    assert (locked.status, locked.err) == (1, "error: the key is not the one for this")
+    assert (locked.status, locked.err) == (1, "error: this key is not valid for this address")
 
 
 def test_the_server_at_another_address_is_asked(server: str, run: Run) -> None:

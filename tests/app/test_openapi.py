@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 Document = dict[str, Any]
 SCHEMAS = "#/components/schemas/"
-# Of whose first segment the errors have a shape of their own, and in it 400 for what is 422 elsewhere.
+# First segments of addresses whose errors have a shape of their own, and the status 400 where others have 422.
 OLDER = {"v1": "PlainError", "v2": "PlainError", "invocations": "ScoringError", "ping": "ScoringError"}
 OLDER |= dict.fromkeys(("health", "version"), "ScoringError")
 CELLS = {"number": (int, float), "string": (str,), "boolean": (bool,), "null": (type(None),)}
@@ -56,7 +56,9 @@ async def test_it_says_what_it_is(document: Document) -> None:
 
 
 async def test_every_reference_leads_somewhere(document: Document) -> None:
-    for reference in references(document):
+    found = set(references(document))
+    assert found >= {SCHEMAS + name for name in ("Error", "PlainError", "ScoringError")}
+    for reference in found:
         part: Any = document
         for name in reference.removeprefix("#/").split("/"):
             part = part[name]
@@ -201,7 +203,7 @@ async def test_the_schema_of_inputs_has_a_place_for_every_layout(document: Docum
 
 
 def fits(value: object, schema: Document) -> bool:
-    """As JSON Schema has it, for the few words that are used here."""
+    """True if the value matches the schema, of which only the few words are known that are used here."""
     match schema["type"]:
         case list(kinds):
             return any(type(value) in CELLS[kind] for kind in kinds)

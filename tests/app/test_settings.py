@@ -12,13 +12,12 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from app.commands.serve import assignments, settings_from, settings_table
-from app.settings import Settings
-from training.recipe.base import RecipeError
+from app.settings import Settings, SettingsError
 
 
 @pytest.fixture(autouse=True)
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Without settings, in a directory of its own; what `settings_from` puts there is gone afterwards."""
+    """An environment without settings, in a directory of its own; variables that `settings_from` sets are removed."""
     monkeypatch.chdir(tmp_path)
     cleaned = {name: value for name, value in os.environ.items() if not name.upper().startswith(("PATTERNS_", "AIP_"))}
     with mock.patch.dict(os.environ, cleaned, clear=True):
@@ -26,7 +25,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 
 def shown(flags: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Of each setting its value and where it came from, as `--show-settings` prints them."""
+    """Return the value and the source of each setting, as `--show-settings` prints them."""
     text = io.StringIO()
     Console(file=text, width=300).print(settings_table(settings_from(flags), flags))
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.getvalue().splitlines()]
@@ -127,7 +126,7 @@ def test_vertex_ai_says_where_to_listen_unless_we_are_told() -> None:
 
 def test_an_address_that_vertex_ai_cannot_mean_is_refused() -> None:
     os.environ["AIP_PREDICT_ROUTE"] = "/{pattern}"
-    with pytest.raises(RecipeError, match=r"^predict_route: "):
+    with pytest.raises(SettingsError, match=r"^predict_route: "):
         settings_from({})
 
 
@@ -140,7 +139,7 @@ def test_a_setting_is_assigned_by_its_name() -> None:
         "default": "a=b",
         "admin_key": "",
     }
-    with pytest.raises(RecipeError, match=r"^max_row: no such setting; there are host, port, "):
+    with pytest.raises(SettingsError, match=r"^max_row: no such setting; there are host, port, "):
         assignments(["max_rows=1", "max_row=1"])
 
 
@@ -176,7 +175,7 @@ def test_a_setting_is_assigned_by_its_name() -> None:
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_by_name(name: str, value: str) -> None:
-    with pytest.raises(RecipeError) as refusal:
+    with pytest.raises(SettingsError) as refusal:
         settings_from({name: value})
     assert str(refusal.value).startswith(f"{name}: ")
     assert "sesame" not in str(refusal.value)

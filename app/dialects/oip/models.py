@@ -8,18 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from app.answering.registry import Served, Shelf
+from app.answering.registry import Registry, Shelf
 from app.dialects.oip import tensors
 from app.telemetry.statistics import Statistics
 from models_store.bundle import Bundle
 from models_store.encoding.outputs import LabelDecoder
 from models_store.encoding.rows import TableEncoder
+from models_store.networks.architecture import Engine
 from models_store.tables.table import Kind
 
 Object = dict[str, Any]
 
 NAME = "pattern-server"
-PLATFORM = "keras"
+# As Triton calls them: (platform, backend).
+PLATFORMS: dict[Engine, tuple[str, str]] = {"keras": ("keras", "keras"), "onnx": ("onnxruntime_onnx", "onnxruntime")}
 EXTENSIONS = (
     "binary_tensor_data",
     "classification",
@@ -39,18 +41,20 @@ def server(version: str) -> Object:
     return {"name": NAME, "version": version, "extensions": list(EXTENSIONS)}
 
 
-def metadata(bundle: Bundle, versions: Sequence[int]) -> Object:
+def metadata(bundle: Bundle, versions: Sequence[int], engine: Engine) -> Object:
+    platform, _ = PLATFORMS[engine]
     return {
         "name": bundle.pattern,
         "versions": [str(version) for version in versions],
-        "platform": PLATFORM,
+        "platform": platform,
         "inputs": [_tensor(name, datatype) for name, datatype in _inputs(bundle).items()],
         "outputs": [_tensor(name, datatype) for name, datatype in _outputs(bundle).items()],
     }
 
 
-def configuration(bundle: Bundle, versions: Sequence[int], max_rows: int) -> Object:
+def configuration(bundle: Bundle, versions: Sequence[int], max_rows: int, engine: Engine) -> Object:
     """As the JSON of Triton's `ModelConfig`; dims are those of one row of a batch."""
+    platform, backend = PLATFORMS[engine]
     optional = _optional(bundle)
     inputs = [
         {**_configured(name, datatype), "format": "FORMAT_NONE", "optional": name in optional}
@@ -58,8 +62,8 @@ def configuration(bundle: Bundle, versions: Sequence[int], max_rows: int) -> Obj
     ]
     return {
         "name": bundle.pattern,
-        "platform": PLATFORM,
-        "backend": PLATFORM,
+        "platform": platform,
+        "backend": backend,
         "version_policy": {"specific": {"versions": list(versions)}},
         "max_batch_size": max_rows,
         "input": inputs,
@@ -92,7 +96,7 @@ def statistics(shelves: Sequence[Shelf], counted: Statistics, version: int | Non
     """Of all versions, or of one; of this process."""
     return {
         "model_stats": [
-            {"name": shelf.pattern, "version": str(number), **counted.of(shelf.pattern, number).told()}
+            {"name": shelf.pattern, "version": str(number), **counted.of(shelf.pattern, number).to_oip()}
             for shelf in shelves
             for number in shelf.versions
             if version in (None, number)
@@ -100,14 +104,14 @@ def statistics(shelves: Sequence[Shelf], counted: Statistics, version: int | Non
     }
 
 
-def index(served: Served, *, only_ready: bool) -> list[Object]:
+def index(registry: Registry, *, only_ready: bool) -> list[Object]:
     """Every version, and whether it is served."""
-    listed = [_indexed(served, shelf, version) for shelf in served.shelves for version in shelf.versions]
+    listed = [_indexed(registry, shelf, version) for shelf in registry.shelves for version in shelf.versions]
     return [entry for entry in listed if entry["state"] == "READY" or not only_ready]
 
 
-def _indexed(served: Served, shelf: Shelf, version: int) -> Object:
-    reason = UNLOADED if shelf.is_unloaded else served.refused(shelf.pattern, version)
+def _indexed(registry: Registry, shelf: Shelf, version: int) -> Object:
+    reason = UNLOADED if shelf.is_unloaded else registry.refused(shelf.pattern, version)
     state = "UNAVAILABLE" if reason else "READY"
     return {"name": shelf.pattern, "version": str(version), "state": state, "reason": reason}
 

@@ -13,14 +13,13 @@ import orjson
 from app.errors import NotAcceptedType, TooManyRows, Unprocessable
 from app.formats import csv_rows, json_rows, strict_json
 from app.formats.expected import Expected
-from app.formats.media_types import CSV, JSON, media_type_of
+from app.formats.media_types import CSV, JSON, media_type_of, parameters_of
 from app.formats.reply import Reply
 from models_store.tables.table import Raw
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 # MLflow's name, and Vertex AI's. Networks take none; clients may send them all the same.
 PARAMETERS = ("params", "parameters")
-ANSWERED_AS = {CSV: CSV, JSON: JSON, "application/*": JSON, "*/*": JSON}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +43,6 @@ def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> Q
     raise NotAcceptedType(f"the content type must be {JSON} or {CSV}; the body is not guessed at")
 
 
-def answer_type(accept: str) -> str:
-    """The first that is asked for and can be written; else JSON."""
-    asked = (kind.partition(";")[0].strip().lower() for kind in accept.split(","))
-    return next((ANSWERED_AS[kind] for kind in asked if kind in ANSWERED_AS), JSON)
-
-
 def write(question: Question, reply: Reply, media_type: str) -> bytes:
     if media_type == CSV:
         return question.write_csv(reply)
@@ -58,11 +51,9 @@ def write(question: Question, reply: Reply, media_type: str) -> bytes:
 
 def _header(content_type: str) -> csv_rows.Header:
     """As the content type says, `text/csv; header=absent`; MLflow sends one, SageMaker none, and neither says so."""
-    for parameter in content_type.split(";")[1:]:
-        name, _, value = parameter.partition("=")
-        said = value.strip(' "').lower()
-        if name.strip().lower() == "header" and said in ("present", "absent"):
-            return "present" if said == "present" else "absent"
+    for name, value in parameters_of(content_type):
+        if name == "header" and value in ("present", "absent"):
+            return "present" if value == "present" else "absent"
     return "unknown"
 
 

@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 import orjson
 
-from app.errors import Envelope, Unprocessable
+from app.envelopes import Envelope
+from app.errors import Malformed, Unprocessable
 from app.formats import json_rows, strict_json
 from app.formats.expected import Expected
 from app.formats.reply import Layout, Reply
+from app.statuses import STATUS
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.encoding.outputs import LabelDecoder
@@ -34,7 +36,7 @@ ENVELOPE = Envelope(
     lambda _status, code, message, _request_id: {
         "error": f"Servable not found for request: {message}" if code in NOT_FOUND else message
     },
-    unprocessable=400,
+    unprocessable=STATUS[Malformed],
     name="PlainError",
 )
 

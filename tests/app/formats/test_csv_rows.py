@@ -5,6 +5,7 @@ import io
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 
 from app.formats import csv_rows
 from app.formats.expected import Expected
-from models_store.errors import PatternServerError
+from models_store.errors import PatternServerError, TableError
+from models_store.tables.csv_rows import header
 from tests.app.over_http import CSV, an_array, csv_of, message, numbers, post, refusal
 
 pytestmark = pytest.mark.anyio
@@ -52,6 +54,25 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
             assert len(str(error)) < 130
         else:
             assert an_array(rows).shape[1] == 2
+
+
+def test_the_header_of_a_file_is_read_alike_before_and_after_a_prediction(tmp_path: Path) -> None:
+    """The csv module has one limit of the length of fields for the whole process."""
+    path = tmp_path / "table.csv"
+    path.write_text(f"{'x' * 200_000},y\n1,2\n")
+    limit = csv.field_size_limit(131_072)  # as every process begins
+    try:
+        before = refusal_of_header(path)
+        csv_rows.read(b"x1,x2\n1,2\n", COLUMNS, 1000)
+        assert refusal_of_header(path) == before == "line 1: the name of column 1 is longer than 200 characters"
+    finally:
+        csv.field_size_limit(limit)
+
+
+def refusal_of_header(path: Path) -> str:
+    with pytest.raises(TableError) as refused:
+        header(path)
+    return str(refused.value)
 
 
 @pytest.mark.parametrize(

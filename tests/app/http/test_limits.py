@@ -14,9 +14,9 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.server import ServerState
 
-from app.errors import NATIVE
+from app.envelopes import NATIVE
 from app.http.keys import require_predictor
-from app.http.limits import PROMISE, LimitedProtocol
+from app.http.limits import CLOSING_RESPONSE, LimitedProtocol
 from models_store.storage.store import Store
 from tests.app.over_http import JSON, addresses, an_app, message, outputs_of, refusal, serving
 from tests.disks import HastyDisk
@@ -245,7 +245,7 @@ def protocol_of(store: Store, clock: Any, transport: mock.Mock) -> LimitedProtoc
     protocol = LimitedProtocol(
         config=uvicorn.Config(app, log_config=None),
         server_state=ServerState(),
-        app_state={"settings": app.state.settings},
+        app_state={"settings": app.state.parts.settings},
         _loop=clock,
     )
     transport.get_extra_info.return_value = None
@@ -272,7 +272,7 @@ def test_what_comes_after_a_body_has_an_end(store: Store, pieces: list[bytes]) -
     transport.close.side_effect = lambda: setattr(transport.is_closing, "return_value", True)
     for piece in (POSTED + b"X: ", *pieces):
         protocol.data_received(piece)
-    assert transport.write.call_args_list == [mock.call(PROMISE.format(status=TOO_LONG).encode())]
+    assert transport.write.call_args_list == [mock.call(CLOSING_RESPONSE.format(status=TOO_LONG).encode())]
 
 
 def test_a_body_in_very_many_chunks_is_not_taken_for_an_endless_header(store: Store) -> None:
@@ -293,7 +293,7 @@ def test_a_blank_line_keeps_no_idle_connection_open_for_ever(store: Store) -> No
     protocol.data_received(b"\r\n")
     clock.pass_by()
     clock.pass_by()
-    assert transport.write.call_args_list == [mock.call(PROMISE.format(status="408 Request Timeout").encode())]
+    assert transport.write.call_args_list == [mock.call(CLOSING_RESPONSE.format(status="408 Request Timeout").encode())]
 
 
 @pytest.mark.parametrize("is_refused", [True, False])
@@ -478,10 +478,10 @@ async def test_looking_is_open(locked: httpx.AsyncClient, path: str) -> None:
 
 def test_no_route_that_changes_something_was_forgotten(store: Store) -> None:
     app = an_app(store)
-    own = [(method, path) for method, path in addresses(app) if app.state.dialects.envelope(path) is NATIVE]
+    own = [(method, path) for method, path in addresses(app) if app.state.parts.dialects.envelope(path) is NATIVE]
     changing = {(method, path) for method, path in own if method not in ("GET", "HEAD", "OPTIONS")}
     # What predicts, in whatever protocol, changes nothing, and has a key of its own.
-    predicting = [address for address in app.state.dialects.addresses if address.guard is require_predictor]
+    predicting = [address for address in app.state.parts.dialects.addresses if address.guard is require_predictor]
     assert ("POST", "/predict/{pattern}") in {(address.method, address.path) for address in predicting}
     changing -= {(address.method, address.path) for address in predicting}
     listed = {re.sub("nothing|beta|line|1$", "", f"{method} {path}") for method, path, _, _ in CHANGES}

@@ -382,7 +382,7 @@ def test_a_lock_is_held_by_one_until_it_lets_go(tmp_path: Path) -> None:
 
 async def test_a_draining_server_takes_no_new_jobs(jobs: Jobs) -> None:
     job = await submit(jobs)
-    jobs.is_draining = True
+    jobs.drain()
     with pytest.raises(Draining):
         await submit(jobs)
     assert [known.id for known in await jobs.recent()] == [job]
@@ -394,7 +394,7 @@ async def test_a_draining_server_begins_no_job_that_it_would_interrupt(jobs: Job
     async with leading(jobs):
         running, waiting = await submit(jobs), await submit(jobs)
         await begun(jobs, running)
-        jobs.is_draining = True
+        jobs.drain()
         go.set()
         assert await ended(jobs, running) == succeeded(1)
         await asyncio.sleep(0.2)

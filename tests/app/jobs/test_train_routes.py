@@ -17,6 +17,7 @@ from app.jobs.jobs import Jobs
 from app.jobs.patience import Patience
 from app.jobs.records import Records
 from app.main import create_app
+from app.parts import parts_of
 from app.settings import Settings
 from models_store.storage.store import CHAMPION, Store
 from tests.app.jobs.conftest import HOUR, LOOKS, SHORT, until, without_table
@@ -45,7 +46,7 @@ def serve(settings: Settings, store: Store, trainer: FakeTrainer) -> Serve:
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://testserver") as client,
         ):
-            await app.state.served.refresh()
+            await app.state.parts.registry.refresh()
             yield client
 
     return serve
@@ -59,8 +60,10 @@ def app_of(
     openings: int = 5,
 ) -> FastAPI:
     app = create_app(settings, LinearNetwork.from_bytes)
+    parts = parts_of(app)
     records = Records(settings.jobs_url, settings.train_queue, openings=openings)
-    app.state.jobs = Jobs(records, app.state.store, trainer, settings, patience, most_listeners)
+    jobs = Jobs(records, parts.store, trainer, settings, patience, most_listeners)
+    app.state.parts = replace(parts, jobs=jobs)
     return app
 
 
@@ -321,7 +324,7 @@ async def test_a_full_queue_asks_for_patience(serve: Serve, trainer: FakeTrainer
 
 async def test_a_server_that_is_about_to_stop_takes_no_trainings(serve: Serve, trainer: FakeTrainer) -> None:
     async with serve() as client:
-        jobs_of(client).is_draining = True
+        jobs_of(client).drain()
         refused = await client.post("/train", json=LINE)
         assert (refusal(refused), refused.headers["retry-after"]) == ((503, "draining"), "2")
         assert await predicted(client) == (1, [2.0])
@@ -330,7 +333,7 @@ async def test_a_server_that_is_about_to_stop_takes_no_trainings(serve: Serve, t
 
 def jobs_of(client: httpx.AsyncClient) -> Jobs:
     transport: Any = client._transport
-    jobs: Jobs = transport.app.state.jobs
+    jobs: Jobs = transport.app.state.parts.jobs
     return jobs
 
 
@@ -495,7 +498,7 @@ async def test_streams_and_waits_end_when_the_server_is_about_to_stop(
     job = trainer.requests[0]["id"]
     listening = asyncio.create_task(heard(client, job))
     await once(client, job, "running", epoch=1)
-    jobs_of(client).is_draining = True
+    jobs_of(client).drain()
     assert (await waiting).status_code == 202
     assert (await listening) == WHOLE_STORY[: len(await listening)]
 

@@ -4,12 +4,14 @@ import asyncio
 import io
 import threading
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import polars as pl
 import pytest
 
+from app.parts import parts_of
 from models_store.storage.datasets import Datasets, Stored
 from models_store.storage.store import Store
 from tests.app.over_http import ARROW, CSV, JSON, SESAME, an_app, client_of, message, refusal, serving
@@ -219,7 +221,7 @@ async def test_who_waits_for_tables_does_not_take_the_threads_of_others(store: S
             return super().list()
 
     app = an_app(store)
-    app.state.datasets = SlowDatasets(store.root)
+    app.state.parts = replace(parts_of(app), datasets=SlowDatasets(store.root))
     async with client_of(app) as client:
         waiting = [asyncio.create_task(client.get("/datasets")) for _ in range(64)]
         await asyncio.sleep(0.1)

@@ -205,6 +205,9 @@ async def test_csv_that_is_no_rows_of_the_pattern_is_refused(
         (b'{"instances": [[2, 1]]}', JSON, CSV, "4.0,1.0\n"),
         (b"2,1\n", CSV, f"{SESAME}, text/csv", "4.0,1.0\n"),
         (b"2,1\n", CSV, "application/json, text/csv", '{"predictions":[{"y1":4.0,"y2":1.0}]}'),
+        (b"2,1\n", CSV, "text/csv;q=0, application/json", '{"predictions":[{"y1":4.0,"y2":1.0}]}'),
+        (b"2,1\n", CSV, "text/csv;q=0, */*", '{"predictions":[{"y1":4.0,"y2":1.0}]}'),
+        (b"2,1\n", CSV, "application/json;q=0.5, text/csv", "4.0,1.0\n"),
         (b"2,1\n", CSV, SESAME, '{"predictions":[{"y1":4.0,"y2":1.0}]}'),
         (b"2,1\n", CSV, "", '{"predictions":[{"y1":4.0,"y2":1.0}]}'),
     ],
@@ -286,7 +289,7 @@ async def test_it_is_not_healthy_before_it_has_looked_at_the_store(published: St
 
 
 async def test_it_is_not_healthy_when_it_is_about_to_stop(app: FastAPI, client: httpx.AsyncClient) -> None:
-    app.state.jobs.is_draining = True
+    app.state.parts.jobs.drain()
     assert (await client.get("/ping")).status_code == 503
 
 
@@ -343,7 +346,7 @@ async def test_health_is_answered_however_many_requests_are_under_way(published:
     published.publish(line(pattern="other"))
     app = an_app(published, max_in_flight=1, health_route="/isalive")
     async with app.router.lifespan_context(app), client_of(app) as client:
-        await app.state.served.refresh()
+        await app.state.parts.registry.refresh()
 
         async def body() -> Any:
             yield b'{"inputs": '

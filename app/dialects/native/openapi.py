@@ -1,0 +1,75 @@
+"""`/predict` in the OpenAPI document."""
+
+from typing import Any
+
+from app.openapi import BYTES, CELL, CELLS, path_parameter, query_parameter
+
+TABLES: dict[str, Any] = {
+    "text/csv": {"schema": {"type": "string"}},
+    "application/x-npy": BYTES,
+    "application/vnd.apache.arrow.stream": BYTES,
+}
+PREDICT: dict[str, Any] = {
+    "tags": ["predict"],
+    "summary": "Predict",
+    "description": "The answer has the layout of the question; it never holds NaN or Infinity. Where a category that "
+    "training never saw is in the question, the answer says so, asked or not.",
+    "operationId": "predict",
+    "parameters": [
+        path_parameter("pattern"),
+        query_parameter("version", {"type": "integer", "minimum": 1}, "a version; without it the champion answers"),
+        query_parameter("label", {"type": "string"}, "a label, such as champion"),
+        query_parameter(
+            "outside",
+            {"type": "boolean"},
+            "add the rows outside what training saw",
+        ),
+        query_parameter("probabilities", {"type": "boolean"}, "of labels: add how probable each is"),
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["inputs"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "inputs": {
+                            "description": "rows, records, one record, columns, or a flat list for one input",
+                            "anyOf": [
+                                {"type": "array", "items": {"type": "object", "additionalProperties": CELL}},
+                                {"type": "array", "items": CELLS},
+                                CELLS,
+                                {"type": "object", "additionalProperties": CELL},
+                                {"type": "object", "additionalProperties": CELLS},
+                            ],
+                        }
+                    },
+                }
+            },
+            **TABLES,
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "Answers in the layout of the question",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["pattern", "version", "outputs"],
+                        "properties": {
+                            "pattern": {"type": "string"},
+                            "version": {"type": "integer"},
+                            "outputs": {},
+                            "probabilities": {},
+                            "outside": {"type": "array", "items": {"type": "object"}},
+                        },
+                    }
+                },
+                **TABLES,
+            },
+        }
+    },
+}

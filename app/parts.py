@@ -1,0 +1,54 @@
+"""The long-lived objects of the app, put together by `create_app`; routes get them by app/routes/dependencies.py."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import cast
+
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from app.answering.admission import Admission
+from app.answering.batching import Batcher
+from app.answering.registry import Registry
+from app.http.dispatch import Dialects
+from app.jobs.jobs import Jobs
+from app.processes.table_reader import ReadsTables
+from app.settings import Settings
+from app.telemetry.statistics import Statistics
+from models_store.storage.datasets import Datasets
+from models_store.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The value of `app.state.parts`, as long-lived as the app."""
+
+    settings: Settings
+    store: Store
+    registry: Registry
+    datasets: Datasets
+    reader: ReadsTables
+    statistics: Statistics
+    batcher: Batcher
+    admission: Admission
+    artist: ThreadPoolExecutor
+    """Draws plots."""
+    librarian: ThreadPoolExecutor
+    """Reads and writes the uploaded tables."""
+    jobs: Jobs
+    dialects: Dialects
+    routes: Sequence[Route]
+    """The routes of FastAPI, those of the documentation among them."""
+
+    def close(self) -> None:
+        self.batcher.close()
+        self.admission.close()
+        self.librarian.shutdown(wait=False, cancel_futures=True)
+        self.artist.shutdown(wait=False, cancel_futures=True)
+        self.registry.close()
+        self.jobs.close()
+
+
+def parts_of(app: FastAPI) -> Parts:
+    return cast(Parts, app.state.parts)
