@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
 from math import prod
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
-from models_store.arrays import Dtype, Encoded
+if TYPE_CHECKING:  # so that a message can name a device without NumPy
+    from models_store.arrays import Dtype, Encoded
 
 Engine = Literal["keras", "onnx"]
 Device = Literal["auto", "cpu", "gpu"]
@@ -19,7 +20,7 @@ class Network(Protocol):
     @property
     def device(self) -> str: ...
 
-    def __call__(self, encoded: Encoded) -> Encoded: ...
+    def __call__(self, encoded: "Encoded") -> "Encoded": ...
 
     def to_bytes(self) -> bytes: ...
 
@@ -36,7 +37,7 @@ class Architecture:
 
     n_inputs: int
     layers: tuple[Layer, ...]
-    dtype: Dtype = "float32"
+    dtype: "Dtype" = "float32"
 
     @property
     def n_outputs(self) -> int:

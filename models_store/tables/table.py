@@ -9,12 +9,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Literal, Self, overload
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["number", "category", "boolean", "date", "text"]
+from models_store.tables import kinds
+
+Kind = kinds.Kind
 Values = NDArray[np.float64] | NDArray[np.object_]
 Cell = float | str | None
 
