@@ -12,7 +12,7 @@ class Inbox:
     """Filled by one thread and emptied by another, so that a cancellation is seen while a training runs."""
 
     requests: "queue.SimpleQueue[Publish | Measure | ScoreFolds | None]" = field(default_factory=queue.SimpleQueue)
-    """In the order of their lines; None at the end."""
+    """Requests in the order of their lines; None at the end."""
     cancelled: set[str] = field(default_factory=set)
 
     def read(self, lines: Iterable[str]) -> None:

@@ -22,7 +22,7 @@ class LineProgress(Progress):
         training: str,
         tell: Callable[[TrainingEvent], None],
         stop: Callable[[], None],
-        keep: Callable[[Checkpoint], None] = lambda _: None,
+        keep: Callable[[Checkpoint], None],
     ) -> None:
         self._training = training
         self._tell = tell

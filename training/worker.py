@@ -15,7 +15,7 @@ import polars as pl
 from models_store.errors import PatternServerError
 from models_store.networks import engines
 from models_store.networks.keras_network import use_threads
-from models_store.storage.checkpoints import Checkpoints
+from models_store.storage.checkpoints import Checkpoint, Checkpoints
 from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
 from training.data.well_known import NAMES, well_known
@@ -103,7 +103,7 @@ class Training:
         # The engine that will serve verifies the version; a missing one is reported before anything is trained.
         load = engines.loader(request.engine, request.device)
         checkpoints = Checkpoints(request.root)
-        progress = self._progress(checkpoints)
+        progress = self._progress(partial(checkpoints.write, self._id))
         try:
             bundle = train(spec, read_table=self._read_table, device=request.device, progress=progress, job=self._id)
             self._tell(Evaluated(id=self._id, card=bundle.card))
@@ -114,10 +114,8 @@ class Training:
             # Only a process that is killed leaves its checkpoint.
             checkpoints.remove(self._id)
 
-    def _progress(self, checkpoints: Checkpoints | None = None) -> LineProgress:
-        if checkpoints is None:
-            return LineProgress(self._id, self._tell, self._stop_if_cancelled)
-        return LineProgress(self._id, self._tell, self._stop_if_cancelled, partial(checkpoints.write, self._id))
+    def _progress(self, keep: Callable[[Checkpoint], None] = lambda _: None) -> LineProgress:
+        return LineProgress(self._id, self._tell, self._stop_if_cancelled, keep)
 
     def _read_table(self, dataset: str) -> pl.DataFrame:
         return well_known(dataset) if dataset in NAMES else Datasets(self._request.root).frame(dataset)

@@ -143,7 +143,9 @@ class Supervision:
         """End the training if it takes too long, or was asked to stop and has not done so in time."""
         if time.monotonic() - self._began > self._settings.train_seconds:
             await self._trainer.stop()
-            return Outcome("failed", TIMED_OUT, f"it took longer than {self._settings.train_seconds:g} s")
+            longest = f"{self._settings.train_seconds:g} s"
+            message = f"the training took longer than {longest}; lower fit.epochs, or raise PATTERNS_TRAIN_SECONDS"
+            return Outcome("failed", TIMED_OUT, message)
         if self._asked_to_stop is not None:
             # While events come, `cancelled` may be among those that wait to be read.
             if is_silent and time.monotonic() - self._asked_to_stop > self._patience.cancel_seconds:

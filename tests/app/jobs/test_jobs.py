@@ -245,7 +245,8 @@ async def test_a_job_that_takes_too_long_fails(make_jobs: MakeJobs, trainer: Fak
     trainer.scripts = [hangs]
     async with leading(jobs):
         job = await submit(jobs)
-        error = {"code": "timed_out", "message": "it took longer than 0.1 s"}
+        message = "the training took longer than 0.1 s; lower fit.epochs, or raise PATTERNS_TRAIN_SECONDS"
+        error = {"code": "timed_out", "message": message}
         assert await ended(jobs, job) == {"status": "failed", "version": None, "error": error}
     assert trainer.killed == [job]
 

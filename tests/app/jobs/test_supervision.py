@@ -225,7 +225,8 @@ async def test_a_training_that_takes_too_long_is_stopped(
     supervise: Supervise, trainer: FakeTrainer, job: Job, script: Script
 ) -> None:
     outcome = await supervise(script, train_seconds=0.1).follow()
-    assert outcome == Outcome("failed", "timed_out", "it took longer than 0.1 s")
+    message = "the training took longer than 0.1 s; lower fit.epochs, or raise PATTERNS_TRAIN_SECONDS"
+    assert outcome == Outcome("failed", "timed_out", message)
     assert not trainer.is_started
 
 
