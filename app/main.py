@@ -20,16 +20,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import envelopes, openapi
-from app.answering.admission import LargeBodies
-from app.answering.answer import Serving
+from app.answering.admission import Admission
+from app.answering.answer import Answering
 from app.answering.batching import Batcher
 from app.answering.engine import network_loader
-from app.answering.registry import Served
+from app.answering.registry import Registry
 from app.dialects.native.predict import PREDICT_DIALECT
 from app.dialects.oip.addresses import OIP_DIALECT
 from app.dialects.scoring.addresses import SCORING_DIALECT, vertex_dialects
 from app.dialects.tensorflow_serving.addresses import V1_DIALECT
-from app.http.dispatch import Dialects, Front
+from app.http.dispatch import Dialects, Dispatch
 from app.http.edge import Edge
 from app.jobs.jobs import Jobs
 from app.jobs.records import Records
@@ -76,7 +76,9 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
         redirect_slashes=False,
     )
     app.state.parts = parts = _parts(settings, load_network or network_loader(settings), _included(app))
-    app.front = Edge(Front(partial(FastAPI.__call__, app), parts.dialects, _serving(parts)), settings, parts.dialects)
+    app.front = Edge(
+        Dispatch(partial(FastAPI.__call__, app), parts.dialects, _answering(parts)), settings, parts.dialects
+    )
     envelopes.install(app)
     openapi.install(app)
     return app
@@ -97,12 +99,12 @@ def _parts(settings: Settings, load_network: LoadNetwork, routes: list[Route]) -
     return Parts(
         settings=settings,
         store=store,
-        served=Served(store),
+        registry=Registry(store),
         datasets=Datasets(settings.store),
         reader=Reader(settings.store, settings.max_dataset_mb, settings.log_level),
         statistics=statistics,
         batcher=Batcher(settings.answer_seconds, statistics),
-        large_bodies=LargeBodies(),
+        admission=Admission(),
         # Threads of their own: many plots or tables, or a slow disk, must not take those that everybody else needs.
         artist=ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw"),
         librarian=ThreadPoolExecutor(max_workers=2, thread_name_prefix="tables"),
@@ -112,13 +114,13 @@ def _parts(settings: Settings, load_network: LoadNetwork, routes: list[Route]) -
     )
 
 
-def _serving(parts: Parts) -> Serving:
-    return Serving(
+def _answering(parts: Parts) -> Answering:
+    return Answering(
         settings=parts.settings,
         store=parts.store,
-        served=parts.served,
+        registry=parts.registry,
         batcher=parts.batcher,
-        large_bodies=parts.large_bodies,
+        admission=parts.admission,
         jobs=parts.jobs,
         statistics=parts.statistics,
     )
@@ -131,7 +133,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
     settings = parts.settings
     logs.configure(settings.log_level)
     memory.keep_freed()
-    works = (asyncio.to_thread(_recover, parts.store), parts.served.watch(), parts.jobs.lead())
+    works = (asyncio.to_thread(_recover, parts.store), parts.registry.watch(), parts.jobs.lead())
     tasks = [asyncio.create_task(work) for work in works]
     try:
         with _draining_on_signals(parts.jobs, settings.drain_seconds):

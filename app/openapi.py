@@ -42,8 +42,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for operations in paths.values():
         for operation in operations.values():
             operation["responses"] |= _errors(NATIVE, components)
-    dialects, served = parts_of(app).dialects, parts_of(app).served
-    bundles = [shelf.release.bundle for shelf in served.shelves if shelf.champion is not None]
+    dialects, registry = parts_of(app).dialects, parts_of(app).registry
+    bundles = [shelf.release.bundle for shelf in registry.shelves if shelf.champion is not None]
     for address in dialects.addresses:
         errors = _errors(dialects.envelope(address.path), components)
         paths.setdefault(address.path, {})[address.method.lower()] = _operation(address, errors, bundles)

@@ -8,9 +8,9 @@ from typing import cast
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from app.answering.admission import LargeBodies
+from app.answering.admission import Admission
 from app.answering.batching import Batcher
-from app.answering.registry import Served
+from app.answering.registry import Registry
 from app.http.dispatch import Dialects
 from app.jobs.jobs import Jobs
 from app.processes.table_reader import ReadsTables
@@ -26,12 +26,12 @@ class Parts:
 
     settings: Settings
     store: Store
-    served: Served
+    registry: Registry
     datasets: Datasets
     reader: ReadsTables
     statistics: Statistics
     batcher: Batcher
-    large_bodies: LargeBodies
+    admission: Admission
     artist: ThreadPoolExecutor
     """Draws plots."""
     librarian: ThreadPoolExecutor
@@ -43,10 +43,10 @@ class Parts:
 
     def close(self) -> None:
         self.batcher.close()
-        self.large_bodies.close()
+        self.admission.close()
         self.librarian.shutdown(wait=False, cancel_futures=True)
         self.artist.shutdown(wait=False, cancel_futures=True)
-        self.served.close()
+        self.registry.close()
         self.jobs.close()
 
 

@@ -1,1 +1,1 @@
-"""How fast it is, as ratios: ours beside a ceiling, what one writes by hand, and peers, alternating in the same run."""
+"""Benchmarks: ours against the ceiling of its stack, servers written by hand, and peers, alternating in one run."""

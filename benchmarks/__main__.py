@@ -1,8 +1,8 @@
-"""`make bench`: ours beside the ceiling of its stack, servers by hand and peers, in one run, as ratios beside targets.
+"""`make bench`: ours against the ceiling of its stack, servers by hand and peers, in one run; ratios against targets.
 
     trained once -> requests, start, training meanwhile, workers, peers, fitting, scaling -> figures -> tables, JSON
 
-ARGS=--quick takes about a minute; ARGS="--only requests,fitting" a part; ARGS="--peers mlserver" makes what it needs.
+ARGS=--quick takes about a minute; ARGS="--only requests,fitting" a part; ARGS="--peers mlserver" makes a peer first.
 """
 
 import argparse
@@ -28,7 +28,7 @@ QUICK = ("requests", "start", "fitting")
 
 def main() -> None:
     arguments = parsed()
-    # Told to end by whatever means, it ends the servers as well.
+    # However the benchmark is told to end, its servers must end as well.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
     if arguments.peers:
@@ -91,7 +91,7 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         store, network = Path(folder, "store"), Path(folder, "network")
         network.mkdir()
-        # The whole catalogue only where it is loaded.
+        # Only the section "start" loads the whole catalogue.
         train(store, [PATTERN] if quick or "start" not in arguments.only else [])
         export(store, network)
         for name, section in sections(store, network, arguments, effort).items():
@@ -107,7 +107,7 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
 def sections(
     store: Path, network: Path, arguments: argparse.Namespace, effort: Effort
 ) -> dict[str, Callable[[], dict[str, Any]]]:
-    """In the order in which they are measured."""
+    """Return the sections by name, in the order in which they are measured."""
     engines, quick = arguments.engines, arguments.quick
     return {
         "requests": lambda: serving.requests(store, network, engines, not quick, effort),

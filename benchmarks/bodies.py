@@ -1,4 +1,4 @@
-"""What servers are asked, and how their answers are read. A format more is a class more, and a line in `OURS`.
+"""Request bodies and their answers, a class for each format. A new format of ours also gets a line in `OURS`.
 
 rows (n_rows, 1) -> Body -> Body.request: the bytes of one HTTP request;  content of an answer -> numbers (n_rows,)
 """
@@ -21,7 +21,7 @@ class Body:
     content_type: str
     content: bytes
     header: str = ""
-    """One more, where a protocol needs it."""
+    """An extra header that the protocol needs, `name: value`; empty if none."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -30,7 +30,7 @@ class Body:
 
     @property
     def request(self) -> bytes:
-        """One HTTP request, as it is sent."""
+        """The bytes of the whole HTTP request."""
         lines = [f"POST {self.path} HTTP/1.1", "host: localhost", f"content-length: {len(self.content)}"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         return "\r\n".join([*lines, "", ""]).encode() + self.content
@@ -74,7 +74,7 @@ class OipJson:
 
 @dataclass(frozen=True)
 class OipBinary:
-    """The same with its binary extension, in and out: a JSON header, then the numbers."""
+    """The same with its binary extension in both directions: a JSON header, then the numbers."""
 
     path: str
 
@@ -86,7 +86,7 @@ class OipBinary:
         return Body(self.path, "application/octet-stream", head + rows.astype("<f8").tobytes(), length)
 
     def answers(self, content: bytes) -> Array:
-        """The header's end is found by reading it: the first output says its type and size."""
+        """Read the JSON header, which tells the type of the first output; the numbers follow it."""
         head, end = json.JSONDecoder().raw_decode(content.decode("latin-1"))
         dtype: Any = {"FP32": "<f4", "FP64": "<f8"}[head["outputs"][0]["datatype"]]
         return np.frombuffer(content[end:].lstrip(b" "), dtype).astype(np.float64)
@@ -135,7 +135,7 @@ OURS: Mapping[str, Format] = {
 
 @dataclass(frozen=True)
 class Workload:
-    """A body of so many rows in a format, on so many connections at once."""
+    """A format, the rows of each request, and the number of connections at once."""
 
     format: str
     n_rows: int

@@ -1,4 +1,4 @@
-"""Who is compared: the ceiling, an echo, servers by hand, and ours with each engine that is there."""
+"""The servers that are compared: the ceiling, an echo, servers by hand, and ours with each installed engine."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ CEILING, ECHO, BY_HAND, FIRST_TRY = "ceiling", "echo", "by hand", "first try"
 
 @dataclass(frozen=True)
 class Engine:
-    """What must be there for it, and what importing it means."""
+    """The package that an engine needs, and the statement that imports it."""
 
     package: str
     imports: str
@@ -39,13 +39,13 @@ ENGINES: Mapping[str, Engine] = {
 
 
 def available_engines() -> list[str]:
-    """Those that the settings accept and whose package is installed."""
+    """Return the engines that the settings accept and whose package is installed."""
     accepted = get_args(Settings.model_fields["engine"].annotation)
     return [name for name, engine in ENGINES.items() if name in accepted and find_spec(engine.package)]
 
 
 def train(store: Path, patterns: list[str]) -> None:
-    """These, or the whole catalogue."""
+    """Train these patterns, or the whole catalogue if there are none."""
     environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("PATTERNS_")}
     what = patterns or ["--missing"]
     subprocess.run([BIN / "patterns", "train", *what], env=environment | {"PATTERNS_STORE": str(store)}, check=True)
@@ -56,7 +56,7 @@ def ours_name(engine: str) -> str:
 
 
 def ours(store: Path, engine: str, **settings: object) -> Contender:
-    """As `patterns serve` comes, on a store of its own; all limits on."""
+    """Return `patterns serve` with its default limits, on this store."""
     given = {"store": store, "engine": engine, "port": "{port}", "trainer_warm": False, "log_level": "warning"}
     environment = {f"PATTERNS_{name.upper()}": str(value) for name, value in {**given, **settings}.items()}
     return Contender(ours_name(engine), [str(BIN / "patterns"), "serve"], OURS, environment, "/readyz")

@@ -1,4 +1,4 @@
-"""What everybody writes first: FastAPI around `model.predict`."""
+"""The server that everybody writes first: FastAPI around `model.predict`."""
 
 from typing import Any
 

@@ -28,12 +28,12 @@ if find_spec("torch"):
     import torch
 
 Curve = list[float]
-"""Mean squared error over each epoch's batches, each before its step."""
+"""The mean squared error of each epoch: mean over its batches, each measured before its step."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hidden layers of relu, Adam, batches of 32, as all of them have it; rows are scaled."""
+    """A training that every contender runs: hidden layers of relu, Adam, batches of 32, on scaled rows."""
 
     n_rows: int
     units: tuple[int, ...]
@@ -43,13 +43,13 @@ class Recipe:
     batch_size: int = 32
 
     def rows(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Inputs (n_rows, n_inputs); targets (n_rows, 1): a line of one input, a parabola of two."""
+        """Return inputs (n_rows, n_inputs) and targets (n_rows, 1): a line of one input, or a parabola of two."""
         x = np.random.default_rng(0).uniform(-1, 1, (self.n_rows, self.n_inputs)).astype(np.float32)
         y = x if self.n_inputs == 1 else x[:, :1] ** 2 - 0.3 * x[:, 1:]
         return x, y + np.float32(0.1)
 
     def model(self, seed: int) -> keras.Model:
-        """Ours and Keras' own begin with the same weights."""
+        """Return the initial network; ours and Keras' own begin with the same weights."""
         layers = (*(Layer(units, "relu") for units in self.units), Layer(1, "linear"))
         return build(Architecture(self.n_inputs, layers), seed)
 
@@ -120,7 +120,10 @@ def available() -> dict[str, Fitted]:
 
 
 def compare(recipe: Recipe, rounds: int) -> dict[str, list[dict[str, float]]]:
-    """Whole runs, compilation included; `to_loss_s` is the time to the loss that all of the round came to."""
+    """Time whole runs, compilation included.
+
+    `seconds` is the whole run; `to_loss_s` are the seconds until the loss that all runs of the round reached.
+    """
     use_threads(2)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in available()}
     for seed in range(rounds):
@@ -133,7 +136,7 @@ def compare(recipe: Recipe, rounds: int) -> dict[str, list[dict[str, float]]]:
 
 
 def share_to(loss: float, curve: Curve) -> float:
-    """How much of its epochs a run took to come to `loss`."""
+    """Return the share of its epochs, up to 1, that a run took to reach `loss`."""
     return (next(epoch for epoch, value in enumerate(curve) if value <= loss) + 1) / len(curve)
 
 

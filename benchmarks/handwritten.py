@@ -36,6 +36,6 @@ async def ready() -> dict[str, bool]:
 
 @app.post("/predict/add-ten")
 async def predict(question: Question, request: Request) -> Answer:
-    # On the loop: a call takes a third of a millisecond, about what handing it to a thread and back would.
+    # On the event loop: a call takes a third of a millisecond, about as long as handing it to a thread and back.
     outputs = request.app.state.network(np.asarray(question.inputs))
     return Answer(pattern="add-ten", version=1, outputs=outputs.tolist())

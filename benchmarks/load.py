@@ -67,7 +67,7 @@ def _ran(command: list[str], given: bytes, environment: dict[str, str]) -> Ran:
 
 
 class Connection(asyncio.Protocol):
-    """Sends one request after another until `until`; keeps the time of each."""
+    """Sends one request after another until the moment `until`, and keeps the seconds that each took."""
 
     def __init__(self, request: bytes, until: float) -> None:
         self._request = request
@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._send()
 
     def data_received(self, data: bytes) -> None:
-        # The same question has the same answer: an answer in one piece, as long as the first, is not looked into.
+        # The same request has the same answer, so one that arrives whole and is as long as the first is not parsed.
         if len(data) == self._length and not self._parts and data.startswith(b"HTTP/1.1 200"):
             self._answered(failed=False)
             return

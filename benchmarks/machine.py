@@ -1,4 +1,4 @@
-"""What the figures were measured on: a ratio without its machine says little."""
+"""The machine that figures were measured on: a ratio without its machine says little."""
 
 import os
 import platform
@@ -24,7 +24,7 @@ def described() -> dict[str, object]:
 
 
 def cpu() -> str:
-    """As its maker calls it."""
+    """Return the maker's name of the processor."""
     if (facts := Path("/proc/cpuinfo")).is_file():
         for line in facts.read_text().splitlines():
             if line.startswith("model name"):

@@ -30,7 +30,7 @@ def export(store: Path, folder: Path) -> None:
 
 
 def is_served_here() -> bool:
-    """Whether this process is a server with the packages for it, and not the benchmark."""
+    """True in the process of a server, which has the packages for it; False in the benchmark."""
     return FOLDER in os.environ
 
 
@@ -47,7 +47,7 @@ class Scaling:
 
 
 class Network:
-    """Raw rows (n_rows, 1) to raw answers (n_rows, 1). As long-lived as the server."""
+    """Computes raw answers (n_rows, 1) from raw rows (n_rows, 1). Lives as long as its server."""
 
     def __init__(self, model: Any, compiled: Callable[[Any], Any], inputs: Scaling, outputs: Scaling) -> None:
         self.model = model

@@ -57,7 +57,7 @@ def draw(figures: Mapping[str, Any], target: Path) -> None:
 
 
 def request_bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """Fastest first."""
+    """Return the bars of requests per second, fastest first."""
     runs = figures.get("requests", {}).get("workloads", {}).get(CROWD.name, {})
     own = {ours_name(engine) for engine in figures["how"]["engines"]}
     colors = {CEILING: TOP} | dict.fromkeys(own, OURS)
@@ -69,7 +69,7 @@ def request_bars(figures: Mapping[str, Any]) -> list[Bar]:
 
 
 def _peer_bars(figures: Mapping[str, Any], runs: Mapping[str, Any]) -> Iterator[Bar]:
-    """A peer was measured beside ours in other minutes: what is drawn is its ratio to ours, times ours here."""
+    """Yield the bars of peers. Each was measured with ours at another time, so its ratio to ours is drawn."""
     ours = ours_name(figures["how"]["engines"][0])
     if ours not in runs:
         return
@@ -81,7 +81,7 @@ def _peer_bars(figures: Mapping[str, Any], runs: Mapping[str, Any]) -> Iterator[
 
 
 def fitting_bars(runs: Mapping[str, Any]) -> list[Bar]:
-    """Slowest last."""
+    """Return the bars of seconds, slowest last."""
     bars = [
         _bar(name, [run["seconds"] for run in measured], OURS if name == "ours" else OTHERS)
         for name, measured in runs.items()

@@ -1,4 +1,4 @@
-"""Figures -> ratios beside targets, and tables. A ratio is taken within a round; median, least and most are told."""
+"""Tables of figures, and ratios beside their targets. A ratio is taken within a round; median and range are shown."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ Figures = Mapping[str, Any]
 Values = list[float]
 Unit = Literal["×", " s"]
 SPEED = "requests_per_s"
-# Columns; tables that break their lines are hard to read in a file.
+# Characters of a line. Tables with broken lines are hard to read in a file.
 NARROWEST = 120
-# Server, and somebody to ask it, and each a core.
+# A core for each worker process and for the load generator.
 CORES_FOR_TWO_WORKERS = 3
 
 
 @dataclass(frozen=True)
 class Line:
-    """One ratio beside its target: at least, or at most, `bound`; without one it is only told."""
+    """One ratio beside its target, which is at least or at most `bound`; without a target it is only shown."""
 
     what: str
     values: tuple[float, ...]
@@ -55,7 +55,7 @@ class Line:
 
 
 def targets(figures: Figures) -> list[Line]:
-    """What was measured of what is asked for."""
+    """Return the ratios that have a target and were measured."""
     lines = [line for engine in figures["how"]["engines"] for line in _of_engine(figures, engine)]
     return [line for line in [*lines, *_of_fitting(figures.get("fitting", {}))] if line.values]
 
@@ -117,7 +117,7 @@ def _of_fitting(fitting: Figures) -> Iterator[Line]:
 
 
 def _ratios(runs: Figures, name: str, other: str, figure: str = SPEED) -> tuple[float, ...]:
-    """Round by round; nothing where one of the two was not measured."""
+    """Return the ratio of each round; none if one of the two was not measured."""
     if name not in runs or other not in runs:
         return ()
     pairs = zip(runs[name], runs[other], strict=True)
@@ -172,13 +172,13 @@ def requests_table(workload: str, runs: Figures) -> Table:
 
 
 def peers_of(figures: Figures) -> dict[str, Figures]:
-    """{name on the page: {workload: runs}} of those that were measured."""
+    """Return {name in the report: {workload: runs}} of the peers that were measured."""
     peers: Figures = figures.get("peers", {})
     return {PEERS[name]: found["workloads"] for name, found in peers.items() if name in PEERS and found["workloads"]}
 
 
 def peers_table(installed: Mapping[str, Figures], ours: str) -> Table:
-    """Each with ours in turn, nobody else running; and how many times its figure ours is."""
+    """Return a table of peers, each measured in turn with ours alone: its requests/s, and the ratio of ours to them."""
     names = [workload.name for workload in ANSWERED]
     columns = ("", *(part for workload in ANSWERED for part in (workload.name.removeprefix("json, "), "ours to it")))
 
@@ -207,7 +207,7 @@ def _to_loss(runs: list[Figures]) -> list[str]:
 
 
 def not_compared(figures: Figures) -> dict[str, str]:
-    """Who or what, and why."""
+    """Return {name: reason} of what was not compared."""
     peers = figures.get("peers", {})
     absent = dict.fromkeys(peers.get("not_installed", []), "not installed")
     troubles = dict(figures.get("requests", {}).get("not_compared", {}))

@@ -1,4 +1,4 @@
-"""How time grows with rows, units, loaded patterns and connections. One figure a point: for the shape, not the ratio.
+"""Scaling: the growth of time with rows, units, loaded patterns and connections, one figure for each point.
 
 python -m benchmarks.scaling STORE COUNT      publishes the pattern under COUNT more names
 """
@@ -34,7 +34,7 @@ def measured(store: Path, engine: str, effort: Effort) -> dict[str, Points]:
 
 
 def by_rows(store: Path, engine: str, effort: Effort) -> Points:
-    """One connection; `max_rows` is raised for it."""
+    """Measure requests of more and more rows on one connection, with `max_rows` raised."""
     with running(ours(store, engine, max_rows=ROWS[-1], max_body_mb=64)) as server:
         return [
             {"rows": n_rows} | _figures(server, OURS["npy"].body(Workload("npy", n_rows, 1).rows), 1, effort)
@@ -43,14 +43,14 @@ def by_rows(store: Path, engine: str, effort: Effort) -> Points:
 
 
 def by_connections(store: Path, engine: str, effort: Effort) -> Points:
-    """As many requests may be under way as there are connections."""
+    """Measure more and more connections, with `max_in_flight` raised above their number."""
     body = OURS["json"].body(Workload("json", 1, 1).rows)
     with running(ours(store, engine, max_in_flight=2 * CONNECTIONS[-1])) as server:
         return [{"connections": count} | _figures(server, body, count, effort) for count in CONNECTIONS]
 
 
 def by_units(engine: str, effort: Effort) -> Points:
-    """Hidden units of one layer; the network has four numbers for each. A thousand rows as `.npy`."""
+    """Measure networks of one hidden layer of more and more units, with a thousand rows as `.npy`."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         recipes = [_recipe(Path(folder), units) for units in UNITS]
         store = Path(folder, "store")
@@ -74,7 +74,7 @@ def _recipe(folder: Path, units: int) -> Path:
 
 
 def by_patterns(engine: str, effort: Effort) -> Points:
-    """Copies of one pattern: how long until they are loaded, what they take, and what a prediction then does."""
+    """Measure stores of more and more copies of a pattern: seconds until ready, MB of memory, time of a prediction."""
     points = []
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         store = Path(folder, "store")
@@ -99,7 +99,7 @@ def _publish(store: Path, first: int, end: int) -> None:
 
 
 def publish_copies(root: Path, first: int, end: int) -> None:
-    """The network is loaded once: each copy is checked with the very same one."""
+    """Publish copies of the pattern. Its network is loaded once, and checks every copy."""
     from models_store.networks.keras_network import KerasNetwork  # deferred: imports TensorFlow
     from models_store.storage.store import Store
 

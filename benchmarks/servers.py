@@ -1,4 +1,4 @@
-"""Starts a server on a free port, waits until it answers and is at rest, and leaves no process of it behind."""
+"""Servers as processes: started on a free port, asked once they are at rest, and ended with all that they started."""
 
 import contextlib
 import os
@@ -21,26 +21,26 @@ from benchmarks.bodies import Array, Body, Format, Workload
 PROJECT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 240
 STOPPING_SECONDS = 40
-# Float32 networks, and the ceiling, which adds ten exactly where the network has learned to.
+# Absolute and relative. Networks in float32 have learned to add ten; the ceiling does it exactly.
 TOLERANCE = 1e-3
 NOT_SPOKEN = (404, 405, 415)
 
 
 @dataclass(frozen=True)
 class Contender:
-    """How a server is started and asked; `{port}` in command and environment becomes its port."""
+    """A server: its command, and its formats. `{port}` in command and environment becomes its port."""
 
     name: str
     command: Sequence[str]
     formats: Mapping[str, Format]
     environment: Mapping[str, str] = field(default_factory=dict)
     ready: str = "/"
-    """Answers 200 when it is ready."""
+    """The path that answers 200 when the server is ready."""
     is_echo: bool = False
 
 
 class Trouble(Exception):
-    """A server does not start, does not answer, or answers something else: it is not compared."""
+    """A server that does not start, does not answer, or answers something else; it is not compared."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Server:
     log: IO[bytes]
 
     def wait_ready(self) -> None:
-        """Trouble, with the last of what it said, if it does not get so far."""
+        """Wait until the server is ready. Raises Trouble, with the end of its log, if it does not get ready."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self.is_ready():
             if time.monotonic() > deadline or self.process.poll() is not None:
@@ -60,7 +60,7 @@ class Server:
             time.sleep(0.02)
 
     def post(self, body: Body) -> bytes:
-        """What it answers. Trouble with the status if that is not 200."""
+        """Return the content of the answer. Raises Trouble with the status if that is not 200."""
         url = f"http://127.0.0.1:{self.port}{body.path}"
         request = urllib.request.Request(url, body.content, body.headers, method="POST")
         try:
@@ -78,7 +78,7 @@ class Server:
         return False
 
     def speaks(self, workload: Workload) -> bool:
-        """Whether it takes bodies of this kind at all."""
+        """True if the server takes bodies in this format."""
         if workload.format not in self.contender.formats:
             return False
         try:
@@ -92,7 +92,7 @@ class Server:
         return form.answers(self.post(form.body(workload.rows)))
 
     def check(self, workload: Workload, expected: Array) -> None:
-        """Trouble if it does not answer what the others do: the same work is compared, or nothing."""
+        """Raise Trouble if the server does not answer as the others do: only the same work is compared."""
         if self.contender.is_echo:
             body = self.contender.formats[workload.format].body(workload.rows)
             if self.post(body) != body.content:
@@ -103,13 +103,13 @@ class Server:
             raise Trouble(f"answers other numbers to {workload.name}")
 
     def resident_mb(self) -> float:
-        """Of the serving process alone."""
+        """Return the MB of memory of the serving process, without its children."""
         return resident_mb(self.process.pid)
 
 
 @contextlib.contextmanager
 def launched(contender: Contender) -> Iterator[Server]:
-    """Told to start; see `Server.wait_ready`. At the end it is stopped, with all that it started."""
+    """Start a server, without waiting until it is ready; stop it at the end, with all that it started."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -128,7 +128,7 @@ def launched(contender: Contender) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def running(contender: Contender) -> Iterator[Server]:
-    """Ready and at rest."""
+    """Start a server, and wait until it is ready and at rest."""
     with launched(contender) as server:
         server.wait_ready()
         settle(server.process.pid)
@@ -136,7 +136,7 @@ def running(contender: Contender) -> Iterator[Server]:
 
 
 def settle(pid: int, patience: float = 60) -> None:
-    """Until it and all that it started are at rest: what still starts up must not be measured beside the others."""
+    """Wait until a process and its descendants are at rest, so that their start is not measured beside the others."""
     deadline = time.monotonic() + patience
     before = _cpu_seconds(pid)
     while time.monotonic() < deadline:
@@ -148,7 +148,7 @@ def settle(pid: int, patience: float = 60) -> None:
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
-    """As its supervisor would: SIGTERM, a while to finish, then whatever is left of it and its children is killed."""
+    """Stop a server as a supervisor would: SIGTERM, time to finish, then SIGKILL for it and its descendants."""
     family = {pid: _born(pid) for pid in _descendants(process.pid)}
     process.terminate()
     try:
@@ -178,14 +178,14 @@ def resident_mb(pid: int) -> float:
 
 
 def _stat(pid: int) -> list[str]:
-    """Fields from the third on: state, parent, ..."""
+    """Return the fields of /proc/PID/stat from the third on: state, parent, ..."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return []
 
 
 def _born(pid: int) -> str:
-    """When, in ticks since the machine started: a process id may come again, both together do not."""
+    """Return the start of a process, in ticks since boot: a process id may come again, but not with the same start."""
     stat = _stat(pid)
     return stat[19] if stat and stat[0] != "Z" else ""
 

@@ -1,6 +1,6 @@
-"""The sections that measure servers, alternating in rounds: the machine's mood changes, a ratio in a round less.
+"""The sections that measure servers. They alternate in rounds, as ratios within a round vary less than figures do.
 
-All return figures as they were measured, one a round; `report` makes medians and ratios of them.
+Each returns the figures of every round; `report` makes medians and ratios of them.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ BUSY = {
 
 @dataclass(frozen=True)
 class Effort:
-    """How long is measured."""
+    """The number of rounds, the seconds of each measurement, and the load generator."""
 
     rounds: int
     seconds: float
@@ -47,7 +47,7 @@ class Effort:
 
 
 def requests(store: Path, network: Path, engines: Sequence[str], with_first_try: bool, effort: Effort) -> Figures:
-    """{workload: {server: [figures of a round]}}, and who was not compared, with the reason."""
+    """Return {workload: {server: [figures of a round]}}, and the servers that were not compared with the reason."""
     by_hand = [contenders.by_hand(network), *([contenders.first_try(network)] if with_first_try else [])]
     own = [ours(store, engine) for engine in engines]
     with contextlib.ExitStack() as stack:
@@ -56,14 +56,14 @@ def requests(store: Path, network: Path, engines: Sequence[str], with_first_try:
 
 
 def beside(peer: Contender, store: Path, engine: str, effort: Effort) -> Figures:
-    """The same for one peer and ours alone: many idle servers would not leave the machine quiet."""
+    """Return the same for one peer and ours alone: many idle servers would not leave the machine quiet."""
     with contextlib.ExitStack() as stack:
         servers, troubles = _started([ours(store, engine), peer], stack)
         return compared(servers, ANSWERED, effort, troubles)
 
 
 def _started(wanted: Iterable[Contender], stack: contextlib.ExitStack) -> tuple[list[Server], dict[str, str]]:
-    """All get ready at the same time, and are at rest before anything is measured."""
+    """Start all servers at once, and wait until they are ready and at rest."""
     servers = [stack.enter_context(launched(contender)) for contender in wanted]
     troubles: dict[str, str] = {}
     for server in servers:
@@ -79,7 +79,7 @@ def _started(wanted: Iterable[Contender], stack: contextlib.ExitStack) -> tuple[
 def compared(
     servers: Sequence[Server], workloads: Sequence[Workload], effort: Effort, troubles: dict[str, str]
 ) -> Figures:
-    """The first server is whose answers the others must give."""
+    """Measure the servers. All must give the answers of the first."""
     found: dict[str, Runs] = {}
     for workload in workloads:
         speaking = [server for server in servers if server.contender.name not in troubles and server.speaks(workload)]
@@ -107,7 +107,7 @@ def _agreeing(servers: Sequence[Server], workload: Workload, troubles: dict[str,
 
 
 def alternating(servers: Sequence[Server], workload: Workload, effort: Effort, troubles: dict[str, str]) -> Runs:
-    """A B C, C B A, A B C ..."""
+    """Measure the servers in the order A B C, C B A, A B C, ..."""
     bodies = {server.port: server.contender.formats[workload.format].body(workload.rows) for server in servers}
     runs: Runs = {server.contender.name: [] for server in servers}
     for turn in range(effort.rounds):
@@ -129,7 +129,7 @@ def _measured(server: Server, body: Body, workload: Workload, effort: Effort) ->
 
 
 def start(store: Path, engines: Sequence[str], rounds: int, effort: Effort) -> Figures:
-    """Start to ready, in turn with a process that only imports the engine; and what memory both come to."""
+    """Measure seconds until ready and memory in MB, in turn with a process that only imports the engine."""
     found: Figures = {}
     for engine in engines:
         rows = [_started_once(store, engine, effort) for _ in range(rounds)]
@@ -143,7 +143,7 @@ def _started_once(store: Path, engine: str, effort: Effort) -> dict[str, float]:
     command = [sys.executable, "-c", ENGINES[engine].imports + RESIDENT]
     imported = subprocess.run(command, capture_output=True, check=True)
     import_s, began = time.perf_counter() - began, time.perf_counter()
-    # As it comes, with its trainer started beside it.
+    # With the default, which starts the trainer beside the server.
     with launched(ours(store, engine, trainer_warm=True)) as server:
         server.wait_ready()
         ready_s = time.perf_counter() - began
@@ -163,7 +163,7 @@ def _started_once(store: Path, engine: str, effort: Effort) -> dict[str, float]:
 
 
 def workers(store: Path, engine: str, effort: Effort) -> Runs:
-    """{"1": rounds, "2": rounds}"""
+    """Return {number of worker processes: rounds}."""
     alone, together = ours(store, engine), ours(store, engine, workers=2)
     with running(alone) as one, running(together) as two:
         body = alone.formats[CROWD.format].body(CROWD.rows)
@@ -178,7 +178,7 @@ def workers(store: Path, engine: str, effort: Effort) -> Runs:
 
 
 def during_training(store: Path, engine: str, effort: Effort) -> Figures:
-    """{workload: {"without": rounds, "with": rounds}}; the training is started and cancelled at the same server."""
+    """Return {workload: {"without": rounds, "with": rounds}}, of one server with and without a training under way."""
     with running(ours(store, engine, trainer_warm=True)) as server:
         _cancel(server, _train(server))  # the trainer has compiled once
         return {workload.name: _with_and_without(server, workload, effort) for workload in (ONE, CROWD)}
@@ -196,7 +196,7 @@ def _with_and_without(server: Server, workload: Workload, effort: Effort) -> Run
 
 
 def _train(server: Server) -> str:
-    """The id of a training that is under way, and goes on until it is cancelled."""
+    """Start a training that goes on until it is cancelled; return the id of its job once it runs."""
     body = Body("/train", "application/json", json.dumps({"spec": BUSY, "promote": False}).encode())
     request = urllib.request.Request(f"http://127.0.0.1:{server.port}/train", body.content, body.headers)
     with urllib.request.urlopen(request, timeout=60) as answer:

@@ -1,1 +1,1 @@
-"""From a question to its answer: the versions in memory, batching, admission, and what work costs."""
+"""The versions in memory, batching, admission, and what work costs: from a body to its answer."""

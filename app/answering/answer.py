@@ -1,4 +1,4 @@
-"""What every dialect answers with: the bundles in memory, and one way from a body to its answer."""
+"""The way from a body to its answer, the same for every dialect: read the rows, predict them, write the answer."""
 
 import time
 from collections.abc import Callable
@@ -6,129 +6,137 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
-from app.answering.admission import MOST_BYTES_ON_LOOP, LargeBodies
+from app.answering.admission import MOST_BYTES_ON_LOOP, Admission
 from app.answering.batching import Batcher, answers_of
-from app.answering.cost import LIGHTER, NUMBER_IN_ARRAY, NUMBER_IN_JSON
-from app.answering.registry import Served
+from app.answering.cost import ANSWER_DISCOUNT, COST_OF_ARRAY_NUMBER, COST_OF_JSON_NUMBER
+from app.answering.registry import Registry
 from app.errors import AnswerTooLarge, Draining, NotLoaded
 from app.jobs.jobs import Jobs
 from app.settings import Settings
-from app.telemetry.statistics import Course, Statistics, Tally
+from app.telemetry.statistics import Counters, Statistics, Timeline
 from models_store.arrays import Array
 from models_store.bundle import all_finite
 from models_store.storage.store import Release, Store
 from models_store.tables.table import Raw
 
 
-class Asked(Protocol):
-    """A body that has been read: raw rows, in the card's column order, and whatever its answer needs to know of it."""
+class Question(Protocol):
+    """A body that has been read: raw rows in the card's column order, and what its answer needs to know of it."""
 
     @property
     def rows(self) -> Raw: ...
 
     @property
     def is_light(self) -> bool:
-        """Whether its answer is written as it is in memory, where that is numbers, and nothing is said beside them."""
+        """True if the answer is a plain numeric array with no per-row text, and so cheap to serialise."""
 
 
-# Of one answer: rows × outputs of the network, and where each label is written with how probable it is, labels.
-MOST_NUMBERS, MOST_LABELS = 8_000_000, 1_000_000
-Question = TypeVar("Question", bound=Asked)
+# Numbers in one answer: rows × outputs of the network. In float64 they take 64 MB.
+MOST_NUMBERS = 8_000_000
+# The same where each label is written beside its probability.
+MOST_LABELS = 1_000_000
+Asked = TypeVar("Asked", bound=Question)
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Serving:
-    """As long-lived as the app."""
+class Answering:
+    """The parts that a dialect's handler works with, and the way to an answer. Lives as long as the app."""
 
     settings: Settings
     store: Store
-    served: Served
+    registry: Registry
     batcher: Batcher
-    large_bodies: LargeBodies
+    admission: Admission
     jobs: Jobs
     statistics: Statistics
 
     def check_ready(self) -> None:
-        """Draining, NotLoaded."""
-        check_ready(self.served, self.jobs)
+        """Raise Draining or NotLoaded unless the server is ready."""
+        check_ready(self.registry, self.jobs)
 
-    async def answered(
+    async def answer(
         self,
         release: Release,
-        weight: int,
-        read: Callable[[], Question],
-        write: Callable[[Question, Array], Answer],
+        cost: int,
+        read: Callable[[], Asked],
+        write: Callable[[Asked, Array], Answer],
         most: int = MOST_NUMBERS,
     ) -> Answer:
-        """Read, predict, write: by the event loop, and where there is much to read or write, away from it.
+        """Return what `write` makes of the question that `read` reads and of its answers, float64 (n_rows, n_outputs).
 
-        `weight` is that of the body. AnswerTooLarge before anything is computed that has more than `most` numbers.
+        `cost` is that of reading the body. What costs much to read or to write leaves the event loop, so both may be
+        called in a thread. Raises AnswerTooLarge, before anything is computed, where the answer would hold more than
+        `most` numbers; Overloaded, DeadlinePassed and NotFinite; and whatever `read` raises.
         """
-        tally, course = self.statistics.of_release(release), Course(time.perf_counter_ns())
+        counters, timeline = self.statistics.of_release(release), Timeline(time.perf_counter_ns())
         try:
-            if weight > MOST_BYTES_ON_LOOP:
-                with self.large_bodies.place(weight):
-                    work = partial(_at_once, release, course, read, write, most)
-                    answer = await self._in_one_thread(course, tally, work)
+            if cost > MOST_BYTES_ON_LOOP:
+                with self.admission.place(cost):
+                    work = partial(_answer_in_thread, release, timeline, read, write, most)
+                    answer = await self._in_one_thread(timeline, counters, work)
             else:
                 question = _checked(read(), release, most)
-                course.read(len(question.rows))
-                answer = await self._by_the_loop(release, course, question, write)
+                timeline.mark_read(len(question.rows))
+                answer = await self._on_loop(release, timeline, question, write)
         except BaseException:
-            tally.count_failure(course.began)
+            counters.count_failure(timeline.began)
             raise
-        tally.count_answer(course)
+        counters.count_answer(timeline)
         return answer
 
-    async def _in_one_thread(self, course: Course, tally: Tally, work: Callable[[], Answer]) -> Answer:
-        """Its rows join nobody's: handing them to and fro would take longer than a call of their own."""
+    async def _in_one_thread(self, timeline: Timeline, counters: Counters, work: Callable[[], Answer]) -> Answer:
+        """Answer in a thread from beginning to end.
+
+        Many rows join no batch: handing them to the event loop and back would take longer than a call of their own.
+        """
         try:
             return await self.batcher.in_thread(work)
         finally:
-            if course.was_predicted:
-                tally.count_alone(course)
+            if timeline.predicted_at:
+                counters.count_alone(timeline)
 
-    async def _by_the_loop(
-        self, release: Release, course: Course, question: Question, write: Callable[[Question, Array], Answer]
+    async def _on_loop(
+        self, release: Release, timeline: Timeline, question: Asked, write: Callable[[Asked, Array], Answer]
     ) -> Answer:
-        """A few bytes of a question may make many of an answer, which is then written in a thread."""
+        """Predict in the next batch. A few bytes may ask for a large answer, which is then written in a thread."""
         bundle, n_rows = release.bundle, len(question.rows)
         is_array = question.is_light and bundle.labels is None
-        to_write = n_rows * bundle.architecture.n_outputs * (NUMBER_IN_ARRAY if is_array else NUMBER_IN_JSON)
-        to_hold = n_rows * max(len(bundle.inputs), bundle.architecture.n_outputs) * NUMBER_IN_ARRAY
-        with self.large_bodies.place(max(to_write / LIGHTER, to_hold)):
+        cost_of_number = COST_OF_ARRAY_NUMBER if is_array else COST_OF_JSON_NUMBER
+        cost_to_write = n_rows * bundle.architecture.n_outputs * cost_of_number
+        cost_in_memory = n_rows * max(len(bundle.inputs), bundle.architecture.n_outputs) * COST_OF_ARRAY_NUMBER
+        with self.admission.place(max(cost_to_write / ANSWER_DISCOUNT, cost_in_memory)):
             answers = await self.batcher.predict(release, question.rows)
-            course.predicted()
-            if max(to_write, to_hold) <= MOST_BYTES_ON_LOOP:
+            timeline.mark_predicted()
+            if max(cost_to_write, cost_in_memory) <= MOST_BYTES_ON_LOOP:
                 return write(question, answers)
-            return await self.batcher.in_time(self.large_bodies.written(write, question, answers))
+            return await self.batcher.in_time(self.admission.write(write, question, answers))
 
 
-def _at_once(
+def _answer_in_thread(
     release: Release,
-    course: Course,
-    read: Callable[[], Question],
-    write: Callable[[Question, Array], Answer],
+    timeline: Timeline,
+    read: Callable[[], Asked],
+    write: Callable[[Asked, Array], Answer],
     most: int,
 ) -> Answer:
-    course.in_thread()
+    timeline.mark_thread()
     question = _checked(read(), release, most)
-    course.read(len(question.rows))
+    timeline.mark_read(len(question.rows))
     answers = answers_of(release, question.rows)
-    course.predicted()
+    timeline.mark_predicted()
     return write(question, all_finite(answers))
 
 
-def _checked(question: Question, release: Release, most: int) -> Question:
+def _checked(question: Asked, release: Release, most: int) -> Asked:
     if len(question.rows) * release.bundle.architecture.n_outputs > most:
         raise AnswerTooLarge(most)
     return question
 
 
-def check_ready(served: Served, jobs: Jobs) -> None:
-    """Draining, NotLoaded."""
+def check_ready(registry: Registry, jobs: Jobs) -> None:
+    """Raise Draining where the server is about to stop, NotLoaded where it has not looked at the store yet."""
     if jobs.is_draining:
         raise Draining
-    if not served.is_ready:
+    if not registry.is_ready:
         raise NotLoaded("the store")

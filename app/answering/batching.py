@@ -1,4 +1,4 @@
-"""Rows of requests that arrive in the same turn of the event loop join one call of their bundle's network."""
+"""Batches: rows of requests that arrive in the same turn of the event loop share one call of their bundle's network."""
 
 import asyncio
 import time
@@ -11,33 +11,37 @@ import numpy as np
 
 from app import errors
 from app.telemetry import metrics
-from app.telemetry.statistics import Statistics, Tally
+from app.telemetry.statistics import Counters, Statistics
 from models_store.arrays import Array
 from models_store.bundle import all_finite
 from models_store.errors import NotFinite
 from models_store.storage.store import Release
 from models_store.tables.table import Raw, Table, joined
 
-# Up to here a call takes less time than handing it to a thread and back would.
+# Rows. A call of up to so many takes less time than handing it to a thread and back would.
 MOST_ROWS_ON_LOOP = 1024
-# More rows of numbers, where calls of that many were short before: no longer than the loop took to receive them.
+# More rows of numbers stay on the loop as well if they are at most so many numbers, 1 MiB of float64, and by the
+# measured time of a row take at most so many nanoseconds: the loop took about as long to receive them.
 MOST_NUMBERS_ON_LOOP = 1 << 17
 MOST_NS_ON_LOOP = 1_000_000
-# What comes with each row, and with each request, is work as well; a turn of the loop should take 20 ms at most.
+# Requests. Each is some work beside its rows, and a turn of the loop should take 20 ms at most.
 MOST_REQUESTS_A_TURN = 64
-# Rows × parameters: a few milliseconds.
+# Work is counted in multiplications, rows × parameters; so many take a few milliseconds.
 MOST_WORK_ON_LOOP = 4 << 20
-# Looking a text's words up takes as long, for every character.
-WORK_A_CHARACTER = 64
+# Looking up the words of a text takes as long as so many multiplications for each character.
+WORK_OF_CHARACTER = 64
 
 Waiting = list[tuple[Raw, "asyncio.Future[Array]", int]]
-"""Rows, whoever waits for their answers, and how much work they are."""
+"""Rows of a request, the future that gets its answers, and its work."""
 
 Result = TypeVar("Result")
 
 
 class Batcher:
-    """As long-lived as the app. A batch never mixes bundles; one a turn of the loop, whoever waits longest first."""
+    """The waiting rows and the threads of long calls; lives as long as the app.
+
+    A batch never mixes bundles. Each turn of the event loop answers one batch, that of the bundle that waits longest.
+    """
 
     def __init__(self, answer_seconds: float, statistics: Statistics | None = None) -> None:
         self._answer_seconds = answer_seconds
@@ -46,22 +50,25 @@ class Batcher:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="predict")
 
     async def predict(self, release: Release, rows: Raw) -> Array:
-        """Raw rows to raw answers of the same release; NotFinite names the row of this request."""
-        tally, began = self._statistics.of_release(release), time.perf_counter_ns()
+        """Return the release's answers to raw rows: float64 (n_rows, n_outputs), or a probability for each label.
+
+        Raises NotFinite, with the row's number in this request, and DeadlinePassed.
+        """
+        counters, began = self._statistics.of_release(release), time.perf_counter_ns()
         try:
             work = _work(release, rows)
-            if _is_long(rows, work, tally):
-                return await self._alone(release, rows, tally)
+            if _is_long(rows, work, counters):
+                return await self._alone(release, rows, counters)
             return await self._in_turn(release, rows, work)
         finally:
-            tally.count_prediction(began)
+            counters.count_prediction(began)
 
     async def in_thread(self, work: Callable[[], Result]) -> Result:
-        """What computes much at once. DeadlinePassed where it takes too long."""
+        """Return `work()`, called in a thread. Raises DeadlinePassed where it takes too long."""
         return await self.in_time(asyncio.get_running_loop().run_in_executor(self._threads, work))
 
     async def in_time(self, result: Awaitable[Result]) -> Result:
-        """DeadlinePassed where it takes too long."""
+        """Return the awaited result. Raises DeadlinePassed after the seconds that an answer may take."""
         try:
             return await asyncio.wait_for(result, self._answer_seconds)
         except TimeoutError:
@@ -78,13 +85,13 @@ class Batcher:
         self._waiting.setdefault(release, []).append((rows, future, work))
         return future
 
-    async def _alone(self, release: Release, rows: Raw, tally: Tally) -> Array:
+    async def _alone(self, release: Release, rows: Raw, counters: Counters) -> Array:
         answers, ns = await self.in_thread(partial(_timed, release, rows))
-        tally.count_call(ns, len(rows), requests=1)
+        counters.count_call(ns, len(rows), requests=1)
         return all_finite(answers)
 
     def _answer(self) -> None:
-        """One batch, and the rest in the next turns of the loop, so that sockets are looked at in between."""
+        """Answer one batch. The rest follow in the next turns of the loop, which looks at its sockets in between."""
         release = next(iter(self._waiting))
         waiting = self._waiting.pop(release)
         size = _size_of_batch(waiting)
@@ -96,28 +103,30 @@ class Batcher:
 
 
 def _work(release: Release, rows: Raw) -> int:
+    """Return about how many multiplications the rows are."""
     bundle = release.bundle
     work = len(rows) * bundle.architecture.n_parameters
     if isinstance(rows, Table):
         texts = [rows.columns[name] for name, kind in bundle.kinds.items() if kind == "text"]
-        work += WORK_A_CHARACTER * sum(len(text) for column in texts for text in column if text is not None)
+        work += WORK_OF_CHARACTER * sum(len(text) for column in texts for text in column if text is not None)
     return work
 
 
-def _is_long(rows: Raw, work: int, tally: Tally) -> bool:
+def _is_long(rows: Raw, work: int, counters: Counters) -> bool:
+    """True if the call would hold up the event loop, and so goes to a thread."""
     if len(rows) <= MOST_ROWS_ON_LOOP or isinstance(rows, Table):
         return len(rows) > MOST_ROWS_ON_LOOP or work > MOST_WORK_ON_LOOP
-    return rows.size > MOST_NUMBERS_ON_LOOP or len(rows) * tally.ns_a_row > MOST_NS_ON_LOOP
+    return rows.size > MOST_NUMBERS_ON_LOOP or len(rows) * counters.ns_per_row > MOST_NS_ON_LOOP
 
 
-def _answer_together(release: Release, batch: Waiting, tally: Tally) -> None:
+def _answer_together(release: Release, batch: Waiting, counters: Counters) -> None:
     try:
         answers, ns = _timed(release, joined([rows for rows, _, _ in batch]))
-    except Exception as error:  # noqa: BLE001  # the network's own failure belongs to everybody who waits for it
+    except Exception as error:  # noqa: BLE001  # a failure of the network is that of every request in the batch
         for _, future, _ in batch:
             _settle(future, error)
         return
-    tally.count_call(ns, len(answers), requests=len(batch))
+    counters.count_call(ns, len(answers), requests=len(batch))
     is_finite = np.isfinite(answers).all()
     start = 0
     for rows, future, _ in batch:
@@ -127,7 +136,7 @@ def _answer_together(release: Release, batch: Waiting, tally: Tally) -> None:
 
 
 def _size_of_batch(waiting: Waiting) -> int:
-    """How many requests from the first on are one batch, so that a turn of the loop stays short; at least one."""
+    """Return the number of requests, from the first on, that are one short turn of the loop together; at least one."""
     n_rows = n_work = 0
     for place, (asked, _, work) in enumerate(waiting[:MOST_REQUESTS_A_TURN]):
         n_rows += len(asked)
@@ -138,14 +147,17 @@ def _size_of_batch(waiting: Waiting) -> int:
 
 
 def _timed(release: Release, rows: Raw) -> tuple[Array, int]:
-    """Answers, and how many nanoseconds they took."""
+    """Return the answers and the nanoseconds that they took."""
     began = time.perf_counter_ns()
     answers = answers_of(release, rows)
     return answers, time.perf_counter_ns() - began
 
 
 def answers_of(release: Release, rows: Raw) -> Array:
-    """A call of the network that is counted; a row that cannot be answered is NaN."""
+    """Return the answers to raw rows, float64 (n_rows, n_outputs), by one call of the network, which metrics count.
+
+    A row without a finite answer is not refused here: it holds NaN or infinity.
+    """
     calls, counted = metrics.of_pattern(release.bundle.pattern)
     calls.inc()
     counted.inc(len(rows))
@@ -153,7 +165,7 @@ def answers_of(release: Release, rows: Raw) -> Array:
 
 
 def _finite(answers: Array) -> Array | NotFinite:
-    """A row that cannot be answered is a matter of whoever asked it."""
+    """Return the answers, or the error of the one request that has a row without a finite answer."""
     try:
         return all_finite(answers)
     except NotFinite as error:
@@ -161,7 +173,7 @@ def _finite(answers: Array) -> Array | NotFinite:
 
 
 def _settle(future: "asyncio.Future[Array]", outcome: Array | Exception) -> None:
-    if future.done():  # its client has gone
+    if future.done():  # cancelled: its client has gone
         return
     if isinstance(outcome, Exception):
         future.set_exception(outcome)

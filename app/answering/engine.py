@@ -1,4 +1,4 @@
-"""The engine that this process computes networks with, as the settings have it."""
+"""The engine of the settings, which computes the networks of this process."""
 
 import gc
 from functools import cache
@@ -9,6 +9,8 @@ from models_store.networks.architecture import Architecture, Device, Engine, Loa
 
 
 def network_loader(settings: Settings) -> LoadNetwork:
+    """Return a loader that imports the engine when the first network is loaded."""
+
     def load(saved: bytes, architecture: Architecture) -> Network:
         return engine(settings.engine, settings.device)(saved, architecture)
 
@@ -17,13 +19,14 @@ def network_loader(settings: Settings) -> LoadNetwork:
 
 @cache
 def engine(name: Engine, device: Device) -> LoadNetwork:
+    """Import the engine, once for the process, and return its loader."""
     load = engines.loader(name, device)
     if name == "keras":
         from models_store.networks.keras_network import use_threads  # deferred: it has been imported by now
 
-        # Small networks are computed faster by one thread than shared among several, and the event loop keeps a core.
+        # One thread computes a small network faster than several that share it, and leaves a core to the event loop.
         use_threads(1)
-    # What has been imported stays. A collection that looked through all of it would stop the event loop for 200 ms.
+    # Imported modules stay for good; a garbage collection that went through them would stop the event loop for 200 ms.
     gc.collect()
     gc.freeze()
     return load

@@ -1,6 +1,6 @@
-"""The bundles in memory. A new version is loaded, verified and warmed beside the old, then swapped in at once.
+"""The bundles in memory. A new version is loaded and verified beside the old one, then swapped in at once.
 
-Requests keep the release that they began with; nobody waits for a swap.
+A request keeps the release that it began with, and waits for no swap.
 """
 
 import asyncio
@@ -25,13 +25,15 @@ from models_store.storage.store import CHAMPION, Release, Store
 
 log = logging.getLogger("patterns.served")
 
+# Seconds between looks at the store: so long at most until a published version is loaded.
 POLL_SECONDS = 0.25
+# Versions beside the champions that stay in memory because they were asked for; of more, the first loaded goes first.
 MOST_PINNED = 32
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A release, and the hold on its directory that keeps retention away from it."""
+    """A release, and the hold on its directory that keeps retention from deleting it."""
 
     release: Release
     held: contextlib.ExitStack
@@ -39,14 +41,14 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Shelf:
-    """What is known of one pattern at one moment; replaced as a whole, so an answer takes all its facts from one."""
+    """The versions of one pattern at one moment. Replaced as a whole, so that no answer mixes facts of two moments."""
 
     pattern: str
     versions: tuple[int, ...] = ()
     labels: dict[str, int] = field(default_factory=dict)
     champion: Loaded | None = None
     is_unloaded: bool = False
-    """Somebody wants none of it served, until they load it again."""
+    """True from an unload request to the next load request: no version is served."""
 
     def check_loaded(self) -> None:
         if self.is_unloaded:
@@ -54,29 +56,33 @@ class Shelf:
 
     @property
     def release(self) -> Release:
-        """The champion's."""
+        """The champion. Raises Unloaded, or NoGoodVersion where no version could be loaded."""
         self.check_loaded()
         if self.champion is None:
             raise NoGoodVersion(self.pattern)
         return self.champion.release
 
 
-class Served:
-    """One for the app. `release` answers from memory; `refresh` looks at the disk, in a thread of its own."""
+class Registry:
+    """The shelves of all patterns. One for the app.
+
+    `release` answers from memory; `refresh` looks at the disk, in a thread of its own.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        # None: seen on the disk, not looked at yet.
+        # None: seen on the disk, but not loaded yet.
         self._shelves: dict[str, Shelf | None] = {}
         self._pinned: OrderedDict[tuple[str, int], Loaded] = OrderedDict()
         self._refused: dict[tuple[str, int], str] = {}
-        # Patterns to look at again, though nothing changed: the disk would not read a version.
+        # Patterns to look at again even if nothing changes: the disk could not read one of their versions.
         self._unreadable: set[str] = set()
         self._signature: dict[str, object] = {}
-        # The last fault that was logged of the store, of a pattern, of a version.
+        # The last fault that was logged of the store, of each pattern and of each version.
         self._troubles: dict[object, str] = {}
         self._refreshing = asyncio.Lock()
-        # One is enough, as one looks at a time; nobody else's waiting for a disk or a database keeps it from looking.
+        # A thread of its own, so that it never queues behind work that waits for a disk or a database. One is enough:
+        # `_refreshing` lets one look at a time.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="follow")
         self._has_looked = False
         self.is_ready = False
@@ -88,18 +94,18 @@ class Served:
         return sorted(self._shelves)
 
     def holds(self, pattern: str, version: int) -> bool:
-        """This process has seen the version."""
+        """True if this process has seen the version."""
         shelf = self._shelves.get(pattern)
         return shelf is not None and version in shelf.versions
 
     @property
     def shelves(self) -> list[Shelf]:
-        """Of the patterns that have been looked at, all at this moment."""
+        """The shelves of all patterns that have been looked at, at one moment, by name."""
         return [shelf for _, shelf in sorted(self._shelves.items()) if shelf is not None]
 
     @property
     def empty(self) -> list[str]:
-        """Patterns of which no version can be served, though one should be."""
+        """The patterns of which no version can be served, though they are not unloaded."""
         return sorted(
             name
             for name, shelf in self._shelves.items()
@@ -107,10 +113,11 @@ class Served:
         )
 
     def refused(self, pattern: str, version: int) -> str:
-        """Why the version is not served; empty if it is, or is not known to be damaged before somebody asks for it."""
+        """Return the reason why a version is not served; empty if it is, or if its damage has not been found yet."""
         return self._refused.get((pattern, version), "")
 
     def shelf(self, pattern: str) -> Shelf:
+        """Return the pattern's shelf. Raises UnknownPattern, or NotLoaded before the first look has come to it."""
         shelf = self._shelves.get(pattern)
         if shelf is not None:
             return shelf
@@ -124,7 +131,10 @@ class Served:
         return self.shelf(pattern).release
 
     async def release(self, pattern: str, version: int | None = None, label: str | None = None) -> Release:
-        """The champion at once; another version is loaded when it is first asked for."""
+        """Return the champion, or the version or label that is given. Other versions are loaded at the first request.
+
+        Raises UnknownPattern, UnknownVersion, UnknownLabel, NotLoaded, Unloaded, NoGoodVersion and BundleDamaged.
+        """
         shelf = self.shelf(pattern)
         shelf.check_loaded()
         if label is not None and label != CHAMPION and version is None:
@@ -142,13 +152,13 @@ class Served:
     # -- keeping up ------------------------------------------------------------------------------------------------
 
     async def watch(self) -> None:
-        """Follow the store until cancelled: this and other processes publish into it."""
+        """Follow the store, which any process may publish into, until cancelled."""
         while True:
             await self.catch_up()
             await asyncio.sleep(POLL_SECONDS)
 
     async def catch_up(self) -> None:
-        """Refresh if that is possible now; if not, what is in memory serves on, and `watch` looks again in a moment."""
+        """Refresh if the store can be read; if not, the bundles in memory stay, and `watch` looks again in a moment."""
         try:
             await self.refresh()
         except Exception as error:
@@ -158,7 +168,7 @@ class Served:
             self._troubles.pop("the store", None)
 
     async def refresh(self) -> None:
-        """After this, what the store held when it was called is what is served."""
+        """Serve what the store holds now. Raises what reading the store raises."""
         async with self._refreshing:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._follow)
 
@@ -172,7 +182,7 @@ class Served:
         signature = self._store.signature()
         for pattern in self._shelves.keys() - signature.keys():
             self._replace(pattern, None)
-        # Named before they are loaded, so that an early request hears "not yet" and not "unknown".
+        # Listed before they are loaded, so that an early request gets "not loaded yet" and not "unknown pattern".
         self._shelves = {**dict.fromkeys(signature), **self._shelves}
         self._has_looked = True
         for pattern, changed in signature.items():
@@ -182,7 +192,7 @@ class Served:
                 try:
                     self._replace(pattern, self._look(pattern))
                     self._troubles.pop((pattern,), None)
-                except Exception as error:  # one pattern's trouble is not the others'
+                except Exception as error:  # a fault of one pattern must not keep the others from being followed
                     if self._is_news((pattern,), error):
                         log.exception("cannot be followed", extra={"pattern": pattern})
                     self._unreadable.add(pattern)
@@ -192,7 +202,7 @@ class Served:
             log.info("ready", extra={"patterns": len(self.patterns)})
 
     def _is_news(self, about: object, trouble: Exception) -> bool:
-        """Four looks a second find the same again; it is logged once, and again when it changes or comes back."""
+        """True if the fault is not the last one logged about this. Without it, every look would log the same fault."""
         before, self._troubles[about] = self._troubles.get(about), repr(trouble)
         return before != self._troubles[about]
 
@@ -223,7 +233,7 @@ class Served:
             self._pinned.pop(key).held.close()
 
     def _best(self, pattern: str) -> Loaded | None:
-        """The champion, or where it does not verify the nearest version before it that does."""
+        """Load the champion, or the nearest version before it that verifies; None if there is none."""
         current = (self._shelves.get(pattern) or Shelf(pattern)).champion
         try:
             champion = self._store.champion(pattern)
@@ -231,7 +241,7 @@ class Served:
             return None
         versions = self._store.versions(pattern)
         if current is not None and current.release.version in versions and self._store.has_damaged_labels(pattern):
-            # Nobody knows better than the last look which version it is.
+            # Which version is champion cannot be read now; the last look read it.
             log.error("labels are damaged; the champion stays", extra={"pattern": pattern})
             return current
         candidates = [version for version in reversed(versions) if version <= champion]

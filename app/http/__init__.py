@@ -1,1 +1,1 @@
-"""Between the socket and the routes: limits of the HTTP protocol, request ids, keys, and dispatch to the dialects."""
+"""The layers between socket and routes: limits of the protocol, request ids, keys, and dispatch to the dialects."""

@@ -1,6 +1,6 @@
 """Dialects, answered before FastAPI's layers: what they cost is more than a small network's whole answer.
 
-POST /v2/models/quadratic/infer  ->  the dialect of "v2"  ->  its address  ->  handler(serving, request)  ->  Response
+POST /v2/models/quadratic/infer  ->  the dialect of "v2"  ->  its address  ->  handler(answering, request)  ->  Response
 GET  /patterns                   ->  no dialect: FastAPI
 """
 
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.answering.answer import Serving
+from app.answering.answer import Answering
 from app.envelopes import NATIVE, Envelope
 from app.errors import NotHere, WrongMethod
 from app.http import keys
@@ -23,7 +23,7 @@ from models_store.bundle import Bundle
 PARAMETER = re.compile(r"\{([a-z]+)\}")
 
 
-Handler = Callable[[Serving, Request], Awaitable[Response]]
+Handler = Callable[[Answering, Request], Awaitable[Response]]
 Guard = Callable[[Request], Awaitable[None]]
 
 
@@ -114,13 +114,13 @@ class Dialects:
         return NATIVE if dialect is None else dialect.envelope
 
 
-class Front:
+class Dispatch:
     """An ASGI layer; an error of a dialect goes on to the edge, which knows its envelope as well."""
 
-    def __init__(self, app: ASGIApp, dialects: Dialects, serving: Serving) -> None:
+    def __init__(self, app: ASGIApp, dialects: Dialects, answering: Answering) -> None:
         self._app = app
         self._dialects = dialects
-        self._serving = serving
+        self._answering = answering
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         dialect = self._dialects.of(scope["path"]) if scope["type"] == "http" else None
@@ -131,7 +131,7 @@ class Front:
         scope["route"] = address
         request = Request(scope, receive)
         await address.guard(request)
-        response = await address.handler(self._serving, request)
+        response = await address.handler(self._answering, request)
         await response(scope, receive, send)
 
 

@@ -1,4 +1,4 @@
-"""Who may do what: keys, and where a page came from. As dependencies, asked before a body is read."""
+"""API keys, and the origin of pages in a browser: guards that are checked before a body is read."""
 
 import secrets
 from typing import cast
@@ -13,7 +13,10 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 async def require_admin(request: Request) -> None:
-    """For everything that changes state. A browser says where a page came from; other pages may not use ours."""
+    """Guard everything that changes state.
+
+    Raises KeyMissing, KeyWrong, or ForeignOrigin: a browser sends the origin of a page, and only our own page may.
+    """
     origin = request.headers.get("origin")
     if origin is not None and not _is_ours(origin, request):
         raise errors.ForeignOrigin
@@ -21,15 +24,19 @@ async def require_admin(request: Request) -> None:
 
 
 def _is_ours(origin: str, request: Request) -> bool:
-    """Without a key the name must be this machine's own: any page may call itself what it likes and point that here."""
+    """True if the page came from this server.
+
+    Without a key the server's name must be a loopback name or the configured host: a foreign page could give itself any
+    name, and have its DNS point that name here (DNS rebinding).
+    """
     settings = _settings(request)
     is_same = origin.partition("://")[2] == request.headers.get("host")
-    # The address without its query, which may be bytes that are no text.
+    # `base_url` leaves out the query, whose bytes may not be text.
     return is_same and (settings.admin_key is not None or request.base_url.hostname in {*LOOPBACK, settings.host})
 
 
 async def require_predictor(request: Request) -> None:
-    """For predictions; the admin key opens this as well."""
+    """Guard predictions where there is a key for them; the admin key is good for them as well."""
     settings = _settings(request)
     if settings.predict_key is not None:
         _check_key(request, settings.predict_key, settings.admin_key)

@@ -1,29 +1,35 @@
-"""Between the socket and the app: bytes and seconds that headers and bodies may take, before there is a request."""
+"""Limits of the HTTP protocol: bytes and seconds that headers and bodies may take before the app sees a request."""
 
 import asyncio
 from typing import Any, NoReturn
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.http.sizes import most_bytes
 from app.settings import Settings
 
-UPLOADS = "/datasets"
+# Browsers and proxies send some 30 at most.
 MOST_HEADERS = 100
+# Requests that wait on one connection for the answer to an earlier one. HTTP clients send one at a time, if they
+# pipeline at all; every waiting request keeps its headers in memory.
 MOST_PIPELINED = 16
+# Seconds that an idle connection stays open when the server stops: a request may be on its way already.
 LAST_MOMENT = 0.5
+# Seconds for which a connection is not read from after it was refused because of overload.
 PAUSE_SECONDS = 1.0
-# Clocks of timers are this exact.
+# Seconds that a timer may fire too early.
 LATE = 0.005
-PROMISE = "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+CLOSING_RESPONSE = "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with an end to what a client may send before anybody has looked at it."""
+    """uvicorn's protocol for one connection, with limits for what a client may send before the app reads it."""
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
         self.settings: Settings = self.app_state["settings"]  # as the lifespan yields it
-        # The timer may ring before what is due, and then is set again: most requests have ended by then.
+        # Seconds of the loop's clock. Most requests end long before their deadline, so the timer is not moved with it;
+        # if it rings too early, it is set again.
         self._due = float("inf")
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
@@ -47,13 +53,13 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         self._is_told = False
         super().data_received(data)
-        # The parser keeps a header, or a trailer, to itself until its end; what later reads add to it is counted here.
+        # The parser reports a header or a trailer only when it is complete; what arrives before that is counted here.
         if not self._is_told and not self.transport.is_closing():
             self._unparsed += len(data)
             if self._unparsed > self.settings.max_header_kb << 10:
                 self._hang_up("431 Request Header Fields Too Large")
             elif self._due == float("inf") and (self.cycle is None or self.cycle.response_complete):
-                # Blank lines before a request: uvicorn has taken back its own end of an idle connection.
+                # Blank lines before a request: they make uvicorn cancel its own timeout of an idle connection.
                 self._due_in(self.settings.header_seconds)
 
     def on_message_begin(self) -> None:
@@ -67,7 +73,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """What comes after the body is counted, and is no header: what the headers said has been acted on by then."""
+        """Add a header. A trailer, which follows the body, is only counted: the request is being answered by then."""
         if self._in_headers:
             super().on_header(name, value)
         self._count(len(name) + len(value))
@@ -83,7 +89,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse("429 Too Many Requests")
 
     def on_body(self, body: bytes) -> None:
-        """A table may be large: each part of it that is as large as other bodies may be has their time."""
+        """Count the body. A table may be larger than other bodies; `body_seconds` begin anew every `max_body_bytes`."""
         super().on_body(body)
         self._is_told = True
         self._unparsed = 0
@@ -94,7 +100,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._due_in(self.settings.body_seconds)
 
     def on_response_complete(self) -> None:
-        """Whoever is refused hears it at once, and whoever then asks again at once waits: refusing is work as well."""
+        """Stop reading for a moment after a refusal because of overload: refusing the next request is work as well."""
         super().on_response_complete()
         if self.scope["state"].get("is_refused") and not self.transport.is_closing():
             self.flow.pause_reading()
@@ -105,7 +111,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def pause_writing(self) -> None:
-        """Whoever reads nothing of an answer in this time does not get the rest; a slow reader does."""
+        """Break the connection off if the client reads nothing for `answer_seconds`; a slow reader gets its answer."""
         super().pause_writing()
         self._expect_reading()
 
@@ -125,7 +131,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def shutdown(self) -> None:
-        """The next request on an idle connection may be on its way: it gets a moment to arrive, and its answer."""
+        """Close the connection after its last answer. A request on its way to an idle one gets a moment to arrive."""
         self._is_draining = True
         if self.cycle is None or self.cycle.response_complete:
             self.loop.call_later(LAST_MOMENT, self._close_if_idle)
@@ -146,6 +152,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse("431 Request Header Fields Too Large")
 
     def _due_in(self, seconds: float | None) -> None:
+        """Set the deadline for what the client sends next; None for no deadline."""
         if seconds is None:
             self._due = float("inf")
             return
@@ -168,19 +175,15 @@ class LimitedProtocol(HttpToolsProtocol):
             self._hang_up("408 Request Timeout")
 
     def _hang_up(self, status: str) -> None:
-        self.transport.write(PROMISE.format(status=status).encode())
+        """Answer without the app, and close the connection."""
+        self.transport.write(CLOSING_RESPONSE.format(status=status).encode())
         self.transport.close()
 
     def _refuse(self, status: str) -> NoReturn:
         self._hang_up(status)
-        # Ends the parser's run over this data; what uvicorn then writes goes to a closing transport.
+        # Stops the parser. uvicorn then answers 400, which `send_400_response` drops.
         raise ValueError(status)
 
     def send_400_response(self, msg: str) -> None:
         if not self.transport.is_closing():
             super().send_400_response(msg)
-
-
-def most_bytes(path: str, settings: Settings) -> int:
-    """What a body may have."""
-    return settings.max_dataset_bytes if path == UPLOADS else settings.max_body_bytes

@@ -1,23 +1,23 @@
-"""Listening sockets that worker processes are given, and that no process of theirs inherits.
+"""Listening sockets that are passed to worker processes, but not inherited by the processes that those start.
 
-A trainer that had them would listen on when its server has ended, and clients would wait for nobody.
+A trainer that inherited them would keep the port open after its server has ended, and clients would wait in vain.
 """
 
 import socket
 from multiprocessing.reduction import DupFd
 from typing import Any
 
-# Of each listening socket uvloop takes one connection in a turn of its loop, however many wait. With a single one, new
-# clients and health checks would wait for seconds beside a crowd of others that keep the loop busy.
+# In each turn of its loop uvloop accepts one connection per listening socket, however many wait. With a single socket,
+# new clients and health checks would wait for seconds while a crowd of others keeps the loop busy.
 HOW_MANY = 16
 
 
 class Listening(socket.socket):
-    """What a spawned process is given is inheritable there, unless somebody says otherwise."""
+    """A listening socket that stays uninheritable in the worker process which it is passed to."""
 
     @classmethod
     def at(cls, bound: socket.socket) -> list[socket.socket]:
-        """Closes `bound`, which is inheritable as uvicorn makes it."""
+        """Return copies of a bound socket that are not inheritable, and close it: uvicorn makes it inheritable."""
         with bound:
             return [cls(fileno=bound.dup().detach()) for _ in range(HOW_MANY)]
 

@@ -1,4 +1,4 @@
-"""The long-lived objects as parameters of routes: `served: ServedPart`."""
+"""The long-lived objects as parameters of routes: `registry: RegistryPart`."""
 
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
-from app.answering.registry import Served
+from app.answering.registry import Registry
 from app.jobs.jobs import Jobs
 from app.parts import Parts, parts_of
 from app.processes.table_reader import ReadsTables
@@ -23,7 +23,7 @@ def _part(choose: Callable[[Parts], Part]) -> Callable[[Request], Awaitable[Part
     return chosen
 
 
-ServedPart = Annotated[Served, Depends(_part(lambda parts: parts.served))]
+RegistryPart = Annotated[Registry, Depends(_part(lambda parts: parts.registry))]
 StorePart = Annotated[Store, Depends(_part(lambda parts: parts.store))]
 JobsPart = Annotated[Jobs, Depends(_part(lambda parts: parts.jobs))]
 DatasetsPart = Annotated[Datasets, Depends(_part(lambda parts: parts.datasets))]

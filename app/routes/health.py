@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from app.answering.answer import check_ready
-from app.routes.dependencies import JobsPart, ServedPart
+from app.routes.dependencies import JobsPart, RegistryPart
 from app.telemetry import metrics
 
 router = APIRouter(tags=["health"])
@@ -17,11 +17,11 @@ async def livez() -> dict[str, bool]:
 
 
 @router.get("/readyz", summary="Ready: every pattern that can be served is loaded")
-async def readyz(served: ServedPart, jobs: JobsPart) -> dict[str, object]:
-    check_ready(served, jobs)
-    unloaded = [shelf.pattern for shelf in served.shelves if shelf.is_unloaded]
-    patterns = [name for name in served.patterns if name not in unloaded]
-    return {"ready": True, "patterns": patterns, "without_good_version": served.empty, "unloaded": unloaded}
+async def readyz(registry: RegistryPart, jobs: JobsPart) -> dict[str, object]:
+    check_ready(registry, jobs)
+    unloaded = [shelf.pattern for shelf in registry.shelves if shelf.is_unloaded]
+    patterns = [name for name in registry.patterns if name not in unloaded]
+    return {"ready": True, "patterns": patterns, "without_good_version": registry.empty, "unloaded": unloaded}
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)

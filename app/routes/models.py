@@ -7,11 +7,11 @@ from typing import Any, Literal
 import orjson
 from fastapi import APIRouter, Depends, Response
 
-from app.answering.registry import Served, Shelf
+from app.answering.registry import Registry, Shelf
 from app.errors import TrainingUnderWay, Unprocessable
 from app.http.keys import require_admin
 from app.routes.bodies import ParsedJson
-from app.routes.dependencies import ArtistPart, JobsPart, ServedPart, StorePart
+from app.routes.dependencies import ArtistPart, JobsPart, RegistryPart, StorePart
 from app.routes.documented import LABEL_BODY
 from models_store.bundle import Description
 from models_store.card import Card
@@ -28,14 +28,14 @@ router = APIRouter(tags=["patterns"])
 
 
 @router.get("/patterns")
-async def patterns(served: ServedPart) -> dict[str, list[dict[str, Any]]]:
+async def patterns(registry: RegistryPart) -> dict[str, list[dict[str, Any]]]:
     """Every pattern that the store holds, with what its champion takes, answers, and is worth."""
-    return {"patterns": [_summary(shelf) for shelf in served.shelves]}
+    return {"patterns": [_summary(shelf) for shelf in registry.shelves]}
 
 
 @router.get("/patterns/{pattern}")
-async def pattern(pattern: str, served: ServedPart) -> dict[str, Any]:
-    shelf = served.shelf(pattern)
+async def pattern(pattern: str, registry: RegistryPart) -> dict[str, Any]:
+    shelf = registry.shelf(pattern)
     bundle = shelf.release.bundle
     return _summary(shelf) | {
         "card": bundle.card.model_dump(mode="json"),
@@ -45,16 +45,16 @@ async def pattern(pattern: str, served: ServedPart) -> dict[str, Any]:
 
 
 @router.get("/patterns/{pattern}/sample")
-async def sample(pattern: str, served: ServedPart) -> dict[str, Any]:
+async def sample(pattern: str, registry: RegistryPart) -> dict[str, Any]:
     """A body for `/predict` that works as it is."""
-    bundle = served.champion(pattern).bundle
+    bundle = registry.champion(pattern).bundle
     return bundle.sample()
 
 
 @router.get("/patterns/{pattern}/versions/{version}")
-async def card(pattern: str, version: int, served: ServedPart, store: StorePart) -> dict[str, Any]:
+async def card(pattern: str, version: int, registry: RegistryPart, store: StorePart) -> dict[str, Any]:
     """The card of a version: metrics in raw units, column ranges, lineage, notes, and the recipe that made it."""
-    shelf = served.shelf(pattern)
+    shelf = registry.shelf(pattern)
     described = await _describe(shelf, store, version)
     labels = [label for label, labelled in shelf.labels.items() if labelled == version]
     return {
@@ -68,9 +68,9 @@ async def card(pattern: str, version: int, served: ServedPart, store: StorePart)
 
 
 @router.get("/patterns/{pattern}/versions/{version}/history")
-async def history(pattern: str, version: int, served: ServedPart, store: StorePart) -> Response:
+async def history(pattern: str, version: int, registry: RegistryPart, store: StorePart) -> Response:
     """Loss of each epoch, and validation loss where rows were held out, in scaled units."""
-    described = await _describe(served.shelf(pattern), store, version)
+    described = await _describe(registry.shelf(pattern), store, version)
     document = {"pattern": pattern, "version": version, "history": described.history}
     # Up to two million numbers: writing them would block the event loop.
     return Response(await asyncio.to_thread(orjson.dumps, document), media_type="application/json")
@@ -82,11 +82,11 @@ async def plot(
     version: int,
     kind: Kind,
     picture: Literal["svg", "png"],
-    served: ServedPart,
+    registry: RegistryPart,
     store: StorePart,
     artist: ArtistPart,
 ) -> Response:
-    described = await _describe(served.shelf(pattern), store, version)
+    described = await _describe(registry.shelf(pattern), store, version)
     drawing = partial(draw, kind, described, picture, title=f"{pattern}, version {version}")
     content = await asyncio.get_running_loop().run_in_executor(artist, drawing)
     media_type = "image/svg+xml" if picture == "svg" else "image/png"
@@ -95,65 +95,65 @@ async def plot(
 
 @router.put("/patterns/{pattern}/labels/{label}", openapi_extra=LABEL_BODY, dependencies=[Depends(require_admin)])
 async def set_label(
-    pattern: str, label: str, target: ParsedJson, served: ServedPart, store: StorePart
+    pattern: str, label: str, target: ParsedJson, registry: RegistryPart, store: StorePart
 ) -> dict[str, Any]:
-    served.shelf(pattern)
+    registry.shelf(pattern)
     if not is_name(label):
         raise Unprocessable("bad_label", "a label is a lower-case letter, then up to 62 letters, digits and dashes")
     if not isinstance(target, dict) or set(target) != {"version"} or not _is_version(target["version"]):
         raise Unprocessable("bad_body", 'the body must be {"version": n}, with the number of a version')
     await asyncio.to_thread(store.set_label, pattern, label, target["version"])
-    return await _after_change(served, pattern)
+    return await _after_change(registry, pattern)
 
 
 @router.delete("/patterns/{pattern}/labels/{label}", dependencies=[Depends(require_admin)])
-async def remove_label(pattern: str, label: str, served: ServedPart, store: StorePart) -> dict[str, Any]:
+async def remove_label(pattern: str, label: str, registry: RegistryPart, store: StorePart) -> dict[str, Any]:
     """The version that it pointed at stays. The label `champion` can be moved, but not removed."""
-    served.shelf(pattern)
+    registry.shelf(pattern)
     await asyncio.to_thread(store.remove_label, pattern, label)
-    return await _after_change(served, pattern)
+    return await _after_change(registry, pattern)
 
 
 @router.post("/patterns/{pattern}/rollback", dependencies=[Depends(require_admin)])
-async def rollback(pattern: str, served: ServedPart, store: StorePart) -> dict[str, Any]:
+async def rollback(pattern: str, registry: RegistryPart, store: StorePart) -> dict[str, Any]:
     """The champion becomes the version before it."""
-    served.shelf(pattern)
+    registry.shelf(pattern)
     await asyncio.to_thread(store.rollback, pattern)
-    return await _after_change(served, pattern)
+    return await _after_change(registry, pattern)
 
 
 @router.delete("/patterns/{pattern}", dependencies=[Depends(require_admin)], status_code=204)
-async def delete_pattern(pattern: str, served: ServedPart, store: StorePart, jobs: JobsPart) -> None:
+async def delete_pattern(pattern: str, registry: RegistryPart, store: StorePart, jobs: JobsPart) -> None:
     """All of its versions and labels, unless a training of it would bring it back.
 
     A new pattern of this name goes on counting where this one ended.
     """
-    served.shelf(pattern)
+    registry.shelf(pattern)
     if any(job.pattern == pattern and not job.has_ended for job in await jobs.recent()):
         raise TrainingUnderWay
     await asyncio.to_thread(store.delete_pattern, pattern)
-    await served.catch_up()
+    await registry.catch_up()
 
 
 @router.delete("/patterns/{pattern}/versions/{version}", dependencies=[Depends(require_admin)])
-async def delete(pattern: str, version: int, served: ServedPart, store: StorePart) -> dict[str, Any]:
+async def delete(pattern: str, version: int, registry: RegistryPart, store: StorePart) -> dict[str, Any]:
     """Refused while a label points at the version."""
-    served.shelf(pattern)
+    registry.shelf(pattern)
     await asyncio.to_thread(store.delete, pattern, version)
-    return await _after_change(served, pattern)
+    return await _after_change(registry, pattern)
 
 
 def _is_version(value: Any) -> bool:
     return type(value) is int and value > 0
 
 
-async def _after_change(served: Served, pattern: str) -> dict[str, Any]:
+async def _after_change(registry: Registry, pattern: str) -> dict[str, Any]:
     """Return the pattern as this process serves it after the change.
 
     The change is in the store also where this process cannot serve it yet.
     """
-    await served.catch_up()
-    return _summary(served.shelf(pattern))
+    await registry.catch_up()
+    return _summary(registry.shelf(pattern))
 
 
 async def _describe(shelf: Shelf, store: Store, version: int) -> Description:

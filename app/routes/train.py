@@ -11,14 +11,14 @@ from typing import Annotated, Any, get_args
 from fastapi import APIRouter, Depends, Header, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from app.answering.registry import Served
+from app.answering.registry import Registry
 from app.errors import Malformed, Unprocessable
 from app.http.keys import require_admin
 from app.jobs.job import Job
 from app.jobs.jobs import Jobs
 from app.jobs.recipes import check_columns, check_doubts, recipe_of_pattern
 from app.routes.bodies import ParsedJson, RawJson
-from app.routes.dependencies import DatasetsPart, JobsPart, ServedPart, StorePart
+from app.routes.dependencies import DatasetsPart, JobsPart, RegistryPart, StorePart
 from app.routes.documented import TRAIN_BODY
 from models_store.errors import DatasetGone, PatternServerError, UnknownDataset
 from models_store.storage.datasets import Datasets
@@ -44,7 +44,7 @@ async def train(
     body: RawJson,
     asked: ParsedJson,
     jobs: JobsPart,
-    served: ServedPart,
+    registry: RegistryPart,
     store: StorePart,
     datasets: DatasetsPart,
     idempotency_key: Annotated[str | None, Header(max_length=LONGEST_KEY)] = None,
@@ -57,7 +57,7 @@ async def train(
     wait = WAIT.search(prefer)
     if wait is not None:
         job = await _ended(jobs, job, min(float(wait[1]), LONGEST_WAIT_SECONDS))
-    return await _job_answer(job, served, 200 if job.has_ended else 202, location=True)
+    return await _job_answer(job, registry, 200 if job.has_ended else 202, location=True)
 
 
 @router.get("/train")
@@ -67,8 +67,8 @@ async def trainings(jobs: JobsPart) -> dict[str, list[dict[str, Any]]]:
 
 
 @router.get("/train/{job}")
-async def training(job: str, jobs: JobsPart, served: ServedPart) -> Response:
-    return await _job_answer(await jobs.get(job), served, 200)
+async def training(job: str, jobs: JobsPart, registry: RegistryPart) -> Response:
+    return await _job_answer(await jobs.get(job), registry, 200)
 
 
 async def _listening(jobs: JobsPart) -> AsyncIterator[None]:
@@ -79,7 +79,7 @@ async def _listening(jobs: JobsPart) -> AsyncIterator[None]:
 
 @router.get("/train/{job}/events", response_class=StreamingResponse, dependencies=[Depends(_listening)])
 async def events(
-    job: str, jobs: JobsPart, served: ServedPart, last_event_id: Annotated[str, Header()] = "0"
+    job: str, jobs: JobsPart, registry: RegistryPart, last_event_id: Annotated[str, Header()] = "0"
 ) -> Response:
     """Server-sent events: queued, started, every epoch, evaluated, and how it ended. Resumes after `Last-Event-ID`."""
     await jobs.get(job)
@@ -87,14 +87,14 @@ async def events(
         raise Unprocessable(
             "bad_parameter", "Last-Event-ID must be the number of an event: one to nine digits; 0 or no header for all"
         )
-    stream = _event_stream(job, int(last_event_id), jobs, served)
+    stream = _event_stream(job, int(last_event_id), jobs, registry)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 
 @router.delete("/train/{job}", dependencies=[Depends(require_admin)])
-async def cancel(job: str, jobs: JobsPart, served: ServedPart) -> Response:
+async def cancel(job: str, jobs: JobsPart, registry: RegistryPart) -> Response:
     """End a queued training at once, a running one within seconds; 409 if it has ended."""
-    return await _job_answer(await jobs.cancel(job), served, 200)
+    return await _job_answer(await jobs.cancel(job), registry, 200)
 
 
 def recipe_of(asked: Any, store: Store) -> PatternSpec:
@@ -158,14 +158,14 @@ async def _ended(jobs: Jobs, job: Job, seconds: float) -> Job:
     return job
 
 
-async def _job_answer(job: Job, served: Served, status: int, *, location: bool = False) -> Response:
-    if job.status == "succeeded" and not served.holds(job.pattern, job.row["version"]):
-        await _let_answer(served)
+async def _job_answer(job: Job, registry: Registry, status: int, *, location: bool = False) -> Response:
+    if job.status == "succeeded" and not registry.holds(job.pattern, job.row["version"]):
+        await _let_answer(registry)
     headers = {"location": f"/train/{job.id}"} if location else {}
     return JSONResponse(job.to_json(), status, headers)
 
 
-async def _event_stream(job: str, number: int, jobs: Jobs, served: Served) -> AsyncIterator[str]:
+async def _event_stream(job: str, number: int, jobs: Jobs, registry: Registry) -> AsyncIterator[str]:
     """Yield the events after `number` as server-sent events, until the last of the job or until the server drains."""
     patience = jobs.patience
     quiet_since = time.monotonic()
@@ -174,7 +174,7 @@ async def _event_stream(job: str, number: int, jobs: Jobs, served: Served) -> As
         happened = await jobs.events_after(job, number)
         for event in happened:
             if event.kind == "published":
-                await _let_answer(served)
+                await _let_answer(registry)
             yield f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps(event.data)}\n\n"
             number, quiet_since, pause = event.number, time.monotonic(), patience.listener_poll_seconds
             if event.kind in LAST_EVENTS:
@@ -189,10 +189,10 @@ async def _event_stream(job: str, number: int, jobs: Jobs, served: Served) -> As
             pause = min(pause * PAUSE_GROWTH, patience.longest_listener_poll_seconds)
 
 
-async def _let_answer(served: Served) -> None:
+async def _let_answer(registry: Registry) -> None:
     """Load what is published before a client is told of it.
 
     Otherwise a client that reads "published", and predicts at once, would be answered by the version before: this
     process looks at the store only now and then. Other worker processes follow at their next look.
     """
-    await served.catch_up()
+    await registry.catch_up()

@@ -1,1 +1,1 @@
-"""What the server tells about itself: log lines, metrics and statistics."""
+"""Telemetry of the server: log lines, metrics and statistics."""

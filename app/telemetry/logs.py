@@ -1,4 +1,4 @@
-"""One JSON line an event, on stdout: fields, not prose, and nothing that a terminal would obey."""
+"""Log lines: one JSON object for each event, on stdout, in ASCII, so that none of it controls a terminal."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ class JsonLines(logging.Formatter):
 
 
 class Lines(logging.StreamHandler):  # type: ignore[type-arg]  # a stream of text, whichever stdout is
-    """Writes at once, but for what comes with every request: the lines of one turn of the event loop together."""
+    """A handler that writes at once, except request lines: those of one turn of the event loop are written together."""
 
     def __init__(self) -> None:
         super().__init__(sys.stdout)
@@ -33,7 +33,7 @@ class Lines(logging.StreamHandler):  # type: ignore[type-arg]  # a stream of tex
 
     @property
     def _own(self) -> AbstractContextManager[object]:
-        """The handler's own lock, which `emit` is called under: a second one could be taken in the other order."""
+        """The handler's own lock, under which `emit` is called. A second lock could be taken in the opposite order."""
         assert self.lock is not None
         return self.lock
 
@@ -42,7 +42,10 @@ class Lines(logging.StreamHandler):  # type: ignore[type-arg]  # a stream of tex
         super().emit(record)
 
     def add(self, line: dict[str, object]) -> None:
-        """Called by the event loop alone; other threads may log, and so write what is pending, at any moment."""
+        """Add a line to write at the end of this turn. Only the event loop may call this.
+
+        Other threads may log at any moment, and then write the pending lines first.
+        """
         written = _written(line)
         with self._own:
             if not self._pending:
@@ -50,7 +53,7 @@ class Lines(logging.StreamHandler):  # type: ignore[type-arg]  # a stream of tex
             self._pending.append(written)
 
     def write_pending(self) -> None:
-        """As with all logging, what cannot be written is nobody else's trouble."""
+        """Write the pending lines. A failure to write a log line never reaches the request."""
         with self._own:
             pending, self._pending = self._pending, []
             if pending:
@@ -62,7 +65,7 @@ class Lines(logging.StreamHandler):  # type: ignore[type-arg]  # a stream of tex
 
 
 def event(logger: logging.Logger, name: str, fields: Mapping[str, object]) -> None:
-    """`logger.info(name, extra=fields)`, cheaply where nobody but our own handler listens."""
+    """Log `name` with fields as `logger.info(name, extra=fields)` does, faster where `Lines` is the only handler."""
     if not logger.isEnabledFor(logging.INFO):
         return
     match logging.root.handlers:
@@ -78,8 +81,8 @@ def _line(when: float, level: str, logger: str, name: str, fields: Mapping[str, 
 
 
 def _written(line: dict[str, object]) -> str:
-    """Fast where it can be; what is not ASCII is escaped, as a terminal obeys some of it."""
-    with suppress(TypeError):  # half a surrogate pair, a key that is no text
+    """Return the line as JSON in ASCII, as a terminal obeys some other characters. orjson is fast, but escapes none."""
+    with suppress(TypeError):  # half a surrogate pair, or a key that is not text
         written = orjson.dumps(line, default=str)
         if written.isascii():
             return written.decode()
@@ -87,13 +90,21 @@ def _written(line: dict[str, object]) -> str:
 
 
 def configure(level: str) -> None:
-    """For the whole process; uvicorn's own lines leave in the same shape, its access log is replaced by ours."""
-    # Facts that no line has, and that take as long to find out as the rest; the way that logging's manual shows.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None
+    """Set up logging for the whole process; uvicorn's lines look like ours, and ours replace its access log."""
+    _skip_unused_facts()
     logging.basicConfig(level=level.upper(), handlers=[Lines()], force=True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = name != "uvicorn.access"
     for name in ("matplotlib", "asyncio", "h5py", "absl"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _skip_unused_facts() -> None:
+    """Keep `logging` from finding out thread, process and caller, which no line has: that takes as long as the rest.
+
+    These are the switches that the logging manual names ("Optimization", in its how-to); for the caller it has none but
+    the private `_srcfile`, which `Logger` checks before it walks the stack.
+    """
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None

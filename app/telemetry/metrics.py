@@ -1,6 +1,6 @@
-"""What `/metrics` shows. Labels come from routes and from names that are registered, never from what a client sent.
+"""Prometheus metrics. Their labels are routes, methods, statuses and names of patterns, never text from a client.
 
-With several workers the numbers of all are added up, through the directory in PROMETHEUS_MULTIPROC_DIR.
+With several worker processes the numbers of all are added up, through the directory in PROMETHEUS_MULTIPROC_DIR.
 """
 
 import os
@@ -17,6 +17,7 @@ from prometheus_client import (
 )
 from prometheus_client import REGISTRY as ONE_PROCESS
 
+# Seconds: from half a millisecond, a small prediction, to 30 s, the default time for an answer.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 REQUESTS = Counter("patterns_requests", "Requests answered", ["route", "method", "status"])
@@ -30,6 +31,7 @@ SERVED = Gauge("patterns_served_version", "The champion that is loaded", ["patte
 
 
 def count_request(route: str, method: str, status: int, seconds: float) -> None:
+    """Count a request; `seconds` passed from its headers to the end of its answer."""
     requests, times = _of_requests(route, method, status)
     requests.inc()
     times.observe(seconds)
@@ -37,18 +39,18 @@ def count_request(route: str, method: str, status: int, seconds: float) -> None:
 
 @cache
 def _of_requests(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
-    """Looking labels up costs more than counting; there are few."""
+    """Return a route's counter and histogram. Cached, as looking labels up costs more than counting; there are few."""
     return REQUESTS.labels(route, method, status), SECONDS.labels(route)
 
 
 @cache
 def of_pattern(pattern: str) -> tuple[Counter, Counter]:
-    """Calls of its network, and rows."""
+    """Return the counters of a pattern's network calls and of its rows."""
     return CALLS.labels(pattern), ROWS.labels(pattern)
 
 
 def exposition() -> tuple[bytes, str]:
-    """The text of `/metrics` and its content type."""
+    """Return the text of `/metrics` and its content type."""
     registry: CollectorRegistry = ONE_PROCESS
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""Servers that others made: one file each, each in a virtual environment of its own, made only when asked for.
+"""Peers: servers of other projects, a file for each. Each has a virtual environment of its own, made on demand.
 
 All compute with `benchmarks.network`: the same file of weights, the same `tf.function`, the same scaling.
 """
@@ -22,17 +22,17 @@ PEERS: Mapping[str, str] = {
     "pytriton": "PyTriton",
 }
 ENVIRONMENTS = Path(__file__).with_name(".venvs")
-# The same in all environments, and the one that ours is served with.
+# The same in all environments, and the version that serves ours.
 TENSORFLOW = "tensorflow==2.21.0"
 
 
 def python(name: str) -> Path:
-    """Of the environment that a peer lives in, if it is made."""
+    """Return the path of the interpreter of a peer's environment, which may not exist yet."""
     return ENVIRONMENTS / name / "bin" / "python"
 
 
 def make(names: Iterable[str]) -> None:
-    """Environments of these peers, with what their files pin; uv links what it has, so TensorFlow is there once."""
+    """Make the environments of these peers, with the versions that their files pin. uv links packages to its cache."""
     for name in names:
         requirements: tuple[str, ...] = import_module(f"benchmarks.peers.{name}").REQUIREMENTS
         made = ENVIRONMENTS / name / "requirements.txt"
@@ -46,7 +46,7 @@ def make(names: Iterable[str]) -> None:
 
 
 def compared(store: Path, network: Path, engine: str, names: Iterable[str] | None, effort: "Effort") -> dict[str, Any]:
-    """{peer: {workload: {server: rounds}}} for each that is installed, and the names of those that are not."""
+    """Return {peer: {workload: {server: rounds}}} of the installed peers, and the names of those that are not."""
     from benchmarks.serving import beside  # deferred: peers' environments import this package too
 
     found: dict[str, Any] = {"not_installed": [name for name in PEERS if not python(name).is_file()]}

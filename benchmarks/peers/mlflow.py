@@ -16,7 +16,7 @@ REQUIREMENTS = ("mlflow==3.17.0", TENSORFLOW)
 def contender(network: Path) -> Contender:
     command = [str(python("mlflow")), "-m", "benchmarks.peers.mlflow", str(network / "mlflow"), "{port}"]
     formats = {"json": Json("/invocations", answered="predictions")}
-    # It starts uvicorn by its bare name.
+    # MLflow starts uvicorn by its bare name.
     path = os.pathsep.join([str(python("mlflow").parent), os.environ.get("PATH", "")])
     environment = {FOLDER: str(network), "MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
     return Contender(PEERS["mlflow"], command, formats, environment, "/ping")
@@ -34,7 +34,7 @@ if is_served_here():
 
 
 def main(folder: Path, port: int) -> None:
-    """Saves the model, which is what `models serve` takes, and becomes that server."""
+    """Save the model in a folder, and replace this process by `models serve` of that folder."""
     if not folder.exists():
         mlflow.pyfunc.save_model(folder, python_model=Served(), pip_requirements=[])
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder), "--env-manager", "local"]

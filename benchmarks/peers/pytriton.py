@@ -16,7 +16,7 @@ REQUIREMENTS = ("nvidia-pytriton==0.7.0", TENSORFLOW)
 def contender(network: Path) -> Contender:
     command = [str(python("pytriton")), "-m", "benchmarks.peers.pytriton", "{port}"]
     formats = {"json": OipJson("/v2/models/add-ten/infer")}
-    # Its backend embeds Python, and must find the library of this one, not another of the system.
+    # Triton's backend embeds Python, and must find the library of this interpreter, not another of the system.
     environment = {FOLDER: str(network), "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR") or ""}
     return Contender(PEERS["pytriton"], command, formats, environment, "/v2/models/add-ten/ready")
 

@@ -43,7 +43,7 @@ def published(store: Store) -> Store:
 async def app(settings: Settings, published: Store) -> AsyncIterator[FastAPI]:
     app = create_app(settings, LinearNetwork.from_bytes)
     async with app.router.lifespan_context(app):
-        await app.state.parts.served.refresh()
+        await app.state.parts.registry.refresh()
         yield app
 
 

@@ -121,7 +121,7 @@ async def serving(store: Store, **changes: Any) -> AsyncIterator[httpx.AsyncClie
     """A client of an app that has looked at the store."""
     app = an_app(store, **changes)
     async with app.router.lifespan_context(app), client_of(app) as client:
-        await app.state.parts.served.refresh()
+        await app.state.parts.registry.refresh()
         yield client
 
 

@@ -235,7 +235,7 @@ def server(stocked: Store) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run)
     thread.start()
-    while thread.is_alive() and not (server.started and app.state.parts.served.is_ready):
+    while thread.is_alive() and not (server.started and app.state.parts.registry.is_ready):
         time.sleep(0.01)
     yield str(server.servers[0].sockets[0].getsockname()[1])
     server.should_exit = True

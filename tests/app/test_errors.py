@@ -177,37 +177,6 @@ async def test_the_router_refuses_in_the_same_shape(
         assert refusal(answer) == (status, code)
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "allow"),
-    [
-        ("GET", "/predict/line", "POST"),
-        ("PUT", "/predict/line", "POST"),
-        ("PUT", "/train", "GET, POST"),
-        ("PATCH", "/train/1", "DELETE, GET"),
-        ("POST", "/train/1/events", "GET"),
-        ("POST", "/patterns", "GET"),
-        ("PATCH", "/patterns/line", "DELETE, GET"),
-        ("PUT", "/patterns/line/versions/1", "DELETE, GET"),
-        ("POST", "/patterns/line/versions/1/history", "GET"),
-        ("GET", "/patterns/line/labels/beta", "DELETE, PUT"),
-        ("GET", "/patterns/line/rollback", "POST"),
-        ("POST", "/livez", "GET, HEAD"),
-        ("DELETE", "/", "GET"),
-    ],
-)
-async def test_another_method_is_told_all_that_the_address_answers(
-    shared: httpx.AsyncClient, method: str, path: str, allow: str
-) -> None:
-    answer = await shared.request(method, path)
-    assert refusal(answer) == (405, "method_not_allowed")
-    assert answer.headers["allow"] == allow
-
-
-@pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
-async def test_another_method_is_told_so_at_the_documentation_as_well(shared: httpx.AsyncClient, path: str) -> None:
-    assert "GET" in (await shared.post(path)).headers["allow"]
-
-
 # -- names ---------------------------------------------------------------------------------------------------------
 
 NAMES = [

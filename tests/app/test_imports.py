@@ -5,8 +5,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from models_store.bundle import Bundle
 from models_store.networks.onnx_network import OnnxNetwork
 from models_store.storage.store import Store
@@ -76,12 +74,3 @@ def test_a_server_with_the_engine_onnx_answers_without_tensorflow_and_keras(bund
     brought = imported(SERVED.format(store=str(tmp_path)))
     assert brought & HEAVY == {"h5py"}
     assert "onnxruntime" in brought
-
-
-@pytest.mark.keras
-def test_what_the_network_library_brings_is_looked_through_by_no_later_collection() -> None:
-    made = "import gc\nfrom app.answering.engine import engine\nengine('keras', 'cpu')\n"
-    code = made + "print(len(gc.get_objects()), gc.get_freeze_count())"
-    ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
-    looked_through, frozen = map(int, ran.stdout.split())
-    assert frozen > 100_000 > looked_through

@@ -49,7 +49,7 @@ async def client(request: pytest.FixtureRequest, root: Path) -> AsyncIterator[ht
 
 
 async def ready(app: FastAPI, client: httpx.AsyncClient) -> None:
-    await app.state.parts.served.refresh()
+    await app.state.parts.registry.refresh()
     assert (await client.get("/readyz")).status_code == 200
 
 

@@ -26,7 +26,7 @@ ENVIRONMENTS = PROJECT / ".clients"
 UV = Path(sys.executable).with_name("uv")
 PATTERN_NAMES = ("add-ten", "quadratic", "linear-pair", "iris", "add-ten-relu")
 SECONDS = 300
-# What a client prints may have few digits.
+# Clients may print few digits.
 NEAR = 0.01
 DOCUMENTED = {
     name: (language, lines)
@@ -38,21 +38,21 @@ DOCUMENTED = {
 
 @dataclass(frozen=True)
 class Client:
-    """`script` runs in an environment with what its lock file lists."""
+    """A client, and the script that runs it in an environment with the packages of its lock file."""
 
     name: str
     script: str
     requires: tuple[str, ...] = ()
-    """None: our own environment will do."""
+    """The packages that it requires; empty if our own environment will do."""
     borrows: bool = False
-    """Our own packages as well: TensorFlow need not be there twice."""
+    """True if it also sees our packages, so that TensorFlow need not be installed twice."""
 
     @property
     def lock(self) -> Path:
         return HERE / f"{self.script}.lock"
 
     def python(self) -> Path:
-        """Of its environment, made if it is missing or not what the lock file says."""
+        """Return the interpreter of its environment, which is made if it is missing or differs from the lock file."""
         if not self.requires:
             return Path(sys.executable)
         folder = ENVIRONMENTS / self.script
@@ -79,7 +79,7 @@ class Client:
         return folder / "bin" / "python"
 
     def write_lock(self) -> None:
-        """Exact versions and hashes of what it requires; no index address goes in."""
+        """Write the exact versions and hashes of what it requires, without the address of a package index."""
         command: list[Path | str] = [
             UV,
             "pip",
@@ -137,7 +137,7 @@ def main() -> None:
 
 
 def served(folder: Path) -> Server:
-    """A server with patterns of every kind, really trained."""
+    """Return a ready server with really trained patterns of every kind."""
     store = folder / "store"
     trained = environment(store=store)
     _run([PATTERNS, "train", *PATTERN_NAMES], cwd=folder, env=trained)
@@ -149,7 +149,7 @@ def served(folder: Path) -> Server:
 
 
 def passengers(path: Path) -> None:
-    """A table with every kind of column: numbers, categories, booleans, dates, texts, and missing values."""
+    """Write a table with every kind of column: numbers, categories, booleans, dates, texts, and missing values."""
     rng = random.Random(5)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -165,7 +165,7 @@ def passengers(path: Path) -> None:
 
 
 def run(client: Client, python: Path, server: Server) -> bool:
-    """One line; beneath it whatever did not hold."""
+    """Run a client's script; print a line, and beneath it the cases that failed. True if all cases held."""
     command: list[Path | str] = [python, HERE / f"{client.script}.py", f"http://127.0.0.1:{server.port}"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     cases = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
@@ -180,7 +180,7 @@ def run(client: Client, python: Path, server: Server) -> bool:
 
 
 def documented(client: Client, python: Path, server: Server) -> dict[str, str | None]:
-    """Its lines in docs/clients.md, as a reader would run them: a case like the others."""
+    """Run the client's lines in docs/clients.md as a reader would; return them as a case like the others."""
     language, lines = DOCUMENTED[client.script]
     lines = lines.replace("localhost:8000", f"127.0.0.1:{server.port}")
     lines = lines.replace('"localhost", 8000', f'"127.0.0.1", {server.port}')

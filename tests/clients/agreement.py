@@ -1,4 +1,4 @@
-"""For each pattern, all dialects and the native API give the same numbers and labels for the same 100 rows."""
+"""Agreement: all dialects give the numbers and labels of the native API, for 100 rows of each pattern."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""What the scripts share, with the standard library alone: cases, and the native answer to hold others against."""
+"""Cases, and the native answers that others are compared with. All scripts use it, so it needs no package."""
 
 import inspect
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 URL = sys.argv[1] if len(sys.argv) > 1 else ""
 ADDRESS = URL.removeprefix("http://")
-# As close as float32 allows; labels must be the same.
+# Relative: as close as float32 allows. Labels must be the same.
 CLOSE = 1e-5
 _cases: list[Callable[[], Any]] = []
 
@@ -29,7 +29,7 @@ COLUMNS = ["age", "port", "crew", "boarded", "note"]
 
 
 def case(function: Callable[[], Any]) -> Callable[[], Any]:
-    """One thing that a client does; it holds if it raises nothing."""
+    """One thing that a client does; the case holds if it raises nothing."""
     _cases.append(function)
     return function
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def asked(method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers in lower case, body."""
+    """Return status, headers with lower-case names, and body."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     request = urllib.request.Request(URL + path, body, sent, method=method)
     try:
@@ -57,7 +57,7 @@ def asked(method: str, path: str, body: bytes | None = None, **headers: str) -> 
 
 
 def posted(path: str, body: object, **headers: str) -> Any:
-    """The JSON of a 200."""
+    """Return the JSON of an answer, which must have status 200."""
     headers.setdefault("content_type", "application/json")
     status, _, content = asked("POST", path, json.dumps(body).encode(), **headers)
     assert status == 200, (status, content[:300])
@@ -71,18 +71,18 @@ def got(path: str) -> Any:
 
 
 def native(pattern: str, rows: list[list[Any]], query: str = "") -> Any:
-    """The outputs of our own API, a list a row."""
+    """Return the outputs of the native API, a list for each row."""
     return posted(f"/predict/{pattern}{query}", {"inputs": rows})["outputs"]
 
 
 def likely(pattern: str, rows: list[list[Any]]) -> list[dict[str, float]]:
-    """Of a classification: each row's probabilities by label."""
+    """Return the probabilities of a classification by label, for each row."""
     answer = posted(f"/predict/{pattern}?probabilities=true", {"inputs": rows})
     return [row[0] for row in answer["probabilities"]]
 
 
 def close(given: Any, expected: Any) -> None:
-    """Numbers as close as float32 allows, everything else the same; lists of any shape."""
+    """True if numbers are as close as float32 allows and everything else is the same; takes lists of any shape."""
     flat, wanted = list(_flat(given)), list(_flat(expected))
     assert len(flat) == len(wanted), (given, expected)
     for one, other in zip(flat, wanted, strict=True):
@@ -93,7 +93,7 @@ def close(given: Any, expected: Any) -> None:
 
 
 def refused(status: int, method: str, path: str, body: bytes | None = None) -> str:
-    """The message of `{"error": …}`."""
+    """Return the message of `{"error": …}`."""
     found, _, content = asked(method, path, body)
     assert found == status, (found, content[:300])
     said = json.loads(content)

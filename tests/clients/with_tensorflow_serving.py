@@ -37,7 +37,7 @@ def status_is_its_message():
         ).model_version_status
         assert {state.state for state in status} == {get_model_status_pb2.ModelVersionStatus.AVAILABLE}
         assert said["ready"] is True
-        # Beyond KServe's two fields it is strictly the message.
+        # Without the two fields that KServe adds, the answer must parse strictly.
         message = {"model_version_status": said["model_version_status"]}
         json_format.ParseDict(message, get_model_status_pb2.GetModelStatusResponse())
 

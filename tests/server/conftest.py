@@ -1,4 +1,4 @@
-"""The real server in a process of its own, on a store with really trained patterns, on a free port of this machine."""
+"""Fixtures: the real server in a process of its own, with really trained patterns, on a free port."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 300
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """Ours, with these settings and none of whoever runs the tests."""
+    """Return our environment with these settings, and without PATTERNS_* of the person who runs the tests."""
     cleaned = {name: value for name, value in os.environ.items() if not name.upper().startswith("PATTERNS_")}
     return cleaned | {f"PATTERNS_{name.upper()}": str(value) for name, value in settings.items()}
 
@@ -30,7 +30,7 @@ def has_ended(job: dict[str, Any]) -> bool:
 
 
 class Server:
-    """`patterns serve` on its own port; stopped by its own process id."""
+    """A process of `patterns serve` with a port of its own."""
 
     def __init__(self, store: Path, log: Path, **settings: object) -> None:
         with socket.socket() as free:
@@ -44,7 +44,7 @@ class Server:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         with self.log.open("ab") as log:
-            # Where no `.env` of anybody's lies.
+            # A folder without an `.env` file.
             here = self.log.parent
             return subprocess.Popen([PATTERNS, "serve"], cwd=here, env=self._environment, stdout=log, stderr=log)
 
@@ -67,7 +67,7 @@ class Server:
         self.process.wait()
 
     def stop(self) -> int:
-        """SIGTERM, and what it exits with."""
+        """Send SIGTERM; return the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=PATIENCE_SECONDS)
@@ -79,14 +79,14 @@ class Server:
         return said
 
     def train(self, pattern: str, **changes: Any) -> str:
-        """The id of the job."""
+        """Start a training; return the id of its job."""
         answer = self.client.post("/train", json={"pattern": pattern, **changes})
         assert answer.status_code == 202, answer.text
         job: str = answer.json()["id"]
         return job
 
     def trained(self, pattern: str, **changes: Any) -> dict[str, Any]:
-        """The job when it has ended."""
+        """Start a training; return its job when it has ended."""
         return self.until(self.train(pattern, **changes), has_ended)
 
     def version(self, pattern: str) -> int:
@@ -98,7 +98,7 @@ class Server:
         return said
 
     def until(self, job: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The job once it is as wanted."""
+        """Wait until `holds(job)`; return the job."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             if holds(said := self.job(job)):
@@ -107,7 +107,7 @@ class Server:
         raise AssertionError(said)
 
     def trainers(self) -> list[int]:
-        """Process ids of the trainers that this server, or a worker of it, has started."""
+        """Return the process ids of the trainers that this server or a worker of it has started."""
         return [pid for pid in _descendants(self.process.pid) if b"training.worker" in _command(pid)]
 
 
@@ -127,7 +127,7 @@ def _parent(pid: int) -> int:
 
 
 def is_alive(pid: int) -> bool:
-    """Neither gone nor merely not buried yet."""
+    """True if the process exists and is not a zombie."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
@@ -170,7 +170,7 @@ def serve(trained: Path, tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture(scope="session")
 def server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One for all tests that neither kill nor stop it."""
+    """A server for all tests that neither kill nor stop it."""
     root = tmp_path_factory.mktemp("shared")
     shutil.copytree(trained, root / "store")
     server = Server(root / "store", root / "server.log")

@@ -1,4 +1,4 @@
-"""What no HTTP library would send: the server answers or hangs up, and goes on serving."""
+"""Malformed requests that no HTTP library would send: the server answers or hangs up, and goes on serving."""
 
 import contextlib
 import socket

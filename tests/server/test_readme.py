@@ -1,4 +1,4 @@
-"""The commands of the README, as they stand there, against a real server."""
+"""The commands of the README, run as they are against a real server."""
 
 import random
 import re
@@ -17,7 +17,7 @@ BLOCK = re.compile(r"<!-- (runs|file: (?P<file>\S+)|table: (?P<table>\S+)) -->\n
 
 
 def more_rows() -> str:
-    """The many more rows that the README speaks of; the wind is not always known."""
+    """Return the many more rows that the README speaks of; the wind is not always known."""
     drawn = random.Random(0)
     rows = [(drawn.random(), drawn.uniform(0, 9), drawn.choice(("north", "south"))) for _ in range(300)]
     lines = [

@@ -56,7 +56,7 @@ def trained(server: Server, body: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def harvest(server: Server) -> dict[str, Any]:
-    """The pattern's page of facts, once it is trained and served."""
+    """Return what is known of the pattern, once it is trained and served."""
     trained(server, recipe(uploaded(server, harvests())["id"]))
     said: dict[str, Any] = server.client.get("/patterns/harvest").json()
     return said

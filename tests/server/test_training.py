@@ -1,4 +1,4 @@
-"""Training beside serving: nothing that goes wrong with the one is seen by who uses the other."""
+"""Training beside serving: a fault of the one is not noticed by users of the other."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def test_retraining_a_pattern_in_use_fails_no_request_and_raises_its_version_onc
         client.start()
     try:
         job = server.trained("add-ten", seed=1)
-        # Each is answered by the new version at least once more.
+        # Every client must be answered by the new version at least once more.
         before_that = {number: len(answers[number]) for number in range(4)}
         wait_until(lambda: all(len(answers[number]) > before_that[number] + 1 for number in range(4)))
     finally:
@@ -153,6 +153,6 @@ def _fresh_version(server: Server) -> int:
 
 
 def _fresh(server: Server, path: str, body: object = None) -> httpx.Response:
-    """Over a connection of its own, so that any worker may get it."""
+    """Ask over a new connection, so that any worker process may get the request."""
     with httpx.Client(base_url=server.client.base_url, timeout=180) as client:
         return client.get(path) if body is None else client.post(path, json=body)

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from app.answering.cost import LIGHTER
+from app.answering.cost import ARRAY_DISCOUNT
 from app.errors import NotAcceptedType, Unprocessable
 from app.formats import arrow_stream, csv_rows, json_rows, npy
 from app.formats.expected import Expected
@@ -39,7 +39,7 @@ class Question:
 def weight(body: bytes, content_type: str, expected: Expected) -> int:
     """How much work there is to read."""
     is_light = not expected.typed and content_type in ARRAYS and ARRAYS[content_type](body, expected)
-    return len(body) // LIGHTER if is_light else len(body)
+    return len(body) // ARRAY_DISCOUNT if is_light else len(body)
 
 
 def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> Question:

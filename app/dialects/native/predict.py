@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from app.answering.admission import MOST_BYTES_ON_LOOP
-from app.answering.answer import MOST_LABELS, MOST_NUMBERS, Serving
+from app.answering.answer import MOST_LABELS, MOST_NUMBERS, Answering
 from app.dialects.native import bodies
 from app.dialects.native.bodies import Question
 from app.dialects.native.openapi import PREDICT
@@ -32,14 +32,14 @@ class Wanted(Version):
     probabilities: bool = False
 
 
-async def predict(serving: Serving, request: Request) -> Response:
+async def predict(answering: Answering, request: Request) -> Response:
     """The answer has the layout of the question; it never holds NaN or Infinity.
 
     Where a category that training never saw is in the question, the answer says so, asked or not: in its body if that
     is JSON, else in its headers.
     """
     wanted = Wanted.by(request)
-    release = await serving.served.release(request.path_params["pattern"], wanted.version, wanted.label)
+    release = await answering.registry.release(request.path_params["pattern"], wanted.version, wanted.label)
     bundle = release.bundle
     if wanted.probabilities and bundle.labels is None:
         raise Unprocessable("not_a_classification", "only classification patterns have probabilities")
@@ -48,12 +48,12 @@ async def predict(serving: Serving, request: Request) -> Response:
     body = await request.body()
     content_type = headers.get("content-type", "")
     expected = Expected.by(bundle.predictor.encoder)
-    read = partial(_read, wanted, body, content_type, expected, serving.settings.max_rows)
+    read = partial(_read, wanted, body, content_type, expected, answering.settings.max_rows)
     most = MOST_LABELS if wanted.probabilities else MOST_NUMBERS
     weight = len(body)
     if weight > MOST_BYTES_ON_LOOP and not wanted.outside:
         weight = bodies.weight(body, content_type, expected)
-    return await serving.answered(release, weight, read, partial(_written, release, wanted), most)
+    return await answering.answer(release, weight, read, partial(_written, release, wanted), most)
 
 
 PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])

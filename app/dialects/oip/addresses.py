@@ -9,7 +9,7 @@ import orjson
 from fastapi import Request, Response
 
 from app.answering.admission import MOST_BYTES_ON_LOOP
-from app.answering.answer import MOST_LABELS, Serving
+from app.answering.answer import MOST_LABELS, Answering
 from app.dialects.oip import bodies
 from app.dialects.oip import models as oip_models
 from app.dialects.oip import openapi as operations
@@ -33,9 +33,9 @@ BINARY = "application/octet-stream"
 HEADER_LENGTH = "inference-header-content-length"
 
 
-async def infer(serving: Serving, request: Request) -> Response:
+async def infer(answering: Answering, request: Request) -> Response:
     """Whatever content type it says: clients say none, or a wrong one."""
-    release = await _release(serving, request)
+    release = await _release(answering, request)
     encoding = request.headers.get("content-encoding", "")
     header_length, accept_encoding = (request.headers.get(name, "") for name in (HEADER_LENGTH, "accept-encoding"))
     expected = Expected.by(release.bundle.predictor.encoder)
@@ -49,15 +49,15 @@ async def infer(serving: Serving, request: Request) -> Response:
             body, encoding = compression.decoded(body, encoding, MOST_BYTES_ON_LOOP), ""
             weight = len(body)
         except BodyTooLarge:  # to be looked at here; it may be as large as any
-            weight = serving.settings.max_body_bytes
+            weight = answering.settings.max_body_bytes
     is_compressed = bool(compression.encoding_for(accept_encoding, weight))
-    read = partial(_read, serving, release.bundle, expected, header_length, encoding, body, is_compressed)
+    read = partial(_read, answering, release.bundle, expected, header_length, encoding, body, is_compressed)
     write = partial(_answer, release, accept_encoding)
-    return await serving.answered(release, weight, read, write)
+    return await answering.answer(release, weight, read, write)
 
 
 def _read(
-    serving: Serving,
+    answering: Answering,
     bundle: Bundle,
     expected: Expected,
     header_length: str,
@@ -65,7 +65,7 @@ def _read(
     body: bytes,
     is_compressed: bool,
 ) -> Question:
-    limits = serving.settings
+    limits = answering.settings
     plain = compression.decoded(body, encoding, limits.max_body_bytes)
     question = bodies.read(plain, header_length, expected, bundle.outputs, limits.max_rows, is_compressed=is_compressed)
     n_classes = max(min(wanted.n_classes, bundle.architecture.n_outputs) for wanted in question.wanted)
@@ -89,106 +89,106 @@ def _answer(release: Release, accept_encoding: str, question: Question, answers:
 # -- the server ----------------------------------------------------------------------------------------------------
 
 
-async def server(_serving: Serving, _request: Request) -> Response:
+async def server(_answering: Answering, _request: Request) -> Response:
     return _json(oip_models.server(version_of("pattern-server")))
 
 
-async def live(_serving: Serving, _request: Request) -> Response:
+async def live(_answering: Answering, _request: Request) -> Response:
     return _json({"live": True})
 
 
-async def ready(serving: Serving, _request: Request) -> Response:
-    serving.check_ready()
+async def ready(answering: Answering, _request: Request) -> Response:
+    answering.check_ready()
     return _json({"ready": True, "live": True})
 
 
 # -- models --------------------------------------------------------------------------------------------------------
 
 
-async def models(serving: Serving, _request: Request) -> Response:
+async def models(answering: Answering, _request: Request) -> Response:
     """Those that answer."""
-    return _json({"models": [shelf.pattern for shelf in serving.served.shelves if shelf.champion is not None]})
+    return _json({"models": [shelf.pattern for shelf in answering.registry.shelves if shelf.champion is not None]})
 
 
-async def metadata(serving: Serving, request: Request) -> Response:
-    release = await _release(serving, request)
-    return _json(oip_models.metadata(release.bundle, _versions(serving, request), serving.settings.engine))
+async def metadata(answering: Answering, request: Request) -> Response:
+    release = await _release(answering, request)
+    return _json(oip_models.metadata(release.bundle, _versions(answering, request), answering.settings.engine))
 
 
-async def model_ready(serving: Serving, request: Request) -> Response:
-    release = await _release(serving, request)
+async def model_ready(answering: Answering, request: Request) -> Response:
+    release = await _release(answering, request)
     return _json({"name": release.bundle.pattern, "ready": True})
 
 
-async def config(serving: Serving, request: Request) -> Response:
-    release = await _release(serving, request)
-    versions = _versions(serving, request)
-    settings = serving.settings
+async def config(answering: Answering, request: Request) -> Response:
+    release = await _release(answering, request)
+    versions = _versions(answering, request)
+    settings = answering.settings
     return _json(oip_models.configuration(release.bundle, versions, settings.max_rows, settings.engine))
 
 
-async def statistics(serving: Serving, request: Request) -> Response:
+async def statistics(answering: Answering, request: Request) -> Response:
     """Also of what is not loaded: it may have been."""
-    shelf = serving.served.shelf(request.path_params["model"])
-    return _json(oip_models.statistics([shelf], serving.statistics, _version(serving, request)))
+    shelf = answering.registry.shelf(request.path_params["model"])
+    return _json(oip_models.statistics([shelf], answering.statistics, _version(answering, request)))
 
 
-async def all_statistics(serving: Serving, _request: Request) -> Response:
-    return _json(oip_models.statistics(serving.served.shelves, serving.statistics))
+async def all_statistics(answering: Answering, _request: Request) -> Response:
+    return _json(oip_models.statistics(answering.registry.shelves, answering.statistics))
 
 
-async def _release(serving: Serving, request: Request) -> Release:
+async def _release(answering: Answering, request: Request) -> Release:
     """Of the version in the address, else the champion."""
     model = request.path_params["model"]
-    return await serving.served.release(model, _version(serving, request))
+    return await answering.registry.release(model, _version(answering, request))
 
 
-def _version(serving: Serving, request: Request) -> int | None:
+def _version(answering: Answering, request: Request) -> int | None:
     """What is no number of a version is none that there is."""
     given = request.path_params.get("version")
     if given is None:
         return None
-    versions = _versions(serving, request)
+    versions = _versions(answering, request)
     if VERSION.fullmatch(given) is None or int(given) not in versions:
         raise UnknownVersion(request.path_params["model"], versions)
     return int(given)
 
 
-def _versions(serving: Serving, request: Request) -> tuple[int, ...]:
-    return serving.served.shelf(request.path_params["model"]).versions
+def _versions(answering: Answering, request: Request) -> tuple[int, ...]:
+    return answering.registry.shelf(request.path_params["model"]).versions
 
 
 # -- the repository ------------------------------------------------------------------------------------------------
 
 
-async def index(serving: Serving, request: Request) -> Response:
+async def index(answering: Answering, request: Request) -> Response:
     asked = await _asked(request)
     only_ready = asked.get("ready", False)
     if not isinstance(only_ready, bool):
         raise Unprocessable("bad_body", "ready must be true or false")
-    return _json(oip_models.index(serving.served, only_ready=only_ready))
+    return _json(oip_models.index(answering.registry, only_ready=only_ready))
 
 
-async def load(serving: Serving, request: Request) -> Response:
+async def load(answering: Answering, request: Request) -> Response:
     """After this, what the store holds of the pattern is what is served, here; elsewhere within a moment."""
     if parameters_of(await _asked(request)):
         raise Unprocessable("bad_parameter", "a model is loaded as it was trained; there are no parameters")
     model = request.path_params["model"]
-    await serving.served.refresh()
-    if serving.served.shelf(model).is_unloaded:
-        await asyncio.to_thread(serving.store.mark_loaded, model)
-        await serving.served.refresh()
-    return _json({"name": serving.served.champion(model).bundle.pattern, "load": True})
+    await answering.registry.refresh()
+    if answering.registry.shelf(model).is_unloaded:
+        await asyncio.to_thread(answering.store.mark_loaded, model)
+        await answering.registry.refresh()
+    return _json({"name": answering.registry.champion(model).bundle.pattern, "load": True})
 
 
-async def unload(serving: Serving, request: Request) -> Response:
+async def unload(answering: Answering, request: Request) -> Response:
     """Not served until it is loaded again, by no process, and also after a restart. Nothing else changes."""
     await _asked(request)
     model = request.path_params["model"]
-    await serving.served.refresh()
-    shelf = serving.served.shelf(model)
-    await asyncio.to_thread(serving.store.mark_unloaded, shelf.pattern)
-    await serving.served.refresh()
+    await answering.registry.refresh()
+    shelf = answering.registry.shelf(model)
+    await asyncio.to_thread(answering.store.mark_unloaded, shelf.pattern)
+    await answering.registry.refresh()
     return _json({"name": shelf.pattern, "unload": True})
 
 

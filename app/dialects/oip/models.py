@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from app.answering.registry import Served, Shelf
+from app.answering.registry import Registry, Shelf
 from app.dialects.oip import tensors
 from app.telemetry.statistics import Statistics
 from models_store.bundle import Bundle
@@ -95,7 +95,7 @@ def statistics(shelves: Sequence[Shelf], counted: Statistics, version: int | Non
     """Of all versions, or of one; of this process."""
     return {
         "model_stats": [
-            {"name": shelf.pattern, "version": str(number), **counted.of(shelf.pattern, number).told()}
+            {"name": shelf.pattern, "version": str(number), **counted.of(shelf.pattern, number).to_oip()}
             for shelf in shelves
             for number in shelf.versions
             if version in (None, number)
@@ -103,14 +103,14 @@ def statistics(shelves: Sequence[Shelf], counted: Statistics, version: int | Non
     }
 
 
-def index(served: Served, *, only_ready: bool) -> list[Object]:
+def index(registry: Registry, *, only_ready: bool) -> list[Object]:
     """Every version, and whether it is served."""
-    listed = [_indexed(served, shelf, version) for shelf in served.shelves for version in shelf.versions]
+    listed = [_indexed(registry, shelf, version) for shelf in registry.shelves for version in shelf.versions]
     return [entry for entry in listed if entry["state"] == "READY" or not only_ready]
 
 
-def _indexed(served: Served, shelf: Shelf, version: int) -> Object:
-    reason = UNLOADED if shelf.is_unloaded else served.refused(shelf.pattern, version)
+def _indexed(registry: Registry, shelf: Shelf, version: int) -> Object:
+    reason = UNLOADED if shelf.is_unloaded else registry.refused(shelf.pattern, version)
     state = "UNAVAILABLE" if reason else "READY"
     return {"name": shelf.pattern, "version": str(version), "state": state, "reason": reason}
 

@@ -5,7 +5,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.answering.answer import Serving
+from app.answering.answer import Answering
 from app.dialects import documented as doc
 from app.dialects.parameters import Version
 from app.dialects.scoring import bodies
@@ -29,36 +29,36 @@ class Wanted(Version):
     pattern: str | None = None
 
 
-async def health(serving: Serving, _request: Request) -> Response:
+async def health(answering: Answering, _request: Request) -> Response:
     """SageMaker wants an empty body, and nobody else looks at it."""
-    serving.check_ready()
+    answering.check_ready()
     return Response()
 
 
-async def version(_serving: Serving, request: Request) -> Response:
+async def version(_answering: Answering, request: Request) -> Response:
     return Response(request.app.version, media_type="text/plain")
 
 
-async def invocations(serving: Serving, request: Request) -> Response:
+async def invocations(answering: Answering, request: Request) -> Response:
     wanted = Wanted.by(request)
-    pattern = _default(serving) if wanted.pattern is None else wanted.pattern
-    release = await serving.served.release(pattern, wanted.version, wanted.label)
+    pattern = _default(answering) if wanted.pattern is None else wanted.pattern
+    release = await answering.registry.release(pattern, wanted.version, wanted.label)
     bundle = release.bundle
     check_plain(request.headers.get("content-encoding", ""))
     content_type = request.headers.get("content-type", "")
     media_type = preferred(request.headers.get("accept", ""), (JSON, CSV)) or JSON
     body = await request.body()
     expected = Expected.by(bundle.predictor.encoder)
-    read = partial(bodies.read, body, content_type, expected, serving.settings.max_rows)
-    content = await serving.answered(release, len(body), read, partial(_written, bundle, media_type))
+    read = partial(bodies.read, body, content_type, expected, answering.settings.max_rows)
+    content = await answering.answer(release, len(body), read, partial(_written, bundle, media_type))
     return Response(content, media_type=media_type, headers={"x-pattern-version": str(release.version)})
 
 
-def _default(serving: Serving) -> str:
+def _default(answering: Answering) -> str:
     """Who answers where no pattern is named."""
-    if serving.settings.default is not None:
-        return serving.settings.default
-    patterns = serving.served.patterns
+    if answering.settings.default is not None:
+        return answering.settings.default
+    patterns = answering.registry.patterns
     if len(patterns) > 1:
         raise Unprocessable("bad_parameter", "name a pattern: /invocations?pattern=..., or set PATTERNS_DEFAULT")
     # None at all is what the store says of any name.

@@ -15,7 +15,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.answering.answer import MOST_LABELS, MOST_NUMBERS, Serving
+from app.answering.answer import MOST_LABELS, MOST_NUMBERS, Answering
 from app.answering.registry import Shelf
 from app.dialects import documented as doc
 from app.dialects.tensorflow_serving import bodies as tfs
@@ -44,31 +44,31 @@ class Verb:
     write: Callable[[Bundle, tfs.Question, Array], bytes]
     example: Callable[[Bundle], Any]
 
-    async def __call__(self, serving: Serving, request: Request) -> Response:
-        release = await _release(serving, request)
+    async def __call__(self, answering: Answering, request: Request) -> Response:
+        release = await _release(answering, request)
         self.check(release.bundle)
         # As the original has it, the content type does not matter: curl's own is that of a form.
         check_plain(request.headers.get("content-encoding", ""))
         body = await request.body()
-        read = partial(self.read, body, Expected.by(release.bundle.predictor.encoder), serving.settings.max_rows)
+        read = partial(self.read, body, Expected.by(release.bundle.predictor.encoder), answering.settings.max_rows)
         most = MOST_LABELS if self.name == "classify" else MOST_NUMBERS
-        content = await serving.answered(release, len(body), read, partial(self.write, release.bundle), most)
+        content = await answering.answer(release, len(body), read, partial(self.write, release.bundle), most)
         return Response(content, media_type=JSON, headers={"x-pattern-version": str(release.version)})
 
 
-async def models(serving: Serving, _request: Request) -> Response:
-    return Response(orjson.dumps({"models": serving.served.patterns}), media_type=JSON)
+async def models(answering: Answering, _request: Request) -> Response:
+    return Response(orjson.dumps({"models": answering.registry.patterns}), media_type=JSON)
 
 
-async def status(serving: Serving, request: Request) -> Response:
+async def status(answering: Answering, request: Request) -> Response:
     """Of the champion first, then of all others, newest first; the answer is KServe's as well."""
     model = request.path_params["model"]
     try:
-        serving.check_ready()
-        shelf = serving.served.shelf(model)
+        answering.check_ready()
+        shelf = answering.registry.shelf(model)
         shelf.check_loaded()
         versions = _versions(shelf, request.path_params)
-        refused = {version: serving.served.refused(model, version) for version in versions}
+        refused = {version: answering.registry.refused(model, version) for version in versions}
         if all(refused.values()):
             raise BundleDamaged(refused[versions[0]])
     except PatternServerError as error:
@@ -88,16 +88,16 @@ def _state(version: int, refused: str) -> dict[str, Any]:
     return {"version": str(version), "state": state, "status": {"error_code": code, "error_message": refused}}
 
 
-async def metadata(serving: Serving, request: Request) -> Response:
-    return Response(orjson.dumps(tfs.signature_of(await _release(serving, request))), media_type=JSON)
+async def metadata(answering: Answering, request: Request) -> Response:
+    return Response(orjson.dumps(tfs.signature_of(await _release(answering, request))), media_type=JSON)
 
 
 # -- which version -------------------------------------------------------------------------------------------------
 
 
-async def _release(serving: Serving, request: Request) -> Release:
+async def _release(answering: Answering, request: Request) -> Release:
     named = request.path_params
-    return await serving.served.release(named["model"], _version(named), named.get("label"))
+    return await answering.registry.release(named["model"], _version(named), named.get("label"))
 
 
 def _version(named: dict[str, str]) -> int | None:

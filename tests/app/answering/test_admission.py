@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
-from app.answering.admission import AT_A_TIME, MOST_BYTES_ON_LOOP, MOST_WAITING, LargeBodies
+from app.answering.admission import AT_A_TIME, MOST_BYTES_ON_LOOP, MOST_WAITING, Admission
 from app.errors import Overloaded
 from app.formats import compression
 from models_store.arrays import Encoded
@@ -34,8 +34,8 @@ TWENTY_THOUSAND = list(range(20_000))
 
 
 @pytest.fixture
-def bodies() -> Iterator[LargeBodies]:
-    bodies = LargeBodies()
+def bodies() -> Iterator[Admission]:
+    bodies = Admission()
     yield bodies
     bodies.close()
 
@@ -46,9 +46,9 @@ async def busy_client(store: Store, **changes: Any) -> AsyncIterator[httpx.Async
     app = an_app(store, **changes)
     with ExitStack() as places:
         for _ in range(AT_A_TIME + MOST_WAITING):
-            places.enter_context(app.state.parts.large_bodies.place(LARGE))
+            places.enter_context(app.state.parts.admission.place(LARGE))
         async with client_of(app) as client:
-            await app.state.parts.served.refresh()
+            await app.state.parts.registry.refresh()
             yield client
 
 
@@ -122,11 +122,11 @@ async def test_few_bytes_that_are_many_numbers_need_a_place(published: Store) ->
 async def test_an_answer_that_is_compressed_is_work_to_write(
     app: FastAPI, client: httpx.AsyncClient, accept: str, is_written_aside: bool
 ) -> None:
-    app.state.parts.large_bodies.written = AsyncMock(wraps=app.state.parts.large_bodies.written)
+    app.state.parts.admission.write = AsyncMock(wraps=app.state.parts.admission.write)
     about, content = in_bytes("x", "INT8", np.zeros((30_000, 1), dtype=np.int8))
     body, length = body_of([about], content, parameters={"binary_data_output": True})
     await client.post("/v2/models/line/infer", content=body, headers={**length, "accept-encoding": accept})
-    assert bool(app.state.parts.large_bodies.written.await_count) == is_written_aside
+    assert bool(app.state.parts.admission.write.await_count) == is_written_aside
 
 
 async def test_a_large_body_is_not_unpacked_by_the_loop(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ def an_app_that_is_stuck(store: Store, let_go: threading.Event, **changes: Any) 
 async def test_a_large_body_that_takes_too_long_is_given_up(published: Store, let_go: threading.Event) -> None:
     app = an_app_that_is_stuck(published, let_go, answer_seconds=0.05)
     async with client_of(app) as client:
-        await app.state.parts.served.refresh()
+        await app.state.parts.registry.refresh()
         answer = await client.post("/predict/line", json={"inputs": TWENTY_THOUSAND})
         assert refusal(answer) == (504, "deadline_passed")
         assert await outputs_of(client, [1]) == [2.0]
@@ -182,7 +182,7 @@ async def test_answers_are_written_while_large_bodies_are_stuck_in_a_network(
 ) -> None:
     app = an_app_that_is_stuck(published, let_go)
     async with client_of(app) as client:
-        await app.state.parts.served.refresh()
+        await app.state.parts.registry.refresh()
         stuck = [asyncio.create_task(outputs_of(client, TWENTY_THOUSAND)) for _ in range(2)]
         assert await outputs_of(client, [1] * 2000) == [2.0] * 2000
         assert not any(task.done() for task in stuck)
@@ -196,7 +196,7 @@ async def test_a_place_is_free_again_however_its_request_ended(client: httpx.Asy
         assert answer.status_code == (200 if body[0] == "{" else 400)
 
 
-def test_a_small_body_takes_no_place(bodies: LargeBodies) -> None:
+def test_a_small_body_takes_no_place(bodies: Admission) -> None:
     with ExitStack() as places:
         for _ in range(AT_A_TIME + MOST_WAITING):
             places.enter_context(bodies.place(LARGE))
@@ -206,7 +206,7 @@ def test_a_small_body_takes_no_place(bodies: LargeBodies) -> None:
             pass
 
 
-async def test_two_are_written_at_a_time_and_in_threads(bodies: LargeBodies) -> None:
+async def test_two_are_written_at_a_time_and_in_threads(bodies: Admission) -> None:
     names: set[str] = set()
     together = threading.Barrier(AT_A_TIME)
 
@@ -214,7 +214,7 @@ async def test_two_are_written_at_a_time_and_in_threads(bodies: LargeBodies) -> 
         together.wait(10)
         names.add(threading.current_thread().name)
 
-    await asyncio.gather(*(bodies.written(work) for _ in range(3 * AT_A_TIME)))
+    await asyncio.gather(*(bodies.write(work) for _ in range(3 * AT_A_TIME)))
     assert names == {f"body_{number}" for number in range(AT_A_TIME)}
 
 
@@ -222,13 +222,13 @@ async def test_predictions_are_answered_while_all_other_threads_wait_for_a_disk(
     published.publish(line(20))
     let_go = threading.Event()
     async with client_of(app := an_app(published)) as client:
-        await app.state.parts.served.refresh()
+        await app.state.parts.registry.refresh()
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         stuck = asyncio.create_task(asyncio.to_thread(let_go.wait, 60))
         assert await outputs_of(client, TWENTY_THOUSAND) == [20.0 * x for x in TWENTY_THOUSAND]
         assert await outputs_of(client, [1], version=1) == [2.0]
         published.publish(line(200))
-        await app.state.parts.served.refresh()
+        await app.state.parts.registry.refresh()
         assert await outputs_of(client, [1]) == [200.0]
         assert not stuck.done()
         let_go.set()

@@ -30,7 +30,7 @@ MANY = MOST_NUMBERS_ON_LOOP + 1
 
 @dataclass(frozen=True, eq=False)
 class WatchedNetwork:
-    """Hands on what it is given, with a note of how many rows came at a time and in which thread."""
+    """Returns its inputs, and notes the rows and the thread of each call."""
 
     batches: list[int] = field(default_factory=list)
     threads: list[str] = field(default_factory=list)
@@ -61,7 +61,7 @@ class BrokenNetwork(WatchedNetwork):
 
 @dataclass(frozen=True, eq=False)
 class WatchedLinear(WatchedNetwork):
-    """Answers as another network does."""
+    """Answers as another network does, and notes its calls."""
 
     watched: Network = field(kw_only=True)
 
@@ -71,7 +71,7 @@ class WatchedLinear(WatchedNetwork):
 
 @dataclass(frozen=True, eq=False)
 class StuckNetwork(WatchedNetwork):
-    """Answers once it is let go."""
+    """Answers when `let_go` is set."""
 
     let_go: threading.Event = field(default_factory=threading.Event)
 
@@ -81,7 +81,7 @@ class StuckNetwork(WatchedNetwork):
 
 
 def release(network: WatchedNetwork, version: int = 1) -> Release:
-    """y = 2x, with scaling on both sides of a network that hands on what it is given."""
+    """Return y = 2x: the scaling doubles, and the network returns its inputs."""
     return Release(version, with_network(line(), network))
 
 
@@ -135,7 +135,7 @@ async def test_every_request_gets_its_own_rows_in_order_however_they_are_joined(
         np.testing.assert_array_equal(answer, 2 * part)
     assert sum(network.batches) == sum(sizes)
     assert max(network.batches) <= MOST_ROWS_ON_LOOP
-    # No two neighbours would have fitted into one.
+    # No two neighbouring batches would have fitted into one.
     assert all(sum(pair) > MOST_ROWS_ON_LOOP - 200 for pair in zip(network.batches, network.batches[1:], strict=False))
     batcher.close()
 
@@ -154,7 +154,7 @@ async def test_a_crowd_is_answered_over_several_turns_and_nobody_comes_before_wh
     await asyncio.gather(*(ask(crowd, number) for number in range(size)), ask(other, size))
     assert network.batches == [MOST_REQUESTS_A_TURN, MOST_REQUESTS_A_TURN, 1]
     assert [number for number in answered if number != size] == list(range(size))
-    # Who asked another pattern waits for one batch of the crowd, and not for all of them.
+    # The request for another pattern waits for one batch of the crowd, and not for all of them.
     assert answered.index(size) == MOST_REQUESTS_A_TURN
 
 
@@ -169,7 +169,7 @@ async def test_several_columns_stay_beside_each_other(batcher: Batcher) -> None:
 async def test_a_batch_never_mixes_releases(batcher: Batcher) -> None:
     networks = [WatchedNetwork(), WatchedNetwork(), WatchedNetwork()]
     served = [release(network, version) for version, network in enumerate(networks, 1)]
-    # The same version number of another bundle is another release as well.
+    # The same version number of another bundle is another release.
     served.append(release(other := WatchedNetwork(), 1))
     answers = await asyncio.gather(*(batcher.predict(served[x % 4], rows(x)) for x in range(40)))
     assert [answer.item() for answer in answers] == [2 * x for x in range(40)]

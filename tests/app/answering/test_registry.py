@@ -1,4 +1,4 @@
-"""What is in memory follows what is in the store; damage costs a version, never an answer; swaps are seen by nobody."""
+"""The registry follows the store: damage costs a version but never an answer, and no request notices a swap."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from app.answering.registry import MOST_PINNED, Served
+from app.answering.registry import MOST_PINNED, Registry
 from app.errors import NotLoaded
 from models_store.errors import (
     BundleDamaged,
@@ -30,8 +30,8 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def served(store: Store) -> Served:
-    return Served(store)
+def registry(store: Store) -> Registry:
+    return Registry(store)
 
 
 def publish(store: Store, *slopes: float, pattern: str = "line", promote: bool = True) -> None:
@@ -40,12 +40,12 @@ def publish(store: Store, *slopes: float, pattern: str = "line", promote: bool =
 
 
 def slope_of(release: Release) -> float:
-    """Tells which of the lines it is."""
+    """Return the slope of the line that answers, which tells the version."""
     return release.bundle.predict(rows(1)).item()
 
 
-async def slope(served: Served, version: int | None = None, label: str | None = None) -> float:
-    return slope_of(await served.release("line", version, label))
+async def slope(registry: Registry, version: int | None = None, label: str | None = None) -> float:
+    return slope_of(await registry.release("line", version, label))
 
 
 def flip_a_bit(store: Store, version: int, file: str = "network.keras") -> None:
@@ -62,41 +62,41 @@ def quarantined(store: Store) -> list[str]:
 # -- following the store -------------------------------------------------------------------------------------------
 
 
-async def test_what_another_process_publishes_is_served_after_a_refresh(store: Store, served: Served) -> None:
+async def test_what_another_process_publishes_is_served_after_a_refresh(store: Store, registry: Registry) -> None:
     other = Store(store.root, LinearNetwork.from_bytes, disk=HastyDisk())
     publish(other, 2)
-    await served.refresh()
-    assert (served.patterns, await slope(served)) == (["line"], 2)
+    await registry.refresh()
+    assert (registry.patterns, await slope(registry)) == (["line"], 2)
     publish(other, 20)
     publish(other, 5, pattern="another")
-    assert await slope(served) == 2
-    await served.refresh()
-    assert (served.patterns, await slope(served)) == (["another", "line"], 20)
+    assert await slope(registry) == 2
+    await registry.refresh()
+    assert (registry.patterns, await slope(registry)) == (["another", "line"], 20)
 
 
-async def test_a_label_that_another_process_moves_is_followed(store: Store, served: Served) -> None:
+async def test_a_label_that_another_process_moves_is_followed(store: Store, registry: Registry) -> None:
     publish(store, 2, 20)
-    await served.refresh()
+    await registry.refresh()
     store.set_label("line", "champion", 1)
-    await served.refresh()
-    assert (await slope(served), served.shelf("line").labels) == (2, {"champion": 1})
+    await registry.refresh()
+    assert (await slope(registry), registry.shelf("line").labels) == (2, {"champion": 1})
 
 
-async def test_a_version_that_is_not_promoted_waits_until_it_is_asked_for(store: Store, served: Served) -> None:
+async def test_a_version_that_is_not_promoted_waits_until_it_is_asked_for(store: Store, registry: Registry) -> None:
     publish(store, 2)
     publish(store, 20, promote=False)
-    await served.refresh()
-    assert (await slope(served), await slope(served, version=2)) == (2, 20)
+    await registry.refresh()
+    assert (await slope(registry), await slope(registry, version=2)) == (2, 20)
 
 
-async def test_a_pattern_that_is_removed_is_unknown(store: Store, served: Served) -> None:
+async def test_a_pattern_that_is_removed_is_unknown(store: Store, registry: Registry) -> None:
     publish(store, 2)
-    await served.refresh()
+    await registry.refresh()
     (store.root / "line").rename(store.root / ".gone")
-    await served.refresh()
-    assert served.patterns == []
+    await registry.refresh()
+    assert registry.patterns == []
     with pytest.raises(UnknownPattern):
-        await served.release("line")
+        await registry.release("line")
 
 
 async def test_what_has_not_changed_is_not_loaded_again(store: Store) -> None:
@@ -107,40 +107,40 @@ async def test_what_has_not_changed_is_not_loaded_again(store: Store) -> None:
         return LinearNetwork.from_bytes(saved, architecture)
 
     publish(store, 2, 20)
-    served = Served(Store(store.root, counting))
+    registry = Registry(Store(store.root, counting))
     for _ in range(5):
-        await served.refresh()
+        await registry.refresh()
     assert loaded == [20]
-    assert [await slope(served, version=1) for _ in range(3)] == [2, 2, 2]
+    assert [await slope(registry, version=1) for _ in range(3)] == [2, 2, 2]
     assert loaded == [20, 2]
 
 
-async def test_a_label_names_its_version(store: Store, served: Served) -> None:
+async def test_a_label_names_its_version(store: Store, registry: Registry) -> None:
     publish(store, 2, 20)
     store.set_label("line", "stable", 1)
-    await served.refresh()
-    assert (await slope(served, label="stable"), await slope(served, label="champion")) == (2, 20)
+    await registry.refresh()
+    assert (await slope(registry, label="stable"), await slope(registry, label="champion")) == (2, 20)
     with pytest.raises(UnknownLabel, match="it has champion, stable"):
-        await served.release("line", label="beta")
+        await registry.release("line", label="beta")
 
 
-async def test_only_versions_that_exist_are_found(store: Store, served: Served) -> None:
+async def test_only_versions_that_exist_are_found(store: Store, registry: Registry) -> None:
     publish(store, 2)
-    await served.refresh()
+    await registry.refresh()
     for version in (0, -1, 2, 10**30):
         with pytest.raises(UnknownVersion, match=r"it has 1$"):
-            await served.release("line", version)
+            await registry.release("line", version)
 
 
 # -- not yet -------------------------------------------------------------------------------------------------------
 
 
 async def test_before_the_first_look_nothing_is_unknown_but_not_loaded(published: Store) -> None:
-    served = Served(published)
-    assert (served.is_ready, served.patterns) == (False, [])
+    registry = Registry(published)
+    assert (registry.is_ready, registry.patterns) == (False, [])
     for pattern in ("line", "unheard-of"):
         with pytest.raises(NotLoaded, match="the store is not loaded yet"):
-            await served.release(pattern)
+            await registry.release(pattern)
 
 
 async def test_a_pattern_that_is_being_loaded_says_so_and_then_answers(published: Store) -> None:
@@ -152,7 +152,7 @@ async def test_a_pattern_that_is_being_loaded_says_so_and_then_answers(published
         return LinearNetwork.from_bytes(saved, architecture)
 
     async with client_of(app := an_app(published, slow)) as client:
-        look = asyncio.create_task(app.state.parts.served.refresh())
+        look = asyncio.create_task(app.state.parts.registry.refresh())
         await asyncio.to_thread(loading.wait, 10)
         early = await client.post("/predict/line", json={"inputs": [1]})
         unknown = await client.post("/predict/unheard-of", json={"inputs": [1]})
@@ -171,11 +171,13 @@ async def test_a_pattern_that_is_being_loaded_says_so_and_then_answers(published
 
 
 @pytest.mark.parametrize("file", ["network.keras", "bundle.json", "golden.json", "history.json", "MANIFEST.json"])
-async def test_a_damaged_newest_version_gives_way_to_the_one_before(store: Store, served: Served, file: str) -> None:
+async def test_a_damaged_newest_version_gives_way_to_the_one_before(
+    store: Store, registry: Registry, file: str
+) -> None:
     publish(store, 2, 20, 200)
     flip_a_bit(store, 3, file)
-    await served.refresh()
-    assert await slope(served) == 20
+    await registry.refresh()
+    assert await slope(registry) == 20
     assert (quarantined(store), store.versions("line")) == (["line-3"], [1, 2])
 
 
@@ -211,59 +213,63 @@ async def test_a_pattern_whose_only_version_is_damaged_is_known_and_not_served(s
         assert listed[0] == {"name": "line", **nothing}
 
 
-async def test_a_pattern_without_a_good_version_is_served_again_once_there_is_one(store: Store, served: Served) -> None:
+async def test_a_pattern_without_a_good_version_is_served_again_once_there_is_one(
+    store: Store, registry: Registry
+) -> None:
     publish(store, 2)
     flip_a_bit(store, 1)
-    await served.refresh()
+    await registry.refresh()
     with pytest.raises(NoGoodVersion):
-        await served.release("line")
+        await registry.release("line")
     publish(store, 20)
-    await served.refresh()
-    assert (await slope(served), store.versions("line")) == (20, [2])
+    await registry.refresh()
+    assert (await slope(registry), store.versions("line")) == (20, [2])
 
 
-async def test_a_damaged_version_that_is_asked_for_is_refused_and_harms_no_other(store: Store, served: Served) -> None:
+async def test_a_damaged_version_that_is_asked_for_is_refused_and_harms_no_other(
+    store: Store, registry: Registry
+) -> None:
     publish(store, 2, 20)
-    await served.refresh()
+    await registry.refresh()
     flip_a_bit(store, 1)
     with pytest.raises(BundleDamaged):
-        await served.release("line", version=1)
-    await served.refresh()
-    assert (await slope(served), quarantined(store)) == (20, ["line-1"])
+        await registry.release("line", version=1)
+    await registry.refresh()
+    assert (await slope(registry), quarantined(store)) == (20, ["line-1"])
     with pytest.raises(UnknownVersion):
-        await served.release("line", version=1)
+        await registry.release("line", version=1)
 
 
-async def test_damage_after_loading_is_not_noticed_by_what_is_in_memory(store: Store, served: Served) -> None:
+async def test_damage_after_loading_is_not_noticed_by_what_is_in_memory(store: Store, registry: Registry) -> None:
     publish(store, 2)
-    await served.refresh()
+    await registry.refresh()
     flip_a_bit(store, 1)
-    await served.refresh()
-    assert await slope(served) == 2
+    await registry.refresh()
+    assert await slope(registry) == 2
 
 
 async def test_a_version_whose_golden_rows_fail_here_is_refused_but_kept(store: Store) -> None:
     def other_device(saved: bytes, architecture: Architecture) -> LinearNetwork:
-        """Computes the second line, and no other, a little differently."""
+        """Return a network that computes only the second line a little differently."""
         network = LinearNetwork.from_bytes(saved, architecture)
         return LinearNetwork(network.k * np.float32(1.01)) if network.k.item() == 10 else network
 
     publish(store, 2, 20)
-    served = Served(Store(store.root, other_device))
-    await served.refresh()
-    assert await slope(served) == 2
+    registry = Registry(Store(store.root, other_device))
+    await registry.refresh()
+    assert await slope(registry) == 2
     assert (store.versions("line"), quarantined(store)) == ([1, 2], [])
     with pytest.raises(BundleDamaged, match="golden rows"):
-        await served.release("line", version=2)
+        await registry.release("line", version=2)
 
 
-async def test_when_all_up_to_the_champion_are_damaged_a_later_one_answers(store: Store, served: Served) -> None:
+async def test_when_all_up_to_the_champion_are_damaged_a_later_one_answers(store: Store, registry: Registry) -> None:
     publish(store, 2, 20)
     store.set_label("line", "champion", 1)
     flip_a_bit(store, 1)
     for _ in range(2):
-        await served.refresh()
-    assert await slope(served) == 20
+        await registry.refresh()
+    assert await slope(registry) == 20
 
 
 async def test_a_version_that_cannot_be_read_just_now_is_worth_another_try(store: Store) -> None:
@@ -280,32 +286,32 @@ async def test_a_version_that_cannot_be_read_just_now_is_worth_another_try(store
 
 
 async def test_a_store_whose_disk_goes_away_is_served_from_memory_until_it_is_back(
-    store: Store, served: Served
+    store: Store, registry: Registry
 ) -> None:
     publish(store, 2, 20)
-    await served.refresh()
+    await registry.refresh()
     away = store.root.rename(store.root.with_name("unmounted"))
     with pytest.raises(BundleUnreadable):
-        await served.refresh()
+        await registry.refresh()
     with pytest.raises(BundleUnreadable):
-        await served.release("line", version=1)
-    assert (served.patterns, await slope(served)) == (["line"], 20)
+        await registry.release("line", version=1)
+    assert (registry.patterns, await slope(registry)) == (["line"], 20)
     away.rename(store.root)
     publish(store, 200)
-    await served.refresh()
-    assert (await slope(served), await slope(served, version=1)) == (200, 2)
+    await registry.refresh()
+    assert (await slope(registry), await slope(registry, version=1)) == (200, 2)
 
 
-async def test_a_store_that_was_never_there_is_empty(served: Served) -> None:
-    await served.refresh()
-    assert (served.is_ready, served.patterns) == (True, [])
+async def test_a_store_that_was_never_there_is_empty(registry: Registry) -> None:
+    await registry.refresh()
+    assert (registry.is_ready, registry.patterns) == (True, [])
 
 
 async def test_a_fault_that_stays_is_logged_once_and_again_when_it_changes_or_comes_back(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Troubled(Store):
-        """Says what is wrong with it, if anything is."""
+        """A store that raises the fault which it is given."""
 
         trouble: str | None = None
 
@@ -316,28 +322,28 @@ async def test_a_fault_that_stays_is_logged_once_and_again_when_it_changes_or_co
 
     publish(store, 2)
     troubled = Troubled(store.root, LinearNetwork.from_bytes)
-    served = Served(troubled)
+    registry = Registry(troubled)
     for trouble in ("EIO", "EIO", "EACCES", "EACCES", None, "EACCES"):
         troubled.trouble = trouble
         publish(store, 20)
-        await served.catch_up()
-        await served.catch_up()
+        await registry.catch_up()
+        await registry.catch_up()
     told = [record.exc_text for record in caplog.records if record.message == "cannot be followed"]
     assert len(told) == 3
-    assert await slope(served) == 20
+    assert await slope(registry) == 20
 
 
 async def test_a_store_that_stays_away_is_logged_once_each_time(
-    store: Store, served: Served, caplog: pytest.LogCaptureFixture
+    store: Store, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     publish(store, 2)
-    await served.catch_up()
+    await registry.catch_up()
     for _ in range(2):
         away = store.root.rename(store.root.with_name("unmounted"))
         for _ in range(3):
-            await served.catch_up()
+            await registry.catch_up()
         away.rename(store.root)
-        await served.catch_up()
+        await registry.catch_up()
     assert sum(record.message == "the store cannot be read" for record in caplog.records) == 2
 
 
@@ -349,59 +355,59 @@ async def test_a_version_that_cannot_be_read_is_logged_once(store: Store, caplog
             return super().load(pattern, version)
 
     publish(store, 2, 20)
-    served = Served(HalfReadable(store.root, LinearNetwork.from_bytes))
+    registry = Registry(HalfReadable(store.root, LinearNetwork.from_bytes))
     for _ in range(3):
-        await served.catch_up()
-    assert (await slope(served), sum(record.message == "refused" for record in caplog.records)) == (2, 1)
+        await registry.catch_up()
+    assert (await slope(registry), sum(record.message == "refused" for record in caplog.records)) == (2, 1)
 
 
-async def test_labels_that_get_damaged_change_nothing_of_what_answers(store: Store, served: Served) -> None:
+async def test_labels_that_get_damaged_change_nothing_of_what_answers(store: Store, registry: Registry) -> None:
     publish(store, 2, 20)
     store.set_label("line", "champion", 1)
-    await served.refresh()
+    await registry.refresh()
     (store.root / "line" / "labels.json").write_bytes(b"scratched")
-    await served.refresh()
+    await registry.refresh()
     publish(store, 200, promote=False)
-    await served.refresh()
-    assert (await slope(served), await slope(served, version=3)) == (2, 200)
+    await registry.refresh()
+    assert (await slope(registry), await slope(registry, version=3)) == (2, 200)
     store.set_label("line", "champion", 2)
-    await served.refresh()
-    assert await slope(served) == 20
+    await registry.refresh()
+    assert await slope(registry) == 20
 
 
-async def test_labels_that_cannot_be_read_point_nowhere(store: Store, served: Served) -> None:
+async def test_labels_that_cannot_be_read_point_nowhere(store: Store, registry: Registry) -> None:
     publish(store, 2, 20)
     store.set_label("line", "champion", 1)
     (store.root / "line" / "labels.json").write_bytes(b"scratched")
-    await served.refresh()
-    assert (await slope(served), await slope(served, label="champion")) == (20, 20)
+    await registry.refresh()
+    assert (await slope(registry), await slope(registry, label="champion")) == (20, 20)
 
 
 # -- swaps ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_release_that_is_in_use_outlives_its_swap_and_its_directory(store: Store, served: Served) -> None:
+async def test_a_release_that_is_in_use_outlives_its_swap_and_its_directory(store: Store, registry: Registry) -> None:
     publish(store, 2)
-    await served.refresh()
-    in_flight = await served.release("line")
+    await registry.refresh()
+    in_flight = await registry.release("line")
     publish(store, *range(10, 20))
-    await served.refresh()
+    await registry.refresh()
     publish(store, 20)
     assert store.versions("line") == [8, 9, 10, 11, 12]
-    assert (in_flight.version, slope_of(in_flight), await slope(served)) == (1, 2, 19)
+    assert (in_flight.version, slope_of(in_flight), await slope(registry)) == (1, 2, 19)
 
 
 async def test_what_is_loaded_is_kept_from_retention_until_it_is_let_go(tmp_path: Path) -> None:
     store = Store(tmp_path, LinearNetwork.from_bytes, keep=1, disk=HastyDisk())
     publish(store, 2)
-    served = Served(store)
-    await served.refresh()
+    registry = Registry(store)
+    await registry.refresh()
     publish(store, 20)
     assert store.versions("line") == [1, 2]
-    await served.refresh()
+    await registry.refresh()
     publish(store, 200)
     assert store.versions("line") == [2, 3]
-    served.close()
+    registry.close()
     publish(store, 2000)
     assert store.versions("line") == [4]
 
@@ -409,14 +415,14 @@ async def test_what_is_loaded_is_kept_from_retention_until_it_is_let_go(tmp_path
 async def test_versions_that_are_asked_for_are_let_go_again_the_oldest_first(tmp_path: Path) -> None:
     store = Store(tmp_path, LinearNetwork.from_bytes, keep=MOST_PINNED + 3, disk=HastyDisk())
     publish(store, *range(1, MOST_PINNED + 4))
-    served = Served(store)
-    await served.refresh()
+    registry = Registry(store)
+    await registry.refresh()
     for version in range(1, MOST_PINNED + 2):
-        assert await slope(served, version=version) == version
+        assert await slope(registry, version=version) == version
     narrow = Store(tmp_path, LinearNetwork.from_bytes, keep=1, disk=HastyDisk())
     publish(narrow, 1000)
     assert narrow.versions("line") == [*range(2, MOST_PINNED + 2), MOST_PINNED + 3, MOST_PINNED + 4]
-    served.close()
+    registry.close()
 
 
 async def test_forty_swaps_under_load_mix_nothing_and_lose_nothing(app: FastAPI, published: Store) -> None:
@@ -430,7 +436,7 @@ async def test_forty_swaps_under_load_mix_nothing_and_lose_nothing(app: FastAPI,
             answer = await client.post("/predict/line", json={"inputs": [x, 2 * x]})
             assert answer.status_code == 200, answer.text
             said = answer.json()
-            # Version 1 is y = 2x; from then on each line is as steep as its version says.
+            # Version 1 is y = 2x; the slope of each later line is its version.
             slope = said["version"] if said["version"] > 1 else 2
             assert said["outputs"] == [slope * x, slope * 2 * x]
             versions.append(said["version"])
@@ -442,8 +448,8 @@ async def test_forty_swaps_under_load_mix_nothing_and_lose_nothing(app: FastAPI,
             version = published.publish(line(number), promote=promote)
             if not promote:
                 published.set_label("line", "champion", version)
-            await app.state.parts.served.refresh()
-            assert app.state.parts.served.champion("line").version == number
+            await app.state.parts.registry.refresh()
+            assert app.state.parts.registry.champion("line").version == number
         done.set()
 
     async with client_of(app) as client, asyncio.TaskGroup() as tasks:

@@ -10,8 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import WrongMethod
-from app.http.dispatch import Address, Dialect, Dialects, anybody
 from tests.app.over_http import CSV, JSON, outputs_of, said
 from tests.table_fakes import PASSENGERS
 
@@ -189,19 +187,3 @@ async def test_a_bug_leaves_in_the_envelope_as_well(spoken: httpx.AsyncClient, m
     assert (answer.status_code, list(answer.json())) == (500, ["error"])
     answer = await spoken.post("/invocations", content=b"{}")
     assert (answer.status_code, answer.json()["error_code"]) == (500, "INTERNAL_ERROR")
-
-
-# -- whose address it is -------------------------------------------------------------------------------------------
-
-
-def test_an_address_alone_is_found_before_the_dialect_that_it_stands_among() -> None:
-    async def handler(*_given: Any) -> Any: ...
-
-    whole = Dialect([Address("GET", "/v9/models/{model}", handler, anybody)])
-    alone = Dialect([Address("POST", "/v9/models/one", handler, anybody)], has_segments=False)
-    for dialects in (Dialects([whole, alone]), Dialects([alone, whole])):
-        assert dialects.of("/v9/models/one") is alone
-        assert dialects.of("/v9/models/two") is dialects.of("/v9/nowhere") is whole
-        assert dialects.of("/v8") is None
-    with pytest.raises(WrongMethod):
-        alone.found("GET", "/v9/models/one")

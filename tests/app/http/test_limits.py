@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 
 from app.envelopes import NATIVE
 from app.http.keys import require_predictor
-from app.http.limits import PROMISE, LimitedProtocol
+from app.http.limits import CLOSING_RESPONSE, LimitedProtocol
 from models_store.storage.store import Store
 from tests.app.over_http import JSON, addresses, an_app, message, outputs_of, refusal, serving
 from tests.disks import HastyDisk
@@ -272,7 +272,7 @@ def test_what_comes_after_a_body_has_an_end(store: Store, pieces: list[bytes]) -
     transport.close.side_effect = lambda: setattr(transport.is_closing, "return_value", True)
     for piece in (POSTED + b"X: ", *pieces):
         protocol.data_received(piece)
-    assert transport.write.call_args_list == [mock.call(PROMISE.format(status=TOO_LONG).encode())]
+    assert transport.write.call_args_list == [mock.call(CLOSING_RESPONSE.format(status=TOO_LONG).encode())]
 
 
 def test_a_body_in_very_many_chunks_is_not_taken_for_an_endless_header(store: Store) -> None:
@@ -293,7 +293,7 @@ def test_a_blank_line_keeps_no_idle_connection_open_for_ever(store: Store) -> No
     protocol.data_received(b"\r\n")
     clock.pass_by()
     clock.pass_by()
-    assert transport.write.call_args_list == [mock.call(PROMISE.format(status="408 Request Timeout").encode())]
+    assert transport.write.call_args_list == [mock.call(CLOSING_RESPONSE.format(status="408 Request Timeout").encode())]
 
 
 @pytest.mark.parametrize("is_refused", [True, False])

@@ -46,7 +46,7 @@ def serve(settings: Settings, store: Store, trainer: FakeTrainer) -> Serve:
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://testserver") as client,
         ):
-            await app.state.parts.served.refresh()
+            await app.state.parts.registry.refresh()
             yield client
 
     return serve

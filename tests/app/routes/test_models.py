@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
-from app.answering.registry import Served, Shelf
+from app.answering.registry import Registry, Shelf
 from models_store.bundle import Bundle
 from models_store.errors import BundleUnreadable
 from models_store.plots.draw import Kind
@@ -106,15 +106,15 @@ async def test_a_pattern_shows_the_card_and_recipe_of_its_champion(client: httpx
 async def test_an_answer_tells_of_one_version_also_if_another_is_swapped_in_meanwhile(
     client: httpx.AsyncClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = Served.shelf
+    look = Registry.shelf
 
-    def look_before_a_swap(served: Served, pattern: str) -> Shelf:
+    def look_before_a_swap(served: Registry, pattern: str) -> Shelf:
         shelf = look(served, pattern)
         store.publish(line(2000))
         served._follow()
         return shelf
 
-    monkeypatch.setattr(Served, "shelf", look_before_a_swap)
+    monkeypatch.setattr(Registry, "shelf", look_before_a_swap)
     answer = await client.get("/patterns/line")
     assert answer.json() == line_with(3, 1, 2, 3) | described(line(200)) | {"links": links("line", 3)}
     card = await client.get("/patterns/line/versions/4")

@@ -1,4 +1,4 @@
-"""Lines of every request are written together at the end of a turn of the loop, and are lines like all others."""
+"""Log lines: those of requests are written together at the end of a turn of the loop, and look like all others."""
 
 import io
 import json
@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import anyio.lowlevel
+import httpx
 import pytest
 
 from app.telemetry import logs
+from app.telemetry.logs import JsonLines
 
 pytestmark = pytest.mark.anyio
 
 
 @contextmanager
 def listening() -> Iterator[io.StringIO]:
-    """What our handler writes, as the only one that listens."""
+    """The stream of our handler, as the only one of the root logger."""
     before, level = logging.root.handlers, logging.root.level
     handler = logs.Lines()
     handler.stream = io.StringIO()
@@ -79,3 +81,53 @@ async def test_a_log_that_cannot_be_written_is_nobody_elses_trouble(monkeypatch:
         handler.stream = Full()
         logs.event(logging.getLogger("patterns.request"), "request", {})
         logging.getLogger("patterns.store").info("published")
+
+
+# -- log -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """The log of requests, as it is written."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonLines())
+    logging.getLogger("patterns.request").addHandler(handler)
+    yield written
+    logging.getLogger("patterns.request").removeHandler(handler)
+
+
+async def test_a_request_is_one_line_of_json_without_its_body(client: httpx.AsyncClient, log: io.StringIO) -> None:
+    headers = {"x-request-id": "mine", "content-type": "application/json"}
+    await client.post("/predict/line%0a%1b[31m", content=b'{"inputs": ["sesame"]}', headers=headers)
+    [written] = log.getvalue().splitlines()
+    said = json.loads(written)
+    assert said.pop("time") and said.pop("ms") > 0
+    assert said == {
+        "level": "info",
+        "logger": "patterns.request",
+        "event": "request",
+        "request_id": "mine",
+        "method": "POST",
+        "path": "/predict/line\n\x1b[31m",
+        "status": 404,
+        "bytes_in": 0,
+    }
+    assert "sesame" not in written
+    assert "\x1b" not in written
+
+
+def test_a_log_line_keeps_fields_traces_and_odd_values_on_one_line() -> None:
+    record = logging.makeLogRecord({"name": "patterns", "levelno": 40, "levelname": "ERROR", "msg": "a\nb %s"})
+    record.args = ("c\x00",)
+    record.path = object
+    try:
+        raise ValueError("two\nlines")
+    except ValueError as error:
+        record.exc_info = (type(error), error, error.__traceback__)
+    written = JsonLines().format(record)
+    said = json.loads(written)
+    assert written.isprintable()
+    assert (said["level"], said["logger"], said["event"]) == ("error", "patterns", "a\nb c\x00")
+    assert said["path"] == "<class 'object'>"
+    assert said["trace"].endswith("ValueError: two\nlines")

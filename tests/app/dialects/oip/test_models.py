@@ -55,7 +55,7 @@ async def test_it_is_not_ready_before_it_has_looked_and_while_it_stops(published
         assert refusal(await client.get("/v2/health/ready")) == 503
         assert refusal(await client.get("/v2/models/line/ready")) == 503
         assert (await get(client, "/v2/health/live")) == {"live": True}
-        await app.state.parts.served.refresh()
+        await app.state.parts.registry.refresh()
         assert (await client.get("/v2/health/ready")).status_code == 200
         app.state.parts.jobs.drain()
         assert refusal(await client.get("/v2/health/ready")) == 503
@@ -264,16 +264,16 @@ async def test_a_training_of_what_is_unloaded_loses_nothing(client: httpx.AsyncC
 
 async def test_other_processes_and_a_restart_agree(app: FastAPI, client: httpx.AsyncClient, store: Store) -> None:
     other = create_app(Settings(_env_file=None, store=store.root, trainer_warm=False), LinearNetwork.from_bytes)
-    await other.state.parts.served.refresh()
+    await other.state.parts.registry.refresh()
     async with client_of(other) as elsewhere:
         assert (await infer(elsewhere, "line", X)).status_code == 200
         await post(client, "models/line/unload")
-        await other.state.parts.served.refresh()
+        await other.state.parts.registry.refresh()
         assert refusal(await infer(elsewhere, "line", X)) == 503
     async with serving(store) as restarted:
         assert refusal(await infer(restarted, "line", X)) == 503
         assert (await post(restarted, "models/line/load")).status_code == 200
-    await app.state.parts.served.refresh()
+    await app.state.parts.registry.refresh()
     assert (await infer(client, "line", X)).status_code == 200
 
 

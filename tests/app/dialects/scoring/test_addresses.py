@@ -346,7 +346,7 @@ async def test_health_is_answered_however_many_requests_are_under_way(published:
     published.publish(line(pattern="other"))
     app = an_app(published, max_in_flight=1, health_route="/isalive")
     async with app.router.lifespan_context(app), client_of(app) as client:
-        await app.state.parts.served.refresh()
+        await app.state.parts.registry.refresh()
 
         async def body() -> Any:
             yield b'{"inputs": '

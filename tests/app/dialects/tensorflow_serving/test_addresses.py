@@ -372,8 +372,3 @@ async def test_an_unloaded_pattern_is_not_ready_whichever_version_is_asked(store
         for place in ("", "/versions/1", "/labels/candidate"):
             answer = await client.get(f"/v1/models/line{place}")
             assert (answer.status_code, answer.json()["ready"]) == (503, False), place
-
-
-@pytest.mark.parametrize("path", ["/ping", "/health", "/v2/health/live", "/v2/health/ready", "/v2", "/v1/models"])
-async def test_probes_may_ask_with_head(shared: httpx.AsyncClient, path: str) -> None:
-    assert (await shared.head(path)).status_code == 200
