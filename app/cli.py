@@ -1,4 +1,4 @@
-"""`patterns`: the command line. Answers `--help` at once; what is heavy is imported by the command that needs it."""
+"""`patterns`: the command line. Each command imports for itself what is heavy, so that `--help` is quick."""
 
 import json
 import logging
@@ -47,8 +47,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a ta
 
 
 def main() -> None:
-    """The entry point; errors that people can mend are one line and exit code 1."""
-    # What the store logs is for a server, which says where to; a command says itself what it has found.
+    """The entry point. A PatternServerError becomes one line on stderr, and exit status 1."""
+    # The log lines of the store are for a server; a command prints what it has found itself.
     logging.getLogger("patterns").addHandler(logging.NullHandler())
     try:
         cli()
@@ -72,10 +72,17 @@ def serve(
     show_settings: Annotated[bool, typer.Option(help="print the settings with where each came from, and stop")] = False,
 ) -> None:
     """Serve what the store holds, and train when asked to, over HTTP."""
-    # uvicorn shuts down in order and then raises the signal again, for whoever was there before it; and the first
-    # process of a container hears no signal that it has not asked for.
+    # uvicorn shuts down in order, and then raises the signal again for the handler that was there before. The first
+    # process of a container receives no signal without a handler.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    from app.commands import serve as serving  # deferred: pydantic and uvicorn are not needed for --help
+    from app.commands.serve import (  # deferred: pydantic and uvicorn are not needed for --help
+        assignments,
+        check_port,
+        run,
+        settings_from,
+        settings_table,
+        train_missing_patterns,
+    )
     from models_store.networks import engines
 
     named = {
@@ -87,18 +94,16 @@ def serve(
         "device": device,
         "engine": engine,
     }
-    flags = {name: str(value) for name, value in named.items() if value is not None} | serving.assignments(
-        setting or []
-    )
-    settings = serving.settings_from(flags)
+    flags = {name: str(value) for name, value in named.items() if value is not None} | assignments(setting or [])
+    settings = settings_from(flags)
     if show_settings:
-        out.print(serving.settings_table(settings, flags))
+        out.print(settings_table(settings, flags))
         return
     engines.check(settings.engine, settings.device)
-    serving.check_port(settings)
+    check_port(settings)
     if train_missing:
-        serving.train_missing()
-    serving.run(settings)
+        train_missing_patterns()
+    run(settings)
 
 
 @cli.command()
@@ -121,30 +126,30 @@ def train(
     folds: Annotated[int | None, typer.Option(help="cross-validate with so many folds first")] = None,
 ) -> None:
     """Train patterns and publish them into the store; a running server picks them up."""
-    from app.commands import train as training  # deferred: only this command needs it
-    from app.commands.datasets import Asked
+    from app.commands.datasets import Asked  # deferred: only this command needs them
+    from app.commands.train import missing_specs, spec_named, train_all
 
     if csv is not None:
         dialect = CsvDialect.of(delimiter, decimal, encoding)
         asked = Asked(csv, target or [], name, column or [], task, folds, missing_value or [], dates, dialect)
         specs = [_table_recipe(recipes or [], asked)]
     else:
-        specs = training.missing_specs() if missing else [training.spec_named(name) for name in recipes or []]
+        specs = missing_specs() if missing else [spec_named(name) for name in recipes or []]
     if not specs and not missing:
         raise typer.BadParameter("name a pattern or a file, give --csv and --target, or say --missing")
     changes: dict[str, Any] = {"seed": seed} if seed is not None else {}
     changes |= {"fit": {"epochs": epochs}} if epochs is not None else {}
-    failures = training.train([spec.overridden(changes) for spec in specs], promote=promote)
+    failures = train_all([spec.overridden(changes) for spec in specs], promote=promote)
     raise typer.Exit(1 if failures else 0)
 
 
 def _table_recipe(recipes: list[str], asked: "Asked") -> "PatternSpec":
-    from app.commands import datasets as tables  # deferred: only these commands need them
-    from app.commands import train as training  # deferred: only these commands need them
+    from app.commands.datasets import recipe_for  # deferred: only two commands need them
+    from app.commands.train import spec_named
 
     if len(recipes) > 1:
         raise typer.BadParameter("one recipe at most for a table")
-    return tables.recipe(asked, training.spec_named(recipes[0]) if recipes else None)
+    return recipe_for(asked, spec_named(recipes[0]) if recipes else None)
 
 
 @cli.command("cross-validate")
@@ -163,28 +168,28 @@ def cross_validate(
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
-    """How a recipe does on rows held out in turn, and the epochs that this recommends. Publishes nothing."""
-    from app.commands import cross_validate as validating  # deferred: only this command needs it
-    from app.commands import train as training  # deferred: only this command needs it
+    """Score a recipe on rows held out in turn, and recommend a number of epochs. Publishes nothing."""
+    from app.commands.cross_validate import fold_scores, folds_table  # deferred: only this command needs them
     from app.commands.datasets import Asked
+    from app.commands.train import spec_named
 
     if csv is not None:
         dialect = CsvDialect.of(delimiter, decimal, encoding)
         asked = Asked(csv, target or [], None, column or [], task, None, missing_value or [], dates, dialect)
         spec = _table_recipe([recipe] if recipe else [], asked)
     elif recipe is not None:
-        spec = training.spec_named(recipe)
+        spec = spec_named(recipe)
     else:
         raise typer.BadParameter("name a pattern or a file, or give --csv and --target")
     said = {name: value for name, value in (("folds", folds), ("repeats", repeats)) if value is not None}
     if said or spec.cross_validate is None:
         spec = spec.overridden({"cross_validate": {"folds": 5, **said} if spec.cross_validate is None else said})
-    result = validating.cross_validate(spec)
-    out.print_json(result.model_dump_json()) if as_json else out.print(validating.table(result))
+    result = fold_scores(spec)
+    out.print_json(result.model_dump_json()) if as_json else out.print(folds_table(result))
 
 
 def no_options(words: str | list[str]) -> str | list[str]:
-    """A value may begin with a minus; what is spelled like an option is one that there is not."""
+    """Raise BadParameter for a value that is spelled like an option. A negative number is not."""
     for word in [words] if isinstance(words, str) else words:
         if OPTION.match(word):
             raise typer.BadParameter(f"there is no option {word.partition('=')[0]}; a value like it is column=value")
@@ -204,10 +209,10 @@ def predict(
     ] = None,
 ) -> None:
     """Predict one row: by the running server if there is one, else from the store."""
-    from app.commands import predict as asking  # deferred: only this command needs it
+    from app.commands.predict import predict_row  # deferred: only this command needs them
     from app.commands.wording import words
 
-    answer = asking.predict(pattern, values, version, url)
+    answer = predict_row(pattern, values, version, url)
     out.print(str(answer), markup=False, highlight=False)
     if answer.outside:
         columns = ", ".join(map(words, answer.outside))
@@ -220,10 +225,10 @@ def predict(
 @cli.command("list")
 def list_patterns(as_json: AsJson = False) -> None:
     """The patterns in the store."""
-    from app.commands import show as showing  # deferred: only this command needs it
+    from app.commands.show import patterns_table, summaries  # deferred: only this command needs them
 
-    rows = showing.summaries()
-    out.print_json(json.dumps(rows)) if as_json else out.print(showing.table(rows))
+    rows = summaries()
+    out.print_json(json.dumps(rows)) if as_json else out.print(patterns_table(rows))
 
 
 @cli.command()
@@ -234,13 +239,13 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """The card of a pattern: how good it is, on what, made from what."""
-    from app.commands import show as showing  # deferred: only this command needs it
+    from app.commands.show import describe, print_card  # deferred: only this command needs them
 
-    described = showing.describe(pattern, version)
+    described = describe(pattern, version)
     if as_json:
         out.print_json(json.dumps(described.to_json()))
     else:
-        showing.print_card(out, described)
+        print_card(out, described)
     for path in described.write_plots(plots) if plots is not None else []:
         err.print(f"[dim]wrote {path}[/]")
 
@@ -248,9 +253,9 @@ def show(
 @cli.command()
 def rollback(pattern: Annotated[str, typer.Argument(help="the pattern's name")]) -> None:
     """Let the version before the champion answer."""
-    from app.commands import show as showing  # deferred: only this command needs it
+    from app.commands.store import open_store  # deferred: NumPy is not needed for --help
 
-    version = showing.open_store().rollback(pattern)
+    version = open_store().rollback(pattern)
     out.print(f"{pattern}: version {version} is the champion")
 
 
@@ -260,9 +265,9 @@ def delete(
     version: Annotated[int | None, typer.Option(help="only this version; without it the whole pattern")] = None,
 ) -> None:
     """Delete a pattern with all its versions, or one version that no label points at."""
-    from app.commands import show as showing  # deferred: only this command needs it
+    from app.commands.store import open_store  # deferred: NumPy is not needed for --help
 
-    store = showing.open_store()
+    store = open_store()
     store.delete(pattern, version) if version is not None else store.delete_pattern(pattern)
     out.print(f"{pattern}: {'deleted' if version is None else f'version {version} is deleted'}")
 
@@ -275,12 +280,13 @@ def datasets(
     as_json: AsJson = False,
 ) -> None:
     """The tables in the store that recipes learn from."""
-    from app.commands import datasets as tables  # deferred: only this command needs it
+    from app.commands.datasets import datasets_table  # deferred: only this command needs them
+    from app.commands.store import open_datasets
 
     if delete is not None:
-        tables.open_datasets().delete(delete)
-    stored = tables.open_datasets().list()
-    out.print_json(json.dumps([one.to_json() for one in stored])) if as_json else out.print(tables.listed(stored))
+        open_datasets().delete(delete)
+    stored = open_datasets().list()
+    out.print_json(json.dumps([one.to_json() for one in stored])) if as_json else out.print(datasets_table(stored))
 
 
 @cli.command()
@@ -293,10 +299,10 @@ def reproduce(
 
     Below each of the authors' formulas stands a recipe that improves on it, with how many times smaller its error is.
     """
-    from app.commands import reproduce as reproducing  # deferred: only this command needs it
+    from app.commands.reproduce import figures_table, reproduced  # deferred: only this command needs them
 
-    rows = reproducing.reproduce(patterns or [], seeds)
+    rows = reproduced(patterns or [], seeds)
     if as_json:
         out.print_json(json.dumps([row.to_json() for row in rows]))
     else:
-        out.print(reproducing.table(rows))
+        out.print(figures_table(rows))

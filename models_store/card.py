@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
-from models_store.tables.table import Kind
+from models_store.tables.kinds import Kind
 
 Task = Literal["regression", "classification"]
 Value = FiniteFloat | bool | str

@@ -10,7 +10,7 @@ PatternServerError
   TableError · UnknownDataset · DatasetDamaged
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import ClassVar
 
@@ -177,6 +177,26 @@ class DatasetDamaged(PatternServerError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the dataset is not what was uploaded: {reason}; upload it again")
+
+
+def error_of(code: str, message: str) -> PatternServerError:
+    """Return the error that another process has told of: of the class with this code, with the same message.
+
+    A PatternServerError where this process knows no such class.
+    """
+    # A class without a code of its own inherits one, and does not stand for it.
+    kinds = (kind for kind in _subclasses(PatternServerError) if vars(kind).get("code") == code)
+    kind = next(kinds, PatternServerError)
+    # Made without its constructor, which would build the message anew.
+    error = kind.__new__(kind)
+    PatternServerError.__init__(error, message)
+    return error
+
+
+def _subclasses(kind: type[PatternServerError]) -> Iterator[type[PatternServerError]]:
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
 
 
 def shortened(names: Iterable[str], most: int = 10) -> str:

@@ -1,55 +1,56 @@
-"""What a training tells while it runs, as lines of the trainer's protocol."""
+"""The progress of a training, told as events of the trainer's protocol."""
 
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from models_store.storage.checkpoints import Checkpoint
 from training.fitting.progress import Curves, Progress, Weights
+from training.messages import Epoch, EpochsDone, FoldScored, TrainingEvent, WorkDone
 
 # A training that is done in less leaves nothing worth keeping.
 CHECKPOINT_SECONDS = 5.0
-# Between two lines that say how much of the folds is done.
+# Between two events that say how many epochs of the folds are done.
 WORK_SECONDS = 0.25
 
 
-class Telling(Progress):
-    """Says every epoch, keeps the best weights on disk; `stop` raises when somebody wants the training to end."""
+class LineProgress(Progress):
+    """Tells every epoch, and keeps the best weights on disk; `stop` raises when the training is to end."""
 
-    def __init__(self, say: Callable[..., None], stop: Callable[[], None], keep: Callable[[Checkpoint], None]) -> None:
-        self._say = say
+    def __init__(
+        self,
+        training: str,
+        tell: Callable[[TrainingEvent], None],
+        stop: Callable[[], None],
+        keep: Callable[[Checkpoint], None],
+    ) -> None:
+        self._training = training
+        self._tell = tell
         self._stop = stop
         self._keep = keep
         self._kept_at = time.monotonic()
-        self._work: dict[str, int] = {}
+        self._before = 0
+        self._of: int | None = None
         self._work_told_at = 0.0
-        # Folds are fitted by several threads, and a line must not get into another.
+        # Folds are fitted by several threads; two events must not share a line.
         self._lock = threading.Lock()
 
     def epochs(self, done: int, curves: Curves) -> None:
-        names = ("loss", "val_loss", "metric", "val_metric")
         first = done - len(curves["loss"]) + 1
-        self._say(
-            "epochs",
-            epochs=[
-                {"epoch": first + place, **{name: _value(curves, name, place) for name in names}}
-                for place in range(len(curves["loss"]))
-            ],
-            **self._work,
-        )
+        epochs = tuple(_epoch(first + place, curves, place) for place in range(len(curves["loss"])))
+        self._tell(EpochsDone(id=self._training, epochs=epochs, before=self._before, of=self._of))
         self._stop()
 
     def fold(self, number: int, of: int, figures: Mapping[str, float]) -> None:
         with self._lock:
-            self._say("fold", fold=number, folds=of, **figures)
+            self._tell(FoldScored(id=self._training, fold=number, folds=of, figures=dict(figures)))
         self._stop()
 
     def work(self, done: int, of: int) -> None:
-        self._work = {"before": done, "of": of}
+        self._before, self._of = done, of
         with self._lock:
             if time.monotonic() - self._work_told_at > WORK_SECONDS:
-                self._say("work", done=done, of=of)
+                self._tell(WorkDone(id=self._training, done=done, of=of))
                 self._work_told_at = time.monotonic()
 
     def checkpoint(self, done: int, best_epoch: int, weights: Callable[[], Weights]) -> None:
@@ -61,5 +62,14 @@ class Telling(Progress):
         self._stop()
 
 
-def _value(curves: Curves, name: str, place: int) -> Any:
-    return float(curves[name][place]) if name in curves else None
+def _epoch(number: int, curves: Curves, place: int) -> Epoch:
+    def value(name: str) -> float | None:
+        return float(curves[name][place]) if name in curves else None
+
+    return Epoch(
+        epoch=number,
+        loss=float(curves["loss"][place]),
+        val_loss=value("val_loss"),
+        metric=value("metric"),
+        val_metric=value("val_metric"),
+    )

@@ -1,99 +1,83 @@
-"""The trainer process: one JSON line in is one training to do, JSON lines out say how it goes.
+"""The trainer process: does one request after another, and tells how each goes. `training.messages` is its protocol.
 
-    in   {"id", "spec", "device", "root", "publish": false} | {…, "publish": true, "promote", "keep", "engine"}
-         {"cancel": id}
-         {"id", "spec", "device", "root", "folds_only": true}
-    out  {"event": "ready"} · {"id", "event", …}: started, work, fold, epochs, evaluated, published, cross_validated,
-         failed, cancelled
-
-Started by the server or the command line with `python -m training.worker`; it ends when its stdin does, or its parent.
+Started as `python -m app.processes training.worker`. Ends when its input does.
 """
 
-import json
 import os
-import queue
 import sys
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO
 
-from app.processes.limits import half_of_memory, restrain
+import polars as pl
+
 from models_store.errors import PatternServerError
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from training.progress_lines import Telling
-    from training.recipe.spec import PatternSpec
-
-
-class Cancelled(Exception):
-    """Somebody asked for this training to stop."""
-
-
-@dataclass
-class Inbox:
-    """Requests in order; cancellations are seen at once, also while a training runs."""
-
-    requests: "queue.SimpleQueue[dict[str, Any] | None]"
-    cancelled: set[str]
-
-    def read(self, stream: IO[str]) -> None:
-        try:
-            for line in stream:
-                message = json.loads(line)
-                if "cancel" in message:
-                    self.cancelled.add(message["cancel"])
-                else:
-                    self.requests.put(message)
-        finally:
-            # Also after a line that cannot be understood: whoever sent it must not be waited for.
-            self.requests.put(None)
+from models_store.networks import engines
+from models_store.networks.keras_network import use_threads
+from models_store.storage.checkpoints import Checkpoint, Checkpoints
+from models_store.storage.datasets import Datasets
+from models_store.storage.store import Store
+from training.data.well_known import NAMES, well_known
+from training.inbox import Inbox
+from training.messages import (
+    Cancelled,
+    CrossValidated,
+    Evaluated,
+    Failed,
+    Measure,
+    Message,
+    Publish,
+    Published,
+    Ready,
+    ScoreFolds,
+    Started,
+    to_line,
+)
+from training.progress_lines import LineProgress
+from training.recipe.spec import PatternSpec
+from training.run import score_folds, train
 
 
-def main() -> None:
-    # What libraries print must not get between the lines of the protocol.
-    protocol = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    parent = int(os.environ.get("PATTERNS_TRAINER_PARENT", os.getppid()))
-    restrain(parent, int(os.environ.get("PATTERNS_TRAINER_MEMORY_MB", "0")) << 20 or half_of_memory())
-    inbox = Inbox(queue.SimpleQueue(), set())
+def run(stream: IO[str], _arguments: Sequence[str]) -> None:
+    """Take requests from stdin until it ends, and write events into `stream`."""
+
+    def tell(event: Message) -> None:
+        stream.write(to_line(event))
+        stream.flush()
+
+    inbox = Inbox()
     threading.Thread(target=inbox.read, args=(sys.stdin,), daemon=True).start()
-    import_engine()
-    say(protocol, event="ready")
-    while (request := inbox.requests.get()) is not None:
-        Training(request, inbox, protocol).run()
-
-
-def import_engine() -> None:
-    from models_store.networks.keras_network import (
-        use_threads,  # deferred: the process must be restrained before this takes seconds
-    )
-
+    # One core is left to the server.
     use_threads(max(1, (os.cpu_count() or 2) - 1))
+    tell(Ready())
+    while (request := inbox.requests.get()) is not None:
+        Training(request, lambda training: training in inbox.cancelled, tell).run()
 
 
-def say(stream: IO[str], **message: object) -> None:
-    stream.write(json.dumps(message, allow_nan=False) + "\n")
-    stream.flush()
+class StopRequested(Exception):
+    """The training has been cancelled."""
 
 
 class Training:
-    """One request, from its recipe to its last line."""
+    """One request, from its recipe to its last event."""
 
-    def __init__(self, request: dict[str, Any], inbox: Inbox, protocol: IO[str]) -> None:
-        self.id: str = request["id"]
+    def __init__(
+        self,
+        request: Publish | Measure | ScoreFolds,
+        is_cancelled: Callable[[str], bool],
+        tell: Callable[[Message], None],
+    ) -> None:
+        self._id = request.id
         self._request = request
-        self._inbox = inbox
-        self._protocol = protocol
+        self._is_cancelled = is_cancelled
+        self._tell = tell
 
     def run(self) -> None:
         try:
-            self._train_and_publish()
-        except Cancelled:
-            self._say("cancelled")
+            self._work()
+        except StopRequested:
+            self._tell(Cancelled(id=self._id))
         except PatternServerError as error:
             self._fail(error.code, str(error))
         except MemoryError:
@@ -102,63 +86,44 @@ class Training:
             sys.excepthook(type(error), error, error.__traceback__)
             self._fail("internal_error", f"the training stopped with {type(error).__name__}; the server's log has more")
 
-    def _train_and_publish(self) -> None:
-        from models_store.storage.checkpoints import Checkpoints  # deferred: `main` has imported the engine by now
-        from training.progress_lines import Telling
-        from training.recipe.spec import PatternSpec
+    def _work(self) -> None:
+        spec = PatternSpec.parse(self._request.recipe)
+        self._tell(Started(id=self._id, epochs=spec.fit.epochs))
+        match self._request:
+            case Publish() as request:
+                self._publish(spec, request)
+            case Measure(device=device):
+                bundle = train(spec, read_table=self._read_table, device=device, progress=self._progress())
+                self._tell(Evaluated(id=self._id, card=bundle.card))
+            case ScoreFolds(device=device):
+                result = score_folds(spec, read_table=self._read_table, device=device, progress=self._progress())
+                self._tell(CrossValidated(id=self._id, result=result))
 
-        spec = PatternSpec.parse(self._request["spec"])
-        self._say("started", epochs=spec.fit.epochs)
-        if not self._request["publish"]:
-            self._measure(spec, Telling(self._say, self._stop_if_cancelled, lambda _: None))
-            return
-        checkpoints = Checkpoints(Path(self._request["root"]))
+    def _publish(self, spec: PatternSpec, request: Publish) -> None:
+        # The engine that will serve verifies the version; a missing one is reported before anything is trained.
+        load = engines.loader(request.engine, request.device)
+        checkpoints = Checkpoints(request.root)
+        progress = self._progress(partial(checkpoints.write, self._id))
         try:
-            self._publish(spec, Telling(self._say, self._stop_if_cancelled, partial(checkpoints.write, self.id)))
+            bundle = train(spec, read_table=self._read_table, device=request.device, progress=progress, job=self._id)
+            self._tell(Evaluated(id=self._id, card=bundle.card))
+            self._stop_if_cancelled()
+            version = Store(request.root, load, keep=request.keep).publish(bundle, promote=request.promote)
+            self._tell(Published(id=self._id, version=version))
         finally:
-            # Whatever its end is, it is its own: only a process that is killed leaves its checkpoint.
-            checkpoints.remove(self.id)
+            # Only a process that is killed leaves its checkpoint.
+            checkpoints.remove(self._id)
 
-    def _measure(self, spec: "PatternSpec", telling: "Telling") -> None:
-        from training.run import score_folds, train  # deferred: `main` has imported the engine by now
+    def _progress(self, keep: Callable[[Checkpoint], None] = lambda _: None) -> LineProgress:
+        return LineProgress(self._id, self._tell, self._stop_if_cancelled, keep)
 
-        if self._request.get("folds_only"):
-            crossed = score_folds(spec, read_table=self._read_table, device=self._request["device"], progress=telling)
-            self._say("cross_validated", result=crossed.model_dump(mode="json"))
-            return
-        bundle = train(spec, read_table=self._read_table, device=self._request["device"], progress=telling)
-        self._say("evaluated", card=bundle.card.model_dump(mode="json"))
-
-    def _publish(self, spec: "PatternSpec", telling: "Telling") -> None:
-        from models_store.networks import engines  # deferred: `main` has imported the engine by now
-        from models_store.storage.store import Store
-        from training.run import train
-
-        device = self._request["device"]
-        # The engine that will serve verifies what is published; that it is missing is said before anything is trained.
-        load = engines.loader(self._request["engine"], device)
-        bundle = train(spec, read_table=self._read_table, device=device, progress=telling, job=self.id)
-        self._say("evaluated", card=bundle.card.model_dump(mode="json"))
-        self._stop_if_cancelled()
-        store = Store(Path(self._request["root"]), load, keep=self._request["keep"])
-        self._say("published", version=store.publish(bundle, promote=self._request["promote"]))
-
-    def _read_table(self, dataset: str) -> "pl.DataFrame":
-        from models_store.storage.datasets import Datasets  # deferred: reading tables is not for formulas
-        from training.data.well_known import NAMES, well_known
-
-        return well_known(dataset) if dataset in NAMES else Datasets(Path(self._request["root"])).frame(dataset)
+    def _read_table(self, dataset: str) -> pl.DataFrame:
+        return well_known(dataset) if dataset in NAMES else Datasets(self._request.root).frame(dataset)
 
     def _stop_if_cancelled(self) -> None:
-        if self.id in self._inbox.cancelled:
-            raise Cancelled
+        if self._is_cancelled(self._id):
+            raise StopRequested
 
     def _fail(self, code: str, message: str) -> None:
-        self._say("failed", code=code, message=message)
-
-    def _say(self, event: str, **facts: object) -> None:
-        say(self._protocol, id=self.id, event=event, **facts)
-
-
-if __name__ == "__main__":
-    main()
+        # A message may name a file whose name is not UTF-8.
+        self._tell(Failed(id=self._id, code=code, message=message.encode(errors="replace").decode()))

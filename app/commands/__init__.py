@@ -1,1 +1,1 @@
-"""What the command line does, a file a verb; `app/cli.py` says what it is called."""
+"""The commands of `patterns`, a file for each verb; `app/cli.py` defines their options."""

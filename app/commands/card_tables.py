@@ -1,4 +1,4 @@
-"""The tables of a card, each of which fits into 80 columns: no number is cut."""
+"""The tables of a card. Each fits into 80 columns, and no number is cut."""
 
 from collections.abc import Sequence
 
@@ -39,7 +39,7 @@ def _scored(score: AnyScore) -> tuple[str, ...]:
 
 
 def confusion(output: Column, score: LabelScore) -> Table:
-    """The whole matrix where it fits, else the mistakes that were made most often."""
+    """The confusion matrix where it fits, else the most frequent mistakes."""
     labels = [value_of(value) for value in output.values or []]
     counts = [[f"{count}" for count in row] for row in score.confusion]
     recall = [number(round(value, 3)) for value in score.recall]
@@ -74,7 +74,7 @@ def _mistakes(labels: Sequence[str], score: LabelScore) -> Table:
 
 
 def baselines(found: Baselines) -> Table:
-    """Best first."""
+    """The baselines and the network, best first."""
     table = folding_table("on the test rows", WORDS[found.metric])
     is_high_best = found.metric == "accuracy"
     for name, figure in sorted(found.figures.items(), key=lambda item: item[1], reverse=is_high_best):
@@ -107,7 +107,7 @@ def crossed(found: CrossValidation) -> str:
 
 
 def gaps(card: Card) -> Table:
-    """Predicted, label and gap; before them as many inputs as there is room for."""
+    """Test rows with prediction, label and gap; before these as many inputs as there is room for."""
     rows = card.gaps[:MOST_GAPS]
     gap = "lacked" if card.task == "classification" else "gap"
     several = len(card.outputs) > 1
@@ -134,7 +134,7 @@ def gaps(card: Card) -> Table:
 
 
 def _fitting(columns: Sequence[tuple[str, Sequence[str]]]) -> int:
-    """How many of the columns, from the first, fit beside each other; headings may be broken at their spaces."""
+    """Return how many columns, from the first, fit beside each other; headings may be broken at spaces."""
     left = WIDTH - 1
     for place, (heading, cells) in enumerate(columns):
         left -= 3 + max(len(word) for word in [*heading.split(), *cells, ""])

@@ -1,4 +1,4 @@
-"""`patterns train --csv FILE --target COLUMN`: the file becomes a data set of the store, and a recipe that names it."""
+"""`patterns train --csv FILE --target COLUMN`: stores the file as a dataset, and makes a recipe that learns from it."""
 
 import re
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from typing import Any, get_args
 from rich.console import Console
 from rich.table import Table
 
+from app.commands.store import open_datasets
 from app.commands.wording import folding_table, words
 from app.jobs.recipes import check_ambiguity, check_columns
-from app.settings import load_settings
-from models_store.storage.datasets import Datasets, Stored
+from models_store.storage.datasets import Stored
 from models_store.tables.column_facts import ColumnFacts, Form
 from models_store.tables.csv_dialect import DELIMITERS, PLAIN, CsvDialect
 from models_store.tables.table import Kind
@@ -29,7 +29,7 @@ LONGEST_EXAMPLES = 40
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command line says of a table, where it says anything."""
+    """The options of the command line that are about a table."""
 
     path: Path
     target: list[str]
@@ -42,7 +42,7 @@ class Asked:
     dialect: CsvDialect = PLAIN
 
     def changes(self, dataset: str) -> dict[str, Any]:
-        """To a recipe for tables."""
+        """Return what the options change in a recipe for tables."""
         said = {"target": self.target, "columns": assigned(self.columns), "task": self.task}
         said |= {"missing": self.missing, "dates": self.dates}
         data = {"kind": "table", "dataset": dataset, **{key: value for key, value in said.items() if value}}
@@ -54,8 +54,11 @@ class Asked:
         return changes
 
 
-def recipe(asked: Asked, base: PatternSpec | None) -> PatternSpec:
-    """Stores the table, shows what its columns were taken for, and says how it is learned: as `base` does, or well."""
+def recipe_for(asked: Asked, base: PatternSpec | None) -> PatternSpec:
+    """Store the table, print its columns, and return a recipe for it: `base` with changes, else one of defaults.
+
+    Raises RecipeError, TableError, and all that `Datasets.add` raises.
+    """
     if base is not None and not isinstance(base.data, TableData):
         raise RecipeError(f"{base.name}: its recipe is for a formula, and not for a table")
     if base is None and not asked.target:
@@ -69,19 +72,19 @@ def recipe(asked: Asked, base: PatternSpec | None) -> PatternSpec:
         spec = PatternSpec.parse({"name": name_of(asked.path), "description": described[:500], **changes})
     assert isinstance(spec.data, TableData)
     check_columns(spec.data, stored.columns)
-    columns = _as_said(stored, spec.data)
+    columns = _columns_of(stored, spec.data)
     err.print(columns_table(stored, columns, spec.data))
     check_ambiguity(spec.data, columns)
     return spec
 
 
-def _as_said(stored: Stored, data: TableData) -> Sequence[ColumnFacts]:
-    """The table's columns, if need be with what the recipe says of them."""
+def _columns_of(stored: Stored, data: TableData) -> Sequence[ColumnFacts]:
+    """Return the facts of the columns, inferred again where the recipe says how they are to be read."""
     if not (data.missing or data.columns or data.dates != "auto"):
         return stored.columns
-    from models_store.tables import inference  # deferred: takes polars, which the server asks for tables only
+    from models_store.tables import inference  # deferred: polars, only where columns are inferred again
 
-    frame = inference.without(Datasets(load_settings().store).frame(stored.id), data.missing)
+    frame = inference.without(open_datasets().frame(stored.id), data.missing)
     return inference.facts(frame, data.columns, None if data.dates == "auto" else data.dates)
 
 
@@ -115,11 +118,7 @@ def name_of(path: Path) -> str:
     return name if re.match("[a-z]", name) else f"table-{name}"[:LONGEST_NAME].rstrip("-")
 
 
-def open_datasets() -> Datasets:
-    return Datasets(load_settings().store)
-
-
-def listed(datasets: Sequence[Stored]) -> Table:
+def datasets_table(datasets: Sequence[Stored]) -> Table:
     table = folding_table("id", "name", "rows", "columns", "uploaded (UTC)")
     table.columns[0].no_wrap = True
     for stored in datasets:
@@ -128,7 +127,7 @@ def listed(datasets: Sequence[Stored]) -> Table:
 
 
 def columns_table(stored: Stored, columns: Sequence[ColumnFacts], data: TableData) -> Table:
-    """What each column is taken for; a recipe may know better."""
+    """A line for each column: its kind, missing values and examples."""
     between = f", {DELIMITERS[stored.delimiter]} between fields" if stored.delimiter != "," else ""
     title = f"{stored.rows} rows{between}, data set {stored.id}"
     table = folding_table("column", "kind", "missing", "examples", title=title, title_justify="left")
@@ -146,7 +145,7 @@ def columns_table(stored: Stored, columns: Sequence[ColumnFacts], data: TableDat
 
 
 def _taken_for(column: ColumnFacts, data: TableData) -> str:
-    """Of the target, what is predicted: one of how many labels, or a number."""
+    """Return the kind of a column; of the target, the number of its labels, or that it is a number."""
     if column.ambiguity is not None and column.name not in data.columns:
         return "unclear"
     if column.name not in data.target:

@@ -1,4 +1,4 @@
-"""`patterns predict`: asks the running server, or where there is none loads the network from the store."""
+"""`patterns predict`: asks the running server; where there is none, loads the network from the store."""
 
 import json
 import time
@@ -30,10 +30,10 @@ POLL_SECONDS = 0.2
 class Answer:
     outputs: dict[str, float | bool | str]
     probabilities: dict[str, dict[str, float]]
-    """Of each label, by output; empty for numbers."""
+    """By output, then by label; empty for numbers."""
     version: int
     outside: list[str]
-    """The columns whose value lies outside what training saw."""
+    """Columns whose value lies outside the range of the training rows."""
     source: str
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Answer:
 
 
 class Refused(PatternServerError):
-    """What the server answered instead; `reason` is its word for it."""
+    """The server has refused; `reason` is the code of its error, empty if it is not a pattern server."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -55,15 +55,18 @@ class Refused(PatternServerError):
 
 
 class WrongValues(PatternServerError):
-    """As many values as the pattern has inputs are needed, or each with the name of its column."""
+    """Fewer or more values than the pattern has inputs, and not each with the name of its column."""
 
 
 class WrongAddress(PatternServerError):
-    """Of a server; it is HTTP that is spoken with it."""
+    """An address that is not of HTTP."""
 
 
-def predict(pattern: str, values: list[str], version: int | None, url: str | None) -> Answer:
-    """Of the server at `url`, by default where the settings say that one listens, or of the store."""
+def predict_row(pattern: str, values: list[str], version: int | None, url: str | None) -> Answer:
+    """Ask the server at `url` (by default that of the settings) or, where none listens, the store.
+
+    Raises WrongAddress, WrongValues, Refused, and all that a prediction from the store raises.
+    """
     settings = load_settings()
     address = (url or settings.url).rstrip("/")
     if not address.startswith(("http://", "https://")):
@@ -76,20 +79,20 @@ def predict(pattern: str, values: list[str], version: int | None, url: str | Non
 
 @dataclass(frozen=True)
 class Server:
-    """At an address, which may serve another store than the one of the settings."""
+    """A pattern server; it may serve another store than that of the settings."""
 
     address: str
     settings: Settings
 
     def said(self, path: str, body: object = None) -> Any:
-        """What it answers; Refused, or OSError if nobody does."""
+        """Return the parsed answer. Raises Refused, and OSError where nobody listens."""
         key = self.settings.predict_key or self.settings.admin_key
         headers = {"content-type": "application/json"} | (
             {"authorization": f"Bearer {key.get_secret_value()}"} if key is not None else {}
         )
         sent = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.address + path, sent, headers)  # noqa: S310  # `predict` knows that it is http
-        # Past any proxy: the server is asked where it listens.
+        request = urllib.request.Request(self.address + path, sent, headers)  # noqa: S310  # `predict_row` has checked that it is http
+        # Without any proxy: the server listens at this very address.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=SECONDS) as response:
@@ -114,7 +117,7 @@ def _ask_patiently(server: Server, pattern: str, values: list[str], version: int
 
 
 def _is_to_come(settings: Settings, reason: str, pattern: str, version: int | None) -> bool:
-    """The server does not serve it yet, and will in a moment."""
+    """True if the store of the settings holds the version, so that the server is about to load it."""
     if reason not in ("unknown_pattern", "unknown_version"):
         return reason == "not_loaded"
     store = Store(settings.store, network_loader(settings))
@@ -144,7 +147,7 @@ def _ask_store(settings: Settings, pattern: str, values: list[str], version: int
     store = Store(settings.store, network_loader(settings))
     number = version or store.champion(pattern)
     bundle = store.load(pattern, number).bundle
-    # Read as a server would read it, so that it is refused in the same words.
+    # Read by the server's own code, so that it is refused in the same words.
     body = json.dumps({"inputs": record(pattern, bundle.kinds, values)}).encode()
     question = bodies.read(body, JSON, Expected.by(bundle.predictor.encoder), max_rows=1)
     said = Reply.of(bundle, bundle.predict(question.rows), with_probabilities=bundle.labels is not None)
@@ -154,24 +157,24 @@ def _ask_store(settings: Settings, pattern: str, values: list[str], version: int
 
 
 def _columns(outside: list[dict[str, Any]]) -> list[str]:
-    """Of the one row that was asked."""
+    """Return the columns of the one row that was asked."""
     return [name for row in outside for name in row["columns"]]
 
 
 def record(pattern: str, kinds: Mapping[str, Kind], values: list[str]) -> dict[str, Any]:
-    """What was typed, `column=value` or values in order, as a record of JSON values."""
+    """Return the typed row, `column=value` or values in order, as a record of JSON values. Raises WrongValues."""
     named = dict(value.split("=", 1) for value in values if "=" in value)
     if len(named) < len(values) or not named.keys() & kinds.keys():
         if len(values) != len(kinds):
             hint = "" if set(kinds.values()) == {"number"} else "; name them, as column=value"
             raise WrongValues(f"{pattern} takes {len(kinds)} values: {', '.join(kinds)}{hint}")
         named = dict(zip(kinds, values, strict=True))
-    # An unknown column is left as it is, for the one who answers to refuse.
+    # An unknown column stays, to be refused by the server or the store in their words.
     return {name: _json_of(kinds.get(name, "text"), value) for name, value in named.items()}
 
 
 def _json_of(kind: Kind, typed: str) -> float | bool | str | None:
-    """What is not of the kind stays a text, for the one who answers to refuse."""
+    """Return the value as its kind; text if it is not of that kind, which is refused later."""
     text = typed.strip()
     if text in MISSING:
         return None

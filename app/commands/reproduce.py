@@ -1,20 +1,23 @@
 """`patterns reproduce`: the catalogue over several seeds, the authors' figures beside ours.
 
-Below each of the authors' recipes stands the one that improves on it, counted by the same author's figure.
+A recipe that improves on an author's one stands below it, and is scored by the same author's metric.
 """
 
 import asyncio
 import statistics
+import uuid
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from app.commands.train import trainings
+from app.commands.train import NotTrained, Trained, trainings
 from app.commands.wording import folding_table
-from app.settings import load_settings
+from app.settings import Settings, load_settings
+from models_store.card import Card
 from models_store.errors import UnknownPattern
+from training.messages import Measure
 from training.recipe.spec import PatternSpec, catalogue, shipped
 
 METRICS = {
@@ -28,7 +31,7 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Spread:
-    """Of one figure over the seeds."""
+    """One figure over the seeds."""
 
     median: float
     minimum: float
@@ -41,15 +44,15 @@ class Spread:
 
 @dataclass(frozen=True)
 class Row:
-    """One recipe: figures in the output's raw units, seconds of a whole fit, compilation included."""
+    """One recipe: figures in the output's raw units, and seconds of a whole fit, compiling included."""
 
     pattern: str
     improves: str | None
-    """The pattern of the catalogue that it does better than; the author's figure is of that one."""
+    """The pattern of the catalogue that this recipe improves on, whose author's figure is shown."""
     metric: str
     author: float | None
     figures: dict[str, Spread]
-    """By what is counted; the metric that the author counts by is the first."""
+    """By metric; the author's own comes first."""
     seconds: Spread | None
     seeds: int
     failures: list[str]
@@ -58,35 +61,42 @@ class Row:
         return asdict(self)
 
 
-def reproduce(names: list[str], seeds: int) -> list[Row]:
+def reproduced(names: list[str], seeds: int) -> list[Row]:
+    """Train the catalogue, or the patterns named, with seeds 0, 1, …. Raises UnknownPattern."""
     known = shipped()
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UnknownPattern(known)
     authors = [name for name, spec in catalogue().items() if spec.improves is None]
     chosen = dict.fromkeys(one for name in names or authors for one in (name, *_improving(name)))
-    return asyncio.run(_reproduce([known[name] for name in chosen], seeds))
+    return asyncio.run(_reproduced([known[name] for name in chosen], seeds))
 
 
 def _improving(name: str) -> list[str]:
     return [spec.name for spec in shipped().values() if spec.improves == name]
 
 
-async def _reproduce(specs: list[PatternSpec], seeds: int) -> list[Row]:
-    request = {"publish": False, "promote": False, "root": "", "keep": 1, "device": load_settings().device}
+async def _reproduced(specs: list[PatternSpec], seeds: int) -> list[Row]:
+    settings = load_settings()
     seeded = [spec.overridden({"seed": seed}) for spec in specs for seed in range(seeds)]
-    cards: dict[str, list[dict[str, Any]]] = {spec.name: [] for spec in specs}
+    cards: dict[str, list[Card]] = {spec.name: [] for spec in specs}
     failures: dict[str, list[str]] = {spec.name: [] for spec in specs}
-    async for spec, last in trainings(seeded, request):
-        if last["event"] == "evaluated":
-            cards[spec.name].append(last["card"])
-        else:
-            failures[spec.name].append(f"seed {spec.seed}: {last.get('message', last['event'])}")
+    async for outcome in trainings(seeded, lambda spec: _measure(spec, settings)):
+        match outcome:
+            case Trained(spec=spec, card=card):
+                cards[spec.name].append(card)
+            case NotTrained(spec=spec, reason=reason):
+                failures[spec.name].append(f"seed {spec.seed}: {reason}")
     return [row(spec, cards[spec.name], failures[spec.name]) for spec in specs]
 
 
-def row(spec: PatternSpec, cards: list[dict[str, Any]], failures: list[str]) -> Row:
-    counted = [card["author_metrics"] for card in cards]
+def _measure(spec: PatternSpec, settings: Settings) -> Measure:
+    root = settings.store.absolute()
+    return Measure(id=uuid.uuid4().hex, recipe=spec.to_json(), device=settings.device, root=root)
+
+
+def row(spec: PatternSpec, cards: list[Card], failures: list[str]) -> Row:
+    counted = [card.author_metrics for card in cards]
     author = shipped()[spec.improves].author if spec.improves else spec.author
     metric = author.metric if author else next(iter(counted[0]), "rmse") if counted else "rmse"
     usual = [name for name in ("rmse", "log_loss", "accuracy") if counted and name in counted[0]]
@@ -97,14 +107,14 @@ def row(spec: PatternSpec, cards: list[dict[str, Any]], failures: list[str]) -> 
         metric=metric,
         author=author.figure if author else None,
         figures={name: Spread.of([figures[name] for figures in counted]) for name in names} if counted else {},
-        seconds=Spread.of([card["fitted"]["seconds"] for card in cards]) if cards else None,
+        seconds=Spread.of([card.fitted.seconds for card in cards]) if cards else None,
         seeds=len(cards),
         failures=failures,
     )
 
 
-def table(rows: list[Row]) -> Table:
-    """A line a figure, the one that the author reports first; fits into 80 columns."""
+def figures_table(rows: list[Row]) -> Table:
+    """A line for each figure, the author's first; fits into 80 columns."""
     headings = ("pattern", "figure", "author", "ours", "min", "max", "s")
     shown = folding_table(*headings, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     shown.columns[0].min_width = max((len(_titled(row)) for row in rows), default=0)
@@ -132,7 +142,7 @@ def _titled(row: Row) -> str:
 
 
 def _author(row: Row, ours: Spread | None) -> str:
-    """The figure; where a recipe improves on it, by how much."""
+    """The author's figure; for a recipe that improves on it, how many times smaller the error is."""
     if row.author is None or (row.improves and ours is None):
         return ""
     return f"/ {row.author / max(ours.median, 1e-300):.2g}" if row.improves and ours else f"{row.author:.4g}"
@@ -143,7 +153,7 @@ def _numbers(spread: Spread) -> tuple[str, str, str]:
 
 
 def _short(value: float) -> str:
-    """At most seven letters, so that the longest name has room beside it."""
+    """Return at most seven characters, so that the longest pattern name has room beside them."""
     if 0.001 <= value < 1000:
         return f"{value:.3g}"
     return f"{value:.0f}" if 1000 <= value < 1e6 else f"{value:.2g}"

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from rich.table import Table
 from uvicorn.supervisors import Multiprocess
 
-from app.commands import train
+from app.commands.train import missing_specs, train_all
 from app.commands.wording import folding_table
 from app.http.sockets import Listening
 from app.settings import VERTEX, Settings, SettingsError, load_settings
@@ -28,7 +28,7 @@ WORKER_SECONDS = 120
 
 
 class Supervisor(Multiprocess):
-    """Of several worker processes. Told to stop, it listens no more: nobody would take who connects from then on."""
+    """A supervisor of several worker processes. It closes its sockets first: later connections would get no answer."""
 
     def terminate_all(self) -> None:
         for listening in self.sockets:
@@ -46,7 +46,7 @@ class PortUnavailable(PatternServerError):
 
 
 def assignments(pairs: list[str]) -> dict[str, str]:
-    """`max_rows=1000` -> {"max_rows": "1000"}; SettingsError for a name that is no setting."""
+    """`max_rows=1000` -> {"max_rows": "1000"}. Raises SettingsError for a name that is no setting."""
     split = dict(pair.partition("=")[::2] for pair in pairs)
     unknown = sorted(split.keys() - Settings.model_fields.keys())
     if unknown:
@@ -55,7 +55,7 @@ def assignments(pairs: list[str]) -> dict[str, str]:
 
 
 def settings_from(flags: dict[str, str]) -> Settings:
-    """Flags, then environment, then `.env`. Flags are put into the environment, where worker processes find them."""
+    """Read flags, the environment and `.env`. Flags go into the environment, where worker processes find them."""
     os.environ.update({variable(name): value for name, value in flags.items()})
     return load_settings()
 
@@ -86,7 +86,7 @@ def _shown(value: Any) -> str:
 
 
 def check_port(settings: Settings) -> None:
-    """PortUnavailable now, and not when everything has been trained and loaded."""
+    """Raise PortUnavailable now, and not after everything has been trained and loaded."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
@@ -96,19 +96,16 @@ def check_port(settings: Settings) -> None:
         raise PortUnavailable(settings.host, settings.port, error) from None
 
 
-def train_missing() -> None:
-    """What cannot be trained, or written, is said; what is there is served all the same."""
+def train_missing_patterns() -> None:
+    """Train what the store lacks of the catalogue. A failure is printed; the rest is served all the same."""
     try:
-        train.train(train.missing_specs(), promote=True)
+        train_all(missing_specs(), promote=True)
     except PatternServerError as error:
         print(f"not everything could be trained: {error}", file=sys.stderr, flush=True)
 
 
 def run(settings: Settings) -> None:
-    """Until told to stop.
-
-    Beyond loopback nothing is open to everybody: without a key one is made, and said once.
-    """
+    """Serve until told to stop. Beyond loopback an admin key is required: without one, one is made and printed."""
     if settings.admin_key is None and not settings.is_loopback:
         key = secrets.token_urlsafe(24)
         os.environ[variable("admin_key")] = key

@@ -1,4 +1,4 @@
-"""`patterns list` and `patterns show`: what the store holds, read without any network."""
+"""`patterns list` and `patterns show`: the patterns of the store, read without their networks."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from app.commands import card_tables
-from app.commands.train import _never
+from app.commands.store import open_store
 from app.commands.wording import curve, folding_table, number, share, words
-from app.settings import load_settings
 from models_store.bundle import Description
 from models_store.card import AnyScore, Card, LabelScore
 from models_store.errors import PatternServerError
@@ -45,11 +44,8 @@ class Shown:
         return written
 
 
-def open_store() -> Store:
-    return Store(load_settings().store, load_network=_never)
-
-
 def describe(pattern: str, version: int | None) -> Shown:
+    """Read a version, or the champion. Raises UnknownPattern, UnknownVersion, NoGoodVersion, BundleDamaged."""
     store = open_store()
     number = version or store.champion(pattern)
     return Shown(pattern, number, store.describe(pattern, number))
@@ -91,7 +87,7 @@ def _source(store: Store, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _table_named(store: Store, dataset: str) -> str:
-    """As whoever uploaded it did; nothing if it has been deleted. A name of the catalogue is one already."""
+    """Return the name of the uploaded file, "" if it has been deleted; a well-known table's name is its id."""
     if not ID.fullmatch(dataset):
         return dataset
     try:
@@ -100,10 +96,10 @@ def _table_named(store: Store, dataset: str) -> str:
         return ""
 
 
-def table(rows: list[dict[str, Any]]) -> Table:
+def patterns_table(rows: list[dict[str, Any]]) -> Table:
     headings = ("pattern", "champion", "versions", "on test rows", "data from")
     shown = folding_table(*headings, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    # Any name of the catalogue stays whole; longer ones are folded, and leave room for the rest.
+    # Names of the catalogue stay whole; longer ones are folded, which leaves room for the other columns.
     shown.columns[0].no_wrap = all(len(row["pattern"]) <= MOST_LETTERS for row in rows)
     shown.columns[0].max_width = MOST_LETTERS
     shown.columns[1].no_wrap = shown.columns[3].no_wrap = True

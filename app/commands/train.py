@@ -3,39 +3,64 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
+from app.commands.store import open_store
 from app.commands.wording import headline, words
 from app.jobs.recipes import recipe_of_pattern
 from app.processes.trainer import Trainer, TrainerDied
-from app.settings import load_settings
+from app.settings import Settings, load_settings
 from models_store.card import Card
 from models_store.errors import StoreUnwritable
 from models_store.storage.disk import writing
 from models_store.storage.store import Store
+from training.messages import (
+    Cancelled,
+    Epoch,
+    EpochsDone,
+    Evaluated,
+    Event,
+    Failed,
+    FoldScored,
+    Measure,
+    Publish,
+    Published,
+    Started,
+)
 from training.recipe.base import RecipeError
 from training.recipe.spec import PatternSpec, catalogue
 
 err = Console(stderr=True)
 
 
+# -- recipes -------------------------------------------------------------------------------------------------------
+
+
 def spec_named(name: str) -> PatternSpec:
-    """A recipe file, or the recipe of a pattern."""
+    """Return the recipe in a file, or that of a pattern. Raises RecipeError, UnknownPattern."""
     if name.endswith((".yaml", ".yml", ".json")):
         if not Path(name).is_file():
             raise RecipeError(f"{name}: no such file")
         return PatternSpec.read(Path(name))
-    return recipe_of_pattern(Store(load_settings().store, load_network=_never), name)
+    return recipe_of_pattern(open_store(), name)
 
 
 def missing_specs() -> list[PatternSpec]:
-    """The catalogue, without what the store has a good version of; says what is left."""
-    store = Store(load_settings().store, load_network=_never)
+    """Return the recipes of the catalogue that the store has no good version of, and print which these are."""
+    store = open_store()
     _set_damaged_aside(store)
     present = {name for name in store.patterns() if store.versions(name)}
     missing = {name: spec for name, spec in catalogue().items() if name not in present}
@@ -53,8 +78,11 @@ def _set_damaged_aside(store: Store) -> None:
             err.print(f"{moved} is damaged and was moved into {store.root / '.quarantine'}", markup=False)
 
 
-def train(specs: list[PatternSpec], *, promote: bool) -> int:
-    """How many failed."""
+# -- training and publishing ---------------------------------------------------------------------------------------
+
+
+def train_all(specs: list[PatternSpec], *, promote: bool) -> int:
+    """Train and publish, one after another; return the number of failures."""
     return asyncio.run(_train_all(specs, promote)) if specs else 0
 
 
@@ -62,33 +90,120 @@ async def _train_all(specs: list[PatternSpec], promote: bool) -> int:
     settings = load_settings()
     with writing():
         settings.store.mkdir(parents=True, exist_ok=True)
-    publish = {
-        "publish": True,
-        "promote": promote,
-        "root": str(settings.store.absolute()),
-        "keep": settings.keep_versions,
-        "engine": settings.engine,
-    }
     failures = 0
-    async for spec, last in trainings(specs, {**publish, "device": settings.device}):
-        if last["event"] == "published":
-            card = Card.model_validate(last["card"])
-            err.print(f"[green]✓[/] {spec.name} version {last['version']}: {headline(card.test.overall)}")
-            err.print(f"  {card.baselines.verdict}", style="dim", markup=False, highlight=False)
-            if card.notes:
-                err.print(f"  {card.notes[0]}", style="yellow", markup=False, highlight=False)
-        else:
-            failures += 1
-            err.print(f"[red]✗[/] {spec.name}: {words(last.get('message', last['event']))}")
+    async for outcome in trainings(specs, lambda spec: _publish(spec, settings, promote)):
+        match outcome:
+            case Trained():
+                _print_trained(outcome)
+            case NotTrained(spec=spec, reason=reason):
+                failures += 1
+                err.print(f"[red]✗[/] {spec.name}: {words(reason)}")
     return failures
 
 
+def _publish(spec: PatternSpec, settings: Settings, promote: bool) -> Publish:
+    return Publish(
+        id=uuid.uuid4().hex,
+        recipe=spec.to_json(),
+        device=settings.device,
+        root=settings.store.absolute(),
+        promote=promote,
+        keep=settings.keep_versions,
+        engine=settings.engine,
+    )
+
+
+def _print_trained(trained: "Trained") -> None:
+    card = trained.card
+    err.print(f"[green]✓[/] {trained.spec.name} version {trained.version}: {headline(card.test.overall)}")
+    err.print(f"  {card.baselines.verdict}", style="dim", markup=False, highlight=False)
+    if card.notes:
+        err.print(f"  {card.notes[0]}", style="yellow", markup=False, highlight=False)
+
+
+# -- following the trainer -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trained:
+    spec: PatternSpec
+    card: Card
+    version: int | None
+    """None where nothing was to be published."""
+
+
+@dataclass(frozen=True)
+class NotTrained:
+    spec: PatternSpec
+    reason: str
+
+
 async def trainings(
-    specs: list[PatternSpec], request: dict[str, Any]
-) -> AsyncIterator[tuple[PatternSpec, dict[str, Any]]]:
-    """Each recipe with the last word about it, and its card under "card", as they are done."""
+    specs: list[PatternSpec], request_for: Callable[[PatternSpec], Publish | Measure]
+) -> AsyncIterator[Trained | NotTrained]:
+    """Train each recipe in turn, with a bar, and yield how it ended."""
     trainer = Trainer(load_settings().trainer_memory_mb)
-    bars = Progress(
+    with _bars() as bars:
+        starting = bars.add_task("starting TensorFlow (takes some seconds)", total=None, loss="")
+        try:
+            for spec in specs:
+                bar = Bar(bars, starting, bars.add_task(spec.name, total=spec.fit.epochs, loss="", visible=False))
+                outcome = await _follow(trainer, spec, request_for(spec), bar)
+                bars.remove_task(bar.task)
+                yield outcome
+        finally:
+            await trainer.stop()
+
+
+async def _follow(trainer: Trainer, spec: PatternSpec, request: Publish | Measure, bar: "Bar") -> Trained | NotTrained:
+    card: Card | None = None
+    try:
+        await trainer.submit(request)
+        while True:
+            event = await trainer.event()
+            bar.show(event)
+            match event:
+                case Evaluated():
+                    card = event.card
+                    if isinstance(request, Measure):
+                        return Trained(spec, card, None)
+                case Published(version=version):
+                    assert card is not None  # evaluated comes before published
+                    return Trained(spec, card, version)
+                case Failed(message=message):
+                    return NotTrained(spec, message)
+                case Cancelled():
+                    return NotTrained(spec, "cancelled")
+    except TrainerDied as error:
+        return NotTrained(spec, str(error))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The line of one training; `starting` is the line that is shown until the trainer is ready."""
+
+    bars: Progress
+    starting: TaskID
+    task: TaskID
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Started():
+                self.bars.update(self.starting, visible=False)
+                self.bars.update(self.task, visible=True)
+            case FoldScored(fold=fold, folds=folds):
+                self.bars.update(self.task, loss=f"fold {fold} of {folds}")
+            case EpochsDone(epochs=epochs):
+                self.bars.update(self.task, completed=epochs[-1].epoch, loss=_losses(epochs[-1]))
+
+
+def _losses(epoch: Epoch) -> str:
+    validation = "" if epoch.val_loss is None else f"  val_loss {epoch.val_loss:.3g}"
+    return f"loss {epoch.loss:.3g}{validation}"
+
+
+def _bars() -> Progress:
+    return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
@@ -98,43 +213,3 @@ async def trainings(
         console=err,
         transient=True,
     )
-    with bars:
-        starting = bars.add_task("starting TensorFlow (takes some seconds)", total=None, loss="")
-        try:
-            for spec in specs:
-                bar = bars.add_task(spec.name, total=spec.fit.epochs, loss="", visible=False)
-                await trainer.submit({"id": uuid.uuid4().hex, "spec": spec.to_json(), **request})
-                last = await _follow(trainer, bars, starting, bar, publishes=request["publish"])
-                bars.remove_task(bar)
-                yield spec, last
-        finally:
-            await trainer.stop()
-
-
-async def _follow(trainer: Trainer, bars: Progress, starting: Any, bar: Any, *, publishes: bool) -> dict[str, Any]:
-    card: dict[str, Any] = {}
-    while True:
-        try:
-            said = await trainer.event()
-        except TrainerDied as error:
-            return {"event": "failed", "message": str(error)}
-        match said["event"]:
-            case "started":
-                bars.update(starting, visible=False)
-                bars.update(bar, visible=True)
-            case "fold":
-                bars.update(bar, loss=f"fold {said['fold']} of {said['folds']}")
-            case "epochs":
-                last = said["epochs"][-1]
-                validation = "" if last["val_loss"] is None else f"  val_loss {last['val_loss']:.3g}"
-                bars.update(bar, completed=last["epoch"], loss=f"loss {last['loss']:.3g}{validation}")
-            case "evaluated":
-                card = said["card"]
-                if not publishes:
-                    return {**said, "card": card}
-            case "published" | "failed" | "cancelled":
-                return {**said, "card": card}
-
-
-def _never(*_: object) -> Any:
-    raise AssertionError("the command line reads cards, it loads no networks")

@@ -13,14 +13,14 @@ LONGEST_TEXT = 24
 
 
 def number(value: float | None) -> str:
-    """Five significant digits; of what people count in, such as prices, all before the point."""
+    """Five significant digits; from 100 000 on, such as prices, all digits before the point."""
     if value is None:
         return "–"
     return f"{value:.0f}" if 1e5 <= abs(value) < 1e9 else f"{value:.5g}"
 
 
 def share(value: float | None) -> str:
-    """R² or accuracy, with as many nines as it has: 0.999996 is not 1."""
+    """R² or accuracy; between 0.99 and 1 with enough digits to differ from 1, rounded down."""
     if value is None or not 0.99 < value < 1:
         return number(value)
     digits = min(15, 2 - floor(log10(1 - value)))
@@ -28,7 +28,7 @@ def share(value: float | None) -> str:
 
 
 def headline(test: AnyScore) -> str:
-    """The two figures that tell most."""
+    """The two most telling scores."""
     if isinstance(test, LabelScore):
         return f"test accuracy {share(test.accuracy)}, log loss {number(test.log_loss)}"
     return f"test RMSE {number(test.rmse)}, R² {share(test.r2)}"
@@ -46,17 +46,17 @@ def value_of(value: Value | None) -> str:
 
 
 def words(text: str) -> str:
-    """What somebody's table holds is neither markup nor a command to the terminal."""
+    """Escape a text of a table, so that it is neither markup nor a control sequence of the terminal."""
     return escape("".join(letter if letter.isprintable() else " " for letter in text))
 
 
 def folding_table(*headings: str, **options: Any) -> Table:
-    """What is too long for its column is folded, and not cut: nobody can see what a dot stands for."""
+    """A table whose cells are folded where they are too long, and never cut."""
     return Table(*(Column(heading, overflow="fold") for heading in headings), **options)
 
 
 def curve(values: list[float]) -> str:
-    """A small plot in text: each column the last value of its share of the epochs, on a logarithmic scale."""
+    """A small plot in text, logarithmic: each column shows the last value of its share of the epochs."""
     columns = min(CURVE_WIDTH, len(values))
     levels = [log10(max(values[(place + 1) * len(values) // columns - 1], 1e-300)) for place in range(columns)]
     low, high = min(levels), max(levels)

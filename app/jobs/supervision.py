@@ -1,9 +1,10 @@
-"""One training while the trainer process has it: what it says becomes records, and what it may not do is stopped."""
+"""One training in the trainer process: its events become records, and it is stopped when it must end."""
 
 import asyncio
 import contextlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,22 @@ from app.jobs.patience import Patience
 from app.jobs.records import Records
 from app.processes.trainer import Trainer, TrainerDied
 from app.settings import Settings
+from models_store.card import Card
 from models_store.errors import PublishUnconfirmed
+from training.messages import (
+    Cancelled,
+    Epoch,
+    EpochsDone,
+    Evaluated,
+    Event,
+    Failed,
+    FoldScored,
+    Publish,
+    Published,
+    Started,
+    TrainingEvent,
+    WorkDone,
+)
 
 TIMED_OUT = "timed_out"
 MOST_EPOCH_EVENTS = 10_000
@@ -20,7 +36,7 @@ MOST_EPOCH_EVENTS = 10_000
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended."""
+    """The end of a training."""
 
     status: Status
     code: str | None = None
@@ -29,12 +45,12 @@ class Outcome:
 
     @property
     def was_imposed(self) -> bool:
-        """It was ended from outside; nobody knows yet how far it had come."""
+        """True if it was ended from outside, and may have published all the same."""
         return self.status in ("cancelled", "interrupted") or self.code in (TIMED_OUT, PublishUnconfirmed.code)
 
 
 class Supervision:
-    """Lives for one job. `follow` raises TrainerDied if the process is lost."""
+    """Lives for one job."""
 
     def __init__(self, job: Job, records: Records, trainer: Trainer, settings: Settings, patience: Patience) -> None:
         self._job = job
@@ -44,96 +60,94 @@ class Supervision:
         self._patience = patience
         self._began = time.monotonic()
         self._asked_to_stop: float | None = None
-        self._saying: asyncio.Future[dict[str, Any]] | None = None
+        self._listening: asyncio.Future[Event] | None = None
 
     async def follow(self) -> Outcome:
+        """Ask for the training and record it until it ends. Raises TrainerDied if the process is lost."""
         await self._trainer.submit(self._request())
         checked = time.monotonic()
         try:
             while True:
-                said = await self._next_said()
-                if said is not None and (outcome := await self._heard(said)) is not None:
+                event = await self._next_event()
+                if event is not None and (outcome := await self._heard(event)) is not None:
                     return outcome
                 if time.monotonic() - checked >= self._patience.supervision_poll_seconds:
                     checked = time.monotonic()
-                    if (outcome := await self._stopped(is_silent=said is None)) is not None:
+                    if (outcome := await self._stopped(is_silent=event is None)) is not None:
                         return outcome
         finally:
-            if self._saying is not None:
-                self._saying.cancel()
+            if self._listening is not None:
+                self._listening.cancel()
                 with contextlib.suppress(asyncio.CancelledError, TrainerDied):
-                    await self._saying
+                    await self._listening
 
-    def _request(self) -> dict[str, Any]:
-        return {
-            "id": self._job.id,
-            "spec": self._job.recipe,
-            "root": str(self._settings.store.absolute()),
-            "publish": True,
-            "promote": self._job.promote,
-            "keep": self._settings.keep_versions,
-            "device": self._settings.device,
-            "engine": self._settings.engine,
-        }
+    def _request(self) -> Publish:
+        return Publish(
+            id=self._job.id,
+            recipe=self._job.recipe,
+            device=self._settings.device,
+            root=self._settings.store.absolute(),
+            promote=self._job.promote,
+            keep=self._settings.keep_versions,
+            engine=self._settings.engine,
+        )
 
-    async def _next_said(self) -> dict[str, Any] | None:
-        """None when it has said nothing for a while; half a line is kept for the next call."""
-        if self._saying is None:
-            self._saying = asyncio.ensure_future(self._trainer.event())
-        done, _ = await asyncio.wait([self._saying], timeout=self._patience.supervision_poll_seconds)
+    async def _next_event(self) -> TrainingEvent | None:
+        """Return the next event of this training; None after a silence. Half a line is kept for the next call."""
+        if self._listening is None:
+            self._listening = asyncio.ensure_future(self._trainer.event())
+        done, _ = await asyncio.wait([self._listening], timeout=self._patience.supervision_poll_seconds)
         if not done:
             return None
-        said, self._saying = self._saying.result(), None
-        return said if said.get("id") == self._job.id else None
+        event, self._listening = self._listening.result(), None
+        return event if isinstance(event, TrainingEvent) and event.id == self._job.id else None
 
-    async def _heard(self, said: dict[str, Any]) -> Outcome | None:
-        match said["event"]:
-            case "started":
-                await self._note([("started", {"epochs": said["epochs"]})])
-            case "fold":
-                await self._note(
-                    [("fold", {name: value for name, value in said.items() if name not in ("id", "event")})]
-                )
-            case "work":
-                await self._note([], epoch=said["done"], epochs=said["of"], eta_s=self._eta(said["done"], said["of"]))
-            case "epochs":
-                await self._note_epochs(said["epochs"], said.get("before", 0), said.get("of"))
-            case "evaluated":
-                sets = ("train", "validation", "test")
-                scores = {name: said["card"][name] and said["card"][name]["overall"] for name in sets}
+    async def _heard(self, event: TrainingEvent) -> Outcome | None:
+        match event:
+            case Started(epochs=epochs):
+                await self._note([("started", {"epochs": epochs})])
+            case FoldScored(fold=fold, folds=folds, figures=figures):
+                await self._note([("fold", {"fold": fold, "folds": folds, **figures})])
+            case WorkDone(done=done, of=of):
+                await self._note([], epoch=done, epochs=of, eta_s=self._eta(done, of))
+            case EpochsDone(epochs=epochs, before=before, of=of):
+                await self._note_epochs(epochs, before, of)
+            case Evaluated(card=card):
+                scores = _scores(card)
                 await self._note([("evaluated", {"metrics": scores})], metrics=json.dumps(scores))
-            case "published":
-                return Outcome("succeeded", version=said["version"])
-            case "failed":
-                return Outcome("failed", said["code"], said["message"])
-            case "cancelled":
+            case Published(version=version):
+                return Outcome("succeeded", version=version)
+            case Failed(code=code, message=message):
+                return Outcome("failed", code, message)
+            case Cancelled():
                 return Outcome("cancelled")
         return None
 
-    async def _note_epochs(self, epochs: list[dict[str, Any]], before: int, of: int | None) -> None:
-        """`before`: the epochs of folds; the record counts all, the events those of the network that is published."""
+    async def _note_epochs(self, epochs: Sequence[Epoch], before: int, of: int | None) -> None:
+        """Record epochs: the job counts those of the folds (`before`) too, its events only the published network's."""
         last = epochs[-1]
-        done, of = before + last["epoch"], of or self._job.recipe["fit"]["epochs"]
+        done, of = before + last.epoch, of or self._job.recipe["fit"]["epochs"]
         # Every epoch is told, up to a number that a database holds for a thousand jobs; then every second, third, …
         stride = -(-self._job.recipe["fit"]["epochs"] // MOST_EPOCH_EVENTS)
-        told = [("epoch", epoch) for epoch in epochs if epoch["epoch"] % stride == 0 or stride == 1]
-        columns = {name: last[name] for name in ("loss", "val_loss")}
-        await self._note(told, **columns, epoch=done, epochs=of, eta_s=self._eta(done, of))
+        told = [("epoch", epoch.model_dump()) for epoch in epochs if epoch.epoch % stride == 0 or stride == 1]
+        await self._note(told, epoch=done, epochs=of, loss=last.loss, val_loss=last.val_loss, eta_s=self._eta(done, of))
 
     def _eta(self, done: int, of: int) -> float | None:
-        """Seconds, if each epoch takes as long as those before it; None while there are none."""
+        """Return the seconds left, if each epoch takes as long as those before it; None before the first."""
         return round((time.monotonic() - self._began) / done * (of - done), 2) if done else None
 
     async def _note(self, happened: list[tuple[str, dict[str, Any]]], **columns: object) -> None:
         await asyncio.to_thread(self._records.progress, self._job.id, happened, **columns)
 
     async def _stopped(self, *, is_silent: bool) -> Outcome | None:
-        """An end from outside: a polite request to stop that was not followed in time, or the longest time passed."""
+        """End the training if it takes too long, or was asked to stop and has not done so in time."""
         if time.monotonic() - self._began > self._settings.train_seconds:
             await self._trainer.stop()
-            return Outcome("failed", TIMED_OUT, f"it took longer than {self._settings.train_seconds:g} s")
+            longest = f"{self._settings.train_seconds:g} s"
+            message = f"the training took longer than {longest}; lower fit.epochs, or raise PATTERNS_TRAIN_SECONDS"
+            return Outcome("failed", TIMED_OUT, message)
         if self._asked_to_stop is not None:
-            # While it talks, its obedience may be among what is not heard yet.
+            # While events come, `cancelled` may be among those that wait to be read.
             if is_silent and time.monotonic() - self._asked_to_stop > self._patience.cancel_seconds:
                 await self._trainer.stop()
                 return Outcome("cancelled")
@@ -141,3 +155,9 @@ class Supervision:
             await self._trainer.cancel(self._job.id)
             self._asked_to_stop = time.monotonic()
         return None
+
+
+def _scores(card: Card) -> dict[str, Any]:
+    """Return the scores over all outputs by set of rows, as JSON; None where there are no validation rows."""
+    sets = {"train": card.train, "validation": card.validation, "test": card.test}
+    return {name: measured and measured.overall.model_dump(mode="json") for name, measured in sets.items()}

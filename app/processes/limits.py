@@ -1,4 +1,4 @@
-"""What a process lets itself be denied that works for a server: training, or reading what somebody uploaded."""
+"""Limits that a helper process puts on itself, so that the server beside it stays well."""
 
 import contextlib
 import ctypes
@@ -9,40 +9,44 @@ import sys
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+# Bytes.
 LARGEST_FILE = 4 << 30
+# Added to a process' own badness, 0 to 1000: the higher, the earlier it is killed when memory runs out.
+OOM_SCORE = 500
+NICE = 5
 
 
 def restrain(parent: int, n_bytes: int) -> None:
-    """The server comes first: end with it, run after it, and be the one that is killed when memory runs out."""
+    """End with the process `parent`, yield to it, take at most `n_bytes` of memory, and be killed before it."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        # It may have died before the line above; then another process is the parent by now.
+        # The parent may have died before the line above; then this process has another one by now.
         if os.getppid() != parent:
             sys.exit("the server that started this process is gone")
     with contextlib.suppress(OSError):
-        os.nice(5)
+        os.nice(NICE)
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, LARGEST_FILE)
     _limit(resource.RLIMIT_DATA, n_bytes)
 
 
 def half_of_memory() -> int:
-    """In bytes; no limit where there is a GPU, whose driver reserves far more than it uses."""
+    """Return bytes; no limit where there is a GPU, whose driver reserves far more than it uses."""
     return resource.RLIM_INFINITY if Path("/dev/nvidiactl").exists() else installed_memory() // 2
 
 
 def installed_memory() -> int:
-    """In bytes."""
+    """Return the bytes of this machine or, in a container, those that it may use."""
     installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with contextlib.suppress(OSError, ValueError):  # in a container, what it was given
+    with contextlib.suppress(OSError, ValueError):
         installed = min(installed, int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return installed
 
 
 def _limit(kind: int, wanted: int) -> None:
-    """As wanted, or as low as somebody has set it already."""
+    """Set a limit, soft and hard. One that is lower already stays."""
     hard = resource.getrlimit(kind)[1]
     known = [limit for limit in (hard, wanted) if limit != resource.RLIM_INFINITY]
     most = min(known, default=resource.RLIM_INFINITY)

@@ -1,18 +1,20 @@
-"""What the C library does with memory that has been freed."""
+"""A setting of glibc's allocator: freed memory stays with the process."""
 
 import ctypes
 from contextlib import suppress
 
 # Names of glibc's <malloc.h>.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-# The most that glibc takes for this; larger blocks are the system's.
+# Bytes. The highest threshold that glibc accepts; larger blocks go back to the system.
 LARGEST_KEPT = 32 << 20
 MOST_KEPT = 64 << 20
 
 
 def keep_freed() -> None:
-    """Arrays of large bodies are made and freed all the time, and take several times as long to fault in anew, page by
-    page, as to compute with. Does nothing with another C library.
+    """Keep freed memory for the next array. Does nothing with another C library.
+
+    The arrays of large bodies come and go all the time. To fault in fresh pages for them takes several times as long
+    as to compute with them.
     """
     with suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,40 +1,41 @@
-"""Reads what was uploaded, in a process of its own: a few bytes of a compressed file may become gigabytes.
+"""Uploaded tables are read by a process of its own: a few bytes of a compressed file may become gigabytes.
 
-Reader.add     python -m app.processes.table_reader ROOT FORM NAME DIALECT PARENT MEGABYTES LOG_LEVEL    stdin: the file
-               stdout: one JSON object, the table as it was stored, or why it was not
+Reader.add     python -m app.processes app.processes.table_reader PARENT BYTES ROOT FORM NAME DIALECT LOG_LEVEL
+               stdin: the file    stdout: {"stored": {…}} or {"error": {"code", "message"}}
 """
 
 import asyncio
 import json
-import os
-import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import IO, Any, BinaryIO, Protocol, cast
 
 from app.errors import DeadlinePassed, Overloaded
-from app.processes.limits import installed_memory, restrain
-from app.processes.trainer import PASSED_ON, PROJECT
+from app.processes.limits import installed_memory
+from app.processes.spawn import spawn
 from app.telemetry import logs
-from models_store import errors
-from models_store.errors import PatternServerError, TableError
+from models_store.errors import PatternServerError, TableError, error_of
 from models_store.storage.datasets import Datasets, Form, Stored
 from models_store.tables.csv_dialect import PLAIN, CsvDialect
 
-# What Python and its libraries take, and how much a file may become while it is read.
+# Megabytes that Python and its libraries take, and how much larger than its file a table may become.
 ITSELF_MB, GROWTH = 768, 4
-# A table of a gigabyte takes half a minute. Each that waits lies on the disk meanwhile.
+# A table of a gigabyte takes half a minute. Each upload that waits lies on the disk meanwhile.
 MOST_SECONDS, MOST_WAITING = 600, 8
 
 
 class ReadsTables(Protocol):
     async def add(self, file: BinaryIO, form: Form, name: str, dialect: CsvDialect) -> Stored:
-        """The table in a file, stored. TableError, StoreUnwritable, and what else `Datasets.add` says."""
+        """Store the table in a file. Raises TableError, StoreUnwritable, and all that `Datasets.add` raises."""
+
+
+# -- in the server -------------------------------------------------------------------------------------------------
 
 
 class Reader:
-    """One upload at a time: a large table takes both memory and cores while it is read."""
+    """Reads one upload at a time, because a large table takes both memory and cores."""
 
     def __init__(self, root: Path, max_dataset_mb: int, log_level: str = "info") -> None:
         self._root = root.absolute()
@@ -49,13 +50,13 @@ class Reader:
         self._waiting += 1
         try:
             async with self._turn:
-                status, said = await asyncio.wait_for(self._read(file, form, name, dialect), MOST_SECONDS)
+                status, answer = await asyncio.wait_for(self._read(file, form, name, dialect), MOST_SECONDS)
         except TimeoutError:
             raise DeadlinePassed(MOST_SECONDS) from None
         finally:
             self._waiting -= 1
         if status == 0:
-            return _heard(json.loads(said))
+            return _stored(json.loads(answer))
         if status < 0:
             raise TableError(
                 f"reading the table was ended by the system; most likely it takes more than {self._megabytes} MB of "
@@ -64,46 +65,39 @@ class Reader:
         raise RuntimeError(f"the process that reads tables ended with {status}")
 
     async def _read(self, file: BinaryIO, form: Form, name: str, dialect: CsvDialect) -> tuple[int, bytes]:
-        """How the process ended, and what it said; whoever is not waited for any more is ended."""
-        written = json.dumps(asdict(dialect))
-        asked = (str(self._root), form, name, written, str(os.getpid()), str(self._megabytes), self._log_level)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "app.processes.table_reader",
-            *asked,
-            stdin=file,
-            stdout=asyncio.subprocess.PIPE,
-            cwd=PROJECT,
-            env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
-            start_new_session=True,
-        )
+        """Return the exit status and the answer. The process is killed if nobody waits for it any more."""
+        arguments = (str(self._root), form, name, json.dumps(asdict(dialect)), self._log_level)
+        process = await spawn("app.processes.table_reader", *arguments, n_bytes=self._megabytes << 20, stdin=file)
         try:
-            said, _ = await process.communicate()
+            answer, _ = await process.communicate()
         finally:
             if process.returncode is None:
                 with suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
         assert process.returncode is not None
-        return process.returncode, said
+        return process.returncode, answer
 
 
-def main() -> None:
-    root, form, name, dialect, parent, megabytes, log_level = sys.argv[1:]
-    # What libraries print must not get between the lines of the protocol.
-    protocol = os.dup(1)
-    os.dup2(2, 1)
-    restrain(int(parent), int(megabytes) << 20)
+def _stored(answer: dict[str, Any]) -> Stored:
+    if "error" in answer:
+        raise error_of(**answer["error"])
+    return Stored.from_json(answer["stored"])
+
+
+# -- in the process ------------------------------------------------------------------------------------------------
+
+
+def run(messages: IO[str], arguments: Sequence[str]) -> None:
+    root, form, name, dialect, log_level = arguments
     logs.configure(log_level)
-    said = json.dumps(_read(Path(root), cast(Form, form), name, CsvDialect(**json.loads(dialect)))).encode()
-    with os.fdopen(protocol, "wb") as stream:
-        stream.write(said)
+    answer = _answer(Path(root), cast(Form, form), name, CsvDialect(**json.loads(dialect)))
+    messages.write(json.dumps(answer))
 
 
-def _read(root: Path, form: Form, name: str, dialect: CsvDialect) -> dict[str, Any]:
+def _answer(root: Path, form: Form, name: str, dialect: CsvDialect) -> dict[str, Any]:
     try:
-        return Datasets(root).add(Path("/dev/fd/0"), form, name, dialect).to_json()
+        return {"stored": Datasets(root).add(Path("/dev/fd/0"), form, name, dialect).to_json()}
     except MemoryError:
         return _refusal(TableError("the table needs more memory than there is for it"))
     except PatternServerError as error:
@@ -111,18 +105,4 @@ def _read(root: Path, form: Form, name: str, dialect: CsvDialect) -> dict[str, A
 
 
 def _refusal(error: PatternServerError) -> dict[str, Any]:
-    return {"error": type(error).__name__, "message": str(error)}
-
-
-def _heard(said: dict[str, Any]) -> Stored:
-    if "error" not in said:
-        return Stored.from_json(said)
-    # Of the same class, and in the same words; what its own constructor would add is in them already.
-    kind: type[PatternServerError] = getattr(errors, said["error"])
-    error = kind.__new__(kind)
-    PatternServerError.__init__(error, said["message"])
-    raise error
-
-
-if __name__ == "__main__":
-    main()
+    return {"error": {"code": error.code, "message": str(error)}}

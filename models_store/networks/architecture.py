@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
 from math import prod
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
-from models_store.arrays import Dtype, Encoded
+if TYPE_CHECKING:  # so that a message can name a device without NumPy
+    from models_store.arrays import Dtype, Encoded
 
 Engine = Literal["keras", "onnx"]
 Device = Literal["auto", "cpu", "gpu"]
@@ -20,7 +21,7 @@ class Network(Protocol):
     def device(self) -> str:
         """`/CPU:0` or `/GPU:0`."""
 
-    def __call__(self, encoded: Encoded) -> Encoded:
+    def __call__(self, encoded: "Encoded") -> "Encoded":
         """Return outputs (n_rows, n_outputs) of inputs (n_rows, n_inputs), both in the dtype of the architecture."""
 
     def to_bytes(self) -> bytes:
@@ -39,7 +40,7 @@ class Architecture:
 
     n_inputs: int
     layers: tuple[Layer, ...]
-    dtype: Dtype = "float32"
+    dtype: "Dtype" = "float32"
 
     @property
     def n_outputs(self) -> int:

@@ -9,14 +9,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Literal, Self, overload
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models_store.tables import kinds
 from models_store.tables.number_syntax import LEADING_ZERO, MOST_DIGITS, NUMBER
 
-Kind = Literal["number", "category", "boolean", "date", "text"]
+Kind = kinds.Kind
 Values = NDArray[np.float64] | NDArray[np.object_]
 Cell = float | str | None
 

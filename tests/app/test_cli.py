@@ -27,7 +27,7 @@ PASSENGER = ["port=S", "crew=no", "boarded=1912-04-10", "note=third class", "age
 
 
 class Ran:
-    """How a command ended, and what it wrote."""
+    """The exit status of a command, and its output."""
 
     def __init__(self, status: int, out: str, err: str) -> None:
         self.status = status

@@ -33,6 +33,14 @@ def test_an_app_is_made_and_a_store_is_shown_without_a_network_library() -> None
     assert not (PROJECT / "nowhere").exists()
 
 
+def test_both_ends_of_the_trainers_protocol_import_little_more_than_its_messages() -> None:
+    listed = "import sys\nimport training.messages\nprint(*sys.modules)\n"
+    ran = subprocess.run([sys.executable, "-c", listed], cwd=PROJECT, capture_output=True, text=True, check=True)
+    modules = set(ran.stdout.split())
+    assert {name.partition(".")[0] for name in modules} & UNNEEDED == set()
+    assert {name for name in modules if name.startswith("training")} == {"training", "training.messages"}
+
+
 def test_help_needs_nothing_but_the_command_line() -> None:
     asked = "import sys\nfrom app.cli import main\nsys.argv = ['patterns', 'serve', '--help']\n"
     assert imported(asked + "try:\n    main()\nexcept SystemExit:\n    pass") & UNNEEDED == set()

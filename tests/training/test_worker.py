@@ -1,10 +1,6 @@
-"""The trainer process: JSON lines tell it what to train, JSON lines say how that goes, and it ends when it should."""
+"""The trainer process: it is told what to train, tells how that goes, and ends when it should."""
 
-import contextlib
-import io
-import json
 import os
-import queue
 import shutil
 import signal
 import subprocess
@@ -16,14 +12,33 @@ from typing import Any
 
 import pytest
 
+from app.processes.limits import half_of_memory
+from app.processes.spawn import command
+from models_store.card import Score
 from models_store.networks.onnx_network import OnnxNetwork
 from models_store.storage.store import Store
 from tests.fakes import rows
+from training.messages import (
+    Cancel,
+    Cancelled,
+    Epoch,
+    EpochsDone,
+    Evaluated,
+    Event,
+    Failed,
+    Measure,
+    Message,
+    Publish,
+    Published,
+    Ready,
+    Started,
+    event_of,
+    to_line,
+)
 from training.recipe.spec import PatternSpec, catalogue
-from training.worker import Inbox
 
 ADD_TEN = catalogue()["add-ten"]
-LAST_WORDS = {"published", "failed", "cancelled"}
+LAST_WORDS = (Published, Failed, Cancelled)
 PATIENCE_SECONDS = 300
 
 
@@ -32,42 +47,46 @@ class Trainer:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "training.worker"],
+            command("training.worker", n_bytes=half_of_memory()),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
-    def tell(self, **message: object) -> None:
+    def tell(self, message: Message) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(message) + "\n")
+        self._process.stdin.write(to_line(message))
         self._process.stdin.flush()
 
-    def train(self, name: str, spec: PatternSpec | dict[str, Any], root: Path, **options: object) -> None:
+    def train(self, name: str, spec: PatternSpec | dict[str, Any], root: Path, **options: Any) -> None:
         recipe = spec.to_json() if isinstance(spec, PatternSpec) else spec
-        request = {"root": str(root), "promote": True, "publish": True, "keep": 5, "device": "cpu", "engine": "keras"}
-        self.tell(id=name, spec=recipe, **{**request, **options})
+        usual: dict[str, Any] = {"promote": True, "keep": 5, "device": "cpu", "engine": "keras"}
+        self.tell(Publish(id=name, recipe=recipe, root=root, **{**usual, **options}))
 
-    def said(self) -> dict[str, Any]:
-        """The next line, a JSON object."""
+    def event(self) -> Event:
+        """The next line."""
         assert self._process.stdout is not None
         patience = threading.Timer(PATIENCE_SECONDS, self._process.kill)
         patience.start()
         try:
-            line: dict[str, Any] = json.loads(self._process.stdout.readline())
+            return event_of(self._process.stdout.readline())
         finally:
             patience.cancel()
-        return line
 
-    def story(self, last: set[str] = LAST_WORDS) -> list[dict[str, Any]]:
-        """Lines up to one that ends a training."""
-        lines = [self.said()]
-        while lines[-1]["event"] not in last:
-            lines.append(self.said())
-        return lines
+    def story(self, last: tuple[type[Event], ...] = LAST_WORDS) -> list[Event]:
+        """Events up to one that ends a training."""
+        events = [self.event()]
+        while not isinstance(events[-1], last):
+            events.append(self.event())
+        return events
+
+    def failure(self) -> Failed:
+        failed = self.story()[-1]
+        assert isinstance(failed, Failed)
+        return failed
 
     def close(self) -> int:
-        """What it ends with when its input does."""
+        """End its input, and return its exit status."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         return self._process.wait(PATIENCE_SECONDS)
@@ -80,7 +99,7 @@ class Trainer:
 @pytest.fixture(scope="module")
 def ready_trainer() -> Iterator[Trainer]:
     trainer = Trainer()
-    assert trainer.said() == {"event": "ready"}
+    assert trainer.event() == Ready()
     yield trainer
     trainer.release()
 
@@ -97,21 +116,27 @@ def test_a_training_says_how_it_goes_and_then_which_version_it_published(trainer
 
     trainer.train("job-1", ADD_TEN, tmp_path)
     started, *epochs, evaluated, published = trainer.story()
-    assert started == {"id": "job-1", "event": "started", "epochs": 100}
-    assert {(line["id"], line["event"]) for line in epochs} == {("job-1", "epochs")}
-    assert [epoch["epoch"] for line in epochs for epoch in line["epochs"]] == list(range(1, 101))
-    assert published == {"id": "job-1", "event": "published", "version": 1}
+    assert started == Started(id="job-1", epochs=100)
+    assert {event.id for event in epochs if isinstance(event, EpochsDone)} == {"job-1"}
+    assert [epoch.epoch for epoch in epochs_of(epochs)] == list(range(1, 101))
+    assert published == Published(id="job-1", version=1)
 
     bundle = Store(tmp_path, KerasNetwork.from_bytes).load("add-ten", 1).bundle
-    assert evaluated["card"] == bundle.card.model_dump(mode="json")
+    assert evaluated == Evaluated(id="job-1", card=bundle.card)
     assert bundle.card.lineage.job == "job-1"
     assert bundle.predict(rows(150)).item() == pytest.approx(160, abs=1e-3)
+
+
+def epochs_of(events: list[Event]) -> list[Epoch]:
+    """Their epochs, where all of them are about epochs."""
+    assert {type(event) for event in events} == {EpochsDone}
+    return [epoch for event in events if isinstance(event, EpochsDone) for epoch in event.epochs]
 
 
 @pytest.mark.keras
 def test_what_another_engine_is_to_serve_is_verified_by_that_engine(trainer: Trainer, tmp_path: Path) -> None:
     trainer.train("job-1", ADD_TEN, tmp_path, engine="onnx")
-    assert trainer.story()[-1] == {"id": "job-1", "event": "published", "version": 1}
+    assert trainer.story()[-1] == Published(id="job-1", version=1)
     bundle = Store(tmp_path, OnnxNetwork.from_bytes).load("add-ten", 1).bundle
     assert bundle.predict(rows(150)).item() == pytest.approx(160, abs=1e-3)
 
@@ -120,8 +145,9 @@ def test_what_another_engine_is_to_serve_is_verified_by_that_engine(trainer: Tra
 def test_what_its_engine_cannot_serve_is_refused_before_it_is_trained(trainer: Trainer, tmp_path: Path) -> None:
     trainer.train("job-1", ADD_TEN, tmp_path, engine="onnx", device="gpu")
     started, failed = trainer.story()
-    assert (started["event"], failed["event"], failed["code"]) == ("started", "failed", "device_unavailable")
-    assert "PATTERNS_ENGINE" in failed["message"]
+    assert isinstance(started, Started) and isinstance(failed, Failed)
+    assert failed.code == "device_unavailable"
+    assert "PATTERNS_ENGINE" in failed.message
     assert Store(tmp_path, _no_network).patterns() == []
 
 
@@ -129,7 +155,7 @@ def test_what_its_engine_cannot_serve_is_refused_before_it_is_trained(trainer: T
 def test_a_second_training_in_the_same_process_is_the_next_version(trainer: Trainer, tmp_path: Path) -> None:
     for version in (1, 2):
         trainer.train(f"job-{version}", ADD_TEN, tmp_path, promote=version == 1)
-        assert trainer.story()[-1] == {"id": f"job-{version}", "event": "published", "version": version}
+        assert trainer.story()[-1] == Published(id=f"job-{version}", version=version)
     store = Store(tmp_path, _no_network)
     assert (store.versions("add-ten"), store.labels("add-ten")) == ([1, 2], {"champion": 1})
     assert store.describe("add-ten", 1).history == store.describe("add-ten", 2).history
@@ -141,29 +167,30 @@ def _no_network(*_: object) -> Any:
 
 @pytest.mark.keras
 def test_a_training_that_is_not_to_be_published_ends_with_its_card(trainer: Trainer, tmp_path: Path) -> None:
-    trainer.train("job", ADD_TEN, tmp_path, publish=False)
-    card = trainer.story(last={"evaluated"})[-1]["card"]
-    assert card["test"]["overall"]["rmse"] < 1e-3
+    trainer.tell(Measure(id="job", recipe=ADD_TEN.to_json(), device="cpu", root=tmp_path))
+    evaluated = trainer.story(last=(Evaluated,))[-1]
+    assert isinstance(evaluated, Evaluated) and isinstance(evaluated.card.test.overall, Score)
+    assert evaluated.card.test.overall.rmse < 1e-3
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.keras
 def test_epochs_carry_both_losses_when_there_are_validation_rows(trainer: Trainer, tmp_path: Path) -> None:
     trainer.train("job", ADD_TEN.overridden({"split": {"validation": 0.2}, "fit": {"epochs": 60}}), tmp_path)
-    epochs = [epoch for line in trainer.story()[1:-2] for epoch in line["epochs"]]
+    epochs = epochs_of(trainer.story()[1:-2])
     history = Store(tmp_path, _no_network).describe("add-ten", 1).history
-    assert [epoch["loss"] for epoch in epochs] == history["loss"]
-    assert [epoch["val_loss"] for epoch in epochs] == history["val_loss"]
+    assert [epoch.loss for epoch in epochs] == history["loss"]
+    assert [epoch.val_loss for epoch in epochs] == history["val_loss"]
 
 
 @pytest.mark.keras
 def test_a_training_is_cancelled_while_it_runs(trainer: Trainer, tmp_path: Path) -> None:
     trainer.train("long", ADD_TEN.overridden({"fit": {"epochs": 1_000_000}}), tmp_path)
-    trainer.story(last={"epochs"})
-    trainer.tell(cancel="long")
+    trainer.story(last=(EpochsDone,))
+    trainer.tell(Cancel(id="long"))
     story = trainer.story()
-    assert story[-1] == {"id": "long", "event": "cancelled"}
-    assert {line["event"] for line in story[:-1]} <= {"epochs"}
+    assert story[-1] == Cancelled(id="long")
+    assert {type(event) for event in story[:-1]} <= {EpochsDone}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -171,9 +198,9 @@ def test_a_training_is_cancelled_while_it_runs(trainer: Trainer, tmp_path: Path)
 def test_a_training_that_still_waits_can_be_cancelled_too(trainer: Trainer, tmp_path: Path) -> None:
     trainer.train("first", ADD_TEN, tmp_path)
     trainer.train("second", ADD_TEN, tmp_path)
-    trainer.tell(cancel="second")
-    assert trainer.story()[-1] == {"id": "first", "event": "published", "version": 1}
-    assert trainer.story()[-1] == {"id": "second", "event": "cancelled"}
+    trainer.tell(Cancel(id="second"))
+    assert trainer.story()[-1] == Published(id="first", version=1)
+    assert trainer.story()[-1] == Cancelled(id="second")
     assert Store(tmp_path, _no_network).versions("add-ten") == [1]
 
 
@@ -196,9 +223,9 @@ def test_a_training_that_fails_says_why(
     trainer: Trainer, tmp_path: Path, spec: PatternSpec | dict[str, Any], code: str, message: str
 ) -> None:
     trainer.train("job", spec, tmp_path)
-    failed = trainer.story()[-1]
-    assert (failed["id"], failed["event"], failed["code"]) == ("job", "failed", code)
-    assert message in failed["message"]
+    failed = trainer.failure()
+    assert (failed.id, failed.code) == ("job", code)
+    assert message in failed.message
     assert list(tmp_path.iterdir()) == []
 
 
@@ -208,13 +235,13 @@ def test_a_store_that_cannot_be_written_fails_the_training_and_not_the_trainer(
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
     trainer.train("job", ADD_TEN, tmp_path / "file" / "store")
-    assert trainer.story()[-1]["code"] == "store_unwritable"
+    assert trainer.failure().code == "store_unwritable"
 
 
 @pytest.mark.keras
 def test_a_trainer_ends_with_its_input() -> None:
     trainer = Trainer()
-    assert trainer.said() == {"event": "ready"}
+    assert trainer.event() == Ready()
     assert trainer.close() == 0
     trainer.release()
 
@@ -222,7 +249,9 @@ def test_a_trainer_ends_with_its_input() -> None:
 SERVER = """
 import sys
 from subprocess import PIPE, Popen
-trainer = Popen([sys.executable, "-m", "training.worker"], stdin=PIPE, stdout=PIPE, text=True)
+from app.processes.limits import half_of_memory
+from app.processes.spawn import command
+trainer = Popen(command("training.worker", n_bytes=half_of_memory()), stdin=PIPE, stdout=PIPE, text=True)
 trainer.stdin.write(sys.argv[1])
 trainer.stdin.flush()
 for event in ("ready", "started", "epochs"):
@@ -234,8 +263,8 @@ trainer.wait()
 
 @pytest.mark.keras
 def test_a_trainer_ends_with_its_server_however_that_ends() -> None:
-    spec = ADD_TEN.overridden({"fit": {"epochs": 1_000_000}}).to_json()
-    request = json.dumps({"id": "long", "spec": spec, "device": "cpu", "publish": False}) + "\n"
+    recipe = ADD_TEN.overridden({"fit": {"epochs": 1_000_000}}).to_json()
+    request = to_line(Measure(id="long", recipe=recipe, device="cpu", root=Path("nowhere")))
     with subprocess.Popen(
         [sys.executable, "-c", SERVER, request],
         stdout=subprocess.PIPE,
@@ -258,30 +287,9 @@ def test_a_trainer_works_for_a_server_that_is_the_first_process_of_its_container
     apart = [shutil.which("unshare") or "false", "--fork", "--pid", "--kill-child"]
     if subprocess.run([*apart, "true"], check=False, stderr=subprocess.DEVNULL).returncode != 0:
         pytest.skip("making a process namespace is not allowed here")
-    server = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'training.worker'])"
+    server = "import subprocess; from app.processes.spawn import command; "
+    server += f"subprocess.run(command('training.worker', n_bytes={half_of_memory()}))"
     ended = subprocess.run(
         [*apart, sys.executable, "-c", server], check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     assert ended.stdout == '{"event": "ready"}\n'
-
-
-# -- its inbox -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def inbox() -> Inbox:
-    return Inbox(queue.SimpleQueue(), set())
-
-
-def test_requests_are_kept_in_order_and_cancellations_seen_at_once(inbox: Inbox) -> None:
-    inbox.read(io.StringIO('{"id": "a"}\n{"id": "b"}\n{"cancel": "b"}\n'))
-    assert inbox.cancelled == {"b"}
-    assert [inbox.requests.get() for _ in range(3)] == [{"id": "a"}, {"id": "b"}, None]
-
-
-@pytest.mark.parametrize("line", ["", "{", "nonsense"])
-def test_a_line_that_makes_no_sense_does_not_keep_the_trainer_from_ending(inbox: Inbox, line: str) -> None:
-    with contextlib.suppress(ValueError):
-        inbox.read(io.StringIO(f"{line}\n"))
-    assert inbox.requests.qsize() == 1
-    assert inbox.requests.get() is None

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from app.cli import cli
 from app.commands import datasets, show
 from app.commands.datasets import Asked
+from app.commands.store import open_datasets
 from models_store.storage.store import Store, is_name
 from models_store.tables.csv_dialect import CsvDialect
 from tests.fakes import LinearNetwork
@@ -34,7 +35,7 @@ def fruit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_csv_and_a_target_make_a_recipe(fruit: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spec = datasets.recipe(Asked(fruit, ["price"], columns=["size=category"], task="regression", folds=3), None)
+    spec = datasets.recipe_for(Asked(fruit, ["price"], columns=["size=category"], task="regression", folds=3), None)
     assert isinstance(spec.data, TableData)
     assert (spec.name, spec.data.target, spec.data.task) == ("fruit-2024", ("price",), "regression")
     assert spec.data.columns == {"size": "category"}
@@ -44,7 +45,7 @@ def test_a_csv_and_a_target_make_a_recipe(fruit: Path, capsys: pytest.CaptureFix
     assert "7 rows, data set" in shown
     assert "price (target)" in shown
     # The same file again is the same data set.
-    again = datasets.recipe(Asked(fruit, ["price"], name="other"), None)
+    again = datasets.recipe_for(Asked(fruit, ["price"], name="other"), None)
     assert isinstance(again.data, TableData)
     assert (again.name, again.data.dataset) == ("other", spec.data.dataset)
 
@@ -52,7 +53,7 @@ def test_a_csv_and_a_target_make_a_recipe(fruit: Path, capsys: pytest.CaptureFix
 def test_a_recipe_of_ones_own_keeps_what_it_says(fruit: Path) -> None:
     data = {"kind": "table", "dataset": "iris", "target": "price", "columns": {"colour": "drop"}}
     base = PatternSpec.parse({"name": "mine", "data": data, "network": {"layers": []}, "fit": {"epochs": 7}})
-    spec = datasets.recipe(Asked(fruit, []), base)
+    spec = datasets.recipe_for(Asked(fruit, []), base)
     assert isinstance(spec.data, TableData)
     assert (spec.name, spec.data.target, spec.fit.epochs) == ("mine", ("price",), 7)
     assert (spec.data.columns, spec.network.layers) == ({"colour": "drop"}, ())
@@ -82,7 +83,7 @@ def test_a_recipe_of_ones_own_keeps_what_it_says(fruit: Path) -> None:
 def test_what_cannot_be_meant_is_said(fruit: Path, asked: dict[str, Any], base: str | None, words: str) -> None:
     path = fruit.with_name(asked.pop("path")) if "path" in asked else fruit
     with pytest.raises(RecipeError) as refused:
-        datasets.recipe(Asked(path, **asked), catalogue()[base] if base else None)
+        datasets.recipe_for(Asked(path, **asked), catalogue()[base] if base else None)
     assert words in str(refused.value)
 
 
@@ -93,11 +94,11 @@ def test_what_each_column_was_taken_for_is_shown_as_it_is_learned(
     fruit.write_text(f"size;day;price;ripe\n{rows}")
     said = Asked(fruit, ["ripe"], dialect=CsvDialect(decimal=","))
     with pytest.raises(RecipeError, match="day: looks like dates"):
-        datasets.recipe(said, None)
+        datasets.recipe_for(said, None)
     with pytest.raises(RecipeError, match="price: looks like numbers with decimal commas"):
-        datasets.recipe(Asked(fruit, ["ripe"], dates="day-first"), None)
+        datasets.recipe_for(Asked(fruit, ["ripe"], dates="day-first"), None)
     capsys.readouterr()
-    spec = datasets.recipe(replace(said, dates="day-first", missing=["?"]), None)
+    spec = datasets.recipe_for(replace(said, dates="day-first", missing=["?"]), None)
     assert isinstance(spec.data, TableData)
     assert (spec.data.dates, spec.data.missing) == ("day-first", ("?",))
     shown = capsys.readouterr().err
@@ -120,7 +121,7 @@ def test_a_pattern_is_listed_with_the_name_of_its_table(fruit: Path) -> None:
     listed = CliRunner().invoke(cli, ["list"]).output
     assert "survived of" in listed
     assert stored.id[:8] not in listed
-    datasets.open_datasets().delete(stored.id)
+    open_datasets().delete(stored.id)
     listed = CliRunner().invoke(cli, ["list"]).output
     assert "survived" in listed
     assert stored.id[:8] not in listed

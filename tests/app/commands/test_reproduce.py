@@ -1,24 +1,26 @@
-"""What `patterns reproduce` prints: the author's figure, ours, and below it what improves on that; 80 columns wide."""
+"""`patterns reproduce` prints the author's figure, ours, and below it what improves on that; 80 columns wide."""
 
 import io
-from typing import Any
 
 import pytest
 from rich.console import Console
 
-from app.commands import reproduce
-from app.commands.reproduce import Row, Spread, row
+from app.commands.reproduce import Row, Spread, figures_table, row
+from models_store.card import Card
+from tests.fakes import card
 from training.recipe.spec import shipped
 
 WIDTH = 80
 
 
-def cards(*figures: float) -> list[dict[str, Any]]:
+def cards(*figures: float) -> list[Card]:
     return [
-        {
-            "author_metrics": {"rmse": 20 * figure, "mae": 1.0, "rmse_over_root_n": figure},
-            "fitted": {"seconds": 2.5},
-        }
+        card().model_copy(
+            update={
+                "author_metrics": {"rmse": 20 * figure, "mae": 1.0, "rmse_over_root_n": figure},
+                "fitted": card().fitted.model_copy(update={"seconds": 2.5}),
+            }
+        )
         for figure in figures
     ]
 
@@ -33,7 +35,7 @@ def rows() -> list[Row]:
 
 def printed(rows: list[Row]) -> list[str]:
     console = Console(width=WIDTH, file=io.StringIO())
-    console.print(reproduce.table(rows))
+    console.print(figures_table(rows))
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
     assert max(map(len, lines)) <= WIDTH

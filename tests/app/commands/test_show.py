@@ -1,4 +1,4 @@
-"""What `patterns show` and `patterns list` print of tables and labels: all figures, within 80 columns."""
+"""`patterns show` and `patterns list` print all figures of tables and labels, within 80 columns."""
 
 import io
 from dataclasses import replace
@@ -108,7 +108,7 @@ def test_patterns_of_labels_are_listed_by_their_accuracy() -> None:
         | {"formulas": {"y": "0.5*x1**2 - 3*x2 + 5"}},
         {"pattern": "broken", "versions": [1], "champion": None, "rmse": None, "r2": None},
     ]
-    text = printed(show.table(rows))
+    text = printed(show.patterns_table(rows))
     for said in ("accuracy 0.832", "survived of", "boats.csv", "quadratic-extrapolated", "RMSE 1.0798e-05", "none"):
         assert said in text
 
@@ -116,7 +116,7 @@ def test_patterns_of_labels_are_listed_by_their_accuracy() -> None:
 def test_long_names_of_patterns_are_folded_and_leave_room_for_the_rest() -> None:
     name = f"{'long' * 15}-it"
     row = {"pattern": name, "versions": [1], "champion": 1, "rmse": 1.0798e-05, "r2": 0.9999999, "formulas": {"y": "x"}}
-    text = printed(show.table([row]))
+    text = printed(show.patterns_table([row]))
     folded = [line.split()[0] for line in text.splitlines() if line[:4].strip()]
     assert name in "".join(folded)
     for said in ("RMSE 1.0798e-05", "R² 0.9999999000", "y = x"):

@@ -1,9 +1,9 @@
-"""What the catalogue has and the store lacks: also what is there, but damaged."""
+"""`patterns train --missing`: the catalogue's patterns that the store lacks, or holds only damaged."""
 
 import pytest
 
-from app.commands import serve
-from app.commands import train as training
+from app.commands.serve import train_missing_patterns
+from app.commands.train import missing_specs, spec_named
 from models_store.errors import StoreUnwritable
 from models_store.storage.store import Store
 from tests.app.over_http import fork
@@ -23,13 +23,13 @@ def damage(store: Store) -> None:
 
 
 def test_where_nothing_is_missing_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    assert training.missing_specs() == []
+    assert missing_specs() == []
     assert capsys.readouterr().err == "the store has all of the catalogue: nothing to train\n"
 
 
 def test_a_damaged_pattern_is_missing_and_set_aside(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     damage(store)
-    assert [spec.name for spec in training.missing_specs()] == ["add-ten"]
+    assert [spec.name for spec in missing_specs()] == ["add-ten"]
     said = " ".join(capsys.readouterr().err.split())
     assert "is damaged and was moved into" in said
     assert said.endswith("the store lacks add-ten")
@@ -44,14 +44,14 @@ def test_a_damaged_pattern_is_trained_again_before_serving(store: Store, monkeyp
         trained.extend(spec.name for spec in specs)
         return 0
 
-    monkeypatch.setattr(training, "train", train)
-    serve.train_missing()
+    monkeypatch.setattr("app.commands.serve.train_all", train)
+    train_missing_patterns()
     assert trained == ["add-ten"]
 
 
 def test_a_damaged_pattern_is_trained_by_its_name(store: Store) -> None:
     damage(store)
-    assert training.spec_named("add-ten") == catalogue()["add-ten"]
+    assert spec_named("add-ten") == catalogue()["add-ten"]
 
 
 def test_a_store_that_cannot_be_written_counts_as_it_is(
@@ -61,4 +61,4 @@ def test_a_store_that_cannot_be_written_counts_as_it_is(
         raise StoreUnwritable("Read-only file system")
 
     monkeypatch.setattr(Store, "recover", unwritable)
-    assert training.missing_specs() == []
+    assert missing_specs() == []

@@ -9,10 +9,23 @@ from app.processes.trainer import Trainer, TrainerDied
 from models_store.bundle import Bundle
 from models_store.storage.store import Store
 from tests.fakes import line
+from training.messages import (
+    Cancelled,
+    Epoch,
+    EpochsDone,
+    Evaluated,
+    Event,
+    Failed,
+    Publish,
+    Published,
+    Started,
+    TrainingRequest,
+    event_of,
+    to_line,
+)
 from training.recipe.spec import PatternSpec
 
-Request = dict[str, Any]
-Script = Callable[["FakeTrainer", Request], Awaitable[None]]
+Script = Callable[["FakeTrainer", Publish], Awaitable[None]]
 EXACT = {"rmse": 0.0, "mae": 0.0, "median_error": 0.0, "r2": 1.0, "max_error": 0.0}
 SCORES = {"train": EXACT, "validation": None, "test": EXACT}
 
@@ -29,69 +42,75 @@ class FakeTrainer(Trainer):
         self.store = store
         self.scripts = list(scripts)
         """The scripts of the next trainings; when there is none left, a training goes well."""
-        self.requests: list[Request] = []
+        self.requests: list[Publish] = []
         self.asked_to_stop = asyncio.Event()
         self.killed: list[str] = []
         """Ids of the trainings that were under way when it was stopped."""
-        self._said: asyncio.Queue[dict[str, Any] | None] | None = None
+        self._lines: asyncio.Queue[str | None] | None = None
         self._life: asyncio.Task[None] | None = None
 
     @property
     def is_started(self) -> bool:
-        return self._said is not None
+        return self._lines is not None
 
     async def start(self) -> None:
-        self._said = self._said or asyncio.Queue()
+        self._lines = self._lines or asyncio.Queue()
 
-    async def submit(self, request: Request) -> None:
+    async def submit(self, request: TrainingRequest) -> None:
+        assert isinstance(request, Publish)
         await self.start()
         script = self.scripts.pop(0) if self.scripts else trains
         self.requests.append(request)
         self.asked_to_stop.clear()
         self._life = asyncio.create_task(self._live(script, request))
 
-    async def event(self) -> dict[str, Any]:
-        said = await self._said.get() if self._said is not None else None
-        if said is None:
+    async def event(self) -> Event:
+        line = await self._lines.get() if self._lines is not None else None
+        if line is None:
             raise TrainerDied(-9)
-        return said
+        return event_of(line)
 
-    async def cancel(self, request: str) -> None:
-        assert request == self.requests[-1]["id"]
+    async def cancel(self, training: str) -> None:
+        assert training == self.requests[-1].id
         self.asked_to_stop.set()
 
     async def stop(self) -> None:
-        life, said, self._life, self._said = self._life, self._said, None, None
+        life, lines, self._life, self._lines = self._life, self._lines, None, None
         if life is not None and not life.done():
-            self.killed.append(self.requests[-1]["id"])
+            self.killed.append(self.requests[-1].id)
             life.cancel()
             await asyncio.wait([life])
-        if said is not None:
-            said.put_nowait(None)
+        if lines is not None:
+            lines.put_nowait(None)
 
-    async def _live(self, script: Script, request: Request) -> None:
+    async def _live(self, script: Script, request: Publish) -> None:
         try:
             await script(self, request)
         except Killed:
-            self._hear(None)
+            self.write(None)
 
     # -- what scripts do -------------------------------------------------------------------------------------------
 
-    def say(self, event: str, **facts: object) -> None:
-        self._hear({"id": self.requests[-1]["id"], "event": event} | facts)
+    def say(self, event: Event) -> None:
+        self.write(to_line(event))
 
-    def say_epochs(self, *numbers: int) -> None:
+    def say_epochs(self, *numbers: int, before: int = 0, of: int | None = None) -> None:
         """Tell of these epochs at once; the loss of epoch n is 1/n."""
-        self.say("epochs", epochs=[{"epoch": number, "loss": 1 / number, "val_loss": None} for number in numbers])
+        epochs = tuple(
+            Epoch(epoch=number, loss=1 / number, val_loss=None, metric=None, val_metric=None) for number in numbers
+        )
+        self.say(EpochsDone(id=self.requests[-1].id, epochs=epochs, before=before, of=of))
 
-    def publish(self) -> int:
-        """Publish the fake result of the last request; return its version."""
+    def publish(self) -> Published:
+        """Publish the fake result of the last request; return the event that tells of it."""
         request = self.requests[-1]
-        return self.store.publish(learned(request["spec"], request["id"]), promote=request["promote"])
+        version = self.store.publish(learned(request.recipe, request.id), promote=request.promote)
+        return Published(id=request.id, version=version)
 
-    def _hear(self, said: dict[str, Any] | None) -> None:
-        if self._said is not None:
-            self._said.put_nowait(said)
+    def write(self, line: str | None) -> None:
+        """Write a line of the process' output, or its end."""
+        if self._lines is not None:
+            self._lines.put_nowait(line)
 
 
 def recipe(name: str = "line", *, epochs: int = 3, seed: int = 2) -> PatternSpec:
@@ -107,64 +126,64 @@ def learned(recipe: dict[str, Any], job: str | None = None) -> Bundle:
 # -- scripts -------------------------------------------------------------------------------------------------------
 
 
-async def trains(trainer: FakeTrainer, request: Request) -> None:
+async def trains(trainer: FakeTrainer, request: Publish) -> None:
     """Train all epochs, and publish."""
-    epochs = request["spec"]["fit"]["epochs"]
-    trainer.say("started", epochs=epochs)
+    epochs = PatternSpec.parse(request.recipe).fit.epochs
+    trainer.say(Started(id=request.id, epochs=epochs))
     for epoch in range(1, epochs + 1):
         trainer.say_epochs(epoch)
-    trainer.say("evaluated", card=learned(request["spec"], request["id"]).card.model_dump(mode="json"))
-    trainer.say("published", version=trainer.publish())
+    trainer.say(Evaluated(id=request.id, card=learned(request.recipe, request.id).card))
+    trainer.say(trainer.publish())
 
 
-async def begins(trainer: FakeTrainer, request: Request) -> None:
+async def begins(trainer: FakeTrainer, request: Publish) -> None:
     """Train one epoch, then say nothing more."""
-    trainer.say("started", epochs=request["spec"]["fit"]["epochs"])
+    trainer.say(Started(id=request.id, epochs=PatternSpec.parse(request.recipe).fit.epochs))
     trainer.say_epochs(1)
 
 
-async def hangs(trainer: FakeTrainer, request: Request) -> None:
+async def hangs(trainer: FakeTrainer, request: Publish) -> None:
     """Begin, then ignore every request to stop."""
     await begins(trainer, request)
     await asyncio.Event().wait()
 
 
-async def obeys(trainer: FakeTrainer, request: Request) -> None:
+async def obeys(trainer: FakeTrainer, request: Publish) -> None:
     """Begin, then stop when asked to."""
     await begins(trainer, request)
     await trainer.asked_to_stop.wait()
-    trainer.say("cancelled")
+    trainer.say(Cancelled(id=request.id))
 
 
-async def is_killed(trainer: FakeTrainer, request: Request) -> None:
+async def is_killed(trainer: FakeTrainer, request: Publish) -> None:
     await begins(trainer, request)
     raise Killed
 
 
-async def publishes_and_is_killed(trainer: FakeTrainer, request: Request) -> None:
+async def publishes_and_is_killed(trainer: FakeTrainer, request: Publish) -> None:
     """Begin, publish, and die before saying so."""
     await begins(trainer, request)
     trainer.publish()
     raise Killed
 
 
-async def publishes_and_hangs(trainer: FakeTrainer, request: Request) -> None:
+async def publishes_and_hangs(trainer: FakeTrainer, request: Publish) -> None:
     await begins(trainer, request)
     trainer.publish()
     await asyncio.Event().wait()
 
 
-async def diverges(trainer: FakeTrainer, request: Request) -> None:
+async def diverges(trainer: FakeTrainer, request: Publish) -> None:
     await begins(trainer, request)
-    trainer.say("failed", code="diverged", message="the loss is not a finite number any more")
+    trainer.say(Failed(id=request.id, code="diverged", message="the loss is not a finite number any more"))
 
 
 def waits_for(go: asyncio.Event) -> Script:
     """Return a script that begins, and publishes when `go` is set."""
 
-    async def script(trainer: FakeTrainer, request: Request) -> None:
+    async def script(trainer: FakeTrainer, request: Publish) -> None:
         await begins(trainer, request)
         await go.wait()
-        trainer.say("published", version=trainer.publish())
+        trainer.say(trainer.publish())
 
     return script

@@ -25,7 +25,6 @@ from models_store.storage.store import CHAMPION, Store
 from tests.app.jobs.conftest import HOUR, IMPATIENT, LOOKS, SHORT, MakeJobs, Outage, until
 from tests.app.jobs.fakes import (
     FakeTrainer,
-    Request,
     Script,
     diverges,
     hangs,
@@ -39,6 +38,7 @@ from tests.app.jobs.fakes import (
 )
 from tests.disks import UnlabellingDisk
 from tests.fakes import LinearNetwork, line
+from training.messages import Publish
 
 pytestmark = pytest.mark.anyio
 
@@ -130,7 +130,7 @@ async def test_jobs_run_in_order_and_publish(jobs: Jobs, trainer: FakeTrainer, s
     async with leading(jobs):
         outcomes = [await ended(jobs, job) for job in submitted]
     assert outcomes == [succeeded(1), succeeded(1), succeeded(2)]
-    assert [request["id"] for request in trainer.requests] == submitted
+    assert [request.id for request in trainer.requests] == submitted
     assert (store.versions("a"), store.versions("b"), trainer.killed) == ([1], [1, 2], [])
     whole = ["queued", "started", "epoch", "epoch", "epoch", "evaluated", "published"]
     assert [await kinds(jobs, job) for job in submitted] == [whole] * 3
@@ -206,8 +206,8 @@ async def test_a_trainer_that_published_with_its_last_breath_has_succeeded(
 async def test_a_trainer_that_talks_nonsense_interrupts_its_job_and_not_the_next(
     jobs: Jobs, trainer: FakeTrainer
 ) -> None:
-    async def nonsense(trainer: FakeTrainer, request: Request) -> None:
-        trainer.say("published")
+    async def nonsense(trainer: FakeTrainer, request: Publish) -> None:
+        trainer.write('{"event": "published", "id": "' + request.id + '"}\n')
 
     trainer.scripts = [nonsense]
     async with leading(jobs):
@@ -237,7 +237,7 @@ async def test_a_queued_job_that_is_cancelled_never_runs(jobs: Jobs, trainer: Fa
     assert (await jobs.cancel(cancelled)).status == "cancelled"
     async with leading(jobs):
         await ended(jobs, following)
-    assert [request["id"] for request in trainer.requests] == [following]
+    assert [request.id for request in trainer.requests] == [following]
 
 
 async def test_a_job_that_takes_too_long_fails(make_jobs: MakeJobs, trainer: FakeTrainer) -> None:
@@ -245,7 +245,8 @@ async def test_a_job_that_takes_too_long_fails(make_jobs: MakeJobs, trainer: Fak
     trainer.scripts = [hangs]
     async with leading(jobs):
         job = await submit(jobs)
-        error = {"code": "timed_out", "message": "it took longer than 0.1 s"}
+        message = "the training took longer than 0.1 s; lower fit.epochs, or raise PATTERNS_TRAIN_SECONDS"
+        error = {"code": "timed_out", "message": message}
         assert await ended(jobs, job) == {"status": "failed", "version": None, "error": error}
     assert trainer.killed == [job]
 
@@ -366,7 +367,7 @@ async def test_of_two_servers_on_a_store_one_trains_and_the_other_takes_over(mak
         lead.cancel()
         assert await ended(second, running) == interrupted(STOPPED["message"], 1)
         assert await ended(second, waiting) == succeeded(3)
-    assert [request["id"] for request in trainers[1].requests] == [waiting]
+    assert [request.id for request in trainers[1].requests] == [waiting]
 
 
 def test_a_lock_is_held_by_one_until_it_lets_go(tmp_path: Path) -> None:

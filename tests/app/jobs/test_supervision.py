@@ -19,7 +19,6 @@ from tests.app.jobs.conftest import IMPATIENT, SHORT, until
 from tests.app.jobs.fakes import (
     SCORES,
     FakeTrainer,
-    Request,
     Script,
     begins,
     diverges,
@@ -29,6 +28,7 @@ from tests.app.jobs.fakes import (
     recipe,
     trains,
 )
+from training.messages import Cancelled, Failed, FoldScored, Publish, Published, Ready, WorkDone
 
 pytestmark = pytest.mark.anyio
 
@@ -66,7 +66,7 @@ def happened(records: Records, job: Job) -> list[tuple[str, dict[str, Any]]]:
 
 
 def epoch(number: int) -> tuple[str, dict[str, Any]]:
-    return ("epoch", {"epoch": number, "loss": 1 / number, "val_loss": None})
+    return ("epoch", {"epoch": number, "loss": 1 / number, "val_loss": None, "metric": None, "val_metric": None})
 
 
 BEGUN = [("started", {"epochs": 3}), epoch(1)]
@@ -78,8 +78,8 @@ async def test_the_trainer_is_asked_for_the_job_and_told_where_it_goes(
     supervise: Supervise, trainer: FakeTrainer, job: Job, store: Store
 ) -> None:
     await supervise(trains, keep_versions=3, device="cpu", engine="onnx").follow()
-    asked = {"id": job.id, "spec": recipe().to_json(), "root": str(store.root), "publish": True, "promote": True}
-    assert trainer.requests == [{**asked, "keep": 3, "device": "cpu", "engine": "onnx"}]
+    asked: dict[str, Any] = {"id": job.id, "recipe": recipe().to_json(), "root": store.root, "promote": True}
+    assert trainer.requests == [Publish(**asked, keep=3, device="cpu", engine="onnx")]
 
 
 async def test_a_training_is_recorded_as_it_goes(supervise: Supervise, records: Records, job: Job) -> None:
@@ -95,9 +95,9 @@ async def test_a_training_is_recorded_as_it_goes(supervise: Supervise, records: 
 async def test_epochs_that_are_told_together_are_events_of_their_own(
     supervise: Supervise, records: Records, job: Job
 ) -> None:
-    async def script(trainer: FakeTrainer, request: Request) -> None:
+    async def script(trainer: FakeTrainer, request: Publish) -> None:
         trainer.say_epochs(1, 2)
-        trainer.say("cancelled")
+        trainer.say(Cancelled(id=request.id))
 
     await supervise(script).follow()
     assert happened(records, job) == [epoch(1), epoch(2)]
@@ -108,14 +108,14 @@ async def test_epochs_that_are_told_together_are_events_of_their_own(
 async def test_the_epochs_of_folds_count_as_well(supervise: Supervise, records: Records, job: Job) -> None:
     seen: list[tuple[int, int]] = []
 
-    async def script(trainer: FakeTrainer, request: Request) -> None:
-        trainer.say("work", done=0, of=12)
-        trainer.say("work", done=6, of=12)
+    async def script(trainer: FakeTrainer, request: Publish) -> None:
+        trainer.say(WorkDone(id=request.id, done=0, of=12))
+        trainer.say(WorkDone(id=request.id, done=6, of=12))
         await until(lambda: records.get(job.id).row["epoch"] == 6)
         row = records.get(job.id).row
         seen.append((row["epochs"], row["eta_s"] is not None))
-        trainer.say("epochs", epochs=[{"epoch": 2, "loss": 0.5, "val_loss": None}], before=9, of=11)
-        trainer.say("cancelled")
+        trainer.say_epochs(2, before=9, of=11)
+        trainer.say(Cancelled(id=request.id))
 
     await supervise(script).follow()
     row = records.get(job.id).row
@@ -123,22 +123,31 @@ async def test_the_epochs_of_folds_count_as_well(supervise: Supervise, records: 
     assert happened(records, job) == [epoch(2)]
 
 
+async def test_scores_of_folds_are_recorded(supervise: Supervise, records: Records, job: Job) -> None:
+    async def script(trainer: FakeTrainer, request: Publish) -> None:
+        trainer.say(FoldScored(id=request.id, fold=1, folds=4, figures={"rmse": 0.5, "mae": 0.25}))
+        trainer.say(Cancelled(id=request.id))
+
+    await supervise(script).follow()
+    assert happened(records, job) == [("fold", {"fold": 1, "folds": 4, "rmse": 0.5, "mae": 0.25})]
+
+
 async def test_what_is_said_between_long_pauses_is_heard(supervise: Supervise, records: Records, job: Job) -> None:
-    async def script(trainer: FakeTrainer, request: Request) -> None:
+    async def script(trainer: FakeTrainer, request: Publish) -> None:
         for number in (1, 2, 3):
             await asyncio.sleep(0.05)
             trainer.say_epochs(number)
-        trainer.say("cancelled")
+        trainer.say(Cancelled(id=request.id))
 
     await supervise(script).follow()
     assert happened(records, job) == [epoch(1), epoch(2), epoch(3)]
 
 
 async def test_what_is_not_about_this_training_is_not_heard(supervise: Supervise, records: Records, job: Job) -> None:
-    async def script(trainer: FakeTrainer, request: Request) -> None:
-        trainer.say("ready", id=None)
-        trainer.say("failed", id="another", code="diverged", message="")
-        trainer.say("published", version=5)
+    async def script(trainer: FakeTrainer, request: Publish) -> None:
+        trainer.say(Ready())
+        trainer.say(Failed(id="another", code="diverged", message=""))
+        trainer.say(Published(id=request.id, version=5))
 
     assert await supervise(script).follow() == Outcome("succeeded", version=5)
     assert happened(records, job) == []
@@ -180,9 +189,9 @@ async def test_a_training_that_does_not_obey_is_killed(
 async def test_a_request_to_stop_that_comes_too_late_changes_nothing(
     supervise: Supervise, records: Records, trainer: FakeTrainer, job: Job
 ) -> None:
-    async def script(trainer: FakeTrainer, request: Request) -> None:
+    async def script(trainer: FakeTrainer, request: Publish) -> None:
         await trainer.asked_to_stop.wait()
-        trainer.say("published", version=trainer.publish())
+        trainer.say(trainer.publish())
 
     records.cancel(job.id)
     assert await supervise(script).follow() == Outcome("succeeded", version=1)
@@ -198,12 +207,12 @@ async def test_a_training_whose_words_are_slow_to_write_down_has_its_time_to_obe
         time.sleep(0.1)
         note(*told, **columns)
 
-    async def script(trainer: FakeTrainer, request: Request) -> None:
+    async def script(trainer: FakeTrainer, request: Publish) -> None:
         trainer.say_epochs(1)
         await trainer.asked_to_stop.wait()
         trainer.say_epochs(2)
         trainer.say_epochs(3)
-        trainer.say("cancelled")
+        trainer.say(Cancelled(id=request.id))
 
     monkeypatch.setattr(records, "progress", slowly)
     records.cancel(job.id)
@@ -216,16 +225,17 @@ async def test_a_training_that_takes_too_long_is_stopped(
     supervise: Supervise, trainer: FakeTrainer, job: Job, script: Script
 ) -> None:
     outcome = await supervise(script, train_seconds=0.1).follow()
-    assert outcome == Outcome("failed", "timed_out", "it took longer than 0.1 s")
+    message = "the training took longer than 0.1 s; lower fit.epochs, or raise PATTERNS_TRAIN_SECONDS"
+    assert outcome == Outcome("failed", "timed_out", message)
     assert not trainer.is_started
 
 
 async def test_a_training_that_never_stops_talking_is_stopped_as_well(
     supervise: Supervise, trainer: FakeTrainer, job: Job
 ) -> None:
-    async def script(trainer: FakeTrainer, request: Request) -> None:
+    async def script(trainer: FakeTrainer, request: Publish) -> None:
         while True:
-            trainer.say("working")
+            trainer.say(WorkDone(id=request.id, done=1, of=2))
             await asyncio.sleep(0)
 
     assert (await supervise(script, train_seconds=0.1).follow()).code == "timed_out"
@@ -241,5 +251,5 @@ async def test_who_is_told_to_follow_no_more_leaves_the_training_alone(
     await asyncio.wait([following])
     assert (following.cancelled(), trainer.killed) == (True, [])
     # Nobody listens in its place either: the next word is still there for whoever does.
-    trainer.say("cancelled")
-    assert await trainer.event() == {"id": job.id, "event": "cancelled"}
+    trainer.say(Cancelled(id=job.id))
+    assert await trainer.event() == Cancelled(id=job.id)

@@ -190,7 +190,7 @@ async def test_a_pattern_is_trained_by_its_newest_recipe_with_changes(
 ) -> None:
     await train(client, wait=60, seed=7)
     await train(client, wait=60, fit={"epochs": 5})
-    assert [request["spec"] for request in trainer.requests] == [
+    assert [request.recipe for request in trainer.requests] == [
         # Another seed is for first weights; the rows stay those of the version before.
         recipe(seed=7).overridden({"data": {"seed": 2}}).to_json(),
         recipe(seed=7, epochs=5).overridden({"data": {"seed": 2}}).to_json(),
@@ -217,7 +217,7 @@ async def test_a_pattern_of_the_catalogue_is_trained_for_the_first_time(client: 
 async def test_a_whole_recipe_makes_a_new_pattern(client: httpx.AsyncClient, trainer: FakeTrainer) -> None:
     spec = recipe("mine", seed=3).to_json()
     answer = await client.post("/train", json={"spec": spec}, headers={"prefer": "wait=60"})
-    assert (answer.json()["status"], trainer.requests[0]["spec"]) == ("succeeded", spec)
+    assert (answer.json()["status"], trainer.requests[0].recipe) == ("succeeded", spec)
     said = (await client.post("/predict/mine", json={"inputs": [2]})).json()
     assert said == {"pattern": "mine", "version": 1, "outputs": [6.0]}
 
@@ -353,7 +353,7 @@ async def test_an_accepted_training_is_not_refused_when_its_database_goes_away(
     await until(lambda: bool(trainer.requests))
     with without_table(settings.jobs_url.removeprefix("sqlite:///")):
         answer = await waiting
-    assert (answer.status_code, answer.headers["location"]) == (202, f"/train/{trainer.requests[0]['id']}")
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/train/{trainer.requests[0].id}")
 
 
 # -- idempotency keys ----------------------------------------------------------------------------------------------
@@ -417,7 +417,10 @@ async def heard(client: httpx.AsyncClient, job: str, last: str | None = None) ->
 WHOLE_STORY = [
     (1, "queued", {"pattern": "line"}),
     (2, "started", {"epochs": 3}),
-    *[(epoch + 2, "epoch", {"epoch": epoch, "loss": 1 / epoch, "val_loss": None}) for epoch in (1, 2, 3)],
+    *[
+        (epoch + 2, "epoch", {"epoch": epoch, "loss": 1 / epoch, "val_loss": None, "metric": None, "val_metric": None})
+        for epoch in (1, 2, 3)
+    ],
     (6, "evaluated", {"metrics": SCORES}),
     (7, "published", {"version": 2}),
 ]
@@ -495,7 +498,7 @@ async def test_streams_and_waits_end_when_the_server_is_about_to_stop(
     headers = {"prefer": "wait=60"}
     waiting = asyncio.create_task(client.post("/train", json=LINE, headers=headers))
     await until(lambda: bool(trainer.requests))
-    job = trainer.requests[0]["id"]
+    job = trainer.requests[0].id
     listening = asyncio.create_task(heard(client, job))
     await once(client, job, "running", epoch=1)
     jobs_of(client).drain()

@@ -1,9 +1,10 @@
 """The trainer's process from outside: lines in and out, what it inherits, how it dies, how it is replaced.
 
-In place of the worker runs a few lines of Python that do as they are told.
+Instead of the worker a few lines of Python run, which do what a request's recipe says.
 """
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -12,43 +13,65 @@ from typing import Any
 
 import pytest
 
-from app.processes.trainer import PASSED_ON, Trainer, TrainerDied
+from app.processes import spawn
+from app.processes.limits import OOM_SCORE
+from app.processes.spawn import PASSED_ON
+from app.processes.trainer import Trainer, TrainerDied
 from tests.app.jobs.conftest import until
+from training.messages import Event, Failed, Measure, Started, to_line
 
 pytestmark = pytest.mark.anyio
 
-# "say": raw text · "tell": about itself · "spawn": a child that outlives it · "die"
+# "say": raw text · "tell": about itself · "spawn": a child that outlives it · "die" · else: the request itself
 WORKER = """
-import json, os, signal, subprocess, sys
+import json, os, resource, signal, subprocess, sys
+from pathlib import Path
 
-def say(text):
-    sys.stdout.write(text)
-    sys.stdout.flush()
+def run(messages, arguments):
+    print("what a library prints")
+    os.write(1, b"and what its C code prints")
 
-for line in sys.stdin:
-    asked = json.loads(line)
-    if "say" in asked:
-        say(asked["say"])
-    elif "tell" in asked:
-        told = {"pid": os.getpid(), "session": os.getsid(0), "group": os.getpgid(0), "environment": dict(os.environ)}
-        say(json.dumps(told) + "\\n")
-    elif "spawn" in asked:
-        child = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL)
-        say(json.dumps({"child": child.pid}) + "\\n")
-    elif "die" in asked:
-        os.kill(os.getpid(), signal.SIGKILL)
-    else:
-        say(json.dumps({"asked": asked}) + "\\n")
+    def say(text):
+        messages.write(text)
+        messages.flush()
+
+    def tell(told):
+        say(json.dumps({"event": "failed", "id": "1", "code": "told", "message": json.dumps(told)}) + "\\n")
+
+    for line in sys.stdin:
+        request = json.loads(line)
+        asked = request.get("recipe", {})
+        if "say" in asked:
+            say(asked["say"])
+        elif "tell" in asked:
+            tell({
+                "pid": os.getpid(),
+                "session": os.getsid(0),
+                "group": os.getpgid(0),
+                "environment": dict(os.environ),
+                "memory": resource.getrlimit(resource.RLIMIT_DATA),
+                "core": resource.getrlimit(resource.RLIMIT_CORE),
+                "niceness": os.getpriority(os.PRIO_PROCESS, 0),
+                "oom_score": int(Path("/proc/self/oom_score_adj").read_text()),
+            })
+        elif "spawn" in asked:
+            child = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL)
+            tell({"child": child.pid})
+        elif "die" in asked:
+            os.kill(os.getpid(), signal.SIGKILL)
+        else:
+            tell(request)
 """
 
 
 @pytest.fixture(autouse=True)
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`python -m training.worker` finds this one, because it is started in its directory."""
+    """`python -m app.processes training.worker` runs this one, because it is started in its directory."""
+    (tmp_path / "app").symlink_to(spawn.PROJECT / "app")
     (tmp_path / "training").mkdir()
     (tmp_path / "training" / "__init__.py").write_text("")
     (tmp_path / "training" / "worker.py").write_text(WORKER)
-    monkeypatch.setattr("app.processes.trainer.PROJECT", tmp_path)
+    monkeypatch.setattr("app.processes.spawn.PROJECT", tmp_path)
 
 
 @pytest.fixture
@@ -58,9 +81,23 @@ async def trainer() -> AsyncIterator[Trainer]:
     await trainer.stop()
 
 
-async def told(trainer: Trainer, **request: object) -> dict[str, Any]:
-    await trainer.submit(request)
-    return await trainer.event()
+def asking(**orders: Any) -> Measure:
+    return Measure(id="1", recipe=orders, device="cpu", root=Path("store"))
+
+
+async def told(trainer: Trainer, **orders: Any) -> dict[str, Any]:
+    await trainer.submit(asking(**orders))
+    return told_by(await trainer.event())
+
+
+def told_by(event: Event) -> dict[str, Any]:
+    assert isinstance(event, Failed)
+    facts: dict[str, Any] = json.loads(event.message)
+    return facts
+
+
+def started(epochs: int) -> Started:
+    return Started(id="1", epochs=epochs)
 
 
 async def pid(trainer: Trainer) -> int:
@@ -80,30 +117,40 @@ def is_alive(process: int) -> bool:
 
 
 async def test_requests_and_cancellations_arrive_as_they_were_sent(trainer: Trainer) -> None:
-    assert await told(trainer, id="1", spec={"name": "π"}) == {"asked": {"id": "1", "spec": {"name": "π"}}}
+    request = {"request": "measure", "id": "1", "recipe": {"name": "π"}, "device": "cpu", "root": "store"}
+    assert await told(trainer, name="π") == request
     await trainer.cancel("1")
-    assert await trainer.event() == {"asked": {"cancel": "1"}}
+    assert told_by(await trainer.event()) == {"request": "cancel", "id": "1"}
 
 
 async def test_events_come_in_order_however_they_were_written(trainer: Trainer) -> None:
-    await trainer.submit({"say": '{"event": 1}\n{"event": 2}\n{"ev'})
-    await trainer.submit({"say": 'ent": 3}\n'})
-    assert [await trainer.event() for _ in range(3)] == [{"event": 1}, {"event": 2}, {"event": 3}]
+    lines = to_line(started(1)) + to_line(started(2)) + to_line(started(3))
+    await trainer.submit(asking(say=lines[:-20]))
+    await trainer.submit(asking(say=lines[-20:]))
+    assert [await trainer.event() for _ in range(3)] == [started(1), started(2), started(3)]
 
 
 async def test_half_a_line_is_waited_for_and_not_lost_by_who_waits_no_longer(trainer: Trainer) -> None:
-    await trainer.submit({"say": '{"event": 1}\n{"event":'})
-    assert await trainer.event() == {"event": 1}
+    lines = to_line(started(1)) + to_line(started(2))
+    await trainer.submit(asking(say=lines[:-20]))
+    assert await trainer.event() == started(1)
     for _ in range(2):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(trainer.event(), 0.02)
-    await trainer.submit({"say": " 2}\n"})
-    assert await trainer.event() == {"event": 2}
+    await trainer.submit(asking(say=lines[-20:]))
+    assert await trainer.event() == started(2)
 
 
 async def test_a_line_may_be_long(trainer: Trainer) -> None:
-    card = "x" * (2 << 20)
-    assert await told(trainer, card=card) == {"asked": {"card": card}}
+    description = "x" * (2 << 20)
+    assert (await told(trainer, description=description))["recipe"] == {"description": description}
+
+
+@pytest.mark.parametrize("line", ["", "{", "nonsense", '{"event": "unheard-of"}', '{"event": "started", "id": "1"}'])
+async def test_a_line_that_is_no_event_is_refused(trainer: Trainer, line: str) -> None:
+    await trainer.submit(asking(say=f"{line}\n"))
+    with pytest.raises(ValueError, match="validation error"):
+        await trainer.event()
 
 
 # -- its death -----------------------------------------------------------------------------------------------------
@@ -119,15 +166,15 @@ async def test_a_killed_process_says_no_more_and_what_it_ended_with(trainer: Tra
 
 
 async def test_what_it_said_before_its_death_is_heard_but_not_half_a_line(trainer: Trainer) -> None:
-    await trainer.submit({"say": '{"event": 1}\n{"event": 2'})
-    await trainer.submit({"die": True})
-    assert await trainer.event() == {"event": 1}
+    await trainer.submit(asking(say=to_line(started(1)) + to_line(started(2))[:-1]))
+    await trainer.submit(asking(die=True))
+    assert await trainer.event() == started(1)
     with pytest.raises(TrainerDied, match="ended with -9"):
         await trainer.event()
 
 
 async def test_a_request_to_a_dead_process_is_answered_by_its_death(trainer: Trainer) -> None:
-    await trainer.submit({"die": True})
+    await trainer.submit(asking(die=True))
     with pytest.raises(TrainerDied):
         await trainer.event()
     await trainer.cancel("1")
@@ -162,10 +209,15 @@ async def test_its_environment_holds_no_keys_and_no_addresses(
     monkeypatch.setenv("SOME_TOKEN", "secret")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     environment = (await told(trainer, tell=True))["environment"]
-    ours = {name: environment.pop(name) for name in list(environment) if name.startswith("PATTERNS_TRAINER_")}
     assert environment == {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    assert ours["PATTERNS_TRAINER_MEMORY_MB"] == "123"
-    assert "secret" not in str(environment | ours)
+    assert "secret" not in str(environment)
+
+
+async def test_it_has_limits_of_its_own(trainer: Trainer) -> None:
+    told_of = await told(trainer, tell=True)
+    assert (told_of["memory"], told_of["core"]) == ([123 << 20] * 2, [0, 0])
+    assert told_of["niceness"] == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
+    assert told_of["oom_score"] == OOM_SCORE
 
 
 async def test_it_leads_a_session_of_its_own(trainer: Trainer) -> None:
@@ -209,9 +261,9 @@ async def test_who_listens_while_it_is_stopped_hears_of_its_death(trainer: Train
 
 async def test_stopping_what_is_not_there_or_dead_already_does_nothing(trainer: Trainer) -> None:
     await trainer.stop()
-    await trainer.submit({"die": True})
+    await trainer.submit(asking(die=True))
     with pytest.raises(TrainerDied):
         await trainer.event()
     await trainer.stop()
     await trainer.stop()
-    assert await told(trainer, id="1") == {"asked": {"id": "1"}}
+    assert (await told(trainer, name="again"))["recipe"] == {"name": "again"}

@@ -1,0 +1,29 @@
+"""The requests that a trainer has been sent and has not done yet."""
+
+import queue
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from training.messages import Cancel, Measure, Publish, ScoreFolds, request_of
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """Filled by one thread and emptied by another, so that a cancellation is seen while a training runs."""
+
+    requests: "queue.SimpleQueue[Publish | Measure | ScoreFolds | None]" = field(default_factory=queue.SimpleQueue)
+    """Requests in the order of their lines; None at the end."""
+    cancelled: set[str] = field(default_factory=set)
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Take requests until the input ends. Raises ValueError at a line that is not a request."""
+        try:
+            for line in lines:
+                request = request_of(line)
+                if isinstance(request, Cancel):
+                    self.cancelled.add(request.id)
+                else:
+                    self.requests.put(request)
+        finally:
+            # Also after a wrong line: the trainer ends, and its sender does not wait for it in vain.
+            self.requests.put(None)

@@ -1,0 +1,177 @@
+"""The trainer's protocol: requests to it and events from it, each a JSON object on a line of its own.
+
+    requests    publish · measure · score_folds · cancel
+    events      ready · started, work, fold, epochs, evaluated, published, cross_validated, failed, cancelled
+
+`ready` comes once, when the trainer has imported its engine. Every other event carries the id of its request.
+Imports neither NumPy nor Keras.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, TypeAdapter
+
+from models_store.card import Card, CrossValidation
+from models_store.networks.architecture import Device, Engine
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+# -- requests ------------------------------------------------------------------------------------------------------
+
+
+class TrainingRequest(Message):
+    id: str
+    recipe: dict[str, JsonValue]
+    """A pattern's recipe as JSON. The trainer parses it, so that a bad recipe fails this training alone."""
+    device: Device
+    root: Path
+    """The absolute directory of the store whose tables are read."""
+
+
+class Publish(TrainingRequest):
+    """Train, and publish what has been learned into the store. Ends with published, failed or cancelled."""
+
+    request: Literal["publish"] = "publish"
+    promote: bool
+    """True if the new version becomes the champion."""
+    keep: Positive
+    """Versions of the pattern that the store keeps."""
+    engine: Engine
+    """Computes the golden rows once more before the version is published."""
+
+
+class Measure(TrainingRequest):
+    """Train, and publish nothing. Ends with evaluated, failed or cancelled."""
+
+    request: Literal["measure"] = "measure"
+
+
+class ScoreFolds(TrainingRequest):
+    """Cross-validate on all rows, and publish nothing. Ends with cross_validated, failed or cancelled."""
+
+    request: Literal["score_folds"] = "score_folds"
+
+
+class Cancel(Message):
+    """Stop the training with this id, whether it runs or waits."""
+
+    request: Literal["cancel"] = "cancel"
+    id: str
+
+
+Request = Annotated[Publish | Measure | ScoreFolds | Cancel, Field(discriminator="request")]
+
+
+# -- events --------------------------------------------------------------------------------------------------------
+
+
+class Ready(Message):
+    event: Literal["ready"] = "ready"
+
+
+class TrainingEvent(Message):
+    id: str
+
+
+class Started(TrainingEvent):
+    event: Literal["started"] = "started"
+    epochs: Positive
+    """The recipe's; early stopping may end sooner."""
+
+
+class WorkDone(TrainingEvent):
+    """Epochs of all fits of a cross-validation: done so far, and at most to do."""
+
+    event: Literal["work"] = "work"
+    done: Count
+    of: Count
+
+
+class FoldScored(TrainingEvent):
+    event: Literal["fold"] = "fold"
+    fold: Positive
+    """Numbered from 1."""
+    folds: Positive
+    figures: dict[str, FiniteFloat]
+    """Scores on the rows that were held out, in raw units."""
+
+
+class Epoch(Message):
+    """One epoch of the network that is published."""
+
+    epoch: Positive
+    loss: FiniteFloat
+    val_loss: FiniteFloat | None
+    metric: FiniteFloat | None
+    val_metric: FiniteFloat | None
+
+
+class EpochsDone(TrainingEvent):
+    event: Literal["epochs"] = "epochs"
+    epochs: Annotated[tuple[Epoch, ...], Field(min_length=1)]
+    before: Count = 0
+    """Epochs that the folds of a cross-validation have taken before."""
+    of: Count | None = None
+    """Epochs of all fits; None without a cross-validation."""
+
+
+class Evaluated(TrainingEvent):
+    event: Literal["evaluated"] = "evaluated"
+    card: Card
+
+
+class Published(TrainingEvent):
+    event: Literal["published"] = "published"
+    version: Positive
+
+
+class CrossValidated(TrainingEvent):
+    event: Literal["cross_validated"] = "cross_validated"
+    result: CrossValidation
+
+
+class Failed(TrainingEvent):
+    """The code and the message of a PatternServerError."""
+
+    event: Literal["failed"] = "failed"
+    code: str
+    message: str
+
+
+class Cancelled(TrainingEvent):
+    event: Literal["cancelled"] = "cancelled"
+
+
+Event = Annotated[
+    Ready | Started | WorkDone | FoldScored | EpochsDone | Evaluated | Published | CrossValidated | Failed | Cancelled,
+    Field(discriminator="event"),
+]
+
+
+# -- lines ---------------------------------------------------------------------------------------------------------
+
+_REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def to_line(message: Message) -> str:
+    """Return the message as a line of JSON in ASCII. Raises ValueError for NaN and infinity."""
+    return json.dumps(message.model_dump(mode="json"), allow_nan=False) + "\n"
+
+
+def request_of(line: str | bytes) -> Request:
+    """Read a line. Raises ValueError if it is not a request."""
+    return _REQUEST.validate_json(line)
+
+
+def event_of(line: str | bytes) -> Event:
+    """Read a line. Raises ValueError if it is not an event."""
+    return _EVENT.validate_json(line)
