@@ -14,7 +14,7 @@ from app.errors import Malformed, TooManyRows, Unprocessable
 from app.formats.expected import Expected, missing_columns, table_of
 from app.formats.reply import Reply
 from models_store.arrays import Array
-from models_store.tables.csv_rows import reader_of
+from models_store.tables.csv_rows import ONE_LINE, reader_of
 from models_store.tables.table import Raw, Table, from_text
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ Header = Literal["present", "absent", "unknown"]
 
 MOST_BLANK_LINES = 1000
 LONGEST_HEADER = 1 << 16
-ONE_LINE = "only one line: curl keeps line ends with --data-binary"
 
 # What `float` accepts beyond this (1_000, nan, digits of other scripts) nobody means in a CSV file.
 NUMBER = re.compile(r"\s*[-+]?([0-9]++\.?[0-9]*+|\.[0-9]++)([eE][-+]?[0-9]++)?\s*", re.ASCII)
