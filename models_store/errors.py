@@ -1,8 +1,8 @@
 """What can go wrong with bundles and the store, as facts; app/statuses.py has their HTTP statuses.
 
 PatternServerError
-  UnknownPattern · UnknownVersion · UnknownLabel · PlotNotApplicable
-  VersionInUse · ChampionStays · NothingToRollBack · LabelsDamaged
+  UnknownPattern · UnknownVersion · UnknownAlias · PlotNotApplicable
+  VersionInUse · ChampionStays · NothingToRollBack · AliasesDamaged
   BundleDamaged · BundleUnreadable · NoGoodVersion
   StoreUnwritable · StoreBusy · DiskFull · PublishUnconfirmed
   DeviceUnavailable · EngineUnavailable
@@ -35,7 +35,7 @@ class UnknownVersion(PatternServerError):
         super().__init__(f"pattern {pattern} has no such version; it has {shortened(map(str, known))}")
 
 
-class UnknownLabel(PatternServerError):
+class UnknownAlias(PatternServerError):
     code = "unknown_label"
 
     def __init__(self, pattern: str, known: Iterable[str]) -> None:
@@ -52,8 +52,8 @@ class PlotNotApplicable(PatternServerError):
 class VersionInUse(PatternServerError):
     code = "version_in_use"
 
-    def __init__(self, pattern: str, version: int, labels: Iterable[str]) -> None:
-        super().__init__(f"version {version} of {pattern} is what {shortened(labels)} points at; move the label first")
+    def __init__(self, pattern: str, version: int, aliases: Iterable[str]) -> None:
+        super().__init__(f"version {version} of {pattern} is what {shortened(aliases)} points at; move the label first")
 
 
 class ChampionStays(PatternServerError):
@@ -70,7 +70,7 @@ class NothingToRollBack(PatternServerError):
         super().__init__(f"version {version} of {pattern} is the oldest good one; there is none before it")
 
 
-class LabelsDamaged(PatternServerError):
+class AliasesDamaged(PatternServerError):
     code = "labels_damaged"
 
     def __init__(self, pattern: str) -> None:

@@ -45,7 +45,7 @@ class HastyDisk(Disk):
         assert path.is_dir()
 
 
-class UnlabellingDisk(HastyDisk):
+class UnconfirmingDisk(HastyDisk):
     """Fails right after the rename that publishes."""
 
     def rename(self, source: Path, target: Path) -> None:

@@ -12,7 +12,8 @@ from itertools import count
 from pathlib import Path
 from typing import get_args
 
-from models_store.storage.store import CHAMPION, Store
+from models_store.storage.aliases import CHAMPION
+from models_store.storage.store import Store
 from tests.disks import StrickenDisk, When
 from tests.fakes import LinearNetwork, line
 
@@ -24,7 +25,7 @@ ACTS: dict[str, Callable[[Store], object]] = {
     "publish": lambda store: store.publish(line(slope=4.0)),
     "publish unpromoted": lambda store: store.publish(line(slope=4.0), promote=False),
     "publish first": lambda store: store.publish(line(slope=1.0, pattern="other")),
-    "set label": lambda store: store.set_label("line", "challenger", 1),
+    "set label": lambda store: store.set_alias("line", "challenger", 1),
     "remove label": lambda store: _set_and_remove(store, "challenger"),
     "rollback": lambda store: store.rollback("line"),
     "delete": lambda store: store.delete("line", 1),
@@ -33,8 +34,8 @@ ACTS: dict[str, Callable[[Store], object]] = {
 
 
 def _set_and_remove(store: Store, label: str) -> None:
-    store.set_label("line", label, 1)
-    store.remove_label("line", label)
+    store.set_alias("line", label, 1)
+    store.remove_alias("line", label)
 
 
 def opened(root: Path, strike_at: int, strike: Callable[[], None], when: When) -> Store:
@@ -46,7 +47,7 @@ def stocked(root: Path) -> Path:
     store = Store(root, LinearNetwork.from_bytes, keep=KEEP)
     for version in (1, 2, 3):
         store.publish(line(slope=version))
-    assert store.labels("line") == {CHAMPION: 3}
+    assert store.aliases("line") == {CHAMPION: 3}
     (root / ".tmp-torn").mkdir()
     (root / ".tmp-torn" / "bundle.json").write_bytes(b'{"format"')
     (root / ".tmp-labels").write_bytes(b'{"labels"')

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from models_store.errors import DatasetDamaged, StoreUnwritable, UnknownDataset
 from models_store.storage import manifest
-from models_store.storage.disk import LOCK, Disk, exclusively, writing
+from models_store.storage.disk import Disk, writing
+from models_store.storage.locks import LOCK, exclusively
 from models_store.tables.column_facts import ColumnFacts, Form
 from models_store.tables.csv_dialect import PLAIN, CsvDialect
 

@@ -17,26 +17,28 @@ import pytest
 
 from models_store.bundle import Bundle
 from models_store.errors import (
+    AliasesDamaged,
     BundleDamaged,
     BundleUnreadable,
     ChampionStays,
     DiskFull,
-    LabelsDamaged,
     NoGoodVersion,
     NotFinite,
     NothingToRollBack,
     PatternServerError,
     PublishUnconfirmed,
     StoreUnwritable,
-    UnknownLabel,
+    UnknownAlias,
     UnknownPattern,
     UnknownVersion,
     VersionInUse,
 )
+from models_store.names import LARGEST_VERSION, is_name
 from models_store.storage import manifest
+from models_store.storage.aliases import MOST_ALIASES
 from models_store.storage.disk import Disk, writing
-from models_store.storage.store import LARGEST_VERSION, MOST_LABELS, Release, Store, is_name
-from tests.disks import HastyDisk, LedgerDisk, UnlabellingDisk, When, fails, no_more_files
+from models_store.storage.store import Release, Store
+from tests.disks import HastyDisk, LedgerDisk, UnconfirmingDisk, When, fails, no_more_files
 from tests.dying import ACTS, KEEP, opened, stocked
 from tests.fakes import LinearNetwork, line, rows
 
@@ -220,7 +222,7 @@ def test_labels_with_numbers_that_no_version_has_are_damaged(store: Store, impos
     publish(store, 10)
     for labels in ({"labels": {"champion": impossible}, "highest": 1}, {"labels": {}, "highest": impossible}):
         (store.root / "line" / "labels.json").write_bytes(manifest.sealed(labels))
-        assert store.has_damaged_labels("line")
+        assert store.has_damaged_aliases("line")
     assert store.publish(line(20)) == 2
 
 
@@ -239,7 +241,7 @@ def test_a_store_whose_disk_goes_away_is_not_an_empty_one(store: Store, mount_po
     for ask in (store.patterns, store.signature, lambda: store.versions("line"), lambda: store.load("line", 1)):
         with pytest.raises(BundleUnreadable):
             ask()
-    for change in (lambda: publish(store, 20), lambda: store.set_label("line", "champion", 1), store.recover):
+    for change in (lambda: publish(store, 20), lambda: store.set_alias("line", "champion", 1), store.recover):
         with pytest.raises(StoreUnwritable):
             change()
     assert store.root.exists() == (mount_point != "gone")
@@ -265,7 +267,7 @@ def test_an_unknown_version_is_refused_with_those_that_there_are(store: Store, v
         store.load,
         store.describe,
         store.delete,
-        lambda pattern, version: store.set_label(pattern, "a", version),
+        lambda pattern, version: store.set_alias(pattern, "a", version),
     ):
         with pytest.raises(UnknownVersion, match="it has 1, 2"):
             ask("line", version)
@@ -288,47 +290,47 @@ def test_a_store_that_does_not_exist_yet_is_empty(store: Store) -> None:
 
 def test_a_label_points_where_it_was_set(store: Store) -> None:
     publish(store, 10, 20)
-    store.set_label("line", "challenger", 1)
-    store.set_label("line", "champion", 1)
-    assert store.labels("line") == {"champion": 1, "challenger": 1}
+    store.set_alias("line", "challenger", 1)
+    store.set_alias("line", "champion", 1)
+    assert store.aliases("line") == {"champion": 1, "challenger": 1}
     assert store.champion("line") == 1
 
 
 def test_a_label_that_is_removed_lets_its_version_go(store: Store) -> None:
     publish(store, 10, 20)
-    store.set_label("line", "challenger", 1)
-    store.remove_label("line", "challenger")
-    assert (store.labels("line"), store.versions("line")) == ({"champion": 2}, [1, 2])
+    store.set_alias("line", "challenger", 1)
+    store.remove_alias("line", "challenger")
+    assert (store.aliases("line"), store.versions("line")) == ({"champion": 2}, [1, 2])
     store.delete("line", 1)
-    with pytest.raises(UnknownLabel, match="it has champion"):
-        store.remove_label("line", "challenger")
+    with pytest.raises(UnknownAlias, match="it has champion"):
+        store.remove_alias("line", "challenger")
     with pytest.raises(UnknownPattern):
-        store.remove_label("unheard-of", "challenger")
+        store.remove_alias("unheard-of", "challenger")
 
 
 def test_the_champion_is_moved_but_not_removed(store: Store) -> None:
     publish(store, 10, 20)
     with pytest.raises(ChampionStays, match="line needs a champion"):
-        store.remove_label("line", "champion")
-    assert store.labels("line") == {"champion": 2}
+        store.remove_alias("line", "champion")
+    assert store.aliases("line") == {"champion": 2}
 
 
 @pytest.mark.parametrize("label", ["", "Champion", "a b", "../labels", "a" * 64, "a\n"])
 def test_what_is_no_name_is_no_label(store: Store, label: str) -> None:
     publish(store, 10)
-    with pytest.raises(UnknownLabel):
-        store.set_label("line", label, 1)
+    with pytest.raises(UnknownAlias):
+        store.set_alias("line", label, 1)
 
 
 def test_publishing_without_promotion_leaves_the_champion(store: Store) -> None:
     publish(store, 10, 20)
     publish(store, 30, promote=False)
-    assert (store.champion("line"), store.labels("line")) == (2, {"champion": 2})
+    assert (store.champion("line"), store.aliases("line")) == (2, {"champion": 2})
 
 
 def test_the_first_version_is_champion_even_without_promotion(store: Store) -> None:
     publish(store, 10, promote=False)
-    assert store.labels("line") == {"champion": 1}
+    assert store.aliases("line") == {"champion": 1}
 
 
 def test_rollback_goes_back_one_version_at_a_time_until_there_is_none(store: Store) -> None:
@@ -340,7 +342,7 @@ def test_rollback_goes_back_one_version_at_a_time_until_there_is_none(store: Sto
 
 def test_the_champion_is_the_nearest_before_a_labelled_one_that_is_gone(store: Store) -> None:
     publish(store, 10, 20, 30)
-    store.set_label("line", "champion", 2)
+    store.set_alias("line", "champion", 2)
     shutil.rmtree(store.root / "line" / "2")
     assert store.champion("line") == 1
     shutil.rmtree(store.root / "line" / "1")
@@ -360,9 +362,9 @@ DEEP = b"[" * 100_000
 def test_labels_that_cannot_be_read_let_the_newest_version_serve(store: Store, content: bytes) -> None:
     publish(store, 10, 20)
     (store.root / "line" / "labels.json").write_bytes(content)
-    assert (store.champion("line"), store.labels("line"), store.has_damaged_labels("line")) == (2, {}, True)
+    assert (store.champion("line"), store.aliases("line"), store.has_damaged_aliases("line")) == (2, {}, True)
     assert store.publish(line()) == 3
-    assert (store.labels("line"), store.has_damaged_labels("line")) == ({"champion": 3}, False)
+    assert (store.aliases("line"), store.has_damaged_aliases("line")) == ({"champion": 3}, False)
 
 
 @pytest.mark.parametrize("kind", NO_FILES)
@@ -370,22 +372,22 @@ def test_labels_that_are_no_file_are_damaged_and_moved_aside(store: Store, kind:
     publish(store, 10, 20)
     (store.root / "line" / "labels.json").unlink()
     NO_FILES[kind](store.root / "line" / "labels.json")
-    assert (store.champion("line"), store.labels("line"), store.has_damaged_labels("line")) == (2, {}, True)
+    assert (store.champion("line"), store.aliases("line"), store.has_damaged_aliases("line")) == (2, {}, True)
     assert store.signature() == {"line": ([1, 2], None, False)}
     assert store.publish(line()) == 3
-    assert (store.labels("line"), store.has_damaged_labels("line")) == ({"champion": 3}, False)
+    assert (store.aliases("line"), store.has_damaged_aliases("line")) == ({"champion": 3}, False)
     (kept,) = store.root.glob(".quarantine/line-labels-????????")
     assert kept.with_name(f"{kept.name}.reason.txt").read_text() == "the labels are no regular file, or too large"
 
 
 def test_a_label_too_many_is_refused_and_those_there_are_can_be_moved(store: Store) -> None:
     publish(store, 10, 20)
-    labels = {f"label-{number}": 1 for number in range(MOST_LABELS - 1)} | {"champion": 2}
+    labels = {f"label-{number}": 1 for number in range(MOST_ALIASES - 1)} | {"champion": 2}
     (store.root / "line" / "labels.json").write_bytes(manifest.sealed({"labels": labels, "highest": 2}))
     with pytest.raises(StoreUnwritable, match="which is the most"):
-        store.set_label("line", "one-more", 1)
-    store.set_label("line", "label-0", 2)
-    assert store.labels("line") == {**labels, "label-0": 2}
+        store.set_alias("line", "one-more", 1)
+    store.set_alias("line", "label-0", 2)
+    assert store.aliases("line") == {**labels, "label-0": 2}
 
 
 @pytest.fixture
@@ -402,7 +404,7 @@ def scratched(tmp_path: Path) -> Store:
 def test_damaged_labels_cost_no_version_and_are_kept_for_who_can_read_them(scratched: Store) -> None:
     damaged = (scratched.root / "line" / "labels.json").read_bytes()
     publish(scratched, 40)
-    assert (scratched.versions("line"), scratched.labels("line")) == ([1, 2, 3, 4], {"champion": 4})
+    assert (scratched.versions("line"), scratched.aliases("line")) == ([1, 2, 3, 4], {"champion": 4})
     (kept,) = scratched.root.glob(".quarantine/line-labels-????????")
     assert kept.read_bytes() == damaged
     assert kept.with_name(f"{kept.name}.reason.txt").read_text() == "the seal of the labels is broken"
@@ -412,21 +414,21 @@ def test_what_is_published_beside_damaged_labels_without_promotion_leaves_them_t
     scratched: Store,
 ) -> None:
     publish(scratched, 40, promote=False)
-    assert (scratched.versions("line"), scratched.has_damaged_labels("line")) == ([1, 2, 3, 4], True)
+    assert (scratched.versions("line"), scratched.has_damaged_aliases("line")) == ([1, 2, 3, 4], True)
 
 
 def test_labels_that_are_damaged_are_not_changed_until_somebody_says_which_is_champion(scratched: Store) -> None:
     changes: list[Callable[[], object]] = [
         lambda: scratched.rollback("line"),
         lambda: scratched.delete("line", 1),
-        lambda: scratched.set_label("line", "challenger", 1),
-        lambda: scratched.remove_label("line", "challenger"),
+        lambda: scratched.set_alias("line", "challenger", 1),
+        lambda: scratched.remove_alias("line", "challenger"),
     ]
     for change in changes:
-        with pytest.raises(LabelsDamaged, match="set the label champion"):
+        with pytest.raises(AliasesDamaged, match="set the label champion"):
             change()
-    scratched.set_label("line", "champion", 2)
-    assert (scratched.versions("line"), scratched.labels("line")) == ([1, 2, 3], {"champion": 2})
+    scratched.set_alias("line", "champion", 2)
+    assert (scratched.versions("line"), scratched.aliases("line")) == ([1, 2, 3], {"champion": 2})
     assert scratched.rollback("line") == 1
 
 
@@ -435,7 +437,7 @@ def test_a_signature_changes_with_every_version_and_label(store: Store) -> None:
     seen = [store.signature()]
     changes: list[Callable[[], object]] = [
         lambda: publish(store, 20),
-        lambda: store.set_label("line", "challenger", 1),
+        lambda: store.set_alias("line", "challenger", 1),
         lambda: publish(store, 30, promote=False),
         lambda: store.delete("line", 3),
     ]
@@ -450,7 +452,7 @@ def test_a_signature_changes_with_every_version_and_label(store: Store) -> None:
 def test_a_signature_changes_within_one_tick_of_the_clock(store: Store) -> None:
     publish(store, 10, 20)
     before, written = store.signature(), (store.root / "line").stat().st_mtime_ns
-    store.set_label("line", "champion", 1)
+    store.set_alias("line", "champion", 1)
     os.utime(store.root / "line", ns=(written, written))
     assert store.signature() != before
 
@@ -473,7 +475,7 @@ def test_a_deleted_version_is_gone(store: Store) -> None:
 
 def test_a_version_is_not_deleted_while_a_label_points_at_it(store: Store) -> None:
     publish(store, 10, 20, 30)
-    store.set_label("line", "challenger", 1)
+    store.set_alias("line", "challenger", 1)
     with pytest.raises(VersionInUse, match="version 1 of line is what challenger points at"):
         store.delete("line", 1)
     with pytest.raises(VersionInUse, match="champion"):
@@ -490,7 +492,7 @@ def test_the_version_that_serves_for_a_lost_champion_is_not_deleted(store: Store
 
 def test_a_number_is_never_used_again_after_a_delete(store: Store) -> None:
     publish(store, 10, 20)
-    store.set_label("line", "champion", 1)
+    store.set_alias("line", "champion", 1)
     store.delete("line", 2)
     assert store.publish(line()) == 3
 
@@ -503,7 +505,7 @@ def test_a_deleted_pattern_is_gone_and_its_numbers_are_not_used_again(store: Sto
     with pytest.raises(UnknownPattern):
         store.delete_pattern("line")
     assert store.publish(line(30)) == 3
-    assert (store.versions("line"), store.labels("line")) == ([3], {"champion": 3})
+    assert (store.versions("line"), store.aliases("line")) == ([3], {"champion": 3})
 
 
 def test_a_number_is_never_used_again_after_a_quarantine(store: Store) -> None:
@@ -517,7 +519,7 @@ def test_a_number_is_never_used_again_after_a_quarantine(store: Store) -> None:
 def test_a_number_is_never_used_again_after_an_unconfirmed_publish_was_deleted(store: Store) -> None:
     publish(store, 10)
     with pytest.raises(PublishUnconfirmed):
-        Store(store.root, LinearNetwork.from_bytes, disk=UnlabellingDisk()).publish(line(20))
+        Store(store.root, LinearNetwork.from_bytes, disk=UnconfirmingDisk()).publish(line(20))
     assert store.versions("line") == [1, 2]
     store.delete("line", 2)
     assert store.publish(line(30)) == 3
@@ -526,7 +528,7 @@ def test_a_number_is_never_used_again_after_an_unconfirmed_publish_was_deleted(s
 def test_retention_keeps_the_newest_the_labelled_and_the_held(tmp_path: Path) -> None:
     store = Store(tmp_path, LinearNetwork.from_bytes, keep=2)
     publish(store, 10, 20)
-    store.set_label("line", "challenger", 1)
+    store.set_alias("line", "challenger", 1)
     with Store(tmp_path, LinearNetwork.from_bytes).hold("line", 2):
         publish(store, 30, 40, 50)
         assert store.versions("line") == [1, 2, 4, 5]
@@ -695,7 +697,7 @@ def test_what_the_operating_system_says_is_told_in_words_of_the_store(code: int 
     [
         lambda store: store.patterns(),
         lambda store: store.versions("line"),
-        lambda store: store.labels("line"),
+        lambda store: store.aliases("line"),
         lambda store: store.champion("line"),
         lambda store: store.load("line", 1),
         lambda store: store.describe("line", 1),
@@ -765,7 +767,7 @@ def check_whole(root: Path, act: str) -> None:
     store = Store(root, LinearNetwork.from_bytes, keep=KEEP, disk=HastyDisk())
     assert store.recover() == []
     assert hidden(store) == []
-    versions, labels = store.versions("line"), store.labels("line")
+    versions, labels = store.versions("line"), store.aliases("line")
     assert [slope(store.load("line", version)) for version in versions] == versions
     assert (versions, labels) in OUTCOMES[act]
     for other in set(store.patterns()) - {"line"}:
@@ -838,8 +840,8 @@ def test_nothing_that_was_acknowledged_is_lost_in_a_power_cut(tmp_path: Path) ->
     acts: list[Callable[[], object]] = [
         lambda: publish(store, 10),
         lambda: publish(store, 20, 30),
-        lambda: store.set_label("line", "challenger", 2),
-        lambda: store.remove_label("line", "challenger"),
+        lambda: store.set_alias("line", "challenger", 2),
+        lambda: store.remove_alias("line", "challenger"),
         lambda: store.rollback("line"),
         lambda: store.delete("line", 3),
     ]
@@ -891,9 +893,9 @@ def test_what_is_unloaded_keeps_versions_labels_and_trainings(store: Store) -> N
     store.publish(line())
     store.mark_unloaded("line")
     assert store.publish(line(3)) == 2
-    store.set_label("line", "seen", 1)
+    store.set_alias("line", "seen", 1)
     store.recover()
-    assert (store.versions("line"), store.labels("line")) == ([1, 2], {"champion": 2, "seen": 1})
+    assert (store.versions("line"), store.aliases("line")) == ([1, 2], {"champion": 2, "seen": 1})
     assert store.is_unloaded("line")
 
 
