@@ -5,6 +5,7 @@ raw rows -> InputEncoder -> Network -> OutputDecoder -> raw answers
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import FiniteFloat, TypeAdapter
 
 from models_store.arrays import Array
+from models_store.bundle_files import SavedObject, content_of, damage_at
 from models_store.card import Card
 from models_store.encoding.rows import (
     Decoder,
@@ -21,11 +23,13 @@ from models_store.encoding.rows import (
     input_encoder_from,
     output_decoder_from,
 )
-from models_store.errors import BundleDamaged, NotFinite
+from models_store.errors import BundleDamaged, NotFinite, shortened_name
 from models_store.networks.architecture import Architecture, LoadNetwork, Network
-from models_store.tables.table import Kind, Raw, Table, column_of, take, to_json
+from models_store.tables.table import Kind, Raw, Table, Values, column_of, take, to_json
 
 FORMAT = 1
+DESCRIPTION, NETWORK, GOLDEN = "bundle.json", "network.keras", "golden.json"
+HISTORY, EVALUATION = "history.json", "evaluation.json"
 
 # Golden rows may differ this much, in units of the output scale and relatively: between a CPU and a GPU float32
 # sums are ordered differently, and this is ten times what that was seen to change.
@@ -45,8 +49,8 @@ class Evaluation:
     labels: list[list[FiniteFloat]]
 
 
-HISTORY = TypeAdapter(dict[str, list[FiniteFloat]])
-EVALUATION = TypeAdapter(Evaluation)
+HISTORIES = TypeAdapter(dict[str, list[FiniteFloat]])
+EVALUATIONS = TypeAdapter(Evaluation)
 
 
 @dataclass(frozen=True)
@@ -60,16 +64,17 @@ class Description:
 
     @classmethod
     def from_files(cls, files: dict[str, bytes]) -> Self:
-        try:
-            description = json.loads(files["bundle.json"])
-            return cls(
-                recipe=description["recipe"],
-                card=Card.model_validate(description["card"]),
-                history=HISTORY.validate_json(files["history.json"]),
-                evaluation=EVALUATION.validate_json(files["evaluation.json"]),
-            )
-        except (LookupError, TypeError, ValueError, RecursionError) as error:
-            raise BundleDamaged("a file of the bundle does not hold what it should") from error
+        """Raises BundleDamaged with the file and the field that do not hold what they should."""
+        return cls.of(SavedObject.of(files, DESCRIPTION), files)
+
+    @classmethod
+    def of(cls, saved: SavedObject, files: dict[str, bytes]) -> Self:
+        recipe, card = saved.read("recipe", dict), saved.read("card", Card.model_validate)
+        with damage_at(HISTORY):
+            history = HISTORIES.validate_json(content_of(files, HISTORY))
+        with damage_at(EVALUATION):
+            evaluation = EVALUATIONS.validate_json(content_of(files, EVALUATION))
+        return cls(recipe, card, history, evaluation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,56 +187,73 @@ class Bundle:
             "card": self.card.model_dump(mode="json"),
         }
         return {
-            "bundle.json": _json(description),
-            "network.keras": self.predictor.network.to_bytes(),
-            "history.json": _json(self.history),
-            "evaluation.json": _json(vars(self.evaluation)),
-            "golden.json": _json(golden),
+            DESCRIPTION: _json(description),
+            NETWORK: self.predictor.network.to_bytes(),
+            HISTORY: _json(self.history),
+            EVALUATION: _json(vars(self.evaluation)),
+            GOLDEN: _json(golden),
         }
 
     @classmethod
     def from_files(cls, files: dict[str, bytes], load_network: LoadNetwork) -> Self:
-        """Everything checked, the golden rows last; BundleDamaged says what did not hold."""
-        try:
-            description = json.loads(files["bundle.json"])
-            if description["format"] != FORMAT:
-                raise BundleDamaged(
-                    f"bundle format {description['format']!r} is not {FORMAT}, the one that is read here"
-                )
-            architecture = Architecture.from_dict(description["architecture"])
-            golden = json.loads(files["golden.json"])
-            described = Description.from_files(files)
-            encoder = input_encoder_from(description["encoder"])
-            bundle = cls(
-                pattern=description["pattern"],
-                recipe=described.recipe,
-                architecture=architecture,
-                predictor=Predictor(
-                    encoder,
-                    load_network(files["network.keras"], architecture),
-                    output_decoder_from(description["decoder"]),
-                ),
-                card=described.card,
-                history=described.history,
-                evaluation=described.evaluation,
-                golden_inputs=_restored(golden["inputs"], encoder.kinds),
-            )
-            bundle.check_golden(np.asarray(golden["outputs"], dtype=np.float64))
-        except (LookupError, TypeError, ValueError, RecursionError) as error:
-            raise BundleDamaged("a file of the bundle does not hold what it should") from error
+        """Read and check everything, the golden rows last. Raises BundleDamaged with the file and field at fault."""
+        saved = SavedObject.of(files, DESCRIPTION)
+        saved.read("format", _check_format)
+        described = Description.of(saved, files)
+        architecture = saved.read("architecture", Architecture.from_dict)
+        encoder = saved.read("encoder", input_encoder_from)
+        decoder = saved.read("decoder", output_decoder_from)
+        with damage_at(DESCRIPTION, "architecture"):
+            _check_widths(architecture, encoder, decoder)
+        with damage_at(NETWORK):
+            network = load_network(content_of(files, NETWORK), architecture)
+        golden = SavedObject.of(files, GOLDEN)
+        bundle = cls(
+            pattern=saved.read("pattern", _text),
+            recipe=described.recipe,
+            architecture=architecture,
+            predictor=Predictor(encoder, network, decoder),
+            card=described.card,
+            history=described.history,
+            evaluation=described.evaluation,
+            golden_inputs=golden.read("inputs", partial(_restored, kinds=encoder.kinds)),
+        )
+        expected = golden.read("outputs", _rows_of_numbers)
+        with damage_at(GOLDEN):
+            bundle.check_golden(expected)
         return bundle
 
     def check_golden(self, expected: Array) -> None:
-        """The network, on the device that will serve, still answers what it answered when it was published."""
-        encoder, decoder = self.predictor.encoder, self.predictor.decoder
-        if (encoder.n_inputs, decoder.n_outputs) != (self.architecture.n_inputs, self.architecture.n_outputs):
-            raise BundleDamaged("the encoders do not belong to the network")
-        if len(expected) == 0:
-            raise BundleDamaged("the bundle holds no golden rows")
-        room = GOLDEN_TOLERANCE * decoder.room(expected)
-        difference = np.abs(self.predictor.answers(self.golden_inputs) - expected)
-        if not np.all(difference <= room):
+        """Check that the network, on the device that will serve, answers as it did when it was published.
+
+        `expected` float64 (n_rows, n_answers). Raises BundleDamaged.
+        """
+        answers = self.predictor.answers(self.golden_inputs)
+        if answers.shape != expected.shape:
+            raise BundleDamaged(f"outputs of shape {expected.shape}, but the inputs make {answers.shape}")
+        room = GOLDEN_TOLERANCE * self.predictor.decoder.room(expected)
+        if not np.all(np.abs(answers - expected) <= room):
             raise BundleDamaged("the network no longer answers its golden rows as it did when it was published")
+
+
+def _text(found: object) -> str:
+    if not isinstance(found, str):
+        raise BundleDamaged("expected a text")
+    return found
+
+
+def _check_format(found: object) -> None:
+    if found != FORMAT:
+        raise BundleDamaged(f"found {found!r}, and only {FORMAT} is read here; another release wrote it")
+
+
+def _check_widths(architecture: Architecture, encoder: Encoder, decoder: Decoder) -> None:
+    found, expected = (architecture.n_inputs, architecture.n_outputs), (encoder.n_inputs, decoder.n_outputs)
+    if found != expected:
+        raise BundleDamaged(
+            f"{found[0]} inputs and {found[1]} outputs, but the encoder makes {expected[0]} inputs "
+            f"and the decoder takes {expected[1]} outputs"
+        )
 
 
 def _named(names: tuple[str, ...], beyond: NDArray[np.bool_]) -> list[dict[str, Any]]:
@@ -260,11 +282,25 @@ def _saved(raw: Raw) -> Any:
 
 def _restored(saved: Any, kinds: dict[str, Kind]) -> Raw:
     if not isinstance(saved, dict):
-        return np.asarray(saved, dtype=np.float64)
-    texts = [cell for name, kind in kinds.items() if kind in ("category", "text") for cell in saved[name]]
-    if not all(cell is None or isinstance(cell, str) for cell in texts):
-        raise BundleDamaged("a golden row holds something else where a text belongs")
-    return Table({name: column_of(kind, saved[name]) for name, kind in kinds.items()})
+        return _rows_of_numbers(saved)
+    return Table({name: _restored_column(kind, saved, name) for name, kind in kinds.items()})
+
+
+def _restored_column(kind: Kind, saved: dict[str, Any], name: str) -> Values:
+    values = saved[name]
+    with damage_at(shortened_name(name)):
+        if kind in ("category", "text") and not all(cell is None or isinstance(cell, str) for cell in values):
+            raise BundleDamaged("expected texts")
+        return column_of(kind, values)
+
+
+def _rows_of_numbers(saved: Any) -> Array:
+    rows = np.asarray(saved, dtype=np.float64)
+    if len(rows) == 0:
+        raise BundleDamaged("there are no golden rows")
+    if rows.ndim != 2:
+        raise BundleDamaged(f"expected rows of numbers, found {rows.ndim} dimension(s) instead of 2")
+    return rows
 
 
 def _json(value: object) -> bytes:
