@@ -1,13 +1,18 @@
-"""What can go wrong with bundles and the store, as facts; app/statuses.py has their HTTP statuses.
+"""Errors of bundles and of the store, as facts; app/statuses.py has their HTTP statuses.
 
 PatternServerError
   UnknownPattern · UnknownVersion · UnknownAlias · PlotNotApplicable
   VersionInUse · ChampionStays · NothingToRollBack · AliasesDamaged
-  BundleDamaged · BundleUnreadable · NoGoodVersion
+  BundleDamaged
+    BundleUnreadable
+  NoGoodVersion
   StoreUnwritable · StoreBusy · DiskFull · PublishUnconfirmed
   DeviceUnavailable · EngineUnavailable
   NotFinite
-  TableError · UnknownDataset · DatasetDamaged
+  TableError
+  UnknownDataset
+    DatasetGone
+  DatasetDamaged
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +21,7 @@ from typing import ClassVar
 
 
 class PatternServerError(Exception):
-    """Anything a caller can be told; `code` is the word for it in an answer."""
+    """An error that a caller can be told; `code` is the word for it in an answer."""
 
     code: ClassVar[str] = "error"
 
@@ -78,11 +83,13 @@ class AliasesDamaged(PatternServerError):
 
 
 class BundleDamaged(PatternServerError):
+    """Files of a version that do not hold what was published; the message names the file, and the field if it can."""
+
     code = "bundle_damaged"
 
 
 class BundleUnreadable(BundleDamaged):
-    """The operating system would not read it; that says nothing about what is on the disk."""
+    """A version that the operating system would not read, which says nothing about what is on the disk."""
 
     code = "store_unreadable"
 
@@ -162,6 +169,8 @@ class UnknownDataset(PatternServerError):
 
 
 class DatasetGone(UnknownDataset):
+    """A recipe's table that is not there; its message names the field of the recipe."""
+
     code = "dataset_gone"
 
     def __init__(self) -> None:
@@ -180,19 +189,19 @@ class DatasetDamaged(PatternServerError):
 
 
 def shortened(names: Iterable[str], most: int = 10) -> str:
-    """A list for a message: at most `most` names, `none` when empty."""
+    """A list for a message: at most `most` names; "none" if it is empty."""
     listed = list(names)
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return (", ".join(listed[:most]) or "none") + more
 
 
 def unlike(name: str, known: Sequence[str]) -> str:
-    """Of a column that is not there: which one may be meant, and what there is."""
+    """For a message about an unknown column: the one that may be meant, and those that there are."""
     near = get_close_matches(name, known, n=1)
     meant = f"did you mean {shortened_name(near[0])}? " if near else ""
     return f"{meant}there are {shortened(map(shortened_name, known))}"
 
 
 def shortened_name(name: str, most: int = 40) -> str:
-    """The name of a column, for a message."""
+    """A name for a message: at most `most` characters of it."""
     return name if len(name) <= most else f"{name[: most - 1]}…"

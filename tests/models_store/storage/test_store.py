@@ -49,7 +49,7 @@ def publish(store: Store, *slopes: float, promote: bool = True) -> None:
 
 
 def slope(release: Release) -> float:
-    """Tells which of the lines it is."""
+    """The number that tells one line from another."""
     return release.bundle.predict(rows(1)).item()
 
 
@@ -58,7 +58,7 @@ def damage(store: Store, version: int) -> None:
 
 
 def hidden(store: Store) -> list[str]:
-    """What lies in the root beside patterns and the lock."""
+    """Entries of the root beside patterns and the lock."""
     return sorted(path.name for path in store.root.iterdir() if path.name.startswith(".") and path.name != ".lock")
 
 
@@ -735,8 +735,11 @@ def test_a_disk_that_fails_at_any_operation_leaves_a_whole_store(
 
 @pytest.mark.parametrize("act", PUBLISHED)
 def test_a_version_in_place_is_never_said_to_be_unpublished(template: Path, tmp_path: Path, act: str) -> None:
-    for root, error in _failures(template, tmp_path, act, errno.ENOSPC, "before"):
-        assert type(error) is (PublishUnconfirmed if (root / PUBLISHED[act]).exists() else DiskFull)
+    said = [
+        (type(error), (root / PUBLISHED[act]).exists())
+        for root, error in _failures(template, tmp_path, act, errno.ENOSPC, "before")
+    ]
+    assert set(said) == {(DiskFull, False), (PublishUnconfirmed, True)}
 
 
 def _failures(
@@ -750,6 +753,7 @@ def _failures(
         except PatternServerError as error:
             yield root, error
         else:
+            assert strike_at > 1, "the disk never failed"
             return
 
 
@@ -808,10 +812,12 @@ def test_a_recovery_that_fails_anywhere_is_finished_by_the_next(template: Path, 
             assert (store.versions("line"), store.champion("line"), hidden(store)) == ([1, 2], 2, [".quarantine"])
             assert store.publish(line()) == 4
         else:
+            assert strike_at > 1, "the disk never failed"
             return
 
 
 def test_whatever_is_in_quarantine_has_its_reason_beside_it(template: Path, tmp_path: Path) -> None:
+    reasons: list[str] = []
     for strike_at in count(1):
         root = Path(shutil.copytree(template, tmp_path / str(strike_at)))
         damage(Store(root, LinearNetwork.from_bytes), 3)
@@ -820,9 +826,11 @@ def test_whatever_is_in_quarantine_has_its_reason_beside_it(template: Path, tmp_
         except StoreUnwritable:
             Store(root, LinearNetwork.from_bytes).recover()
         else:
-            return
+            break
         for moved in (root / ".quarantine").glob("line-3-????????"):
-            assert moved.with_name(f"{moved.name}.reason.txt").read_text()
+            reasons.append(moved.with_name(f"{moved.name}.reason.txt").read_text())
+    assert len(reasons) == strike_at - 1 > 0  # one for each recovery that failed
+    assert set(reasons) == {"golden.json does not have the size it was published with"}
 
 
 def test_a_publish_that_fails_sweeps_up_behind_itself(template: Path, tmp_path: Path) -> None:
