@@ -34,15 +34,16 @@ HISTORY, EVALUATION = "history.json", "evaluation.json"
 # Golden rows may differ this much, in units of the output scale and relatively: between a CPU and a GPU float32
 # sums are ordered differently, and this is ten times what that was seen to change.
 GOLDEN_TOLERANCE = 1e-4
-# Network inputs that are held at a time: a text column has thousands a row.
+# Network inputs that are held in memory at a time: a text column makes thousands of one value.
 MOST_ENCODED = 1 << 25
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Test rows with what was predicted for them, in raw units: what the plots are drawn from.
+    """Targets and predictions of test rows, which plots are drawn from; row by row, a number for each output.
 
-    Of labels, `predicted` are the probabilities, and `labels` the numbers of the right ones.
+    A regression has both in raw units. A classification has the probability of each label in `predicted`, and the
+    number of the right one in `labels`.
     """
 
     predicted: list[list[FiniteFloat]]
@@ -55,7 +56,7 @@ EVALUATIONS = TypeAdapter(Evaluation)
 
 @dataclass(frozen=True)
 class Description:
-    """What can be said of a version without loading its network."""
+    """The parts of a version that are read without its network."""
 
     recipe: dict[str, Any]
     card: Card
@@ -79,14 +80,17 @@ class Description:
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """Everything between a raw row and its raw answer, and nothing else: the one path that all predictions take."""
+    """All that lies between a raw row and its answer: the one path that all predictions take."""
 
     encoder: Encoder
     network: Network
     decoder: Decoder
 
     def predict(self, raw: Raw) -> Array:
-        """Raw rows -> float64 (n_rows, n_answers): numbers in raw units, or probabilities. NotFinite names the row."""
+        """Raw rows -> float64 (n_rows, n_answers): numbers in raw units, or probabilities.
+
+        Raises NotFinite, with the row, where a value is too large for the network or an answer is not finite.
+        """
         return all_finite(self.answers(raw))
 
     def answers(self, raw: Raw) -> Array:
@@ -108,7 +112,7 @@ class Predictor:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """Frozen; as long-lived as whoever holds it. The store numbers it when it publishes it."""
+    """A trained pattern. The store gives it a version number when it publishes it."""
 
     pattern: str
     recipe: dict[str, Any]
@@ -133,30 +137,30 @@ class Bundle:
 
     @property
     def kinds(self) -> dict[str, Kind]:
-        """Of each input column, in order."""
+        """The kind of each input column, in order."""
         return self.predictor.encoder.kinds
 
     @property
     def labels(self) -> tuple[str, ...] | None:
-        """What a classification pattern tells apart; None for numbers."""
+        """The labels that a classification tells apart; None for a regression."""
         decoder = self.predictor.decoder
         return decoder.labels if isinstance(decoder, LabelDecoder) else None
 
     def predict(self, raw: Raw) -> Array:
-        """Raw rows (n_rows, n_columns) -> float64 (n_rows, n_answers). NotFinite names the row."""
+        """Raw rows (n_rows, n_columns) -> float64 (n_rows, n_answers). Raises NotFinite, with the row."""
         return self.predictor.predict(raw)
 
     def named(self, answers: Array) -> dict[str, NDArray[Any]]:
-        """Answers as the data had them, by output: numbers (n_rows,), or labels."""
+        """Answers (n_rows, n_answers) -> values as the data had them, (n_rows,) for each output: numbers, or labels."""
         return self.predictor.decoder.named(answers)
 
     def sample(self) -> dict[str, Any]:
-        """A body for `/predict` that works as it is: two rows from inside what it has seen."""
+        """A body for `/predict` that works as it is: two rows from inside the training range."""
         rows = to_json(take(self.golden_inputs, slice(2)), self.kinds)
         return {"inputs": [dict(zip(self.inputs, row, strict=True)) for row in rows]}
 
     def outside(self, raw: Raw) -> list[dict[str, Any]]:
-        """The rows with a value outside what the training rows held, and the columns where."""
+        """The rows with a value outside what the training rows held, and the columns of these values."""
         if isinstance(raw, Table):
             return self._unknown(raw, self.inputs)
         lowest = np.array([column.minimum for column in self.card.inputs])
@@ -164,7 +168,7 @@ class Bundle:
         return _named(self.inputs, (raw < lowest) | (raw > highest))
 
     def unseen(self, raw: Raw) -> list[dict[str, Any]]:
-        """Like `outside`, of categories alone: of those that training never saw, the network knows nothing at all."""
+        """Like `outside`, for categories alone: the network knows nothing of one that no training row had."""
         if not isinstance(raw, Table):
             return []
         categories = tuple(name for name, kind in self.kinds.items() if kind == "category")
@@ -176,6 +180,7 @@ class Bundle:
         return _named(names, np.stack([encoders[name].unknown(table.columns[name]) for name in names], axis=1))
 
     def to_files(self) -> dict[str, bytes]:
+        """Return the content of each file, by name. Raises NotFinite if a golden row has no answer."""
         golden = {"inputs": _saved(self.golden_inputs), "outputs": self.predict(self.golden_inputs).tolist()}
         description = {
             "format": FORMAT,
@@ -257,7 +262,7 @@ def _check_widths(architecture: Architecture, encoder: Encoder, decoder: Decoder
 
 
 def _named(names: tuple[str, ...], beyond: NDArray[np.bool_]) -> list[dict[str, Any]]:
-    """The rows where something is beyond, and the columns where."""
+    """The rows that are beyond in some column, and these columns; `beyond` (n_rows, n_columns)."""
     return [
         {"row": int(row), "columns": [names[place] for place in np.flatnonzero(beyond[row])]}
         for row in np.flatnonzero(beyond.any(axis=1))
@@ -265,6 +270,7 @@ def _named(names: tuple[str, ...], beyond: NDArray[np.bool_]) -> list[dict[str, 
 
 
 def all_finite(answers: Array) -> Array:
+    """Return the answers (n_rows, n_answers). Raises NotFinite, with the first row that holds something else."""
     finite = np.isfinite(answers)
     if not finite.all():
         raise NotFinite(row=int(np.argmin(finite.all(axis=1))))

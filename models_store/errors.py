@@ -196,7 +196,7 @@ def shortened(names: Iterable[str], most: int = 10) -> str:
 
 
 def unlike(name: str, known: Sequence[str]) -> str:
-    """For a message about an unknown column: the one that may be meant, and those that there are."""
+    """A hint for a message about an unknown column: the one that may be meant, and those that there are."""
     near = get_close_matches(name, known, n=1)
     meant = f"did you mean {shortened_name(near[0])}? " if near else ""
     return f"{meant}there are {shortened(map(shortened_name, known))}"

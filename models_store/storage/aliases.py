@@ -31,6 +31,8 @@ CHAMPION = "champion"
 FILE = "labels.json"
 # Each has a name of at most 63 letters, so the file stays far below the most bytes that are read of it.
 MOST_ALIASES, LARGEST_FILE = 1000, 1 << 20
+NO_FILE = "the labels are no regular file, or too large"
+BROKEN = "the seal of the labels is broken"
 UNPARSABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
@@ -118,9 +120,9 @@ class Aliases:
         self._disk.replace_file(self._root, self._path, record.to_bytes())
 
     def set(self, alias: str, version: int, highest: int) -> None:
-        """Point an alias at a version. Raises UnknownAlias for what is no name, StoreUnwritable for one too many.
+        """Point an alias at a version. Raises UnknownAlias if it is not a name, StoreUnwritable if it is one too many.
 
-        Raises AliasesDamaged too, unless the alias is the champion: naming it is how damaged aliases are given up.
+        Raises AliasesDamaged, unless the alias is champion: naming a champion replaces damaged aliases.
         """
         if not is_name(alias):
             raise UnknownAlias(self._pattern, self.found())
@@ -139,26 +141,24 @@ class Aliases:
         left = {name: version for name, version in known.items() if name != alias}
         self.write(AliasRecord(left, highest))
 
-    def enter(self, version: int, *, promote: bool) -> None:
-        """Note a version that has just been published; the first one is champion whether promoted or not."""
+    def record_published(self, version: int, *, promote: bool) -> None:
+        """Note a version that has just been published. The first one is champion, whether promoted or not."""
         record = self.read()
         if record is not None:
             champion = {CHAMPION: version} if promote or CHAMPION not in record.aliases else {}
             self.write(AliasRecord({**record.aliases, **champion}, version))
-        elif promote:  # what else the damaged ones said is lost; without a promotion they stay for who can read them
+        elif promote:  # damaged aliases are replaced only where a new champion is wanted
             self.write(AliasRecord({CHAMPION: version}, version))
 
-    def enter_late(self, version: int) -> None:
-        """Promote a version whose publish was cut short before `enter`; aliases written since then stay."""
+    def promote_late(self, version: int) -> None:
+        """Promote a version whose publish was cut short before `record_published`; aliases written since then stay."""
         record = self.read()
         if record is not None and record.highest < version:
             self.write(AliasRecord({**record.aliases, CHAMPION: version}, version))
 
     def _keep_damaged(self) -> None:
         written = manifest.read_regular(self._path, LARGEST_FILE)
-        reason = (
-            "the labels are no regular file, or too large" if written is None else "the seal of the labels is broken"
-        )
+        reason = NO_FILE if written is None else BROKEN
         quarantine = Quarantine(self._root, self._disk)
         kept = quarantine.keep_file(self._path, f"{self._pattern}-labels", written, reason)
         log.error("damaged labels are replaced", extra={"pattern": self._pattern, "kept": kept})

@@ -1,4 +1,4 @@
-"""Where damaged versions and damaged alias files are kept, each with the reason beside it.
+"""The directory that keeps damaged versions and damaged alias files, each with the reason beside it.
 
 <root>/.quarantine/<pattern>-<version>-<8 hexadecimal digits>      a version
 <root>/.quarantine/<pattern>-labels-<8 hexadecimal digits>         a labels.json

@@ -130,11 +130,11 @@ class Store:
             yield
 
     def identity(self) -> str:
-        """32 hexadecimal digits that no other store has, wherever it is mounted."""
+        """Return 32 hexadecimal digits that no other store has, wherever it is mounted."""
         return self._root.identity()
 
     def signature(self) -> dict[str, object]:
-        """For each pattern a value that changes with its versions, its aliases, and whether it is unloaded."""
+        """A value for each pattern that changes with its versions, its aliases, and whether it is unloaded."""
         found: dict[str, object] = {}
         for pattern in self.patterns():
             try:
@@ -146,14 +146,14 @@ class Store:
                 found[pattern] = error.errno
         return found
 
-    # -- writing: raises StoreBusy, DiskFull, StoreUnwritable; nothing is changed then ---------------------------------
+    # -- writing: raises StoreBusy, DiskFull or StoreUnwritable --------------------------------------------------------
 
     def publish(self, bundle: Bundle, *, promote: bool = True) -> int:
         """Write aside, read back and verify, rename, and only then acknowledge, with the number of the version.
 
-        Raises ValueError if the pattern has no name that it may have, NotFinite if golden rows have no answer,
-        BundleDamaged if what was written does not load. Then nothing is published, as where the disk refuses.
-        Raises PublishUnconfirmed if the version is in place, and only the rest went wrong: aliases, retention.
+        Raises ValueError for a pattern that may not be called so, NotFinite for golden rows without an answer,
+        BundleDamaged for what was written and does not load; nothing is published then, nor where the disk refuses.
+        Raises PublishUnconfirmed if the version is in place and the disk failed afterwards, at aliases or retention.
         """
         if not is_name(bundle.pattern):
             raise ValueError(f"{bundle.pattern!r} is not a pattern name")
@@ -179,10 +179,10 @@ class Store:
     def promote_if_unaliased(self, pattern: str, version: int) -> None:
         """Finish a publish that was cut short after its rename; aliases written since then stay."""
         with self._root.changing():
-            self._aliases(pattern).enter_late(version)
+            self._aliases(pattern).promote_late(version)
 
     def set_alias(self, pattern: str, alias: str, version: int) -> None:
-        """Raises UnknownVersion, UnknownAlias for what is no name, AliasesDamaged unless it is the champion."""
+        """Raises UnknownVersion, UnknownAlias if it is not a name, AliasesDamaged unless it is champion."""
         with self._root.changing():
             self._check_known(pattern, version)
             self._aliases(pattern).set(alias, version, self._highest(pattern))
@@ -281,8 +281,8 @@ class Store:
         self._disk.sync_directory(self.root / pattern)
         aliases = self._aliases(pattern)
         was_damaged = aliases.is_damaged()
-        aliases.enter(version, promote=promote)
-        if not was_damaged:  # damaged ones may have pointed at any version, so that none is retired
+        aliases.record_published(version, promote=promote)
+        if not was_damaged:  # damaged ones may have pointed at any version, and then none is retired
             self._versions(pattern).retire(self.keep, aliases.known().values())
 
     def _readable(self, pattern: str) -> list[int]:
