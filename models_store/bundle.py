@@ -221,7 +221,7 @@ class Bundle:
             card=described.card,
             history=described.history,
             evaluation=described.evaluation,
-            golden_inputs=golden.read("inputs", partial(_restored, kinds=encoder.kinds)),
+            golden_inputs=golden.read("inputs", partial(_restored, encoder=encoder)),
         )
         expected = golden.read("outputs", _rows_of_numbers)
         with damage_at(GOLDEN):
@@ -286,10 +286,12 @@ def _saved(raw: Raw) -> Any:
     }
 
 
-def _restored(saved: Any, kinds: dict[str, Kind]) -> Raw:
-    if not isinstance(saved, dict):
+def _restored(saved: Any, encoder: Encoder) -> Raw:
+    if not isinstance(encoder, TableEncoder):
         return _rows_of_numbers(saved)
-    return Table({name: _restored_column(kind, saved, name) for name, kind in kinds.items()})
+    if not isinstance(saved, dict):
+        raise BundleDamaged("expected a list of values for each column")
+    return Table({name: _restored_column(kind, saved, name) for name, kind in encoder.kinds.items()})
 
 
 def _restored_column(kind: Kind, saved: dict[str, Any], name: str) -> Values:

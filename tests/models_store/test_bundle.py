@@ -220,6 +220,7 @@ def test_a_golden_answer_may_differ_by_what_another_device_rounds(files: Files) 
         {"inputs": [[0.0, 0.0], [4.0, 4.0], [16.0, 16.0]]},
         {"inputs": [0.0, 4.0, 16.0]},
         {"inputs": "text"},
+        {"inputs": {"x": [0.0, 4.0, 16.0]}},
     ],
 )
 def test_golden_rows_that_prove_nothing_are_refused(files: Files, golden: dict[str, Any]) -> None:
@@ -323,6 +324,12 @@ def test_golden_rows_that_hold_something_else_are_found(wrong: Any) -> None:
     for name in golden:
         with pytest.raises(BundleDamaged, match=in_file("golden.json")):
             read({**files, "golden.json": changed(files["golden.json"], inputs={**golden, name: wrong})})
+
+
+def test_golden_rows_of_a_table_that_are_no_columns_are_found() -> None:
+    files = passengers().to_files()
+    with pytest.raises(BundleDamaged, match=r"^golden\.json: inputs: expected a list of values for each column"):
+        read({**files, "golden.json": changed(files["golden.json"], inputs=[[1.0]] * 8)})
 
 
 # -- architectures -------------------------------------------------------------------------------------------------
