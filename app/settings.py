@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 import models_store
 from models_store.errors import PatternServerError
+from models_store.names import NAME_RULE, is_name
 from models_store.networks.architecture import Device, Engine
 
 DATABASES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
@@ -124,10 +125,8 @@ class Settings(BaseSettings):
     @field_validator("default")
     @classmethod
     def _can_be_a_pattern(cls, name: str | None) -> str | None:
-        from models_store.storage.store import is_name  # deferred: settings are shown without NumPy
-
         if name is not None and not is_name(name):
-            raise ValueError("must be the name of a pattern: a lower-case letter, then letters, digits and dashes")
+            raise ValueError(f"must be the name of a pattern: {NAME_RULE}")
         return name
 
     @property

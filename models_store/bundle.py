@@ -5,6 +5,7 @@ raw rows -> InputEncoder -> Network -> OutputDecoder -> raw answers
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,40 +13,44 @@ from numpy.typing import NDArray
 from pydantic import FiniteFloat, TypeAdapter
 
 from models_store.arrays import Array
+from models_store.bundle_files import SavedObject, content_of, damage_at
 from models_store.card import Card
 from models_store.encoding.outputs import Decoder, LabelDecoder, output_decoder_from
 from models_store.encoding.rows import Encoder, TableEncoder, input_encoder_from
-from models_store.errors import BundleDamaged, NotFinite
+from models_store.errors import BundleDamaged, NotFinite, shortened_name
 from models_store.networks.architecture import Architecture, LoadNetwork, Network
-from models_store.tables.table import Kind, Raw, Table, column_of, take, to_json
+from models_store.tables.table import Kind, Raw, Table, Values, column_of, take, to_json
 
 FORMAT = 1
+DESCRIPTION, NETWORK, GOLDEN = "bundle.json", "network.keras", "golden.json"
+HISTORY, EVALUATION = "history.json", "evaluation.json"
 
 # Golden rows may differ this much, in units of the output scale and relatively: between a CPU and a GPU float32
 # sums are ordered differently, and this is ten times what that was seen to change.
 GOLDEN_TOLERANCE = 1e-4
-# Network inputs that are held at a time: a text column has thousands a row.
+# Network inputs that are held in memory at a time: a text column makes thousands of one value.
 MOST_ENCODED = 1 << 25
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Test rows with what was predicted for them, in raw units: what the plots are drawn from.
+    """Targets and predictions of test rows, which plots are drawn from; row by row, a number for each output.
 
-    Of labels, `predicted` are the probabilities, and `labels` the numbers of the right ones.
+    A regression has both in raw units. A classification has the probability of each label in `predicted`, and the
+    number of the right one in `labels`.
     """
 
     predicted: list[list[FiniteFloat]]
     labels: list[list[FiniteFloat]]
 
 
-HISTORY = TypeAdapter(dict[str, list[FiniteFloat]])
-EVALUATION = TypeAdapter(Evaluation)
+HISTORIES = TypeAdapter(dict[str, list[FiniteFloat]])
+EVALUATIONS = TypeAdapter(Evaluation)
 
 
 @dataclass(frozen=True)
 class Description:
-    """What can be said of a version without loading its network."""
+    """The parts of a version that are read without its network."""
 
     recipe: dict[str, Any]
     card: Card
@@ -54,28 +59,32 @@ class Description:
 
     @classmethod
     def from_files(cls, files: dict[str, bytes]) -> Self:
-        try:
-            description = json.loads(files["bundle.json"])
-            return cls(
-                recipe=description["recipe"],
-                card=Card.model_validate(description["card"]),
-                history=HISTORY.validate_json(files["history.json"]),
-                evaluation=EVALUATION.validate_json(files["evaluation.json"]),
-            )
-        except (LookupError, TypeError, ValueError, RecursionError) as error:
-            raise BundleDamaged("a file of the bundle does not hold what it should") from error
+        """Raises BundleDamaged with the file and the field that do not hold what they should."""
+        return cls.of(SavedObject.of(files, DESCRIPTION), files)
+
+    @classmethod
+    def of(cls, saved: SavedObject, files: dict[str, bytes]) -> Self:
+        recipe, card = saved.read("recipe", dict), saved.read("card", Card.model_validate)
+        with damage_at(HISTORY):
+            history = HISTORIES.validate_json(content_of(files, HISTORY))
+        with damage_at(EVALUATION):
+            evaluation = EVALUATIONS.validate_json(content_of(files, EVALUATION))
+        return cls(recipe, card, history, evaluation)
 
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """Everything between a raw row and its raw answer, and nothing else: the one path that all predictions take."""
+    """All that lies between a raw row and its answer: the one path that all predictions take."""
 
     encoder: Encoder
     network: Network
     decoder: Decoder
 
     def predict(self, raw: Raw) -> Array:
-        """Raw rows -> float64 (n_rows, n_answers): numbers in raw units, or probabilities. NotFinite names the row."""
+        """Raw rows -> float64 (n_rows, n_answers): numbers in raw units, or probabilities.
+
+        Raises NotFinite, with the row, where a value is too large for the network or an answer is not finite.
+        """
         return all_finite(self.answers(raw))
 
     def answers(self, raw: Raw) -> Array:
@@ -97,7 +106,7 @@ class Predictor:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """Frozen; as long-lived as whoever holds it. The store numbers it when it publishes it."""
+    """A trained pattern. The store gives it a version number when it publishes it."""
 
     pattern: str
     recipe: dict[str, Any]
@@ -122,30 +131,30 @@ class Bundle:
 
     @property
     def kinds(self) -> dict[str, Kind]:
-        """Of each input column, in order."""
+        """The kind of each input column, in order."""
         return self.predictor.encoder.kinds
 
     @property
     def labels(self) -> tuple[str, ...] | None:
-        """What a classification pattern tells apart; None for numbers."""
+        """The labels that a classification tells apart; None for a regression."""
         decoder = self.predictor.decoder
         return decoder.labels if isinstance(decoder, LabelDecoder) else None
 
     def predict(self, raw: Raw) -> Array:
-        """Raw rows (n_rows, n_columns) -> float64 (n_rows, n_answers). NotFinite names the row."""
+        """Raw rows (n_rows, n_columns) -> float64 (n_rows, n_answers). Raises NotFinite, with the row."""
         return self.predictor.predict(raw)
 
     def named(self, answers: Array) -> dict[str, NDArray[Any]]:
-        """Answers as the data had them, by output: numbers (n_rows,), or labels."""
+        """Answers (n_rows, n_answers) -> values as the data had them, (n_rows,) for each output: numbers, or labels."""
         return self.predictor.decoder.named(answers)
 
     def sample(self) -> dict[str, Any]:
-        """A body for `/predict` that works as it is: two rows from inside what it has seen."""
+        """A body for `/predict` that works as it is: two rows from inside the training range."""
         rows = to_json(take(self.golden_inputs, slice(2)), self.kinds)
         return {"inputs": [dict(zip(self.inputs, row, strict=True)) for row in rows]}
 
     def outside(self, raw: Raw) -> list[dict[str, Any]]:
-        """The rows with a value outside what the training rows held, and the columns where."""
+        """The rows with a value outside what the training rows held, and the columns of these values."""
         if isinstance(raw, Table):
             return self._unknown(raw, self.inputs)
         lowest = np.array([column.minimum for column in self.card.inputs])
@@ -153,7 +162,7 @@ class Bundle:
         return _named(self.inputs, (raw < lowest) | (raw > highest))
 
     def unseen(self, raw: Raw) -> list[dict[str, Any]]:
-        """Like `outside`, of categories alone: of those that training never saw, the network knows nothing at all."""
+        """Like `outside`, for categories alone: the network knows nothing of one that no training row had."""
         if not isinstance(raw, Table):
             return []
         categories = tuple(name for name, kind in self.kinds.items() if kind == "category")
@@ -165,6 +174,7 @@ class Bundle:
         return _named(names, np.stack([encoders[name].unknown(table.columns[name]) for name in names], axis=1))
 
     def to_files(self) -> dict[str, bytes]:
+        """Return the content of each file, by name. Raises NotFinite if a golden row has no answer."""
         golden = {"inputs": _saved(self.golden_inputs), "outputs": self.predict(self.golden_inputs).tolist()}
         description = {
             "format": FORMAT,
@@ -176,60 +186,77 @@ class Bundle:
             "card": self.card.model_dump(mode="json"),
         }
         return {
-            "bundle.json": _json(description),
-            "network.keras": self.predictor.network.to_bytes(),
-            "history.json": _json(self.history),
-            "evaluation.json": _json(vars(self.evaluation)),
-            "golden.json": _json(golden),
+            DESCRIPTION: _json(description),
+            NETWORK: self.predictor.network.to_bytes(),
+            HISTORY: _json(self.history),
+            EVALUATION: _json(vars(self.evaluation)),
+            GOLDEN: _json(golden),
         }
 
     @classmethod
     def from_files(cls, files: dict[str, bytes], load_network: LoadNetwork) -> Self:
-        """Everything checked, the golden rows last; BundleDamaged says what did not hold."""
-        try:
-            description = json.loads(files["bundle.json"])
-            if description["format"] != FORMAT:
-                raise BundleDamaged(
-                    f"bundle format {description['format']!r} is not {FORMAT}, the one that is read here"
-                )
-            architecture = Architecture.from_dict(description["architecture"])
-            golden = json.loads(files["golden.json"])
-            described = Description.from_files(files)
-            encoder = input_encoder_from(description["encoder"])
-            bundle = cls(
-                pattern=description["pattern"],
-                recipe=described.recipe,
-                architecture=architecture,
-                predictor=Predictor(
-                    encoder,
-                    load_network(files["network.keras"], architecture),
-                    output_decoder_from(description["decoder"]),
-                ),
-                card=described.card,
-                history=described.history,
-                evaluation=described.evaluation,
-                golden_inputs=_restored(golden["inputs"], encoder.kinds),
-            )
-            bundle.check_golden(np.asarray(golden["outputs"], dtype=np.float64))
-        except (LookupError, TypeError, ValueError, RecursionError) as error:
-            raise BundleDamaged("a file of the bundle does not hold what it should") from error
+        """Read and check everything, the golden rows last. Raises BundleDamaged with the file and field at fault."""
+        saved = SavedObject.of(files, DESCRIPTION)
+        saved.read("format", _check_format)
+        described = Description.of(saved, files)
+        architecture = saved.read("architecture", Architecture.from_dict)
+        encoder = saved.read("encoder", input_encoder_from)
+        decoder = saved.read("decoder", output_decoder_from)
+        with damage_at(DESCRIPTION, "architecture"):
+            _check_widths(architecture, encoder, decoder)
+        with damage_at(NETWORK):
+            network = load_network(content_of(files, NETWORK), architecture)
+        golden = SavedObject.of(files, GOLDEN)
+        bundle = cls(
+            pattern=saved.read("pattern", _text),
+            recipe=described.recipe,
+            architecture=architecture,
+            predictor=Predictor(encoder, network, decoder),
+            card=described.card,
+            history=described.history,
+            evaluation=described.evaluation,
+            golden_inputs=golden.read("inputs", partial(_restored, encoder=encoder)),
+        )
+        expected = golden.read("outputs", _rows_of_numbers)
+        with damage_at(GOLDEN):
+            bundle.check_golden(expected)
         return bundle
 
     def check_golden(self, expected: Array) -> None:
-        """The network, on the device that will serve, still answers what it answered when it was published."""
-        encoder, decoder = self.predictor.encoder, self.predictor.decoder
-        if (encoder.n_inputs, decoder.n_outputs) != (self.architecture.n_inputs, self.architecture.n_outputs):
-            raise BundleDamaged("the encoders do not belong to the network")
-        if len(expected) == 0:
-            raise BundleDamaged("the bundle holds no golden rows")
-        room = GOLDEN_TOLERANCE * decoder.room(expected)
-        difference = np.abs(self.predictor.answers(self.golden_inputs) - expected)
-        if not np.all(difference <= room):
+        """Check that the network, on the device that will serve, answers as it did when it was published.
+
+        `expected` float64 (n_rows, n_answers). Raises BundleDamaged.
+        """
+        answers = self.predictor.answers(self.golden_inputs)
+        if answers.shape != expected.shape:
+            raise BundleDamaged(f"outputs of shape {expected.shape}, but the inputs make {answers.shape}")
+        room = GOLDEN_TOLERANCE * self.predictor.decoder.room(expected)
+        if not np.all(np.abs(answers - expected) <= room):
             raise BundleDamaged("the network no longer answers its golden rows as it did when it was published")
 
 
+def _text(found: object) -> str:
+    if not isinstance(found, str):
+        raise BundleDamaged("expected a text")
+    return found
+
+
+def _check_format(found: object) -> None:
+    if found != FORMAT:
+        raise BundleDamaged(f"found {found!r}, and only {FORMAT} is read here; another release wrote it")
+
+
+def _check_widths(architecture: Architecture, encoder: Encoder, decoder: Decoder) -> None:
+    found, expected = (architecture.n_inputs, architecture.n_outputs), (encoder.n_inputs, decoder.n_outputs)
+    if found != expected:
+        raise BundleDamaged(
+            f"{found[0]} inputs and {found[1]} outputs, but the encoder makes {expected[0]} inputs "
+            f"and the decoder takes {expected[1]} outputs"
+        )
+
+
 def _named(names: tuple[str, ...], beyond: NDArray[np.bool_]) -> list[dict[str, Any]]:
-    """The rows where something is beyond, and the columns where."""
+    """The rows that are beyond in some column, and these columns; `beyond` (n_rows, n_columns)."""
     return [
         {"row": int(row), "columns": [names[place] for place in np.flatnonzero(beyond[row])]}
         for row in np.flatnonzero(beyond.any(axis=1))
@@ -237,6 +264,7 @@ def _named(names: tuple[str, ...], beyond: NDArray[np.bool_]) -> list[dict[str, 
 
 
 def all_finite(answers: Array) -> Array:
+    """Return the answers (n_rows, n_answers). Raises NotFinite, with the first row that holds something else."""
     finite = np.isfinite(answers)
     if not finite.all():
         raise NotFinite(row=int(np.argmin(finite.all(axis=1))))
@@ -252,13 +280,29 @@ def _saved(raw: Raw) -> Any:
     }
 
 
-def _restored(saved: Any, kinds: dict[str, Kind]) -> Raw:
+def _restored(saved: Any, encoder: Encoder) -> Raw:
+    if not isinstance(encoder, TableEncoder):
+        return _rows_of_numbers(saved)
     if not isinstance(saved, dict):
-        return np.asarray(saved, dtype=np.float64)
-    texts = [cell for name, kind in kinds.items() if kind in ("category", "text") for cell in saved[name]]
-    if not all(cell is None or isinstance(cell, str) for cell in texts):
-        raise BundleDamaged("a golden row holds something else where a text belongs")
-    return Table({name: column_of(kind, saved[name]) for name, kind in kinds.items()})
+        raise BundleDamaged("expected a list of values for each column")
+    return Table({name: _restored_column(kind, saved, name) for name, kind in encoder.kinds.items()})
+
+
+def _restored_column(kind: Kind, saved: dict[str, Any], name: str) -> Values:
+    values = saved[name]
+    with damage_at(shortened_name(name)):
+        if kind in ("category", "text") and not all(cell is None or isinstance(cell, str) for cell in values):
+            raise BundleDamaged("expected texts")
+        return column_of(kind, values)
+
+
+def _rows_of_numbers(saved: Any) -> Array:
+    rows = np.asarray(saved, dtype=np.float64)
+    if len(rows) == 0:
+        raise BundleDamaged("there are no golden rows")
+    if rows.ndim != 2:
+        raise BundleDamaged(f"expected rows of numbers, found {rows.ndim} dimension(s) instead of 2")
+    return rows
 
 
 def _json(value: object) -> bytes:

@@ -1,6 +1,6 @@
-"""What is known of a version: how good it is in raw units, what it has seen, where it came from.
+"""The card of a version: how good it is in raw units, what its training rows held, where it came from.
 
-Lives as long as the version; written once, inside `bundle.json`.
+It is written once, inside `bundle.json`, and lives as long as the version.
 """
 
 from typing import Literal
@@ -18,16 +18,16 @@ class Frozen(BaseModel):
 
 
 class Column(Frozen):
-    """A column and what its *training* rows held, in raw units: a range of numbers (dates: ISO 8601), or values."""
+    """A column, and what its *training* rows held in raw units: a range of numbers (dates: ISO 8601), or values."""
 
     name: str
     kind: Kind = "number"
     minimum: FiniteFloat | str | None = None
     maximum: FiniteFloat | str | None = None
     values: list[Value] | None = None
-    """The most frequent categories, or the labels; of texts the most frequent words."""
+    """The most frequent categories, all labels, or the most frequent words of texts."""
     missing: int = 0
-    """How many training rows had no value. Where none had, a request must have one."""
+    """Training rows without a value. If there are none, a request must have one."""
 
 
 class Score(Frozen):
@@ -37,23 +37,23 @@ class Score(Frozen):
     mae: FiniteFloat
     median_error: FiniteFloat
     r2: FiniteFloat | None
-    """1 - SSE/SST; None where the labels are constant, so that there is nothing to explain."""
+    """1 - SSE/SST; None where the targets are constant, so that there is nothing to explain."""
     max_error: FiniteFloat
 
 
 class LabelScore(Frozen):
-    """How well labels are told on one set of rows; all as scikit-learn defines them."""
+    """Scores of a classification on one set of rows, as scikit-learn defines them."""
 
     accuracy: FiniteFloat
     log_loss: FiniteFloat
     """Cross-entropy of the probabilities, in nats."""
     balanced_accuracy: FiniteFloat
     f1: FiniteFloat
-    """Of the second label where there are two, else the mean over labels."""
+    """The F1 of the second label if there are two, else the mean over labels."""
     roc_auc: FiniteFloat | None
-    """Of the second label where there are two, else the mean of each against the rest; None where one is missing."""
+    """The AUC of the second label if there are two, else the mean of each against the rest; None if one is missing."""
     confusion: list[list[int]]
-    """Rows: what it was, columns: what was said, in the order of the output's labels."""
+    """Numbers of rows, confusion[right label][predicted label], in the order of the output's labels."""
     precision: list[FiniteFloat]
     recall: list[FiniteFloat]
 
@@ -70,7 +70,7 @@ class Measured(Frozen):
 
 
 class Gap(Frozen):
-    """One test row, predict and label and gap side by side; for a label the gap is the probability it lacked."""
+    """One test row: prediction, target (`label`) and the gap between them; 1 - probability for a class label."""
 
     inputs: list[Value | None]
     predicted: list[Value]
@@ -79,9 +79,9 @@ class Gap(Frozen):
 
 
 class Baselines(Frozen):
-    """What needs no network, learned from the same training rows, on the same test rows.
+    """Simple models that learned from the same training rows, and the network, on the same test rows.
 
-    `figures` are of `metric`, by what made them: mean or majority, linear, trees (gradient boosting), network.
+    `figures` has the metric of each: mean or majority, linear, trees (gradient boosting), network.
     """
 
     metric: Literal["rmse", "accuracy"]
@@ -98,20 +98,20 @@ class Fold(Frozen):
 
 
 class CrossValidation(Frozen):
-    """How the recipe does on rows held out in turn, and the epochs that this recommends."""
+    """Scores of the recipe on rows held out in turn, and the number of epochs that they recommend."""
 
     folds: list[Fold]
     mean: dict[str, FiniteFloat]
     sd: dict[str, FiniteFloat]
     baselines: dict[str, FiniteFloat] = {}
-    """RMSE or accuracy of what needs no network, and of the network, on the same folds; their means."""
+    """Mean RMSE or accuracy over the same folds, of models without a network and of the network."""
     metric: str
     curve: list[FiniteFloat]
-    """The validation metric of each epoch, averaged over the folds; where they stop early, of the rows they watch."""
+    """The metric of each epoch, averaged over folds: on held-out rows, or on the rows watched to stop early."""
     smoothed: list[FiniteFloat]
     """Its exponential moving average."""
     epochs: int
-    """Where the smoothed curve turns, or the median of the folds' best epochs if they stopped early.
+    """The epoch where the smoothed curve turns, or the median of the folds' best epochs if they stopped early.
 
     The served network was fitted on all training rows for so many epochs.
     """
@@ -126,7 +126,7 @@ class Author(Frozen):
 
 
 class Fitted(Frozen):
-    """How the fit went: `best_epoch` is the one whose weights were kept, counted from 1."""
+    """The course of the fit: `best_epoch` is the one whose weights were kept, counted from 1."""
 
     epochs: int
     best_epoch: int
@@ -140,7 +140,7 @@ class Fitted(Frozen):
 
 
 class Lineage(Frozen):
-    """Where a version came from; times are UTC, ISO 8601."""
+    """The origin of a version; times are UTC, ISO 8601."""
 
     trained_at: str
     job: str | None
@@ -165,4 +165,4 @@ class Card(Frozen):
     fitted: Fitted
     lineage: Lineage
     notes: list[str]
-    """What a reader should know before trusting it: lessons that the data and the fit show."""
+    """Remarks on the data and the fit that a reader should know before trusting the version."""

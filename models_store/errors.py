@@ -1,13 +1,18 @@
-"""What can go wrong with bundles and the store, as facts; app/statuses.py has their HTTP statuses.
+"""Errors of bundles and of the store, as facts; app/statuses.py has their HTTP statuses.
 
 PatternServerError
-  UnknownPattern · UnknownVersion · UnknownLabel · PlotNotApplicable
-  VersionInUse · ChampionStays · NothingToRollBack · LabelsDamaged
-  BundleDamaged · BundleUnreadable · NoGoodVersion
+  UnknownPattern · UnknownVersion · UnknownAlias · PlotNotApplicable
+  VersionInUse · ChampionStays · NothingToRollBack · AliasesDamaged
+  BundleDamaged
+    BundleUnreadable
+  NoGoodVersion
   StoreUnwritable · StoreBusy · DiskFull · PublishUnconfirmed
   DeviceUnavailable · EngineUnavailable
   NotFinite
-  TableError · UnknownDataset · DatasetDamaged
+  TableError
+  UnknownDataset
+    DatasetGone
+  DatasetDamaged
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +21,7 @@ from typing import ClassVar
 
 
 class PatternServerError(Exception):
-    """Anything a caller can be told; `code` is the word for it in an answer."""
+    """An error that a caller can be told; `code` is the word for it in an answer."""
 
     code: ClassVar[str] = "error"
 
@@ -35,7 +40,7 @@ class UnknownVersion(PatternServerError):
         super().__init__(f"pattern {pattern} has no such version; it has {shortened(map(str, known))}")
 
 
-class UnknownLabel(PatternServerError):
+class UnknownAlias(PatternServerError):
     code = "unknown_label"
 
     def __init__(self, pattern: str, known: Iterable[str]) -> None:
@@ -52,8 +57,8 @@ class PlotNotApplicable(PatternServerError):
 class VersionInUse(PatternServerError):
     code = "version_in_use"
 
-    def __init__(self, pattern: str, version: int, labels: Iterable[str]) -> None:
-        super().__init__(f"version {version} of {pattern} is what {shortened(labels)} points at; move the label first")
+    def __init__(self, pattern: str, version: int, aliases: Iterable[str]) -> None:
+        super().__init__(f"version {version} of {pattern} is what {shortened(aliases)} points at; move the label first")
 
 
 class ChampionStays(PatternServerError):
@@ -70,7 +75,7 @@ class NothingToRollBack(PatternServerError):
         super().__init__(f"version {version} of {pattern} is the oldest good one; there is none before it")
 
 
-class LabelsDamaged(PatternServerError):
+class AliasesDamaged(PatternServerError):
     code = "labels_damaged"
 
     def __init__(self, pattern: str) -> None:
@@ -78,11 +83,13 @@ class LabelsDamaged(PatternServerError):
 
 
 class BundleDamaged(PatternServerError):
+    """Files of a version that do not hold what was published; the message names the file, and the field if it can."""
+
     code = "bundle_damaged"
 
 
 class BundleUnreadable(BundleDamaged):
-    """The operating system would not read it; that says nothing about what is on the disk."""
+    """A version that the operating system would not read, which says nothing about what is on the disk."""
 
     code = "store_unreadable"
 
@@ -162,6 +169,8 @@ class UnknownDataset(PatternServerError):
 
 
 class DatasetGone(UnknownDataset):
+    """A recipe's table that is not there; its message names the field of the recipe."""
+
     code = "dataset_gone"
 
     def __init__(self) -> None:
@@ -200,19 +209,19 @@ def _subclasses(kind: type[PatternServerError]) -> Iterator[type[PatternServerEr
 
 
 def shortened(names: Iterable[str], most: int = 10) -> str:
-    """A list for a message: at most `most` names, `none` when empty."""
+    """A list for a message: at most `most` names; "none" if it is empty."""
     listed = list(names)
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return (", ".join(listed[:most]) or "none") + more
 
 
 def unlike(name: str, known: Sequence[str]) -> str:
-    """Of a column that is not there: which one may be meant, and what there is."""
+    """A hint for a message about an unknown column: the one that may be meant, and those that there are."""
     near = get_close_matches(name, known, n=1)
     meant = f"did you mean {shortened_name(near[0])}? " if near else ""
     return f"{meant}there are {shortened(map(shortened_name, known))}"
 
 
 def shortened_name(name: str, most: int = 40) -> str:
-    """The name of a column, for a message."""
+    """A name for a message: at most `most` characters of it."""
     return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -1,4 +1,4 @@
-"""Disks that fail or end the process at their n-th operation, and that know what a power cut would lose."""
+"""Disks that fail or end the process at their n-th operation, and one that knows what a power cut would lose."""
 
 import errno
 import resource
@@ -15,7 +15,7 @@ When = Literal["before", "halfway", "after"]
 
 
 def fails(code: int) -> Callable[[], None]:
-    """A strike: the operating system says `code`."""
+    """A strike: the operating system reports the error number `code`."""
 
     def strike() -> None:
         raise OSError(code, errno.errorcode[code])
@@ -25,7 +25,7 @@ def fails(code: int) -> Callable[[], None]:
 
 @contextmanager
 def no_more_files() -> Iterator[None]:
-    """While inside, this process can open no file or directory."""
+    """Keep this process from opening any file or directory inside the block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
     try:
@@ -35,7 +35,7 @@ def no_more_files() -> Iterator[None]:
 
 
 class HastyDisk(Disk):
-    """Does not wait until what it wrote is safe from a power cut, which a process that dies needs not."""
+    """A disk without fsync: what it wrote survives the death of the process, but not a power cut."""
 
     def write_new(self, path: Path, content: bytes) -> None:
         with path.open("xb") as file:
@@ -45,8 +45,8 @@ class HastyDisk(Disk):
         assert path.is_dir()
 
 
-class UnlabellingDisk(HastyDisk):
-    """Fails right after the rename that publishes."""
+class UnconfirmingDisk(HastyDisk):
+    """A disk that fails where aliases are written, right after the rename that publishes."""
 
     def rename(self, source: Path, target: Path) -> None:
         if target.name == "labels.json":
@@ -55,9 +55,9 @@ class UnlabellingDisk(HastyDisk):
 
 
 class StrickenDisk(HastyDisk):
-    """Works until its n-th operation, where `strike` is called before, halfway through or after it.
+    """A disk that calls `strike` before, halfway through or after its n-th operation.
 
-    Only writing and removing have a half; with `when="halfway"` nothing else is counted.
+    Only writing and removing have a half: with `when="halfway"` nothing else is counted.
     """
 
     def __init__(self, strike_at: int, strike: Callable[[], None], when: When = "before") -> None:
@@ -99,7 +99,7 @@ class StrickenDisk(HastyDisk):
 
 
 class LedgerDisk(StrickenDisk):
-    """Knows the names that a power cut may lose, because no sync of their directory has followed."""
+    """A disk that knows the names that a power cut may lose: their directory was not synced since."""
 
     def __init__(self, strike_at: int = 0) -> None:
         super().__init__(strike_at, fails(errno.EIO))

@@ -1,4 +1,4 @@
-"""A process whose children change a store and die at each operation of its disk. Free of TensorFlow, so it may fork.
+"""A process whose children change a store and die at each operation of its disk. It has no TensorFlow, so it may fork.
 
 python -m tests.dying <store> <folder>    copies the store for every death; prints {"act", "when", "at", "root"} of each
 """
@@ -12,19 +12,20 @@ from itertools import count
 from pathlib import Path
 from typing import get_args
 
-from models_store.storage.store import CHAMPION, Store
+from models_store.storage.aliases import CHAMPION
+from models_store.storage.store import Store
 from tests.disks import StrickenDisk, When
 from tests.fakes import LinearNetwork, line
 
 KEEP = 3
 DEAD = 9
 
-# What can be done to a store that holds the versions 1, 2 and 3, whose champion is 3.
+# Changes of a store that holds the versions 1, 2 and 3, whose champion is 3.
 ACTS: dict[str, Callable[[Store], object]] = {
     "publish": lambda store: store.publish(line(slope=4.0)),
     "publish unpromoted": lambda store: store.publish(line(slope=4.0), promote=False),
     "publish first": lambda store: store.publish(line(slope=1.0, pattern="other")),
-    "set label": lambda store: store.set_label("line", "challenger", 1),
+    "set label": lambda store: store.set_alias("line", "challenger", 1),
     "remove label": lambda store: _set_and_remove(store, "challenger"),
     "rollback": lambda store: store.rollback("line"),
     "delete": lambda store: store.delete("line", 1),
@@ -32,9 +33,9 @@ ACTS: dict[str, Callable[[Store], object]] = {
 }
 
 
-def _set_and_remove(store: Store, label: str) -> None:
-    store.set_label("line", label, 1)
-    store.remove_label("line", label)
+def _set_and_remove(store: Store, alias: str) -> None:
+    store.set_alias("line", alias, 1)
+    store.remove_alias("line", alias)
 
 
 def opened(root: Path, strike_at: int, strike: Callable[[], None], when: When) -> Store:
@@ -42,11 +43,11 @@ def opened(root: Path, strike_at: int, strike: Callable[[], None], when: When) -
 
 
 def stocked(root: Path) -> Path:
-    """The store that `ACTS` begin with; the slope of a version is its number, and something was left half written."""
+    """Make the store that `ACTS` begin with: the slope of a version is its number, and two files are half written."""
     store = Store(root, LinearNetwork.from_bytes, keep=KEEP)
     for version in (1, 2, 3):
         store.publish(line(slope=version))
-    assert store.labels("line") == {CHAMPION: 3}
+    assert store.aliases("line") == {CHAMPION: 3}
     (root / ".tmp-torn").mkdir()
     (root / ".tmp-torn" / "bundle.json").write_bytes(b'{"format"')
     (root / ".tmp-labels").write_bytes(b'{"labels"')
@@ -54,7 +55,7 @@ def stocked(root: Path) -> Path:
 
 
 def survives(root: Path, act: str, strike_at: int, when: When) -> bool:
-    """Whether a child that may die at that operation has come to its end."""
+    """Return False if the child died at that operation, True if it came to its end."""
     child = os.fork()
     if child == 0:
         ACTS[act](opened(root, strike_at, lambda: os._exit(DEAD), when))

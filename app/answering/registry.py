@@ -17,11 +17,12 @@ from models_store.errors import (
     BundleUnreadable,
     NoGoodVersion,
     PatternServerError,
-    UnknownLabel,
+    UnknownAlias,
     UnknownPattern,
     UnknownVersion,
 )
-from models_store.storage.store import CHAMPION, Release, Store
+from models_store.storage.aliases import CHAMPION
+from models_store.storage.store import Release, Store
 
 log = logging.getLogger("patterns.served")
 
@@ -45,7 +46,7 @@ class Shelf:
 
     pattern: str
     versions: tuple[int, ...] = ()
-    labels: dict[str, int] = field(default_factory=dict)
+    aliases: dict[str, int] = field(default_factory=dict)
     champion: Loaded | None = None
     is_unloaded: bool = False
     """True from an unload request to the next load request: no version is served."""
@@ -130,17 +131,17 @@ class Registry:
     def champion(self, pattern: str) -> Release:
         return self.shelf(pattern).release
 
-    async def release(self, pattern: str, version: int | None = None, label: str | None = None) -> Release:
-        """Return the champion, or the version or label that is given. Other versions are loaded at the first request.
+    async def release(self, pattern: str, version: int | None = None, alias: str | None = None) -> Release:
+        """Return the champion, or the version or alias that is given. Other versions are loaded at the first request.
 
-        Raises UnknownPattern, UnknownVersion, UnknownLabel, NotLoaded, Unloaded, NoGoodVersion and BundleDamaged.
+        Raises UnknownPattern, UnknownVersion, UnknownAlias, NotLoaded, Unloaded, NoGoodVersion and BundleDamaged.
         """
         shelf = self.shelf(pattern)
         shelf.check_loaded()
-        if label is not None and label != CHAMPION and version is None:
-            if label not in shelf.labels:
-                raise UnknownLabel(pattern, shelf.labels)
-            version = shelf.labels[label]
+        if alias is not None and alias != CHAMPION and version is None:
+            if alias not in shelf.aliases:
+                raise UnknownAlias(pattern, shelf.aliases)
+            version = shelf.aliases[alias]
         if version is None:
             return shelf.release
         if shelf.champion is not None and shelf.champion.release.version == version:
@@ -211,7 +212,7 @@ class Registry:
             is_unloaded = self._store.is_unloaded(pattern)
             champion = None if is_unloaded else self._best(pattern)
             versions = tuple(self._store.versions(pattern))
-            return Shelf(pattern, versions, self._store.labels(pattern), champion, is_unloaded)
+            return Shelf(pattern, versions, self._store.aliases(pattern), champion, is_unloaded)
         except UnknownPattern:
             return None
 
@@ -240,7 +241,7 @@ class Registry:
         except NoGoodVersion:
             return None
         versions = self._store.versions(pattern)
-        if current is not None and current.release.version in versions and self._store.has_damaged_labels(pattern):
+        if current is not None and current.release.version in versions and self._store.has_damaged_aliases(pattern):
             # Which version is champion cannot be read now; the last look read it.
             log.error("labels are damaged; the champion stays", extra={"pattern": pattern})
             return current

@@ -15,7 +15,7 @@ from app.formats.expected import Expected, missing_columns, table_of
 from app.formats.reply import Reply
 from models_store.arrays import Array
 from models_store.tables import number_syntax
-from models_store.tables.csv_rows import reader_of
+from models_store.tables.csv_rows import ONE_LINE, reader_of
 from models_store.tables.table import Raw, Table, from_text
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ Header = Literal["present", "absent", "unknown"]
 
 MOST_BLANK_LINES = 1000
 LONGEST_HEADER = 1 << 16
-ONE_LINE = "only one line: curl keeps line ends with --data-binary"
 
 # Matched with the whitespace around it, which `float` takes away, so that a field is looked at once.
 NUMBER = re.compile(rf"\s*{number_syntax.NUMBER.pattern}\s*", re.ASCII)

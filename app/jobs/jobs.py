@@ -6,12 +6,10 @@ lead:  lock on the store -> end what a dead leader left running -> claim -> supe
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from app.errors import Draining, Overloaded
 from app.jobs.job import Event, Job
@@ -23,37 +21,13 @@ from app.settings import Settings
 from app.telemetry import metrics
 from models_store.errors import PatternServerError, StoreUnwritable
 from models_store.storage.checkpoints import Checkpoints
+from models_store.storage.locks import FileLock
 from models_store.storage.store import Store
 from training.recipe.spec import PatternSpec
 
 log = logging.getLogger("patterns.jobs")
 
 STOPPED = Outcome("interrupted", "interrupted", "the server process that ran this training stopped before its end")
-
-
-class LeaderLock:
-    """A file lock that one process of a store holds at a time; the system releases it however the process ends."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor: int | None = None
-
-    def acquire(self) -> bool:
-        """Return True if this process holds the lock now; never waits."""
-        if self._descriptor is None:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-                return False
-            self._descriptor = descriptor
-        return True
-
-    def release(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
 
 
 class Jobs:
@@ -79,7 +53,7 @@ class Jobs:
         self._settings = settings
         self._most_listeners = most_listeners
         self._checkpoints = Checkpoints(settings.store)
-        self._lock = LeaderLock(settings.store / ".trainer.lock")
+        self._lock = FileLock(settings.store / ".trainer.lock")
         self._submitted = asyncio.Event()
         self._is_open = False
         self._opening = asyncio.Lock()
@@ -224,7 +198,7 @@ class Jobs:
             await self._end(job, outcome)
             return
         if outcome.version is None and job.promote:
-            await asyncio.to_thread(self._store.promote_if_unlabelled, job.pattern, version)
+            await asyncio.to_thread(self._store.promote_if_unaliased, job.pattern, version)
         await self._end(job, Outcome("succeeded", version=version))
 
     def _reached(self, job: Job) -> str:

@@ -16,8 +16,9 @@ from app.routes.documented import LABEL_BODY
 from models_store.bundle import Description
 from models_store.card import Card
 from models_store.errors import UnknownVersion
+from models_store.names import NAME_RULE, is_name
 from models_store.plots.draw import PlotName, draw, plots_of
-from models_store.storage.store import Store, is_name
+from models_store.storage.store import Store
 
 # A version never changes, so neither does its plot; an SVG opened by itself is a document, in which no script may run.
 PICTURE_HEADERS = {
@@ -56,11 +57,11 @@ async def card(pattern: str, version: int, registry: RegistryPart, store: StoreP
     """The card of a version: metrics in raw units, column ranges, lineage, notes, and the recipe that made it."""
     shelf = registry.shelf(pattern)
     described = await _describe(shelf, store, version)
-    labels = [label for label, labelled in shelf.labels.items() if labelled == version]
+    aliases = [alias for alias, pointed_at in shelf.aliases.items() if pointed_at == version]
     return {
         "pattern": pattern,
         "version": version,
-        "labels": labels,
+        "labels": aliases,
         "card": described.card.model_dump(mode="json"),
         "recipe": described.recipe,
         "links": _links(pattern, version, described.card),
@@ -99,10 +100,10 @@ async def set_label(
 ) -> dict[str, Any]:
     registry.shelf(pattern)
     if not is_name(label):
-        raise Unprocessable("bad_label", "a label is a lower-case letter, then up to 62 letters, digits and dashes")
+        raise Unprocessable("bad_label", f"a label is {NAME_RULE}")
     if not isinstance(target, dict) or set(target) != {"version"} or not _is_version(target["version"]):
         raise Unprocessable("bad_body", 'the body must be {"version": n}, with the number of a version')
-    await asyncio.to_thread(store.set_label, pattern, label, target["version"])
+    await asyncio.to_thread(store.set_alias, pattern, label, target["version"])
     return await _after_change(registry, pattern)
 
 
@@ -110,7 +111,7 @@ async def set_label(
 async def remove_label(pattern: str, label: str, registry: RegistryPart, store: StorePart) -> dict[str, Any]:
     """The version that it pointed at stays. The label `champion` can be moved, but not removed."""
     registry.shelf(pattern)
-    await asyncio.to_thread(store.remove_label, pattern, label)
+    await asyncio.to_thread(store.remove_alias, pattern, label)
     return await _after_change(registry, pattern)
 
 
@@ -168,7 +169,7 @@ def _summary(shelf: Shelf) -> dict[str, Any]:
     summary = {
         "name": shelf.pattern,
         "versions": list(shelf.versions),
-        "labels": shelf.labels,
+        "labels": shelf.aliases,
         "champion": None,
         "unloaded": shelf.is_unloaded,
     }

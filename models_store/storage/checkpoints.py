@@ -1,8 +1,9 @@
-"""The best weights of trainings under way, so that one that is cut off leaves more than its name.
+"""The best weights of trainings under way, so that a training that is cut off need not begin again.
 
 <root>/.checkpoints/<job>.npz      epoch, best_epoch, and the weights of the best epoch, layer by layer
 
-Written while a training runs, removed when it ends by itself; of those that were cut off the newest few are kept.
+A checkpoint is written while a training runs, and removed when the training ends by itself. The newest few of those
+that were cut off are kept.
 """
 
 import io
@@ -22,7 +23,7 @@ KEPT = 5
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """`epoch` were done, from 1; `weights` are those after `best_epoch`."""
+    """A training after `epoch` epochs, with its `weights` after `best_epoch`, both counted from 1."""
 
     epoch: int
     best_epoch: int
@@ -42,13 +43,13 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """Stateless but for its directory; every process that opens the same root sees the same."""
+    """The checkpoints of a store. Stateless: every process that opens the root sees the same."""
 
     def __init__(self, root: Path) -> None:
         self._directory = root / ".checkpoints"
 
     def write(self, job: str, checkpoint: Checkpoint) -> None:
-        """In place of the one before it, whole or not at all. DiskFull, StoreUnwritable."""
+        """Replace the checkpoint of a job, whole or not at all. Raises DiskFull, StoreUnwritable."""
         aside = self._directory / f".{job}.part"
         with writing():
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -59,14 +60,14 @@ class Checkpoints:
             aside.rename(self._path(job))
 
     def read(self, job: str) -> Checkpoint | None:
-        """None if there is none, or none that can be read."""
+        """The checkpoint of a job; None if there is none, or none that can be read."""
         try:
             return Checkpoint.from_bytes(self._path(job).read_bytes())
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
 
     def remove(self, job: str) -> None:
-        """Also those that nobody came back for, but for the newest few."""
+        """Remove the checkpoint of a job, and all others but the newest few: no training came back for them."""
         with writing():
             self._path(job).unlink(missing_ok=True)
             if self._directory.is_dir():
@@ -78,7 +79,7 @@ class Checkpoints:
 
 
 def _written_at(path: Path) -> float:
-    """0 for one that another training removes at this moment."""
+    """Seconds since 1970; 0 if another training removes the file at this moment."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Tables that were uploaded, each named after the hash of its file, so that the same content is there once.
+"""Uploaded tables, each named after the hash of its file, so that the same content is there once.
 
 <root>/.datasets/<id>/{table.parquet, dataset.json}      written aside, then renamed, as bundles are
 """
@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from models_store.errors import DatasetDamaged, StoreUnwritable, UnknownDataset
 from models_store.storage import manifest
-from models_store.storage.disk import LOCK, Disk, exclusively, writing
+from models_store.storage.disk import Disk, writing
+from models_store.storage.locks import LOCK, exclusively
 from models_store.tables.column_facts import ColumnFacts, Form
 from models_store.tables.csv_dialect import PLAIN, CsvDialect
 
@@ -33,13 +34,13 @@ log = logging.getLogger("patterns.datasets")
 ID = re.compile(r"[0-9a-f]{32}")
 FORMAT = 1
 TABLE, FACTS = "table.parquet", "dataset.json"
-# Of as many columns as there may be, all of them with long names and examples.
+# In bytes: enough for as many columns as there may be, all of them with long names and examples.
 LARGEST_FACTS = 64 << 20
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What is known of an uploaded table; `name` is a label that somebody gave it, perhaps empty."""
+    """The facts of an uploaded table; `name` is what its uploader calls it, perhaps empty."""
 
     id: str
     name: str
@@ -48,7 +49,7 @@ class Stored:
     created: str
     """UTC, ISO 8601."""
     delimiter: str = ","
-    """What stood between the fields of a CSV file."""
+    """The character between the fields of a CSV file."""
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "columns": [column.to_json() for column in self.columns]}
@@ -60,7 +61,7 @@ class Stored:
 
 
 class Datasets:
-    """Stateless but for its root, which is that of the store: every process that opens it sees the same tables."""
+    """The uploaded tables of a store. Stateless: every process that opens the root sees the same."""
 
     def __init__(self, root: Path, disk: Disk | None = None) -> None:
         self.root = root
@@ -75,10 +76,11 @@ class Datasets:
         return sorted(entry.name for entry in self._directory.iterdir() if ID.fullmatch(entry.name) and entry.is_dir())
 
     def get(self, dataset: str) -> Stored:
+        """Raises UnknownDataset, DatasetDamaged."""
         return self._facts(dataset)[0]
 
     def frame(self, dataset: str) -> "pl.DataFrame":
-        """The whole table; DatasetDamaged if a bit of it has changed."""
+        """Read the whole table. Raises UnknownDataset, or DatasetDamaged if a bit of it has changed."""
         import polars as pl  # deferred: whoever serves needs it for tables only
 
         path = self._directory / dataset / TABLE
@@ -93,7 +95,7 @@ class Datasets:
             raise DatasetDamaged("its table cannot be read") from error
 
     def list(self) -> Sequence[Stored]:
-        """All that can be read, newest first."""
+        """Facts of all tables that can be read, newest first."""
         found = []
         for dataset in self.ids():
             try:
@@ -107,15 +109,15 @@ class Datasets:
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def receiving(self) -> BinaryIO:
-        """A file to upload into, beside the store. It has no name: nothing of it is left, however the process ends."""
+        """Open a file to upload into, beside the store. It has no name: nothing of it is left when the process ends."""
         with writing():
             self._make_root()
             return tempfile.TemporaryFile(dir=self.root)
 
     def add(self, path: Path, form: Form, name: str = "", dialect: CsvDialect = PLAIN) -> Stored:
-        """What is there already stays as it is, under its first name, and is replaced if it is damaged.
+        """Read the file at `path` and keep it as a table; one that is there already stays, under its first name.
 
-        TableError says why a file is no table.
+        A damaged one is replaced. Raises TableError that says why a file is no table, DiskFull, StoreUnwritable.
         """
         dataset = _id_of(path, dialect)
         if (known := self._intact(dataset)) is not None:
@@ -145,7 +147,7 @@ class Datasets:
         return stored
 
     def delete(self, dataset: str) -> None:
-        """Also one that is damaged. Renamed away first: a table is there whole or not at all."""
+        """Delete a table, damaged or not. Renamed away first: a table is there whole or not at all."""
         self._check_known(dataset)
         with self._writing():
             self._check_known(dataset)
@@ -161,7 +163,7 @@ class Datasets:
             raise UnknownDataset(self.ids())
 
     def _facts(self, dataset: str) -> tuple[Stored, str]:
-        """And the hash of the table."""
+        """The facts of a table, and the SHA-256 of its file. Raises UnknownDataset, DatasetDamaged."""
         self._check_known(dataset)
         try:
             written = manifest.read_regular(self._directory / dataset / FACTS, LARGEST_FACTS)
@@ -178,7 +180,7 @@ class Datasets:
             raise DatasetDamaged("its facts cannot be read") from error
 
     def _intact(self, dataset: str) -> Stored | None:
-        """None for a table that is not there, or not any more, or not as it was uploaded."""
+        """The facts of a table; None if it is not there, not any more, or not as it was uploaded."""
         try:
             stored, expected = self._facts(dataset)
             return stored if _is_whole(self._directory / dataset / TABLE, expected) else None
@@ -194,7 +196,7 @@ class Datasets:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Under the store's lock, because the store sweeps away what is half written while nobody holds it."""
+        """Hold the lock of the store: it sweeps away half-written files while nobody holds it."""
         with writing():
             self._make_root()
         with exclusively(self.root / LOCK), writing():
@@ -222,13 +224,13 @@ class Datasets:
 
 
 def _id_of(path: Path, dialect: CsvDialect) -> str:
-    """The same file read in another way is another table."""
+    """The name of a table: the same file read in another way is another table."""
     content = _sha256(path)
     return (content if dialect == PLAIN else hashlib.sha256(f"{content} {dialect}".encode()).hexdigest())[:32]
 
 
 def _is_whole(path: Path, expected: str) -> bool:
-    """Of what the store wrote: anything else, such as a pipe, would be waited for."""
+    """True for a regular file with this hash. Anything else, such as a pipe, would be waited for and is not opened."""
     return stat.S_ISREG(path.lstat().st_mode) and _sha256(path) == expected
 
 

@@ -4,30 +4,26 @@ Tests replace this class by one that fails, or kills the process, at the n-th op
 """
 
 import errno
-import fcntl
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from models_store.errors import BundleUnreadable, DiskFull, StoreBusy, StoreUnwritable
+from models_store.errors import BundleUnreadable, DiskFull, StoreUnwritable
 
-# What in a root is held while something is written, and how the name of what is half written begins.
-LOCK, ASIDE = ".lock", ".tmp-"
-# Beside what is written, so that logs, job records and labels still find room.
+# How the name of a half-written file or directory begins.
+ASIDE = ".tmp-"
+# Left free beside what is written, so that logs, job records and aliases still find room.
 SPARE_BYTES = 16 << 20
-# Far longer than a change of the store takes, and no longer than somebody waits for an answer.
-PATIENCE_SECONDS = 10.0
-LOOK_SECONDS = 0.02
 
 
 class Disk:
-    """Stateless. An fsync that fails is never tried again: the kernel may have dropped the pages already."""
+    """Stateless. A failed fsync is never tried again: the kernel may have dropped the pages already."""
 
     def check_space(self, directory: Path, size: int) -> None:
+        """Raise DiskFull if `size` more bytes would leave less than the spare room."""
         if shutil.disk_usage(directory).free < size + SPARE_BYTES:
             raise DiskFull
 
@@ -37,7 +33,7 @@ class Disk:
 
     @contextmanager
     def aside(self, root: Path) -> Iterator[Path]:
-        """A name to write under before the rename; whatever is still there under it afterwards is swept away."""
+        """Yield a new name to write under before the rename; whatever still has it afterwards is removed."""
         aside = root / f"{ASIDE}{uuid.uuid4().hex}"
         try:
             yield aside
@@ -45,6 +41,20 @@ class Disk:
             if aside.exists():
                 with suppress(OSError):
                     self.remove(aside)
+
+    def replace_file(self, root: Path, path: Path, content: bytes) -> None:
+        """Write a file whole or not at all: aside in `root`, which is on the same disk, then renamed to `path`."""
+        with self.aside(root) as aside:
+            self.write_new(aside, content)
+            self.rename(aside, path)
+        self.sync_directory(path.parent)
+
+    def write_directory(self, directory: Path, files: dict[str, bytes]) -> None:
+        """Make a directory that holds these files, by their names."""
+        self.make_directory(directory)
+        for name, content in files.items():
+            self.write_new(directory / name, content)
+        self.sync_directory(directory)
 
     def make_directory(self, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
@@ -73,48 +83,24 @@ class Disk:
 
 
 @contextmanager
-def exclusively(path: Path, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
-    """Hold the lock file at `path`; StoreBusy if another holds it for so many seconds. It ends with the process."""
-    with writing():
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        _lock(descriptor, patience)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise StoreBusy(patience) from None
-            time.sleep(LOOK_SECONDS)
-
-
-@contextmanager
 def writing() -> Iterator[None]:
-    """What the operating system says of a failed write, in the words of the store."""
+    """Turn the operating system's error of a failed write into DiskFull or StoreUnwritable."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull from error
-        raise StoreUnwritable(_reason(error)) from error
+        raise StoreUnwritable(reason_of(error)) from error
 
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Likewise of a failed read."""
+    """Turn the operating system's error of a failed read into BundleUnreadable."""
     try:
         yield
     except OSError as error:
-        raise BundleUnreadable(f"the store cannot be read ({_reason(error)})") from error
+        raise BundleUnreadable(f"the store cannot be read ({reason_of(error)})") from error
 
 
-def _reason(error: OSError) -> str:
+def reason_of(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else "unknown reason"

@@ -1,14 +1,20 @@
-"""The list of a version's files with size and SHA-256, and a hash of itself: one flipped bit anywhere is found."""
+"""The list of a version's files with size and SHA-256, and a hash of itself: one flipped bit anywhere is found.
+
+MANIFEST.json      {"format": 1, "pattern": "line", "version": 7, "files": {...}, "sha256": "..."}
+"""
 
 import errno
 import hashlib
 import json
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from models_store.errors import BundleDamaged, BundleUnreadable
+from models_store.errors import BundleDamaged, BundleUnreadable, shortened, shortened_name
+from models_store.storage.disk import reason_of
 
 NAME = "MANIFEST.json"
 FORMAT = 1
@@ -22,37 +28,58 @@ def manifest_of(pattern: str, version: int, files: dict[str, bytes]) -> bytes:
 
 
 def read_verified(directory: Path, pattern: str, version: int) -> dict[str, bytes]:
-    """All files of a version; BundleDamaged says which is missing, extra or changed."""
-    try:
-        present = sorted(entry.name for entry in directory.iterdir())
+    """Read all files of a version. Raises BundleDamaged with the one that is missing, extra or changed.
+
+    Raises BundleUnreadable where the operating system will not read one.
+    """
+    with _reading("the directory of the version"):
+        present = {entry.name for entry in directory.iterdir()}
+    with _reading(NAME):
         files = _listed(directory, pattern, version)
-        if sorted([*files, NAME]) != present:
-            raise BundleDamaged("a file is missing or was added")
-        return {name: _checked(directory / name, *facts) for name, facts in files.items()}
+    _check_present({*files, NAME}, present)
+    return {name: _checked(directory / name, *facts) for name, facts in files.items()}
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
-        raise BundleDamaged("a file is missing") from error
+        raise BundleDamaged(f"missing: {name}") from error
     except OSError as error:
-        raise BundleUnreadable("a file cannot be read") from error
+        raise BundleUnreadable(f"{name} cannot be read ({reason_of(error)})") from error
+
+
+def _check_present(expected: set[str], present: set[str]) -> None:
+    if missing := expected - present:
+        raise BundleDamaged(f"missing: {_names(missing)}")
+    if added := present - expected:
+        raise BundleDamaged(f"added after the version was published: {_names(added)}")
+
+
+def _names(files: set[str]) -> str:
+    return shortened(map(shortened_name, sorted(files)))
 
 
 def _listed(directory: Path, pattern: str, version: int) -> dict[str, tuple[int, str]]:
-    """Size and SHA-256 of each file."""
+    """Size in bytes and SHA-256 of each file."""
     try:
         written = read_regular(directory / NAME, LARGEST_MANIFEST)
         if written is None:
-            raise BundleDamaged("the manifest is no regular file, or too large")
+            raise BundleDamaged(f"{NAME} is no regular file, or larger than {LARGEST_MANIFEST} bytes")
         manifest = json.loads(written)
         if written != sealed({key: value for key, value in manifest.items() if key != "sha256"}):
-            raise BundleDamaged("the manifest was changed")
+            raise BundleDamaged(f"{NAME} was changed after it was published")
         if (manifest["format"], manifest["pattern"], manifest["version"]) != (FORMAT, pattern, version):
-            raise BundleDamaged("the manifest is of another format or belongs to another version")
+            raise BundleDamaged(f"{NAME} is of another format or belongs to another version")
         return {name: (int(facts["size"]), str(facts["sha256"])) for name, facts in manifest["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise BundleDamaged("the manifest cannot be read") from error
+        raise BundleDamaged(f"{NAME} does not hold what a manifest holds") from error
 
 
 def _checked(path: Path, size: int, sha256: str) -> bytes:
-    content = read_regular(path, min(size, LARGEST_FILE))
+    with _reading(path.name):
+        content = read_regular(path, min(size, LARGEST_FILE))
     if content is None or len(content) != size:
         raise BundleDamaged(f"{path.name} does not have the size it was published with")
     if _sha256(content) != sha256:
@@ -61,7 +88,10 @@ def _checked(path: Path, size: int, sha256: str) -> bytes:
 
 
 def read_regular(path: Path, most: int) -> bytes | None:
-    """None for what a store never wrote: links, pipes that would be waited for, directories, more than `most` bytes."""
+    """The content of a file; None for what a store never wrote: links, pipes, directories, more than `most` bytes.
+
+    Nothing is waited for, as opening a pipe would be.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:

@@ -71,7 +71,7 @@ async def spoken(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[http
         store.publish(bundle)
     store.publish(line(20))
     store.publish(line(200), promote=False)
-    store.set_label("line", "candidate", 3)
+    store.set_alias("line", "candidate", 3)
     vertex = {"health_route": "/v1/endpoints/7", "predict_route": "/v1/endpoints/7:predict"}
     async with serving(store, max_rows=1000, max_body_mb=1, log_level="warning", default="pair", **vertex) as client:
         yield client

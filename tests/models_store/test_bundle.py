@@ -1,6 +1,7 @@
 """Bundles: raw values in, raw values out, the same after a trip through their files, and no other files will do."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -101,17 +102,22 @@ def test_a_finite_answer_to_an_infinite_input_counts_for_nothing(bundle: Bundle)
 NAMES = ["bundle.json", "network.keras", "history.json", "evaluation.json", "golden.json"]
 
 
+def in_file(name: str) -> str:
+    """A pattern for messages that begin with the name of the file."""
+    return f"^{re.escape(name)}: "
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_missing_file_is_found(files: Files, name: str) -> None:
     del files[name]
-    with pytest.raises(BundleDamaged):
+    with pytest.raises(BundleDamaged, match=in_file(name) + "the file is missing$"):
         read(files)
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
 def test_a_file_that_is_not_json_is_found(files: Files, name: str, content: bytes) -> None:
-    with pytest.raises(BundleDamaged):
+    with pytest.raises(BundleDamaged, match=in_file(name) + "(not JSON|Invalid JSON|not UTF-8|nested too deeply)"):
         read({**files, name: content})
 
 
@@ -121,34 +127,76 @@ HISTORY = "history.json"
 @pytest.mark.parametrize("name", ["bundle.json", "network.keras", "evaluation.json", "golden.json", HISTORY])
 @pytest.mark.parametrize("content", [b"[]", b"null", b"7", b'"text"'])
 def test_a_file_that_holds_something_else_is_found(files: Files, name: str, content: bytes) -> None:
-    with pytest.raises(BundleDamaged):
+    with pytest.raises(BundleDamaged, match=in_file(name)):
         read({**files, name: content})
 
 
-MISFITS: list[Any] = [
-    {"format": 2},
-    {"format": None},
-    {"format": "1"},
-    {"card": {}},
-    {"encoder": {}},
-    {"encoder": None},
-    {"decoder": []},
-    {"architecture": {"n_inputs": 2, "layers": [{"units": 1, "activation": "linear"}], "dtype": "float32"}},
-    {"architecture": {"n_inputs": 1, "layers": [{"units": 2, "activation": "linear"}], "dtype": "float32"}},
-    {"architecture": {"n_inputs": 1, "layers": [{"units": 1}], "dtype": "float32"}},
-    {"architecture": {"n_inputs": 1, "layers": [], "dtype": "float32"}},
+def layered(n_inputs: int, *layers: dict[str, Any]) -> dict[str, Any]:
+    return {"architecture": {"n_inputs": n_inputs, "layers": layers, "dtype": "float32"}}
+
+
+OTHERWISE = "something in it is missing, or of another kind than expected"
+MISFITS: list[tuple[dict[str, Any], str]] = [
+    ({"format": 2}, "format: found 2, and only 1 is read here; another release wrote it"),
+    ({"format": None}, "format: found None, and only 1 is read here; another release wrote it"),
+    ({"format": "1"}, "format: found '1', and only 1 is read here; another release wrote it"),
+    ({"pattern": None}, "pattern: expected a text"),
+    ({"recipe": None}, f"recipe: {OTHERWISE}"),
+    ({"card": {}}, "card.inputs: missing"),
+    ({"card": None}, "card: expected a valid dictionary or instance of Card"),
+    ({"encoder": {}}, "encoder.columns: missing"),
+    ({"encoder": None}, f"encoder: {OTHERWISE}"),
+    ({"decoder": []}, f"decoder: {OTHERWISE}"),
+    (
+        layered(2, {"units": 1, "activation": "linear"}),
+        "architecture: 2 inputs and 1 outputs, but the encoder makes 1 inputs and the decoder takes 1 outputs",
+    ),
+    (
+        layered(1, {"units": 2, "activation": "linear"}),
+        "architecture: 1 inputs and 2 outputs, but the encoder makes 1 inputs and the decoder takes 1 outputs",
+    ),
+    (layered(1, {"units": 1}), f"architecture: {OTHERWISE}"),
+    (layered(1), f"architecture: {OTHERWISE}"),
 ]
 
 
-@pytest.mark.parametrize("wrong", MISFITS, ids=map(str, range(len(MISFITS))))
-def test_a_description_that_does_not_fit_together_is_found(files: Files, wrong: dict[str, Any]) -> None:
-    with pytest.raises(BundleDamaged):
+@pytest.mark.parametrize(("wrong", "said"), MISFITS, ids=map(str, range(len(MISFITS))))
+def test_a_description_that_does_not_fit_together_is_found(files: Files, wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(BundleDamaged) as refusal:
         read({**files, "bundle.json": changed(files["bundle.json"], **wrong)})
+    assert str(refusal.value) == f"bundle.json: {said}"
 
 
-def test_an_unknown_format_says_which_one_is_read_here(files: Files) -> None:
-    with pytest.raises(BundleDamaged, match="bundle format 2 is not 1"):
-        read({**files, "bundle.json": changed(files["bundle.json"], format=2)})
+def test_a_number_that_a_card_lacks_is_named_with_all_that_it_lies_in(files: Files) -> None:
+    card = json.loads(files["bundle.json"])["card"]
+    del card["train"]["rows"]
+    with pytest.raises(BundleDamaged, match=r"^bundle\.json: card\.train\.rows: missing$"):
+        read({**files, "bundle.json": changed(files["bundle.json"], card=card)})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("history.json", b'{"loss": [0.5, null]}', "history.json: loss.1: expected a valid number"),
+        ("evaluation.json", b'{"predicted": [[1.0]]}', "evaluation.json: labels: missing"),
+        ("golden.json", b'{"outputs": [[1.0]]}', "golden.json: inputs: missing"),
+        ("golden.json", b'{"inputs": [1.0], "outputs": [[1.0]]}', "golden.json: inputs: expected rows of numbers"),
+        (
+            "golden.json",
+            b'{"inputs": [[4.0]], "outputs": [[8.0, 8.0]]}',
+            r"golden.json: outputs of shape \(1, 2\), but",
+        ),
+        (
+            "golden.json",
+            b'{"inputs": [[1' + b"0" * 400 + b']], "outputs": [[8.0]]}',
+            f"golden.json: inputs: {OTHERWISE}",
+        ),
+        ("network.keras", b"[[1.0, 2.0]]", "network.keras: the network does not have the shape of its recipe"),
+    ],
+)
+def test_a_field_that_does_not_hold_what_it_should_is_named(files: Files, name: str, content: bytes, said: str) -> None:
+    with pytest.raises(BundleDamaged, match=f"^{said}"):
+        read({**files, name: content})
 
 
 @pytest.mark.parametrize("outputs", [[[0.0], [8.01], [32.0]], [[0.0], [8.0], [None]], [[0.0], [8.0], [float("nan")]]])
@@ -172,6 +220,7 @@ def test_a_golden_answer_may_differ_by_what_another_device_rounds(files: Files) 
         {"inputs": [[0.0, 0.0], [4.0, 4.0], [16.0, 16.0]]},
         {"inputs": [0.0, 4.0, 16.0]},
         {"inputs": "text"},
+        {"inputs": {"x": [0.0, 4.0, 16.0]}},
     ],
 )
 def test_golden_rows_that_prove_nothing_are_refused(files: Files, golden: dict[str, Any]) -> None:
@@ -262,7 +311,7 @@ def test_a_damaged_encoder_of_a_column_is_found_or_means_the_same(wrong: Any) ->
                 continue
             assert restored.to_files()["golden.json"] == files["golden.json"], (name, part)
         damaged = changed(files["bundle.json"], encoder={**encoder, "table": {**encoder["table"], name: wrong}})
-        with pytest.raises(BundleDamaged):
+        with pytest.raises(BundleDamaged, match=r"^bundle\.json: encoder"):
             read({**files, "bundle.json": damaged})
     with pytest.raises(BundleDamaged):
         read({**files, "bundle.json": changed(files["bundle.json"], encoder={**encoder, "table": wrong})})
@@ -273,8 +322,14 @@ def test_golden_rows_that_hold_something_else_are_found(wrong: Any) -> None:
     files = passengers().to_files()
     golden = json.loads(files["golden.json"])["inputs"]
     for name in golden:
-        with pytest.raises(BundleDamaged):
+        with pytest.raises(BundleDamaged, match=in_file("golden.json")):
             read({**files, "golden.json": changed(files["golden.json"], inputs={**golden, name: wrong})})
+
+
+def test_golden_rows_of_a_table_that_are_no_columns_are_found() -> None:
+    files = passengers().to_files()
+    with pytest.raises(BundleDamaged, match=r"^golden\.json: inputs: expected a list of values for each column"):
+        read({**files, "golden.json": changed(files["golden.json"], inputs=[[1.0]] * 8)})
 
 
 # -- architectures -------------------------------------------------------------------------------------------------

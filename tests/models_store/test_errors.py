@@ -1,4 +1,6 @@
-"""Errors that cross from one process into another by their code."""
+"""Errors: the tree at the top of their module, and how they cross from one process into another by their code."""
+
+import inspect
 
 import pytest
 
@@ -30,3 +32,21 @@ def test_every_code_stands_for_one_class() -> None:
 def test_a_code_that_this_process_does_not_know_is_an_error_without_a_class(code: str) -> None:
     error = error_of(code, "the loss is no longer a number")
     assert (type(error), str(error)) == (PatternServerError, "the loss is no longer a number")
+
+
+def test_the_tree_in_the_docstring_has_every_error_below_its_base() -> None:
+    classes = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)]
+    bases = {kind.__name__: kind.__bases__[0].__name__ for kind in classes}
+    assert drawn(inspect.getdoc(errors) or "") == bases
+
+
+def drawn(tree: str) -> dict[str, str]:
+    """The base of each class: the last one of a line that is indented less."""
+    bases: dict[str, str] = {}
+    path = ["Exception"]
+    for line in tree.partition("\n\n")[2].splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        names = line.strip().split(" · ")
+        bases |= dict.fromkeys(names, path[depth])
+        path = [*path[: depth + 1], names[-1]]
+    return bases

@@ -157,7 +157,7 @@ def test_a_second_training_in_the_same_process_is_the_next_version(trainer: Trai
         trainer.train(f"job-{version}", ADD_TEN, tmp_path, promote=version == 1)
         assert trainer.story()[-1] == Published(id=f"job-{version}", version=version)
     store = Store(tmp_path, _no_network)
-    assert (store.versions("add-ten"), store.labels("add-ten")) == ([1, 2], {"champion": 1})
+    assert (store.versions("add-ten"), store.aliases("add-ten")) == ([1, 2], {"champion": 1})
     assert store.describe("add-ten", 1).history == store.describe("add-ten", 2).history
 
 

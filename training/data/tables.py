@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from models_store.arrays import Array
-from models_store.errors import shortened, unlike
+from models_store.errors import shortened, shortened_name, unlike
 from models_store.tables import inference
 from models_store.tables.inference import ColumnFacts
 from models_store.tables.spelling import Spelling
@@ -72,11 +72,7 @@ def make(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> Dataset:
 def _check_targets(data: TableData, columns: Sequence[str]) -> None:
     for name in (*data.target, *data.columns):
         if name not in columns:
-            raise DataError(f"{_short(name)}: there is no such column; {unlike(name, columns)}")
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 40 else f"{name[:40]}…"
+            raise DataError(f"{shortened_name(name)}: there is no such column; {unlike(name, columns)}")
 
 
 def _has_target(targets: Table) -> NDArray[np.bool_]:
@@ -95,23 +91,23 @@ def _present(values: Values) -> NDArray[np.bool_]:
 
 def _labels(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> Labels | None:
     """None if the target is numbers."""
-    name = data.target[0]
+    name, called = data.target[0], shortened_name(data.target[0])
     kind, values = found[name].kind, targets.columns[name]
     if len(data.target) > 1 or data.task == "regression":
         return None
     if data.task == "auto" and not found[name].labels:
         return None
     if kind == "date":
-        raise DataError(f"data.target: {_short(name)} is a date, and no label; in data.columns call it a category")
+        raise DataError(f"data.target: {called} is a date, and no label; in data.columns call it a category")
     counts = Counter(values.tolist())
     if len(counts) < 2:
-        raise DataError(f"data.target: {_short(name)} has the same value in every row; there is nothing to learn")
+        raise DataError(f"data.target: {called} has the same value in every row; there is nothing to learn")
     if len(counts) > MOST_LABELS:
-        raise DataError(f"data.target: {_short(name)} has {len(counts)} different labels; {MOST_LABELS} are the most")
-    rare = [_short(_word(label)) for label, count in counts.items() if count < FEWEST_ROWS_OF_A_LABEL]
+        raise DataError(f"data.target: {called} has {len(counts)} different labels; {MOST_LABELS} are the most")
+    rare = [shortened_name(_word(label)) for label, count in counts.items() if count < FEWEST_ROWS_OF_A_LABEL]
     if rare:
         raise DataError(
-            f"data.target: {len(rare)} label(s) of {_short(name)} stand in one row each: {shortened(rare, NAMED)}; a "
+            f"data.target: {len(rare)} label(s) of {called} stand in one row each: {shortened(rare, NAMED)}; a "
             f"label needs {FEWEST_ROWS_OF_A_LABEL} rows at least, to be learned and to be tested; take these rows out, "
             "or give them a label that others have"
         )
@@ -142,7 +138,7 @@ def _numbers(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> 
     for name in data.target:
         if found[name].kind not in ("number", "boolean"):
             raise DataError(
-                f"data.target: {_short(name)} is no column of numbers; labels are learned one column at a time"
+                f"data.target: {shortened_name(name)} is no column of numbers; labels are learned one column at a time"
             )
     outputs = np.stack([values.astype(np.float64) for values in targets.columns.values()], axis=1)
     if (outputs == outputs[0]).all(axis=0).any():

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from pydantic_core import ErrorDetails
 
 from models_store.errors import PatternServerError
+from models_store.names import NAME_RULE
 
 KINDS = frozenset(
     {
@@ -55,7 +56,7 @@ def _said(fault: ErrorDetails) -> str:
     if fault["type"] == "union_tag_not_found":
         return f"say which with the field {fault['ctx']['discriminator']}"
     if fault["type"] == "string_pattern_mismatch" and fault["loc"] == ("name",):
-        return "must be a lower-case letter, then up to 62 lower-case letters, digits and dashes"
+        return f"must be {NAME_RULE}"
     if fault["type"] == "extra_forbidden":
         return "there is no such field"
     if fault["type"] == "union_tag_invalid":

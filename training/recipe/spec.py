@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from models_store.names import NAME, RESERVED
 from training.recipe.base import Part, RecipeError
 from training.recipe.data import Data, FormulaData, SequenceData, TableData
 from training.recipe.fit import NUMBER_LOSSES, AuthorFigure, CrossValidate, Fit, NetworkSpec, Scaling, Split
@@ -34,12 +35,12 @@ _RecipeLoader.add_implicit_resolver(
 
 
 def _is_pattern_name(name: str) -> str:
-    if name in ("stats", "docs"):
+    if name in RESERVED:
         raise ValueError("this name is reserved")
     return name
 
 
-PatternName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$"), AfterValidator(_is_pattern_name)]
+PatternName = Annotated[str, Field(pattern=f"^{NAME.pattern}$"), AfterValidator(_is_pattern_name)]
 # Under what a recipe for a table says itself: good without tuning.
 TABLE_DEFAULTS: dict[str, Any] = {
     "split": {"test": 0.2, "validation": 0.2},

@@ -27,7 +27,8 @@ from app.http.dispatch import Address, Dialect, Guard, Handler, anybody
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.errors import UnknownVersion
-from models_store.storage.store import VERSION, Release
+from models_store.names import VERSION
+from models_store.storage.store import Release
 
 BINARY = "application/octet-stream"
 HEADER_LENGTH = "inference-header-content-length"

@@ -27,8 +27,10 @@ from app.http.dispatch import Address, Dialect, anybody
 from app.statuses import STATUS, is_unavailable, retry_header, status_of
 from models_store.arrays import Array
 from models_store.bundle import Bundle
-from models_store.errors import BundleDamaged, PatternServerError, UnknownLabel, UnknownVersion
-from models_store.storage.store import CHAMPION, Release, is_name
+from models_store.errors import BundleDamaged, PatternServerError, UnknownAlias, UnknownVersion
+from models_store.names import is_name
+from models_store.storage.aliases import CHAMPION
+from models_store.storage.store import Release
 
 VERSION = re.compile("[0-9]{1,18}")
 TAG = "TensorFlow Serving, KServe v1"
@@ -108,19 +110,19 @@ def _version(named: dict[str, str]) -> int | None:
 
 
 def _versions(shelf: Shelf, named: dict[str, str]) -> list[int]:
-    """UnknownVersion, UnknownLabel, NoGoodVersion."""
-    version, label = _version(named), named.get("label")
-    if label is not None and label != CHAMPION:
-        if label not in shelf.labels:
-            raise UnknownLabel(shelf.pattern, shelf.labels)
-        version = shelf.labels[label]
+    """UnknownVersion, UnknownAlias, NoGoodVersion."""
+    version, alias = _version(named), named.get("label")
+    if alias is not None and alias != CHAMPION:
+        if alias not in shelf.aliases:
+            raise UnknownAlias(shelf.pattern, shelf.aliases)
+        version = shelf.aliases[alias]
     if version is not None:
         if version not in shelf.versions:
             raise UnknownVersion(shelf.pattern, shelf.versions)
         return [version]
     champion = shelf.release.version
     others = [version for version in reversed(shelf.versions) if version != champion]
-    return [champion] if label == CHAMPION else [champion, *others]
+    return [champion] if alias == CHAMPION else [champion, *others]
 
 
 # -- addresses -----------------------------------------------------------------------------------------------------

@@ -17,12 +17,12 @@ from app.statuses import STATUS
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.encoding.outputs import LabelDecoder
-from models_store.errors import UnknownLabel, UnknownPattern, UnknownVersion
+from models_store.errors import UnknownAlias, UnknownPattern, UnknownVersion
 from models_store.storage.store import Release
 from models_store.tables.table import Kind, Raw
 
 SIGNATURE = "serving_default"
-NOT_FOUND = {kind.code for kind in (UnknownPattern, UnknownVersion, UnknownLabel)}
+NOT_FOUND = {kind.code for kind in (UnknownPattern, UnknownVersion, UnknownAlias)}
 DTYPES: dict[Kind, str] = {
     "number": "DT_FLOAT",
     "boolean": "DT_BOOL",

@@ -16,7 +16,7 @@ from models_store.errors import (
     BundleDamaged,
     BundleUnreadable,
     NoGoodVersion,
-    UnknownLabel,
+    UnknownAlias,
     UnknownPattern,
     UnknownVersion,
 )
@@ -44,8 +44,8 @@ def slope_of(release: Release) -> float:
     return release.bundle.predict(rows(1)).item()
 
 
-async def slope(registry: Registry, version: int | None = None, label: str | None = None) -> float:
-    return slope_of(await registry.release("line", version, label))
+async def slope(registry: Registry, version: int | None = None, alias: str | None = None) -> float:
+    return slope_of(await registry.release("line", version, alias))
 
 
 def flip_a_bit(store: Store, version: int, file: str = "network.keras") -> None:
@@ -77,9 +77,9 @@ async def test_what_another_process_publishes_is_served_after_a_refresh(store: S
 async def test_a_label_that_another_process_moves_is_followed(store: Store, registry: Registry) -> None:
     publish(store, 2, 20)
     await registry.refresh()
-    store.set_label("line", "champion", 1)
+    store.set_alias("line", "champion", 1)
     await registry.refresh()
-    assert (await slope(registry), registry.shelf("line").labels) == (2, {"champion": 1})
+    assert (await slope(registry), registry.shelf("line").aliases) == (2, {"champion": 1})
 
 
 async def test_a_version_that_is_not_promoted_waits_until_it_is_asked_for(store: Store, registry: Registry) -> None:
@@ -117,11 +117,11 @@ async def test_what_has_not_changed_is_not_loaded_again(store: Store) -> None:
 
 async def test_a_label_names_its_version(store: Store, registry: Registry) -> None:
     publish(store, 2, 20)
-    store.set_label("line", "stable", 1)
+    store.set_alias("line", "stable", 1)
     await registry.refresh()
-    assert (await slope(registry, label="stable"), await slope(registry, label="champion")) == (2, 20)
-    with pytest.raises(UnknownLabel, match="it has champion, stable"):
-        await registry.release("line", label="beta")
+    assert (await slope(registry, alias="stable"), await slope(registry, alias="champion")) == (2, 20)
+    with pytest.raises(UnknownAlias, match="it has champion, stable"):
+        await registry.release("line", alias="beta")
 
 
 async def test_only_versions_that_exist_are_found(store: Store, registry: Registry) -> None:
@@ -265,7 +265,7 @@ async def test_a_version_whose_golden_rows_fail_here_is_refused_but_kept(store: 
 
 async def test_when_all_up_to_the_champion_are_damaged_a_later_one_answers(store: Store, registry: Registry) -> None:
     publish(store, 2, 20)
-    store.set_label("line", "champion", 1)
+    store.set_alias("line", "champion", 1)
     flip_a_bit(store, 1)
     for _ in range(2):
         await registry.refresh()
@@ -363,24 +363,24 @@ async def test_a_version_that_cannot_be_read_is_logged_once(store: Store, caplog
 
 async def test_labels_that_get_damaged_change_nothing_of_what_answers(store: Store, registry: Registry) -> None:
     publish(store, 2, 20)
-    store.set_label("line", "champion", 1)
+    store.set_alias("line", "champion", 1)
     await registry.refresh()
     (store.root / "line" / "labels.json").write_bytes(b"scratched")
     await registry.refresh()
     publish(store, 200, promote=False)
     await registry.refresh()
     assert (await slope(registry), await slope(registry, version=3)) == (2, 200)
-    store.set_label("line", "champion", 2)
+    store.set_alias("line", "champion", 2)
     await registry.refresh()
     assert await slope(registry) == 20
 
 
 async def test_labels_that_cannot_be_read_point_nowhere(store: Store, registry: Registry) -> None:
     publish(store, 2, 20)
-    store.set_label("line", "champion", 1)
+    store.set_alias("line", "champion", 1)
     (store.root / "line" / "labels.json").write_bytes(b"scratched")
     await registry.refresh()
-    assert (await slope(registry), await slope(registry, label="champion")) == (20, 20)
+    assert (await slope(registry), await slope(registry, alias="champion")) == (20, 20)
 
 
 # -- swaps ---------------------------------------------------------------------------------------------------------
@@ -447,7 +447,7 @@ async def test_forty_swaps_under_load_mix_nothing_and_lose_nothing(app: FastAPI,
             promote = number % 2 == 0
             version = published.publish(line(number), promote=promote)
             if not promote:
-                published.set_label("line", "champion", version)
+                published.set_alias("line", "champion", version)
             await app.state.parts.registry.refresh()
             assert app.state.parts.registry.champion("line").version == number
         done.set()

@@ -14,7 +14,8 @@ from app.cli import cli
 from app.commands import datasets, show
 from app.commands.datasets import Asked
 from app.commands.store import open_datasets
-from models_store.storage.store import Store, is_name
+from models_store.names import RESERVED, is_name
+from models_store.storage.store import Store
 from models_store.tables.csv_dialect import CsvDialect
 from tests.fakes import LinearNetwork
 from tests.table_fakes import passengers
@@ -109,7 +110,7 @@ def test_what_each_column_was_taken_for_is_shown_as_it_is_learned(
 @given(st.text(min_size=1, max_size=80).filter(lambda name: "/" not in name and name not in (".", "..")))
 def test_any_file_has_a_name_for_its_pattern(name: str) -> None:
     made = datasets.name_of(Path(f"{name}.csv"))
-    assert is_name(made) or made in ("stats", "docs")
+    assert is_name(made) or made in RESERVED
 
 
 def test_a_pattern_is_listed_with_the_name_of_its_table(fruit: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from app.formats import csv_rows
 from app.formats.expected import Expected
 from models_store.errors import PatternServerError, TableError
-from models_store.tables.csv_rows import header
+from models_store.tables.csv_rows import ONE_LINE, header
 from tests.app.over_http import CSV, an_array, csv_of, message, numbers, post, refusal
 
 pytestmark = pytest.mark.anyio
@@ -97,8 +97,8 @@ async def test_tables_as_programs_write_them_are_accepted(shared: httpx.AsyncCli
 REFUSED: list[tuple[str | bytes, int, str, str]] = [
     ("", 400, "malformed", "the CSV is empty; its first line must name the columns"),
     ("\ufeff", 400, "malformed", "the CSV is empty; its first line must name the columns"),
-    ("x1,x2", 422, "no_rows", f"the CSV has a header and no rows; {csv_rows.ONE_LINE}"),
-    ("x1,x21,23,4", 422, "missing_column", f"line 1: column x2 is missing; {csv_rows.ONE_LINE}"),
+    ("x1,x2", 422, "no_rows", f"the CSV has a header and no rows; {ONE_LINE}"),
+    ("x1,x21,23,4", 422, "missing_column", f"line 1: column x2 is missing; {ONE_LINE}"),
     ("x1,x2\n\n\n", 422, "no_rows", "the CSV has a header and no rows"),
     ("\nx1,x2\n1,2\n", 422, "missing_column", "line 1: columns x1, x2 are missing"),
     ("1,2\n3,4\n", 422, "missing_column", "line 1: columns x1, x2 are missing"),

@@ -6,7 +6,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,14 @@ from pydantic import SecretStr
 
 from app.errors import Draining, QueueFull
 from app.jobs.job import Job
-from app.jobs.jobs import Jobs, LeaderLock
+from app.jobs.jobs import Jobs
 from app.jobs.patience import Patience
 from app.jobs.records import Records
 from app.settings import Settings
 from models_store.errors import PublishUnconfirmed, StoreUnwritable
+from models_store.storage.aliases import CHAMPION
 from models_store.storage.checkpoints import Checkpoint, Checkpoints
-from models_store.storage.store import CHAMPION, Store
+from models_store.storage.store import Store
 from tests.app.jobs.conftest import HOUR, IMPATIENT, LOOKS, SHORT, MakeJobs, Outage, until
 from tests.app.jobs.fakes import (
     FakeTrainer,
@@ -36,7 +36,7 @@ from tests.app.jobs.fakes import (
     trains,
     waits_for,
 )
-from tests.disks import UnlabellingDisk
+from tests.disks import UnconfirmingDisk
 from tests.fakes import LinearNetwork, line
 from training.messages import Publish
 
@@ -166,7 +166,7 @@ async def test_the_process_is_there_before_the_first_job_if_it_is_to_be_warm(
 async def test_what_is_not_to_be_promoted_is_not(jobs: Jobs, store: Store) -> None:
     async with leading(jobs):
         outcomes = [await ended(jobs, await submit(jobs, promote=promote)) for promote in (True, False)]
-    assert (outcomes, store.labels("line")) == ([succeeded(1), succeeded(2)], {CHAMPION: 1})
+    assert (outcomes, store.aliases("line")) == ([succeeded(1), succeeded(2)], {CHAMPION: 1})
 
 
 # -- failures, losses and requests to stop -------------------------------------------------------------------------
@@ -321,12 +321,12 @@ async def test_a_job_whose_server_died_in_the_moment_it_had_published_has_succee
     orphan = await submit(jobs, promote=promote)
     records.claim()
     with pytest.raises(PublishUnconfirmed):
-        Store(store.root, LinearNetwork.from_bytes, disk=UnlabellingDisk()).publish(line(job=orphan))
+        Store(store.root, LinearNetwork.from_bytes, disk=UnconfirmingDisk()).publish(line(job=orphan))
     for _ in range(published_since):
         store.publish(line())
     async with leading(jobs):
         assert await ended(jobs, orphan) == succeeded(2)
-    assert store.labels("line") == {CHAMPION: champion}
+    assert store.aliases("line") == {CHAMPION: champion}
     assert await kinds(jobs, orphan) == ["queued", "published"]
 
 
@@ -340,7 +340,7 @@ async def test_a_version_that_was_rolled_back_stays_so_when_its_job_is_found_aga
     store.rollback("line")
     async with leading(jobs):
         assert await ended(jobs, orphan) == succeeded(2)
-    assert store.labels("line") == {CHAMPION: 1}
+    assert store.aliases("line") == {CHAMPION: 1}
 
 
 async def test_a_training_that_was_cut_off_says_what_is_kept_of_it(
@@ -368,14 +368,6 @@ async def test_of_two_servers_on_a_store_one_trains_and_the_other_takes_over(mak
         assert await ended(second, running) == interrupted(STOPPED["message"], 1)
         assert await ended(second, waiting) == succeeded(3)
     assert [request.id for request in trainers[1].requests] == [waiting]
-
-
-def test_a_lock_is_held_by_one_until_it_lets_go(tmp_path: Path) -> None:
-    first, second = LeaderLock(tmp_path / "lock"), LeaderLock(tmp_path / "lock")
-    assert [first.acquire(), second.acquire(), first.acquire()] == [True, False, True]
-    first.release()
-    assert [second.acquire(), first.acquire()] == [True, False]
-    second.release()
 
 
 # -- draining, refusing, and faults that pass ----------------------------------------------------------------------

@@ -19,7 +19,8 @@ from app.jobs.records import Records
 from app.main import create_app
 from app.parts import parts_of
 from app.settings import Settings
-from models_store.storage.store import CHAMPION, Store
+from models_store.storage.aliases import CHAMPION
+from models_store.storage.store import Store
 from tests.app.jobs.conftest import HOUR, LOOKS, SHORT, until, without_table
 from tests.app.jobs.fakes import SCORES, FakeTrainer, diverges, hangs, is_killed, learned, obeys, recipe, waits_for
 from tests.app.jobs.postgres import Postgres
@@ -180,7 +181,7 @@ async def test_a_version_that_is_not_to_be_promoted_leaves_the_champion(
 ) -> None:
     job = await train(client, wait=60, seed=7, promote=False)
     assert (job["status"], job["version"]) == ("succeeded", 2)
-    assert (await predicted(client), store.labels("line")) == ((1, [2.0]), {CHAMPION: 1})
+    assert (await predicted(client), store.aliases("line")) == ((1, [2.0]), {CHAMPION: 1})
     asked = await client.post("/predict/line?version=2", json={"inputs": [1]})
     assert asked.json()["outputs"] == [7.0]
 

@@ -284,7 +284,7 @@ async def test_moving_champion_moves_what_answers(client: httpx.AsyncClient) -> 
 async def test_a_label_is_moved_not_doubled(client: httpx.AsyncClient, store: Store) -> None:
     for version in (1, 2, 2):
         await client.put("/patterns/line/labels/candidate", json={"version": version})
-    assert store.labels("line") == {"champion": 3, "candidate": 2}
+    assert store.aliases("line") == {"champion": 3, "candidate": 2}
 
 
 async def test_a_change_that_was_made_is_acknowledged_also_where_it_cannot_be_followed_yet(
@@ -296,7 +296,7 @@ async def test_a_change_that_was_made_is_acknowledged_also_where_it_cannot_be_fo
     with monkeypatch.context() as patch:
         patch.setattr(Store, "signature", unreadable)
         answer = await client.put("/patterns/line/labels/champion", json={"version": 1})
-        assert (answer.status_code, store.labels("line")) == (200, {"champion": 1})
+        assert (answer.status_code, store.aliases("line")) == (200, {"champion": 1})
     await client.put("/patterns/line/labels/stable", json={"version": 2})
     assert await slope(client) == 2
 

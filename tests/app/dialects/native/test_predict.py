@@ -195,7 +195,7 @@ def published(published: Store) -> Store:
     """Versions 1, 2, 3 of `line` with y = 2x, 20x, 200x; the champion is 2, `candidate` is 3."""
     published.publish(line(20))
     published.publish(line(200), promote=False)
-    published.set_label("line", "candidate", 3)
+    published.set_alias("line", "candidate", 3)
     return published
 
 

@@ -367,7 +367,7 @@ async def test_a_prediction_is_counted_under_its_address(published: Store) -> No
 async def test_an_unloaded_pattern_is_not_ready_whichever_version_is_asked(store: Store) -> None:
     store.publish(line())
     async with serving(store) as client:
-        store.set_label("line", "candidate", 1)
+        store.set_alias("line", "candidate", 1)
         await client.post("/v2/repository/models/line/unload")
         for place in ("", "/versions/1", "/labels/candidate"):
             answer = await client.get(f"/v1/models/line{place}")
