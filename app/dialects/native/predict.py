@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from app.answering.admission import MOST_BYTES_ON_LOOP
 from app.answering.answer import MOST_LABELS, MOST_NUMBERS, Answering
 from app.dialects.native import bodies
-from app.dialects.native.bodies import Question
+from app.dialects.native.bodies import NativeQuestion
 from app.dialects.native.openapi import PREDICT
 from app.dialects.parameters import Version
 from app.errors import Unprocessable
@@ -47,25 +47,25 @@ async def predict(answering: Answering, request: Request) -> Response:
     check_plain(headers.get("content-encoding", ""))
     body = await request.body()
     content_type = headers.get("content-type", "")
-    expected = Expected.by(bundle.predictor.encoder)
+    expected = Expected.of(bundle.predictor.encoder)
     read = partial(_read, wanted, body, content_type, expected, answering.settings.max_rows)
     most = MOST_LABELS if wanted.probabilities else MOST_NUMBERS
-    weight = len(body)
-    if weight > MOST_BYTES_ON_LOOP and not wanted.outside:
-        weight = bodies.weight(body, content_type, expected)
-    return await answering.answer(release, weight, read, partial(_written, release, wanted), most)
+    cost = len(body)
+    if cost > MOST_BYTES_ON_LOOP and not wanted.outside:
+        cost = bodies.cost(body, content_type, expected)
+    return await answering.answer(release, cost, read, partial(_written, release, wanted), most)
 
 
 PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])
 
 
-def _read(wanted: Wanted, body: bytes, content_type: str, expected: Expected, max_rows: int) -> Question:
+def _read(wanted: Wanted, body: bytes, content_type: str, expected: Expected, max_rows: int) -> NativeQuestion:
     question = bodies.read(body, content_type, expected, max_rows)
     # Rows that lie outside are named one by one.
     return replace(question, is_light=False) if wanted.outside else question
 
 
-def _written(release: Release, wanted: Wanted, question: Question, answers: Array) -> Response:
+def _written(release: Release, wanted: Wanted, question: NativeQuestion, answers: Array) -> Response:
     bundle = release.bundle
     beyond = bundle.outside(question.rows) if wanted.outside else bundle.unseen(question.rows)
     reply = Reply.of(bundle, answers, with_probabilities=wanted.probabilities)

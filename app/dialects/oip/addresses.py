@@ -13,7 +13,7 @@ from app.answering.answer import MOST_LABELS, Answering
 from app.dialects.oip import bodies
 from app.dialects.oip import models as oip_models
 from app.dialects.oip import openapi as operations
-from app.dialects.oip.bodies import Question
+from app.dialects.oip.bodies import OipQuestion
 from app.dialects.oip.inputs import object_in, parameters_of
 from app.dialects.oip.openapi import Operation
 from app.envelopes import PLAIN
@@ -38,22 +38,22 @@ async def infer(answering: Answering, request: Request) -> Response:
     release = await _release(answering, request)
     encoding = request.headers.get("content-encoding", "")
     header_length, accept_encoding = (request.headers.get(name, "") for name in (HEADER_LENGTH, "accept-encoding"))
-    expected = Expected.by(release.bundle.predictor.encoder)
+    expected = Expected.of(release.bundle.predictor.encoder)
     body = await request.body()
-    weight = len(body)
-    if weight > MOST_BYTES_ON_LOOP:
+    cost = len(body)
+    if cost > MOST_BYTES_ON_LOOP:
         if compression.is_plain(encoding):
-            weight = bodies.weight(body, header_length, expected)
+            cost = bodies.cost(body, header_length, expected)
     elif not compression.is_plain(encoding):
         try:
             body, encoding = compression.decoded(body, encoding, MOST_BYTES_ON_LOOP), ""
-            weight = len(body)
+            cost = len(body)
         except BodyTooLarge:  # to be looked at here; it may be as large as any
-            weight = answering.settings.max_body_bytes
-    is_compressed = bool(compression.encoding_for(accept_encoding, weight))
+            cost = answering.settings.max_body_bytes
+    is_compressed = bool(compression.encoding_for(accept_encoding, cost))
     read = partial(_read, answering, release.bundle, expected, header_length, encoding, body, is_compressed)
     write = partial(_answer, release, accept_encoding)
-    return await answering.answer(release, weight, read, write)
+    return await answering.answer(release, cost, read, write)
 
 
 def _read(
@@ -64,7 +64,7 @@ def _read(
     encoding: str,
     body: bytes,
     is_compressed: bool,
-) -> Question:
+) -> OipQuestion:
     limits = answering.settings
     plain = compression.decoded(body, encoding, limits.max_body_bytes)
     question = bodies.read(plain, header_length, expected, bundle.outputs, limits.max_rows, is_compressed=is_compressed)
@@ -74,7 +74,7 @@ def _read(
     return question
 
 
-def _answer(release: Release, accept_encoding: str, question: Question, answers: Array) -> Response:
+def _answer(release: Release, accept_encoding: str, question: OipQuestion, answers: Array) -> Response:
     """The length in its header is of the JSON before it is compressed."""
     written = bodies.write(release, question, answers)
     content, headers = written.content, {"x-pattern-version": str(release.version)}

@@ -9,7 +9,7 @@ from app.answering.answer import Answering
 from app.dialects import documented as doc
 from app.dialects.parameters import Version
 from app.dialects.scoring import bodies
-from app.dialects.scoring.bodies import Question
+from app.dialects.scoring.bodies import ScoringQuestion
 from app.envelopes import SCORING
 from app.errors import Unprocessable
 from app.formats.compression import check_plain
@@ -48,7 +48,7 @@ async def invocations(answering: Answering, request: Request) -> Response:
     content_type = request.headers.get("content-type", "")
     media_type = preferred(request.headers.get("accept", ""), (JSON, CSV)) or JSON
     body = await request.body()
-    expected = Expected.by(bundle.predictor.encoder)
+    expected = Expected.of(bundle.predictor.encoder)
     read = partial(bodies.read, body, content_type, expected, answering.settings.max_rows)
     content = await answering.answer(release, len(body), read, partial(_written, bundle, media_type))
     return Response(content, media_type=media_type, headers={"x-pattern-version": str(release.version)})
@@ -65,7 +65,7 @@ def _default(answering: Answering) -> str:
     return patterns[0] if patterns else ""
 
 
-def _written(bundle: Bundle, media_type: str, question: Question, answers: Array) -> bytes:
+def _written(bundle: Bundle, media_type: str, question: ScoringQuestion, answers: Array) -> bytes:
     return bodies.write(question, Reply.of(bundle, answers), media_type)
 
 

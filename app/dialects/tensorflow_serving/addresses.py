@@ -40,8 +40,8 @@ class Verb:
 
     name: Literal["predict", "classify", "regress"]
     check: Callable[[Bundle], None]
-    read: Callable[[bytes, Expected, int], tfs.Question]
-    write: Callable[[Bundle, tfs.Question, Array], bytes]
+    read: Callable[[bytes, Expected, int], tfs.TensorFlowServingQuestion]
+    write: Callable[[Bundle, tfs.TensorFlowServingQuestion, Array], bytes]
     example: Callable[[Bundle], Any]
 
     async def __call__(self, answering: Answering, request: Request) -> Response:
@@ -50,7 +50,7 @@ class Verb:
         # As the original has it, the content type does not matter: curl's own is that of a form.
         check_plain(request.headers.get("content-encoding", ""))
         body = await request.body()
-        read = partial(self.read, body, Expected.by(release.bundle.predictor.encoder), answering.settings.max_rows)
+        read = partial(self.read, body, Expected.of(release.bundle.predictor.encoder), answering.settings.max_rows)
         most = MOST_LABELS if self.name == "classify" else MOST_NUMBERS
         content = await answering.answer(release, len(body), read, partial(self.write, release.bundle), most)
         return Response(content, media_type=JSON, headers={"x-pattern-version": str(release.version)})

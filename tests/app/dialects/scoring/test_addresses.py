@@ -104,7 +104,7 @@ BAD, GONE = "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST"
         ("", {"dataframe_split": {"columns": ["x1"], "data": [[1]]}}, 400, BAD, "column x2 is missing"),
         ("", {"dataframe_split": {"columns": ["x1", "x1"], "data": [[1, 1]]}}, 400, BAD, "columns must be"),
         ("", {"dataframe_split": {"columns": [1, [2]], "data": [[1, 1]]}}, 400, BAD, "columns must be names"),
-        ("", {"dataframe_split": {"columns": ["x1", "x2", "z"], "data": [[1, 1, 1]]}}, 400, BAD, "there is a"),
+        ("", {"dataframe_split": {"columns": ["x1", "x2", "z"], "data": [[1, 1, 1]]}}, 400, BAD, "column 3 of"),
         ("", {"dataframe_records": {"x1": [1], "x2": [2]}}, 400, BAD, "dataframe_records must be a list of"),
         ("", {"dataframe_records": [[1, 2]]}, 400, BAD, "dataframe_records must be a list of objects"),
         ("", {"dataframe_records": []}, 400, BAD, "there are no rows to predict"),
@@ -130,6 +130,41 @@ async def test_what_cannot_be_used_is_refused_in_mlflows_words(
     refusal = said(answer)
     assert (answer.status_code, refusal["error_code"]) == (status, code)
     assert refusal["message"].startswith(words)
+
+
+FORMS = "the body must be a JSON object with exactly one of dataframe_split, dataframe_records, instances, inputs"
+SPLIT = "dataframe_split must be an object with the lists columns and data"
+RECORDS = "dataframe_records must be a list of objects"
+NAMES = "columns must be names, each of them once"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ([[1, 2]], f"{FORMS}, found a list of 1"),
+        ({"sesame": 1}, f"{FORMS}, found none of them"),
+        ({"inputs": [[1, 2]], "instances": [[1, 2]]}, f"{FORMS}, found instances and inputs"),
+        ({"inputs": [[1, 2]], "params": [1]}, "params must be an object, found a list of 1"),
+        ({"dataframe_split": [[1, 2]]}, f"{SPLIT}, found a list of 1"),
+        ({"dataframe_split": {"columns": ["x1"]}}, f"{SPLIT}, found no data"),
+        ({"dataframe_split": {"columns": "x", "data": [[1]]}}, f"{SPLIT}, found text for columns"),
+        ({"dataframe_split": {"columns": ["x1", "x1"], "data": [[1, 1]]}}, f"{NAMES}, found one of them twice"),
+        ({"dataframe_split": {"columns": ["x1", [2]], "data": [[1, 1]]}}, f"{NAMES}, found a list of 1"),
+        ({"dataframe_split": {"columns": ["z"], "data": [[1]]}}, "columns x1, x2 are missing"),
+        (
+            {"dataframe_split": {"columns": ["x1", "z", "x2"], "data": [[1, 1, 1]]}},
+            "column 2 of 3 is not one of x1, x2",
+        ),
+        (
+            {"dataframe_split": {"columns": ["x1", "x2"], "data": [[1, 1], [1]]}},
+            "row 1: expected a list of 2 values, one a column, found a list of 1",
+        ),
+        ({"dataframe_records": {"x1": [1], "x2": [2]}}, f"{RECORDS}, found an object"),
+        ({"dataframe_records": [{"x1": 1, "x2": 2}, [1, 2]]}, f"{RECORDS}; row 1 is a list of 2"),
+    ],
+)
+async def test_a_refusal_of_invocations_says_what_was_found(spoken: httpx.AsyncClient, body: Any, words: str) -> None:
+    assert said(await asked(spoken, body))["message"] == words
 
 
 @pytest.mark.parametrize(
