@@ -561,20 +561,6 @@ async def test_commas_brackets_and_line_ends_in_texts_are_not_rows(client: httpx
     assert len(answer.text.splitlines()) == 21
 
 
-@pytest.mark.parametrize(
-    ("content_type", "body"),
-    [
-        (JSON, b'{"inputs": [' + b'"tea",' * 1000 + b'"tea"]}'),
-        (JSON, b'{"inputs": [' + b'["tea"],' * 3000 + b'["tea"]]}'),
-        (CSV, b"message\n" + b"tea\n" * 1001),
-        (CSV, b"message\n" + b'"tea"\n' * 3000),
-        (ARROW, arrow_of(pa.table({"message": ["tea"] * 1001}), 100)),
-    ],
-)
-async def test_more_rows_than_the_limit_are_refused(client: httpx.AsyncClient, content_type: str, body: bytes) -> None:
-    assert refusal(await post(client, body, content_type, "messages")) == (413, "too_many_rows")
-
-
 async def test_many_rows_are_answered_as_few_are(client: httpx.AsyncClient) -> None:
     rows = [ROWS[place % len(ROWS)] for place in range(1000)]
     many = (await asked(client, rows, probabilities=True))["probabilities"]

@@ -62,26 +62,6 @@ async def test_every_form_is_answered_with_records(
     assert answer.json() == {"predictions": predictions}
 
 
-async def test_the_answer_says_which_version_it_is_from(spoken: httpx.AsyncClient) -> None:
-    answer = await asked(spoken, {"instances": [1]}, "?pattern=line&label=candidate")
-    assert answer.headers["x-pattern-version"] == "3"
-
-
-@pytest.mark.parametrize("age", ["null", "NaN"])
-async def test_a_value_is_missing_as_in_the_native_answer(spoken: httpx.AsyncClient, age: str) -> None:
-    expected = await outputs_of(spoken, [REST | {"age": None}], "passengers")
-    columns, cells = json.dumps([*REST, "age"]), json.dumps([*REST.values()])[:-1]
-    bodies = [
-        f'{{"dataframe_split": {{"columns": {columns}, "data": [{cells}, {age}]]}}}}',
-        f'{{"dataframe_split": {{"columns": {json.dumps(list(REST))}, "data": [{cells}]]}}}}',
-        f'{{"dataframe_records": [{json.dumps(REST)[:-1]}, "age": {age}}}]}}',
-        json.dumps({"instances": [REST]}),
-    ]
-    for body in bodies:
-        answer = await asked(spoken, body.encode(), "?pattern=passengers")
-        assert answer.json() == {"predictions": expected}
-
-
 BAD, GONE = "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST"
 
 
@@ -326,23 +306,6 @@ async def test_it_is_not_healthy_before_it_has_looked_at_the_store(published: St
 async def test_it_is_not_healthy_when_it_is_about_to_stop(app: FastAPI, client: httpx.AsyncClient) -> None:
     app.state.parts.jobs.drain()
     assert (await client.get("/ping")).status_code == 503
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status", "code"),
-    [
-        ("GET", "/invocations", 405, "BAD_REQUEST"),
-        ("POST", "/ping", 405, "BAD_REQUEST"),
-        ("GET", "/ping/sesame", 404, "ENDPOINT_NOT_FOUND"),
-        ("GET", "/invocations/sesame", 404, "ENDPOINT_NOT_FOUND"),
-        ("DELETE", "/v1/endpoints/7:predict", 405, "BAD_REQUEST"),
-    ],
-)
-async def test_the_router_refuses_in_the_same_shape(
-    spoken: httpx.AsyncClient, method: str, path: str, status: int, code: str
-) -> None:
-    answer = await spoken.request(method, path)
-    assert (answer.status_code, said(answer)["error_code"]) == (status, code)
 
 
 # -- Vertex AI -----------------------------------------------------------------------------------------------------

@@ -68,11 +68,6 @@ async def test_rows_are_answered_with_predictions_and_columns_with_outputs(
     assert given.json() == answer
 
 
-async def test_the_answer_says_which_version_it_is_from(spoken: httpx.AsyncClient) -> None:
-    answer = await asked(spoken, "line/labels/candidate:predict", {"instances": [1]})
-    assert answer.headers["x-pattern-version"] == "3"
-
-
 @pytest.mark.parametrize("content_type", [None, "application/json", "application/x-www-form-urlencoded", CSV])
 async def test_the_content_type_does_not_matter(spoken: httpx.AsyncClient, content_type: str | None) -> None:
     headers = {} if content_type is None else {"content-type": content_type}
@@ -95,15 +90,6 @@ async def test_a_text_may_be_base64(spoken: httpx.AsyncClient, body: Any) -> Non
     expected = await outputs_of(spoken, ["win a prize", "tea", "té"], "messages")
     answer = await asked(spoken, "messages:predict", body)
     assert list(answer.json().values()) == [expected]
-
-
-@pytest.mark.parametrize("form", ["null", "NaN", "[null]", "[NaN]", None])
-async def test_a_value_is_missing_as_in_the_native_answer(spoken: httpx.AsyncClient, form: str | None) -> None:
-    rest = '"port": "Zanzibar", "crew": true, "boarded": "1912-04-10", "note": "cabin"'
-    age = "" if form is None else f'"age": {form}, '
-    expected = await outputs_of(spoken, [json.loads(f"{{{rest}}}")], "passengers")
-    answer = await asked(spoken, "passengers:predict", f'{{"instances": [{{{age}{rest}}}]}}'.encode())
-    assert answer.json() == {"predictions": [expected[0]["survived"]]}
 
 
 # -- classify and regress ------------------------------------------------------------------------------------------
@@ -217,28 +203,6 @@ async def test_what_cannot_be_used_is_refused_in_one_sentence(
     answer = await asked(spoken, what, body)
     assert answer.status_code == status
     assert said(answer)["error"].startswith(words)
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status", "allowed"),
-    [
-        ("GET", "/v1/models/line:predict", 405, "POST"),
-        ("DELETE", "/v1/models/line", 405, "GET, HEAD"),
-        ("POST", "/v1/models", 405, "GET, HEAD"),
-        ("GET", "/v1", 404, None),
-        ("GET", "/v1/", 404, None),
-        ("GET", "/v1/models/", 404, None),
-        ("GET", "/v1/models/line/versions", 404, None),
-        ("GET", "/v1/models/a:b", 404, None),
-        ("GET", "/v1/models/%00", 404, None),
-    ],
-)
-async def test_the_router_refuses_in_the_same_shape(
-    spoken: httpx.AsyncClient, method: str, path: str, status: int, allowed: str | None
-) -> None:
-    answer = await spoken.request(method, path)
-    assert (answer.status_code, answer.headers.get("allow")) == (status, allowed)
-    assert list(said(answer)) == ["error"]
 
 
 async def test_a_compressed_body_is_refused(spoken: httpx.AsyncClient) -> None:
