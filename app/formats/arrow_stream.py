@@ -43,7 +43,7 @@ LENGTH = {"s": 1_000_000, "ms": 1000, "us": 1}
 NANOSECONDS = 1000
 # A body is read by the event loop up to so many bytes that describe a message, and so many numbers in all columns.
 LONGEST_DESCRIPTION = 1 << 12
-MOST_NUMBERS = 1 << 17
+MOST_NUMBERS_DECODED = 1 << 17
 # The word before each message, and the bytes that it and the length after it take.
 MARKER, FRAMED = 0xFFFFFFFF, 8
 
@@ -100,7 +100,7 @@ def is_one_array(body: bytes, expected: Expected) -> bool:
             return False
         batch = messages.read_next_message()
         n_numbers = announced(batch).rows * len(expected.names)
-        return bool(n_numbers <= MOST_NUMBERS and len(body) - end - batch.body.size <= LONGEST_DESCRIPTION)
+        return bool(n_numbers <= MOST_NUMBERS_DECODED and len(body) - end - batch.body.size <= LONGEST_DESCRIPTION)
     except (pa.ArrowException, OSError, StopIteration, ValueError, *DAMAGED):
         return False
 

@@ -108,7 +108,7 @@ def _plain(column: ExpectedColumn, value: Any) -> Any:
 def _wrong_value(column: ExpectedColumn, value: Any, error: ValueError, where: str) -> Unprocessable:
     fault: Fault = "not_a_number" if column.kind == "number" else "bad_value"
     expected = column.spelling.expected(column.name, column.kind, error)
-    # Where the kind is right, the error's own words say what is wrong with the value.
+    # An error in other words than these says itself what is wrong: 1e400 is a number, but not a finite one.
     found = f", found {_found(column, value)}" if str(error) == EXPECTED[column.kind] else ""
     return Unprocessable(fault, f"{where}, column {column.name}: expected {expected}{found}")
 

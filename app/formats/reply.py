@@ -18,9 +18,9 @@ class Reply:
     """Columns of answers, each (n_rows,)."""
 
     outputs: dict[str, NDArray[Any]]
-    """By name: numbers as float64, labels in the type of the training data."""
+    """Answers by the name of their output: numbers as float64, labels in the type of the training data."""
     probabilities: dict[str, dict[str, Array]]
-    """By output and label, float64; empty unless they are asked for."""
+    """Probabilities by output and label, float64; empty unless they are asked for."""
     are_labels: bool
     numbers: Array | None = None
     """All outputs side by side, float64 (n_rows, n_outputs); None unless all outputs are numbers."""

@@ -21,6 +21,7 @@ from app.formats.reply import Layout, Reply
 from models_store.storage.store import Release
 from models_store.tables.table import Raw
 
+# True for a body of numbers as they are in memory, which is little to read.
 ARRAYS: Mapping[str, Callable[[bytes, Expected], bool]] = {
     NPY: lambda _body, _expected: True,
     ARROW: arrow_stream.is_one_array,
@@ -34,7 +35,7 @@ class NativeQuestion:
     rows: Raw
     write: Callable[[Release, Reply, dict[str, Any]], bytes]
     media_type: str
-    """Of the body, and of the answer."""
+    """The media type of the body, and so of the answer."""
     is_light: bool = False
 
 
@@ -46,15 +47,16 @@ def cost(body: bytes, content_type: str, expected: Expected) -> int:
 
 def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> NativeQuestion:
     """Read a body. Raises Malformed, NotAcceptedType, TooManyRows, or Unprocessable, which names row and column."""
-    kind = media_type_of(content_type)
-    if kind == JSON:
+    media_type = media_type_of(content_type)
+    if media_type == JSON:
         return _read_json(body, expected, max_rows)
-    table = TABLES.get(kind)
+    table = TABLES.get(media_type)
     if table is None:
         raise NotAcceptedType(f"the content type must be {JSON}, {', '.join(TABLES)}; the body is not guessed at")
     rows, write = table(body, expected, max_rows)
-    is_light = kind in ARRAYS and not expected.typed
-    return NativeQuestion(check_finite(rows, expected), lambda _release, reply, _extra: write(reply), kind, is_light)
+    is_light = media_type in ARRAYS and not expected.typed
+    checked = check_finite(rows, expected)
+    return NativeQuestion(checked, lambda _release, reply, _extra: write(reply), media_type, is_light)
 
 
 TABLES: Mapping[str, Callable[[bytes, Expected, int], tuple[Raw, Callable[[Reply], bytes]]]] = {

@@ -1,4 +1,4 @@
-"""What was found is said by kind and size."""
+"""A refusal says what was found by its kind and size."""
 
 from typing import Any
 

@@ -71,7 +71,7 @@ async def test_a_flat_array_is_the_column_of_a_pattern_with_one_input(shared: ht
 
 
 class Sesame:
-    """What a pickle would build on the way in."""
+    """An object that a pickle would build, and print a word while it does."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return print, ("sesame",)

@@ -606,7 +606,7 @@ def test_no_changed_byte_of_an_arrow_stream_gives_anything_but_a_table_or_a_refu
 async def test_an_answer_of_very_many_probabilities_is_refused_before_it_is_computed(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.dialects.native.predict.MOST_LABELS", len(ROWS) - 1)
+    monkeypatch.setattr("app.dialects.native.predict.MOST_LABELS_ANSWERED", len(ROWS) - 1)
     answer = await client.post("/predict/passengers?probabilities=true", json={"inputs": ROWS})
     assert refusal(answer) == (413, "answer_too_large")
     assert (await client.post("/predict/passengers", json={"inputs": ROWS})).status_code == 200

@@ -45,7 +45,7 @@ NATIVE_PASSENGERS: list[list[Any]] = [
 
 @pytest.fixture(scope="module")
 async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
-    """For tests that change nothing; limits are small."""
+    """A client for tests that change nothing; limits are small."""
     store = Store(tmp_path_factory.mktemp("oip") / "store", LinearNetwork.from_bytes, disk=HastyDisk())
     publish_all(store)
     async with serving(store, max_rows=1000, max_body_mb=1, log_level="warning") as client:
