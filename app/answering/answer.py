@@ -34,7 +34,7 @@ class Question(Protocol):
 # Numbers in one answer: rows × outputs of the network. In float64 they take 64 MB.
 MOST_NUMBERS = 8_000_000
 # The same where each label is written beside its probability.
-MOST_LABELS = 1_000_000
+MOST_LABELS_ANSWERED = 1_000_000
 Asked = TypeVar("Asked", bound=Question)
 Answer = TypeVar("Answer")
 

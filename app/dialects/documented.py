@@ -1,4 +1,4 @@
-"""Operations of the OpenAPI document that other protocols' addresses have in common."""
+"""Parts of the OpenAPI document that the other protocols share."""
 
 import re
 from typing import Any
@@ -17,7 +17,11 @@ COLUMNS: dict[str, Any] = {"type": "object", "additionalProperties": CELLS}
 def operation(
     tag: str, path: str, name: str, summary: str, answer: str, body: dict[str, Any] | None = None, **responses: Any
 ) -> dict[str, Any]:
-    """`name` is the operation's, `answer` describes what comes with 200, and `body` is the schema of the JSON sent."""
+    """Return an operation of the OpenAPI document, whose parameters are those in the path.
+
+    `name` is its operationId, `answer` describes the answer with status 200, `body` is the schema of the JSON body,
+    and `responses` are answers with other statuses.
+    """
     described = {
         "tags": [tag],
         "summary": summary,
@@ -31,7 +35,7 @@ def operation(
 
 
 def one_of(**properties: dict[str, Any]) -> dict[str, Any]:
-    """An object with exactly one of these, and whatever else; what else there is, is ignored."""
+    """Return the schema of an object with exactly one of these properties; other properties are ignored."""
     return {
         "type": "object",
         "properties": properties,

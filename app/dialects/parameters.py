@@ -13,12 +13,12 @@ Parameters = TypeVar("Parameters", bound="Version")
 
 @cache
 def _nothing_said(kind: type[Parameters]) -> Parameters:
-    """They are frozen; most requests say nothing."""
+    """Return the defaults, made once: they are frozen, and most requests have no parameters."""
     return kind()
 
 
 class Version(BaseModel):
-    """Which version answers; without either the champion."""
+    """The version that answers, by number or label; without either, the champion."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,8 +1,9 @@
-"""Arrow IPC streams: columns by name, in any order. Numbers are answered as float64, labels as what they are.
+"""Arrow IPC streams: columns by name, in any order. Numbers are answered as float64, labels in their own type.
 
-Dictionaries and string views are refused: what a few bytes of them stand for has no limit.
+Dictionaries and string views are refused: a few bytes of them may stand for texts of any size.
 """
 
+import re
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -12,12 +13,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.errors import Malformed, TooManyRows, Unprocessable
-from app.formats.expected import Column, Expected, missing_columns, read_column, row_of
+from app.formats.expected import (
+    Expected,
+    ExpectedColumn,
+    missing_columns,
+    read_column,
+    repeated_column,
+    row_of,
+    unknown_column,
+)
 from app.formats.reply import Reply
 from models_store.arrays import Array
 from models_store.tables.arrow_messages import DAMAGED, announced
 from models_store.tables.table import (
-    EXPECTED,
     FIRST_DAY,
     LAST_DAY,
     MICROSECONDS_A_DAY,
@@ -30,15 +38,16 @@ from models_store.tables.table import (
     from_json,
 )
 
-# Of what Arrow counts, in microseconds.
+# Microseconds in a unit of Arrow's timestamps.
 LENGTH = {"s": 1_000_000, "ms": 1000, "us": 1}
 NANOSECONDS = 1000
-# Where a body is read by the event loop: bytes that describe a message, and numbers of all columns.
+# A body is read by the event loop up to so many bytes that describe a message, and so many numbers in all columns.
 LONGEST_DESCRIPTION = 1 << 12
-MOST_NUMBERS = 1 << 17
-# What stands before each message, and a length.
+MOST_NUMBERS_DECODED = 1 << 17
+# The word before each message, and the bytes that it and the length after it take.
 MARKER, FRAMED = 0xFFFFFFFF, 8
 
+TYPE_NAME = re.compile("[a-z0-9_]+")
 SHORT_FLOATS = (pa.float16(), pa.float32())
 WANTED: dict[Kind, str] = {
     "number": "integers or floats",
@@ -50,7 +59,11 @@ WANTED: dict[Kind, str] = {
 
 
 def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[[Reply], bytes]]:
-    """Each batch says how long it is and whether it is compressed; both are looked at before it is decoded."""
+    """Return the rows, float64 (n_rows, n_columns) or a table, and the function that writes their answer.
+
+    Length and compression of each batch are checked in its metadata before it is decoded. Raises Malformed,
+    TooManyRows, or Unprocessable, which names the column.
+    """
     try:
         messages = pa.ipc.MessageReader.open_stream(pa.py_buffer(body))
         first = messages.read_next_message()
@@ -76,9 +89,9 @@ def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[
 
 
 def is_one_array(body: bytes, expected: Expected) -> bool:
-    """Whether there is little to read: a schema and one batch of few columns, and little that describes them.
+    """True if the body is little to read: a schema and one batch of few numbers, with short descriptions.
 
-    What pyarrow makes of a description may be far more than its bytes, so their length is looked at first.
+    What pyarrow builds from a description may be far larger than its bytes, so its length is checked first.
     """
     try:
         end = _end_of_description(body, _end_of_description(body, 0))
@@ -87,13 +100,16 @@ def is_one_array(body: bytes, expected: Expected) -> bool:
             return False
         batch = messages.read_next_message()
         n_numbers = announced(batch).rows * len(expected.names)
-        return bool(n_numbers <= MOST_NUMBERS and len(body) - end - batch.body.size <= LONGEST_DESCRIPTION)
+        return bool(n_numbers <= MOST_NUMBERS_DECODED and len(body) - end - batch.body.size <= LONGEST_DESCRIPTION)
     except (pa.ArrowException, OSError, StopIteration, ValueError, *DAMAGED):
         return False
 
 
 def _end_of_description(body: bytes, begin: int) -> int:
-    """ValueError where it is long."""
+    """Return the place in the body where the description of the message at `begin` ends.
+
+    Raises ValueError where the description is too long.
+    """
     marker, length = struct.unpack_from("<II", body, begin)
     if marker != MARKER or length > LONGEST_DESCRIPTION:
         raise ValueError(length)
@@ -113,17 +129,19 @@ def write(reply: Reply) -> bytes:
 def _check_schema(schema: Any, expected: Expected) -> None:
     there = set(schema.names)
     if len(there) != len(schema.names):
-        raise Unprocessable("duplicate_column", "a column stands in the schema twice")
+        raise repeated_column(schema.names)
     missing = [name for name in expected.names if name not in there]
     if missing:
         raise missing_columns(missing)
     if len(there) > len(expected.names):
-        raise Unprocessable("unknown_column", f"there is a column that is not one of {expected.listed}")
+        raise unknown_column(schema.names, expected)
     kinds = {column.name: column.kind for column in expected.typed}
     for name in expected.names:
         kind = kinds.get(name, "number")
-        if not _fits(kind, schema.field(name).type):
-            raise Unprocessable("bad_type", f"column {name}: expected a column of {WANTED[kind]}")
+        given = schema.field(name).type
+        if not _fits(kind, given):
+            words = f"column {name}: expected a column of {WANTED[kind]}, found {_type_name(given)}"
+            raise Unprocessable("bad_type", words)
 
 
 def _fits(kind: Kind, given: Any) -> bool:
@@ -139,6 +157,12 @@ def _fits(kind: Kind, given: Any) -> bool:
             return _is_string(given) or is_number or pa.types.is_boolean(given)
         case "text":
             return _is_string(given)
+
+
+def _type_name(given: Any) -> str:
+    """Return the type without its parameters: names of nested fields and time zones are part of the request."""
+    name = None if given.num_fields else TYPE_NAME.match(str(given))
+    return "nested values" if name is None else name[0]
 
 
 def _is_string(given: Any) -> bool:
@@ -157,10 +181,11 @@ def _announced_rows(message: Any) -> int:
 
 
 def _numbers(batches: list[Any], expected: Expected) -> Array:
+    """Return float64 (n_rows, n_columns). Raises Unprocessable where a number is null."""
     for batch in batches:
         for name in expected.names:
             if batch.column(name).null_count:
-                raise Unprocessable("not_a_number", f"column {name}: there is a null where a number belongs")
+                raise Unprocessable("not_a_number", f"column {name}: expected numbers, found null")
     rows = np.empty((sum(len(batch) for batch in batches), len(expected.names)))
     end = 0
     for batch in batches:
@@ -179,7 +204,7 @@ def _table(batches: list[Any], expected: Expected) -> Table:
     )
 
 
-def _column(column: Column, values: Any) -> Values:
+def _column(column: ExpectedColumn, values: Any) -> Values:
     if column.kind == "number" and not values.null_count:
         numbers: Array = values.to_numpy().astype(np.float64)
         if np.isfinite(numbers).all():
@@ -191,8 +216,11 @@ def _column(column: Column, values: Any) -> Values:
     return read_column(column, values.to_pylist(), from_json, row_of)
 
 
-def _microseconds(column: Column, moments: Any) -> list[int | None]:
-    """Since 1970-01-01, on the clock that was there, as in training. In Python, where no number is too large."""
+def _microseconds(column: ExpectedColumn, moments: Any) -> list[int | None]:
+    """Return microseconds since 1970-01-01 by the clock of their time zone, as in training.
+
+    They are Python's integers, because a moment far away in time would overflow 64 bits.
+    """
     if pa.types.is_date32(moments.type):
         return _times(moments.cast(pa.int32()), MICROSECONDS_A_DAY)
     if pa.types.is_date64(moments.type):
@@ -214,11 +242,11 @@ def _times(counts: Any, length: int) -> list[int | None]:
 
 def _days(_kind: Kind, microseconds: int) -> Cell:
     if not FIRST_DAY <= microseconds // MICROSECONDS_A_DAY < LAST_DAY:
-        raise ValueError(EXPECTED["date"])
+        raise ValueError("a date of the years 1 to 9999")
     return days_in(microseconds)
 
 
 def _shortest(values: Any) -> list[float | None]:
-    """As people write them, and as training has them: 0.1, and not the float64 next to the float32 next to it."""
+    """Return each narrow float as the shortest decimal that stands for it: 0.1, as in training, not 0.10000000149."""
     narrow = values.type.to_pandas_dtype()
     return [None if value is None else float(str(narrow(value))) for value in values.to_pylist()]

@@ -1,4 +1,4 @@
-"""CSV, read strictly: nothing is shifted or padded; an error names the line."""
+"""CSV, read strictly: no field is shifted, padded or guessed, and an error names the line."""
 
 import csv
 import re
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from app.errors import Malformed, TooManyRows, Unprocessable
-from app.formats.expected import Expected, missing_columns, table_of
+from app.formats.expected import Expected, missing_columns, repeated_column, table_of, unknown_column
+from app.formats.found import kind_of
 from app.formats.reply import Reply
 from models_store.arrays import Array
 from models_store.tables import number_syntax
@@ -35,11 +36,13 @@ QUOTED = re.compile(rb'"[^"]*+"?')
 def read(
     body: bytes, expected: Expected, max_rows: int, header: Header = "present"
 ) -> tuple[Raw, Callable[[Reply], bytes]]:
-    """Header with the pattern's columns in any order, then rows. Without one, columns are in the pattern's order.
+    """Return the rows, float64 (n_rows, n_columns) or a table, and the function that writes their answer.
 
-    Where it is unknown, a first line that names any column is a header. The answer has one if the question has.
+    A header names the pattern's columns in any order; without one, columns are in the pattern's order. Where `header`
+    is "unknown", a first line that names any column is a header. The answer has a header if the question has one.
+    Raises Malformed, TooManyRows, or Unprocessable, which names line and column.
     """
-    # Counted before a field is made of it: reading holds the interpreter. In quotes, a line's end is part of a text.
+    # Lines are counted before they are read, because reading holds the GIL. In quotes, a line end is part of a text.
     most_lines = max_rows + MOST_BLANK_LINES
     if body.count(b"\n") > most_lines and QUOTED.sub(b"", body).count(b"\n") > most_lines:
         raise TooManyRows(max_rows)
@@ -73,7 +76,7 @@ def read(
 
 def write(reply: Reply, *, has_header: bool = True) -> bytes:
     lines: list[str] = []
-    # What ends lines is put in quotes where it is part of a text, and before Python 3.13 that alone.
+    # Before Python 3.13, a text is quoted for a line end only if the writer's own line ends have that character.
     writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator=CRLF)
     columns = [
         np.where(column, "true", "false") if column.dtype == bool else column for column in reply.columns.values()
@@ -96,21 +99,20 @@ def _names_a_column(fields: list[str], expected: Expected) -> bool:
 
 
 def _order(header: list[str], expected: Expected) -> list[int]:
-    """Where in a line each column of the pattern stands."""
+    """Return the place in a line of each column of the pattern, from 0."""
     names = [name.strip() for name in header]
     if len(set(names)) != len(names):
-        raise Unprocessable("duplicate_column", "line 1: a column stands there twice")
+        raise repeated_column(names, "line 1: ")
     missing = [name for name in expected.names if name not in names]
     if missing:
         raise missing_columns(missing, "line 1: ")
     if len(names) > len(expected.names):
-        place = next(place for place, name in enumerate(names, 1) if name not in expected.names)
-        raise Unprocessable("unknown_column", f"line 1: column {place} of it is not one of {expected.listed}")
+        raise unknown_column(names, expected, "line 1: ")
     return [names.index(name) for name in expected.names]
 
 
 def _rows(lines: "Reader", order: list[int], max_rows: int) -> Iterator[tuple[int, list[str]]]:
-    """The line where a row ends, and its fields in the order of the pattern's columns."""
+    """Yield the line where a row ends, from 1, and the fields of the row in the order of the pattern's columns."""
     n_rows = blank_line = 0
     for fields in lines:
         if not fields:
@@ -132,8 +134,11 @@ def _numbers(rows: Iterable[tuple[int, list[str]]], expected: Expected) -> Array
     numbers: list[list[float]] = []
     for line, fields in rows:
         for name, field in zip(expected.names, fields, strict=True):
-            if not (NUMBER.fullmatch(field) and isfinite(float(field))):
-                raise Unprocessable("not_a_number", f"line {line}, column {name}: expected a number")
+            if not NUMBER.fullmatch(field):
+                where = f"line {line}, column {name}"
+                raise Unprocessable("not_a_number", f"{where}: expected a number, found {kind_of(field)}")
+            if not isfinite(float(field)):
+                raise Unprocessable("not_a_number", f"line {line}, column {name}: expected a finite number")
         numbers.append([float(field) for field in fields])
     return np.array(numbers, dtype=np.float64)
 

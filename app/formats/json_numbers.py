@@ -1,7 +1,7 @@
-"""JSON rows of numbers straight into one array, ten times as fast as by way of Python's own objects.
+"""JSON rows of numbers read straight into one array, ten times as fast as by way of Python's own objects.
 
-It reads only what is beyond doubt, {"inputs": [[2, 1], [0, 0]]}, and leaves the rest, and saying what is wrong with
-it, to the careful reader.
+Only bodies of one plain shape are read, {"inputs": [[2, 1], [0, 0]]}. All others, and their errors, are left to the
+reader in json_rows.
 """
 
 import re
@@ -13,18 +13,21 @@ from app.errors import TooManyRows
 from app.formats.reply import Layout
 from models_store.arrays import Array
 
-# A smaller body is read as fast by the careful reader.
+# Bytes. A smaller body is read as fast by json_rows.
 FEWEST_BYTES = 256
 BEGIN = re.compile(rb'[ \t\r\n]*+\{[ \t\r\n]*+"inputs"[ \t\r\n]*+:[ \t\r\n]*+\[')
-# A quotation mark or a brace more is in no shape of rows.
+# All bytes but those of structure, which are compared with the structure of rows.
 NOT_SHAPE = bytes(set(range(256)) - set(b'[],"{}'))
 
 
 def rows_of_numbers(body: bytes, n_columns: int, max_rows: int) -> tuple[Layout, Array] | None:
-    """float64 (n_rows, n_columns) and its layout, of a body that is worth it and holds nothing else. TooManyRows."""
+    """Return the layout and float64 (n_rows, n_columns), or None for a body that is too small or of another shape.
+
+    Raises TooManyRows.
+    """
     if len(body) < FEWEST_BYTES or (begin := BEGIN.match(body)) is None:
         return None
-    # What is left is brackets and commas: a list of lists that are all as long, or a flat one.
+    # Without all else, rows are brackets and commas: a list of lists of one length, or a flat list.
     shape = body[begin.end() :].translate(None, NOT_SHAPE)
     n_rows = shape.count(b"[")
     is_flat = n_rows == 0 and n_columns == 1
@@ -34,7 +37,7 @@ def rows_of_numbers(body: bytes, n_columns: int, max_rows: int) -> tuple[Layout,
         row = b"[" + b"," * (n_columns - 1) + b"],"
     if len(shape) != n_rows * len(row) + 1 or shape != (row * n_rows)[:-1] + b"]}":
         return None
-    # Before anything is built of it, as everywhere.
+    # Checked before the body is parsed.
     if n_rows > max_rows:
         raise TooManyRows(max_rows)
     try:
@@ -42,5 +45,5 @@ def rows_of_numbers(body: bytes, n_columns: int, max_rows: int) -> tuple[Layout,
     except (ValueError, TypeError, RuntimeError):
         return None
     rows = np.frombuffer(numbers, dtype=np.float64).reshape(-1, n_columns)
-    # Of one column, an empty row looks like any other until its numbers are counted.
+    # With one column, an empty row has the structure of any other: only the count of numbers tells.
     return ("flat" if is_flat else "rows", rows) if len(rows) == n_rows > 0 else None

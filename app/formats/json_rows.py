@@ -1,21 +1,23 @@
-"""Rows of JSON cells, in any layout of the native bodies: what every protocol that speaks JSON reads alike.
+"""Rows of JSON cells, in any layout of the native bodies, read alike for every protocol that speaks JSON.
 
 document -> layout, rows of cells in column order -> Raw
 """
 
+import sys
 from json import JSONDecoder
 from typing import Any
 
 import numpy as np
 
-from app.errors import TooManyRows, Unprocessable
+from app.errors import Fault, TooManyRows, Unprocessable
 from app.formats import strict_json
-from app.formats.expected import Expected, missing_columns, row_of, table_of
+from app.formats.expected import Expected, missing_columns, row_of, table_of, unknown_column
+from app.formats.found import kind_of
 from app.formats.reply import Layout
 from models_store.arrays import Array
 from models_store.tables.table import Raw, from_json
 
-# Beyond the rows themselves; a body that is only nested too deeply is left to the parser to refuse.
+# Brackets or commas allowed beyond those of the rows; a body that is only nested too deeply is refused by the parser.
 SLACK = 1000
 NUMBERS = frozenset({int, float})
 LISTS = frozenset({list})
@@ -28,9 +30,10 @@ def loads(
     decoder: JSONDecoder = strict_json.STRICT,
     brackets_a_row: int = 1,
 ) -> Any:
-    """The document; TooManyRows for one that holds more cells, or more lists and objects, than rows have.
+    """Return the JSON document. Raises Malformed where it is none.
 
-    Counted before anything is built of it: the parser holds the interpreter, in whatever thread it runs.
+    Raises TooManyRows where it holds more cells, or more lists and objects, than `max_rows` rows have. They are counted
+    before the body is parsed, because the parser holds the GIL.
     """
     most = (max_rows * brackets_a_row + SLACK, (max_rows + SLACK) * (len(expected.names) + 1))
     if is_too_much(body, *most):
@@ -39,7 +42,10 @@ def loads(
 
 
 def is_too_much(body: bytes, most_brackets: int, most_commas: int) -> bool:
-    """What stands in texts is not structure, but is taken out only of a body that has too much of it."""
+    """True if the body has more brackets or commas than that outside of its texts.
+
+    Texts are taken out only of a body that has too many with them: that takes longer than counting.
+    """
 
     def has_more(part: bytes) -> bool:
         return part.count(b"[") + part.count(b"{") > most_brackets or part.count(b",") > most_commas
@@ -48,17 +54,21 @@ def is_too_much(body: bytes, most_brackets: int, most_commas: int) -> bool:
 
 
 def rows_of(inputs: Any, expected: Expected, max_rows: int) -> tuple[Layout, list[list[Any]]]:
-    """The layout, and rows of values in column order whose kinds are not yet known."""
+    """Return the layout, and rows of cells in column order whose kinds are not yet checked.
+
+    Raises TooManyRows, and Unprocessable where a row or a column is missing or too many.
+    """
     if isinstance(inputs, dict):
         if not any(isinstance(value, list) for value in inputs.values()):
             return "record", [_in_order(inputs, expected, "", expected.optional)]
         values = _in_order(inputs, expected, "")
         if not all(isinstance(value, list) and len(value) == len(values[0]) for value in values):
-            raise Unprocessable("bad_layout", "columns must all be lists of the same length, or all be single values")
+            raise _uneven(values, expected)
         _check_count(values[0], max_rows)
         return "columns", [list(row) for row in zip(*values, strict=True)]
     if not isinstance(inputs, list):
-        raise Unprocessable("bad_layout", "inputs must be a list of rows or records, or an object of columns")
+        words = "inputs must be a list of rows or records, or an object of columns"
+        raise Unprocessable("bad_layout", f"{words}, found {kind_of(inputs)}")
     _check_count(inputs, max_rows)
     if isinstance(inputs[0], dict):
         optional = expected.optional
@@ -67,14 +77,27 @@ def rows_of(inputs: Any, expected: Expected, max_rows: int) -> tuple[Layout, lis
         return "flat", [[value] for value in inputs]
     for row, values in enumerate(inputs):
         if not isinstance(values, list) or len(values) != len(expected.names):
-            raise Unprocessable(
-                "bad_row", f"row {row}: expected a list of {len(expected.names)} values: {expected.listed}"
-            )
+            words = f"row {row}: expected a list of {len(expected.names)} values, found {kind_of(values)}"
+            raise Unprocessable("bad_row", f"{words}; the columns are {expected.listed}")
     return "rows", inputs
 
 
+def objects_of(rows: Any, name: str, fault: Fault) -> list[dict[str, Any]]:
+    """Return `rows`, which the body calls `name`. Raises Unprocessable unless it is a list of objects."""
+    words = f"{name} must be a list of objects"
+    if not isinstance(rows, list):
+        raise Unprocessable(fault, f"{words}, found {kind_of(rows)}")
+    for place, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise Unprocessable(fault, f"{words}; row {place} is {kind_of(row)}")
+    return rows
+
+
 def scalars(rows: list[list[Any]]) -> list[list[Any]]:
-    """A column of shape (rows, 1) is one of shape (rows)."""
+    """Return the rows with every cell that is a list of one value replaced by that value.
+
+    Clients that think in tensors send a column of the shape (n_rows, 1) so.
+    """
     return [row if LISTS.isdisjoint(map(type, row)) else [_scalar(cell) for cell in row] for row in rows]
 
 
@@ -83,7 +106,10 @@ def _scalar(cell: Any) -> Any:
 
 
 def raw_of(rows: list[list[Any]], expected: Expected) -> Raw:
-    """Rows of cells in column order; Unprocessable names row and column."""
+    """Return rows of cells in column order as a table, or as float64 (n_rows, n_columns) where all are numbers.
+
+    Raises Unprocessable, which names row and column, where a cell is of another kind or not finite.
+    """
     if expected.typed:
         return table_of(expected, list(zip(*rows, strict=True)), from_json, row_of)
     return check_finite(_numbers(rows, expected), expected)
@@ -97,30 +123,57 @@ def _check_count(rows: list[Any], max_rows: int) -> None:
 
 
 def _in_order(record: Any, expected: Expected, where: str, optional: frozenset[str] = frozenset()) -> list[Any]:
-    """The record's values, None for an optional column that it leaves out."""
+    """Return the record's values in column order, None for an optional column that it leaves out."""
     if not isinstance(record, dict):
-        raise Unprocessable("bad_row", f"{where}expected a record with the columns {expected.listed}")
+        words = f"{where}expected a record, found {kind_of(record)}"
+        raise Unprocessable("bad_row", f"{words}; the columns are {expected.listed}")
     missing = [name for name in expected.names if name not in record]
     if not optional.issuperset(missing):
         raise missing_columns([name for name in missing if name not in optional], where)
     if len(record) + len(missing) > len(expected.names):
-        raise Unprocessable("unknown_column", f"{where}there is a column that is not one of {expected.listed}")
+        raise unknown_column(record, expected, where)
     return [record.get(name) for name in expected.names]
 
 
+def _uneven(values: list[Any], expected: Expected) -> Unprocessable:
+    """Return an error for columns of which the first list differs from another column in length or kind."""
+    first = next(place for place, value in enumerate(values) if isinstance(value, list))
+    other = next(
+        place for place, value in enumerate(values) if not isinstance(value, list) or len(value) != len(values[first])
+    )
+    found = " and ".join(
+        f"column {expected.names[place]} is {kind_of(values[place])}" for place in sorted((first, other))
+    )
+    words = "columns must all be lists of the same length, or all be single values"
+    return Unprocessable("bad_layout", f"{words}; {found}")
+
+
 def _numbers(rows: list[list[Any]], expected: Expected) -> Array:
-    """float64 (n_rows, n_columns). A bool is no number here, nor is a string or null."""
+    """Return float64 (n_rows, n_columns). A boolean, a text or null is not a number. Raises Unprocessable."""
     for place, row in enumerate(rows):
         if not NUMBERS.issuperset(map(type, row)):
-            column = next(name for name, value in zip(expected.names, row, strict=True) if type(value) not in NUMBERS)
-            raise Unprocessable("not_a_number", f"row {place}, column {column}: expected a number")
+            column, value = next(pair for pair in zip(expected.names, row, strict=True) if type(pair[1]) not in NUMBERS)
+            where = f"row {place}, column {column}"
+            raise Unprocessable("not_a_number", f"{where}: expected a number, found {kind_of(value)}")
     try:
         return np.array(rows, dtype=np.float64)
     except OverflowError:
-        raise Unprocessable("not_a_number", "a number is too large") from None
+        raise _too_large(rows, expected) from None
+
+
+def _too_large(rows: list[list[Any]], expected: Expected) -> Unprocessable:
+    """Return an error for the first integer that is too large for a float64."""
+    row, column = next(
+        (row, column)
+        for row, values in enumerate(rows)
+        for column, value in zip(expected.names, values, strict=True)
+        if type(value) is int and abs(value) > sys.float_info.max
+    )
+    return Unprocessable("not_a_number", f"row {row}, column {column}: expected a number that a float64 can hold")
 
 
 def check_finite(rows: Raw, expected: Expected) -> Raw:
+    """Return the rows. Raises Unprocessable for an array of which a number is NaN or infinite."""
     if isinstance(rows, np.ndarray) and not (finite := np.isfinite(rows)).all():
         row, column = np.argwhere(~finite)[0]
         raise Unprocessable("not_a_number", f"row {row}, column {expected.names[column]}: not a finite number")

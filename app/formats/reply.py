@@ -1,4 +1,4 @@
-"""What a release says to the rows of a question, by name, before it is written in any format."""
+"""The answers to the rows of a question, by name, before they are written in any format."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,16 +15,19 @@ Layout = Literal["rows", "flat", "records", "record", "columns"]
 
 @dataclass(frozen=True, eq=False)
 class Reply:
-    """Columns: `outputs` by name, as the data had them; `probabilities`, if they are asked for, by output and label."""
+    """Columns of answers, each (n_rows,)."""
 
     outputs: dict[str, NDArray[Any]]
+    """Answers by the name of their output: numbers as float64, labels in the type of the training data."""
     probabilities: dict[str, dict[str, Array]]
+    """Probabilities by output and label, float64; empty unless they are asked for."""
     are_labels: bool
     numbers: Array | None = None
-    """All outputs side by side (n_rows, n_outputs), where they are numbers."""
+    """All outputs side by side, float64 (n_rows, n_outputs); None unless all outputs are numbers."""
 
     @classmethod
     def of(cls, bundle: Bundle, answers: Array, *, with_probabilities: bool = False) -> Self:
+        """Return the reply for what the bundle answers: float64 (n_rows, n_outputs), or (n_rows, n_labels)."""
         labels = bundle.labels
         if labels is None or not with_probabilities:
             return cls(bundle.named(answers), {}, labels is not None, answers if labels is None else None)
@@ -33,7 +36,7 @@ class Reply:
 
     @property
     def columns(self) -> dict[str, NDArray[Any]]:
-        """One table of it all: species, species=setosa, species=virginica, …"""
+        """Outputs and probabilities as columns of one table: species, species=setosa, species=virginica, …"""
         likely = {
             f"{output}={label}": column
             for output, by_label in self.probabilities.items()
@@ -42,7 +45,7 @@ class Reply:
         return self.outputs | likely
 
     def in_layout(self, layout: Layout) -> dict[str, Any]:
-        """For JSON: `outputs`, and `probabilities` in the same layout, each {label: p}."""
+        """Return `outputs` for JSON, and `probabilities` in the same layout, each as {label: p}."""
         if layout == "rows" and self.numbers is not None:
             return {"outputs": np.ascontiguousarray(self.numbers)}
         laid_out = {"outputs": _laid_out(layout, self.outputs)}
@@ -62,7 +65,7 @@ def _laid_out(layout: Layout, columns: Mapping[str, NDArray[Any] | list[dict[str
         return _laid_out("rows", columns)
     arrays = [column for column in columns.values() if isinstance(column, np.ndarray) and column.dtype.kind in "fib"]
     if layout == "rows" and len(arrays) == len(columns):
-        return np.stack(arrays, axis=1)  # orjson writes an array faster than lists; it knows none of texts
+        return np.stack(arrays, axis=1)  # orjson writes an array faster than lists, but takes none of texts
     lists = {name: column if isinstance(column, list) else column.tolist() for name, column in columns.items()}
     rows = zip(*lists.values(), strict=True)
     match layout:

@@ -1,4 +1,4 @@
-"""JSON without its traps: one meaning for every body that is accepted, and a short error for every other."""
+"""JSON, read strictly: every body that is accepted has one meaning, and every other gets a short error."""
 
 import base64
 import json
@@ -10,18 +10,21 @@ import orjson
 
 from app.errors import Malformed
 
-# No recipe is larger, and reading what is would keep everybody waiting.
+# Bytes. No recipe is larger, and a larger body would hold up all other requests while it is read.
 LARGEST = 256 << 10
 TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def loads_large(body: bytes) -> Any:
-    """As `loads`, three times faster for long lists of numbers; an integer beyond 64 bits comes as a float."""
+    """Return what `loads` does, three times faster for long lists of numbers. Raises Malformed.
+
+    Other than there, an integer beyond 64 bits becomes a float.
+    """
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"the body is not JSON: line {error.lineno}, column {error.colno}") from None
-    # orjson keeps the last of several equal keys; a key that is lost has left its colon behind.
+    # orjson keeps the last of several equal keys; then the body has more colons than the document has keys.
     n_keys = _n_keys(document)
     if body.count(b":") != n_keys and TEXT.sub(b"", body).count(b":") != n_keys:
         raise Malformed("the JSON has the same key twice in one object")
@@ -29,7 +32,7 @@ def loads_large(body: bytes) -> Any:
 
 
 def _n_keys(document: Any) -> int:
-    """Of all objects together; level by level, so that long lists are not looked through one by one."""
+    """Return the number of keys in all objects together. Each level is searched at once, which is fast for lists."""
     found, level = 0, [document]
     while level:
         kinds = set(map(type, level))
@@ -48,7 +51,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _object_or_bytes(pairs: list[tuple[str, Any]]) -> dict[str, Any] | str:
-    """As TensorFlow Serving writes bytes: {"b64": "…"}. Here they are a text in UTF-8."""
+    """Return the object, or the text that TensorFlow Serving writes as {"b64": "…"}: base64 of UTF-8."""
     match pairs:
         case [("b64", str(encoded))]:
             try:
@@ -63,13 +66,17 @@ def _refuse_constant(_name: str) -> NoReturn:
 
 
 STRICT = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
-# NaN, Infinity and -Infinity are numbers, as other servers and their clients have it.
+# NaN, Infinity and -Infinity are numbers, as for other servers and their clients.
 WITH_NAN = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=float)
 WITH_NAN_AND_BYTES = json.JSONDecoder(object_pairs_hook=_object_or_bytes, parse_constant=float)
 
 
 def loads(body: bytes, decoder: json.JSONDecoder = STRICT) -> Any:
-    """UTF-8 only; no duplicate keys, no NaN or Infinity, nothing nested beyond reason. Malformed otherwise."""
+    """Return the JSON document of a body in UTF-8.
+
+    Raises Malformed for duplicate keys, for NaN and Infinity unless the decoder takes them, and for what is nested too
+    deeply.
+    """
     try:
         return decoder.decode(body.decode("utf-8"))
     except UnicodeDecodeError:

@@ -337,12 +337,12 @@ function showScores({ card }) {
   showLabelScores(card);
 }
 
-const MOST_LABELS = 12;
+const MOST_LABELS_ANSWERED = 12;
 
 /** Of each label: how often it was right to say it, and how many of its rows it was said of. */
 function showLabelScores({ task, outputs: [{ values }], test: { overall } }) {
   // Where there are very many labels, the card keeps no scores of each.
-  const scored = task === "classification" ? (values ?? []).slice(0, Math.min(overall.precision.length, MOST_LABELS)) : [];
+  const scored = task === "classification" ? (values ?? []).slice(0, Math.min(overall.precision.length, MOST_LABELS_ANSWERED)) : [];
   const rows = scored.map((label, place) => ({
     cells: [String(label), percent(overall.precision[place]), percent(overall.recall[place])],
   }));
@@ -635,7 +635,7 @@ const usually = (score) =>
 /** The most probable labels first, each with a bar. */
 function likely(byLabel) {
   const ordered = Object.entries(byLabel).sort(([, one], [, other]) => other - one);
-  const rows = ordered.slice(0, MOST_LABELS).flatMap(([label, share]) => [
+  const rows = ordered.slice(0, MOST_LABELS_ANSWERED).flatMap(([label, share]) => [
     element("dt", {}, label),
     element("dd", {}, element("meter", { min: 0, max: 1, value: share, "aria-label": label }), " ", percent(share)),
   ]);

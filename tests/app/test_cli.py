@@ -211,7 +211,7 @@ def test_where_no_server_answers_the_store_is_asked(stocked: Store, run: Run, mo
     assert run("predict", "passengers", *PASSENGER).out.startswith("survived = ")
     assert run("predict", "passengers", *PASSENGER[:3], "note=--cabin", "age=").status == 0
     refused = run("predict", "passengers", *PASSENGER[:-1], "age=old")
-    assert (refused.status, refused.err) == (1, "error: row 0, column age: expected a number")
+    assert (refused.status, refused.err) == (1, "error: row 0, column age: expected a number, found text")
 
 
 def test_a_port_in_use_is_said_before_anything_is_trained_or_loaded(run: Run) -> None:
@@ -322,9 +322,9 @@ def test_columns_of_a_table_are_named_and_labels_come_with_probabilities(server:
     assert ask(*PASSENGER[:-1]).out == asked.out
     assert ask("", "S", "false", "1912-04-10", "third class").out == asked.out
     refused = ask(*PASSENGER[1:], "harbour=S")
-    assert (refused.status, refused.err[:35]) == (1, "error: there is a column that is no")
+    assert (refused.status, refused.err[:35]) == (1, "error: column 5 of 5 is not one of ")
     refused = ask(*PASSENGER[:-1], "age=old")
-    assert (refused.status, refused.err) == (1, "error: row 0, column age: expected a number")
+    assert (refused.status, refused.err) == (1, "error: row 0, column age: expected a number, found text")
     refused = ask("22", "S")
     assert refused.err == (
         "error: passengers takes 5 values: age, port, crew, boarded, note; name them, as column=value"

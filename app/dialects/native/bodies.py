@@ -1,6 +1,6 @@
 """The native bodies of `/predict`: the answer has the layout of the question.
 
-bytes + content type -> Question (rows, layout) -> Reply -> bytes
+bytes + content type -> NativeQuestion (rows, layout) -> Reply -> bytes
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,7 @@ from app.answering.cost import ARRAY_DISCOUNT
 from app.errors import NotAcceptedType, Unprocessable
 from app.formats import arrow_stream, csv_rows, json_rows, npy
 from app.formats.expected import Expected
+from app.formats.found import kind_of
 from app.formats.json_numbers import rows_of_numbers
 from app.formats.json_rows import check_finite, raw_of, rows_of
 from app.formats.media_types import ARROW, CSV, JSON, NPY, media_type_of
@@ -20,6 +21,7 @@ from app.formats.reply import Layout, Reply
 from models_store.storage.store import Release
 from models_store.tables.table import Raw
 
+# True for a body of numbers as they are in memory, which is little to read.
 ARRAYS: Mapping[str, Callable[[bytes, Expected], bool]] = {
     NPY: lambda _body, _expected: True,
     ARROW: arrow_stream.is_one_array,
@@ -27,32 +29,34 @@ ARRAYS: Mapping[str, Callable[[bytes, Expected], bool]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """Raw rows in the card's column order, and how to write the reply to them down."""
+class NativeQuestion:
+    """Raw rows in the card's column order, and the function that writes the reply to them."""
 
     rows: Raw
     write: Callable[[Release, Reply, dict[str, Any]], bytes]
     media_type: str
+    """The media type of the body, and so of the answer."""
     is_light: bool = False
 
 
-def weight(body: bytes, content_type: str, expected: Expected) -> int:
-    """How much work there is to read."""
+def cost(body: bytes, content_type: str, expected: Expected) -> int:
+    """Return how much work the body is to read, in bytes of JSON; an array of numbers is cheap."""
     is_light = not expected.typed and content_type in ARRAYS and ARRAYS[content_type](body, expected)
     return len(body) // ARRAY_DISCOUNT if is_light else len(body)
 
 
-def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> Question:
-    """Malformed, NotAcceptedType, TooManyRows, or Unprocessable naming row and column."""
-    kind = media_type_of(content_type)
-    if kind == JSON:
+def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> NativeQuestion:
+    """Read a body. Raises Malformed, NotAcceptedType, TooManyRows, or Unprocessable, which names row and column."""
+    media_type = media_type_of(content_type)
+    if media_type == JSON:
         return _read_json(body, expected, max_rows)
-    table = TABLES.get(kind)
+    table = TABLES.get(media_type)
     if table is None:
         raise NotAcceptedType(f"the content type must be {JSON}, {', '.join(TABLES)}; the body is not guessed at")
     rows, write = table(body, expected, max_rows)
-    is_light = kind in ARRAYS and not expected.typed
-    return Question(check_finite(rows, expected), lambda _release, reply, _extra: write(reply), kind, is_light)
+    is_light = media_type in ARRAYS and not expected.typed
+    checked = check_finite(rows, expected)
+    return NativeQuestion(checked, lambda _release, reply, _extra: write(reply), media_type, is_light)
 
 
 TABLES: Mapping[str, Callable[[bytes, Expected, int], tuple[Raw, Callable[[Reply], bytes]]]] = {
@@ -62,20 +66,27 @@ TABLES: Mapping[str, Callable[[bytes, Expected, int], tuple[Raw, Callable[[Reply
 }
 
 
-def _read_json(body: bytes, expected: Expected, max_rows: int) -> Question:
+def _read_json(body: bytes, expected: Expected, max_rows: int) -> NativeQuestion:
     if not expected.typed and (read := rows_of_numbers(body, len(expected.names), max_rows)) is not None:
         layout, numbers = read
         return _question(layout, check_finite(numbers, expected))
     document = json_rows.loads(body, expected, max_rows)
     if not isinstance(document, dict) or set(document) != {"inputs"}:
-        raise Unprocessable("bad_body", 'the body must be an object with the one key "inputs"')
+        words = 'the body must be an object with the one key "inputs"'
+        raise Unprocessable("bad_body", f"{words}, found {_found(document)}")
     layout, rows = rows_of(document["inputs"], expected, max_rows)
     return _question(layout, raw_of(rows, expected))
 
 
-def _question(layout: Layout, rows: Raw) -> Question:
+def _found(document: Any) -> str:
+    if not isinstance(document, dict):
+        return kind_of(document)
+    return "others beside it" if "inputs" in document else "an object without it"
+
+
+def _question(layout: Layout, rows: Raw) -> NativeQuestion:
     def write(release: Release, reply: Reply, extra: dict[str, Any]) -> bytes:
         answer = {"pattern": release.bundle.pattern, "version": release.version, **reply.in_layout(layout), **extra}
         return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
-    return Question(rows, write, JSON)
+    return NativeQuestion(rows, write, JSON)

@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import Request, Response
 
 from app.answering.admission import MOST_BYTES_ON_LOOP
-from app.answering.answer import MOST_LABELS, MOST_NUMBERS, Answering
+from app.answering.answer import MOST_LABELS_ANSWERED, MOST_NUMBERS, Answering
 from app.dialects.native import bodies
-from app.dialects.native.bodies import Question
+from app.dialects.native.bodies import NativeQuestion
 from app.dialects.native.openapi import PREDICT
 from app.dialects.parameters import Version
 from app.errors import Unprocessable
@@ -23,6 +23,7 @@ from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.storage.store import Release
 
+# Rows that a header lists, and the most bytes that it may have.
 MOST_IN_HEADER = 20
 LONGEST_HEADER = 2000
 
@@ -33,10 +34,10 @@ class Wanted(Version):
 
 
 async def predict(answering: Answering, request: Request) -> Response:
-    """The answer has the layout of the question; it never holds NaN or Infinity.
+    """Answer rows in the layout of the question; the answer never holds NaN or Infinity.
 
-    Where a category that training never saw is in the question, the answer says so, asked or not: in its body if that
-    is JSON, else in its headers.
+    Categories that training never saw are named in the answer, asked for or not: in its body if that is JSON, else in
+    its headers.
     """
     wanted = Wanted.by(request)
     release = await answering.registry.release(request.path_params["pattern"], wanted.version, wanted.label)
@@ -47,25 +48,25 @@ async def predict(answering: Answering, request: Request) -> Response:
     check_plain(headers.get("content-encoding", ""))
     body = await request.body()
     content_type = headers.get("content-type", "")
-    expected = Expected.by(bundle.predictor.encoder)
+    expected = Expected.of(bundle.predictor.encoder)
     read = partial(_read, wanted, body, content_type, expected, answering.settings.max_rows)
-    most = MOST_LABELS if wanted.probabilities else MOST_NUMBERS
-    weight = len(body)
-    if weight > MOST_BYTES_ON_LOOP and not wanted.outside:
-        weight = bodies.weight(body, content_type, expected)
-    return await answering.answer(release, weight, read, partial(_written, release, wanted), most)
+    most = MOST_LABELS_ANSWERED if wanted.probabilities else MOST_NUMBERS
+    cost = len(body)
+    if cost > MOST_BYTES_ON_LOOP and not wanted.outside:
+        cost = bodies.cost(body, content_type, expected)
+    return await answering.answer(release, cost, read, partial(_written, release, wanted), most)
 
 
 PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])
 
 
-def _read(wanted: Wanted, body: bytes, content_type: str, expected: Expected, max_rows: int) -> Question:
+def _read(wanted: Wanted, body: bytes, content_type: str, expected: Expected, max_rows: int) -> NativeQuestion:
     question = bodies.read(body, content_type, expected, max_rows)
-    # Rows that lie outside are named one by one.
+    # Rows outside of what training saw are named one by one, which is much to write.
     return replace(question, is_light=False) if wanted.outside else question
 
 
-def _written(release: Release, wanted: Wanted, question: Question, answers: Array) -> Response:
+def _written(release: Release, wanted: Wanted, question: NativeQuestion, answers: Array) -> Response:
     bundle = release.bundle
     beyond = bundle.outside(question.rows) if wanted.outside else bundle.unseen(question.rows)
     reply = Reply.of(bundle, answers, with_probabilities=wanted.probabilities)
@@ -77,7 +78,7 @@ def _written(release: Release, wanted: Wanted, question: Question, answers: Arra
 
 
 def outside_headers(beyond: list[dict[str, Any]]) -> dict[str, str]:
-    """Where the body has no place for it: how many rows, and the first of them as JSON."""
+    """Return headers for an answer whose body has no place for rows outside: their number, and the first as JSON."""
     first = json.dumps(beyond[:MOST_IN_HEADER], separators=(",", ":"))
     listed = {"x-pattern-outside": first} if len(first) <= LONGEST_HEADER else {}
     return {"x-pattern-outside-rows": str(len(beyond)), **listed}

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol v2, as clients of Triton, KServe and MLServer speak it: /v2."""
+"""The addresses of the Open Inference Protocol v2, /v2, for clients of Triton, KServe and MLServer."""
 
 import asyncio
 from functools import partial
@@ -8,22 +8,24 @@ from typing import Any
 import orjson
 from fastapi import Request, Response
 
-from app.answering.admission import MOST_BYTES_ON_LOOP
-from app.answering.answer import MOST_LABELS, Answering
+from app.answering.answer import MOST_LABELS_ANSWERED, Answering
 from app.dialects.oip import bodies
 from app.dialects.oip import models as oip_models
 from app.dialects.oip import openapi as operations
-from app.dialects.oip.bodies import Question
+from app.dialects.oip.bodies import OipQuestion
+from app.dialects.oip.compressed import HEADER_LENGTH, Sent, compressed
 from app.dialects.oip.inputs import object_in, parameters_of
 from app.dialects.oip.openapi import Operation
 from app.envelopes import PLAIN
 from app.errors import AnswerTooLarge, BodyTooLarge, Unprocessable
 from app.formats import compression, strict_json
 from app.formats.expected import Expected
+from app.formats.found import kind_of
 from app.formats.media_types import JSON
 from app.formats.strict_json import LARGEST
 from app.http import keys
 from app.http.dispatch import Address, Dialect, Guard, Handler, anybody
+from app.settings import Settings
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.errors import UnknownVersion
@@ -31,59 +33,39 @@ from models_store.names import VERSION
 from models_store.storage.store import Release
 
 BINARY = "application/octet-stream"
-HEADER_LENGTH = "inference-header-content-length"
 
 
 async def infer(answering: Answering, request: Request) -> Response:
-    """Whatever content type it says: clients say none, or a wrong one."""
+    """Answer an inference. The content type does not matter: clients send none, or a wrong one."""
     release = await _release(answering, request)
-    encoding = request.headers.get("content-encoding", "")
-    header_length, accept_encoding = (request.headers.get(name, "") for name in (HEADER_LENGTH, "accept-encoding"))
-    expected = Expected.by(release.bundle.predictor.encoder)
-    body = await request.body()
-    weight = len(body)
-    if weight > MOST_BYTES_ON_LOOP:
-        if compression.is_plain(encoding):
-            weight = bodies.weight(body, header_length, expected)
-    elif not compression.is_plain(encoding):
-        try:
-            body, encoding = compression.decoded(body, encoding, MOST_BYTES_ON_LOOP), ""
-            weight = len(body)
-        except BodyTooLarge:  # to be looked at here; it may be as large as any
-            weight = answering.settings.max_body_bytes
-    is_compressed = bool(compression.encoding_for(accept_encoding, weight))
-    read = partial(_read, answering, release.bundle, expected, header_length, encoding, body, is_compressed)
-    write = partial(_answer, release, accept_encoding)
-    return await answering.answer(release, weight, read, write)
+    expected = Expected.of(release.bundle.predictor.encoder)
+    sent = await Sent.of(request, expected, answering.settings.max_body_bytes)
+    read = partial(_read, answering.settings, release.bundle, expected, sent)
+    return await answering.answer(release, sent.cost, read, partial(_written, release, sent.accept_encoding))
 
 
-def _read(
-    answering: Answering,
-    bundle: Bundle,
-    expected: Expected,
-    header_length: str,
-    encoding: str,
-    body: bytes,
-    is_compressed: bool,
-) -> Question:
-    limits = answering.settings
-    plain = compression.decoded(body, encoding, limits.max_body_bytes)
-    question = bodies.read(plain, header_length, expected, bundle.outputs, limits.max_rows, is_compressed=is_compressed)
+def _read(settings: Settings, bundle: Bundle, expected: Expected, sent: Sent) -> OipQuestion:
+    body = sent.plain(settings.max_body_bytes)
+    question = bodies.read(
+        body,
+        sent.header_length,
+        expected,
+        bundle.outputs,
+        settings.max_rows,
+        is_compressed=sent.wants_compression,
+    )
     n_classes = max(min(wanted.n_classes, bundle.architecture.n_outputs) for wanted in question.wanted)
-    if len(question.rows) * n_classes > MOST_LABELS:
-        raise AnswerTooLarge(MOST_LABELS)
+    if len(question.rows) * n_classes > MOST_LABELS_ANSWERED:
+        raise AnswerTooLarge(MOST_LABELS_ANSWERED)
     return question
 
 
-def _answer(release: Release, accept_encoding: str, question: Question, answers: Array) -> Response:
-    """The length in its header is of the JSON before it is compressed."""
+def _written(release: Release, accept_encoding: str, question: OipQuestion, answers: Array) -> Response:
     written = bodies.write(release, question, answers)
-    content, headers = written.content, {"x-pattern-version": str(release.version)}
-    if written.header_size is not None:
+    content, headers = compressed(written.content, accept_encoding)
+    headers["x-pattern-version"] = str(release.version)
+    if written.header_size is not None:  # the size of the JSON before it is compressed
         headers[HEADER_LENGTH] = str(written.header_size)
-    if encoding := compression.encoding_for(accept_encoding, len(content)):
-        content = compression.encoded(content, encoding)
-        headers |= {"content-encoding": encoding, "vary": "accept-encoding"}
     return Response(content, media_type=JSON if written.header_size is None else BINARY, headers=headers)
 
 
@@ -107,7 +89,7 @@ async def ready(answering: Answering, _request: Request) -> Response:
 
 
 async def models(answering: Answering, _request: Request) -> Response:
-    """Those that answer."""
+    """List the patterns that answer."""
     return _json({"models": [shelf.pattern for shelf in answering.registry.shelves if shelf.champion is not None]})
 
 
@@ -129,7 +111,7 @@ async def config(answering: Answering, request: Request) -> Response:
 
 
 async def statistics(answering: Answering, request: Request) -> Response:
-    """Also of what is not loaded: it may have been."""
+    """Tell the statistics of a model, even if it is unloaded: it may have answered before."""
     shelf = answering.registry.shelf(request.path_params["model"])
     return _json(oip_models.statistics([shelf], answering.statistics, _version(answering, request)))
 
@@ -139,13 +121,16 @@ async def all_statistics(answering: Answering, _request: Request) -> Response:
 
 
 async def _release(answering: Answering, request: Request) -> Release:
-    """Of the version in the address, else the champion."""
+    """Return the version in the address, or else the champion. Raises as `Registry.release` does."""
     model = request.path_params["model"]
     return await answering.registry.release(model, _version(answering, request))
 
 
 def _version(answering: Answering, request: Request) -> int | None:
-    """What is no number of a version is none that there is."""
+    """Return the version in the address, or None where there is none in it.
+
+    Raises UnknownVersion where it is not there; a version that is not a number is unknown as well.
+    """
     given = request.path_params.get("version")
     if given is None:
         return None
@@ -166,12 +151,12 @@ async def index(answering: Answering, request: Request) -> Response:
     asked = await _asked(request)
     only_ready = asked.get("ready", False)
     if not isinstance(only_ready, bool):
-        raise Unprocessable("bad_body", "ready must be true or false")
+        raise Unprocessable("bad_body", f"ready must be true or false, found {kind_of(only_ready)}")
     return _json(oip_models.index(answering.registry, only_ready=only_ready))
 
 
 async def load(answering: Answering, request: Request) -> Response:
-    """After this, what the store holds of the pattern is what is served, here; elsewhere within a moment."""
+    """Serve what the store holds of the pattern: in this process at once, in others within a moment."""
     if parameters_of(await _asked(request)):
         raise Unprocessable("bad_parameter", "a model is loaded as it was trained; there are no parameters")
     model = request.path_params["model"]
@@ -183,7 +168,7 @@ async def load(answering: Answering, request: Request) -> Response:
 
 
 async def unload(answering: Answering, request: Request) -> Response:
-    """Not served until it is loaded again, by no process, and also after a restart. Nothing else changes."""
+    """Serve the pattern no longer, in any process and after a restart too, until it is loaded again."""
     await _asked(request)
     model = request.path_params["model"]
     await answering.registry.refresh()
@@ -194,7 +179,7 @@ async def unload(answering: Answering, request: Request) -> Response:
 
 
 async def _asked(request: Request) -> dict[str, Any]:
-    """The body, which may be empty."""
+    """Return the object in the body, empty where the body is. Raises BodyTooLarge, Malformed or Unprocessable."""
     body = await request.body()
     if len(body) > LARGEST:
         raise BodyTooLarge(LARGEST)
@@ -218,7 +203,7 @@ def _address(
 
 
 def _of_model(method: str, action: str, *parts: Any) -> list[Address]:
-    """Without a version in the address, and with one."""
+    """Return two addresses for an action: without a version in it, and with one."""
     return [
         _address(method, f"/v2/models/{{model}}{action}", *parts),
         _address(method, f"/v2/models/{{model}}/versions/{{version}}{action}", *parts, suffix="Version"),
@@ -227,7 +212,7 @@ def _of_model(method: str, action: str, *parts: Any) -> list[Address]:
 
 OIP_DIALECT = Dialect(
     [
-        # First what is asked for all the time; a model called stats there is none.
+        # Inference is the most frequent, so it is looked for first. No model can be named stats.
         *_of_model("POST", "/infer", infer, operations.INFER, keys.require_predictor),
         _address("GET", "/v2/health/live", live, operations.LIVE),
         _address("GET", "/v2/health/ready", ready, operations.READY),

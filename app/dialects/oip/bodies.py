@@ -1,6 +1,6 @@
 """Requests and answers of the Open Inference Protocol v2, with its extensions for binary data and classification.
 
-JSON with inputs [and bytes]  ->  Question (rows, what is wanted)  ->  JSON with outputs [and bytes]
+JSON with inputs [and bytes]  ->  OipQuestion (rows, outputs wanted)  ->  JSON with outputs [and bytes]
 """
 
 from collections.abc import Sequence
@@ -17,19 +17,20 @@ from app.dialects.oip.tensors import Values
 from app.errors import Malformed, TooManyRows, Unprocessable
 from app.formats import strict_json
 from app.formats.expected import Expected
+from app.formats.found import kind_of
 from app.formats.json_rows import SLACK, is_too_much
 from models_store.arrays import Array
 from models_store.bundle import Bundle, all_finite
 from models_store.storage.store import Release
 from models_store.tables.table import Raw
 
-# Up to here it is faster, and says where a key stands twice.
+# Bytes of JSON up to which the strict reader is the faster one.
 LARGEST_HEADER_TO_READ_STRICTLY = 1 << 13
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """An output, how it is to be written, and how many classes of it; 0: its values."""
+    """An output as it is asked for, as bytes or JSON: its `n_classes` best classes, or its values where that is 0."""
 
     name: str
     is_binary: bool
@@ -37,30 +38,34 @@ class Wanted:
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """Raw rows in the card's column order, and what is wanted for them."""
+class OipQuestion:
+    """Raw rows in the card's column order, and the outputs that are wanted for them."""
 
     rows: Raw
     id: str | None
     wanted: Sequence[Wanted]
     is_compressed: bool
-    """Its answer."""
+    """True if the answer will be compressed."""
 
     @property
     def is_light(self) -> bool:
+        """True if the answer is written as bytes, without classes and without compression."""
         return not self.is_compressed and all(one.is_binary and not one.n_classes for one in self.wanted)
 
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """The bytes of an answer; `header_size` of them are JSON, where binary data follow it."""
+    """The bytes of an answer; `header_size` of them are JSON, or None where all are."""
 
     content: bytes
     header_size: int | None
 
 
-def weight(body: bytes, header_length: str, expected: Expected) -> int:
-    """How much work there is to read. Texts among the bytes are named in the JSON, if not in escapes."""
+def cost(body: bytes, header_length: str, expected: Expected) -> int:
+    """Return how much work the body is to read, in bytes of JSON: numbers in binary data are cheap, texts are not.
+
+    The JSON names the datatype BYTES where there are texts, possibly in escapes.
+    """
     try:
         header, binary = _parts(body, header_length)
     except Malformed:
@@ -78,20 +83,24 @@ def read(
     max_rows: int,
     *,
     is_compressed: bool = False,
-) -> Question:
-    """`header_length`: of the JSON, empty where that is all. Malformed, TooManyRows, Unprocessable."""
+) -> OipQuestion:
+    """Return what is asked. `header_length` is the length of the JSON in bytes as the header states it, or empty.
+
+    Raises Malformed, TooManyRows, or Unprocessable.
+    """
     header, binary = _parts(body, header_length)
     document = object_in(_parsed(header, expected, max_rows), "the request")
     parameters = parameters_of(document)
     request_id = document.get("id")
     if request_id is not None and not (isinstance(request_id, str) and _is_text(request_id)):
-        raise Unprocessable("bad_body", "id must be a string")
+        found = "half of a surrogate pair" if isinstance(request_id, str) else kind_of(request_id)
+        raise Unprocessable("bad_body", f"id must be a string, found {found}")
     wanted = _wanted(document.get("outputs"), flag_in(parameters, "binary_data_output"), outputs)
-    return Question(rows_of(tensors_in(document, binary, max_rows), expected), request_id, wanted, is_compressed)
+    return OipQuestion(rows_of(tensors_in(document, binary, max_rows), expected), request_id, wanted, is_compressed)
 
 
-def write(release: Release, question: Question, answers: Array) -> Written:
-    """NotFinite if an answer is too large for its datatype."""
+def write(release: Release, question: OipQuestion, answers: Array) -> Written:
+    """Write `answers`, float64 (n_rows, n_outputs). Raises NotFinite if one is too large for its datatype."""
     outputs: list[dict[str, Any]] = []
     binary: list[bytes] = []
     for wanted, values in _answered(release.bundle, question.wanted, answers):
@@ -118,14 +127,14 @@ def _parts(body: bytes, header_length: str) -> tuple[bytes, memoryview]:
         raise Malformed("Inference-Header-Content-Length must be the number of bytes of the JSON, within the body")
     length = int(header_length)
     if length > len(body):
-        raise Malformed("Inference-Header-Content-Length is more than the body holds")
+        raise Malformed(f"Inference-Header-Content-Length is more than the {len(body)} bytes of the body")
     return body[:length], memoryview(body)[length:]
 
 
 def _parsed(header: bytes, expected: Expected, max_rows: int) -> Any:
     if len(header) <= LARGEST_HEADER_TO_READ_STRICTLY:
         return strict_json.loads(header)
-    # Counted before anything is built of it, as it holds the interpreter.
+    # Brackets and commas are counted before the JSON is parsed, because the parser holds the GIL.
     most = (max_rows + SLACK) * (len(expected.names) + 1)
     if is_too_much(header, most, most):
         raise TooManyRows(max_rows)
@@ -133,7 +142,7 @@ def _parsed(header: bytes, expected: Expected, max_rows: int) -> Any:
 
 
 def _is_text(text: str) -> bool:
-    """What JSON may hold and UTF-8 may not: half of a surrogate pair."""
+    """True if the text can be encoded in UTF-8; half of a surrogate pair, which JSON may hold, cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -147,9 +156,12 @@ def _wanted(asked: Any, are_binary: bool, outputs: Sequence[str]) -> list[Wanted
     wanted = [_one_wanted(output, are_binary) for output in objects_in(asked, "outputs")]
     names = [one.name for one in wanted]
     if not set(names) <= set(outputs):
-        raise Unprocessable("unknown_column", f"there is an output that is not one of {', '.join(outputs)}")
+        place = next(place for place, name in enumerate(names, 1) if name not in outputs)
+        words = f"output {place} of {len(names)} is not one of {', '.join(outputs)}"
+        raise Unprocessable("unknown_column", words)
     if len(set(names)) != len(names):
-        raise Unprocessable("duplicate_column", "an output is asked for twice")
+        twice = next(name for name in outputs if names.count(name) > 1)
+        raise Unprocessable("duplicate_column", f"output {twice} is asked for twice")
     return wanted
 
 
@@ -157,7 +169,9 @@ def _one_wanted(output: dict[str, Any], are_binary: bool) -> Wanted:
     parameters = parameters_of(output)
     n_classes = parameters.get("classification", 0)
     if type(n_classes) is not int or ("classification" in parameters and n_classes < 1):
-        raise Unprocessable("bad_parameter", "classification must be how many classes are wanted, at least 1")
+        found = "a number below 1" if type(n_classes) is int else kind_of(n_classes)
+        words = f"classification must be the number of classes that are wanted, at least 1, found {found}"
+        raise Unprocessable("bad_parameter", words)
     return Wanted(name_of(output), flag_in(parameters, "binary_data", are_binary), n_classes)
 
 
@@ -167,7 +181,7 @@ def _one_wanted(output: dict[str, Any], are_binary: bool) -> Wanted:
 def _answered(bundle: Bundle, wanted: Sequence[Wanted], answers: Array) -> list[tuple[Wanted, Values]]:
     with np.errstate(over="ignore"):
         numbers = all_finite(answers.astype(bundle.architecture.dtype, copy=False))
-    # Labels by the probabilities as they are: rounded, two of them may be equal.
+    # Labels are taken from the float64 probabilities: rounded to float32, two of them may be equal.
     columns = bundle.named(answers if bundle.labels is not None else numbers)
     return [
         (one, _classes(bundle, one, columns[one.name], numbers) if one.n_classes else columns[one.name].reshape(-1, 1))
@@ -176,7 +190,10 @@ def _answered(bundle: Bundle, wanted: Sequence[Wanted], answers: Array) -> list[
 
 
 def _classes(bundle: Bundle, wanted: Wanted, values: Values, probabilities: Values) -> Values:
-    """The best of each row, as `score:index:label`; a number is the only class of its output, `score:index`."""
+    """Return the most probable classes of each row, (n_rows, n_classes), as `score:index:label`.
+
+    A number is the only class of its output: `score:index`.
+    """
     scores = values.reshape(-1, 1) if bundle.labels is None else probabilities
     labels = [""] if bundle.labels is None else [f":{label}" for label in bundle.labels]
     best = np.argsort(-scores, axis=1, kind="stable")[:, : wanted.n_classes]

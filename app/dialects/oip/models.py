@@ -1,6 +1,6 @@
-"""What the Open Inference Protocol v2 says of models: metadata, Triton's configuration, statistics, the repository.
+"""Descriptions of models in the Open Inference Protocol v2: metadata, Triton's configuration, statistics, index.
 
-A pattern is a model; each of its columns is a tensor of its own, n rows of one value.
+A pattern is a model; each of its columns is a tensor of its own, [n_rows, 1].
 """
 
 from collections.abc import Sequence
@@ -30,9 +30,9 @@ EXTENSIONS = (
     "parameters",
     "statistics",
 )
-# Of table columns; numbers are what the network computes in.
+# Datatypes of table columns; a number has the datatype that the network computes in.
 DATATYPES: dict[Kind, str] = {"boolean": "BOOL", "category": "BYTES", "date": "BYTES", "text": "BYTES"}
-# How Triton's configuration calls them.
+# Names of datatypes in Triton's configuration, where they are not TYPE_ and the datatype.
 TYPES = {"BYTES": "TYPE_STRING"}
 UNLOADED = "unloaded"
 
@@ -53,7 +53,7 @@ def metadata(bundle: Bundle, versions: Sequence[int], engine: Engine) -> Object:
 
 
 def configuration(bundle: Bundle, versions: Sequence[int], max_rows: int, engine: Engine) -> Object:
-    """As the JSON of Triton's `ModelConfig`; dims are those of one row of a batch."""
+    """Return Triton's `ModelConfig` as JSON; dims are those of one row of a batch."""
     platform, backend = PLATFORMS[engine]
     optional = _optional(bundle)
     inputs = [
@@ -77,7 +77,7 @@ def configuration(bundle: Bundle, versions: Sequence[int], max_rows: int, engine
 
 
 def sample(bundle: Bundle) -> Object:
-    """A request that works as it is."""
+    """Return a request that works as it is."""
     records = bundle.sample()["inputs"]
     return {
         "inputs": [
@@ -93,7 +93,7 @@ def sample(bundle: Bundle) -> Object:
 
 
 def statistics(shelves: Sequence[Shelf], counted: Statistics, version: int | None = None) -> Object:
-    """Of all versions, or of one; of this process."""
+    """Return what this process has counted for all versions, or for one."""
     return {
         "model_stats": [
             {"name": shelf.pattern, "version": str(number), **counted.of(shelf.pattern, number).to_oip()}
@@ -105,7 +105,7 @@ def statistics(shelves: Sequence[Shelf], counted: Statistics, version: int | Non
 
 
 def index(registry: Registry, *, only_ready: bool) -> list[Object]:
-    """Every version, and whether it is served."""
+    """Return every version with its state, READY where it is served."""
     listed = [_indexed(registry, shelf, version) for shelf in registry.shelves for version in shelf.versions]
     return [entry for entry in listed if entry["state"] == "READY" or not only_ready]
 

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol v2 as the OpenAPI document has it."""
+"""Operations of the Open Inference Protocol v2 in the OpenAPI document."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,7 +77,7 @@ INDEXED = _object(
 
 @dataclass(frozen=True)
 class Operation:
-    """What is said of one address, or of several that do the same."""
+    """The description of one address, or of several that do the same."""
 
     id: str
     summary: str

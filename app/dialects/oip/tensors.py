@@ -5,6 +5,7 @@ BYTES are texts: strings in JSON; else each is its length, 4 bytes, and then its
 """
 
 import struct
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from math import prod
@@ -14,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import Unprocessable
+from app.formats.found import kind_of
 
 Values = NDArray[Any]
-"""Numbers or booleans of any NumPy type; texts as objects, None where JSON has null."""
+"""Numbers or booleans of any NumPy dtype; texts as objects, None where JSON has null."""
 
 NUMBERS: Mapping[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
@@ -32,7 +34,7 @@ NUMBERS: Mapping[str, np.dtype[Any]] = {
     "FP32": np.dtype("<f4"),
     "FP64": np.dtype("<f8"),
 }
-# The upper half of a float32; NumPy has no type for it.
+# The upper half of a float32; NumPy has no dtype for it.
 BF16 = np.dtype("<u2")
 DATATYPES = (*NUMBERS, "BF16", "BYTES")
 LENGTH = struct.Struct("<I")
@@ -42,7 +44,7 @@ NUMBERS_IN_JSON = {int, float, NOTHING}
 
 
 def datatype_of(values: Values) -> str:
-    """What an answer of these values is called."""
+    """Return the datatype of the protocol for these values."""
     if values.dtype.kind in "OU":
         return "BYTES"
     return next(name for name, dtype in NUMBERS.items() if dtype == values.dtype)
@@ -52,23 +54,28 @@ def datatype_of(values: Values) -> str:
 
 
 def to_json(values: Values) -> Any:
-    """Flat; an array where orjson writes it faster than a list."""
+    """Return the values flat, in row order: texts as a list, numbers as an array, which orjson writes faster."""
     return values.ravel().tolist() if values.dtype.kind in "OU" else np.ascontiguousarray(values.ravel())
 
 
 def from_json(datatype: str, shape: Sequence[int], data: Any) -> Values:
-    """`data` flat, or nested as the shape is; null is NaN among numbers. Unprocessable."""
+    """Return an array of this shape from `data`, which is flat, or nested as the shape is; null is NaN among numbers.
+
+    Raises Unprocessable where data do not fit datatype or shape.
+    """
     if datatype in ("FP16", "BF16"):
         raise Unprocessable("bad_type", f"{datatype} has no form in JSON; send it as binary data, or as FP32")
     cells = _flattened(data, shape)
-    if not set(map(type, cells)) <= IN_JSON.get(datatype, NUMBERS_IN_JSON):
-        raise Unprocessable("bad_value", f"the data hold something else than {datatype}")
+    kinds = IN_JSON.get(datatype, NUMBERS_IN_JSON)
+    if not kinds.issuperset(map(type, cells)):
+        place, found = next((place, kind_of(cell)) for place, cell in enumerate(cells) if type(cell) not in kinds)
+        raise Unprocessable("bad_value", f"element {place} of the data: expected {datatype}, found {found}")
     return _from_cells(datatype, cells).reshape(tuple(shape))
 
 
 def _flattened(data: object, shape: Sequence[int]) -> list[Any]:
     if not isinstance(data, list):
-        raise Unprocessable("bad_shape", "data must be a list")
+        raise Unprocessable("bad_shape", f"data must be a list, found {kind_of(data)}")
     sizes = [len(data)]
     while data and type(data[0]) is list and len(sizes) <= len(shape):
         if set(map(type, data)) != {list} or len(set(map(len, data))) != 1:
@@ -77,12 +84,12 @@ def _flattened(data: object, shape: Sequence[int]) -> list[Any]:
         data = list(chain.from_iterable(data))
     check_count(len(data), shape)
     if len(sizes) > 1 and _without_ones(sizes) != _without_ones(shape):
-        raise Unprocessable("bad_shape", "the data are nested in another way than the shape says")
+        raise Unprocessable("bad_shape", f"the data are nested in another way than the shape says: as {sizes}")
     return data
 
 
 def _without_ones(sizes: Sequence[int]) -> list[int]:
-    """[n, 1] and [n] are the same column."""
+    """Return the sizes other than 1: [n, 1] and [n] are the same column."""
     return [size for size in sizes if size != 1]
 
 
@@ -93,17 +100,30 @@ def _from_cells(datatype: str, cells: list[Any]) -> Values:
         return texts
     try:
         if datatype.startswith("FP"):
-            return np.array(cells, dtype=np.float64)  # as it is written: 0.1 is not what a float32 makes of it
+            return np.array(cells, dtype=np.float64)  # 0.1 stays 0.1; as a float32 it would be 0.10000000149
         if datatype == "BOOL" or set(map(type, cells)) == {int}:
             return np.array(cells, dtype=NUMBERS[datatype])
         numbers = np.array(cells, dtype=np.float64)
     except OverflowError:
-        raise Unprocessable("bad_value", f"the data hold a number that {datatype} cannot") from None
+        raise _beyond(datatype, [cell is None or _is_within(datatype, cell) for cell in cells]) from None
     limits = np.iinfo(NUMBERS[datatype])
     fits = (numbers == np.floor(numbers)) & (numbers >= float(limits.min)) & (numbers <= float(limits.max))
-    if not (fits | np.isnan(numbers)).all():
-        raise Unprocessable("bad_value", f"the data hold a number that {datatype} cannot")
+    fits |= np.isnan(numbers)
+    if not fits.all():
+        raise _beyond(datatype, fits.tolist())
     return numbers
+
+
+def _is_within(datatype: str, number: float) -> bool:
+    if datatype.startswith("FP"):
+        return abs(number) <= sys.float_info.max
+    limits = np.iinfo(NUMBERS[datatype])
+    return int(limits.min) <= number <= int(limits.max)
+
+
+def _beyond(datatype: str, fits: list[bool]) -> Unprocessable:
+    """Return an error for the first number that does not fit."""
+    return Unprocessable("bad_value", f"element {fits.index(False)} of the data: a number that {datatype} cannot hold")
 
 
 # -- bytes ---------------------------------------------------------------------------------------------------------
@@ -117,13 +137,14 @@ def to_bytes(values: Values) -> bytes:
 
 
 def from_bytes(datatype: str, shape: Sequence[int], content: memoryview) -> Values:
-    """A view of the bytes where they hold numbers. Unprocessable."""
+    """Return an array of this shape; of numbers, a view of the bytes. Raises Unprocessable where they do not fit."""
     count = prod(shape)
     if datatype == "BYTES":
         return _texts(content, count).reshape(tuple(shape))
     dtype = BF16 if datatype == "BF16" else NUMBERS[datatype]
     if len(content) != count * dtype.itemsize:
-        raise Unprocessable("bad_shape", f"binary_data_size is not that of {datatype} of the tensor's shape")
+        words = f"binary_data_size is not that of {datatype} of the tensor's shape, found {len(content)}"
+        raise Unprocessable("bad_shape", words)
     if datatype == "BF16":
         values: Values = (np.frombuffer(content, dtype).astype("<u4") << 16).view("<f4")
     elif datatype == "BOOL":
@@ -134,13 +155,14 @@ def from_bytes(datatype: str, shape: Sequence[int], content: memoryview) -> Valu
 
 
 def least_bytes(datatype: str, count: int) -> int:
-    """What so many elements take as bytes, texts at the least."""
+    """Return the bytes that so many elements take; of texts, the fewest that they may take."""
     if datatype in ("BYTES", "BF16"):
         return count * (LENGTH.size if datatype == "BYTES" else BF16.itemsize)
     return count * NUMBERS[datatype].itemsize
 
 
 def _texts(content: memoryview, count: int) -> Values:
+    """Return texts as objects, (count,). Raises Unprocessable where their lengths do not add up to the content."""
     texts = np.empty(count, dtype=object)
     place = 0
     try:
@@ -156,10 +178,11 @@ def _texts(content: memoryview, count: int) -> Values:
     except struct.error:
         pass
     except UnicodeDecodeError:
-        raise Unprocessable("bad_value", "BYTES must be texts in UTF-8") from None
+        raise Unprocessable("bad_value", f"element {number} of BYTES is not a text in UTF-8") from None
     raise Unprocessable("bad_shape", "the lengths of the BYTES do not fit binary_data_size and shape")
 
 
 def check_count(count: int, shape: Sequence[int]) -> None:
+    # A shape may have sizes of thousands of digits, so that its own number of elements is not said.
     if count != prod(shape):
-        raise Unprocessable("bad_shape", "the number of elements is not that of the shape")
+        raise Unprocessable("bad_shape", f"the number of elements is not that of the shape, found {count}")

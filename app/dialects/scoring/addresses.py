@@ -1,4 +1,4 @@
-"""/invocations and what belongs to it: the addresses that MLflow, SageMaker and Vertex AI expect of a container."""
+"""The addresses that MLflow, SageMaker and Vertex AI expect of a container: /invocations, /ping, /health, /version."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from app.answering.answer import Answering
 from app.dialects import documented as doc
 from app.dialects.parameters import Version
 from app.dialects.scoring import bodies
-from app.dialects.scoring.bodies import Question
+from app.dialects.scoring.bodies import ScoringQuestion
 from app.envelopes import SCORING
 from app.errors import Unprocessable
 from app.formats.compression import check_plain
@@ -30,7 +30,7 @@ class Wanted(Version):
 
 
 async def health(answering: Answering, _request: Request) -> Response:
-    """SageMaker wants an empty body, and nobody else looks at it."""
+    """Answer a health probe, with an empty body as SageMaker wants it. Raises Draining or NotLoaded."""
     answering.check_ready()
     return Response()
 
@@ -48,36 +48,39 @@ async def invocations(answering: Answering, request: Request) -> Response:
     content_type = request.headers.get("content-type", "")
     media_type = preferred(request.headers.get("accept", ""), (JSON, CSV)) or JSON
     body = await request.body()
-    expected = Expected.by(bundle.predictor.encoder)
+    expected = Expected.of(bundle.predictor.encoder)
     read = partial(bodies.read, body, content_type, expected, answering.settings.max_rows)
     content = await answering.answer(release, len(body), read, partial(_written, bundle, media_type))
     return Response(content, media_type=media_type, headers={"x-pattern-version": str(release.version)})
 
 
 def _default(answering: Answering) -> str:
-    """Who answers where no pattern is named."""
+    """Return the pattern that answers where none is named: that of the settings, or the only one there is.
+
+    Raises Unprocessable where there are several.
+    """
     if answering.settings.default is not None:
         return answering.settings.default
     patterns = answering.registry.patterns
     if len(patterns) > 1:
         raise Unprocessable("bad_parameter", "name a pattern: /invocations?pattern=..., or set PATTERNS_DEFAULT")
-    # None at all is what the store says of any name.
+    # Where there is no pattern at all, the registry refuses any name.
     return patterns[0] if patterns else ""
 
 
-def _written(bundle: Bundle, media_type: str, question: Question, answers: Array) -> bytes:
+def _written(bundle: Bundle, media_type: str, question: ScoringQuestion, answers: Array) -> bytes:
     return bodies.write(question, Reply.of(bundle, answers), media_type)
 
 
 # -- addresses -----------------------------------------------------------------------------------------------------
 
 
-def _looked(path: str, name: str) -> Address:
+def _health_at(path: str, name: str) -> Address:
     described = doc.operation(TAG, path, name, "Ready to predict", "it is ready")
     return Address("GET", path, health, anybody, described, is_probe=True)
 
 
-def _invoked(path: str, name: str) -> Address:
+def _invocations_at(path: str, name: str) -> Address:
     split = {"type": "object", "properties": {"columns": {"type": "array"}, "data": {"type": "array"}}}
     forms = {
         "dataframe_split": split,
@@ -104,20 +107,20 @@ def _example(bundle: Bundle) -> dict[str, object]:
 VERSION = doc.operation(TAG, "/version", "serverVersion", "The version of the server", "such as 0.1.0")
 SCORING_DIALECT = Dialect(
     [
-        _looked("/ping", "ping"),
-        _looked("/health", "health"),
+        _health_at("/ping", "ping"),
+        _health_at("/health", "health"),
         Address("GET", "/version", version, anybody, VERSION),
-        _invoked("/invocations", "invocations"),
+        _invocations_at("/invocations", "invocations"),
     ],
     SCORING,
 )
 
 
 def vertex_dialects(settings: Settings) -> list[Dialect]:
-    """The same at the addresses that Vertex AI has chosen, which may stand among those of another dialect."""
+    """Return the same at the addresses that Vertex AI has chosen, which may stand among those of another dialect."""
     addresses = []
     if settings.health_route is not None:
-        addresses.append(_looked(settings.health_route, "vertexHealth"))
+        addresses.append(_health_at(settings.health_route, "vertexHealth"))
     if settings.predict_route is not None:
-        addresses.append(_invoked(settings.predict_route, "vertexPredict"))
+        addresses.append(_invocations_at(settings.predict_route, "vertexPredict"))
     return [Dialect(addresses, SCORING, has_segments=False)] if addresses else []

@@ -1,6 +1,6 @@
 """The bodies of /invocations, as clients of MLflow, SageMaker and Vertex AI send them.
 
-bytes + content type -> Question (rows) -> Reply -> bytes, as JSON or CSV
+bytes + content type -> ScoringQuestion (rows) -> Reply -> bytes, as JSON or CSV
 """
 
 from collections.abc import Callable
@@ -12,45 +12,50 @@ import orjson
 
 from app.errors import NotAcceptedType, TooManyRows, Unprocessable
 from app.formats import csv_rows, json_rows, strict_json
-from app.formats.expected import Expected
+from app.formats.expected import Expected, missing_columns, unknown_column
+from app.formats.found import kind_of
 from app.formats.media_types import CSV, JSON, media_type_of, parameters_of
 from app.formats.reply import Reply
 from models_store.tables.table import Raw
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-# MLflow's name, and Vertex AI's. Networks take none; clients may send them all the same.
+# The names of MLflow and of Vertex AI. Networks take no parameters; clients may send some all the same.
 PARAMETERS = ("params", "parameters")
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """Raw rows in the card's column order, and how their answers would stand in CSV."""
+class ScoringQuestion:
+    """Raw rows in the card's column order, and the function that writes the reply to them as CSV."""
 
     rows: Raw
     write_csv: Callable[[Reply], bytes]
     is_light: bool = False
 
 
-def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> Question:
-    """Malformed, NotAcceptedType, TooManyRows, or Unprocessable naming row and column."""
+def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> ScoringQuestion:
+    """Read a body. Raises Malformed, NotAcceptedType, TooManyRows, or Unprocessable, which names row and column."""
     match media_type_of(content_type):
         case "text/csv":
-            return Question(*csv_rows.read(body, expected, max_rows, _header(content_type)))
+            return ScoringQuestion(*csv_rows.read(body, expected, max_rows, _header(content_type)))
         case "application/json" | "":
             rows = _rows(_document(body, expected, max_rows), expected, max_rows)
             raw = json_rows.raw_of(json_rows.scalars(rows), expected)
-            return Question(raw, partial(csv_rows.write, has_header=False))
+            return ScoringQuestion(raw, partial(csv_rows.write, has_header=False))
     raise NotAcceptedType(f"the content type must be {JSON} or {CSV}; the body is not guessed at")
 
 
-def write(question: Question, reply: Reply, media_type: str) -> bytes:
+def write(question: ScoringQuestion, reply: Reply, media_type: str) -> bytes:
+    """Write the reply as CSV or JSON."""
     if media_type == CSV:
         return question.write_csv(reply)
     return orjson.dumps({"predictions": reply.in_layout("records")["outputs"]})
 
 
 def _header(content_type: str) -> csv_rows.Header:
-    """As the content type says, `text/csv; header=absent`; MLflow sends one, SageMaker none, and neither says so."""
+    """Return what the content type states, as in `text/csv; header=absent`.
+
+    MLflow sends a header and SageMaker none, and neither states it.
+    """
     for name, value in parameters_of(content_type):
         if name == "header" and value in ("present", "absent"):
             return "present" if value == "present" else "absent"
@@ -58,14 +63,17 @@ def _header(content_type: str) -> csv_rows.Header:
 
 
 def _document(body: bytes, expected: Expected, max_rows: int) -> dict[str, Any]:
-    # Each cell may be a list of its own, as in a dictionary of arrays of one column.
+    # Each cell may be a list of its own, as in an object of arrays of the shape (n_rows, 1).
     brackets = len(expected.names) + 1
     document = json_rows.loads(body, expected, max_rows, strict_json.WITH_NAN, brackets)
-    if not isinstance(document, dict) or len([form for form in FORMS if form in document]) != 1:
-        raise Unprocessable("bad_body", f"the body must be a JSON object with exactly one of {', '.join(FORMS)}")
+    forms = [form for form in FORMS if form in document] if isinstance(document, dict) else []
+    if not isinstance(document, dict) or len(forms) != 1:
+        words = f"the body must be a JSON object with exactly one of {', '.join(FORMS)}"
+        found = (" and ".join(forms) or "none of them") if isinstance(document, dict) else kind_of(document)
+        raise Unprocessable("bad_body", f"{words}, found {found}")
     for name in PARAMETERS:
-        if not isinstance(document.get(name, {}), dict | None):
-            raise Unprocessable("bad_parameter", f"{name} must be an object")
+        if not isinstance(given := document.get(name, {}), dict | None):
+            raise Unprocessable("bad_parameter", f"{name} must be an object, found {kind_of(given)}")
     return document
 
 
@@ -74,22 +82,24 @@ def _rows(document: dict[str, Any], expected: Expected, max_rows: int) -> list[l
     if "dataframe_split" in document:
         return _of_split(document["dataframe_split"], expected, max_rows)
     if "dataframe_records" in document:
-        records = document["dataframe_records"]
-        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-            raise Unprocessable("bad_layout", "dataframe_records must be a list of objects")
+        records = json_rows.objects_of(document["dataframe_records"], "dataframe_records", "bad_layout")
         return json_rows.rows_of(records, expected, max_rows)[1]
     return json_rows.rows_of(document.get("instances", document.get("inputs")), expected, max_rows)[1]
 
 
 def _of_split(split: Any, expected: Expected, max_rows: int) -> list[list[Any]]:
-    """What pandas calls an index says nothing of a row. Columns without names are in the pattern's order."""
+    """Return rows of cells in column order. Columns without names are in the pattern's order.
+
+    The row labels that pandas calls an index are ignored.
+    """
     match split:
         case {"columns": list(columns), "data": list(rows)}:
             names = list(expected.names) if columns == list(range(len(expected.names))) else columns
         case {"data": list(rows)} if "columns" not in split:
             names = list(expected.names)
         case _:
-            raise Unprocessable("bad_layout", "dataframe_split must be an object with the lists columns and data")
+            words = "dataframe_split must be an object with the lists columns and data"
+            raise Unprocessable("bad_layout", f"{words}, found {_found(split)}")
     order = _order(names, expected)
     if len(rows) > max_rows:
         raise TooManyRows(max_rows)
@@ -97,20 +107,29 @@ def _of_split(split: Any, expected: Expected, max_rows: int) -> list[list[Any]]:
         raise Unprocessable("no_rows", "there are no rows to predict")
     for place, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(names):
-            raise Unprocessable("bad_row", f"row {place}: expected a list of {len(names)} values, one a column")
+            words = f"row {place}: expected a list of {len(names)} values, one a column"
+            raise Unprocessable("bad_row", f"{words}, found {kind_of(row)}")
     if order == list(range(len(names))):
         return rows
     return [[None if place is None else row[place] for place in order] for row in rows]
 
 
+def _found(split: Any) -> str:
+    if not isinstance(split, dict):
+        return kind_of(split)
+    name = next(name for name in ("data", "columns") if not isinstance(split.get(name), list))
+    return f"{kind_of(split[name])} for {name}" if name in split else f"no {name}"
+
+
 def _order(names: list[Any], expected: Expected) -> list[int | None]:
-    """Where in a row each column of the pattern stands; nowhere, if it may be missing."""
+    """Return the place in a row of each column of the pattern; None for one that is left out, if it may be missing."""
     places = {name: place for place, name in enumerate(names) if isinstance(name, str)}
     if len(places) != len(names):
-        raise Unprocessable("duplicate_column", "columns must be names, each of them once")
+        other = next((kind_of(name) for name in names if not isinstance(name, str)), "one of them twice")
+        raise Unprocessable("duplicate_column", f"columns must be names, each of them once, found {other}")
     missing = [name for name in expected.names if name not in places and name not in expected.optional]
     if missing:
-        raise Unprocessable("missing_column", f"column {missing[0]} is missing")
+        raise missing_columns(missing)
     if not set(places) <= set(expected.names):
-        raise Unprocessable("unknown_column", f"there is a column that is not one of {expected.listed}")
+        raise unknown_column(places, expected)
     return [places.get(name) for name in expected.names]

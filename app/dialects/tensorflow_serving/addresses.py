@@ -15,7 +15,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.answering.answer import MOST_LABELS, MOST_NUMBERS, Answering
+from app.answering.answer import MOST_LABELS_ANSWERED, MOST_NUMBERS, Answering
 from app.answering.registry import Shelf
 from app.dialects import documented as doc
 from app.dialects.tensorflow_serving import bodies as tfs
@@ -38,22 +38,22 @@ TAG = "TensorFlow Serving, KServe v1"
 
 @dataclass(frozen=True)
 class Verb:
-    """What may stand behind the colon."""
+    """An action, which stands behind the colon of the address."""
 
     name: Literal["predict", "classify", "regress"]
     check: Callable[[Bundle], None]
-    read: Callable[[bytes, Expected, int], tfs.Question]
-    write: Callable[[Bundle, tfs.Question, Array], bytes]
+    read: Callable[[bytes, Expected, int], tfs.TensorFlowServingQuestion]
+    write: Callable[[Bundle, tfs.TensorFlowServingQuestion, Array], bytes]
     example: Callable[[Bundle], Any]
 
     async def __call__(self, answering: Answering, request: Request) -> Response:
         release = await _release(answering, request)
         self.check(release.bundle)
-        # As the original has it, the content type does not matter: curl's own is that of a form.
+        # As for TensorFlow Serving, the content type does not matter: that of curl is a form's.
         check_plain(request.headers.get("content-encoding", ""))
         body = await request.body()
-        read = partial(self.read, body, Expected.by(release.bundle.predictor.encoder), answering.settings.max_rows)
-        most = MOST_LABELS if self.name == "classify" else MOST_NUMBERS
+        read = partial(self.read, body, Expected.of(release.bundle.predictor.encoder), answering.settings.max_rows)
+        most = MOST_LABELS_ANSWERED if self.name == "classify" else MOST_NUMBERS
         content = await answering.answer(release, len(body), read, partial(self.write, release.bundle), most)
         return Response(content, media_type=JSON, headers={"x-pattern-version": str(release.version)})
 
@@ -63,7 +63,10 @@ async def models(answering: Answering, _request: Request) -> Response:
 
 
 async def status(answering: Answering, request: Request) -> Response:
-    """Of the champion first, then of all others, newest first; the answer is KServe's as well."""
+    """Tell the status of the champion first, then of all other versions, newest first.
+
+    The answer holds what TensorFlow Serving says and what KServe says.
+    """
     model = request.path_params["model"]
     try:
         answering.check_ready()
@@ -74,7 +77,7 @@ async def status(answering: Answering, request: Request) -> Response:
         if all(refused.values()):
             raise BundleDamaged(refused[versions[0]])
     except PatternServerError as error:
-        # What is there, and does not answer now. Whoever asks for what is not there hears so as everywhere.
+        # A model that is there and does not answer now is not ready; one that is not there is an error as elsewhere.
         if not is_unavailable(error):
             raise
         if not is_name(model):
@@ -99,19 +102,25 @@ async def metadata(answering: Answering, request: Request) -> Response:
 
 async def _release(answering: Answering, request: Request) -> Release:
     named = request.path_params
-    return await answering.registry.release(named["model"], _version(named), named.get("label"))
+    return await answering.registry.release(named["model"], _version(named), _alias(named))
 
 
 def _version(named: dict[str, str]) -> int | None:
+    """Return the version in the address, or None. Raises NotHere where it is not a number."""
     given = named.get("version")
     if given is not None and not VERSION.fullmatch(given):
         raise NotHere
     return None if given is None else int(given)
 
 
+def _alias(named: dict[str, str]) -> str | None:
+    """Return the name of a version in the address, which the protocol calls a label, or None."""
+    return named.get("label")
+
+
 def _versions(shelf: Shelf, named: dict[str, str]) -> list[int]:
-    """UnknownVersion, UnknownAlias, NoGoodVersion."""
-    version, alias = _version(named), named.get("label")
+    """Return the versions that the address means. Raises UnknownVersion, UnknownAlias or NoGoodVersion."""
+    version, alias = _version(named), _alias(named)
     if alias is not None and alias != CHAMPION:
         if alias not in shelf.aliases:
             raise UnknownAlias(shelf.pattern, shelf.aliases)
@@ -128,16 +137,16 @@ def _versions(shelf: Shelf, named: dict[str, str]) -> list[int]:
 # -- addresses -----------------------------------------------------------------------------------------------------
 
 
-def _takes_all(_bundle: Bundle) -> None:
-    """Everything can be predicted."""
+def _check_any(_bundle: Bundle) -> None:
+    """Accept any pattern."""
 
 
-def _takes_labels(bundle: Bundle) -> None:
+def _check_classification(bundle: Bundle) -> None:
     if bundle.labels is None:
         raise Unprocessable("not_a_classification", "only classification patterns can classify; use :predict")
 
 
-def _takes_one_number(bundle: Bundle) -> None:
+def _check_one_number(bundle: Bundle) -> None:
     if bundle.labels is not None or len(bundle.outputs) != 1:
         raise Unprocessable("bad_parameter", "only patterns with one number for an answer can regress; use :predict")
 
@@ -156,9 +165,9 @@ def _examples_of_numbers(bundle: Bundle) -> dict[str, Any] | None:
 
 
 VERBS = (
-    Verb("predict", _takes_all, tfs.read_tensors, tfs.write_tensors, _instances),
-    Verb("classify", _takes_labels, tfs.read_examples, tfs.write_classes, _examples_of_labels),
-    Verb("regress", _takes_one_number, tfs.read_examples, tfs.write_tensors, _examples_of_numbers),
+    Verb("predict", _check_any, tfs.read_tensors, tfs.write_tensors, _instances),
+    Verb("classify", _check_classification, tfs.read_examples, tfs.write_classes, _examples_of_labels),
+    Verb("regress", _check_one_number, tfs.read_examples, tfs.write_tensors, _examples_of_numbers),
 )
 BODIES = {
     "predict": doc.one_of(instances=doc.ROWS, inputs={"anyOf": [doc.COLUMNS, *doc.ROWS["anyOf"]]}),
@@ -192,13 +201,13 @@ def _addresses_of(path: str, suffix: str) -> list[Address]:
         TAG, f"{path}/metadata", f"modelMetadata{suffix}", "Inputs and outputs", "inputs and outputs, as a signature"
     )
     return [
-        *(_asked(verb, f"{path}:{verb.name}", suffix) for verb in VERBS),
+        *(_verb_at(verb, f"{path}:{verb.name}", suffix) for verb in VERBS),
         Address("GET", path, status, anybody, about, is_probe=True),
         Address("GET", f"{path}/metadata", metadata, anybody, signature),
     ]
 
 
-def _asked(verb: Verb, path: str, suffix: str) -> Address:
+def _verb_at(verb: Verb, path: str, suffix: str) -> Address:
     summary = f"{verb.name.capitalize()}, as TensorFlow Serving and KServe v1 do"
     described = doc.operation(TAG, path, f"{verb.name}V1{suffix}", summary, ANSWERS[verb.name], BODIES[verb.name])
     return Address("POST", path, verb, documented=described, example=verb.example)

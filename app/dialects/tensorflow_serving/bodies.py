@@ -1,6 +1,6 @@
 """TensorFlow Serving's REST protocol, version 1: rows or columns in, predictions or outputs out.
 
-bytes -> Question (rows, layout) -> answers -> bytes
+bytes -> TensorFlowServingQuestion (rows, layout) -> answers -> bytes
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from app.envelopes import Envelope
 from app.errors import Malformed, Unprocessable
 from app.formats import json_rows, strict_json
 from app.formats.expected import Expected
+from app.formats.found import kind_of
 from app.formats.reply import Layout, Reply
 from app.statuses import STATUS
 from models_store.arrays import Array
@@ -42,45 +43,49 @@ ENVELOPE = Envelope(
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """Raw rows, and how their answers are laid out and called."""
+class TensorFlowServingQuestion:
+    """Raw rows in the card's column order, and the layout and the key of their answers."""
 
     rows: Raw
     layout: Layout = "flat"
-    answer: Literal["predictions", "outputs", "results"] = "results"
+    key: Literal["predictions", "outputs", "results"] = "results"
     is_light: bool = False
 
 
 # -- questions -----------------------------------------------------------------------------------------------------
 
 
-def read_tensors(body: bytes, expected: Expected, max_rows: int) -> Question:
+def read_tensors(body: bytes, expected: Expected, max_rows: int) -> TensorFlowServingQuestion:
+    """Read the body of :predict. Raises Malformed, TooManyRows, or Unprocessable, which names row and column."""
     document = _object(body, expected, max_rows)
     match "instances" in document, "inputs" in document:
         case True, False:
             if not isinstance(document["instances"], list):
-                raise Unprocessable("bad_layout", "'instances' must be a list")
+                found = kind_of(document["instances"])
+                raise Unprocessable("bad_layout", f"'instances' must be a list, found {found}")
             layout, rows = json_rows.rows_of(document["instances"], expected, max_rows)
-            return Question(json_rows.raw_of(json_rows.scalars(rows), expected), layout, "predictions")
+            raw = json_rows.raw_of(json_rows.scalars(rows), expected)
+            return TensorFlowServingQuestion(raw, layout, "predictions")
         case False, True:
             layout, rows = json_rows.rows_of(document["inputs"], expected, max_rows)
-            return Question(json_rows.raw_of(json_rows.scalars(rows), expected), layout, "outputs")
+            raw = json_rows.raw_of(json_rows.scalars(rows), expected)
+            return TensorFlowServingQuestion(raw, layout, "outputs")
         case False, False:
             raise Unprocessable("bad_body", "Missing 'inputs' or 'instances' key")
     raise Unprocessable("bad_body", "expecting only one of 'inputs' or 'instances' keys to exist")
 
 
-def read_examples(body: bytes, expected: Expected, max_rows: int) -> Question:
+def read_examples(body: bytes, expected: Expected, max_rows: int) -> TensorFlowServingQuestion:
+    """Read the body of :classify or :regress. Raises as `read_tensors` does."""
     document = _object(body, expected, max_rows)
-    examples, context = document.get("examples"), document.get("context", {})
-    if not isinstance(examples, list) or not all(isinstance(example, dict) for example in examples):
-        raise Unprocessable("bad_body", "'examples' must be a list of objects")
+    examples = json_rows.objects_of(document.get("examples"), "'examples'", "bad_body")
+    context = document.get("context", {})
     if not isinstance(context, dict):
-        raise Unprocessable("bad_body", "'context' must be an object")
+        raise Unprocessable("bad_body", f"'context' must be an object, found {kind_of(context)}")
     if any(not context.keys().isdisjoint(example) for example in examples):
         raise Unprocessable("duplicate_column", "what stands in 'context' must not stand in 'examples' as well")
     _, rows = json_rows.rows_of([context | example for example in examples], expected, max_rows)
-    return Question(json_rows.raw_of(json_rows.scalars(rows), expected))
+    return TensorFlowServingQuestion(json_rows.raw_of(json_rows.scalars(rows), expected))
 
 
 def _object(body: bytes, expected: Expected, max_rows: int) -> dict[str, Any]:
@@ -88,7 +93,7 @@ def _object(body: bytes, expected: Expected, max_rows: int) -> dict[str, Any]:
     # Each cell may be a list of its own.
     document = json_rows.loads(body, expected, max_rows, decoder, brackets_a_row=len(expected.names) + 1)
     if not isinstance(document, dict):
-        raise Unprocessable("bad_body", "the body must be a JSON object")
+        raise Unprocessable("bad_body", f"the body must be a JSON object, found {kind_of(document)}")
     if document.get("signature_name", SIGNATURE) not in (SIGNATURE, ""):
         raise Unprocessable("bad_parameter", f"Serving signature name not found in signature def; it has {SIGNATURE}")
     return document
@@ -97,26 +102,28 @@ def _object(body: bytes, expected: Expected, max_rows: int) -> dict[str, Any]:
 # -- answers -------------------------------------------------------------------------------------------------------
 
 
-def write_tensors(bundle: Bundle, question: Question, answers: Array) -> bytes:
-    return orjson.dumps({question.answer: _laid_out(Reply.of(bundle, answers), question)})
+def write_tensors(bundle: Bundle, question: TensorFlowServingQuestion, answers: Array) -> bytes:
+    """Write `answers`, float64 (n_rows, n_outputs), as numbers or labels."""
+    return orjson.dumps({question.key: _laid_out(Reply.of(bundle, answers), question)})
 
 
-def _laid_out(reply: Reply, question: Question) -> Any:
-    """The name of a single output is left out."""
+def _laid_out(reply: Reply, question: TensorFlowServingQuestion) -> Any:
+    """Return the outputs in the layout of the question; the name of a single output is left out."""
     if question.layout == "record":
         outputs = reply.in_layout("record")["outputs"]
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
-    several: Layout = "records" if question.answer == "predictions" else "columns"
+    several: Layout = "records" if question.key == "predictions" else "columns"
     return reply.in_layout("flat" if len(reply.outputs) == 1 else several)["outputs"]
 
 
-def write_classes(bundle: Bundle, question: Question, answers: Array) -> bytes:
+def write_classes(bundle: Bundle, question: TensorFlowServingQuestion, answers: Array) -> bytes:
+    """Write probabilities, float64 (n_rows, n_labels), each with its label."""
     classes = [list(zip(bundle.labels or (), row, strict=True)) for row in answers.tolist()]
-    return orjson.dumps({question.answer: classes})
+    return orjson.dumps({question.key: classes})
 
 
 def signature_of(release: Release) -> dict[str, Any]:
-    """The double signature_def is the original's: a map of metadata that holds a message that holds a map."""
+    """Return the metadata of TensorFlow Serving, whose two nested `signature_def` are a map and a message of it."""
     bundle = release.bundle
     signature = {
         "inputs": {name: _tensor(name, _input_dtype(bundle, kind)) for name, kind in bundle.kinds.items()},
@@ -142,5 +149,5 @@ def _output_dtype(bundle: Bundle) -> str:
 
 
 def _input_dtype(bundle: Bundle, kind: Kind) -> str:
-    """Of a number, what the network computes with."""
+    """Return the dtype of an input of this kind; of a number, the dtype that the network computes in."""
     return "DT_DOUBLE" if kind == "number" and bundle.architecture.dtype == "float64" else DTYPES[kind]

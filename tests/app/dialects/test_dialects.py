@@ -1,16 +1,19 @@
-"""Whatever protocol a question comes in, the answer is that of the native API; and no body makes any of them fail."""
+"""All protocols: their answers are those of the native API, and no body makes any of them fail."""
 
 import csv
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.app.over_http import CSV, JSON, outputs_of, said
+from tests.app.over_http import ARROW, CSV, JSON, NPY, arrow_of, npy_of, outputs_of, refusal, said
 from tests.table_fakes import PASSENGERS
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +53,7 @@ def columns_of(rows: Rows) -> dict[str, list[Any]]:
 
 
 def named(values: list[Any], outputs: list[str]) -> Rows:
-    """What TensorFlow Serving answers in the row form, with the name that it leaves out."""
+    """Return the predictions of TensorFlow Serving with the name of a single output, which it leaves out."""
     return values if len(outputs) > 1 else [{outputs[0]: value} for value in values]
 
 
@@ -111,6 +114,110 @@ async def test_labels_are_those_of_the_native_answer(spoken: httpx.AsyncClient, 
     expected = await outputs_of(spoken, rows, "passengers")
     for form in FORMS:
         assert await form(spoken, "passengers", rows, ["survived"]) == expected, form.__name__
+
+
+# -- what all of them have in common -------------------------------------------------------------------------------
+
+CANDIDATE: list[tuple[str, Any]] = [
+    ("/predict/line?label=candidate", {"inputs": [1]}),
+    ("/v1/models/line/labels/candidate:predict", {"instances": [1]}),
+    ("/invocations?pattern=line&label=candidate", {"instances": [1]}),
+    ("/v2/models/line/versions/3/infer", {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": [1]}]}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), CANDIDATE)
+async def test_the_answer_says_which_version_it_is_from(spoken: httpx.AsyncClient, path: str, body: Any) -> None:
+    answer = await spoken.post(path, content=json.dumps(body), headers={"content-type": JSON})
+    assert (answer.status_code, answer.headers["x-pattern-version"]) == (200, "3")
+
+
+REST = {"port": "Zanzibar", "crew": True, "boarded": "1912-04-10", "note": "cabin"}
+MEMBERS, CELLS = json.dumps(REST)[1:-1], json.dumps([*REST.values()])[1:-1]
+
+
+def without_age(missing: str) -> Iterator[tuple[str, str]]:
+    """Paths and bodies of one passenger whose age is `missing`, or who has none, in every form of JSON."""
+    records = [f"[{{{MEMBERS}}}]", f'[{{{MEMBERS}, "age": {missing}}}]']
+    for rows in records:
+        yield "/v1/models/passengers:predict", f'{{"instances": {rows}}}'
+        yield "/invocations?pattern=passengers", f'{{"instances": {rows}}}'
+        yield "/invocations?pattern=passengers", f'{{"dataframe_records": {rows}}}'
+    for names, cells in (([*REST], CELLS), ([*REST, "age"], f"{CELLS}, {missing}")):
+        split = f'{{"columns": {json.dumps(names)}, "data": [[{cells}]]}}'
+        yield "/invocations?pattern=passengers", f'{{"dataframe_split": {split}}}'
+
+
+@pytest.mark.parametrize("missing", ["null", "NaN", "[null]", "[NaN]"])
+async def test_a_value_is_missing_as_in_the_native_answer(spoken: httpx.AsyncClient, missing: str) -> None:
+    expected = await outputs_of(spoken, [REST | {"age": None}], "passengers")
+    for path, body in without_age(missing):
+        (answer,) = (await sent(spoken, path, body.encode()))["predictions"]
+        assert (answer if path.startswith("/invocations") else {"survived": answer}) == expected[0], body
+
+
+MANY_ROWS: list[tuple[str, str, bytes]] = [
+    ("/predict/line", JSON, b'{"inputs": [' + b"1," * 1000 + b"1]}"),
+    ("/predict/line", JSON, b'{"inputs": [' + b"[1]," * 1000 + b"[1]]}"),
+    ("/predict/line", JSON, b'{"inputs": {"x": [' + b"1," * 1000 + b"1]}}"),
+    ("/predict/line", CSV, b"x\n" + b"1\n" * 1001),
+    ("/predict/line", NPY, npy_of(np.zeros((1001, 1)))),
+    ("/predict/line", ARROW, arrow_of(pa.table({"x": np.zeros(1001)}), 100)),
+    ("/predict/messages", JSON, b'{"inputs": [' + b'"tea",' * 1000 + b'"tea"]}'),
+    ("/predict/messages", JSON, b'{"inputs": [' + b'["tea"],' * 3000 + b'["tea"]]}'),
+    ("/predict/messages", CSV, b"message\n" + b"tea\n" * 1001),
+    ("/predict/messages", CSV, b"message\n" + b'"tea"\n' * 3000),
+    ("/predict/messages", ARROW, arrow_of(pa.table({"message": ["tea"] * 1001}), 100)),
+    ("/v1/models/line:predict", JSON, b'{"instances": [' + b"1," * 1000 + b"1]}"),
+    ("/v1/models/messages:predict", JSON, b'{"inputs": [' + b'["tea"],' * 3000 + b'["tea"]]}'),
+    ("/invocations?pattern=line", JSON, b'{"instances": [' + b"1," * 1000 + b"1]}"),
+    ("/invocations?pattern=line", CSV, b"1\n" * 1001),
+    ("/v2/models/line/infer", JSON, b'{"inputs":[{"name":"x","datatype":"FP32","shape":[1001],"data":[%s]}]}'
+     % b",".join([b"1"] * 1001)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "content_type", "body"), MANY_ROWS)
+async def test_more_rows_than_the_limit_are_refused(
+    spoken: httpx.AsyncClient, path: str, content_type: str, body: bytes
+) -> None:
+    answer = await spoken.post(path, content=body, headers={"content-type": content_type})
+    assert answer.status_code == 413
+    assert "the body holds more than the limit of 1000 rows; send several requests" in answer.text
+    if path.startswith("/predict"):
+        assert refusal(answer) == (413, "too_many_rows")
+    else:
+        said(answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allowed", "code"),
+    [
+        ("GET", "/v1/models/line:predict", 405, "POST", None),
+        ("DELETE", "/v1/models/line", 405, "GET, HEAD", None),
+        ("POST", "/v1/models", 405, "GET, HEAD", None),
+        ("GET", "/v1", 404, None, None),
+        ("GET", "/v1/", 404, None, None),
+        ("GET", "/v1/models/", 404, None, None),
+        ("GET", "/v1/models/line/versions", 404, None, None),
+        ("GET", "/v1/models/a:b", 404, None, None),
+        ("GET", "/v1/models/%00", 404, None, None),
+        ("GET", "/v2/models/line/infer", 405, "POST", None),
+        ("GET", "/v2/models/line/sesame", 404, None, None),
+        ("GET", "/invocations", 405, "POST", "BAD_REQUEST"),
+        ("POST", "/ping", 405, "GET, HEAD", "BAD_REQUEST"),
+        ("GET", "/ping/sesame", 404, None, "ENDPOINT_NOT_FOUND"),
+        ("GET", "/invocations/sesame", 404, None, "ENDPOINT_NOT_FOUND"),
+        ("DELETE", "/v1/endpoints/7:predict", 405, "POST", "BAD_REQUEST"),
+    ],
+)
+async def test_addresses_and_methods_that_are_not_there_are_refused_in_the_shape_of_the_protocol(
+    spoken: httpx.AsyncClient, method: str, path: str, status: int, allowed: str | None, code: str | None
+) -> None:
+    answer = await spoken.request(method, path)
+    assert (answer.status_code, answer.headers.get("allow")) == (status, allowed)
+    assert list(said(answer)) == (["error"] if code is None else ["error_code", "message"])
+    assert said(answer).get("error_code") == code
 
 
 # -- what nobody should send ---------------------------------------------------------------------------------------

@@ -125,9 +125,10 @@ async def test_what_is_no_stream_of_plain_numbers_is_refused(
     ("columns", "said"),
     [
         ({"x1": [1.0]}, "column x2 is missing"),
-        ({"x1": [1.0], "x2": [1.0], "x3": [1.0]}, "there is a column that is not one of x1, x2"),
-        ({"x1": [1.0], "x2": ["1"]}, "column x2: expected a column of integers or floats"),
-        ({"x1": [1.0, 2.0], "x2": [1.0, None]}, "column x2: there is a null where a number belongs"),
+        ({"x1": [1.0], "x2": [1.0], "x3": [1.0]}, "column 3 of 3 is not one of x1, x2"),
+        ({"x1": [1.0], "x2": ["1"]}, "column x2: expected a column of integers or floats, found string"),
+        ({"x1": [1.0], "x2": [{"s": 1.0}]}, "column x2: expected a column of integers or floats, found nested values"),
+        ({"x1": [1.0, 2.0], "x2": [1.0, None]}, "column x2: expected numbers, found null"),
         ({"x1": [1.0, np.inf], "x2": [1.0, 2.0]}, "row 1, column x1: not a finite number"),
     ],
 )

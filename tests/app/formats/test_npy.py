@@ -71,7 +71,7 @@ async def test_a_flat_array_is_the_column_of_a_pattern_with_one_input(shared: ht
 
 
 class Sesame:
-    """What a pickle would build on the way in."""
+    """An object that a pickle would build, and print a word while it does."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return print, ("sesame",)
@@ -131,6 +131,26 @@ async def test_what_is_no_plain_array_of_floats_is_refused(
     answer = await post(shared, body, NPY, "pair")
     assert refusal(answer) == (status, code)
     assert "sesame" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (npy_of(np.zeros((3, 1))), "expected the shape (rows, 2), found (3, 1); the columns are x1, x2"),
+        (npy_of(np.zeros(2)), "expected the shape (rows, 2), found (2,); the columns are x1, x2"),
+        (npy_of(np.array(1.0)), "expected the shape (rows, 2), found (); the columns are x1, x2"),
+        (headed(described((1, 2, 10**40, 4, 5))), "expected the shape (rows, 2), found (1, 2, ..., ...); the columns"),
+        # More digits than Python writes out.
+        (headed(f"{{'descr': '<f8', 'fortran_order': False, 'shape': (0x{'f' * 5000}, 3)}}"), "expected the shape"),
+        (npy_of(np.zeros((1, 2), dtype=np.int64)), "the array must be float32 or float64, found int64"),
+        (npy_of(np.zeros((1, 2), dtype=[("sesame", "<f8")])), "the array must be float32 or float64, found void64"),
+        (npy_of(np.zeros((3, 2)))[:-16], "an array of this shape takes 48 bytes, found 32"),
+    ],
+)
+async def test_the_refusal_says_what_the_array_is(shared: httpx.AsyncClient, body: bytes, said: str) -> None:
+    answer = await post(shared, body, NPY, "pair")
+    refusal(answer)
+    assert message(answer).startswith(said)
 
 
 async def test_a_value_that_is_not_finite_is_named_by_row_and_column(shared: httpx.AsyncClient) -> None:

@@ -20,7 +20,7 @@ from tests.models_store.tables.table_files import Write, columns_of
 
 TEXT = TextEncoder.fit(column_of("text", ["x", None]))
 ENCODERS: dict[str, ColumnEncoder] = {"a": TEXT, "b": TEXT}
-TEXTS = Expected.by(TableEncoder(ENCODERS))
+TEXTS = Expected.of(TableEncoder(ENCODERS))
 NUMBER = Expected(("a",))
 Rows = list[list[Cell]]
 

@@ -72,7 +72,7 @@ def test_a_file_is_read_alike_by_training_and_by_serving(
     spelling = Spelling(frozenset(words), {"day": order})
     frame = inference.without(inference.read(place, "csv"), spelling.missing)
     trained = as_cells(inference.table_of(frame, KINDS, spelling))
-    expected = Expected.by(encoder_of(spelling))
+    expected = Expected.of(encoder_of(spelling))
     served, _ = csv_rows.read(content, expected, 100)
     assert isinstance(served, Table)
     assert as_cells(served) == trained
@@ -101,8 +101,8 @@ DATE = "expected a date such as 2024-05-31 or 2024-05-31T18:00"
 def test_what_is_no_date_is_told_how_dates_of_its_column_are_written(orders: dict[str, DateOrder], said: str) -> None:
     spelling = Spelling(orders=orders)
     with pytest.raises(Unprocessable) as refusal:
-        csv_rows.read(b"size,day,colour\n1,sesame,red\n", Expected.by(encoder_of(spelling)), 9)
-    assert str(refusal.value) == f"line 2, column day: {said}"
+        csv_rows.read(b"size,day,colour\n1,sesame,red\n", Expected.of(encoder_of(spelling)), 9)
+    assert str(refusal.value) == f"line 2, column day: {said}, found other text"
     with pytest.raises(TableError) as refused:
         inference.table_of(pl.DataFrame({"day": ["2024-05-31", "sesame"]}), {"day": "date"}, spelling)
     assert str(refused.value) == f"column day, data row 2: {said}"
@@ -120,7 +120,7 @@ def test_the_spelling_is_kept_with_the_encoder() -> None:
 
 
 def test_a_dash_is_a_color_where_nobody_said_otherwise() -> None:
-    expected = Expected.by(encoder_of(Spelling()))
+    expected = Expected.of(encoder_of(Spelling()))
     rows, _ = csv_rows.read(b"size,day,colour\n-,?,-\n", expected, 9)
     assert isinstance(rows, Table)
     assert rows.columns["colour"].tolist() == ["-"]

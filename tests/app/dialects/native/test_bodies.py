@@ -117,25 +117,45 @@ async def test_inputs_that_are_no_rows_of_the_pattern_are_refused(
 
 
 @pytest.mark.parametrize(
-    "body", ["{}", "[]", "[[1]]", "1", "null", '"sesame"', '{"inputs": [1], "sesame": 1}', '{"Inputs": [1]}', "true"]
+    ("body", "found"),
+    [
+        ("{}", "an object without it"),
+        ("[]", "a list of 0"),
+        ("[[1]]", "a list of 1"),
+        ("1", "a number"),
+        ("null", "null"),
+        ('"sesame"', "text"),
+        ('{"inputs": [1], "sesame": 1}', "others beside it"),
+        ('{"Inputs": [1]}', "an object without it"),
+        ("true", "a boolean"),
+    ],
 )
-async def test_a_body_without_inputs_is_refused(shared: httpx.AsyncClient, body: str) -> None:
+async def test_a_body_without_inputs_is_refused(shared: httpx.AsyncClient, body: str, found: str) -> None:
     answer = await post(shared, body.encode(), JSON)
     assert refusal(answer) == (422, "bad_body")
-    assert message(answer) == 'the body must be an object with the one key "inputs"'
+    assert message(answer) == f'the body must be an object with the one key "inputs", found {found}'
+
+
+UNEVEN = "columns must all be lists of the same length, or all be single values"
 
 
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
-        ([[1, 2], [3, None]], "row 1, column x2: expected a number"),
-        ([{"x1": 1, "x2": 2}, {"x1": "3", "x2": 4}], "row 1, column x1: expected a number"),
-        ({"x1": [1, 2, True], "x2": [1, 2, 3]}, "row 2, column x1: expected a number"),
-        ([[1, 2], [3]], "row 1: expected a list of 2 values: x1, x2"),
+        ([[1, 2], [3, None]], "row 1, column x2: expected a number, found null"),
+        ([[1, 2], [[3], 4]], "row 1, column x1: expected a number, found a list of 1"),
+        ([[1, 2], [3, 10**400]], "row 1, column x2: expected a number that a float64 can hold"),
+        ([{"x1": 1, "x2": 2}, {"x1": "3", "x2": 4}], "row 1, column x1: expected a number, found text"),
+        ({"x1": [1, 2, True], "x2": [1, 2, 3]}, "row 2, column x1: expected a number, found a boolean"),
+        ([[1, 2], [3]], "row 1: expected a list of 2 values, found a list of 1; the columns are x1, x2"),
+        ([[1, 2], "3"], "row 1: expected a list of 2 values, found text; the columns are x1, x2"),
         ([{"x1": 1, "x2": 2}, {"x1": 1}], "row 1: column x2 is missing"),
-        ([{"x1": 1, "x2": 2, "x3": 1}], "row 0: there is a column that is not one of x1, x2"),
-        ([{"x1": 1, "x2": 2}, 5], "row 1: expected a record with the columns x1, x2"),
-        ({"x1": [1], "x2": 1}, "columns must all be lists of the same length, or all be single values"),
+        ([{"x1": 1, "x2": 2, "x3": 1}], "row 0: column 3 of 3 is not one of x1, x2"),
+        ({"x3": 1, "x1": 1, "x2": 2}, "column 1 of 3 is not one of x1, x2"),
+        ([{"x1": 1, "x2": 2}, 5], "row 1: expected a record, found a number; the columns are x1, x2"),
+        (5, "inputs must be a list of rows or records, or an object of columns, found a number"),
+        ({"x1": 1, "x2": [1]}, f"{UNEVEN}; column x1 is a number and column x2 is a list of 1"),
+        ({"x1": [1, 2], "x2": [1]}, f"{UNEVEN}; column x1 is a list of 2 and column x2 is a list of 1"),
     ],
 )
 async def test_the_refusal_names_row_and_column(shared: httpx.AsyncClient, inputs: Any, said: str) -> None:

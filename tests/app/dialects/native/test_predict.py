@@ -281,23 +281,6 @@ async def test_an_answer_that_does_not_fit_the_arrays_type_is_refused(shared: ht
     assert message(answer).startswith("row 1: ")
 
 
-@pytest.mark.parametrize(
-    ("content_type", "body"),
-    [
-        ("application/json", b'{"inputs": [' + b"1," * 1000 + b"1]}"),
-        ("application/json", b'{"inputs": [' + b"[1]," * 1000 + b"[1]]}"),
-        ("application/json", b'{"inputs": {"x": [' + b"1," * 1000 + b"1]}}"),
-        (CSV, b"x\n" + b"1\n" * 1001),
-        (NPY, npy_of(np.zeros((1001, 1)))),
-        (ARROW, arrow_of(pa.table({"x": np.zeros(1001)}), 100)),
-    ],
-)
-async def test_more_rows_than_the_limit_are_refused(shared: httpx.AsyncClient, content_type: str, body: bytes) -> None:
-    answer = await post(shared, body, content_type)
-    assert refusal(answer) == (413, "too_many_rows")
-    assert message(answer) == "the body holds more than the limit of 1000 rows; send several requests"
-
-
 async def test_as_many_rows_as_the_limit_are_answered(shared: httpx.AsyncClient) -> None:
     assert await outputs_of(shared, list(range(1000))) == [2.0 * number for number in range(1000)]
 

@@ -36,7 +36,7 @@ def in_bytes(name: str, datatype: str, values: NDArray[Any]) -> tuple[Object, by
 
 
 def body_of(inputs: Sequence[Object], *binary: bytes, **more: Any) -> tuple[bytes, dict[str, str]]:
-    """As tritonclient has it: JSON, then what is binary."""
+    """Return a body as tritonclient writes it, JSON and then binary data, and its header."""
     header = json.dumps({"inputs": inputs, **more}).encode()
     length = {"inference-header-content-length": str(len(header))} if binary else {}
     return b"".join([header, *binary]), length

@@ -45,7 +45,7 @@ NATIVE_PASSENGERS: list[list[Any]] = [
 
 @pytest.fixture(scope="module")
 async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
-    """For tests that change nothing; limits are small."""
+    """A client for tests that change nothing; limits are small."""
     store = Store(tmp_path_factory.mktemp("oip") / "store", LinearNetwork.from_bytes, disk=HastyDisk())
     publish_all(store)
     async with serving(store, max_rows=1000, max_body_mb=1, log_level="warning") as client:
@@ -273,6 +273,45 @@ async def test_what_makes_no_sense_is_refused(client: httpx.AsyncClient, body: O
     assert refusal(await client.post("/v2/models/pair/infer", content=json.dumps(body))) == 400
 
 
+SAID: dict[str, str] = {
+    "inputs that are no list": "inputs must be a list of objects, found an object",
+    "an input that is no object": "each of inputs must be an object, found a number",
+    "an input without a name": "input 1 of 1: inputs and outputs must have a name, which is a string, found none",
+    "an input without data": "input 1 of 2: it has neither data nor binary_data_size",
+    "an unknown input": "input 3 of 3 is not one of x1, x2",
+    "an input twice": "input 3 of 3: its name is that of an input before it",
+    "an unknown output": "output 1 of 1 is not one of y1, y2",
+    "an output twice": "output y1 is asked for twice",
+    "too few elements": "input 1 of 2: the shape states more elements than the data hold",
+    "too many elements": "input 1 of 2: the number of elements is not that of the shape, found 3",
+    "a shape of three": "input 1 of 2: the shape must be [rows], [rows, 1] or [rows, columns], found a list of 3",
+    "columns of different length": "the inputs must have the same number of rows, found 1 to 2",
+    "two columns in one of two tensors": (
+        "column x1: a tensor of one column must have the shape [rows] or [rows, 1], found 2 columns"
+    ),
+    "too many columns": ("a tensor of all columns must have the shape [rows, 2], found 3 columns; they are x1, x2"),
+    "a text for a number": "column x1: expected numbers, found BYTES or null",
+    "a number in quotes": "input 1 of 2: element 0 of the data: expected FP32, found text",
+    "binary data that are not there": (
+        "input 1 of 2: binary_data_size must be a number of bytes, of which the body has 0 left, found another number"
+    ),
+    "a size that is no number": (
+        "input 1 of 2: binary_data_size must be a number of bytes, of which the body has 0 left, found text"
+    ),
+    "parameters that are no object": "parameters must be an object, found a list of 1",
+    "a flag that is none": "binary_data_output must be true or false, found a number",
+    "no classes": "classification must be the number of classes that are wanted, at least 1, found a number below 1",
+    "an id that is no string": "id must be a string, found a number",
+    "an id that is no text": "id must be a string, found half of a surrogate pair",
+}
+
+
+@pytest.mark.parametrize("case", SAID)
+async def test_a_refusal_of_inference_says_what_was_found(client: httpx.AsyncClient, case: str) -> None:
+    answer = await client.post("/v2/models/pair/infer", content=json.dumps(REFUSED[case]))
+    assert answer.json()["error"] == SAID[case]
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"1", b'"sesame"', b"\xff", b'{"inputs":[],"inputs":[]}', b"[" * 5000]
 )
@@ -294,7 +333,7 @@ async def test_a_shape_with_nothing_in_it_is_no_rows(client: httpx.AsyncClient, 
         await infer(client, "pair", [{**about, "data": []}]),
         await infer(client, "pair", [{**about, "parameters": {"binary_data_size": 0}}]),
     ):
-        assert (refusal(answer), answer.json()["error"]) == (400, "there are no rows to predict")
+        assert (refusal(answer), answer.json()["error"]) == (400, "input 1 of 1: there are no rows to predict")
 
 
 async def test_all_missing_inputs_are_named_at_once(client: httpx.AsyncClient) -> None:
@@ -335,7 +374,7 @@ async def test_a_refusal_in_a_table_names_row_and_column(client: httpx.AsyncClie
     wrong = [*PASSENGERS[:3], in_json("boarded", "BYTES", ["1912-04-10", SESAME]), PASSENGERS[4]]
     answer = await infer(client, "passengers", wrong)
     assert refusal(answer) == 400
-    assert answer.json()["error"].startswith("row 1, column boarded: expected a date")
+    assert answer.json()["error"].startswith("row 1, column boarded: expected a date such as ")
 
 
 async def test_too_many_rows_and_bytes_are_refused_as_such(client: httpx.AsyncClient) -> None:

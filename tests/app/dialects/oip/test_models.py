@@ -1,4 +1,4 @@
-"""What the Open Inference Protocol says of servers and models; statistics that count; loading and unloading."""
+"""Servers and models in the Open Inference Protocol: metadata, statistics that count, loading and unloading."""
 
 import asyncio
 from collections.abc import Mapping

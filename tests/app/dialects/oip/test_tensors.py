@@ -102,6 +102,28 @@ def test_json_that_does_not_fit_is_refused(datatype: str, shape: list[int], data
 
 
 @pytest.mark.parametrize(
+    ("datatype", "shape", "data", "said"),
+    [
+        ("FP32", [3], [1.0, None, "1"], "element 2 of the data: expected FP32, found text"),
+        ("FP32", [2, 1], [[1.0], [True]], "element 1 of the data: expected FP32, found a boolean"),
+        ("BYTES", [1], [7], "element 0 of the data: expected BYTES, found a number"),
+        ("INT8", [2], [127, 128], "element 1 of the data: a number that INT8 cannot hold"),
+        ("INT8", [2], [None, 1.5], "element 1 of the data: a number that INT8 cannot hold"),
+        ("UINT8", [2], [None, -(10**400)], "element 1 of the data: a number that UINT8 cannot hold"),
+        ("FP64", [3], [1, None, 10**400], "element 2 of the data: a number that FP64 cannot hold"),
+        ("FP32", [2], {}, "data must be a list, found an object"),
+        ("FP32", [2, 3], [[1, 2], [3, 4], [5, 6]], "the data are nested in another way than the shape says: as [3, 2]"),
+    ],
+)
+def test_a_refusal_says_which_element_it_is_and_what_was_found(
+    datatype: str, shape: list[int], data: Any, said: str
+) -> None:
+    with pytest.raises(Unprocessable) as refusal:
+        tensors.from_json(datatype, shape, data)
+    assert str(refusal.value) == said
+
+
+@pytest.mark.parametrize(
     ("datatype", "shape", "content"),
     [
         ("FP32", [1], b"\0" * 3),

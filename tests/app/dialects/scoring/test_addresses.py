@@ -62,26 +62,6 @@ async def test_every_form_is_answered_with_records(
     assert answer.json() == {"predictions": predictions}
 
 
-async def test_the_answer_says_which_version_it_is_from(spoken: httpx.AsyncClient) -> None:
-    answer = await asked(spoken, {"instances": [1]}, "?pattern=line&label=candidate")
-    assert answer.headers["x-pattern-version"] == "3"
-
-
-@pytest.mark.parametrize("age", ["null", "NaN"])
-async def test_a_value_is_missing_as_in_the_native_answer(spoken: httpx.AsyncClient, age: str) -> None:
-    expected = await outputs_of(spoken, [REST | {"age": None}], "passengers")
-    columns, cells = json.dumps([*REST, "age"]), json.dumps([*REST.values()])[:-1]
-    bodies = [
-        f'{{"dataframe_split": {{"columns": {columns}, "data": [{cells}, {age}]]}}}}',
-        f'{{"dataframe_split": {{"columns": {json.dumps(list(REST))}, "data": [{cells}]]}}}}',
-        f'{{"dataframe_records": [{json.dumps(REST)[:-1]}, "age": {age}}}]}}',
-        json.dumps({"instances": [REST]}),
-    ]
-    for body in bodies:
-        answer = await asked(spoken, body.encode(), "?pattern=passengers")
-        assert answer.json() == {"predictions": expected}
-
-
 BAD, GONE = "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST"
 
 
@@ -104,7 +84,7 @@ BAD, GONE = "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST"
         ("", {"dataframe_split": {"columns": ["x1"], "data": [[1]]}}, 400, BAD, "column x2 is missing"),
         ("", {"dataframe_split": {"columns": ["x1", "x1"], "data": [[1, 1]]}}, 400, BAD, "columns must be"),
         ("", {"dataframe_split": {"columns": [1, [2]], "data": [[1, 1]]}}, 400, BAD, "columns must be names"),
-        ("", {"dataframe_split": {"columns": ["x1", "x2", "z"], "data": [[1, 1, 1]]}}, 400, BAD, "there is a"),
+        ("", {"dataframe_split": {"columns": ["x1", "x2", "z"], "data": [[1, 1, 1]]}}, 400, BAD, "column 3 of"),
         ("", {"dataframe_records": {"x1": [1], "x2": [2]}}, 400, BAD, "dataframe_records must be a list of"),
         ("", {"dataframe_records": [[1, 2]]}, 400, BAD, "dataframe_records must be a list of objects"),
         ("", {"dataframe_records": []}, 400, BAD, "there are no rows to predict"),
@@ -130,6 +110,41 @@ async def test_what_cannot_be_used_is_refused_in_mlflows_words(
     refusal = said(answer)
     assert (answer.status_code, refusal["error_code"]) == (status, code)
     assert refusal["message"].startswith(words)
+
+
+FORMS = "the body must be a JSON object with exactly one of dataframe_split, dataframe_records, instances, inputs"
+SPLIT = "dataframe_split must be an object with the lists columns and data"
+RECORDS = "dataframe_records must be a list of objects"
+NAMES = "columns must be names, each of them once"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ([[1, 2]], f"{FORMS}, found a list of 1"),
+        ({"sesame": 1}, f"{FORMS}, found none of them"),
+        ({"inputs": [[1, 2]], "instances": [[1, 2]]}, f"{FORMS}, found instances and inputs"),
+        ({"inputs": [[1, 2]], "params": [1]}, "params must be an object, found a list of 1"),
+        ({"dataframe_split": [[1, 2]]}, f"{SPLIT}, found a list of 1"),
+        ({"dataframe_split": {"columns": ["x1"]}}, f"{SPLIT}, found no data"),
+        ({"dataframe_split": {"columns": "x", "data": [[1]]}}, f"{SPLIT}, found text for columns"),
+        ({"dataframe_split": {"columns": ["x1", "x1"], "data": [[1, 1]]}}, f"{NAMES}, found one of them twice"),
+        ({"dataframe_split": {"columns": ["x1", [2]], "data": [[1, 1]]}}, f"{NAMES}, found a list of 1"),
+        ({"dataframe_split": {"columns": ["z"], "data": [[1]]}}, "columns x1, x2 are missing"),
+        (
+            {"dataframe_split": {"columns": ["x1", "z", "x2"], "data": [[1, 1, 1]]}},
+            "column 2 of 3 is not one of x1, x2",
+        ),
+        (
+            {"dataframe_split": {"columns": ["x1", "x2"], "data": [[1, 1], [1]]}},
+            "row 1: expected a list of 2 values, one a column, found a list of 1",
+        ),
+        ({"dataframe_records": {"x1": [1], "x2": [2]}}, f"{RECORDS}, found an object"),
+        ({"dataframe_records": [{"x1": 1, "x2": 2}, [1, 2]]}, f"{RECORDS}; row 1 is a list of 2"),
+    ],
+)
+async def test_a_refusal_of_invocations_says_what_was_found(spoken: httpx.AsyncClient, body: Any, words: str) -> None:
+    assert said(await asked(spoken, body))["message"] == words
 
 
 @pytest.mark.parametrize(
@@ -291,23 +306,6 @@ async def test_it_is_not_healthy_before_it_has_looked_at_the_store(published: St
 async def test_it_is_not_healthy_when_it_is_about_to_stop(app: FastAPI, client: httpx.AsyncClient) -> None:
     app.state.parts.jobs.drain()
     assert (await client.get("/ping")).status_code == 503
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status", "code"),
-    [
-        ("GET", "/invocations", 405, "BAD_REQUEST"),
-        ("POST", "/ping", 405, "BAD_REQUEST"),
-        ("GET", "/ping/sesame", 404, "ENDPOINT_NOT_FOUND"),
-        ("GET", "/invocations/sesame", 404, "ENDPOINT_NOT_FOUND"),
-        ("DELETE", "/v1/endpoints/7:predict", 405, "BAD_REQUEST"),
-    ],
-)
-async def test_the_router_refuses_in_the_same_shape(
-    spoken: httpx.AsyncClient, method: str, path: str, status: int, code: str
-) -> None:
-    answer = await spoken.request(method, path)
-    assert (answer.status_code, said(answer)["error_code"]) == (status, code)
 
 
 # -- Vertex AI -----------------------------------------------------------------------------------------------------

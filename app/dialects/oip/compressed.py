@@ -1,0 +1,58 @@
+"""Requests and answers of the Open Inference Protocol, either of which may be compressed with gzip or deflate."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from fastapi import Request
+
+from app.answering.admission import MOST_BYTES_ON_LOOP
+from app.dialects.oip import bodies
+from app.errors import BodyTooLarge
+from app.formats import compression
+from app.formats.expected import Expected
+
+HEADER_LENGTH = "inference-header-content-length"
+
+
+@dataclass(frozen=True, eq=False)
+class Sent:
+    """A request as it came; `cost` is how much work its body is to read, in bytes of JSON."""
+
+    body: bytes
+    content_encoding: str
+    accept_encoding: str
+    header_length: str
+    cost: int
+
+    @classmethod
+    async def of(cls, request: Request, expected: Expected, max_body_bytes: int) -> Self:
+        """Receive a request; a small body is decompressed at once. Raises Malformed or NotAcceptedType."""
+        headers = ("content-encoding", "accept-encoding", HEADER_LENGTH)
+        encoding, accepted, header_length = (request.headers.get(name, "") for name in headers)
+        body = await request.body()
+        if len(body) > MOST_BYTES_ON_LOOP:
+            is_plain = compression.is_plain(encoding)
+            cost = bodies.cost(body, header_length, expected) if is_plain else len(body)
+            return cls(body, encoding, accepted, header_length, cost)
+        try:
+            plain = compression.decoded(body, encoding, MOST_BYTES_ON_LOOP)
+        except BodyTooLarge:  # unpacked, it may be as large as any
+            return cls(body, encoding, accepted, header_length, max_body_bytes)
+        return cls(plain, "", accepted, header_length, len(plain))
+
+    @property
+    def wants_compression(self) -> bool:
+        """True if an answer as large as the question would be compressed."""
+        return bool(compression.encoding_for(self.accept_encoding, self.cost))
+
+    def plain(self, max_body_bytes: int) -> bytes:
+        """Return the body uncompressed. Raises BodyTooLarge, Malformed or NotAcceptedType."""
+        return compression.decoded(self.body, self.content_encoding, max_body_bytes)
+
+
+def compressed(content: bytes, accept_encoding: str) -> tuple[bytes, dict[str, str]]:
+    """Return the content as the client wants it, and the headers that say how it is compressed."""
+    encoding = compression.encoding_for(accept_encoding, len(content))
+    if not encoding:
+        return content, {}
+    return compression.encoded(content, encoding), {"content-encoding": encoding, "vary": "accept-encoding"}
