@@ -13,6 +13,7 @@ from models_store.errors import NotFinite
 from tests.fakes import rows
 from training.data.dataset import DataError, Dataset, Rows
 from training.fitting.encoders import encoders
+from training.fitting.progress import Progress
 from training.recipe.spec import PatternSpec, catalogue, shipped
 
 pytestmark = pytest.mark.keras
@@ -279,8 +280,6 @@ def test_inputs_that_the_network_cannot_take_are_refused_before_anything_is_fitt
 
 
 def test_whoever_listens_may_stop_a_training() -> None:
-    from training.fitting.progress import Progress  # deferred: imports TensorFlow
-
     class Stop(Exception):
         """Somebody does not want to wait."""
 
@@ -330,5 +329,8 @@ def test_class_weights_make_a_rare_label_count_and_are_no_divergence() -> None:
 
 
 def test_a_weight_for_a_label_that_there_is_not_is_refused() -> None:
-    with pytest.raises(DataError, match=r"fit\.class_weights: there is no such label; there are common, rare"):
+    with pytest.raises(
+        DataError,
+        match=r"fit\.class_weights: 1 label\(s\) named there do not occur in the target; there are common, rare",
+    ):
         train(rare_spec(class_weights={"rarer": 3.0}), read_table=rare)

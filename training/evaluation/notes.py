@@ -1,7 +1,6 @@
 """The lessons that one training shows, each in a sentence: what a reader should know before trusting it."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +11,9 @@ from models_store.tables.table import Raw, Table
 from training.data.dataset import Dataset
 from training.evaluation.leakage import giveaways
 from training.evaluation.verdict import plain
+from training.fitting.progress import History
 from training.recipe.data import FormulaData, TableData
 from training.recipe.spec import PatternSpec
-
-if TYPE_CHECKING:
-    from training.fitting.fit import History  # imports TensorFlow
 
 # Shares of rows from which on something is worth saying.
 MANY_OUTSIDE, MANY_SEEN, MOST_OF_THEM = 0.1, 0.01, 0.8
@@ -28,7 +25,7 @@ ROUNDING = 1e-6
 
 
 def notes(
-    spec: PatternSpec, data: Dataset, history: "History", train: Measured, test: Measured, n_parameters: int
+    spec: PatternSpec, data: Dataset, history: History, train: Measured, test: Measured, n_parameters: int
 ) -> list[str]:
     """`train` and `test` are the scores on the card."""
     return [
@@ -155,7 +152,7 @@ def _few_rows(data: Dataset) -> Iterator[str]:
         )
 
 
-def _overfitting(history: "History") -> Iterator[str]:
+def _overfitting(history: History) -> Iterator[str]:
     """Of the weights that were kept; what the loss did after them harms nobody."""
     val_loss, kept_epoch = history.val_loss, history.best_epoch
     if val_loss is None:
