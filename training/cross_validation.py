@@ -226,7 +226,7 @@ def _recipe(spec: PatternSpec) -> CrossValidate:
 def _splits(spec: PatternSpec, data: Dataset, rows: Rows) -> Iterator[tuple[Indices, Indices]]:
     """Yield for each fold the indices of the remaining rows, and of those it holds out."""
     recipe = _recipe(spec)
-    strata = rows.outputs[:, 0] if data.labels is not None and recipe.stratified else None
+    strata = rows.targets[:, 0] if data.labels is not None and recipe.stratified else None
     fewest = len(rows) if strata is None else int(np.unique(strata, return_counts=True)[1].min())
     if fewest < recipe.folds:
         found = f"{fewest} rows" if strata is None else f"{fewest} rows of the rarest label"
@@ -242,7 +242,7 @@ def _with_own_validation(spec: PatternSpec, data: Dataset, rows: Rows, rest: Ind
     """Return the remaining rows of a fold, split into training rows and those that early stopping watches, if any."""
     if spec.fit.early_stopping is None or spec.split.validation == 0:
         return replace(data, train=rows.take(rest), validation=None)
-    strata = rows.outputs[:, 0] if data.labels is not None else None
+    strata = rows.targets[:, 0] if data.labels is not None else None
     train, watched = cut(rest, spec.split, "validation", spec.seed % 2**32, strata)
     return replace(data, train=rows.take(train), validation=rows.take(watched))
 

@@ -131,7 +131,7 @@ def _refuse_worse_than_constant(spec: PatternSpec, answers: Array, data: Dataset
     if data.labels is not None:
         _refuse_worse_than_shares(answers, data.train, sample_weights(spec, data.labels, data.train))
         return
-    explained = r_squared(answers, data.train.outputs)
+    explained = r_squared(answers, data.train.targets)
     if explained is not None and explained < 0:
         raise Diverged(
             f"on its own training rows the network does worse than their mean would (R² {explained:.3g}); "
@@ -141,7 +141,7 @@ def _refuse_worse_than_constant(spec: PatternSpec, answers: Array, data: Dataset
 
 def _refuse_worse_than_shares(probabilities: Array, train: Rows, weights: Encoded | None) -> None:
     """Compare the cross-entropy with that of the labels' shares of the rows; rows count as they did in the fit."""
-    numbers = train.outputs[:, 0].astype(int)
+    numbers = train.targets[:, 0].astype(int)
     counts = np.ones(len(numbers)) if weights is None else weights.astype(np.float64)
     told = np.log(np.maximum(probabilities[np.arange(len(numbers)), numbers], np.finfo(np.float64).tiny))
     shares = np.bincount(numbers, counts) / counts.sum()
@@ -181,7 +181,7 @@ def _card(
         train=train,
         validation=data.validation and measured(predictor.predict(data.validation.inputs), data.validation, data),
         test=test,
-        author_metrics=author_metrics(test.overall, data.test.outputs.size),
+        author_metrics=author_metrics(test.overall, data.test.targets.size),
         author=spec.author and Author(**spec.author.model_dump()),
         baselines=baselines(
             data,

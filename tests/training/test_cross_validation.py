@@ -103,7 +103,7 @@ def test_what_a_fold_holds_out_decides_nothing_about_its_network() -> None:
     data = Dataset.make(spec)
     rows = joined(data.fitted, data.test)
     folding = Folding(spec, data, rows, runtime(Progress()))
-    outputs = rows.outputs.copy()
+    outputs = rows.targets.copy()
     outputs[folding.splits[0][1]] += 5
     other = Folding(spec, data, Rows(rows.inputs, outputs), runtime(Progress()))
     before, after = folding.scored(spec, 0), other.scored(spec, 0)

@@ -124,7 +124,7 @@ def _decoder(spec: PatternSpec, data: Dataset, loss: LossName, shared: Scaler | 
     if data.labels is not None:
         is_one_hot = loss == "categorical_crossentropy"
         return LabelDecoder(data.outputs[0], data.labels.names, data.labels.kind, is_one_hot, spec.network.dtype)
-    return OutputDecoder(data.outputs, _output_scaler(spec, data.train.outputs, shared), spec.network.dtype)
+    return OutputDecoder(data.outputs, _output_scaler(spec, data.train.targets, shared), spec.network.dtype)
 
 
 def _output_scaler(spec: PatternSpec, outputs: Array, shared: Scaler | None) -> Scaler:

@@ -51,12 +51,12 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime) -> Learned:
     # Encoded before the model is built, so that rows too many or too large are refused early.
     train = Examples(
         _finite(encoder.encode(data.train.inputs)),
-        decoder.encode(data.train.outputs),
+        decoder.encode(data.train.targets),
         sample_weights(spec, data.labels, data.train),
     )
     held_out = None
     if data.validation is not None:
-        held_out = Examples(encoder.encode(data.validation.inputs), decoder.encode(data.validation.outputs))
+        held_out = Examples(encoder.encode(data.validation.inputs), decoder.encode(data.validation.targets))
     runtime.progress.pulse()
     started = time.perf_counter()
     with on_device(device_name(runtime.device)):
@@ -99,7 +99,7 @@ def sample_weights(spec: PatternSpec, labels: Labels | None, rows: Rows) -> Enco
         return None
     if labels is None:
         raise DataError("fit.class_weights: are for labels, and the target is numbers; leave them out")
-    numbers = rows.outputs[:, 0].astype(int)
+    numbers = rows.targets[:, 0].astype(int)
     if wanted == "balanced":
         counts = np.bincount(numbers, minlength=len(labels.names))
         weights = len(numbers) / (len(labels.names) * np.maximum(counts, 1))

@@ -155,7 +155,7 @@ class TableData(Part):
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         if len(set(self.target)) != len(self.target):
-            raise ValueError("target: a column is named twice, name each once")
+            raise ValueError("target: a column is named twice")
         if self.task == "classification" and len(self.target) > 1:
             raise ValueError(
                 f"target: labels can be learned for one column at a time, and {len(self.target)} are named"

@@ -107,7 +107,7 @@ class PatternSpec(Part):
             )
         if self.scaling.scope != "per-column" or self.scaling.outputs == "shared":
             raise ValueError(
-                "scaling: each column of a table is scaled by itself, so scope must be per-column, and outputs own or none"
+                "scaling.scope: each column of a table is scaled by itself: use per-column, and outputs own or none"
             )
         dropped = [name for name in data.target if data.columns.get(name) == "drop"]
         if dropped:
@@ -116,33 +116,33 @@ class PatternSpec(Part):
     def _check_formulas(self, data: FormulaData | SequenceData) -> None:
         overlap = set(data.columns()) & set(data.outputs)
         if overlap:
-            raise ValueError(f"data: {sorted(overlap)[0]} is both an input and an output, rename one of them")
+            raise ValueError(f"data: {sorted(overlap)[0]} is both an input and an output: rename one of them")
         for output, formula in data.outputs.items():
             try:
                 Formula.parse(formula, data.columns())
             except FormulaError as error:
                 raise ValueError(f"data.outputs.{output}: {error}") from None
         if self.fit.loss not in NUMBER_LOSSES | {"auto"}:
-            raise ValueError(f"fit.loss: {self.fit.loss} is for labels, and a formula gives numbers, try mse")
+            raise ValueError(f"fit.loss: {self.fit.loss} is for labels, and a formula gives numbers: try mse")
         if self.fit.class_weights is not None:
-            raise ValueError("fit.class_weights: are for labels, and a formula gives numbers, leave them out")
+            raise ValueError("fit.class_weights: are for labels, and a formula gives numbers: leave them out")
 
     def _check_size(self, data: FormulaData | SequenceData) -> None:
         n_features = n_monomials(len(data.columns()), self.network.polynomial_degree)
         if n_features > MOST_INPUT_FEATURES:
             raise ValueError(
-                f"network.polynomial_degree: more than {MOST_INPUT_FEATURES} input features, lower the degree"
+                f"network.polynomial_degree: more than {MOST_INPUT_FEATURES} input features: lower the degree"
             )
         widths = [n_features, *(layer.units for layer in self.network.layers), len(data.outputs)]
         region = data.test if isinstance(data, FormulaData) else None
         if region is not None and region.rows * len(data.inputs) > MOST_NUMBERS:
-            raise ValueError(f"data.test.rows: more than {MOST_NUMBERS} numbers in the test table, ask for fewer rows")
+            raise ValueError(f"data.test.rows: more than {MOST_NUMBERS} numbers in the test table: ask for fewer rows")
         if data.rows * (len(data.columns()) + n_features + len(data.outputs)) > MOST_NUMBERS:
-            raise ValueError(f"data.rows: more than {MOST_NUMBERS} numbers in the training table, ask for fewer rows")
+            raise ValueError(f"data.rows: more than {MOST_NUMBERS} numbers in the training table: ask for fewer rows")
         n_parameters = sum((before + 1) * after for before, after in pairwise(widths))
         if n_parameters > MOST_PARAMETERS:
             raise ValueError(
-                f"network.layers: more than {MOST_PARAMETERS} parameters ({n_parameters}), use fewer units"
+                f"network.layers: more than {MOST_PARAMETERS} parameters ({n_parameters}): use fewer units"
             )
 
     @classmethod

@@ -135,9 +135,9 @@ def test_words_are_told_by_both() -> None:
 def test_figures_of_several_outputs_are_over_all_of_them() -> None:
     outputs = np.stack([BEND, 100 * BEND], axis=1)
     data, encoder = table({"x": ("number", BEND.tolist())}, outputs)
-    mean = data.train.outputs.mean(axis=0)
+    mean = data.train.targets.mean(axis=0)
     figures = found(data, encoder).figures
-    assert figures["mean"] == pytest.approx(np.sqrt(((data.test.outputs - mean) ** 2).mean()))
+    assert figures["mean"] == pytest.approx(np.sqrt(((data.test.targets - mean) ** 2).mean()))
     assert figures["linear"] == pytest.approx(0, abs=1e-9)
     assert 0 < figures["trees"] < 5
 

@@ -242,7 +242,7 @@ def test_labels_are_one_hot_where_the_loss_wants_them_so(names: tuple[str, ...],
     data = table_data(numbers(3), Labels(names, "text"))
     _, decoder = encoders(table_spec(), data, loss)
     assert isinstance(decoder, LabelDecoder)
-    assert decoder.encode(data.train.outputs).tolist() == encoded
+    assert decoder.encode(data.train.targets).tolist() == encoded
     assert (decoder.columns, decoder.labels) == (("y",), names)
 
 
