@@ -7,7 +7,7 @@ import pytest
 
 from models_store.arrays import Array
 from models_store.bundle import Bundle
-from models_store.card import LabelScore, Score
+from models_store.card import Score
 from models_store.encoding.rows import InputEncoder, OutputDecoder
 from models_store.errors import NotFinite
 from tests.fakes import rows
@@ -298,39 +298,3 @@ def test_golden_rows_are_training_rows_with_the_corners_of_their_ranges(add_ten:
     assert golden <= set(seen.ravel())
     assert {seen.min(), seen.max()} <= golden
     assert len(golden) <= 16
-
-
-# -- labels --------------------------------------------------------------------------------------------------------
-
-
-def rare(name: str) -> Any:
-    """A table in which few rows are of the label that one input hints at, and no more than that."""
-    import polars as pl  # deferred: only tables need it
-
-    drawn = np.random.default_rng(4)
-    is_rare = drawn.random(1000) < 0.03
-    return pl.DataFrame({"hint": drawn.normal(size=1000) + is_rare, "kind": np.where(is_rare, "rare", "common")})
-
-
-def rare_spec(**fit: Any) -> PatternSpec:
-    data = {"kind": "table", "dataset": "0" * 32, "target": "kind"}
-    return PatternSpec.parse({"name": "rare", "data": data, "fit": {"epochs": 20, "early_stopping": None, **fit}})
-
-
-def test_class_weights_make_a_rare_label_count_and_are_no_divergence() -> None:
-    plain, balanced = (
-        train(rare_spec(class_weights=weights), read_table=rare).card.test.outputs["kind"]
-        for weights in (None, "balanced")
-    )
-    assert isinstance(plain, LabelScore)
-    assert isinstance(balanced, LabelScore)
-    assert plain.recall[1] < 0.2
-    assert balanced.recall[1] > 0.5
-
-
-def test_a_weight_for_a_label_that_there_is_not_is_refused() -> None:
-    with pytest.raises(
-        DataError,
-        match=r"fit\.class_weights: 1 label\(s\) named there do not occur in the target; there are common, rare",
-    ):
-        train(rare_spec(class_weights={"rarer": 3.0}), read_table=rare)

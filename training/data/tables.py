@@ -128,8 +128,8 @@ def _labels(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> L
     if rare:
         raise DataError(
             f"data.target: {len(rare)} label(s) of {_short(name)} stand in one row each: "
-            f"{shortened(rare, MOST_NAMED)}; a label needs {FEWEST_ROWS_OF_A_LABEL} rows at least, to be learned and to "
-            "be tested; take these rows out, or give them a label that others have"
+            f"{shortened(rare, MOST_NAMED)}; a label needs {FEWEST_ROWS_OF_A_LABEL} rows at least, to be learned and "
+            "to be tested; take these rows out, or give them a label that others have"
         )
     match kind:
         case "number":
