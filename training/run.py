@@ -143,9 +143,9 @@ def _refuse_worse_than_shares(probabilities: Array, train: Rows, weights: Encode
     """Compare the cross-entropy with that of the labels' shares of the rows; rows count as they did in the fit."""
     numbers = train.targets[:, 0].astype(int)
     counts = np.ones(len(numbers)) if weights is None else weights.astype(np.float64)
-    told = np.log(np.maximum(probabilities[np.arange(len(numbers)), numbers], np.finfo(np.float64).tiny))
+    log_p = np.log(np.maximum(probabilities[np.arange(len(numbers)), numbers], np.finfo(np.float64).tiny))
     shares = np.bincount(numbers, counts) / counts.sum()
-    if (counts * told).sum() < (counts * np.log(shares[numbers])).sum():
+    if (counts * log_p).sum() < (counts * np.log(shares[numbers])).sum():
         raise Diverged(
             "on its own training rows the network does worse than saying how frequent each label is; "
             "lower fit.optimizer.learning_rate or raise fit.epochs"

@@ -81,7 +81,7 @@ class Dataset:
     test: Rows
     duplicates_dropped: int = 0
     labels: Labels | None = None
-    """None: the targets are numbers."""
+    """Labels of a classification; None if the targets are numbers."""
     remarks: tuple[str, ...] = field(default=())
     """Sentences for the card: the columns and rows that were left out, and why."""
     spelling: Spelling = PLAIN

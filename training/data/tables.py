@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from models_store.arrays import Array
-from models_store.errors import shortened, unlike
+from models_store.errors import shortened, shortened_name, unlike
 from models_store.tables import inference
 from models_store.tables.inference import ColumnFacts
 from models_store.tables.spelling import Spelling
@@ -82,11 +82,7 @@ def make(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> Dataset:
 def _check_targets(data: TableData, columns: Sequence[str]) -> None:
     for name in (*data.target, *data.columns):
         if name not in columns:
-            raise DataError(f"{_short(name)}: there is no such column; {unlike(name, columns)}")
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 40 else f"{name[:40]}…"
+            raise DataError(f"{shortened_name(name)}: there is no such column; {unlike(name, columns)}")
 
 
 def _has_target(targets: Table) -> NDArray[np.bool_]:
@@ -113,21 +109,23 @@ def _labels(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> L
         return None
     if kind == "date":
         raise DataError(
-            f"data.target: {_short(name)} is a date, which is not a label; to predict it as one, call it a category in "
+            f"data.target: {shortened_name(name)} is a date, which is not a label; to predict it as one, call it a category in "
             "data.columns"
         )
     counts = Counter(values.tolist())
     if len(counts) < 2:
-        raise DataError(f"data.target: {_short(name)} has the same value in every row; there is nothing to learn")
+        raise DataError(
+            f"data.target: {shortened_name(name)} has the same value in every row; there is nothing to learn"
+        )
     if len(counts) > MOST_LABELS:
         raise DataError(
-            f"data.target: {_short(name)} has {len(counts)} different labels, and {MOST_LABELS} are the most; "
+            f"data.target: {shortened_name(name)} has {len(counts)} different labels, and {MOST_LABELS} are the most; "
             "for numbers, set data.task: regression"
         )
-    rare = [_short(_word(label)) for label, count in counts.items() if count < FEWEST_ROWS_OF_A_LABEL]
+    rare = [shortened_name(_word(label)) for label, count in counts.items() if count < FEWEST_ROWS_OF_A_LABEL]
     if rare:
         raise DataError(
-            f"data.target: {len(rare)} label(s) of {_short(name)} stand in one row each: "
+            f"data.target: {len(rare)} label(s) of {shortened_name(name)} stand in one row each: "
             f"{shortened(rare, MOST_NAMED)}; a label needs {FEWEST_ROWS_OF_A_LABEL} rows at least, to be learned and "
             "to be tested; take these rows out, or give them a label that others have"
         )
@@ -160,7 +158,7 @@ def _numbers(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> 
     for name in data.target:
         if found[name].kind not in ("number", "boolean"):
             raise DataError(
-                f"data.target: {_short(name)} is no column of numbers but of kind {found[name].kind}; "
+                f"data.target: {shortened_name(name)} is no column of numbers but of kind {found[name].kind}; "
                 "labels are learned one column at a time, and not as a regression"
             )
     numbers = np.stack([values.astype(np.float64) for values in targets.columns.values()], axis=1)

@@ -50,7 +50,7 @@ class Examples:
     inputs: Encoded
     targets: Encoded
     sample_weights: Encoded | None = None
-    """How much each row counts in the loss, (n_rows,); None: all rows alike."""
+    """Factor of each row in the loss, (n_rows,); None: all rows count alike."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def table_data(columns: dict[str, tuple[Kind, Values]], labels: Labels | None = 
 
 
 def numbers(n_rows: int, n_columns: int = 1) -> dict[str, tuple[Kind, Values]]:
-    """So many columns of numbers that are all different."""
+    """Columns `x0`, `x1` and so on, of numbers that are all different."""
     column = np.arange(n_rows, dtype=np.float64)
     return {f"x{place}": ("number", column) for place in range(n_columns)}
 
@@ -126,7 +126,7 @@ def test_of_a_table_other_validation_and_test_rows_change_no_encoder(
 
 
 def pieces(n_rows: int, n_columns: int = 1, **recipe: Any) -> int:
-    """How many pieces the first of the columns is cut into."""
+    """The number of pieces of the first column's encoding."""
     spec, data = table_spec(**recipe), table_data(numbers(n_rows, n_columns))
     assert isinstance(spec.data, TableData)
     assert isinstance(data.train.inputs, Table)
