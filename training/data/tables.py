@@ -41,19 +41,10 @@ def make(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> Dataset:
     """
     _check_targets(data, frame.columns)
     frame = inference.without(frame, data.missing)
-    dates = None if data.dates == "auto" else data.dates
-    found = {facts.name: facts for facts in inference.facts(frame, data.columns, dates)}
-    doubts = [facts.doubt for facts in found.values() if facts.doubt]
-    if doubts:
-        raise DataError(doubts[0])
+    found = _facts(data, frame)
     orders = {name: facts.order for name, facts in found.items() if facts.order is not None}
     spelling = Spelling(frozenset(data.missing), orders)
-    used = {name: facts for name, facts in found.items() if name not in data.target and facts.dropped is None}
-    if not used:
-        raise DataError(
-            f"data.columns: no column is left to predict from, of {len(frame.columns)}; drop fewer, or name their kinds"
-        )
-    kinds: dict[str, Kind] = {name: facts.kind for name, facts in used.items()}
+    kinds = _input_kinds(data, found)
     targets = inference.targets_of(frame, {name: found[name].kind for name in data.target}, spelling)
     kept = _has_target(targets)
     if kept.sum() < FEWEST_ROWS:
@@ -85,6 +76,25 @@ def _check_targets(data: TableData, columns: Sequence[str]) -> None:
             raise DataError(f"{shortened_name(name)}: there is no such column; {unlike(name, columns)}")
 
 
+def _facts(data: TableData, frame: "pl.DataFrame") -> dict[str, ColumnFacts]:
+    """Infer each column from its values. Raises DataError where one is ambiguous, and says what settles it."""
+    dates = None if data.dates == "auto" else data.dates
+    found = {facts.name: facts for facts in inference.facts(frame, data.columns, dates)}
+    doubts = [facts.doubt for facts in found.values() if facts.doubt]
+    if doubts:
+        raise DataError(doubts[0])
+    return found
+
+
+def _input_kinds(data: TableData, found: dict[str, ColumnFacts]) -> dict[str, Kind]:
+    kinds = {name: facts.kind for name, facts in found.items() if name not in data.target and facts.dropped is None}
+    if not kinds:
+        raise DataError(
+            f"data.columns: no column is left to predict from, of {len(found)}; drop fewer, or name their kinds"
+        )
+    return kinds
+
+
 def _has_target(targets: Table) -> NDArray[np.bool_]:
     present = np.stack([_present(values) for values in targets.columns.values()])
     return np.asarray(present.all(axis=0))
@@ -109,8 +119,7 @@ def _labels(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> L
         return None
     if kind == "date":
         raise DataError(
-            f"data.target: {shortened_name(name)} is a date, which is not a label; to predict it as one, call it a category in "
-            "data.columns"
+            f"data.target: {shortened_name(name)} is a date, which is not a label; call it a category in data.columns"
         )
     counts = Counter(values.tolist())
     if len(counts) < 2:
