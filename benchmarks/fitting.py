@@ -21,7 +21,7 @@ from sklearn.neural_network import MLPRegressor
 from models_store.networks.architecture import Architecture, Layer
 from models_store.networks.keras_network import build, keras, use_threads
 from training.fitting.fit import Examples, fit
-from training.fitting.program import Programs
+from training.fitting.progress import Progress
 from training.recipe.fit import Adam, Fit
 
 if find_spec("torch"):
@@ -63,9 +63,7 @@ Fitted = Callable[[Recipe, int], Curve]
 
 def by_ours(recipe: Recipe, seed: int) -> Curve:
     wanted = Fit(optimizer=Adam(learning_rate=recipe.learning_rate), epochs=recipe.epochs, batch_size=recipe.batch_size)
-    history = fit(
-        recipe.model(seed), Examples(*recipe.rows()), None, wanted, seed, lambda done, curves: None, programs=Programs()
-    )
+    history = fit(recipe.model(seed), Examples(*recipe.rows()), None, wanted, seed, Progress())
     return [float(loss) for loss in history.loss]
 
 

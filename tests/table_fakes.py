@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from models_store.arrays import Array
 from models_store.bundle import Bundle, Evaluation, Predictor
 from models_store.card import Baselines, Card, Column, Gap, LabelScore, Measured, Score, Value
 from models_store.encoding.categories import CategoryEncoder
@@ -17,6 +18,7 @@ from models_store.encoding.texts import TextEncoder
 from models_store.networks.architecture import Architecture, Layer
 from models_store.tables.table import Cell, Kind, Table, Values, column_of, from_json, moment_of, to_json
 from tests.fakes import LinearNetwork, card
+from training.data.dataset import Dataset, Labels, Rows
 from training.recipe.spec import PatternSpec
 
 PASSENGERS: dict[str, tuple[Kind, list[Any]]] = {
@@ -85,6 +87,29 @@ def tabular(pattern: str, columns: dict[str, tuple[Kind, list[Any]]], decoder: D
         evaluation=Evaluation(answers.tolist(), numbers.tolist()),
         golden_inputs=table,
     )
+
+
+def split_table(
+    columns: dict[str, tuple[Kind, list[Any]]], targets: Array, *labels: str
+) -> tuple[Dataset, TableEncoder]:
+    """A table whose first four fifths are training rows and the rest test rows, and encoders of its training rows."""
+    kinds = {name: kind for name, (kind, _) in columns.items()}
+    rows = Rows(Table({name: a_column(kind, cells) for name, (kind, cells) in columns.items()}), targets)
+    n_train = 4 * len(rows) // 5
+    train, test = rows.take(slice(n_train)), rows.take(slice(n_train, None))
+    names = tuple(f"y{place}" for place in range(targets.shape[1]))
+    data = Dataset(kinds, names, train, None, test, labels=Labels(labels, "text") if labels else None)
+    assert isinstance(train.inputs, Table)
+    return data, TableEncoder({name: encoder_of(kind, train.inputs.columns[name]) for name, kind in kinds.items()})
+
+
+def score_of_numbers(rmse: float) -> Score:
+    return Score(rmse=rmse, mae=rmse, median_error=rmse, r2=None, max_error=rmse)
+
+
+def score_of_labels(accuracy: float) -> LabelScore:
+    figures = {"accuracy": accuracy, "log_loss": 1.0, "balanced_accuracy": accuracy, "f1": accuracy, "roc_auc": None}
+    return LabelScore.model_validate({**figures, "confusion": [], "precision": [], "recall": []})
 
 
 def table_of(kinds: dict[str, Kind], rows: list[list[Any]]) -> Table:

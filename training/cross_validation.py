@@ -1,10 +1,10 @@
-"""Cross-validation: how a recipe does on rows held out in turn, and for how many epochs it should be fitted.
+"""Cross-validation: the score of a recipe on rows held out in turn, and the number of epochs to fit it for.
 
 folds -> [ fit -> scores on the fold, validation metric of each epoch ] -> mean ± sd, averaged curve, turning point
 
-A recipe that stops early watches rows of its own, so that the fold decides nothing. One that does not is fitted twice:
-for all its epochs, to find where the folds' averaged and smoothed curve turns, and then for so many, to be scored
-there; as all folds together chose that one number, their scores flatter a little.
+With early stopping a fold is fitted once: it watches rows of its own, so that the rows it holds out decide nothing.
+Without, it is fitted twice: for all epochs, to find where the folds' averaged and smoothed curve turns, and then for so
+many, to be scored there. All folds choose that one number together, so that their scores flatter a little.
 """
 
 import threading
@@ -19,31 +19,42 @@ from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
 
 from models_store.arrays import Array
 from models_store.card import AnyScore, CrossValidation, Fold
-from models_store.networks.architecture import Device
 from training.data.dataset import DataError, Dataset, Rows
 from training.data.tables import cut
 from training.evaluation.baselines import baselines
 from training.evaluation.scores import measured
-from training.fitting.learn import Learned, learn
+from training.fitting.learn import Learned, Runtime, learn
 from training.fitting.progress import Progress
 from training.recipe.fit import CrossValidate
 from training.recipe.spec import PatternSpec
 
-Places = NDArray[np.int64]
+Indices = NDArray[np.int64]
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """What is kept of a fold, when its network is gone."""
+    """The results of one fold; its network is gone."""
 
     fold: Fold
     curve: Array
-    beside: dict[str, float]
+    """The metric of each epoch, (n_epochs,): of the rows that early stopping watched, else of the training rows."""
+    baselines: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The results of all folds, and the number of epochs that they recommend."""
+
+    scored: list[Scored]
+    curve: Array
+    """The metric of each epoch, averaged over the folds, (n_epochs,)."""
+    smoothed: Array
+    epochs: int
 
 
 class Work:
-    """Epochs of all fits of a training, done and to do. Folds that are fitted at the same time share it."""
+    """Epochs of all fits of a training, done and planned. Folds that are fitted at the same time share it."""
 
     def __init__(self, progress: Progress, planned: int) -> None:
         self._progress = progress
@@ -52,15 +63,15 @@ class Work:
         self._lock = threading.Lock()
 
     def add(self, done: int = 0, spared: int = 0) -> None:
-        """`spared`: were planned, and turned out not to be needed."""
+        """Count epochs that are done, and epochs that were planned and turned out not to be needed."""
         with self._lock:
             self._done += done
             self._of -= spared
             self._progress.work(self._done, self._of)
 
 
-class Watching(Progress):
-    """Passes on only how much is done: the epochs of a fold are not those of the served network."""
+class FoldProgress(Progress):
+    """Progress of a fold: it counts epochs, and keeps their curves back, which are not those of the served network."""
 
     def __init__(self, progress: Progress, work: Work) -> None:
         self._progress = progress
@@ -75,27 +86,44 @@ class Watching(Progress):
 
 
 class Folding:
-    """The folds of some rows under a recipe. Each is cut out when it is fitted, so that one at a time is held."""
+    """The folds of some rows, and the work of fitting them.
 
-    def __init__(self, spec: PatternSpec, data: Dataset, rows: Rows, device: Device, progress: Progress) -> None:
-        self._data = data
+    The rows of a fold are copied when it is fitted, so that few copies are in memory. The planned work includes the
+    `fits_after` fits that follow the cross-validation.
+    """
+
+    def __init__(
+        self, spec: PatternSpec, data: Dataset, rows: Rows, runtime: Runtime, workers: int = 1, fits_after: int = 0
+    ) -> None:
+        self.data = data
+        self.splits = list(_splits(spec, data, rows))
+        passes = 1 if spec.fit.early_stopping else 2
+        self.work = Work(runtime.progress, (passes * len(self.splits) + fits_after) * spec.fit.epochs)
         self._rows = rows
-        self._device = device
-        self._progress = progress
-        self.places = list(_places(spec, data, rows))
+        self._progress = runtime.progress
+        self._runtime = replace(runtime, progress=FoldProgress(runtime.progress, self.work))
+        self._workers = workers
 
-    def curve(self, spec: PatternSpec, number: int) -> Array:
-        """The metric of each epoch on the rows that are held out."""
-        rest, held_out = self.places[number]
-        part = replace(self._data, train=self._rows.take(rest), validation=self._rows.take(held_out))
-        return self._learned(spec, part, number).history.curves["val_metric"]
+    def curves(self, spec: PatternSpec) -> list[Array]:
+        """Fit each fold; return the metric of each epoch on the rows it holds out, (n_epochs,) each."""
+        return list(self._each(lambda number: self._curve(spec, number)))
+
+    def scores(self, spec: PatternSpec) -> list[Scored]:
+        """Fit each fold, score it on the rows it holds out, and report it."""
+        scored = []
+        for number, one in enumerate(self._each(lambda place: self.scored(spec, place)), start=1):
+            scored.append(one)
+            self.work.add(spared=spec.fit.epochs - len(one.curve))
+            self._progress.fold(number, len(self.splits), figures_of(one.fold.score))
+        return scored
 
     def scored(self, spec: PatternSpec, number: int) -> Scored:
-        rest, held_out = self.places[number]
-        part = _with_own_validation(spec, self._data, self._rows, rest)
+        """Fit fold `number`, from 0, and score it on the rows it holds out."""
+        rest, held_out = self.splits[number]
+        part = _with_own_validation(spec, self.data, self._rows, rest)
         test = self._rows.take(held_out)
         learned = self._learned(spec, part, number)
-        score = measured(learned.predictor.predict(test.inputs), test, self._data).overall
+        score = measured(learned.predictor.predict(test.inputs), test, self.data).overall
         beside = baselines(replace(part, test=test), learned.predictor.encoder, score, spec.seed)
         curves = learned.history.curves
         return Scored(
@@ -104,69 +132,81 @@ class Folding:
             beside.figures,
         )
 
+    def _curve(self, spec: PatternSpec, number: int) -> Array:
+        rest, held_out = self.splits[number]
+        part = replace(self.data, train=self._rows.take(rest), validation=self._rows.take(held_out))
+        return self._learned(spec, part, number).history.curves["val_metric"]
+
     def _learned(self, spec: PatternSpec, part: Dataset, number: int) -> Learned:
-        """Each fold with other weights to begin with."""
+        # Each fold begins with weights of its own.
         other = spec.overridden({"seed": (spec.seed + number) % 2**32})
-        return learn(other, part, self._device, self._progress)
+        return learn(other, part, self._runtime)
+
+    def _each(self, work: Callable[[int], Result]) -> Iterator[Result]:
+        """Yield the result of each fold in order, as soon as it is there."""
+        numbers = range(len(self.splits))
+        if self._workers == 1:
+            yield from map(work, numbers)
+            return
+        with ThreadPoolExecutor(self._workers) as threads:
+            yield from threads.map(work, numbers)
 
 
 def cross_validate(
-    spec: PatternSpec,
-    data: Dataset,
-    rows: Rows,
-    device: Device,
-    progress: Progress,
-    workers: int = 1,
-    fits_after: int = 0,
+    spec: PatternSpec, data: Dataset, rows: Rows, runtime: Runtime, workers: int = 1, fits_after: int = 0
 ) -> CrossValidation:
-    """`rows` are folded; those of `data` are not looked at. Deterministic by seed, however many workers there are.
+    """Cross-validate a recipe on `rows`; those of `data` are not used. The same seed gives the same result.
 
-    `fits_after`: how often a network will be fitted for the epochs that are found here.
+    `workers` folds are fitted at the same time, which changes no result. `fits_after` is the number of fits that will
+    follow for the epochs found here.
+    Raises DataError where there are more folds than rows, or than rows of a label.
     """
-    recipe = spec.cross_validate or CrossValidate()
-    passes = 1 if spec.fit.early_stopping else 2
-    planned = passes * recipe.folds * recipe.repeats + fits_after
-    work = Work(progress, planned * spec.fit.epochs)
-    work.add()
-    folding = Folding(spec, data, rows, device, Watching(progress, work))
-    n_folds = len(folding.places)
-    curve, final = np.empty(0), spec
-    if spec.fit.early_stopping is None:
-        curve = _average(list(_each(workers, lambda number: folding.curve(spec, number), n_folds)))
-        smoothed = moving_average(curve, recipe.smoothing)
-        epochs = 1 + int(smoothed.argmax() if data.labels is not None else smoothed.argmin())
-        final = spec.overridden({"fit": {"epochs": epochs}})
-        work.add(spared=n_folds * (spec.fit.epochs - epochs))
-    scored = []
-    for number, one in enumerate(_each(workers, lambda place: folding.scored(final, place), n_folds), start=1):
-        scored.append(one)
-        work.add(spared=final.fit.epochs - len(one.curve))
-        progress.fold(number, n_folds, figures_of(one.fold.score))
-    if spec.fit.early_stopping is not None:
-        curve = _average([one.curve for one in scored])
-        smoothed = moving_average(curve, recipe.smoothing)
-        epochs = max(1, round(float(np.median([one.fold.best_epoch for one in scored]))))
-    work.add(spared=fits_after * (spec.fit.epochs - epochs))
-    figures = [figures_of(one.fold.score) for one in scored]
+    folding = Folding(spec, data, rows, runtime, workers, fits_after)
+    folding.work.add()
+    found = _for_chosen_epochs(spec, folding) if spec.fit.early_stopping is None else _stopping_early(spec, folding)
+    folding.work.add(spared=fits_after * (spec.fit.epochs - found.epochs))
+    return _summary(found, data)
+
+
+def _for_chosen_epochs(spec: PatternSpec, folding: Folding) -> Outcome:
+    """Fit each fold for all epochs, find where the averaged curve turns, and fit again for so many epochs."""
+    curve = _average(folding.curves(spec))
+    smoothed = moving_average(curve, _recipe(spec).smoothing)
+    epochs = 1 + int(smoothed.argmin() if folding.data.labels is None else smoothed.argmax())
+    folding.work.add(spared=len(folding.splits) * (spec.fit.epochs - epochs))
+    scored = folding.scores(spec.overridden({"fit": {"epochs": epochs}}))
+    return Outcome(scored, curve, smoothed, epochs)
+
+
+def _stopping_early(spec: PatternSpec, folding: Folding) -> Outcome:
+    """Fit each fold until it stops by itself; the number of epochs is the median of their best ones."""
+    scored = folding.scores(spec)
+    curve = _average([one.curve for one in scored])
+    epochs = max(1, round(float(np.median([one.fold.best_epoch for one in scored]))))
+    return Outcome(scored, curve, moving_average(curve, _recipe(spec).smoothing), epochs)
+
+
+def _summary(found: Outcome, data: Dataset) -> CrossValidation:
+    figures = [figures_of(one.fold.score) for one in found.scored]
     return CrossValidation(
-        folds=[one.fold for one in scored],
+        folds=[one.fold for one in found.scored],
         mean=_over_folds(np.mean, figures),
         sd=_over_folds(lambda values: np.std(values, ddof=1), figures),
-        baselines=_over_folds(np.mean, [one.beside for one in scored]),
+        baselines=_over_folds(np.mean, [one.baselines for one in found.scored]),
         metric="mae" if data.labels is None else "accuracy",
-        curve=curve.tolist(),
-        smoothed=smoothed.tolist(),
-        epochs=epochs,
+        curve=found.curve.tolist(),
+        smoothed=found.smoothed.tolist(),
+        epochs=found.epochs,
     )
 
 
 def figures_of(score: AnyScore) -> dict[str, float]:
-    """The numbers of a score that folds can be compared by."""
+    """Return the numbers of a score that can be compared between folds."""
     return {name: value for name, value in score.model_dump().items() if isinstance(value, float)}
 
 
 def moving_average(curve: Array, smoothing: float) -> Array:
-    """Exponential: each value is `smoothing` of the one before it and the rest of what was measured."""
+    """Return the exponential moving average s of a curve: s[t] = smoothing * s[t-1] + (1 - smoothing) * curve[t]."""
     smoothed = curve.copy()
     for place in range(1, len(curve)):
         smoothed[place] = smoothing * smoothed[place - 1] + (1 - smoothing) * curve[place]
@@ -174,42 +214,41 @@ def moving_average(curve: Array, smoothing: float) -> Array:
 
 
 def _over_folds(summary: Callable[[list[float]], Any], figures: list[dict[str, float]]) -> dict[str, float]:
-    """Of the figures that every fold has: of two rows there is no R², of one label no ROC AUC."""
+    """Summarise each figure that every fold has: a fold of one row has no R², one of a single label no ROC AUC."""
     common = [name for name in figures[0] if all(name in each for each in figures)]
     return {name: float(summary([each[name] for each in figures])) for name in common}
 
 
-def _places(spec: PatternSpec, data: Dataset, rows: Rows) -> Iterator[tuple[Places, Places]]:
-    """Of each fold the rows that are left, and those that are held out."""
-    recipe = spec.cross_validate or CrossValidate()
-    numbers = rows.outputs[:, 0] if data.labels is not None and recipe.stratified else None
-    fewest = len(rows) if numbers is None else int(np.unique(numbers, return_counts=True)[1].min())
+def _recipe(spec: PatternSpec) -> CrossValidate:
+    return spec.cross_validate or CrossValidate()
+
+
+def _splits(spec: PatternSpec, data: Dataset, rows: Rows) -> Iterator[tuple[Indices, Indices]]:
+    """Yield for each fold the indices of the remaining rows, and of those it holds out."""
+    recipe = _recipe(spec)
+    strata = rows.targets[:, 0] if data.labels is not None and recipe.stratified else None
+    fewest = len(rows) if strata is None else int(np.unique(strata, return_counts=True)[1].min())
     if fewest < recipe.folds:
-        raise DataError(f"cross_validate.folds: {recipe.folds} folds need as many rows, of each label if stratified")
-    kind = RepeatedKFold if numbers is None else RepeatedStratifiedKFold
-    folding = kind(n_splits=recipe.folds, n_repeats=recipe.repeats, random_state=spec.seed % 2**32)
-    yield from folding.split(np.zeros(len(rows)), numbers)
+        found = f"{fewest} rows" if strata is None else f"{fewest} rows of the rarest label"
+        raise DataError(
+            f"cross_validate.folds: {recipe.folds} folds need as many rows, and there are {found}; ask for fewer folds"
+        )
+    kind = RepeatedKFold if strata is None else RepeatedStratifiedKFold
+    folds = kind(n_splits=recipe.folds, n_repeats=recipe.repeats, random_state=spec.seed % 2**32)
+    yield from folds.split(np.zeros(len(rows)), strata)
 
 
-def _with_own_validation(spec: PatternSpec, data: Dataset, rows: Rows, rest: Places) -> Dataset:
+def _with_own_validation(spec: PatternSpec, data: Dataset, rows: Rows, rest: Indices) -> Dataset:
+    """Return the remaining rows of a fold, split into training rows and those that early stopping watches, if any."""
     if spec.fit.early_stopping is None or spec.split.validation == 0:
         return replace(data, train=rows.take(rest), validation=None)
-    numbers = rows.outputs[:, 0] if data.labels is not None else None
-    train, watched = cut(rest, spec.split, "validation", spec.seed % 2**32, numbers)
+    strata = rows.targets[:, 0] if data.labels is not None else None
+    train, watched = cut(rest, spec.split, "validation", spec.seed % 2**32, strata)
     return replace(data, train=rows.take(train), validation=rows.take(watched))
 
 
-def _each(workers: int, work: Callable[[int], Result], n_folds: int) -> Iterator[Result]:
-    """In order, each as soon as it is there."""
-    if workers == 1:
-        yield from map(work, range(n_folds))
-        return
-    with ThreadPoolExecutor(workers) as threads:
-        yield from threads.map(work, range(n_folds))
-
-
 def _average(curves: list[Array]) -> Array:
-    """Of those that were still fitted at an epoch."""
+    """Return the mean of each epoch over the folds that were still fitted then, (longest n_epochs,)."""
     longest = max(map(len, curves))
     padded = np.full((len(curves), longest), np.nan)
     for row, curve in zip(padded, curves, strict=True):

@@ -1,10 +1,10 @@
-"""The verb: `train(spec) -> Bundle`. What it measures itself with is the predictor that will serve.
+"""A training from recipe to bundle: `train(spec) -> Bundle`. Scores are those of the predictor that will serve.
 
 data -> split -> [ cross-validation ] -> learn from TRAIN rows -> Predictor -> measured on test rows -> Bundle
 """
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
 from typing import NoReturn
@@ -25,17 +25,28 @@ from training.evaluation.baselines import baselines
 from training.evaluation.notes import is_lost_outside, notes
 from training.evaluation.scores import author_metrics, measured, r_squared
 from training.fitting.fit import Diverged
-from training.fitting.learn import Learned, learn, row_weights
+from training.fitting.learn import Learned, Runtime, learn, sample_weights
+from training.fitting.program import Programs
 from training.fitting.progress import Progress
 from training.recipe.data import TableData
 from training.recipe.spec import PatternSpec
 
 MOST_GOLDEN = 16
 SOFTWARE = ("keras", "tensorflow", "numpy", "scikit-learn")
+# Kept as long as the process: a retraining of the same shape compiles nothing.
+PROGRAMS = Programs()
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The network's answers to all training rows and test rows: float64 (n_rows, n_outputs), raw or probabilities."""
+
+    train: Array
+    test: Array
 
 
 def no_tables(dataset: str) -> NoReturn:
-    raise DataError("data.dataset: there is no store here to read a table from")
+    raise DataError("data.dataset: this training has no store to read a table from; give it one, or use a formula")
 
 
 def train(
@@ -45,19 +56,24 @@ def train(
     device: Device = "auto",
     progress: Progress | None = None,
     job: str | None = None,
+    programs: Programs = PROGRAMS,
 ) -> Bundle:
-    """Deterministic by `spec.seed`. Raises DataError, Diverged, DeviceUnavailable, or whatever `progress` raises."""
-    progress = progress or Progress()
+    """Train the recipe's network and score it; the same `spec.seed` gives the same bundle.
+
+    `read_table` reads the table of a dataset id; `job` is noted on the card; `programs` are compiled by earlier fits.
+    Raises DataError where nothing can be learned from the data, NotFinite where the network has no finite answer to a
+    test row, Diverged, DeviceUnavailable, and whatever `progress` raises.
+    """
+    runtime = Runtime(device, progress or Progress(), programs)
     data = dataset_of(spec, read_table)
     crossed, final = None, spec
     if spec.cross_validate is not None:
-        crossed = cross_validate(spec, data, data.fitted, device, progress, free_cores(), fits_after=1)
-        # The epochs are known now: no row needs to be held back to find them.
+        crossed = cross_validate(spec, data, data.fitted, runtime, free_cores(), fits_after=1)
+        # The number of epochs is known now, so that no rows need to be held back to find it.
         data = replace(data, train=data.fitted, validation=None)
         final = spec.overridden({"fit": {"epochs": crossed.epochs, "early_stopping": None}})
-    learned = learn(final, data, device, progress)
-    _refuse_worse_than_mean(spec, learned.predictor, data)
-    answers = learned.predictor.predict(data.test.inputs)
+    learned = learn(final, data, runtime)
+    answers = _answers(spec, learned.predictor, data)
     return Bundle(
         pattern=spec.name,
         recipe=spec.to_json(),
@@ -65,17 +81,26 @@ def train(
         predictor=learned.predictor,
         card=_card(spec, data, learned, answers, crossed, job),
         history=learned.history.to_dict(),
-        evaluation=report.evaluation(answers, data.test, data),
+        evaluation=report.evaluation(answers.test, data.test, data),
         golden_inputs=_golden_rows(data),
     )
 
 
 def score_folds(
-    spec: PatternSpec, *, read_table: ReadTable = no_tables, device: Device = "auto", progress: Progress | None = None
+    spec: PatternSpec,
+    *,
+    read_table: ReadTable = no_tables,
+    device: Device = "auto",
+    progress: Progress | None = None,
+    programs: Programs = PROGRAMS,
 ) -> CrossValidation:
-    """Nothing is served afterwards, so that all rows are folded, also those that a training would test on."""
+    """Cross-validate a recipe on all of its rows, the test rows included, because nothing is served afterwards.
+
+    Raises what `train` raises.
+    """
     data = dataset_of(spec, read_table)
-    return cross_validate(spec, data, joined(data.fitted, data.test), device, progress or Progress(), free_cores())
+    runtime = Runtime(device, progress or Progress(), programs)
+    return cross_validate(spec, data, joined(data.fitted, data.test), runtime, free_cores())
 
 
 def dataset_of(spec: PatternSpec, read_table: ReadTable) -> Dataset:
@@ -85,18 +110,28 @@ def dataset_of(spec: PatternSpec, read_table: ReadTable) -> Dataset:
 
 
 def free_cores() -> int:
-    """One is left to whoever is served meanwhile."""
+    """Return the number of cores to fit folds on; one is left to the server."""
     return max(1, (os.cpu_count() or 2) - 1)
 
 
-def _refuse_worse_than_mean(spec: PatternSpec, predictor: Predictor, data: Dataset) -> None:
-    answers = predictor.answers(data.train.inputs)
+def _answers(spec: PatternSpec, predictor: Predictor, data: Dataset) -> Answers:
+    """Predict each row once. Raises Diverged after the training rows, NotFinite where a test row has no answer."""
+    train = predictor.answers(data.train.inputs)
+    _refuse_worse_than_constant(spec, train, data)
+    return Answers(train, predictor.predict(data.test.inputs))
+
+
+def _refuse_worse_than_constant(spec: PatternSpec, answers: Array, data: Dataset) -> None:
+    """Raise Diverged if the network does worse on its own training rows than one constant answer would.
+
+    `answers` float64 (n_rows, n_outputs) in raw units, or probabilities (n_rows, n_labels).
+    """
     if not np.isfinite(answers).all():
         raise Diverged("the network answers its own training rows with numbers that are not finite")
     if data.labels is not None:
-        _refuse_worse_than_shares(answers, data.train, row_weights(spec, data.labels, data.train))
+        _refuse_worse_than_shares(answers, data.train, sample_weights(spec, data.labels, data.train))
         return
-    explained = r_squared(answers, data.train.outputs)
+    explained = r_squared(answers, data.train.targets)
     if explained is not None and explained < 0:
         raise Diverged(
             f"on its own training rows the network does worse than their mean would (R² {explained:.3g}); "
@@ -105,12 +140,12 @@ def _refuse_worse_than_mean(spec: PatternSpec, predictor: Predictor, data: Datas
 
 
 def _refuse_worse_than_shares(probabilities: Array, train: Rows, weights: Encoded | None) -> None:
-    """Cross-entropy against that of saying how frequent each label is; rows count as they did in the fit."""
-    numbers = train.outputs[:, 0].astype(int)
+    """Compare the cross-entropy with that of the labels' shares of the rows; rows count as they did in the fit."""
+    numbers = train.targets[:, 0].astype(int)
     counts = np.ones(len(numbers)) if weights is None else weights.astype(np.float64)
-    told = np.log(np.maximum(probabilities[np.arange(len(numbers)), numbers], np.finfo(np.float64).tiny))
+    log_p = np.log(np.maximum(probabilities[np.arange(len(numbers)), numbers], np.finfo(np.float64).tiny))
     shares = np.bincount(numbers, counts) / counts.sum()
-    if (counts * told).sum() < (counts * np.log(shares[numbers])).sum():
+    if (counts * log_p).sum() < (counts * np.log(shares[numbers])).sum():
         raise Diverged(
             "on its own training rows the network does worse than saying how frequent each label is; "
             "lower fit.optimizer.learning_rate or raise fit.epochs"
@@ -118,11 +153,16 @@ def _refuse_worse_than_shares(probabilities: Array, train: Rows, weights: Encode
 
 
 def _card(
-    spec: PatternSpec, data: Dataset, learned: Learned, answers: Array, crossed: CrossValidation | None, job: str | None
+    spec: PatternSpec,
+    data: Dataset,
+    learned: Learned,
+    answers: Answers,
+    crossed: CrossValidation | None,
+    job: str | None,
 ) -> Card:
     predictor, history = learned.predictor, learned.history
-    train = measured(predictor.predict(data.train.inputs), data.train, data)
-    test = measured(answers, data.test, data)
+    train = measured(answers.train, data.train, data)
+    test = measured(answers.test, data.test, data)
     fitted = Fitted(
         epochs=len(history.loss),
         best_epoch=history.best_epoch,
@@ -141,7 +181,7 @@ def _card(
         train=train,
         validation=data.validation and measured(predictor.predict(data.validation.inputs), data.validation, data),
         test=test,
-        author_metrics=author_metrics(test.overall, data.test.outputs.size),
+        author_metrics=author_metrics(test.overall, data.test.targets.size),
         author=spec.author and Author(**spec.author.model_dump()),
         baselines=baselines(
             data,
@@ -151,7 +191,7 @@ def _card(
             is_lost_outside=is_lost_outside(data, train, test),
         ),
         cross_validation=crossed,
-        gaps=report.gaps(answers, data.test, data, predictor.decoder),
+        gaps=report.gaps(answers.test, data.test, data, predictor.decoder),
         fitted=fitted,
         lineage=Lineage(
             trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -165,7 +205,7 @@ def _card(
 
 
 def _golden_rows(data: Dataset) -> Raw:
-    """Rows from all over what it has seen, the corners of each column's range among them."""
+    """Return at most 16 training rows: some spread over all of them, and those with the extremes of each column."""
     spread = np.linspace(0, len(data.train) - 1, MOST_GOLDEN // 2).astype(int)
     inputs = data.train.inputs
     columns = list(inputs.T) if isinstance(inputs, np.ndarray) else _number_columns(inputs)
@@ -175,6 +215,6 @@ def _golden_rows(data: Dataset) -> Raw:
 
 
 def _number_columns(table: Table) -> list[Array]:
-    """Those that hold a number at all."""
+    """Return the columns of numbers, dates and booleans in which at least one row has a value."""
     numbers = [values.astype(np.float64) for values in table.columns.values() if values.dtype != object]
     return [column for column in numbers if not np.isnan(column).all()]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from models_store.arrays import Array
 from training.data.dataset import DataError, Dataset, Rows, joined
+from training.fitting.progress import Progress
 from training.recipe.spec import PatternSpec
 
 pytestmark = pytest.mark.keras
@@ -27,12 +28,19 @@ BEND = {
 }
 
 
+def runtime(progress: Progress) -> Any:
+    """A CPU, and programs that no other test has compiled."""
+    from training.fitting.learn import Runtime  # deferred: imports TensorFlow
+    from training.fitting.program import Programs
+
+    return Runtime("cpu", progress, Programs())
+
+
 def crossed(spec: PatternSpec, workers: int = 1) -> Any:
     from training.cross_validation import cross_validate  # deferred: imports TensorFlow
-    from training.fitting.progress import Progress
 
     data = Dataset.make(spec)
-    return cross_validate(spec, data, joined(data.fitted, data.test), "cpu", Progress(), workers)
+    return cross_validate(spec, data, joined(data.fitted, data.test), runtime(Progress()), workers)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +48,6 @@ def crossed(spec: PatternSpec, workers: int = 1) -> Any:
 )
 def test_progress_counts_the_epochs_of_all_folds_and_of_what_is_fitted_after_them(stopping: Any, planned: int) -> None:
     from training.cross_validation import cross_validate  # deferred: imports TensorFlow
-    from training.fitting.progress import Progress
 
     class Told(Progress):
         def work(self, done: int, of: int) -> None:
@@ -49,7 +56,7 @@ def test_progress_counts_the_epochs_of_all_folds_and_of_what_is_fitted_after_the
     told: list[tuple[int, int]] = []
     spec = PatternSpec.parse(BEND).overridden({"fit": {"early_stopping": stopping}})
     data = Dataset.make(spec)
-    result = cross_validate(spec, data, data.fitted, "cpu", Told(), 2, fits_after=1)
+    result = cross_validate(spec, data, data.fitted, runtime(Told()), 2, fits_after=1)
     shares = [done / of for done, of in told]
     assert told[0] == (0, planned)
     assert shares == sorted(shares)
@@ -89,17 +96,16 @@ def test_a_recipe_that_stops_early_watches_rows_of_its_own() -> None:
 def test_what_a_fold_holds_out_decides_nothing_about_its_network() -> None:
     """Other targets in the rows that the first fold holds out: its network is the same, only its score is another."""
     from training.cross_validation import Folding  # deferred: imports TensorFlow
-    from training.fitting.progress import Progress
 
     spec = PatternSpec.parse(BEND).overridden(
         {"split": {"validation": 0.25}, "fit": {"epochs": 60, "early_stopping": {"patience": 5}}}
     )
     data = Dataset.make(spec)
     rows = joined(data.fitted, data.test)
-    folding = Folding(spec, data, rows, "cpu", Progress())
-    outputs = rows.outputs.copy()
-    outputs[folding.places[0][1]] += 5
-    other = Folding(spec, data, Rows(rows.inputs, outputs), "cpu", Progress())
+    folding = Folding(spec, data, rows, runtime(Progress()))
+    outputs = rows.targets.copy()
+    outputs[folding.splits[0][1]] += 5
+    other = Folding(spec, data, Rows(rows.inputs, outputs), runtime(Progress()))
     before, after = folding.scored(spec, 0), other.scored(spec, 0)
     assert before.curve.tolist() == after.curve.tolist()
     assert before.fold.best_epoch == after.fold.best_epoch
@@ -140,7 +146,10 @@ def test_the_served_network_is_fitted_on_all_training_rows_for_the_recommended_e
 
 
 def test_more_folds_than_rows_are_refused() -> None:
-    with pytest.raises(DataError, match=r"cross_validate\.folds: 100 folds need"):
+    with pytest.raises(
+        DataError,
+        match=r"cross_validate\.folds: 100 folds need as many rows, and there are 50 rows; ask for fewer folds",
+    ):
         crossed(PatternSpec.parse(BEND).overridden({"data": {"rows": 50}, "cross_validate": {"folds": 100}}))
 
 

@@ -7,13 +7,14 @@ import pytest
 
 from models_store.arrays import Array
 from models_store.bundle import Bundle
-from models_store.card import LabelScore, Score
+from models_store.card import Score
 from models_store.encoding.outputs import OutputDecoder
 from models_store.encoding.rows import InputEncoder
 from models_store.errors import NotFinite
 from tests.fakes import rows
 from training.data.dataset import DataError, Dataset, Rows
 from training.fitting.encoders import encoders
+from training.fitting.progress import Progress
 from training.recipe.spec import PatternSpec, catalogue, shipped
 
 pytestmark = pytest.mark.keras
@@ -117,10 +118,10 @@ def test_the_same_seed_trains_the_same_network_to_the_bit(add_ten: Bundle) -> No
 
 def test_a_card_knows_the_ranges_of_the_training_rows_alone(add_ten: Bundle) -> None:
     seen, unseen = inputs_of(Dataset.make(ADD_TEN).train), inputs_of(Dataset.make(ADD_TEN).test)
-    labels = Dataset.make(ADD_TEN).train.outputs
+    targets = Dataset.make(ADD_TEN).train.targets
     ((column,), (output,)) = add_ten.card.inputs, add_ten.card.outputs
     assert (column.name, column.minimum, column.maximum) == ("x", seen.min(), seen.max())
-    assert (output.name, output.minimum, output.maximum) == ("y", labels.min(), labels.max())
+    assert (output.name, output.minimum, output.maximum) == ("y", targets.min(), targets.max())
     assert seen.max() < 100 <= unseen.min()
     assert add_ten.outside(rows(50, 150)) == [{"row": 1, "columns": ["x"]}]
 
@@ -129,15 +130,15 @@ def test_a_card_knows_the_ranges_of_the_training_rows_alone(add_ten: Bundle) -> 
 def test_scores_are_those_of_what_the_bundle_predicts(stopped: Bundle, part: str) -> None:
     data = getattr(Dataset.make(PatternSpec.parse(stopped.recipe)), part)
     measured = getattr(stopped.card, part)
-    errors = stopped.predict(data.inputs) - data.outputs
+    errors = stopped.predict(data.inputs) - data.targets
     assert (measured.rows, list(measured.outputs)) == (len(data), ["y1", "y2"])
-    assert_scored(measured.overall, errors, data.outputs)
+    assert_scored(measured.overall, errors, data.targets)
     for place, name in enumerate(measured.outputs):
-        assert_scored(measured.outputs[name], errors[:, [place]], data.outputs[:, [place]])
+        assert_scored(measured.outputs[name], errors[:, [place]], data.targets[:, [place]])
 
 
-def assert_scored(score: Any, errors: Array, labels: Array) -> None:
-    explained = 1 - (errors**2).sum(axis=0) / ((labels - labels.mean(axis=0)) ** 2).sum(axis=0)
+def assert_scored(score: Any, errors: Array, targets: Array) -> None:
+    explained = 1 - (errors**2).sum(axis=0) / ((targets - targets.mean(axis=0)) ** 2).sum(axis=0)
     assert (score.rmse, score.mae, score.max_error, score.r2) == pytest.approx(
         (np.sqrt((errors**2).mean()), np.abs(errors).mean(), np.abs(errors).max(), explained.mean())
     )
@@ -154,7 +155,7 @@ def test_an_authors_figure_is_set_beside_the_same_way_of_counting(add_ten: Bundl
 
 def test_baselines_are_the_training_mean_and_a_straight_line(add_ten: Bundle) -> None:
     data, found, test = Dataset.make(ADD_TEN), add_ten.card.baselines, add_ten.card.test.overall
-    mean_rmse = np.sqrt(((data.train.outputs.mean() - data.test.outputs) ** 2).mean())
+    mean_rmse = np.sqrt(((data.train.targets.mean() - data.test.targets) ** 2).mean())
     assert isinstance(test, Score)
     assert found.metric == "rmse"
     assert found.figures == {
@@ -165,14 +166,14 @@ def test_baselines_are_the_training_mean_and_a_straight_line(add_ten: Bundle) ->
     assert found.verdict.startswith("A straight line is exact here")
 
 
-def test_gaps_set_the_first_test_rows_beside_their_labels(add_ten: Bundle) -> None:
+def test_gaps_set_the_first_test_rows_beside_their_targets(add_ten: Bundle) -> None:
     test = Dataset.make(ADD_TEN).test
     predicted = add_ten.predict(test.inputs)
     gap = add_ten.card.gaps[0]
     assert len(add_ten.card.gaps) == 10
-    assert (gap.inputs, gap.label) == (inputs_of(test)[0].tolist(), test.outputs[0].tolist())
+    assert (gap.inputs, gap.label) == (inputs_of(test)[0].tolist(), test.targets[0].tolist())
     assert gap.predicted == pytest.approx(predicted[0].tolist())
-    assert gap.gap == pytest.approx((predicted - test.outputs)[0].tolist())
+    assert gap.gap == pytest.approx((predicted - test.targets)[0].tolist())
     assert add_ten.evaluation.predicted == pytest.approx(predicted)
 
 
@@ -195,7 +196,7 @@ def test_a_card_says_where_the_version_came_from(add_ten: Bundle) -> None:
     assert sorted(lineage.software) == ["keras", "numpy", "scikit-learn", "tensorflow"]
 
 
-def test_a_card_tells_the_lessons_of_its_training(add_ten: Bundle) -> None:
+def test_a_card_has_the_notes_of_its_training(add_ten: Bundle) -> None:
     assert any("20 of 20 test rows lie outside the region it was trained on" in note for note in add_ten.card.notes)
 
 
@@ -212,7 +213,7 @@ def test_encoders_learn_from_training_rows_alone(outputs: str) -> None:
     assert isinstance(decoder, OutputDecoder)
     mean = inputs_of(data.train).mean()
     assert encoder.scaler.offset.tolist() == [mean] * 2
-    expected = {"own": data.train.outputs.mean(), "shared": mean, "none": 0.0}[outputs]
+    expected = {"own": data.train.targets.mean(), "shared": mean, "none": 0.0}[outputs]
     assert decoder.scaler.offset.tolist() == [expected]
 
 
@@ -255,7 +256,7 @@ def test_a_test_row_that_the_network_cannot_take_is_named() -> None:
         train(ADD_TEN.overridden({"data": {"test": region}, "fit": {"epochs": 1}}))
 
 
-def test_labels_whose_squares_overflow_are_refused() -> None:
+def test_targets_whose_squares_overflow_are_refused() -> None:
     wide = {"inputs": {"x": {"distribution": "uniform", "low": -1e200, "high": 1e200}}, "test": None}
     with pytest.raises(DataError, match=r"data\.outputs\.y"):
         train(ADD_TEN.overridden({"data": wide, "scaling": {"method": "minmax", "outputs": "own"}}))
@@ -280,8 +281,6 @@ def test_inputs_that_the_network_cannot_take_are_refused_before_anything_is_fitt
 
 
 def test_whoever_listens_may_stop_a_training() -> None:
-    from training.fitting.progress import Progress  # deferred: imports TensorFlow
-
     class Stop(Exception):
         """Somebody does not want to wait."""
 
@@ -300,36 +299,3 @@ def test_golden_rows_are_training_rows_with_the_corners_of_their_ranges(add_ten:
     assert golden <= set(seen.ravel())
     assert {seen.min(), seen.max()} <= golden
     assert len(golden) <= 16
-
-
-# -- labels --------------------------------------------------------------------------------------------------------
-
-
-def rare(name: str) -> Any:
-    """A table in which few rows are of the label that one input hints at, and no more than that."""
-    import polars as pl  # deferred: only tables need it
-
-    drawn = np.random.default_rng(4)
-    is_rare = drawn.random(1000) < 0.03
-    return pl.DataFrame({"hint": drawn.normal(size=1000) + is_rare, "kind": np.where(is_rare, "rare", "common")})
-
-
-def rare_spec(**fit: Any) -> PatternSpec:
-    data = {"kind": "table", "dataset": "0" * 32, "target": "kind"}
-    return PatternSpec.parse({"name": "rare", "data": data, "fit": {"epochs": 20, "early_stopping": None, **fit}})
-
-
-def test_class_weights_make_a_rare_label_count_and_are_no_divergence() -> None:
-    plain, balanced = (
-        train(rare_spec(class_weights=weights), read_table=rare).card.test.outputs["kind"]
-        for weights in (None, "balanced")
-    )
-    assert isinstance(plain, LabelScore)
-    assert isinstance(balanced, LabelScore)
-    assert plain.recall[1] < 0.2
-    assert balanced.recall[1] > 0.5
-
-
-def test_a_weight_for_a_label_that_there_is_not_is_refused() -> None:
-    with pytest.raises(DataError, match=r"fit\.class_weights: there is no such label; there are common, rare"):
-        train(rare_spec(class_weights={"rarer": 3.0}), read_table=rare)

@@ -1,6 +1,6 @@
-"""Raw columns, split into train, validation and test rows; knows which rows are which. Lives for one training.
+"""Raw rows, split into train, validation and test rows. A dataset lives for one training.
 
-Formulas and sequences are drawn and labelled here; tables come from `training/table_data.py`.
+Rows of formulas and sequences are drawn here; those of tables are made in `training/data/tables.py`.
 """
 
 import hashlib
@@ -21,44 +21,48 @@ from training.recipe.fit import Split
 from training.recipe.formula import Formula
 from training.recipe.spec import PatternSpec
 
-# The square of a larger one is no longer a number.
-LARGEST_LABEL = 1e150
+# The square of a larger target overflows float64.
+LARGEST_TARGET = 1e150
 
 
 class DataError(PatternServerError):
-    """Data that nothing can be trained on; the message says why."""
+    """Data that no network can be trained on; the message says why."""
 
     code = "bad_data"
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """`inputs` raw (n_rows, n_columns); `outputs` float64 (n_rows, n_outputs) raw, or the labels' numbers."""
+    """Raw inputs and targets of some rows.
+
+    `inputs` (n_rows, n_columns), a float64 array or a table; `targets` float64 (n_rows, n_outputs), in raw units or the
+    numbers of labels.
+    """
 
     inputs: Raw
-    outputs: Array
+    targets: Array
 
     def __len__(self) -> int:
-        return len(self.outputs)
+        return len(self.targets)
 
     @property
     def numbers(self) -> Array:
-        """The inputs of rows that hold nothing but numbers, as those of a formula do."""
+        """Inputs of a formula or sequence, float64 (n_rows, n_columns)."""
         assert isinstance(self.inputs, np.ndarray)
         return self.inputs
 
     def take(self, places: Any) -> "Rows":
-        return Rows(take(self.inputs, places), self.outputs[places])
+        return Rows(take(self.inputs, places), self.targets[places])
 
 
 def joined(*parts: Rows) -> Rows:
-    """The rows of one part after those of another."""
-    return Rows(table.joined([rows.inputs for rows in parts]), np.concatenate([rows.outputs for rows in parts]))
+    """Return the rows of all parts, one part after another."""
+    return Rows(table.joined([rows.inputs for rows in parts]), np.concatenate([rows.targets for rows in parts]))
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What a classification tells apart, in the order of their numbers."""
+    """The labels of a classification, in the order of their numbers."""
 
     names: tuple[str, ...]
     kind: LabelKind
@@ -66,18 +70,22 @@ class Labels:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
+    """Train, validation and test rows of one training."""
+
     kinds: Mapping[str, Kind]
-    """Of each input column, in order."""
+    """Kind of each input column, in order."""
     outputs: tuple[str, ...]
+    """Names of the output columns."""
     train: Rows
     validation: Rows | None
     test: Rows
     duplicates_dropped: int = 0
     labels: Labels | None = None
+    """Labels of a classification; None if the targets are numbers."""
     remarks: tuple[str, ...] = field(default=())
-    """What was done to the columns and rows before anything was learned from them."""
+    """Sentences for the card: the columns and rows that were left out, and why."""
     spelling: Spelling = PLAIN
-    """Of the table that the rows come from."""
+    """Missing-value words and date orders of the table that the rows come from."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -85,18 +93,21 @@ class Dataset:
 
     @property
     def fitted(self) -> Rows:
-        """Train and validation rows together: all that is not test."""
+        """Train and validation rows together: all rows but the test rows."""
         return self.train if self.validation is None else joined(self.train, self.validation)
 
     @classmethod
     def make(cls, spec: PatternSpec) -> "Dataset":
-        """Of a formula or sequence: draw, label, split. The same spec makes the same rows. DataError if it cannot."""
+        """Draw the rows of a formula or sequence, compute their targets, and split them. The same spec, the same rows.
+
+        Raises DataError where an input or target is not finite, or a part would have no rows.
+        """
         data = spec.data
         assert not isinstance(data, TableData)
-        # The legacy generator, because the figures that recipes are compared with were made with it.
+        # NumPy's legacy generator, because the authors' figures that recipes are compared with were made with it.
         rng = np.random.RandomState(spec.seed if data.seed is None else data.seed)
         inputs, duplicates = _draw(data, rng)
-        rows = _labelled(inputs, data)
+        rows = _with_targets(inputs, data)
         region = data.test if isinstance(data, FormulaData) else None
         if region is None:
             rest, test = _split(rows, spec.split.test, spec.split, rng, "test")
@@ -104,27 +115,27 @@ class Dataset:
             drawn = _columns(region.rows, {name: region.inputs[name] for name in data.inputs}, rng)
             if isinstance(data, FormulaData) and data.unique:
                 drawn = _unseen(drawn, inputs)
-            rest, test = rows, _labelled(drawn, data)
+            rest, test = rows, _with_targets(drawn, data)
         validation = None
         if spec.split.validation:
             rest, validation = _split(rest, spec.split.validation, spec.split, rng, "validation")
         return cls(dict.fromkeys(data.columns(), "number"), tuple(data.outputs), rest, validation, test, duplicates)
 
     def sha256(self) -> str:
-        """Of all rows in order: two trainings with the same hash saw the same numbers."""
+        """Return a hash of all rows in order: two trainings with the same hash saw the same rows."""
         digest = hashlib.sha256()
         for rows in filter(None, (self.train, self.validation, self.test)):
             columns = [rows.inputs] if isinstance(rows.inputs, np.ndarray) else list(rows.inputs.columns.values())
             for column in columns:
-                # Texts are objects: what is hashed is what they say, and where one ends.
+                # Texts are Python objects: their repr keeps where each of them ends.
                 content = repr(column.tolist()).encode() if column.dtype == object else column.tobytes()
                 digest.update(content)
-            digest.update(np.ascontiguousarray(rows.outputs).tobytes())
+            digest.update(np.ascontiguousarray(rows.targets).tobytes())
         return digest.hexdigest()
 
 
 def _draw(data: FormulaData | SequenceData, rng: np.random.RandomState) -> tuple[Array, int]:
-    """Inputs (n_rows, n_columns), and how many duplicates were dropped."""
+    """Return inputs, float64 (n_rows, n_columns), and the number of duplicates that were dropped."""
     if isinstance(data, SequenceData):
         with np.errstate(over="ignore"):
             first = data.start + data.step * np.arange(data.rows, dtype=np.float64)
@@ -151,32 +162,38 @@ def _column(distribution: Integers | Uniform | Normal, n_rows: int, rng: np.rand
 
 
 def _unseen(drawn: Array, seen: Array) -> Array:
-    """Each row once, and none that is among `seen`."""
+    """Return each drawn row once, without those that are among `seen`. Raises DataError if none is left."""
     known = {row.tobytes() for row in seen}
     kept = {row.tobytes(): place for place, row in reversed(list(enumerate(drawn))) if row.tobytes() not in known}
     if not kept:
-        raise DataError("data.test: every test row is a training row as well")
+        raise DataError(
+            f"data.test: all {len(drawn)} test rows are training rows as well; widen data.test.inputs, or set "
+            "data.unique: false"
+        )
     return drawn[sorted(kept.values())]
 
 
-def _labelled(inputs: Array, data: FormulaData | SequenceData) -> Rows:
+def _with_targets(inputs: Array, data: FormulaData | SequenceData) -> Rows:
     if not np.isfinite(inputs).all():
-        raise DataError("data.inputs: the region reaches beyond what a float64 can hold")
+        raise DataError("data.inputs: an input is beyond what a float64 can hold; draw from a smaller region")
     columns = dict(zip(data.columns(), inputs.T, strict=True))
-    labels = {output: Formula.parse(text, columns)(columns) for output, text in data.outputs.items()}
-    for output, values in labels.items():
-        usable = np.abs(values) < LARGEST_LABEL
+    targets = {output: Formula.parse(text, columns)(columns) for output, text in data.outputs.items()}
+    for output, values in targets.items():
+        usable = np.abs(values) < LARGEST_TARGET
         if not usable.all():
-            row = inputs[np.argmin(usable)]
+            row = inputs[at := int(np.argmin(usable))]
             where = ", ".join(f"{name}={value:g}" for name, value in list(zip(columns, row, strict=True))[:4])
-            raise DataError(f"data.outputs.{output}: the formula has no finite value at {where}")
-    return Rows(inputs, np.stack(list(labels.values()), axis=1))
+            found = "no finite value" if not np.isfinite(values[at]) else f"a value beyond {LARGEST_TARGET:g}"
+            raise DataError(
+                f"data.outputs.{output}: the formula has {found} at {where}; draw the inputs from another region"
+            )
+    return Rows(inputs, np.stack(list(targets.values()), axis=1))
 
 
 def _split(rows: Rows, share: float, split: Split, rng: np.random.RandomState, name: str) -> tuple[Rows, Rows]:
-    """The rest, and `share` of the rows: the last ones, after shuffling if the split says so."""
+    """Return the remaining rows, and `share` of all rows: the last ones, after shuffling if the split says so."""
     n_taken = round(share * len(rows))
     if not 0 < n_taken < len(rows):
-        raise DataError(f"split.{name}: {share:g} of {len(rows)} rows leaves a part without rows")
+        raise DataError(f"split.{name}: {share:g} of {len(rows)} rows leaves a part without rows; use more rows")
     order = rng.permutation(len(rows)) if split.shuffle else np.arange(len(rows))
     return rows.take(order[:-n_taken]), rows.take(order[-n_taken:])

@@ -1,4 +1,4 @@
-"""Tables as data: which columns are inputs and of what kind, what the target is, and how rows are split.
+"""Datasets made from tables: the kinds of the input columns, the target, and the split of the rows.
 
 DataFrame -> kinds (inferred from whole columns, or as the recipe says) -> rows with a target -> split -> Dataset
 """
@@ -17,7 +17,7 @@ from models_store.tables import inference
 from models_store.tables.inference import ColumnFacts
 from models_store.tables.spelling import Spelling
 from models_store.tables.table import Kind, Table, Values, category_of
-from training.data.dataset import LARGEST_LABEL, DataError, Dataset, Labels, Rows
+from training.data.dataset import LARGEST_TARGET, DataError, Dataset, Labels, Rows
 from training.recipe.data import TableData
 from training.recipe.fit import Split
 from training.recipe.spec import MOST_NUMBERS, PatternSpec
@@ -25,45 +25,46 @@ from training.recipe.spec import MOST_NUMBERS, PatternSpec
 if TYPE_CHECKING:
     import polars as pl
 
-MOST_LABELS = 1000
+MOST_LABELS = 1000  # of a classification
 FEWEST_ROWS_OF_A_LABEL = 2
 FEWEST_ROWS = 10
-NAMED = 5
+MOST_NAMED = 5
 
 ReadTable = Callable[[str], "pl.DataFrame"]
-"""The table of a data set's id, or of a well-known name."""
+"""Id of a data set, or a well-known name -> its table."""
 
 
 def make(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> Dataset:
-    """The same recipe and table make the same rows in the same parts. DataError, TableError."""
+    """Return the rows of a table, split. The same recipe and table make the same rows in the same parts.
+
+    Raises DataError where the table has nothing to learn from, or too much; TableError where a column cannot be read.
+    """
     _check_targets(data, frame.columns)
     frame = inference.without(frame, data.missing)
-    dates = None if data.dates == "auto" else data.dates
-    found = {facts.name: facts for facts in inference.facts(frame, data.columns, dates)}
-    ambiguities = [facts.ambiguity for facts in found.values() if facts.ambiguity]
-    if ambiguities:
-        raise DataError(ambiguities[0])
+    found = _facts(data, frame)
     orders = {name: facts.order for name, facts in found.items() if facts.order is not None}
     spelling = Spelling(frozenset(data.missing), orders)
-    used = {name: facts for name, facts in found.items() if name not in data.target and facts.dropped is None}
-    if not used:
-        raise DataError("data.columns: no column is left to predict from")
-    kinds: dict[str, Kind] = {name: facts.kind for name, facts in used.items()}
+    kinds = _input_kinds(data, found)
     targets = inference.targets_of(frame, {name: found[name].kind for name in data.target}, spelling)
     kept = _has_target(targets)
     if kept.sum() < FEWEST_ROWS:
-        raise DataError(f"data.target: only {int(kept.sum())} rows have a value there; {FEWEST_ROWS} are the least")
+        raise DataError(
+            f"data.target: only {int(kept.sum())} rows have a value there; a training needs {FEWEST_ROWS} at least"
+        )
     labels = _labels(data, found, targets.take(kept))
-    outputs = _label_numbers(targets.take(kept), labels) if labels else _numbers(data, found, targets.take(kept))
+    numbers = _label_numbers(targets.take(kept), labels) if labels else _numbers(data, found, targets.take(kept))
     remarks = [f"{name} was left out: {facts.dropped}." for name, facts in found.items() if facts.dropped]
     if not kept.all():
         remarks.append(f"{int((~kept).sum())} rows without a {' or '.join(data.target)} were left out.")
     inputs = inference.table_of(frame, kinds, spelling)
-    rows = Rows(inputs if kept.all() else inputs.take(kept), outputs)
+    rows = Rows(inputs if kept.all() else inputs.take(kept), numbers)
     seed = spec.seed if data.seed is None else data.seed
     train, validation, test = _parts(rows, spec.split, seed, labels)
     if len(train) * len(kinds) > MOST_NUMBERS:
-        raise DataError(f"data.dataset: more than {MOST_NUMBERS} values in the training table")
+        raise DataError(
+            f"data.dataset: {len(train)} training rows of {len(kinds)} columns are more than {MOST_NUMBERS} values; "
+            "drop columns, or upload fewer rows"
+        )
     return Dataset(
         kinds, data.target, train, validation, test, labels=labels, remarks=tuple(remarks), spelling=spelling
     )
@@ -73,6 +74,25 @@ def _check_targets(data: TableData, columns: Sequence[str]) -> None:
     for name in (*data.target, *data.columns):
         if name not in columns:
             raise DataError(f"{shortened_name(name)}: there is no such column; {unlike(name, columns)}")
+
+
+def _facts(data: TableData, frame: "pl.DataFrame") -> dict[str, ColumnFacts]:
+    """Infer each column from its values. Raises DataError where one is ambiguous, and says what settles it."""
+    dates = None if data.dates == "auto" else data.dates
+    found = {facts.name: facts for facts in inference.facts(frame, data.columns, dates)}
+    ambiguities = [facts.ambiguity for facts in found.values() if facts.ambiguity]
+    if ambiguities:
+        raise DataError(ambiguities[0])
+    return found
+
+
+def _input_kinds(data: TableData, found: dict[str, ColumnFacts]) -> dict[str, Kind]:
+    kinds = {name: facts.kind for name, facts in found.items() if name not in data.target and facts.dropped is None}
+    if not kinds:
+        raise DataError(
+            f"data.columns: no column is left to predict from, of {len(found)}; drop fewer, or name their kinds"
+        )
+    return kinds
 
 
 def _has_target(targets: Table) -> NDArray[np.bool_]:
@@ -90,26 +110,33 @@ def _present(values: Values) -> NDArray[np.bool_]:
 
 
 def _labels(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> Labels | None:
-    """None if the target is numbers."""
-    name, called = data.target[0], shortened_name(data.target[0])
+    """Return the labels of the target; None if it is numbers. Raises DataError if it cannot be learned from."""
+    name = data.target[0]
     kind, values = found[name].kind, targets.columns[name]
     if len(data.target) > 1 or data.task == "regression":
         return None
     if data.task == "auto" and not found[name].labels:
         return None
     if kind == "date":
-        raise DataError(f"data.target: {called} is a date, and no label; in data.columns call it a category")
+        raise DataError(
+            f"data.target: {shortened_name(name)} is a date, which is not a label; call it a category in data.columns"
+        )
     counts = Counter(values.tolist())
     if len(counts) < 2:
-        raise DataError(f"data.target: {called} has the same value in every row; there is nothing to learn")
+        raise DataError(
+            f"data.target: {shortened_name(name)} has the same value in every row; there is nothing to learn"
+        )
     if len(counts) > MOST_LABELS:
-        raise DataError(f"data.target: {called} has {len(counts)} different labels; {MOST_LABELS} are the most")
+        raise DataError(
+            f"data.target: {shortened_name(name)} has {len(counts)} different labels, and {MOST_LABELS} are the most; "
+            "for numbers, set data.task: regression"
+        )
     rare = [shortened_name(_word(label)) for label, count in counts.items() if count < FEWEST_ROWS_OF_A_LABEL]
     if rare:
         raise DataError(
-            f"data.target: {len(rare)} label(s) of {called} stand in one row each: {shortened(rare, NAMED)}; a "
-            f"label needs {FEWEST_ROWS_OF_A_LABEL} rows at least, to be learned and to be tested; take these rows out, "
-            "or give them a label that others have"
+            f"data.target: {len(rare)} label(s) of {shortened_name(name)} stand in one row each: "
+            f"{shortened(rare, MOST_NAMED)}; a label needs {FEWEST_ROWS_OF_A_LABEL} rows at least, to be learned and "
+            "to be tested; take these rows out, or give them a label that others have"
         )
     match kind:
         case "number":
@@ -124,6 +151,7 @@ def _word(label: object) -> str:
 
 
 def _label_numbers(targets: Table, labels: Labels) -> Array:
+    """Return the number of each row's label, float64 (n_rows, 1)."""
     (values,) = targets.columns.values()
     if labels.kind == "text":
         numbers = {label: float(number) for number, label in enumerate(labels.names)}
@@ -135,24 +163,26 @@ def _label_numbers(targets: Table, labels: Labels) -> Array:
 
 
 def _numbers(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> Array:
+    """Return the targets of a regression, float64 (n_rows, n_outputs). Raises DataError if one cannot be learned."""
     for name in data.target:
         if found[name].kind not in ("number", "boolean"):
             raise DataError(
-                f"data.target: {shortened_name(name)} is no column of numbers; labels are learned one column at a time"
+                f"data.target: {shortened_name(name)} is no column of numbers but of kind {found[name].kind}; "
+                "labels are learned one column at a time, and not as a regression"
             )
-    outputs = np.stack([values.astype(np.float64) for values in targets.columns.values()], axis=1)
-    if (outputs == outputs[0]).all(axis=0).any():
-        raise DataError("data.target: it has the same value in every row; there is nothing to learn")
-    if not (np.abs(outputs) < LARGEST_LABEL).all():
-        raise DataError(f"data.target: a value is beyond {LARGEST_LABEL:g}")
-    return outputs
+    numbers = np.stack([values.astype(np.float64) for values in targets.columns.values()], axis=1)
+    if (numbers == numbers[0]).all(axis=0).any():
+        raise DataError("data.target: a column has the same value in every row; there is nothing to learn")
+    if not (np.abs(numbers) < LARGEST_TARGET).all():
+        raise DataError(f"data.target: a value is beyond {LARGEST_TARGET:g}; use a smaller unit, or leave the row out")
+    return numbers
 
 
 # -- the split -----------------------------------------------------------------------------------------------------
 
 
 def _parts(rows: Rows, split: Split, seed: int, labels: Labels | None) -> tuple[Rows, Rows | None, Rows]:
-    numbers = rows.outputs[:, 0] if labels else None
+    numbers = rows.targets[:, 0] if labels else None
     rest, test = cut(np.arange(len(rows)), split, "test", seed, numbers)
     if split.validation == 0:
         return rows.take(rest), None, rows.take(test)
@@ -163,14 +193,16 @@ def _parts(rows: Rows, split: Split, seed: int, labels: Labels | None) -> tuple[
 def cut(
     places: NDArray[Any], split: Split, part: Literal["test", "validation"], seed: int, numbers: Array | None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The places that are left, and those of the part; `numbers` are the labels of all rows. DataError.
+    """Split off a part; return the indices of the remaining rows, and those of the part.
 
-    scikit-learn's own split, so that recipes of others who name its seed find their rows again.
+    `places` are indices of rows, int (n,); `numbers` the numbers of the labels of all rows, or None.
+    The split is scikit-learn's own, so that a recipe with a seed used elsewhere finds the same rows.
+    Raises DataError where the part, or what remains, would have no rows.
     """
     share = split.test if part == "test" else split.validation
     n_taken = round(share * len(places))
     if not 0 < n_taken < len(places):
-        raise DataError(f"split.{part}: {share:g} of {len(places)} rows leaves a part without rows")
+        raise DataError(f"split.{part}: {share:g} of {len(places)} rows leaves a part without rows; use more rows")
     if not split.shuffle:
         return places[:-n_taken], places[-n_taken:]
     strata = None if numbers is None or not split.stratify else numbers[places]
@@ -181,6 +213,6 @@ def cut(
 
 
 def _can_be_shared(numbers: Array, n_taken: int) -> bool:
-    """Each part can have a row of each label."""
+    """True if both parts can have a row of each label."""
     counts = np.unique(numbers, return_counts=True)[1]
     return bool(counts.min() >= FEWEST_ROWS_OF_A_LABEL and n_taken >= len(counts) <= len(numbers) - n_taken)

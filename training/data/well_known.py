@@ -1,4 +1,4 @@
-"""Well-known tables by name: iris ships with scikit-learn, the others come through Keras' own loaders, which download.
+"""Well-known tables by name: iris ships with scikit-learn, the others are downloaded by Keras' own loaders.
 
 name -> DataFrame with the columns that people know, the target last
 """
@@ -26,7 +26,7 @@ CALIFORNIA = (
     "median_income",
     "median_house_value",
 )
-# Keras' word numbers begin here; before it are padding, start and unknown.
+# Keras' word numbers begin here; those below are padding, start and unknown.
 FIRST_WORD = 3
 NAMES: tuple[str, ...] = get_args(WellKnown)
 
@@ -34,11 +34,11 @@ Load = Callable[[], "pl.DataFrame"]
 
 
 def well_known(name: str, loaders: Mapping[str, Load] | None = None) -> "pl.DataFrame":
-    """DataError where it must be downloaded and cannot."""
+    """Read a well-known table, its target the last column. Raises DataError if it cannot be downloaded."""
     try:
         return (loaders or LOADERS)[name]()
     except Exception as error:
-        # Keras' own words for a download that failed; it has no class for them.
+        # Keras raises a bare Exception with these words where a download failed.
         if "URL fetch failure" not in str(error):
             raise
         raise DataError(
@@ -63,7 +63,7 @@ def california_housing() -> "pl.DataFrame":
 
 
 def imdb_reviews() -> "pl.DataFrame":
-    """Reviews as texts of lower-case words, made from the word numbers that Keras has."""
+    """Return reviews as texts of lower-case words, made from Keras' word numbers."""
     import polars as pl  # deferred: importing it is not needed by formulas
 
     imdb = _datasets().imdb
@@ -83,7 +83,7 @@ def _datasets() -> Any:
 
 
 def _all_rows(parts: Any, names: tuple[str, ...]) -> "pl.DataFrame":
-    """Train and test rows of the loader together: a recipe splits for itself."""
+    """Join the loader's train and test rows: a recipe makes its own split."""
     inputs = np.concatenate([part[0] for part in parts]).astype(np.float64)
     target = np.concatenate([part[1] for part in parts]).astype(np.float64).reshape(-1)
     return _frame(names, inputs, target)

@@ -1,1 +1,1 @@
-"""How good a trained network is: scores, baselines, and the notes on its card."""
+"""The evaluation of a trained network: scores, baselines, and the notes on its card."""

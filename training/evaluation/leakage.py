@@ -1,6 +1,6 @@
-"""Columns that give the target away: one alone tells it, on rows that were not learned from as well.
+"""Target leakage: input columns that alone predict the target almost without error, on test rows as well.
 
-Such a column usually holds the target in other words, or was written down after it, and is not there when it counts.
+Such a column usually is the target in other words, or is known only after it, and so is missing when it counts.
 """
 
 from collections import Counter, defaultdict
@@ -14,39 +14,43 @@ from sklearn.tree import DecisionTreeClassifier
 from models_store.arrays import Array
 from models_store.tables.table import Table, Values
 from training.data.dataset import Dataset, Rows
-from training.data.subsample import places
+from training.data.subsample import subsample
 
-# Of labels, on training and on test rows; of numbers, the correlation.
-ALMOST_ALL, ALMOST_A_LINE = 0.995, 0.9999
-# A single column of few rows may tell them by chance; of many, a part says as much.
+# The accuracy for labels, and the absolute correlation for numbers, from which on a column leaks; on training and test
+# rows alike.
+LEAKING_ACCURACY, LEAKING_CORRELATION = 0.995, 0.9999
+# In fewer rows a column may predict the target by chance; of more rows, a subsample is as good.
 FEWEST_ROWS, MOST_ROWS = 20, 4_000
 
 
-def giveaways(data: Dataset, seed: int) -> Iterator[str]:
-    """Names of columns. A table of one column has nothing else to learn from, and a formula is meant to be told."""
-    train, test = (rows.take(places(len(rows), MOST_ROWS, seed)) for rows in (data.train, data.test))
+def leaking_columns(data: Dataset, seed: int) -> Iterator[str]:
+    """Yield the names of input columns that leak the target.
+
+    None of a formula, whose outputs its inputs should predict, nor of a table with one input column.
+    """
+    train, test = (rows.take(subsample(len(rows), MOST_ROWS, seed)) for rows in (data.train, data.test))
     if not isinstance(train.inputs, Table) or len(train.inputs.columns) < 2 or min(len(train), len(test)) < FEWEST_ROWS:
         return
-    tells = _tells_labels if data.labels else _tells_numbers
+    predicts = _predicts_labels if data.labels else _predicts_numbers
     for name, kind in data.kinds.items():
-        if kind != "text" and tells(name, train, test):
+        if kind != "text" and predicts(name, train, test):
             yield name
 
 
-def _tells_labels(name: str, train: Rows, test: Rows) -> bool:
+def _predicts_labels(name: str, train: Rows, test: Rows) -> bool:
     known, asked = _column(train, name), _column(test, name)
-    numbers, expected = (rows.outputs[:, 0].astype(int) for rows in (train, test))
-    if min(np.bincount(numbers).max() / len(numbers), np.bincount(expected).max() / len(expected)) >= ALMOST_ALL:
+    numbers, expected = (rows.targets[:, 0].astype(int) for rows in (train, test))
+    if min(np.bincount(numbers).max() / len(numbers), np.bincount(expected).max() / len(expected)) >= LEAKING_ACCURACY:
         return False
     answers = _by_value if known.dtype == object else _by_steps
     return all(
-        (answers(known, numbers, rows) == labels).mean() >= ALMOST_ALL
+        (answers(known, numbers, rows) == labels).mean() >= LEAKING_ACCURACY
         for rows, labels in ((known, numbers), (asked, expected))
     )
 
 
 def _by_value(known: Values, numbers: NDArray[np.int_], asked: Values) -> NDArray[np.int_]:
-    """The most frequent label of each value; -1 for one that training rows do not have."""
+    """Predict the most frequent label of each value; -1 for a value that no training row has."""
     seen: dict[Any, Counter[int]] = defaultdict(Counter)
     for value, number in zip(known, numbers.tolist(), strict=True):
         seen[value][number] += 1
@@ -55,38 +59,41 @@ def _by_value(known: Values, numbers: NDArray[np.int_], asked: Values) -> NDArra
 
 
 def _by_steps(known: Values, numbers: NDArray[np.int_], asked: Values) -> NDArray[np.int_]:
-    """As many ranges as there are labels, and no more: with many, any column would know its own rows."""
+    """Predict labels by a decision tree of one column, with as many leaves as labels: more would learn noise."""
     tree = DecisionTreeClassifier(max_leaf_nodes=max(2, len(np.unique(numbers))), random_state=0)
     answers: NDArray[np.int_] = tree.fit(_bounded(known), numbers).predict(_bounded(asked))
     return answers
 
 
 def _bounded(values: Values) -> Array:
-    """As scikit-learn wants them; it knows what to do with missing ones."""
+    """Return float64 (n_rows, 1) for scikit-learn's tree, which takes NaN but no number beyond float32."""
     return np.clip(values.astype(np.float64), -1e30, 1e30).reshape(-1, 1)
 
 
-def _tells_numbers(name: str, train: Rows, test: Rows) -> bool:
+def _predicts_numbers(name: str, train: Rows, test: Rows) -> bool:
     return any(
-        all(_correlation(_column(rows, name), rows.outputs[:, place]) > ALMOST_A_LINE for rows in (train, test))
-        for place in range(train.outputs.shape[1])
+        all(_correlation(_column(rows, name), rows.targets[:, place]) > LEAKING_CORRELATION for rows in (train, test))
+        for place in range(train.targets.shape[1])
     )
 
 
-def _correlation(values: Values, outputs: Array) -> float:
-    """Its size, over the rows that have the value; 0 where either does not vary."""
+def _correlation(values: Values, targets: Array) -> float:
+    """Return the absolute Pearson correlation over the rows that have a value.
+
+    0 where values or targets are constant, or more than half of the values are missing.
+    """
     if values.dtype == object:
         return 0.0
     numbers = values.astype(np.float64)
     is_known = np.isfinite(numbers)
     if 2 * is_known.sum() < len(numbers):
         return 0.0
-    x, y = _centred(numbers[is_known]), _centred(outputs[is_known])
+    x, y = _centred(numbers[is_known]), _centred(targets[is_known])
     return abs(float(x @ y)) / size if (size := float(np.sqrt((x @ x) * (y @ y)))) else 0.0
 
 
 def _centred(values: Array) -> Array:
-    """Between -2 and 2, so that no square overflows."""
+    """Return values minus their mean, scaled to lie between -2 and 2, so that no square overflows."""
     largest = float(np.abs(values).max(initial=0.0))
     scaled = values / largest if largest else values
     centred: Array = scaled - scaled.mean()

@@ -1,4 +1,4 @@
-"""A linear model of a table: least squares for numbers, logistic regression for labels. Bounded in time and memory."""
+"""The linear baseline of a table: least squares or logistic regression, bounded in time and memory."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,38 +12,41 @@ from models_store.encoding.numbers import NumberEncoder
 from models_store.encoding.rows import TableEncoder
 from models_store.tables.table import Table
 from training.data.dataset import Rows
-from training.data.subsample import places
+from training.data.subsample import subsample
 
-# Some seconds on one core, and some hundred megabytes.
+# Bounds that keep a fit within seconds on one core and some hundred MB.
 MOST_SQUARES = 5_000_000_000  # rows times inputs squared
 MOST_PRODUCTS = 50_000_000  # rows times inputs times labels, in each step
 MOST_CELLS = 1 << 24
 MOST_SPARSE_ROWS, FEWEST_ROWS = 50_000, 2_000
 MOST_STEPS = 100
-# Rows are encoded so many numbers at a time, because texts have thousands a row, of which most are 0.
+# Encoded numbers in memory at a time: texts have thousands a row, most of them 0.
 BLOCK = 1 << 23
-# Fewer inputs than these in a hundred that are not 0: better held one by one.
+# Inputs are kept as a sparse matrix if fewer than so many percent of them are not 0.
 SPARSE_PERCENT = 10
-# What a float32 network could not hold either.
+# Encoded numbers are clipped here: squares of larger ones are beyond float32, so that the network could not use them.
 LARGEST = 1e30
 
 Inputs = Any
-"""float64 (n_rows, n_inputs), an array or sparse."""
+"""float64 (n_rows, n_inputs), an array or a scipy.sparse matrix."""
 
 
 def answers(encoder: TableEncoder, train: Rows, test: Table, n_labels: int, seed: int) -> Array:
-    """For the test rows (n_rows, n_outputs): numbers in raw units, or those of labels."""
+    """Learn from training rows and predict the test rows: float64 (n_rows, n_outputs), raw numbers or those of labels.
+
+    `n_labels` is 0 for numbers. `seed` draws a subsample of the training rows where there are too many.
+    """
     assert isinstance(train.inputs, Table)
     straight = straightened(encoder, train.inputs)
-    kept = train.take(places(len(train), _most_rows(straight, n_labels), seed))
+    kept = train.take(subsample(len(train), _most_rows(straight, n_labels), seed))
     assert isinstance(kept.inputs, Table)
-    model = _fitted(encoded(straight, kept.inputs), kept.outputs, n_labels)
-    told = [model.predict(block) for block in blocks(straight, test)]
-    return np.concatenate(told).astype(np.float64).reshape(-1, train.outputs.shape[1])
+    model = _fitted(encoded(straight, kept.inputs), kept.targets, n_labels)
+    predicted = [model.predict(block) for block in blocks(straight, test)]
+    return np.concatenate(predicted).astype(np.float64).reshape(-1, train.targets.shape[1])
 
 
 def straightened(encoder: TableEncoder, train: Table) -> TableEncoder:
-    """The same columns, with numbers standardised and nothing more: so the model bends nowhere."""
+    """Return an encoder of the same columns, with numbers standardised and not piecewise: so its model is linear."""
     columns = {
         name: NumberEncoder.fit(train.columns[name]) if column.kind == "number" else column
         for name, column in encoder.encoders.items()
@@ -52,11 +55,13 @@ def straightened(encoder: TableEncoder, train: Table) -> TableEncoder:
 
 
 def encoded(straight: TableEncoder, rows: Table) -> Inputs:
+    """Return the encoded rows, sparse if most of their numbers are 0."""
     parts = list(blocks(straight, rows))
     return sparse.vstack(parts, format="csr") if is_sparse(straight) else np.concatenate(parts)
 
 
 def blocks(straight: TableEncoder, rows: Table) -> Iterator[Inputs]:
+    """Yield the encoded rows in blocks that fit into memory."""
     size = max(1, BLOCK // straight.n_inputs)
     for start in range(0, len(rows), size):
         block = np.clip(straight.encode(rows.take(slice(start, start + size))), -LARGEST, LARGEST)
@@ -64,18 +69,18 @@ def blocks(straight: TableEncoder, rows: Table) -> Iterator[Inputs]:
 
 
 def is_sparse(straight: TableEncoder) -> bool:
-    """A category has one input that is not 0, and of a text's words nearly all are."""
+    """True if few encoded numbers are not 0: one of each category, and nearly none of the words of a text."""
     filled = sum(column.width for column in straight.encoders.values() if column.kind not in ("category", "text"))
     one_hot = sum(column.kind == "category" for column in straight.encoders.values())
     return 100 * (filled + one_hot) < SPARSE_PERCENT * straight.n_inputs
 
 
-def _fitted(inputs: Inputs, outputs: Array, n_labels: int) -> Any:
+def _fitted(inputs: Inputs, targets: Array, n_labels: int) -> Any:
     if n_labels:
-        return LogisticRegression(max_iter=MOST_STEPS).fit(inputs, outputs[:, 0])
-    # Where inputs are about as many as rows, plain least squares would learn the rows by heart.
-    has_room = not sparse.issparse(inputs) and len(outputs) > 2 * inputs.shape[1]
-    return (LinearRegression() if has_room else Ridge()).fit(inputs, outputs)
+        return LogisticRegression(max_iter=MOST_STEPS).fit(inputs, targets[:, 0])
+    # With about as many inputs as rows, plain least squares would fit the noise of every row.
+    has_room = not sparse.issparse(inputs) and len(targets) > 2 * inputs.shape[1]
+    return (LinearRegression() if has_room else Ridge()).fit(inputs, targets)
 
 
 def _most_rows(straight: TableEncoder, n_labels: int) -> int:

@@ -1,7 +1,6 @@
-"""The lessons that one training shows, each in a sentence: what a reader should know before trusting it."""
+"""The notes on a card: sentences about one training that its reader should know before trusting it."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,29 +9,28 @@ from models_store.arrays import Array
 from models_store.card import AnyScore, LabelScore, Measured
 from models_store.tables.table import Raw, Table
 from training.data.dataset import Dataset
-from training.evaluation.leakage import giveaways
+from training.evaluation.leakage import leaking_columns
 from training.evaluation.verdict import plain
+from training.fitting.progress import History
 from training.recipe.data import FormulaData, TableData
 from training.recipe.spec import PatternSpec
 
-if TYPE_CHECKING:
-    from training.fitting.fit import History  # imports TensorFlow
-
-# Shares of rows from which on something is worth saying.
+# Shares of rows above which there is a note: test rows outside the training region, test rows that are training rows,
+# and rows of the most frequent label.
 MANY_OUTSIDE, MANY_SEEN, MOST_OF_THEM = 0.1, 0.01, 0.8
 FEW_TEST_ROWS = 100
-# A network whose error on new rows is so many times that on its own is clearly worse there.
+# A network is clearly worse on new rows if its error there is so many times that on its training rows.
 CLEARLY_WORSE = 1.5
-# What float32 leaves of the labels' size where a network is as good as exact.
+# An error below this share of the targets' size is float32 rounding.
 ROUNDING = 1e-6
 
 
 def notes(
-    spec: PatternSpec, data: Dataset, history: "History", train: Measured, test: Measured, n_parameters: int
+    spec: PatternSpec, data: Dataset, history: History, train: Measured, test: Measured, n_parameters: int
 ) -> list[str]:
-    """`train` and `test` are the scores on the card."""
+    """Return the notes of a training. `train` and `test` are the scores on its card."""
     return [
-        *_giveaways(data, spec.seed),
+        *_leakage(data, spec.seed),
         *data.remarks,
         *_outside(data, is_clearly_worse(data, train, test)),
         *_seen_before(data),
@@ -40,21 +38,23 @@ def notes(
         *_balance(data),
         *_few_rows(data),
         *_overfitting(history),
-        *(_by_heart(train, test, n_parameters) if isinstance(spec.data, TableData) else ()),
+        *(_memorised(train, test, n_parameters) if isinstance(spec.data, TableData) else ()),
     ]
 
 
 def is_lost_outside(data: Dataset, train: Measured, test: Measured) -> bool:
-    """Most test rows lie outside the region of the training rows, and there it is clearly worse. Of formulas alone:
-    a table that is cut by time is tested as it will be used."""
+    """True if most test rows lie outside the region of the training rows, and the network is clearly worse there.
+
+    False for tables: one that is split by time is tested as it will be used.
+    """
     if isinstance(data.train.inputs, Table):
         return False
     return 2 * _n_outside(data) > len(data.test) and is_clearly_worse(data, train, test)
 
 
 def is_clearly_worse(data: Dataset, train: Measured, test: Measured) -> bool:
-    """On test rows than on its own."""
-    size = 1.0 if data.labels else float(np.abs(data.test.outputs).max())
+    """True if the network is clearly worse on test rows than on its training rows, by more than rounding."""
+    size = 1.0 if data.labels else float(np.abs(data.test.targets).max())
     return _error(test.overall) > max(CLEARLY_WORSE * _error(train.overall), ROUNDING * size)
 
 
@@ -79,7 +79,7 @@ def _consequence(is_worse: bool) -> str:
 
 
 def _columns_outside(train: Table, test: Table, is_worse: bool) -> Iterator[str]:
-    """Each column by itself: among many columns, some row is always outside of some."""
+    """Look at each column by itself: with many columns, most rows are outside the range of one of them."""
     for name, values in train.columns.items():
         if values.dtype != object and not np.isnan(values.astype(np.float64)).all():
             n_outside = int(_beyond(values.astype(np.float64), test.columns[name].astype(np.float64)).sum())
@@ -108,21 +108,21 @@ def _seen_before(data: Dataset) -> Iterator[str]:
 
 
 def fingerprints(raw: Raw) -> NDArray[np.uint64]:
-    """A number for each row, the same for the same values, and hardly ever for others."""
+    """Return a hash of each row, uint64 (n_rows,): the same for the same values, and hardly ever for others."""
     prints = np.zeros(len(raw), dtype=np.uint64)
     for values in raw.columns.values() if isinstance(raw, Table) else raw.T:
         if values.dtype == object:
             cells = np.fromiter((hash(value) for value in values), dtype=np.int64, count=len(values)).view(np.uint64)
         else:
             cells = np.ascontiguousarray(values, dtype=np.float64).view(np.uint64)
-        # What two columns hold must not cancel: multiplied by an odd number, and folded (as splitmix64 does).
+        # Multiplied by an odd number and folded, as splitmix64 does, so that two columns cannot cancel each other.
         prints = (prints ^ cells) * np.uint64(0x9E3779B97F4A7C15)
         prints ^= prints >> np.uint64(32)
     return prints
 
 
-def _giveaways(data: Dataset, seed: int) -> Iterator[str]:
-    for name in giveaways(data, seed):
+def _leakage(data: Dataset, seed: int) -> Iterator[str]:
+    for name in leaking_columns(data, seed):
         tells = f"The column {name} alone tells {' and '.join(data.outputs)} almost without error"
         reason = "if that is the target in other words, or known only after it, leave it out"
         yield f"{tells}; {reason} (--column {name}=drop, or in a recipe data.columns.{name}: drop)."
@@ -138,7 +138,7 @@ def _recipe(spec: PatternSpec, data: Dataset) -> Iterator[str]:
 def _balance(data: Dataset) -> Iterator[str]:
     if data.labels is None:
         return
-    counts = np.bincount(data.train.outputs[:, 0].astype(int), minlength=len(data.labels.names))
+    counts = np.bincount(data.train.targets[:, 0].astype(int), minlength=len(data.labels.names))
     share = counts.max() / counts.sum()
     if share > MOST_OF_THEM:
         yield (
@@ -155,8 +155,8 @@ def _few_rows(data: Dataset) -> Iterator[str]:
         )
 
 
-def _overfitting(history: "History") -> Iterator[str]:
-    """Of the weights that were kept; what the loss did after them harms nobody."""
+def _overfitting(history: History) -> Iterator[str]:
+    """Judge the weights that were kept; the loss of later epochs does no harm."""
     val_loss, kept_epoch = history.val_loss, history.best_epoch
     if val_loss is None:
         return
@@ -172,7 +172,7 @@ def _overfitting(history: "History") -> Iterator[str]:
         )
 
 
-def _by_heart(train: Measured, test: Measured, n_parameters: int) -> Iterator[str]:
+def _memorised(train: Measured, test: Measured, n_parameters: int) -> Iterator[str]:
     if _error(test.overall) > CLEARLY_WORSE * _error(train.overall):
         yield (
             f"It knows its own {train.rows} training rows better than others: {_said(train.overall)} there, "

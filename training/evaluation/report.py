@@ -1,4 +1,4 @@
-"""What a card says beside its figures: what the columns held, test rows side by side."""
+"""The parts of a card beside its scores: summaries of the columns, and test rows with their answers."""
 
 from typing import Any
 
@@ -18,12 +18,12 @@ MOST_GAPS = 10
 MOST_EVALUATED, MOST_EVALUATED_ANSWERS = 2000, 100_000
 MOST_CATEGORIES, MOST_WORDS = 50, 20
 LONGEST_TEXT = 200
-# Of a probability, six are more than a picture shows.
+# Decimals of a probability; more than a plot shows.
 DIGITS = 6
 
 
 def input_columns(data: Dataset, encoder: Encoder) -> list[Column]:
-    """What the training rows held; of categories and words the most frequent, in this order."""
+    """Summarise the inputs of the training rows: ranges, or the most frequent categories and words, in this order."""
     inputs = data.train.inputs
     if not isinstance(inputs, Table):
         return _ranges(data.inputs, inputs)
@@ -32,9 +32,9 @@ def input_columns(data: Dataset, encoder: Encoder) -> list[Column]:
 
 
 def output_columns(data: Dataset, decoder: Decoder) -> list[Column]:
-    """Ranges in the training rows, or all labels as they stood in the data."""
+    """Summarise the targets of the training rows: ranges, or all labels as they stood in the data."""
     if not isinstance(decoder, LabelDecoder):
-        return _ranges(data.outputs, data.train.outputs)
+        return _ranges(data.outputs, data.train.targets)
     kinds: dict[str, Kind] = {"text": "category", "number": "number", "boolean": "boolean"}
     return [Column(name=decoder.column, kind=kinds[decoder.kind], values=decoder.values.tolist())]
 
@@ -73,16 +73,19 @@ def _frequent(encoder: TableEncoder, name: str) -> list[Value]:
 
 
 def gaps(answers: Array, rows: Rows, data: Dataset, decoder: Decoder) -> list[Gap]:
-    """The first test rows: predicted, label, difference; of labels, the probability that the right one lacked."""
+    """Return the first test rows with answer, target and difference: `answers` float64 (n_rows, n_outputs), raw.
+
+    Of labels, `answers` are probabilities (n_rows, n_labels), and the difference is 1 - p of the right label.
+    """
     answers, rows = answers[:MOST_GAPS], rows.take(slice(MOST_GAPS))
     inputs = [[_shortened(cell) for cell in row] for row in to_json(rows.inputs, data.kinds)]
     if isinstance(decoder, LabelDecoder):
-        numbers = rows.outputs[:, 0].astype(int)
+        numbers = rows.targets[:, 0].astype(int)
         said = decoder.values[answers.argmax(axis=1)].reshape(-1, 1).tolist()
         right = decoder.values[numbers].reshape(-1, 1).tolist()
         lacking = (1.0 - answers[np.arange(len(numbers)), numbers]).round(DIGITS).reshape(-1, 1).tolist()
     else:
-        said, right, lacking = answers.tolist(), rows.outputs.tolist(), (answers - rows.outputs).tolist()
+        said, right, lacking = answers.tolist(), rows.targets.tolist(), (answers - rows.targets).tolist()
     return [
         Gap(inputs=cells, predicted=predicted, label=label, gap=gap)
         for cells, predicted, label, gap in zip(inputs, said, right, lacking, strict=True)
@@ -95,7 +98,10 @@ def _shortened(cell: float | bool | str | None) -> Value | None:
 
 
 def evaluation(answers: Array, rows: Rows, data: Dataset) -> Evaluation:
-    """The first test rows, as many as pictures need; of labels, probabilities and the right numbers."""
+    """Return answers and targets of the first test rows, as many as plots need.
+
+    Of labels, the answers are probabilities rounded to six decimals, and the targets the numbers of the labels.
+    """
     shown = slice(min(MOST_EVALUATED, max(MOST_GAPS, MOST_EVALUATED_ANSWERS // answers.shape[1])))
     predicted = answers[shown] if data.labels is None else answers[shown].round(DIGITS)
-    return Evaluation(predicted.tolist(), rows.outputs[shown].tolist())
+    return Evaluation(predicted.tolist(), rows.targets[shown].tolist())

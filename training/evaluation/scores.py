@@ -1,4 +1,4 @@
-"""How good answers are on one set of rows: errors of numbers in raw units, or how well labels are told."""
+"""Scores of answers on one set of rows: errors of numbers in raw units, or accuracy and more of labels."""
 
 import math
 from typing import Any
@@ -12,60 +12,68 @@ from models_store.card import AnyScore, LabelScore, Measured, Score
 from models_store.encoding.scaler import NEGLIGIBLE
 from training.data.dataset import Dataset, Rows
 
-# With more labels than these a confusion matrix is larger than the network, and nobody reads it.
+# A confusion matrix of more labels would be larger than the network, and nobody would read it.
 MOST_CONFUSED = 100
 
 
 def measured(answers: Array, rows: Rows, data: Dataset) -> Measured:
-    """`answers` (n_rows, n_outputs) in raw units, or probabilities (n_rows, n_labels)."""
+    """Score `answers`, float64 (n_rows, n_outputs) in raw units, or probabilities (n_rows, n_labels)."""
     if data.labels is not None:
-        told = label_score(answers, rows.outputs[:, 0].astype(int))
-        return Measured(rows=len(rows), overall=told, outputs={data.outputs[0]: told})
+        found = label_score(answers, rows.targets[:, 0].astype(int))
+        return Measured(rows=len(rows), overall=found, outputs={data.outputs[0]: found})
     by_output: dict[str, AnyScore] = {
-        name: score(answers[:, [place]], rows.outputs[:, [place]]) for place, name in enumerate(data.outputs)
+        name: score(answers[:, [place]], rows.targets[:, [place]]) for place, name in enumerate(data.outputs)
     }
-    return Measured(rows=len(rows), overall=score(answers, rows.outputs), outputs=by_output)
+    return Measured(rows=len(rows), overall=score(answers, rows.targets), outputs=by_output)
 
 
-def score(predicted: Array, labels: Array) -> Score:
-    """RMSE, MAE, median, largest error over all outputs; R² is the mean of the outputs' own, as scikit-learn has it."""
-    gaps = np.abs(predicted - labels)
+def score(predicted: Array, targets: Array) -> Score:
+    """Score numbers, both float64 (n_rows, n_outputs): RMSE, MAE, median and largest error over all outputs.
+
+    R² is the mean of each output's own, as scikit-learn's `r2_score` has it.
+    """
+    gaps = np.abs(predicted - targets)
     return Score(
         rmse=root_mean_square(gaps),
         mae=float(gaps.mean()),
         median_error=float(np.median(gaps)),
-        r2=r_squared(predicted, labels),
+        r2=r_squared(predicted, targets),
         max_error=float(gaps.max()),
     )
 
 
-def r_squared(predicted: Array, labels: Array) -> float | None:
-    """1 - SSE/SST, averaged over outputs; None if an output's labels are constant."""
-    size = np.abs(labels).max(axis=0)
+def r_squared(predicted: Array, targets: Array) -> float | None:
+    """Return R² = 1 - SSE/SST, averaged over outputs; None if the targets of an output are constant."""
+    size = np.abs(targets).max(axis=0)
     unit = _unit(size)
-    total = (((labels - labels.mean(axis=0)) / unit) ** 2).sum(axis=0)
-    rounding = len(labels) * (NEGLIGIBLE * size / unit) ** 2
+    total = (((targets - targets.mean(axis=0)) / unit) ** 2).sum(axis=0)
+    rounding = len(targets) * (NEGLIGIBLE * size / unit) ** 2
     if (total <= rounding).any():
         return None
-    return float((1 - (((predicted - labels) / unit) ** 2).sum(axis=0) / total).mean())
+    return float((1 - (((predicted - targets) / unit) ** 2).sum(axis=0) / total).mean())
 
 
 def root_mean_square(gaps: Array) -> float:
+    """Return the root of the mean square of all numbers, also where a square would overflow or vanish."""
     unit = _unit(np.abs(gaps).max())
     return float(np.sqrt(((gaps / unit) ** 2).mean()) * unit)
 
 
 def _unit(size: Any) -> Any:
-    """A power of two near the size, so that squares of what is very small do not vanish, and others stay the same."""
+    """Return a power of two near `size`. Divided by it, squares neither overflow nor vanish, and no digit is lost."""
     return np.where(size > 0, np.ldexp(1.0, np.frexp(size)[1]), 1.0)
 
 
 def label_score(probabilities: Array, numbers: NDArray[Any]) -> LabelScore:
-    """`probabilities` (n_rows, n_labels), `numbers` (n_rows,) of the right labels. What is 0/0 counts as 0."""
+    """Score labels: `probabilities` float64 (n_rows, n_labels), `numbers` (n_rows,) of the right labels.
+
+    Precision, recall and F1 that are 0/0 count as 0. The ROC AUC of more than two labels is the mean of each against
+    the rest; it is None where a label does not occur.
+    """
     n_labels = probabilities.shape[1]
     known, said = np.arange(n_labels), probabilities.argmax(axis=1)
     precision, recall, f1, occurs = precision_recall_fscore_support(numbers, said, labels=known, zero_division=0.0)
-    # Averages are over the labels that occur, as scikit-learn has it: nothing can be said of the others.
+    # As in scikit-learn, averages are over the labels that occur: of the others nothing is known.
     is_met = (occurs > 0) | np.isin(known, said)
     is_readable = n_labels <= MOST_CONFUSED
     return LabelScore(
@@ -85,7 +93,7 @@ def accuracy(said: NDArray[Any], numbers: NDArray[Any]) -> float:
 
 
 def log_loss(probabilities: Array, numbers: NDArray[Any]) -> float:
-    """Mean of -ln of the right label's probability, which rounding keeps from being 0 or 1."""
+    """Return the mean of -ln p of the right label; p is clipped to [eps, 1 - eps] of float64, as in scikit-learn."""
     right = probabilities[np.arange(len(numbers)), numbers]
     rounding = float(np.finfo(np.float64).eps)
     return float(-np.log(np.clip(right, rounding, 1 - rounding)).mean())
@@ -99,7 +107,10 @@ def _roc_auc(probabilities: Array, numbers: NDArray[Any]) -> float:
 
 
 def author_metrics(overall: AnyScore, n_errors: int) -> dict[str, float]:
-    """The error as authors have counted it; one of them divides the root of the *sum* by n, which is RMSE / sqrt(n)."""
+    """Return the error as authors of patterns have counted it.
+
+    One of them divides the root of the *sum* of squares by n, which is RMSE / sqrt(n); `n_errors` is that n.
+    """
     if isinstance(overall, LabelScore):
         return {"accuracy": overall.accuracy, "log_loss": overall.log_loss}
     return {"rmse": overall.rmse, "mae": overall.mae, "rmse_over_root_n": overall.rmse / math.sqrt(n_errors)}

@@ -1,4 +1,4 @@
-"""Whether a network earns its place beside what needs none: one sentence with the figures."""
+"""The verdict on a network beside its baselines: one sentence with the figures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,24 +8,24 @@ from typing import Literal
 Metric = Literal["rmse", "accuracy"]
 Line = Literal["straight line", "linear model"]
 
-# A network that leaves more than nine tenths of a straight line's error is not worth its keep.
+# A network whose error is more than this share of the linear model's is not worth having.
 WORTHWHILE = 0.9
-# Errors that are closer than this are alike.
+# An error is clearly less than another if it is below this share of it.
 ALIKE = 0.97
-# What rounding leaves of the labels' size where least squares are exact.
+# Least squares are exact if their RMSE is below this share of the targets' size: that much is rounding.
 EXACT = 1e-9
 WORDS: dict[Metric, str] = {"rmse": "RMSE", "accuracy": "accuracy"}
 
 
 @dataclass(frozen=True)
 class Contest:
-    """Figures on the same `n_rows` test rows, of the network and of mean or majority, linear and trees if there are."""
+    """Figures on the same `n_rows` test rows: of the network, of mean or majority, and of linear and trees if known."""
 
     metric: Metric
     figures: Mapping[str, float]
     n_rows: int
     size: float = 1.0
-    """Of the labels, where they are numbers."""
+    """The largest absolute target, where targets are numbers."""
     line: Line = "linear model"
     is_lost_outside: bool = False
     """Most test rows lie outside the region of the training rows, and there the network is clearly worse."""
@@ -66,7 +66,10 @@ class Contest:
         return f"Even always saying the most frequent label does {how} on the test rows: {self._against('majority')}."
 
     def _is_clearly_less(self, error: float, other: float) -> bool:
-        """Accuracies that differ by fewer rows than chance makes them differ by are alike, too."""
+        """True if `error` is clearly less than `other`; error rates must also differ by more than their standard error.
+
+        The standard error of a rate p of n rows is about sqrt(p / n) (Poisson).
+        """
         chance = sqrt(other * self.n_rows) / self.n_rows if self.metric == "accuracy" else 0.0
         return error < ALIKE * other and other - error > chance
 
@@ -79,7 +82,7 @@ class Contest:
         return f"{self._measured(name)}, the network {self._plain('network')}"
 
     def _others(self, *names: str) -> str:
-        """`; gradient-boosted trees have 1, a linear model 2`: of those that there are."""
+        """Return `; gradient-boosted trees have 1, a linear model 2` for the figures that are known."""
         called = {
             "trees": "gradient-boosted trees have",
             "linear": f"a {self.line} has",
@@ -99,7 +102,7 @@ class Contest:
 
 
 def plain(value: float) -> str:
-    """Three significant digits, without an exponent where people do without."""
+    """Return a number with three significant digits, and no exponent from 0.001 to a million."""
     if value == 0 or not 1e-3 <= abs(value) < 1e6:
         return f"{value:.3g}"
     return f"{float(f'{value:.3g}'):,.15g}"

@@ -1,1 +1,1 @@
-"""From training rows to a fitted network: encoders, the compiled epoch loop, and its progress."""
+"""Fits: encoders learned from training rows, the compiled epoch loop, and its progress."""

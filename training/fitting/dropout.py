@@ -1,4 +1,4 @@
-"""Dropout for the compiled fit: Keras' own draws its mask forty times slower once XLA has compiled it for a CPU."""
+"""Dropout for the compiled fit, because Keras' own layer is forty times slower once XLA has compiled it for a CPU."""
 
 from typing import Any
 
@@ -8,10 +8,11 @@ from models_store.networks.keras_network import keras, tf
 
 
 class Dropout(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
-    """Each output is 0 with probability `rate`, else divided by 1 - rate (Srivastava et al., 2014); only in training.
+    """A layer that in training sets each output to 0 with probability `rate`, and divides the others by 1 - rate.
 
-    Step n of a fit leaves out the same for the same `seed`, in a row of a batch whatever rows follow it. Only inside a
-    program that XLA compiles, as each fit is.
+    Srivastava et al., 2014. The mask depends only on `seed`, on the number of the step, and on the place in the batch:
+    the same seed drops the same outputs, and a row's mask does not change with the rows that follow it.
+    Works only inside a program that XLA compiles, as every fit is.
     """
 
     def __init__(self, rate: float, seed: int, **options: Any) -> None:
@@ -27,7 +28,7 @@ class Dropout(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training:
             return inputs
-        # Read before it is counted on: a variable's `value` is the variable.
+        # A copy, because `value` is the variable itself and would change with the next line.
         step = tf.identity(self._step.value)
         self._step.assign(step + 1)
         is_kept = _bits(tf.shape(inputs), self._seed.value, step) >= tf.constant(np.uint32(self.rate * 2.0**32))
@@ -35,14 +36,14 @@ class Dropout(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
 
 
 def _bits(shape: Any, seed: Any, step: Any) -> Any:
-    """uint32 (n_rows, n_columns), evenly spread: a hash of seed, step and place, one short loop in XLA."""
+    """Return uniform random bits, uint32 of this shape: a hash of seed, step and place, one short loop in XLA."""
     places = tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
     key = _mixed(tf.bitwise.bitwise_xor(_mixed(tf.cast(seed, tf.uint32)), tf.cast(step, tf.uint32)))
     return _mixed(_mixed(tf.cast(places, tf.uint32)) + key)
 
 
 def _mixed(number: Any) -> Any:
-    """Each bit depends on all: the finalizer of MurmurHash3 (Appleby, 2011)."""
+    """Return a hash of each uint32, every bit of it from all bits: the finalizer of MurmurHash3 (Appleby, 2011)."""
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         shifted = tf.bitwise.right_shift(number, tf.constant(shift, tf.uint32))
         number = tf.bitwise.bitwise_xor(number, shifted) * tf.constant(np.uint32(factor))

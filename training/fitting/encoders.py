@@ -1,4 +1,4 @@
-"""Encoders and decoder of a recipe, learned from training rows alone, so that validation and test rows stay unseen."""
+"""Encoder and decoder of a recipe, learned from training rows alone, so that validation and test rows stay unseen."""
 
 from collections.abc import Mapping
 
@@ -20,18 +20,21 @@ from training.recipe.data import TableData
 from training.recipe.fit import LossName
 from training.recipe.spec import MOST_INPUT_FEATURES, MOST_NUMBERS, PatternSpec
 
-# Pieces of a number's encoding: one for every so many training rows.
+# Pieces of a number's piecewise linear encoding: one for every 50 training rows, 4 to 32.
 ROWS_A_PIECE, FEWEST_PIECES, MOST_PIECES = 50, 4, 32
-# What the training rows may become for numbers to be encoded in pieces by themselves: 128 MB of float32.
+# Encoded numbers of all training rows (128 MB of float32) up to which `numbers: auto` means piecewise.
 MOST_IN_PIECES = 1 << 25
-# Words beside other columns make wider networks than formulas do.
+# Words make wider network inputs than the monomials of a formula do.
 MOST_TABLE_FEATURES = 20 * MOST_INPUT_FEATURES
-# Sums and differences of larger ones may be no float64; up to here every offset, scale and edge is finite.
+# Sums and differences of larger numbers may overflow float64; up to here every offset, scale and edge is finite.
 LARGEST_INPUT = 1e300
 
 
 def encoders(spec: PatternSpec, data: Dataset, loss: LossName) -> tuple[Encoder, Decoder]:
-    """DataError if what the rows become is too much to hold, or too large."""
+    """Return the encoder of inputs and the decoder of outputs, learned from the training rows.
+
+    Raises DataError where the encoded rows would be too many to hold, or a value is too large to be scaled.
+    """
     inputs = data.train.inputs
     if isinstance(inputs, Table):
         assert isinstance(spec.data, TableData)
@@ -48,23 +51,32 @@ def _monomials(data: Dataset, inputs: Array, degree: int) -> Array:
         return found
     for name, column in zip(data.inputs, inputs.T, strict=True):
         if not _are_within(column):
-            raise DataError(f"data.inputs.{name}: a training row has a value beyond {LARGEST_INPUT:g}")
+            raise DataError(
+                f"data.inputs.{name}: a training row has a value beyond {LARGEST_INPUT:g}; draw from a smaller region"
+            )
     raise DataError(
         f"network.polynomial_degree: products of {degree} inputs are beyond {LARGEST_INPUT:g} in the training rows; "
-        "lower it, or draw the inputs from a smaller region"
+        "lower the degree, or draw the inputs from a smaller region"
     )
 
 
 def _are_within(numbers: Array) -> bool:
-    """Copies nothing, because there may be gigabytes; a product that is not a number is not within."""
+    """True if no number is beyond LARGEST_INPUT, and none is NaN. Copies nothing: there may be gigabytes."""
     return bool(numbers.min() >= -LARGEST_INPUT and numbers.max() <= LARGEST_INPUT)
 
 
 def table_encoder(spec: PatternSpec, recipe: TableData, data: Dataset, rows: Table) -> TableEncoder:
+    """Return one encoder for each input column, learned from `rows`.
+
+    Raises DataError where a number is too large, or the network would have too many inputs.
+    """
     bins = _bins(recipe, data.kinds, len(rows))
     for name, kind in data.kinds.items():
         if kind == "number" and (np.abs(rows.columns[name].astype(np.float64)) > LARGEST_INPUT).any():
-            raise DataError(f"data.dataset: {shortened_name(name)} has a value beyond {LARGEST_INPUT:g}; drop it")
+            raise DataError(
+                f"data.dataset: {shortened_name(name)} has a value beyond {LARGEST_INPUT:g}; "
+                "drop the column in data.columns"
+            )
     found = {name: _column_encoder(kind, rows.columns[name], spec, recipe, bins) for name, kind in data.kinds.items()}
     encoder = TableEncoder(found, spec.network.dtype, data.spelling)
     if encoder.n_inputs > MOST_TABLE_FEATURES or encoder.n_inputs * len(rows) > MOST_NUMBERS:
@@ -102,7 +114,7 @@ def _decoder(spec: PatternSpec, data: Dataset, loss: LossName, shared: Scaler | 
     if data.labels is not None:
         is_one_hot = loss == "categorical_crossentropy"
         return LabelDecoder(data.outputs[0], data.labels.names, data.labels.kind, is_one_hot, spec.network.dtype)
-    return OutputDecoder(data.outputs, _output_scaler(spec, data.train.outputs, shared), spec.network.dtype)
+    return OutputDecoder(data.outputs, _output_scaler(spec, data.train.targets, shared), spec.network.dtype)
 
 
 def _output_scaler(spec: PatternSpec, outputs: Array, shared: Scaler | None) -> Scaler:

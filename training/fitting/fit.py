@@ -1,9 +1,9 @@
-"""Fits a Keras model as one compiled XLA program; layers, loss and optimiser are Keras' own.
+"""The fit of a Keras model as one compiled XLA program; layers, loss and optimiser are Keras' own.
 
     chunk of epochs -> [ epoch: permutation -> [ batch: gradient -> optimizer.apply ] -> validation loss -> best ]
 
-What the loop decides by itself (early stopping, best weights) stays inside; between chunks it reports and may be
-stopped. Batches are those that `model.fit(shuffle=False)` would take from rows in the order of `orders`.
+Early stopping and best weights are decided inside the program; between chunks the fit reports, and may be stopped.
+Batches are those that `model.fit(shuffle=False)` would take from rows in the order of `orders`.
 """
 
 from collections.abc import Callable
@@ -17,78 +17,50 @@ from numpy.typing import NDArray
 from models_store.arrays import Encoded
 from models_store.errors import PatternServerError
 from models_store.networks.keras_network import keras, tf
-from training.fitting.keras_parts import Measure, Network, mean_absolute_error
+from training.fitting.keras_parts import KerasModel, Measure, mean_absolute_error
 from training.fitting.program import Data, Program, Programs, Shape
-from training.fitting.progress import Curve, Curves, Weights
+from training.fitting.progress import Curves, History, Progress, Weights
 from training.recipe.fit import NUMBER_LOSSES, EarlyStopping, Fit, LossName
 
-# About a quarter of a second between two reports, for networks of the size that this server is for.
+# A chunk of so many rows takes about 0.25 s, for networks of the size that this server is for.
 ROWS_PER_CHUNK = 500_000
 MOST_EPOCHS_PER_CHUNK = 100
-# The same for large networks, in multiplications and additions: six for each weight and row.
+# The same bound for large networks, in floating-point operations: six for each parameter and row.
 MOST_WORK = 20_000_000_000
-# Rows of a batch up to which a last short one is computed as if it were whole: that costs less than compiling it.
+# Batches up to so many rows: a last short batch is padded to a whole one, which costs less than compiling another step.
 LARGEST_MASKED = 1024
-# Bytes of rows that are copied, to be padded.
+# Bytes of rows up to which they are copied into a padded array.
 LARGEST_PADDED = 1 << 25
-# Rows in one step of the validation pass; bounds its memory.
+# Rows in one step of the validation pass, which bounds its memory.
 EVALUATION_BLOCK = 8192
 
-Report = Callable[[int, Curves], None]
-"""Called with the epochs done so far, and the curves since the last call."""
-Checkpoint = Callable[[int, int, Callable[[], Weights]], None]
-"""Called after each chunk with the epochs done, the best epoch so far, and what tells its weights."""
-PROGRAMS = Programs()
 CURVES = ("loss", "metric", "val_loss", "val_metric")
 
 
-def no_checkpoint(done: int, best_epoch: int, weights: Callable[[], Weights]) -> None:
-    """For a fit that is done in a moment."""
-
-
 class Diverged(PatternServerError):
-    """The loss or a weight is no longer a finite number, or the network learned less than a mean would say."""
+    """A loss or a weight that is not finite, or a network worse than a constant answer on its own training rows."""
 
     code = "diverged"
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Encoded rows: `inputs` (n_rows, n_inputs), `targets` (n_rows, n_outputs); how much each row counts, if not 1."""
+    """Encoded rows: `inputs` (n_rows, n_inputs) and `targets` (n_rows, n_outputs), all of the network's dtype."""
 
     inputs: Encoded
     targets: Encoded
-    weights: Encoded | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class History:
-    """Mean training loss and metric of each epoch, validation after it; `best_epoch`, from 1: of the weights kept."""
-
-    curves: Curves
-    best_epoch: int
-    stopped_early: bool
-
-    @property
-    def loss(self) -> Curve:
-        return self.curves["loss"]
-
-    @property
-    def val_loss(self) -> Curve | None:
-        return self.curves.get("val_loss")
-
-    def to_dict(self) -> dict[str, list[float]]:
-        return {name: curve.tolist() for name, curve in self.curves.items()}
+    sample_weights: Encoded | None = None
+    """Factor of each row in the loss, (n_rows,); None: all rows count alike."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What is made small, by Keras' loss of that name, and what is measured beside it."""
+    """The loss that is minimised, by its Keras name, and the metric that is measured beside it."""
 
     loss: LossName
     measure: Measure
     unit: float = 1.0
-    """What a measure of 1 is in raw units."""
+    """A metric of 1 in raw units."""
 
 
 MEAN_SQUARES = Objective("mse", mean_absolute_error)
@@ -100,42 +72,36 @@ def fit(
     validation: Examples | None,
     recipe: Fit,
     seed: int,
-    report: Report,
+    progress: Progress,
     objective: Objective = MEAN_SQUARES,
-    checkpoint: Checkpoint = no_checkpoint,
-    pulse: Callable[[], None] = lambda: None,
-    programs: Programs = PROGRAMS,
+    programs: Programs | None = None,
 ) -> History:
-    """Changes `model`'s weights. Raises Diverged, and whatever `report` raises to stop it."""
+    """Fit `model`'s weights to the training rows, in place. `seed` draws the order of the rows in each epoch.
+
+    `programs` are those that an earlier fit may have compiled; None: compile for this fit alone.
+    Raises Diverged where a loss is not finite, and whatever `progress` raises to stop the fit.
+    """
     program = CompiledFit(model, recipe, train, validation, objective, programs)
     try:
-        return _run(program, len(train.inputs), recipe.epochs, seed, report, checkpoint, pulse)
+        return _run(program, len(train.inputs), recipe.epochs, seed, progress)
     finally:
         program.close()
 
 
-def _run(
-    program: "CompiledFit",
-    n_rows: int,
-    n_epochs: int,
-    seed: int,
-    report: Report,
-    checkpoint: Checkpoint,
-    pulse: Callable[[], None],
-) -> History:
+def _run(program: "CompiledFit", n_rows: int, n_epochs: int, seed: int, progress: Progress) -> History:
     rng = np.random.default_rng(seed)
     chunks: list[Curves] = []
     done = 0
     while done < n_epochs and not program.has_stopped:
         chunk = min(program.epochs_per_call, n_epochs - done)
         orders = np.stack([rng.permutation(n_rows) for _ in range(chunk)]).astype(np.int32)
-        curves = program.run(orders, chunk, pulse)
+        curves = program.run(orders, chunk, progress.pulse)
         done += len(curves["loss"])
         if not all(np.isfinite(curve).all() for curve in curves.values()):
-            raise Diverged(f"the loss is no longer a number after epoch {done}; lower fit.optimizer.learning_rate")
+            raise Diverged(f"the loss is not finite after epoch {done}; lower fit.optimizer.learning_rate")
         chunks.append(curves)
-        report(done, curves)
-        checkpoint(done, program.best_epoch or done, program.best_weights)
+        progress.epochs(done, curves)
+        progress.checkpoint(done, program.best_epoch or done, program.best_weights)
     best_epoch = program.keep_best(done)
     whole = {name: np.concatenate([curves[name] for curves in chunks]) for name in chunks[0]}
     return History(whole, best_epoch, program.has_stopped)
@@ -148,7 +114,7 @@ def is_better_high(stopping: EarlyStopping, objective: Objective) -> bool:
 
 
 class CompiledFit:
-    """One fit by a program that may have been compiled for another, and goes back for the next."""
+    """One fit, and the compiled program that is lent to it until `close`."""
 
     def __init__(
         self,
@@ -157,18 +123,18 @@ class CompiledFit:
         train: Examples,
         validation: Examples | None,
         objective: Objective = MEAN_SQUARES,
-        programs: Programs = PROGRAMS,
+        programs: Programs | None = None,
     ) -> None:
         self._model = model
         self._stopping = recipe.early_stopping
         self._curves = CURVES if validation else CURVES[:2]
-        self.programs = programs
+        self._programs = programs or Programs()
         shape = shape_of(model, recipe, train, validation, objective)
         self._data = _data(shape, train, validation, objective.unit)
-        self.program = programs.take(shape, lambda: Program(model, shape))
+        self.program = self._programs.take(shape, lambda: Program(model, shape))
         self.program.begin(model)
         self._n_steps = -(-len(train.inputs) // shape.batch)
-        work = 6 * shape.network.n_parameters * len(train.inputs)
+        work = 6 * shape.model.n_parameters * len(train.inputs)
         self.epochs_per_call = int(np.clip(MOST_WORK // work, 1, shape.epochs))
         self._calls_per_epoch = min(self._n_steps, -(-work // MOST_WORK))
 
@@ -178,14 +144,17 @@ class CompiledFit:
 
     @property
     def best_epoch(self) -> int:
-        """From 1; 0 where nothing is monitored."""
+        """The epoch, from 1, of the best weights so far; 0 if nothing is monitored."""
         return self.program.best_epoch
 
     def best_weights(self) -> Weights:
         return [weight.numpy() for weight in self.program.best_weights()]
 
     def run(self, orders: NDArray[np.int32], n_epochs: int, pulse: Callable[[], None] = lambda: None) -> Curves:
-        """Row numbers (epochs, n_rows), of which the first `n_epochs` are run -> curves of the epochs that were."""
+        """Run the first `n_epochs` of `orders`; return the curves of the epochs that were run before an early stop.
+
+        `orders` are row numbers, int32 (at least n_epochs, n_rows). `pulse` is called between parts of a long epoch.
+        """
         shape, before = self.program.shape, self.program.epoch
         padded = np.zeros((shape.epochs, -(-shape.rows // shape.batch) * shape.batch), np.int32)
         padded[:n_epochs, : orders.shape[1]] = orders[:n_epochs]
@@ -202,15 +171,15 @@ class CompiledFit:
         return {name: found[:ran, CURVES.index(name)].numpy().astype(np.float64) for name in self._curves}
 
     def keep_best(self, last_epoch: int) -> int:
-        """Put the best weights back if the recipe says so; the epoch, from 1, that the model now is of."""
+        """Put the best weights back if the recipe says so; return the epoch, from 1, of the model's weights."""
         if self._stopping is None or not self._stopping.restore_best:
             return last_epoch
         self._put(self.program.best_weights())
         return self.best_epoch
 
     def close(self) -> None:
-        """The program is free for the next fit of its shape."""
-        self.programs.give_back(self.program)
+        """Give the program back, for the next fit of its shape."""
+        self._programs.give_back(self.program)
 
     def _put(self, weights: Weights) -> None:
         for variable, weight in zip(self._model.trainable_variables, weights, strict=True):
@@ -221,10 +190,10 @@ def shape_of(
     model: keras.Model, recipe: Fit, train: Examples, validation: Examples | None, objective: Objective
 ) -> Shape:
     stopping, batch = recipe.early_stopping, min(recipe.batch_rows(len(train.inputs)), len(train.inputs))
-    n_rows = _places(train) if batch <= LARGEST_MASKED else len(train.inputs)
-    n_held_out = _places(validation) if validation else 0
+    n_rows = _rounded_up(train) if batch <= LARGEST_MASKED else len(train.inputs)
+    n_held_out = _rounded_up(validation) if validation else 0
     return Shape(
-        network=Network.of(model),
+        model=KerasModel.of(model),
         device=model.trainable_variables[0].value.device,
         loss=objective.loss,
         measure=objective.measure,
@@ -240,12 +209,15 @@ def shape_of(
         batch=batch,
         rest=n_rows % batch if batch > LARGEST_MASKED else 0,
         block=min(EVALUATION_BLOCK, n_held_out),
-        is_weighted=train.weights is not None,
+        is_weighted=train.sample_weights is not None,
     )
 
 
-def _places(examples: Examples) -> int:
-    """A few more than rows, so that folds of nearly one size share a program; none more where they are large."""
+def _rounded_up(examples: Examples) -> int:
+    """Rows rounded up to a coarse step, so that folds of slightly different size reuse one program.
+
+    Large inputs are not rounded up: padding would copy them.
+    """
     n_rows = len(examples.inputs)
     if examples.inputs.nbytes > LARGEST_PADDED:
         return n_rows
@@ -254,7 +226,8 @@ def _places(examples: Examples) -> int:
 
 
 def _data(shape: Shape, train: Examples, validation: Examples | None, unit: float) -> Data:
-    learned = (train.inputs, train.targets, *((train.weights,) if train.weights is not None else ()))
+    weights = (train.sample_weights,) if train.sample_weights is not None else ()
+    learned = (train.inputs, train.targets, *weights)
     held_out = (validation.inputs, validation.targets) if validation else ()
     return Data(
         train=tuple(_padded(part, shape.rows) for part in learned),
@@ -264,7 +237,7 @@ def _data(shape: Shape, train: Examples, validation: Examples | None, unit: floa
     )
 
 
-def _padded(part: Encoded, n_places: int) -> Any:
-    if len(part) == n_places:
+def _padded(part: Encoded, n_rows: int) -> Any:
+    if len(part) == n_rows:
         return tf.constant(part)
-    return tf.constant(np.concatenate([part, np.zeros((n_places - len(part), *part.shape[1:]), part.dtype)]))
+    return tf.constant(np.concatenate([part, np.zeros((n_rows - len(part), *part.shape[1:]), part.dtype)]))

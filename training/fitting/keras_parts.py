@@ -1,4 +1,4 @@
-"""What Keras is asked for: a recipe's network, loss and optimiser. Importing this imports TensorFlow."""
+"""A recipe's network, loss and optimiser as Keras objects. Importing this module imports TensorFlow."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ from training.recipe.fit import (
 from training.recipe.spec import PatternSpec
 
 Measure = Callable[[Any, Any], Any]
-"""Targets and outputs of some rows -> a metric of each, in the graph."""
+"""Traced: targets and outputs (n_rows, n_outputs) -> the metric of each row (n_rows,)."""
 
 
 @dataclass(frozen=True)
-class Network:
-    """What a model is compiled as, whatever its weights and names."""
+class KerasModel:
+    """The facts of a Keras model that a compiled program depends on: not its weights, nor the names of its layers."""
 
     n_inputs: int
     dtype: Dtype
@@ -59,7 +59,7 @@ def architecture_of(spec: PatternSpec, n_inputs: int, decoder: Decoder) -> Archi
 
 
 def with_dropout(model: keras.Model, rate: float, seed: int) -> keras.Model:
-    """The same layers, with dropout after each hidden one: what is fitted. What is served has none."""
+    """Return a model of the same layers, with dropout after each hidden one. It is fitted; `model` itself is served."""
     if rate == 0:
         return model
     *hidden, output = model.layers
@@ -72,7 +72,10 @@ def with_dropout(model: keras.Model, rate: float, seed: int) -> keras.Model:
 
 
 def loss_name(fit: Fit, labels: Labels | None) -> LossName:
-    """What `auto` means for these data. DataError if the recipe's loss cannot be had from them."""
+    """Return the recipe's loss, or the one that `auto` means for these targets.
+
+    Raises DataError if the loss does not fit them: one for labels where they are numbers, or the reverse.
+    """
     if labels is None:
         if fit.loss not in NUMBER_LOSSES | {"auto"}:
             raise DataError(f"fit.loss: {fit.loss} is for labels, and the target is numbers; try mse")
@@ -89,7 +92,7 @@ def loss_name(fit: Fit, labels: Labels | None) -> LossName:
 
 
 def loss_of(name: LossName, dtype: Dtype) -> keras.losses.Loss:
-    """Computed in the network's own dtype: a float32 loss would end a float64 fit at 1e-8."""
+    """Return Keras' loss, computed in the network's own dtype: a float32 loss would end a float64 fit at 1e-8."""
     losses = {
         "mse": keras.losses.MeanSquaredError,
         "mae": keras.losses.MeanAbsoluteError,
@@ -103,24 +106,25 @@ def loss_of(name: LossName, dtype: Dtype) -> keras.losses.Loss:
 
 
 def mean_absolute_error(targets: Any, outputs: Any) -> Any:
+    """(n_rows,), the mean over the outputs of each row."""
     return tf.reduce_mean(tf.abs(outputs - targets), axis=1)
 
 
 def measure_of(decoder: Decoder) -> Measure:
-    """Accuracy of labels, the absolute error of numbers."""
+    """Return the metric of a fit: accuracy for labels, the mean absolute error for numbers."""
     if isinstance(decoder, LabelDecoder):
-        return _is_side_right if decoder.is_binary else _is_one_hot_right if decoder.is_one_hot else _is_label_right
+        return _is_binary_right if decoder.is_binary else _is_one_hot_right if decoder.is_one_hot else _is_label_right
     return mean_absolute_error
 
 
 def unit_of(decoder: Decoder) -> float:
-    """What a measure of 1 is in raw units, where all outputs have one scale."""
+    """Return what a metric of 1 is in raw units; 1.0 for labels, and where outputs have scales of their own."""
     return (
         float(decoder.scaler.scale[0]) if isinstance(decoder, OutputDecoder) and decoder.scaler.has_one_scale else 1.0
     )
 
 
-def _is_side_right(targets: Any, outputs: Any) -> Any:
+def _is_binary_right(targets: Any, outputs: Any) -> Any:
     return tf.equal(outputs > 0.5, targets > 0.5)[:, 0]
 
 
@@ -133,7 +137,7 @@ def _is_one_hot_right(targets: Any, outputs: Any) -> Any:
 
 
 def optimizer_of(recipe: Optimizer, schedule: Schedule | None = None, steps: int = 1) -> keras.optimizers.Optimizer:
-    """Keras' own, with its own schedule over so many steps; plain and momentum gradient descent are one class there."""
+    """Return Keras' optimiser, with Keras' schedule over `steps` steps. Its SGD class does momentum as well."""
     settings = recipe.model_dump(exclude={"name"})
     settings["learning_rate"] = _learning_rate(recipe.learning_rate, schedule, steps)
     match recipe:
@@ -144,12 +148,12 @@ def optimizer_of(recipe: Optimizer, schedule: Schedule | None = None, steps: int
         case RmsProp():
             return keras.optimizers.RMSprop(**settings)
         case Adam():
-            # Decoupled from the gradient (Loshchilov and Hutter, 2019), as Keras does it.
+            # Weight decay apart from the gradient (Loshchilov and Hutter, 2019), as Keras does it.
             return keras.optimizers.Adam(**{**settings, "weight_decay": settings["weight_decay"] or None})
 
 
 def _learning_rate(highest: float, schedule: Schedule | None, steps: int) -> Any:
-    """A number, or what tells it by the optimiser's own count of steps."""
+    """Return a number, or a Keras schedule: a learning rate for each step that the optimiser has counted."""
     match schedule:
         case None:
             return highest

@@ -2,8 +2,8 @@
 
     [ epoch: [ batch: gradient -> optimizer.apply ] -> validation -> best weights, patience ]
 
-Rows, their number, weights and seeds are arguments or variables. So folds, seeds and retrainings of a recipe, whose
-numbers of rows differ a little, share what was compiled.
+Rows, their number, weights and seeds are arguments or variables of the program. So folds, seeds and retrainings of a
+recipe share one program, even where their numbers of rows differ a little.
 """
 
 import threading
@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from models_store.networks.keras_network import keras, tf
-from training.fitting.keras_parts import Measure, Network, loss_of, optimizer_of
+from training.fitting.keras_parts import KerasModel, Measure, loss_of, optimizer_of
 from training.recipe.fit import EarlyStopping, LossName, Optimizer, Schedule
 
-# Weights up to this size share one vector: an optimiser's step is then one loop of the program instead of one for each,
-# which halves what there is to compile. The copy would be felt for larger ones.
+# Arrays of at most so many weights share one vector: an optimiser's step is then one loop of the program instead of one
+# for each array, which halves the code to compile. For larger arrays the copy would cost more than it saves.
 LARGEST_PACKED = 1 << 14
-# In programs that wait for their next fit; those of larger networks compile in little of the time that they fit.
+# The most programs that are kept for later fits, and the most parameters of their networks: of a fit of a larger one,
+# compiling takes little of the time.
 MOST_IDLE, MOST_IDLE_PARAMETERS = 8, 1 << 20
 
 Tensors = list[Any]
@@ -29,35 +30,39 @@ Tensors = list[Any]
 
 @dataclass(frozen=True)
 class Shape:
-    """What a program is compiled for. Two fits of the same shape differ only in numbers."""
+    """All that a program is compiled for. Two fits of the same shape differ only in numbers."""
 
-    network: Network
+    model: KerasModel
     device: str
     loss: LossName
     measure: Measure
     optimizer: Optimizer
     schedule: Schedule | None
     steps: int
-    """Of the schedule."""
+    """Steps that the schedule is spread over; 1 without a schedule."""
     stopping: EarlyStopping | None
     monitored: int
-    """Which of the curves; the less of it the better, unless `more_is_better`."""
+    """Index, among the four curves, of the one that early stopping watches; lower is better unless `more_is_better`."""
     more_is_better: bool
     epochs: int
-    """At most, in one call."""
+    """The most epochs of one call."""
     rows: int
+    """Training rows, padding included."""
     held_out: int
-    """Places for rows; not all need be taken. 0: there is no validation."""
+    """Validation rows, padding included; 0: there is no validation."""
     batch: int
     rest: int
-    """Rows of a last short batch that has a step of its own; 0: it is one of the others, padded, or there is none."""
+    """Rows of a last short batch that has a step of its own; 0: it is padded to a whole batch, or there is none."""
     block: int
     """Rows in one step of the validation pass."""
     is_weighted: bool
 
 
 class Packed:
-    """Weights of a network, the small ones side by side in one vector. Each optimiser here treats each number alike."""
+    """The layout of a network's weights with the small arrays concatenated into one vector.
+
+    Every optimiser of a recipe works number by number, so that it does the same to the vector as to its parts.
+    """
 
     def __init__(self, weights: Sequence[keras.Variable]) -> None:
         self._shapes = [tuple(weight.shape) for weight in weights]
@@ -81,12 +86,12 @@ class Packed:
 
 
 class Program:
-    """Weights, optimiser and best weights of one fit at a time; `begin` starts the next."""
+    """A compiled epoch loop with the weights, optimiser state and best weights of one fit at a time."""
 
     def __init__(self, model: keras.Model, shape: Shape) -> None:
         self.shape = shape
         self._model = model
-        self._loss = loss_of(shape.loss, shape.network.dtype)
+        self._loss = loss_of(shape.loss, shape.model.dtype)
         self._packed = Packed(model.trainable_variables)
         self._weights = [
             keras.Variable(value, name="weights") for value in self._packed.pack(model.trainable_variables)
@@ -106,7 +111,7 @@ class Program:
         self._run = tf.function(self._chunk, jit_compile=True, autograph=False)
 
     def begin(self, model: keras.Model) -> None:
-        """From this model's weights and seeds, with a fresh optimiser."""
+        """Start a fit from this model's weights and dropout seeds, with a fresh optimiser."""
         for variable, value in zip(self._weights, self._packed.pack(model.trainable_variables), strict=True):
             variable.assign(value)
         for variable, value in zip(self._model.non_trainable_variables, model.non_trainable_variables, strict=True):
@@ -121,12 +126,12 @@ class Program:
 
     @property
     def epoch(self) -> int:
-        """How many are done."""
+        """The number of epochs that are complete."""
         return int(self._epoch.numpy())
 
     @property
     def best_epoch(self) -> int:
-        """From 1; 0 where nothing is monitored."""
+        """The epoch, from 1, of the best weights so far; 0 if nothing is monitored."""
         return int(self._best_epoch.numpy())
 
     @property
@@ -140,7 +145,10 @@ class Program:
         return self._packed.unpack(self._best_weights) if self._best_weights else self.weights()
 
     def run(self, orders: Any, n_epochs: int, steps: tuple[int, int], data: "Data") -> Any:
-        """(epochs, 4) the curves of the epochs that were run, of each the steps from and to these numbers."""
+        """Run `n_epochs` epochs, or the part of one between two steps; return their curves, float32 (shape.epochs, 4).
+
+        `orders` are row numbers, int32 (shape.epochs, rows padded to whole batches).
+        """
         chunk = (orders, tf.constant(n_epochs), tf.constant(steps))
         return self._run(*chunk, data.counts, data.unit, data.train, data.held_out)
 
@@ -163,19 +171,19 @@ class Program:
         return tf.while_loop(goes_on, run_epoch, [tf.constant(0), tf.zeros([self.shape.epochs, 4])])[1]
 
     def _train_epoch(self, order: Any, steps: Any, n_rows: Any, train: Any) -> None:
-        """Loss and metric of a row are those of its batch, before the step."""
+        """Add to the total the loss and metric of each batch, measured before its step as Keras does."""
 
         def run_batch(step: Any, total: Any, size: int = self.shape.batch) -> Any:
             batch = tf.slice(order, [step * self.shape.batch], [size])
             taken = tf.minimum(size, n_rows - step * self.shape.batch)
-            share = _share(tf.range(size) < taken, taken, self.shape.network.dtype)
+            share = _share(tf.range(size) < taken, taken, self.shape.model.dtype)
             measured = self._train_batch(share, *[tf.gather(part, batch) for part in train])
             return step + 1, total + tf.cast(taken, tf.float32) * measured
 
         last = tf.minimum(steps[1], self.shape.rows // self.shape.batch) if self.shape.rest else steps[1]
         reached = tf.while_loop(lambda step, total: step < last, run_batch, [steps[0], self._total.value()])
         if self.shape.rest:
-            # A loop, because XLA compiles a condition anew for each value that it is asked with.
+            # A loop of one step, because XLA would compile a condition again for each value of it.
             run_rest = partial(run_batch, size=self.shape.rest)
             reached = tf.while_loop(lambda step, total: step < steps[1], run_rest, reached)
         self._total.assign(reached[1])
@@ -203,11 +211,11 @@ class Program:
         return tf.stack([tf.cast(loss, tf.float32), tf.reduce_mean(tf.cast(share, tf.float32) * metric)])
 
     def _evaluate(self, n_rows: Any, inputs: Any, targets: Any) -> Any:
-        """Mean loss and metric of rows that nothing is learned from."""
+        """Return the mean loss and metric of the first `n_rows` validation rows, (2,)."""
         size, last = self.shape.block, self.shape.held_out - self.shape.block
 
         def run_block(block: Any, total: Any) -> Any:
-            # The last block begins early enough to be a whole one; what was counted before counts no more.
+            # The last block begins early enough to be a whole one; rows that the block before has counted get share 0.
             first = tf.minimum(block * size, last)
             places = first + tf.range(size)
             taken = tf.minimum(size, n_rows - block * size)
@@ -221,7 +229,10 @@ class Program:
         return total / tf.cast(tf.maximum(n_rows, 1), tf.float32)
 
     def _remember(self, monitored: Any, is_done: Any) -> None:
-        """Keras' own rule: an improvement is more than `min_delta`; `patience` epochs without one stop the fit."""
+        """Keep the weights if they are the best so far, and stop after `patience` epochs without an improvement.
+
+        As Keras' EarlyStopping: an improvement is one of more than `min_delta`.
+        """
         self._epoch.assign_add(tf.cast(is_done, tf.int32))
         stopping = self.shape.stopping
         if stopping is None:
@@ -237,30 +248,34 @@ class Program:
 
 
 def _share(are_taken: Any, n_taken: Any, dtype: Any) -> Any:
-    """How much each row counts: nothing where none is left for a batch, and the rows in it so much more."""
+    """Return how much each row of a batch counts, (n_rows,): 0 for padding, n_rows / n_taken for real rows.
+
+    So the mean over the batch is the mean over its real rows.
+    """
     return tf.where(are_taken, tf.cast(are_taken.shape[0], dtype) / tf.cast(n_taken, dtype), tf.zeros([], dtype))
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Rows of a fit as tensors, padded to the places that its program has for them."""
+    """Rows of a fit as tensors, padded to the numbers of rows that its program is compiled for."""
 
     train: tuple[Any, ...]
     held_out: tuple[Any, ...]
     counts: Any
-    """How many of the places are taken: training rows, validation rows."""
+    """int32 (2,): training rows and validation rows, padding left out."""
     unit: Any
-    """Of the metric."""
+    """A metric of 1 in raw units, float32 ()."""
 
 
 class Programs:
-    """Compiled programs that wait for their next fit, each lent to one at a time. Lives as long as the process."""
+    """Compiled programs between fits, each lent to one fit at a time. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._idle: list[Program] = []
         self._lock = threading.Lock()
 
     def take(self, shape: Shape, make: Callable[[], Program]) -> Program:
+        """Return an idle program of this shape, or a new one by `make`."""
         with self._lock:
             for place, program in enumerate(self._idle):
                 if program.shape == shape:
@@ -268,7 +283,7 @@ class Programs:
         return make()
 
     def give_back(self, program: Program) -> None:
-        if program.shape.network.n_parameters > MOST_IDLE_PARAMETERS:
+        if program.shape.model.n_parameters > MOST_IDLE_PARAMETERS:
             return
         with self._lock:
             self._idle = [*self._idle, program][-MOST_IDLE:]

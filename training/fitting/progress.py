@@ -1,6 +1,7 @@
-"""What a fit tells while it runs."""
+"""The progress of a fit: the curves of its epochs, and the listener that is told of them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
@@ -9,24 +10,45 @@ from models_store.arrays import Array
 
 Curve = Array
 Curves = dict[str, Curve]
-"""One value an epoch: `loss`, `metric`, and with validation rows `val_loss`, `val_metric`."""
+"""float64 (n_epochs,) each: `loss`, `metric`, and with validation rows `val_loss`, `val_metric`."""
 Weights = list[NDArray[Any]]
 
 
+@dataclass(frozen=True, eq=False)
+class History:
+    """Mean training loss and metric of each epoch, and those of the validation rows after it."""
+
+    curves: Curves
+    best_epoch: int
+    """The epoch, from 1, whose weights were kept."""
+    stopped_early: bool
+
+    @property
+    def loss(self) -> Curve:
+        return self.curves["loss"]
+
+    @property
+    def val_loss(self) -> Curve | None:
+        return self.curves.get("val_loss")
+
+    def to_dict(self) -> dict[str, list[float]]:
+        return {name: curve.tolist() for name, curve in self.curves.items()}
+
+
 class Progress:
-    """Who is told how a training goes, and may raise to stop it. This one only wants the result."""
+    """A listener to one training. Any method may raise, which ends the training; this class ignores all it is told."""
 
     def epochs(self, done: int, curves: Curves) -> None:
-        """So many epochs of the served network are done; the curves since the last call."""
+        """`done` epochs of the served network are complete; `curves` are those since the last call."""
 
     def fold(self, number: int, of: int, figures: Mapping[str, float]) -> None:
-        """A fold of a cross-validation is scored; numbered from 1."""
+        """Fold `number`, from 1, of a cross-validation is scored."""
 
     def work(self, done: int, of: int) -> None:
-        """So many epochs of folds are done, of all that there are to do at most, the served network's among them."""
+        """`done` epochs of folds are complete; `of` is the most there can be, those of the served network included."""
 
     def pulse(self) -> None:
-        """Work goes on that has nothing to tell."""
+        """Work goes on, and there is nothing to report yet."""
 
     def checkpoint(self, done: int, best_epoch: int, weights: Callable[[], Weights]) -> None:
-        """What there is so far, if the training should be cut off here."""
+        """A chunk of epochs is complete; `weights()` copies the best weights so far, for a training that is cut off."""

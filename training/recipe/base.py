@@ -1,4 +1,4 @@
-"""What every part of a recipe is: frozen, strict, and when something is wrong, an error that names the field."""
+"""The base class of every part of a recipe, frozen and strict, and the error that names its wrong fields."""
 
 import re
 from typing import Annotated, Self
@@ -9,22 +9,25 @@ from pydantic_core import ErrorDetails
 from models_store.errors import PatternServerError
 from models_store.names import NAME_RULE
 
+# Discriminators of unions: pydantic puts them into the location of an error, where no field has such a name.
 KINDS = frozenset(
     {
         *("formula", "sequence", "table", "integers", "uniform", "normal"),
         *("sgd", "momentum", "adagrad", "rmsprop", "adam", "cosine", "exponential"),
     }
 )
-# What pydantic calls the alternatives of a field that takes several kinds of value.
+# Names that pydantic puts at the end of a location for the alternatives of a field that takes several types.
 ALTERNATIVE = re.compile(r"(constrained-|literal\[|dict\[|function-).*|int|float|str|bool")
 
 Fraction = Annotated[FiniteFloat, Field(ge=0, lt=1)]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
-# ints are fine for floats, but "3" and true are not numbers.
+# Strict: an int may stand for a float, but "3" and true are not numbers.
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Part(BaseModel):
+    """A part of a recipe. Unknown fields are refused."""
+
     model_config = STRICT
 
 
@@ -35,7 +38,10 @@ class RecipeError(PatternServerError):
 
     @classmethod
     def from_validation(cls, error: ValidationError, most: int = 8) -> Self:
-        """One short phrase a wrong field; what was given is not repeated, it may be anything."""
+        """Say in one short phrase for each wrong field what is wrong, of at most `most` fields.
+
+        The value that was given is not repeated: it may be long, or secret.
+        """
         wrong = error.errors(include_url=False, include_input=False)
         said: dict[str, list[str]] = {}
         for fault in wrong:
@@ -47,7 +53,7 @@ class RecipeError(PatternServerError):
 
 
 def _place(fault: ErrorDetails) -> tuple[int | str, ...]:
-    """A field that nobody knows is named if it looks like one; otherwise only where it stands is told."""
+    """Return the location of a fault. An unknown field is named only if it looks like one; else its parent is."""
     looks_like_a_field = re.fullmatch(r"[A-Za-z0-9_-]{1,40}", str(fault["loc"][-1])) if fault["loc"] else None
     return fault["loc"] if fault["type"] != "extra_forbidden" or looks_like_a_field else fault["loc"][:-1]
 
@@ -67,7 +73,7 @@ def _said(fault: ErrorDetails) -> str:
 
 
 def _named(location: tuple[int | str, ...]) -> str:
-    """`fit.epochs`; which kind of data, distribution, optimiser or value it was is no part of the place."""
+    """Return `fit.epochs` for a location of pydantic's, without the names of kinds and alternatives in it."""
     named: list[str] = []
     kind_left_out_at = 0
     for part in map(str, location):

@@ -1,10 +1,13 @@
-"""Where the rows of a recipe come from: a formula, a sequence, or a table."""
+"""The part of a recipe that says where its rows come from: a formula, a sequence, or a table."""
 
 import re
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_validator
 
+from models_store.card import Task
+from models_store.encoding.texts import Weighting
+from models_store.errors import shortened
 from models_store.tables.spelling import DateOrder
 from models_store.tables.table import Kind
 from training.recipe.base import Part, Positive
@@ -48,7 +51,7 @@ class Normal(Part):
 
 def _check_order(low: float, high: float) -> None:
     if low >= high:
-        raise ValueError("low must be below high")
+        raise ValueError("low must be below high: numbers are drawn from [low, high)")
 
 
 Distribution = Annotated[Integers | Uniform | Normal, Field(discriminator="distribution")]
@@ -63,9 +66,10 @@ class HeldOutRegion(Part):
 
 
 class FormulaData(Part):
-    """Rows drawn from `inputs`, labelled by formulas. `test` rows, if given, come from a region of their own.
+    """Rows drawn from the distributions in `inputs`; formulas give their outputs.
 
-    Columns are drawn one after another from NumPy's legacy generator, seeded with `seed` (the recipe's, if None).
+    Test rows are a share of them, or come from a region of their own, `test`. Columns are drawn one after another from
+    NumPy's legacy generator, seeded with `seed` (None: the recipe's).
     """
 
     kind: Literal["formula"] = "formula"
@@ -80,7 +84,7 @@ class FormulaData(Part):
     @model_validator(mode="after")
     def _same_inputs(self) -> Self:
         if self.test is not None and set(self.test.inputs) != set(self.inputs):
-            raise ValueError("test.inputs must name the same columns as inputs")
+            raise ValueError(f"test.inputs must name the same columns as inputs: {shortened(self.inputs)}")
         return self
 
     def columns(self) -> tuple[str, ...]:
@@ -88,7 +92,7 @@ class FormulaData(Part):
 
 
 class SequenceData(Part):
-    """Consecutive windows: row i is `start + step*i` plus each input's offset, labelled by formulas."""
+    """Consecutive windows: row i holds `start + step*i` plus the offset of each input; formulas give its outputs."""
 
     kind: Literal["sequence"] = "sequence"
     start: FiniteFloat = 0.0
@@ -123,33 +127,39 @@ Targets = Annotated[tuple[TableColumn, ...], BeforeValidator(_listed), Field(min
 
 
 class TableData(Part):
-    """Rows of a table: one that was uploaded, by its id, or a well-known one. Columns not named are inferred."""
+    """Rows of a table, uploaded (its id) or well-known (its name). The kinds of columns not named are inferred."""
 
     kind: Literal["table"] = "table"
     dataset: Annotated[str, AfterValidator(_dataset)]
     target: Targets
-    """The column that is to be predicted, or several columns of numbers."""
-    task: Literal["auto", "regression", "classification"] = "auto"
+    """The column to predict, or several columns of numbers."""
+    task: Literal["auto", Task] = "auto"
     columns: Annotated[dict[TableColumn, Kind | Literal["drop"]], Field(max_length=10_000)] = Field(default={})
     numbers: Literal["auto", "piecewise", "scaled"] = "auto"
-    """piecewise: each number also bends, between quantiles of its training rows; auto: unless there are too many."""
+    """piecewise: numbers are scaled and encoded piecewise linearly between quantiles of the training rows.
+
+    auto: piecewise, unless the encoded training rows would be too large.
+    """
     bins: Annotated[int, Field(ge=2, le=256)] | Literal["auto"] = "auto"
     """Pieces of a number's piecewise linear encoding; auto: one for every 50 training rows, 4 to 32."""
     words: Annotated[int, Field(ge=1, le=100_000)] = 10_000
-    weighting: Literal["multi-hot", "tf-idf"] = "multi-hot"
+    """The most words of each text column that become network inputs, the most frequent first."""
+    weighting: Weighting = "multi-hot"
     missing: Annotated[tuple[Word, ...], BeforeValidator(_listed), Field(max_length=20, strict=False)] = ()
-    """What means in this table that a value is missing, beside what always does."""
+    """Words that mean a missing value in this table, beside those that always do."""
     dates: Literal["auto"] | DateOrder = "auto"
-    """How dates are written that are not ISO 8601; auto: as a day beyond the 12th shows."""
+    """Order of day and month in dates that are not ISO 8601; auto: inferred from a day beyond the 12th."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
-    """Of the split."""
+    """Seed of the split; None: the recipe's."""
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         if len(set(self.target)) != len(self.target):
-            raise ValueError("target: a column stands there twice")
+            raise ValueError("target: a column is named twice")
         if self.task == "classification" and len(self.target) > 1:
-            raise ValueError("target: labels can be learned for one column at a time")
+            raise ValueError(
+                f"target: labels can be learned for one column at a time, and {len(self.target)} are named"
+            )
         return self
 
 

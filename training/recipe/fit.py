@@ -1,10 +1,12 @@
-"""How a recipe learns: split, scaling, network, loss, optimiser."""
+"""The part of a recipe that says how it learns: split, scaling, network, loss, optimiser."""
 
 from math import ceil
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
 
+from models_store.arrays import Dtype
+from models_store.encoding.scaler import Method, Scope
 from training.recipe.base import Fraction, Part, Positive
 
 
@@ -13,27 +15,33 @@ def _one_spelling(method: object) -> object:
 
 
 class Split(Part):
-    """Shares of the rows, drawn by seed. `test` is not used where the data bring a test region."""
+    """Shares of the rows, drawn by seed. `test` is ignored where the data have a test region of their own."""
 
     test: Fraction = 0.2
     validation: Fraction = 0.0
-    """Share of the rows that are not test rows."""
+    """Share of the rows that are left after the test rows are taken."""
     shuffle: bool = True
     stratify: bool = True
-    """Labels: each part has its share of each, as far as there are enough."""
+    """Each part has its share of every label, if there are enough rows of each. Numbers are never stratified."""
 
 
 class Scaling(Part):
-    """Learned from training rows alone. `shared` gives the outputs the inputs' own two numbers."""
+    """Scaling of inputs and outputs, learned from training rows alone.
 
-    method: Annotated[Literal["standard", "minmax", "none"], BeforeValidator(_one_spelling)] = "standard"
-    scope: Literal["per-column", "global"] = "per-column"
+    `shared` scales the outputs by the offset and scale of the inputs.
+    """
+
+    method: Annotated[Method, BeforeValidator(_one_spelling)] = "standard"
+    scope: Scope = "per-column"
     outputs: Literal["own", "shared", "none"] = "own"
 
     @model_validator(mode="after")
     def _two_numbers(self) -> Self:
         if self.outputs == "shared" and self.scope != "global" and self.method != "none":
-            raise ValueError("outputs: shared needs scope: global, because only that has one pair of numbers to share")
+            raise ValueError(
+                f"outputs: shared needs scope: global, and scope is {self.scope}, "
+                "which has no single offset and scale to share"
+            )
         return self
 
 
@@ -48,16 +56,16 @@ class Dense(Part):
 
 
 class NetworkSpec(Part):
-    """Hidden dense layers; the output layer has one unit an output column."""
+    """Hidden dense layers. The output layer is added: one unit for each output column, or label."""
 
     layers: Annotated[tuple[Dense, ...], Field(max_length=32, strict=False)] = (Dense(units=32), Dense(units=32))
     output_activation: Activation = "linear"
-    """Of numbers; labels have a sigmoid or a softmax."""
+    """Activation of outputs that are numbers; labels always have a sigmoid (two) or a softmax."""
     dropout: Fraction = 0.0
-    """Share of each hidden layer's outputs that a training step leaves out."""
+    """Share of each hidden layer's outputs that a training step sets to 0."""
     polynomial_degree: Annotated[int, Field(ge=1, le=8)] = 1
-    """2 adds every square and product of two inputs as an input feature, and so on."""
-    dtype: Literal["float32", "float64"] = "float32"
+    """Highest degree of the input features: 2 adds the square of each input and the product of every two."""
+    dtype: Dtype = "float32"
 
 
 LearningRate = Annotated[FiniteFloat, Field(gt=0, le=1e9)]
@@ -104,9 +112,9 @@ Optimizer = Annotated[Sgd | Momentum | Adagrad | RmsProp | Adam, Field(discrimin
 
 
 class Cosine(Part):
-    """From the optimiser's learning rate down to `final` of it at the last step, along half a cosine wave.
+    """A learning rate that falls along half a cosine wave to `final` times the optimiser's at the last step.
 
-    Loshchilov and Hutter, 2017. It first rises from 0 during `warmup` of all steps.
+    Loshchilov and Hutter, 2017. During the first `warmup` share of all steps it rises from 0.
     """
 
     name: Literal["cosine"]
@@ -115,7 +123,7 @@ class Cosine(Part):
 
 
 class Exponential(Part):
-    """By the same factor each step, down to `final` of the optimiser's learning rate at the last one."""
+    """A learning rate that falls by the same factor each step, to `final` times the optimiser's at the last one."""
 
     name: Literal["exponential"]
     final: Annotated[FiniteFloat, Field(gt=0, lt=1)] = 0.01
@@ -125,11 +133,11 @@ Schedule = Annotated[Cosine | Exponential, Field(discriminator="name")]
 
 
 class EarlyStopping(Part):
-    """Stop after `patience` epochs without an improvement of at least `min_delta`. The metric is accuracy or MAE."""
+    """A stop after `patience` epochs without an improvement of more than `min_delta`. The metric is accuracy or MAE."""
 
     monitor: Literal["loss", "val_loss", "metric", "val_metric"] = "val_loss"
     mode: Literal["auto", "min", "max"] = "auto"
-    """auto: the more the better for accuracy, the less the better for all else."""
+    """auto: higher is better for accuracy, lower for losses and the MAE."""
     patience: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     min_delta: Annotated[FiniteFloat, Field(ge=0)] = 0.0
     restore_best: bool = True
@@ -139,22 +147,22 @@ MOST_FITS = 200
 
 
 class CrossValidate(Part):
-    """Hold out each fold in turn; `repeats` times, each time folded otherwise. Then fit on all training rows.
+    """Cross-validation: each fold is held out in turn, `repeats` times with other folds, at most 200 fits in all.
 
-    At most 200 fits in all.
+    The network that is served is then fitted on all training rows.
     """
 
     folds: Annotated[int, Field(ge=2, le=100)] = 4
     repeats: Annotated[int, Field(ge=1, le=100)] = 1
     stratified: bool = True
-    """For labels: each fold has its share of each."""
+    """Each fold has its share of every label. Numbers are never stratified."""
     smoothing: Annotated[FiniteFloat, Field(ge=0, lt=1)] = 0.9
-    """Of the exponential moving average that the number of epochs is read from: the weight of what was before."""
+    """Share of the previous value in the exponential moving average that the number of epochs is read from."""
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
         if self.folds * self.repeats > MOST_FITS:
-            raise ValueError(f"folds times repeats: at most {MOST_FITS}")
+            raise ValueError(f"folds times repeats: at most {MOST_FITS}, and this is {self.folds * self.repeats}")
         return self
 
 
@@ -168,7 +176,7 @@ LossName = Literal[
     "sparse_categorical_crossentropy",
 ]
 NUMBER_LOSSES = frozenset({"mse", "mae", "huber", "log_cosh"})
-# A table of 500 rows wants small steps, one of a million wants few.
+# Few rows learn best in small batches; a million rows need large ones to be done in time.
 SMALLEST_BATCH, LARGEST_BATCH, BATCHES = 16, 1024, 100
 
 
@@ -177,21 +185,22 @@ class Fit(Part):
     """auto: mse for numbers, cross-entropy for labels. categorical_crossentropy learns from one-hot labels."""
     optimizer: Optimizer = Adam()
     schedule: Schedule | None = None
-    """How the learning rate falls from the first of all epochs' steps to the last; None: it stays."""
+    """Course of the learning rate over the steps of all epochs; None: it is constant."""
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto"] = 32
     """auto: the power of two that makes about a hundred batches of the training rows, 16 to 1024."""
     early_stopping: EarlyStopping | None = None
     class_weights: Literal["balanced"] | dict[str, Positive] | None = None
-    """How much a row of each label counts; balanced: each label as much as any other."""
+    """Factor of the rows of each label in the loss, 1 if not named; balanced: all labels count alike in sum."""
 
     def batch_rows(self, n_rows: int) -> int:
+        """Return the rows of a batch when there are `n_rows` training rows."""
         if self.batch_size != "auto":
             return self.batch_size
         return min(max(SMALLEST_BATCH, 1 << (n_rows // BATCHES).bit_length()), LARGEST_BATCH)
 
     def steps(self, n_rows: int) -> int:
-        """Of all epochs; the last batch of an epoch may be a small one."""
+        """Return the number of optimiser steps in all epochs; the last batch of an epoch may be a short one."""
         return self.epochs * ceil(n_rows / self.batch_rows(n_rows))
 
 

@@ -1,6 +1,6 @@
 """Formulas as data: parsed against a short list of what is allowed, computed over columns, never evaluated as code.
 
-Formula.parse("0.5*x1**2 - 3*x2 + 5", inputs=("x1", "x2"))({"x1": ..., "x2": ...}) -> column
+Formula.parse("0.5*x1**2 - 3*x2 + 5", inputs=("x1", "x2"))({"x1": ..., "x2": ...}) -> float64 (n_rows,)
 """
 
 import ast
@@ -35,7 +35,7 @@ COMPARISON: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: np.equal,
     ast.NotEq: np.not_equal,
 }
-# name -> (function, how many arguments)
+# name -> (function, number of arguments)
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     "sqrt": (np.sqrt, 1),
     "exp": (np.exp, 1),
@@ -52,33 +52,34 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
 
 
 class FormulaError(ValueError):
-    """What is wrong with a formula, and what may be written instead."""
+    """A text that is not a formula; the message says what is allowed instead."""
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A parsed formula; its tree holds allowed nodes only."""
+    """A parsed formula. Its tree holds allowed nodes only."""
 
     text: str
     tree: ast.expr
 
     @classmethod
     def parse(cls, text: str, inputs: Collection[str]) -> Self:
-        """FormulaError says which part is not allowed."""
+        """Parse a formula over these input columns. Raises FormulaError where a part of it is not allowed."""
         if not text.isascii() or len(text) > LONGEST:
-            raise FormulaError(f"a formula is at most {LONGEST} ASCII characters")
+            found = f"{len(text)} characters" if text.isascii() else "a character that is not ASCII"
+            raise FormulaError(f"a formula is at most {LONGEST} ASCII characters, and this has {found}")
         try:
-            with warnings.catch_warnings(action="ignore"):  # Python's own about the text; it is refused or it is not
+            with warnings.catch_warnings(action="ignore"):  # Python's warnings about odd syntax would reach the log
                 tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise FormulaError("a formula is one expression, such as 0.5*x1**2 - 3*x2 + 5") from None
-        if sum(1 for _ in ast.walk(tree)) > MOST_NODES:
-            raise FormulaError(f"a formula has at most {MOST_NODES} parts")
+        if (n_nodes := sum(1 for _ in ast.walk(tree))) > MOST_NODES:
+            raise FormulaError(f"a formula has at most {MOST_NODES} parts, and this has {n_nodes}")
         _check(tree, frozenset(inputs), depth=1)
         return cls(text, tree)
 
     def __call__(self, columns: Mapping[str, Column]) -> Column:
-        """One value a row, float64 (n_rows,); may hold NaN or inf where the formula has no value."""
+        """Return one value a row, float64 (n_rows,); NaN or infinite where the formula has no value."""
         n_rows = len(next(iter(columns.values())))
         with np.errstate(all="ignore"):
             computed = np.asarray(_compute(self.tree, columns), dtype=np.float64)
@@ -87,13 +88,13 @@ class Formula:
 
 def _check(node: ast.AST, inputs: frozenset[str], depth: int) -> None:
     if depth > DEEPEST:
-        raise FormulaError(f"a formula nests at most {DEEPEST} deep")
+        raise FormulaError(f"a formula nests at most {DEEPEST} deep: use fewer parentheses and signs")
     for child in _operands(node, inputs):
         _check(child, inputs, depth + 1)
 
 
 def _operands(node: ast.AST, inputs: frozenset[str]) -> list[ast.expr]:
-    """The parts of an allowed node; FormulaError for any other."""
+    """Return the operands of an allowed node. Raises FormulaError for any other node."""
     match node:
         case ast.Constant(value=value) if type(value) in (int, float):
             return []
@@ -107,7 +108,7 @@ def _operands(node: ast.AST, inputs: frozenset[str]) -> list[ast.expr]:
             return [left, right]
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
             if len(arguments) != FUNCTIONS[name][1]:
-                raise FormulaError(f"{name} takes {FUNCTIONS[name][1]} argument(s)")
+                raise FormulaError(f"{name} takes {FUNCTIONS[name][1]} argument(s), and has {len(arguments)} here")
             return arguments
         case ast.BinOp(op=ast.BitXor()):
             raise FormulaError("use ** for powers: x ** 2")

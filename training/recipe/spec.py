@@ -1,4 +1,4 @@
-"""The recipe of a pattern: the same object in YAML, over HTTP, and inside the bundle that it made.
+"""The recipe of a pattern: the same object in YAML, over HTTP, and in the bundle that was trained by it.
 
 PatternSpec = data + split + scaling + network + fit + seed
 """
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from models_store.encoding.rows import n_monomials
 from models_store.names import NAME, RESERVED
 from training.recipe.base import Part, RecipeError
 from training.recipe.data import Data, FormulaData, SequenceData, TableData
@@ -26,7 +27,7 @@ MOST_PARAMETERS = 10_000_000
 
 
 class _RecipeLoader(yaml.SafeLoader):
-    """YAML 1.1 reads `1e-3` as text; everybody who writes a learning rate means the number."""
+    """A safe YAML loader that reads `1e-3` as a number, which YAML 1.1 takes for text."""
 
 
 _RecipeLoader.add_implicit_resolver(
@@ -41,7 +42,7 @@ def _is_pattern_name(name: str) -> str:
 
 
 PatternName = Annotated[str, Field(pattern=f"^{NAME.pattern}$"), AfterValidator(_is_pattern_name)]
-# Under what a recipe for a table says itself: good without tuning.
+# Defaults of recipes for tables: good without tuning. A recipe's own fields take precedence.
 TABLE_DEFAULTS: dict[str, Any] = {
     "split": {"test": 0.2, "validation": 0.2},
     "network": {"layers": [{"units": 64}, {"units": 64}], "dropout": 0.2},
@@ -56,7 +57,7 @@ TABLE_DEFAULTS: dict[str, Any] = {
 
 
 class PatternSpec(Part):
-    """Everything that a training run needs, and nothing that it does not."""
+    """A recipe: all that a training needs to know."""
 
     name: PatternName
     description: Annotated[str, Field(max_length=500)] = ""
@@ -69,7 +70,7 @@ class PatternSpec(Part):
     cross_validate: CrossValidate | None = None
     author: AuthorFigure | None = None
     improves: PatternName | None = None
-    """The pattern that this recipe does better than, on the same rows."""
+    """The pattern that this recipe improves on, with the same rows."""
 
     @model_validator(mode="before")
     @classmethod
@@ -82,9 +83,13 @@ class PatternSpec(Part):
     def _holds_together(self) -> Self:
         stopping = self.fit.early_stopping
         if stopping is not None and stopping.monitor.startswith("val_") and self.split.validation == 0:
-            raise ValueError(f"fit.early_stopping: {stopping.monitor} needs split.validation above 0")
+            raise ValueError(
+                f"fit.early_stopping: {stopping.monitor} needs split.validation above 0, or monitor loss or metric"
+            )
         if self.cross_validate is not None and not self.split.shuffle:
-            raise ValueError("cross_validate: folds are drawn at random, which split.shuffle: false does not want")
+            raise ValueError(
+                "cross_validate: folds are drawn at random, and split.shuffle is false: leave out one of them"
+            )
         has_test_region = isinstance(self.data, FormulaData) and self.data.test is not None
         if self.split.test == 0 and not has_test_region:
             raise ValueError("split.test: must be above 0, or the card could not say how good the pattern is")
@@ -97,45 +102,53 @@ class PatternSpec(Part):
 
     def _check_table(self, data: TableData) -> None:
         if self.network.polynomial_degree > 1:
-            raise ValueError("network.polynomial_degree: is for formulas; a table's numbers bend by data.numbers")
+            raise ValueError(
+                f"network.polynomial_degree: must be 1 for a table, and is {self.network.polynomial_degree}, "
+                "because data.numbers: piecewise already bends its numbers"
+            )
         if self.scaling.scope != "per-column" or self.scaling.outputs == "shared":
-            raise ValueError("scaling.scope: the columns of a table are scaled each by its own numbers")
+            raise ValueError(
+                "scaling.scope: each column of a table is scaled by itself: use per-column, and outputs own or none"
+            )
         dropped = [name for name in data.target if data.columns.get(name) == "drop"]
         if dropped:
-            raise ValueError("data.columns: the target cannot be dropped")
+            raise ValueError(f"data.columns: the target cannot be dropped, and {len(dropped)} of its columns are")
 
     def _check_formulas(self, data: FormulaData | SequenceData) -> None:
         overlap = set(data.columns()) & set(data.outputs)
         if overlap:
-            raise ValueError(f"data: {sorted(overlap)[0]} is both an input and an output")
+            raise ValueError(f"data: {sorted(overlap)[0]} is both an input and an output: rename one of them")
         for output, formula in data.outputs.items():
             try:
                 Formula.parse(formula, data.columns())
             except FormulaError as error:
                 raise ValueError(f"data.outputs.{output}: {error}") from None
         if self.fit.loss not in NUMBER_LOSSES | {"auto"}:
-            raise ValueError(f"fit.loss: {self.fit.loss} is for labels; a formula has numbers")
+            raise ValueError(f"fit.loss: {self.fit.loss} is for labels, and a formula gives numbers: try mse")
         if self.fit.class_weights is not None:
-            raise ValueError("fit.class_weights: are for labels; a formula has numbers")
+            raise ValueError("fit.class_weights: are for labels, and a formula gives numbers: leave them out")
 
     def _check_size(self, data: FormulaData | SequenceData) -> None:
-        from models_store.encoding.rows import n_monomials  # deferred: NumPy is not needed to read `--help`
-
         n_features = n_monomials(len(data.columns()), self.network.polynomial_degree)
         if n_features > MOST_INPUT_FEATURES:
-            raise ValueError(f"network.polynomial_degree: more than {MOST_INPUT_FEATURES} input features")
+            raise ValueError(
+                f"network.polynomial_degree: more than {MOST_INPUT_FEATURES} input features: lower the degree"
+            )
         widths = [n_features, *(layer.units for layer in self.network.layers), len(data.outputs)]
         region = data.test if isinstance(data, FormulaData) else None
         if region is not None and region.rows * len(data.inputs) > MOST_NUMBERS:
-            raise ValueError(f"data.test.rows: more than {MOST_NUMBERS} numbers in the test table")
+            raise ValueError(f"data.test.rows: more than {MOST_NUMBERS} numbers in the test table: ask for fewer rows")
         if data.rows * (len(data.columns()) + n_features + len(data.outputs)) > MOST_NUMBERS:
-            raise ValueError(f"data.rows: more than {MOST_NUMBERS} numbers in the training table")
-        if sum((before + 1) * after for before, after in pairwise(widths)) > MOST_PARAMETERS:
-            raise ValueError(f"network.layers: more than {MOST_PARAMETERS} parameters")
+            raise ValueError(f"data.rows: more than {MOST_NUMBERS} numbers in the training table: ask for fewer rows")
+        n_parameters = sum((before + 1) * after for before, after in pairwise(widths))
+        if n_parameters > MOST_PARAMETERS:
+            raise ValueError(
+                f"network.layers: more than {MOST_PARAMETERS} parameters ({n_parameters}): use fewer units"
+            )
 
     @classmethod
     def parse(cls, recipe: object) -> Self:
-        """From parsed JSON or YAML; RecipeError names each wrong field."""
+        """Read a recipe from parsed JSON or YAML. Raises RecipeError, which names each wrong field."""
         try:
             return cls.model_validate(recipe)
         except ValidationError as error:
@@ -143,22 +156,23 @@ class PatternSpec(Part):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """From a YAML (or JSON) file."""
+        """Read a recipe from a YAML or JSON file. Raises RecipeError if it is too large, not YAML, or not a recipe."""
         if path.stat().st_size > LARGEST_FILE:
-            raise RecipeError(f"{path.name} is larger than {LARGEST_FILE} bytes")
+            raise RecipeError(f"{path.name} is larger than {LARGEST_FILE} bytes; a recipe is a page of text")
         try:
             recipe = yaml.load(path.read_text(encoding="utf-8"), Loader=_RecipeLoader)  # noqa: S506  # a SafeLoader
         except (yaml.YAMLError, ValueError, RecursionError):
-            raise RecipeError(f"{path.name} is not YAML") from None
+            raise RecipeError(f"{path.name} is not YAML; recipes are written in YAML or JSON, as UTF-8 text") from None
         return cls.parse(recipe)
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
 
     def overridden(self, changes: Mapping[str, object]) -> Self:
-        """The recipe with some fields replaced, however deep: `{"fit": {"epochs": 300}}`.
+        """Return the recipe with some fields replaced, however deep: `{"fit": {"epochs": 300}}`.
 
-        Another seed draws other first weights, and not other rows: versions stay comparable on the same test rows.
+        Another seed draws other initial weights but the same rows: versions stay comparable on the same test rows.
+        Raises RecipeError where the result is not a recipe.
         """
         recipe = self.to_json()
         if "seed" in changes and recipe["data"]["seed"] is None:
@@ -179,7 +193,7 @@ def _replaced(part: object, change: object, *path: str) -> object:
 
 
 def _tag_at(path: tuple[str, ...]) -> str | None:
-    """The field that says which kind of part stands at this place of a recipe."""
+    """Return the name of the discriminator field of the part at this path of a recipe; None if it has none."""
     match path:
         case ("data",):
             return "kind"
@@ -191,12 +205,12 @@ def _tag_at(path: tuple[str, ...]) -> str | None:
 
 
 def catalogue() -> dict[str, PatternSpec]:
-    """The recipes that a server has trained when it starts, by name."""
+    """Return the recipes that a new server trains when it starts, by name."""
     return _recipes_in(CATALOGUE)
 
 
 def shipped() -> dict[str, PatternSpec]:
-    """The catalogue, and the recipes that improve on its own; those are trained when somebody asks for them."""
+    """Return the catalogue, and the recipes that improve on it, which are trained only when asked for."""
     return {**catalogue(), **_recipes_in(CATALOGUE / "improved")}
 
 

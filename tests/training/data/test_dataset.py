@@ -48,7 +48,7 @@ def test_the_rows_are_those_of_the_legacy_generator_drawn_column_by_column() -> 
     rng = np.random.RandomState(1234)
     x1, x2 = rng.randint(0, 100, 1000), rng.randint(0, 100, 1000)
     assert data.train.numbers.tolist() == np.stack([x1, x2], axis=1).tolist()
-    assert data.train.outputs.tolist() == (0.5 * x1**2 - 3 * x2 + 5).reshape(-1, 1).tolist()
+    assert data.train.targets.tolist() == (0.5 * x1**2 - 3 * x2 + 5).reshape(-1, 1).tolist()
 
 
 @pytest.mark.parametrize("pattern", ["add-ten", "quadratic-extrapolated"])
@@ -65,7 +65,7 @@ def test_a_sequence_is_its_windows_one_step_after_another() -> None:
     assert sorted(together.tolist()) == np.stack([first, first + 1, first + 2, first + 3], axis=1).tolist()
     x1, x2, x3, x4 = data.test.numbers.T
     expected = [0.3 * x1 + 0.2 * x2 - 0.4 * x3 + 0.1 * x4 + 2, 0.5 * x1 - 0.1 * x2 + 0.3 * x3 - 2]
-    np.testing.assert_allclose(data.test.outputs, np.stack(expected, axis=1))
+    np.testing.assert_allclose(data.test.targets, np.stack(expected, axis=1))
 
 
 @pytest.mark.parametrize("pattern", CATALOGUE)

@@ -169,7 +169,7 @@ def test_a_target_of_numbers_makes_a_regression(values: list[Any]) -> None:
 
 def test_the_task_may_be_said() -> None:
     numbers = made(frame(), spec(data={"task": "regression"}))
-    assert (numbers.labels, set(numbers.test.outputs[:, 0])) == (None, {0.0, 1.0})
+    assert (numbers.labels, set(numbers.test.targets[:, 0])) == (None, {0.0, 1.0})
     years = frame(survived=[1900 + place % 4 for place in range(N_ROWS)])
     labels = made(years, spec(data={"task": "classification"})).labels
     assert labels is not None
@@ -178,7 +178,7 @@ def test_the_task_may_be_said() -> None:
 
 def test_several_columns_of_numbers_are_learned_at_once() -> None:
     data = made(frame(), spec(["survived", "alone"], data={"columns": {"age": "number"}}))
-    assert (data.outputs, data.labels, data.train.outputs.shape[1]) == (("survived", "alone"), None, 2)
+    assert (data.outputs, data.labels, data.train.targets.shape[1]) == (("survived", "alone"), None, 2)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_the_split_is_that_of_scikit_learn() -> None:
 def test_each_part_has_its_share_of_each_label() -> None:
     data = made(frame(survived=[int(place < 12) for place in range(N_ROWS)]), spec())
     assert data.validation is not None
-    shares = [rows.outputs.mean() for rows in (data.train, data.validation, data.test)]
+    shares = [rows.targets.mean() for rows in (data.train, data.validation, data.test)]
     assert shares == pytest.approx([0.2, 0.2, 0.2], abs=0.05)
 
 

@@ -20,7 +20,7 @@ def test_iris_ships_with_scikit_learn() -> None:
 
 @pytest.fixture
 def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where loaders find what they would download. Keras has no other seam: it knows the hashes of the real files."""
+    """A directory from which loaders take what they would download; Keras checks hashes, so there is no other seam."""
 
     def found(*names: str, **options: str) -> str:
         return str(tmp_path / (*names, options.get("fname", ""))[0])

@@ -1,80 +1,23 @@
-"""What a card says beside its figures: what columns held, test rows side by side, and the lessons of a training."""
-
-from dataclasses import dataclass
-from typing import Any
+"""The parts of a card beside its scores: summaries of the columns, and test rows with their answers."""
 
 import numpy as np
 import pytest
 
-from models_store.arrays import Array
-from models_store.card import Column, Gap, LabelScore, Measured, Score
+from models_store.card import Column, Gap
 from models_store.encoding.outputs import LabelDecoder, LabelKind, OutputDecoder
 from models_store.encoding.rows import InputEncoder
 from models_store.encoding.scaler import Scaler
-from models_store.tables.table import Kind, Table
 from tests.fakes import rows
-from tests.table_fakes import PASSENGERS, a_column
-from tests.training.evaluation.test_baselines import of_labels, of_numbers, table
+from tests.table_fakes import PASSENGERS, split_table
 from training.data.dataset import Dataset, Rows
-from training.evaluation.notes import fingerprints, is_lost_outside, notes
 from training.evaluation.report import evaluation, gaps, input_columns, output_columns
-from training.recipe.spec import PatternSpec
-
-FORMULA = PatternSpec.parse(
-    {
-        "name": "it",
-        "data": {
-            "kind": "formula",
-            "inputs": {"x": {"distribution": "integers", "low": 0, "high": 9}},
-            "outputs": {"y": "x"},
-            "rows": 10_000,
-        },
-    }
-)
-TABLE = PatternSpec.parse({"name": "it", "data": {"kind": "table", "dataset": "iris", "target": "y"}})
-NUMBERS = np.arange(200, dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class History:
-    """As `training.fitting.fit` has it, which imports TensorFlow."""
-
-    best_epoch: int = 1
-    val_loss: Array | None = None
-    stopped_early: bool = True
-
-
-def mixed(n_rows: int) -> Array:
-    """0, 1, 2 and so on, in any order."""
-    return np.random.default_rng(0).permutation(n_rows).astype(np.float64)
-
-
-def measured(score: Score | LabelScore, n_rows: int = 100) -> Measured:
-    return Measured(rows=n_rows, overall=score, outputs={"y": score})
-
-
-def said(
-    data: Dataset,
-    spec: PatternSpec = TABLE,
-    history: Any = History(),  # frozen
-    train: Score | LabelScore = of_numbers(1.0),  # noqa: B008
-    test: Score | LabelScore = of_numbers(1.0),  # noqa: B008
-) -> list[str]:
-    return notes(spec, data, history, measured(train), measured(test), n_parameters=1000)
-
-
-def with_category(column: tuple[str, list[str]], outputs: Array, *labels: str) -> Dataset:
-    """A column of numbers in any order beside it."""
-    name, cells = column
-    return table({"x": ("number", mixed(len(cells)).tolist()), name: ("category", cells)}, outputs, *labels)[0]
-
 
 # -- columns -------------------------------------------------------------------------------------------------------
 
 
 def test_columns_of_every_kind_are_summed_up_from_training_rows() -> None:
     columns = {**PASSENGERS, "never": ("number", [None] * 8)}
-    data, encoder = table({name: (kind, cells * 5) for name, (kind, cells) in columns.items()}, rows(*[1] * 40))
+    data, encoder = split_table({name: (kind, cells * 5) for name, (kind, cells) in columns.items()}, rows(*[1] * 40))
     assert input_columns(data, encoder) == [
         Column(name="age", kind="number", minimum=2.0, maximum=54.0, missing=4),
         Column(name="port", kind="category", values=["S", "C", "Q"], missing=4),
@@ -101,7 +44,7 @@ def test_columns_of_a_formula_have_ranges() -> None:
     ],
 )
 def test_labels_are_listed_as_they_stood_in_the_data(labels: tuple[str, ...], kind: LabelKind, column: Column) -> None:
-    data, _ = table({"x": ("number", [1.0] * 10)}, rows(*[0, 1] * 5), *labels)
+    data, _ = split_table({"x": ("number", [1.0] * 10)}, rows(*[0, 1] * 5), *labels)
     assert output_columns(data, LabelDecoder("y", labels, kind)) == [column]
 
 
@@ -109,7 +52,7 @@ def test_labels_are_listed_as_they_stood_in_the_data(labels: tuple[str, ...], ki
 
 
 def test_gaps_of_labels_are_what_the_right_one_lacked() -> None:
-    data, _ = table(
+    data, _ = split_table(
         {"x": ("number", [1.0, None] * 10), "on": ("boolean", [True] * 20)}, rows(*[0, 1] * 10), "no", "yes"
     )
     answers = np.array([[0.75, 0.25], [0.6, 0.4], [1.0, 0.0], [0.0, 1.0]])
@@ -122,7 +65,7 @@ def test_gaps_of_labels_are_what_the_right_one_lacked() -> None:
 
 
 def test_gaps_of_numbers_are_differences_and_long_texts_are_cut() -> None:
-    data, _ = table({"text": ("text", ["word " * 1000] * 60)}, rows(*[5] * 60))
+    data, _ = split_table({"text": ("text", ["word " * 1000] * 60)}, rows(*[5] * 60))
     found = gaps(np.full((12, 1), 7.0), data.test, data, OutputDecoder(("y",), Scaler.identity(1)))
     assert len(found) == 10
     assert (found[0].predicted, found[0].label, found[0].gap) == ([7.0], [5.0], [2.0])
@@ -131,184 +74,8 @@ def test_gaps_of_numbers_are_differences_and_long_texts_are_cut() -> None:
 
 
 def test_what_plots_are_drawn_from_is_kept_small() -> None:
-    data, _ = table({"x": ("number", [1.0] * 20_000)}, rows(*[0, 1] * 10_000), "no", "yes")
+    data, _ = split_table({"x": ("number", [1.0] * 20_000)}, rows(*[0, 1] * 10_000), "no", "yes")
     shown = evaluation(np.full((4000, 2), [1 / 3, 2 / 3]), data.test, data)
     assert (len(shown.predicted), len(shown.labels)) == (2000, 2000)
     assert (shown.predicted[0], shown.labels[:2]) == ([0.333333, 0.666667], [[0.0], [1.0]])
     assert len(evaluation(np.full((4000, 1000), 1e-3), data.test, data).predicted) == 100
-
-
-# -- lessons: formulas ---------------------------------------------------------------------------------------------
-
-
-def of_formula(train: Array, test: Array, **changes: Any) -> Dataset:
-    return Dataset({"x": "number"}, ("y",), Rows(train, train), None, Rows(test, test), **changes)
-
-
-def test_a_training_without_lessons_says_nothing() -> None:
-    inside = of_formula(NUMBERS[:, None], NUMBERS[:-1, None] + 0.5)
-    assert said(inside, FORMULA) == []
-
-
-@pytest.mark.parametrize(
-    ("train", "test", "so"),
-    [
-        (1.0, 10.0, "a network does not follow a curve beyond what it has seen, so expect its worst errors there."),
-        (1.0, 1.2, "the test error is not clearly larger for it."),
-        (1e-6, 7e-6, "the test error is not clearly larger for it."),
-    ],
-)
-def test_test_rows_outside_the_region_are_named_and_what_came_of_it(train: float, test: float, so: str) -> None:
-    data = of_formula(NUMBERS[:, None], 200 + NUMBERS[:20, None])
-    assert said(data, FORMULA, train=of_numbers(train), test=of_numbers(test)) == [
-        f"20 of 20 test rows lie outside the region it was trained on; {so}"
-    ]
-
-
-@pytest.mark.parametrize(("n_outside", "test", "is_lost"), [(20, 10.0, True), (20, 1.2, False), (9, 10.0, False)])
-def test_it_is_lost_where_most_test_rows_are_outside_and_clearly_worse(
-    n_outside: int, test: float, is_lost: bool
-) -> None:
-    data = of_formula(NUMBERS[:, None], 180 + n_outside + NUMBERS[:20, None])
-    assert is_lost_outside(data, measured(of_numbers(1.0)), measured(of_numbers(test))) is is_lost
-    assert not is_lost_outside(of_table(np.arange(1000.0)), measured(of_numbers(1.0)), measured(of_numbers(test)))
-
-
-def test_test_rows_that_are_training_rows_are_named() -> None:
-    (note,) = said(of_formula(NUMBERS[:, None], NUMBERS[:20, None]), FORMULA)
-    assert note.startswith("20 of 20 test rows are training rows as well")
-    (note,) = said(of_formula(NUMBERS[:, None], NUMBERS[:20, None], duplicates_dropped=7), FORMULA)
-    assert note.startswith("7 duplicate rows were dropped")
-
-
-def test_a_recipe_without_scaling_and_with_few_rows_is_advised() -> None:
-    few = of_formula(NUMBERS[:30, None], NUMBERS[:20, None] + 0.5)
-    unscaled, scarce = said(few, FORMULA.overridden({"scaling": {"method": "none"}}))
-    assert unscaled.startswith("Nothing was scaled")
-    assert scarce.startswith("It has seen only 30 training rows")
-
-
-# -- lessons: tables -----------------------------------------------------------------------------------------------
-
-
-def of_table(numbers: Array, labels: tuple[str, ...] = (), outputs: Array | None = None, **more: Any) -> Dataset:
-    kinds: dict[str, tuple[Kind, list[Any]]] = {"x": ("number", numbers.tolist()), **more}
-    return table(kinds, numbers[:, None] if outputs is None else outputs, *labels)[0]
-
-
-def test_what_was_done_to_the_columns_comes_first() -> None:
-    plain = of_table(mixed(1000))
-    remarked = Dataset(plain.kinds, ("y",), plain.train, None, plain.test, remarks=("id was left out.",))
-    assert said(remarked) == ["id was left out.", *said(plain)] == ["id was left out."]
-
-
-def test_a_column_that_goes_on_beyond_the_training_rows_is_named() -> None:
-    (note,) = said(of_table(np.arange(1000.0)))
-    assert note.startswith("200 of 200 test rows have a x outside that of all training rows")
-
-
-def test_rows_of_a_table_that_stand_in_train_and_test_are_counted() -> None:
-    numbers = mixed(1000)
-    numbers[800:820] = numbers[:20]
-    texts = ("text", [f"{number % 7}" if number % 2 else None for number in range(800)] + [None] * 200)
-    data = of_table(numbers, outputs=mixed(1000)[::-1, None], more=texts)
-    assert said(data) == [
-        "10 of 200 test rows have the same inputs as a training row, so the test score may flatter.",
-    ]
-
-
-def test_labels_out_of_balance_are_named() -> None:
-    numbers = mixed(1000)
-    data = of_table(numbers, ("no", "yes"), (np.arange(1000) % 10 == 0)[:, None].astype(float))
-    (note,) = said(data, train=of_labels(0.9), test=of_labels(0.9))
-    assert note.startswith("90 % of the training rows are no, and always saying so would be that accurate")
-
-
-def test_a_column_that_is_the_target_in_other_words_is_named() -> None:
-    survived = (np.arange(1000) * 7 % 10 < 4)[:, None].astype(float)
-    alive = ("alive", ["yes" if label else "no" for label in survived[:, 0]])
-    data = with_category(alive, survived, "0", "1")
-    (note,) = said(data, train=of_labels(1.0), test=of_labels(1.0))
-    assert note.startswith("The column alive alone tells")
-    assert note.endswith("leave it out (--column alive=drop, or in a recipe data.columns.alive: drop).")
-
-
-def test_a_name_that_every_row_has_for_itself_gives_nothing_away() -> None:
-    survived = (np.arange(1000) * 7 % 10 < 4)[:, None].astype(float)
-    data = with_category(("name", [f"{number}" for number in range(1000)]), survived, "0", "1")
-    assert said(data, train=of_labels(0.7), test=of_labels(0.7)) == []
-
-
-@pytest.mark.parametrize(("noise", "n_notes"), [(1.0, 1), (50.0, 0)])
-def test_a_column_on_one_line_with_the_target_is_named_and_one_near_it_is_not(noise: float, n_notes: int) -> None:
-    target = 1e140 * (3 - 2 * mixed(1000) + noise * np.random.default_rng(3).normal(size=1000))
-    data = with_category(("other", ["a", "b"] * 500), target[:, None])
-    assert sum(note.startswith("The column x alone") for note in said(data)) == n_notes
-
-
-def test_few_test_rows_are_a_reason_to_cross_validate() -> None:
-    (note,) = said(of_table(mixed(100)))
-    assert note.startswith("It was tested on only 20 rows")
-
-
-@pytest.mark.parametrize(
-    ("train", "test", "words"),
-    [
-        (of_labels(0.99), of_labels(0.8), "accuracy 0.99 there, accuracy 0.8 on test rows"),
-        (of_numbers(1.0), of_numbers(3.0), "RMSE 1 there, RMSE 3 on test rows"),
-    ],
-)
-def test_a_network_that_knows_its_rows_by_heart_is_told(
-    train: Score | LabelScore, test: Score | LabelScore, words: str
-) -> None:
-    (note,) = said(of_table(mixed(1000)), train=train, test=test)
-    assert words in note
-    assert "With 1000 parameters" in note
-
-
-@pytest.mark.parametrize(
-    ("val_loss", "kept", "expected"),
-    [
-        (
-            [3.0, 1.0, 2.0],
-            2,
-            "It stopped after epoch 3; the weights of epoch 2 were kept, where the validation loss turned.",
-        ),
-        ([3.0, 1.0, 2.0], 1, "It stopped after epoch 3; the weights of epoch 1 were kept."),
-        (
-            [3.0, 1.0, 2.0],
-            3,
-            "It over-fits: the validation loss was lowest at epoch 2 and has risen since; "
-            "fit.early_stopping would have kept those weights.",
-        ),
-        ([3.0, 1.0, 1.05], 3, None),
-    ],
-)
-def test_overfitting_is_named_with_its_epoch(val_loss: list[float], kept: int, expected: str | None) -> None:
-    data = of_table(mixed(1000))
-    assert said(data, history=History(kept, np.array(val_loss))) == [*filter(None, [expected])]
-
-
-def test_a_fit_that_came_to_its_end_is_not_said_to_have_stopped() -> None:
-    history = History(1, np.array([1.0, 2.0]), stopped_early=False)
-    assert said(of_table(mixed(1000)), history=history) == [
-        "It was fitted until epoch 2; the weights of epoch 1 were kept, where the validation loss turned."
-    ]
-
-
-# -- rows that are the same ----------------------------------------------------------------------------------------
-
-
-def test_rows_have_one_fingerprint_if_they_are_the_same_and_others_if_not() -> None:
-    grid = np.stack(np.meshgrid(*[np.arange(12.0)] * 4), axis=-1).reshape(-1, 4)
-    assert len(np.unique(fingerprints(grid))) == len(grid)
-    halves = [
-        Table({f"c{place}": column for place, column in enumerate(half.T)}) for half in (grid[:9], grid[:9] + 0.0)
-    ]
-    assert fingerprints(halves[0]).tolist() == fingerprints(halves[1]).tolist()
-
-
-def test_missing_values_are_the_same_as_each_other() -> None:
-    same = Table({"x": np.array([np.nan, np.nan, 1.0]), "t": a_column("text", [None, None, "a"])})
-    first, second, third = fingerprints(same)
-    assert first == second != third

@@ -1,4 +1,4 @@
-"""Scores: against scikit-learn, by hand, and where a label is missing."""
+"""Scores: compared with scikit-learn, by hand, and where a label does not occur."""
 
 from typing import Any
 
@@ -26,42 +26,42 @@ def test_errors_of_numbers_by_hand() -> None:
 
 @given(arrays(np.float64, (7, 2, 2), elements=st.floats(-1e6, 1e6)))
 def test_errors_of_numbers_are_those_of_scikit_learn(pair: Any) -> None:
-    predicted, labels = pair[..., 0], pair[..., 1]
-    ours = score(predicted, labels)
+    predicted, targets = pair[..., 0], pair[..., 1]
+    ours = score(predicted, targets)
     assert (ours.rmse**2, ours.mae, ours.max_error) == pytest.approx(
         (
-            metrics.mean_squared_error(labels, predicted),
-            metrics.mean_absolute_error(labels, predicted),
-            max(metrics.max_error(labels[:, place], predicted[:, place]) for place in (0, 1)),
+            metrics.mean_squared_error(targets, predicted),
+            metrics.mean_absolute_error(targets, predicted),
+            max(metrics.max_error(targets[:, place], predicted[:, place]) for place in (0, 1)),
         )
     )
-    if ours.r2 is not None and np.ptp(labels, axis=0).min() > 1:
-        assert ours.r2 == pytest.approx(metrics.r2_score(labels, predicted))
+    if ours.r2 is not None and np.ptp(targets, axis=0).min() > 1:
+        assert ours.r2 == pytest.approx(metrics.r2_score(targets, predicted))
 
 
-def test_constant_labels_leave_nothing_to_explain_even_after_rounding() -> None:
+def test_constant_targets_leave_nothing_to_explain_even_after_rounding() -> None:
     assert r_squared(rows(1, 2), rows(0.1 + 0.2, 0.3)) is None
     assert r_squared(rows(1, 2), rows(1, 2)) == 1.0
 
 
 @pytest.mark.parametrize("power", [-1000, -600, 480])
 def test_errors_whose_squares_no_float64_holds_are_those_of_others(power: int) -> None:
-    predicted, labels, factor = rows(1, 2, 3, 8), rows(1, 2, 4, 7), 2.0**power
-    usual, extreme = score(predicted, labels), score(predicted * factor, labels * factor)
+    predicted, targets, factor = rows(1, 2, 3, 8), rows(1, 2, 4, 7), 2.0**power
+    usual, extreme = score(predicted, targets), score(predicted * factor, targets * factor)
     assert (extreme.r2, extreme.rmse) == (usual.r2, usual.rmse * factor)
 
 
 def test_each_output_has_a_score_of_its_own() -> None:
-    labels = np.array([[0.0, 0.0], [2.0, 4.0]])
-    data = numbers(Rows(labels, labels))
-    answers = labels + np.array([1.0, -3.0])
+    targets = np.array([[0.0, 0.0], [2.0, 4.0]])
+    data = numbers(Rows(targets, targets))
+    answers = targets + np.array([1.0, -3.0])
     told = measured(answers, data.test, data)
     assert (told.rows, list(told.outputs)) == (2, ["a", "b"])
     assert told.outputs == {
-        "a": score(labels[:, [0]] + 1, labels[:, [0]]),
-        "b": score(labels[:, [1]] - 3, labels[:, [1]]),
+        "a": score(targets[:, [0]] + 1, targets[:, [0]]),
+        "b": score(targets[:, [1]] - 3, targets[:, [1]]),
     }
-    assert told.overall == score(answers, labels)
+    assert told.overall == score(answers, targets)
 
 
 def test_authors_count_errors_in_their_own_ways() -> None:
@@ -73,7 +73,7 @@ def test_authors_count_errors_in_their_own_ways() -> None:
 
 
 def test_two_labels_by_hand() -> None:
-    """Of three that are `yes` two are found; of two that are `no` one is taken for `yes`."""
+    """Three rows are `yes`, of which two are found; two are `no`, of which one is taken for `yes`."""
     says_yes = np.array([0.9, 0.6, 0.4, 0.8, 0.1])
     told = label_score(probabilities(says_yes), np.array([1, 1, 1, 0, 0]))
     assert told.confusion == [[1, 1], [1, 2]]

@@ -48,7 +48,7 @@ def table_data(columns: dict[str, tuple[Kind, Values]], labels: Labels | None = 
 
 
 def numbers(n_rows: int, n_columns: int = 1) -> dict[str, tuple[Kind, Values]]:
-    """So many columns of numbers that are all different."""
+    """Columns `x0`, `x1` and so on, of numbers that are all different."""
     column = np.arange(n_rows, dtype=np.float64)
     return {f"x{place}": ("number", column) for place in range(n_columns)}
 
@@ -127,7 +127,7 @@ def test_of_a_table_other_validation_and_test_rows_change_no_encoder(
 
 
 def pieces(n_rows: int, n_columns: int = 1, **recipe: Any) -> int:
-    """How many pieces the first of the columns is cut into."""
+    """The number of pieces of the first column's encoding."""
     spec, data = table_spec(**recipe), table_data(numbers(n_rows, n_columns))
     assert isinstance(spec.data, TableData)
     assert isinstance(data.train.inputs, Table)
@@ -243,7 +243,7 @@ def test_labels_are_one_hot_where_the_loss_wants_them_so(names: tuple[str, ...],
     data = table_data(numbers(3), Labels(names, "text"))
     _, decoder = encoders(table_spec(), data, loss)
     assert isinstance(decoder, LabelDecoder)
-    assert decoder.encode(data.train.outputs).tolist() == encoded
+    assert decoder.encode(data.train.targets).tolist() == encoded
     assert (decoder.columns, decoder.labels) == (("y",), names)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from models_store.arrays import Array
 from models_store.networks.architecture import Architecture, Layer
+from training.fitting.progress import Curves, Progress
 from training.recipe.fit import EarlyStopping, Fit
 
 pytestmark = pytest.mark.keras
@@ -56,7 +57,7 @@ def fitted(trained: Any, recipe: Fit, train: Any, validation: Any = None, *, see
     """A model that `fit` has trained in the end, and its History."""
     from training.fitting.fit import fit  # deferred: imports TensorFlow
 
-    return fit(trained, train, validation, recipe, seed, lambda done, curves: None)
+    return fit(trained, train, validation, recipe, seed, Progress())
 
 
 def assert_same_weights(ours: Any, theirs: Any) -> None:
@@ -366,10 +367,13 @@ def test_every_epoch_is_reported_once_and_in_order() -> None:
     from training.fitting.fit import fit  # deferred: imports TensorFlow
 
     said: list[tuple[int, dict[str, Array]]] = []
+
+    class Told(Progress):
+        def epochs(self, done: int, curves: Curves) -> None:
+            said.append((done, curves))
+
     recipe = Fit(epochs=250, batch_size=64)
-    history = fit(
-        model(), examples(), examples(20, seed=1), recipe, 0, lambda done, curves: said.append((done, curves))
-    )
+    history = fit(model(), examples(), examples(20, seed=1), recipe, 0, Told())
     assert [done for done, _ in said] == [100, 200, 250]
     assert sorted(history.curves) == ["loss", "metric", "val_loss", "val_metric"]
     reported = {name: np.concatenate([curves[name] for _, curves in said]).tolist() for name in history.curves}
@@ -406,14 +410,15 @@ def test_whoever_listens_may_stop_it() -> None:
 
     said: list[int] = []
 
-    def enough(done: int, curves: dict[str, Array]) -> None:
-        assert list(curves) == ["loss", "metric"]
-        said.append(done)
-        if done >= 200:
-            raise Stop
+    class Impatient(Progress):
+        def epochs(self, done: int, curves: Curves) -> None:
+            assert list(curves) == ["loss", "metric"]
+            said.append(done)
+            if done >= 200:
+                raise Stop
 
     with pytest.raises(Stop):
-        fit(model(), examples(), None, Fit(epochs=100_000), 0, enough)
+        fit(model(), examples(), None, Fit(epochs=100_000), 0, Impatient())
     assert said == [100, 200]
 
 

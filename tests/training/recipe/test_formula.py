@@ -38,7 +38,7 @@ NUMBERS = st.integers(-9, 9).map(float)
 
 
 def value(text: str, **columns: float) -> float:
-    """What a formula says of one row."""
+    """The value of a formula for one row."""
     filled = {name: np.array([number]) for name, number in columns.items()} or {"x": np.zeros(1)}
     return float(Formula.parse(text, filled)(filled)[0])
 
