@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from app.answering.registry import Registry
 from app.errors import Malformed, Unprocessable
+from app.formats.found import kind_of
 from app.http.keys import require_admin
 from app.jobs.job import Job
 from app.jobs.jobs import Jobs
@@ -103,7 +104,7 @@ def recipe_of(asked: Any, store: Store) -> PatternSpec:
     Raises Malformed, UnknownPattern, BundleUnreadable, and RecipeError, which names the field.
     """
     if not isinstance(asked, dict):
-        raise Malformed(f"the body must be a JSON object, found {_json_kind(asked)}")
+        raise Malformed(f"the body must be a JSON object, found {kind_of(asked)}")
     changes = {name: value for name, value in asked.items() if name in CHANGES}
     unknown = asked.keys() - changes.keys() - {"pattern", "spec", "promote"}
     if unknown & Fit.model_fields.keys():
@@ -138,13 +139,8 @@ def check_dataset(spec: PatternSpec, datasets: Datasets) -> None:
 def _flag(asked: dict[str, Any], name: str, *, default: bool) -> bool:
     value = asked.get(name, default)
     if not isinstance(value, bool):
-        raise RecipeError(f"{name}: must be true or false, found {_json_kind(value)}")
+        raise RecipeError(f"{name}: must be true or false, found {kind_of(value)}")
     return value
-
-
-def _json_kind(value: Any) -> str:
-    kinds = {dict: "an object", list: "a list", str: "text", bool: "a boolean", type(None): "null"}
-    return kinds.get(type(value), "a number")
 
 
 async def _ended(jobs: Jobs, job: Job, seconds: float) -> Job:

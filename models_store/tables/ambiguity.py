@@ -80,7 +80,8 @@ def _ambiguity_of_dates(name: str, texts: pl.Series, distinct: pl.Series, said: 
             f"{name}: looks like dates, and whether day or month comes first is not clear ({_cell(written[0])}); say "
             f"data.dates: day-first or month-first (--dates), or {_write_iso(name)}"
         )
-    return _exception_to(name, "date", texts, [text for text in looking if is_date(text, order)])
+    dates = [text for text in looking if is_date(text, order)]
+    return _exception_to(name, "date", texts, dates) if len(dates) < len(distinct) else None
 
 
 def _ambiguity_of_numbers(name: str, texts: pl.Series, distinct: pl.Series) -> str | None:

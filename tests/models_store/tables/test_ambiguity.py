@@ -73,3 +73,10 @@ def test_dates_are_read_in_the_order_that_their_column_shows(
 def test_dates_that_may_be_two_things_are_not_taken_for_one_when_told_to_be_dates() -> None:
     with pytest.raises(TableError, match="whether day or month comes first is not clear"):
         the_facts(["03/04/2020", "5/6/2021"], x="date")
+
+
+@pytest.mark.parametrize("missing", [[], [None, "-"]])
+def test_a_column_of_plain_dates_may_be_named_a_date(missing: list[str | None]) -> None:
+    cells = [*(f"2024-05-{day:02d}" for day in range(1, 31)), *missing]
+    [found] = facts(pl.DataFrame({"day": cells}), {"day": "date"})
+    assert (found.kind, found.missing, found.distinct, found.ambiguity) == ("date", len(missing), 30, None)

@@ -124,8 +124,8 @@ def test_a_file_to_train_on_is_refused_where_a_request_is_not(
         # A request is written by a program, for a pattern whose columns it knows: nothing is guessed.
         ("a;b\nx;y\n", {"a": ["x"], "b": ["y"]}, "line 1: commas must stand between fields"),
         ("a\tb\nx\ty\n", {"a": ["x"], "b": ["y"]}, "line 1: commas must stand between fields"),
-        (",a,b\n0,x,y\n", {"Unnamed: 0": [0], "a": ["x"], "b": ["y"]}, "line 1: column 1 of it is not one of a, b"),
-        ("a,b,c\nx,y,z\n", {"a": ["x"], "b": ["y"], "c": ["z"]}, "line 1: column 3 of it is not one of a, b"),
+        (",a,b\n0,x,y\n", {"Unnamed: 0": [0], "a": ["x"], "b": ["y"]}, "line 1: column 1 of 3 is not one of a, b"),
+        ("a,b,c\nx,y,z\n", {"a": ["x"], "b": ["y"], "c": ["z"]}, "line 1: column 3 of 3 is not one of a, b"),
     ],
 )
 def test_a_request_is_refused_where_a_file_to_train_on_is_not(
