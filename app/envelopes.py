@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from app.answers import Answer
 from app.errors import (
     DeadlinePassed,
     KeyMissing,
@@ -38,7 +39,7 @@ class Envelope:
     name: str = "Error"
     """The name of the shape in the OpenAPI document."""
 
-    def answer(self, error: Exception, request_id: str) -> Response:
+    def answer(self, error: Exception, request_id: str) -> Answer:
         status = self._status(error)
         code, message = _code_and_message(error)
         headers = retry_header(error)
@@ -48,7 +49,7 @@ class Envelope:
             headers["www-authenticate"] = "Bearer"
         text = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in message)
         body = orjson.dumps(self.body(status, code, text[:LONGEST_MESSAGE], request_id))
-        return Response(body, status, headers, "application/json")
+        return Answer(body, status, headers, "application/json")
 
     def _status(self, error: Exception) -> int:
         native = status_of(error)
@@ -107,23 +108,28 @@ def install(app: FastAPI) -> None:
 
 async def _on_error(request: Request, error: Exception) -> Response:
     request.state.is_refused = isinstance(error, Overloaded)
-    return NATIVE.answer(error, request.state.request_id)
+    return _response(error, request.state.request_id)
 
 
 async def _on_bad_parameter(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = error.errors()
     if any(fault["loc"][0] == "path" for fault in faults):
-        return NATIVE.answer(NotHere(), request.state.request_id)
+        return _response(NotHere(), request.state.request_id)
     wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))[:64]}: {fault['msg'][:200]}" for fault in faults[:5])
-    return NATIVE.answer(Unprocessable("bad_parameter", wrong), request.state.request_id)
+    return _response(Unprocessable("bad_parameter", wrong), request.state.request_id)
 
 
 async def _on_no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     is_wrong_method = error.status_code == STATUS[WrongMethod]
     found = WrongMethod(_methods(request)) if is_wrong_method else NotHere()
-    return NATIVE.answer(found, request.state.request_id)
+    return _response(found, request.state.request_id)
+
+
+def _response(error: Exception, request_id: str) -> Response:
+    answer = NATIVE.answer(error, request_id)
+    return Response(answer.body, answer.status, answer.headers, answer.media_type)
 
 
 def _methods(request: Request) -> set[str]:

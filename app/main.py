@@ -14,10 +14,11 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from importlib.metadata import version
 from types import FrameType
+from typing import Any, cast
 
 from fastapi import FastAPI
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app import envelopes, openapi
 from app.answering.admission import Admission
@@ -57,7 +58,7 @@ DESCRIPTION = "Trains small Keras networks on patterns in numbers and serves the
 class PatternServer(FastAPI):
     """FastAPI, and in front of all its layers the edge and the dialects."""
 
-    front: ASGIApp
+    front: Edge
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
@@ -76,9 +77,8 @@ def create_app(settings: Settings | None = None, load_network: LoadNetwork | Non
         redirect_slashes=False,
     )
     app.state.parts = parts = _parts(settings, load_network or network_loader(settings), _included(app))
-    app.front = Edge(
-        Dispatch(partial(FastAPI.__call__, app), parts.dialects, _answering(parts)), settings, parts.dialects
-    )
+    dispatch = Dispatch(parts.dialects, _answering(parts))
+    app.front = Edge(partial(FastAPI.__call__, app), dispatch, parts.dialects, settings)
     envelopes.install(app)
     openapi.install(app)
     return app
@@ -127,7 +127,7 @@ def _answering(parts: Parts) -> Answering:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     """Serving starts at once; bundles arrive as they are loaded. Ends when what is under way has been answered."""
     parts = parts_of(app)
     settings = parts.settings
@@ -137,7 +137,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
     tasks = [asyncio.create_task(work) for work in works]
     try:
         with _draining_on_signals(parts.jobs, settings.drain_seconds):
-            yield {"settings": settings}
+            # What the protocol gets of it: see app/http/limits.py.
+            yield {"settings": settings, "edge": cast(PatternServer, app).front}
     finally:
         parts.jobs.drain()
         for task in tasks:

@@ -68,11 +68,23 @@ class Batcher:
         return await self.in_time(asyncio.get_running_loop().run_in_executor(self._threads, work))
 
     async def in_time(self, result: Awaitable[Result]) -> Result:
-        """Return the awaited result. Raises DeadlinePassed after the seconds that an answer may take."""
+        """Return the awaited result. Raises DeadlinePassed after the seconds that an answer may take.
+
+        Unlike `asyncio.wait_for` this needs no task around it: the protocol answers calls without one.
+        """
+        work = asyncio.ensure_future(result)
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = asyncio.get_running_loop().call_later(self._answer_seconds, _settle_waiting, waiting)
+        work.add_done_callback(lambda _: _settle_waiting(waiting))
         try:
-            return await asyncio.wait_for(result, self._answer_seconds)
-        except TimeoutError:
-            raise errors.DeadlinePassed(self._answer_seconds) from None
+            await waiting
+        finally:
+            timer.cancel()
+            if not work.done():
+                work.cancel()
+        if not work.done() or work.cancelled():
+            raise errors.DeadlinePassed(self._answer_seconds)
+        return work.result()
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -170,6 +182,11 @@ def _finite(answers: Array) -> Array | NotFinite:
         return all_finite(answers)
     except NotFinite as error:
         return error
+
+
+def _settle_waiting(waiting: "asyncio.Future[None]") -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 def _settle(future: "asyncio.Future[Array]", outcome: Array | Exception) -> None:

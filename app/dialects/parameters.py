@@ -3,10 +3,10 @@
 from functools import cache
 from typing import Annotated, Self, TypeVar
 
-from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import Unprocessable
+from app.http.call import Call
 
 Parameters = TypeVar("Parameters", bound="Version")
 
@@ -26,12 +26,12 @@ class Version(BaseModel):
     label: str | None = None
 
     @classmethod
-    def by(cls, request: Request) -> Self:
-        if not request.scope["query_string"]:
+    def by(cls, call: Call) -> Self:
+        if not call.has_query:
             nothing: Self = _nothing_said(cls)
             return nothing
         try:
-            wanted = cls.model_validate(dict(request.query_params))
+            wanted = cls.model_validate(dict(call.query_params))
         except ValidationError as error:
             raise cls._bad(error) from None
         if wanted.version is not None and wanted.label is not None:

@@ -1,6 +1,6 @@
 """Dialects, answered before FastAPI's layers: what they cost is more than a small network's whole answer.
 
-POST /v2/models/quadratic/infer  ->  the dialect of "v2"  ->  its address  ->  handler(answering, request)  ->  Response
+POST /v2/models/quadratic/infer  ->  the dialect of "v2"  ->  its address  ->  handler(answering, call)  ->  Answer
 GET  /patterns                   ->  no dialect: FastAPI
 """
 
@@ -10,24 +10,23 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from app.answering.answer import Answering
+from app.answers import Answer
 from app.envelopes import NATIVE, Envelope
 from app.errors import NotHere, WrongMethod
 from app.http import keys
+from app.http.call import Call
+from app.settings import Settings
 from models_store.bundle import Bundle
 
 PARAMETER = re.compile(r"\{([a-z]+)\}")
 
 
-Handler = Callable[[Answering, Request], Awaitable[Response]]
-Guard = Callable[[Request], Awaitable[None]]
+Handler = Callable[[Answering, Call], Awaitable[Answer]]
+Guard = Callable[[Call, Settings], None]
 
 
-async def anybody(_request: Request) -> None:
+def anybody(_call: Call, _settings: Settings) -> None:
     """No key is needed."""
 
 
@@ -38,7 +37,7 @@ class Address:
     method: str
     path: str
     handler: Handler
-    guard: Guard = keys.require_predictor
+    guard: Guard = keys.check_predictor
     documented: Mapping[str, Any] = field(default_factory=dict)
     """Its operation in the OpenAPI document."""
     example: Callable[[Bundle], Any] | None = None
@@ -115,24 +114,21 @@ class Dialects:
 
 
 class Dispatch:
-    """An ASGI layer; an error of a dialect goes on to the edge, which knows its envelope as well."""
+    """The way from a call to the handler of its address. One for the app."""
 
-    def __init__(self, app: ASGIApp, dialects: Dialects, answering: Answering) -> None:
-        self._app = app
+    def __init__(self, dialects: Dialects, answering: Answering) -> None:
         self._dialects = dialects
         self._answering = answering
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        dialect = self._dialects.of(scope["path"]) if scope["type"] == "http" else None
+    async def answer(self, call: Call) -> Answer:
+        """Return what the handler of the call's address answers. Raises NotHere or WrongMethod, and what it raises."""
+        dialect = self._dialects.of(call.path)
         if dialect is None:
-            await self._app(scope, receive, send)
-            return
-        address, scope["path_params"] = dialect.found(scope["method"], scope["path"])
-        scope["route"] = address
-        request = Request(scope, receive)
-        await address.guard(request)
-        response = await address.handler(self._answering, request)
-        await response(scope, receive, send)
+            raise NotHere
+        address, call.path_params = dialect.found(call.method, call.path)
+        call.route = address.path
+        address.guard(call, self._answering.settings)
+        return await address.handler(self._answering, call)
 
 
 def first_segment(path: str) -> str:

@@ -5,12 +5,16 @@ import logging
 import random
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import errors
-from app.http.dispatch import Dialects
+from app.answers import Answer
+from app.http.call import AsgiCall, Call, RawHeaders
+from app.http.dispatch import Dialects, Dispatch
 from app.http.sizes import most_bytes
 from app.settings import Settings
 from app.statuses import is_bug
@@ -33,87 +37,174 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 class Edge:
     """The layer itself, which counts the requests under way. One for the app."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, dialects: Dialects) -> None:
+    def __init__(self, app: ASGIApp, dispatch: Dispatch, dialects: Dialects, settings: Settings) -> None:
         self._app = app
-        self._settings = settings
+        self._dispatch = dispatch
         self._dialects = dialects
+        self._settings = settings
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope, receive, send, most_bytes(scope["path"], self._settings))
-        # A stream of events mostly waits, so it takes no place here; its route limits their number.
-        counts = EVENTS.fullmatch(scope["path"]) is None
+        exchange = Exchange(scope["method"], scope["path"], scope["headers"])
+        scope.setdefault("state", {})["request_id"] = exchange.id
+        channel = Channel(exchange, most_bytes(exchange.path, self._settings), receive, send)
+        try:
+            with self.counted(exchange.path):
+                if self.speaks(exchange.path):
+                    await self._answer_call(scope, exchange, channel)
+                else:
+                    await self._pass_on(scope, exchange, channel)
+        except (ClientDisconnect, asyncio.CancelledError):
+            pass  # nobody is left to answer, or no time to finish an answer that has begun
+        finally:
+            exchange.finish(getattr(scope.get("route"), "path", exchange.route))
+
+    def speaks(self, path: str) -> bool:
+        """True if a dialect answers at this path, and so `answer` does."""
+        return self._dialects.of(path) is not None
+
+    @contextmanager
+    def counted(self, path: str) -> Iterator[None]:
+        """Count a request while it is under way. A stream of events mostly waits; its route limits their number."""
+        counts = not (path.startswith("/train/") and EVENTS.fullmatch(path))
         self._under_way += counts
         try:
-            if self._under_way > self._settings.max_in_flight and not self._is_probe(scope):
-                raise errors.Overloaded
-            exchange.check_declared_size()
-            await self._app(scope, exchange.receive, exchange.send)
+            yield
+        finally:
+            self._under_way -= counts
+
+    async def answer(self, call: Call, exchange: "Exchange") -> Answer:
+        """Return the answer to a call of a dialect; an error is an answer in the shape of its protocol.
+
+        uvicorn cancels what is under way when the time to finish it has passed: that is an answer too. Raises
+        ClientDisconnect alone.
+        """
+        try:
+            self._check(exchange)
+            answer = await self._dispatch.answer(call)
         except ClientDisconnect:
-            pass  # nobody is left to answer
+            raise
         except asyncio.CancelledError:
-            # uvicorn cancels what is under way when the time to finish it has passed.
-            await self._refuse(errors.Draining(), exchange)
+            answer = self._refusal(errors.Draining(), exchange)
         except Exception as error:
             if is_bug(error):
                 log.exception("bug", extra={"request_id": exchange.id})
-            await self._refuse(error, exchange)
-        finally:
-            self._under_way -= counts
-            exchange.finish()
+            answer = self._refusal(error, exchange)
+        exchange.route = call.route
+        exchange.status = answer.status
+        return answer
 
-    def _is_probe(self, scope: Scope) -> bool:
-        """Health probes are never refused: an orchestrator would restart the process and make the overload worse."""
-        path = scope["path"]
-        return path in PROBES or self._dialects.is_probe(scope["method"], path)
+    async def _answer_call(self, scope: Scope, exchange: "Exchange", channel: "Channel") -> None:
+        answer = await self.answer(AsgiCall(scope, channel.receive), exchange)
+        scope["state"]["is_refused"] = exchange.is_refused
+        await answer(scope, channel.receive, channel.send)
 
-    async def _refuse(self, error: Exception, exchange: "Exchange") -> None:
-        """Answer an error that FastAPI's handlers have not seen: it was raised above its layers, or by a dialect."""
-        exchange.scope["state"]["is_refused"] = isinstance(error, errors.Overloaded)
+    async def _pass_on(self, scope: Scope, exchange: "Exchange", channel: "Channel") -> None:
+        try:
+            self._check(exchange)
+            await self._app(scope, channel.receive, channel.send)
+            return
+        except ClientDisconnect:
+            raise
+        except asyncio.CancelledError:
+            refusal = self._refusal(errors.Draining(), exchange)
+        except Exception as error:
+            if is_bug(error):
+                log.exception("bug", extra={"request_id": exchange.id})
+            refusal = self._refusal(error, exchange)
+        scope["state"]["is_refused"] = exchange.is_refused
         if not exchange.status:
-            answer = self._dialects.envelope(exchange.scope["path"]).answer(error, exchange.id)
-            await answer(exchange.scope, exchange.receive, exchange.send)
+            await refusal(scope, channel.receive, channel.send)
+
+    def _check(self, exchange: "Exchange") -> None:
+        """Raise Overloaded where too many requests are under way, BodyTooLarge where the declared length is too large.
+
+        Health probes are never refused: an orchestrator would restart the process and make the overload worse.
+        """
+        if self._under_way > self._settings.max_in_flight and not self._is_probe(exchange):
+            raise errors.Overloaded
+        exchange.check_declared_size(most_bytes(exchange.path, self._settings))
+
+    def _is_probe(self, exchange: "Exchange") -> bool:
+        return exchange.path in PROBES or self._dialects.is_probe(exchange.method, exchange.path)
+
+    def _refusal(self, error: Exception, exchange: "Exchange") -> Answer:
+        """Return an error in the shape of the protocol."""
+        exchange.is_refused = isinstance(error, errors.Overloaded)
+        return self._dialects.envelope(exchange.path).answer(error, exchange.id)
 
 
 class Exchange:
-    """One request and its answer: counts the bytes of the body, adds the request id to the answer, keeps its status."""
+    """One request and its answer, as the log and the metrics know them."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_body: int) -> None:
-        self.scope = scope
+    __slots__ = ("_headers", "_started", "bytes_in", "id", "is_refused", "method", "path", "route", "status")
+
+    def __init__(self, method: str, path: str, headers: RawHeaders) -> None:
+        self._headers = headers
+        self._started = time.perf_counter()
+        self.method = method
+        self.path = path
+        self.route = "other"
+        self.bytes_in = 0
+        self.status = 0
+        self.is_refused = False
+        """Refused because of overload."""
+        given = _header(headers, b"x-request-id").decode("latin-1")
+        self.id = given if given and REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+
+    def check_declared_size(self, most: int) -> None:
+        """Raise BodyTooLarge, before anything is read, where the declared length is above the limit."""
+        declared = _header(self._headers, b"content-length")
+        if declared.isdigit() and (len(declared) > MOST_DIGITS or int(declared) > most):
+            raise errors.BodyTooLarge(most)
+
+    @property
+    def own_headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Headers that every answer has."""
+        return ((b"x-request-id", self.id.encode()), (b"x-content-type-options", b"nosniff"))
+
+    def finish(self, route: str) -> None:
+        """Count the request and write its log line."""
+        seconds = time.perf_counter() - self._started
+        status = self.status or 499  # nginx's number for a client that left before the answer
+        metrics.count_request(route, self.method if self.method in METHODS else "other", status, seconds)
+        fields = {
+            "request_id": self.id,
+            "method": self.method,
+            "path": self.path,
+            "status": status,
+            "ms": round(seconds * 1000, 3),
+            "bytes_in": self.bytes_in,
+        }
+        logs.event(log, "request", fields)
+
+
+class Channel:
+    """ASGI's two directions around one exchange: counts the bytes of the body, adds the own headers to the answer."""
+
+    def __init__(self, exchange: Exchange, max_body: int, receive: Receive, send: Send) -> None:
+        self._exchange = exchange
+        self._max_body = max_body
         self._receive = receive
         self._send = send
-        self._max_body = max_body
-        self._started = time.perf_counter()
-        self._received = 0
-        self.status = 0
-        given = _header(scope, b"x-request-id").decode("latin-1")
-        self.id = given if given and REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
-        scope.setdefault("state", {})["request_id"] = self.id
-
-    def check_declared_size(self) -> None:
-        """Raise BodyTooLarge, before anything is read, where the declared length is above the limit."""
-        declared = _header(self.scope, b"content-length")
-        if declared.isdigit() and (len(declared) > MOST_DIGITS or int(declared) > self._max_body):
-            raise errors.BodyTooLarge(self._max_body)
 
     async def receive(self) -> Message:
         """Receive a part of the body. Raises BodyTooLarge where it has become larger than the limit."""
         message = await self._receive()
         if message["type"] == "http.request":
-            self._received += len(message.get("body", b""))
-            if self._received > self._max_body:
+            self._exchange.bytes_in += len(message.get("body", b""))
+            if self._exchange.bytes_in > self._max_body:
                 raise errors.BodyTooLarge(self._max_body)
         return message
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer. Raises ClientDisconnect where nobody is left to read it."""
         if message["type"] == "http.response.start":
-            self.status = message["status"]
-            own = ((b"x-request-id", self.id.encode()), (b"x-content-type-options", b"nosniff"))
-            message["headers"] = [*message.get("headers", ()), *own]
+            self._exchange.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *self._exchange.own_headers]
         try:
             await self._send(message)
         except RuntimeError as error:
@@ -121,24 +212,7 @@ class Exchange:
                 raise
             raise ClientDisconnect from error
 
-    def finish(self) -> None:
-        """Count the request and write its log line."""
-        seconds = time.perf_counter() - self._started
-        route = getattr(self.scope.get("route"), "path", "other")
-        status = self.status or 499  # nginx's number for a client that left before the answer
-        method = self.scope["method"] if self.scope["method"] in METHODS else "other"
-        metrics.count_request(route, method, status, seconds)
-        fields = {
-            "request_id": self.id,
-            "method": self.scope["method"],
-            "path": self.scope["path"],
-            "status": status,
-            "ms": round(seconds * 1000, 3),
-            "bytes_in": self._received,
-        }
-        logs.event(log, "request", fields)
 
-
-def _header(scope: Scope, wanted: bytes) -> bytes:
+def _header(headers: RawHeaders, wanted: bytes) -> bytes:
     """Return the first header of this name, which is lower case; empty if there is none."""
-    return next((value for name, value in scope["headers"] if name == wanted), b"")
+    return next((value for name, value in headers if name == wanted), b"")

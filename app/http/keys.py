@@ -7,46 +7,46 @@ from fastapi import Request
 from pydantic import SecretStr
 
 from app import errors
+from app.http.call import Call
 from app.settings import Settings
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 async def require_admin(request: Request) -> None:
+    """Guard a route of FastAPI that changes state. Raises as `check_admin` does."""
+    check_admin(request, cast(Settings, request.app.state.parts.settings))
+
+
+def check_admin(request: Request | Call, settings: Settings) -> None:
     """Guard everything that changes state.
 
     Raises KeyMissing, KeyWrong, or ForeignOrigin: a browser sends the origin of a page, and only our own page may.
     """
     origin = request.headers.get("origin")
-    if origin is not None and not _is_ours(origin, request):
+    if origin is not None and not _is_ours(origin, request, settings):
         raise errors.ForeignOrigin
-    _check_key(request, _settings(request).admin_key)
+    _check_key(request, settings.admin_key)
 
 
-def _is_ours(origin: str, request: Request) -> bool:
+def check_predictor(request: Request | Call, settings: Settings) -> None:
+    """Guard predictions where there is a key for them; the admin key is good for them as well."""
+    if settings.predict_key is not None:
+        _check_key(request, settings.predict_key, settings.admin_key)
+
+
+def _is_ours(origin: str, request: Request | Call, settings: Settings) -> bool:
     """True if the page came from this server.
 
     Without a key the server's name must be a loopback name or the configured host: a foreign page could give itself any
     name, and have its DNS point that name here (DNS rebinding).
     """
-    settings = _settings(request)
     is_same = origin.partition("://")[2] == request.headers.get("host")
     # `base_url` leaves out the query, whose bytes may not be text.
     return is_same and (settings.admin_key is not None or request.base_url.hostname in {*LOOPBACK, settings.host})
 
 
-async def require_predictor(request: Request) -> None:
-    """Guard predictions where there is a key for them; the admin key is good for them as well."""
-    settings = _settings(request)
-    if settings.predict_key is not None:
-        _check_key(request, settings.predict_key, settings.admin_key)
-
-
-def _settings(request: Request) -> Settings:
-    return cast(Settings, request.app.state.parts.settings)
-
-
-def _check_key(request: Request, *accepted: SecretStr | None) -> None:
+def _check_key(request: Request | Call, *accepted: SecretStr | None) -> None:
     keys = [key.get_secret_value().encode() for key in accepted if key is not None]
     if not keys:
         return

@@ -2,9 +2,14 @@
 
 import asyncio
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.answering.admission import MOST_BYTES_ON_LOOP
+from app.http.direct import Direct
+from app.http.edge import Edge
 from app.http.sizes import most_bytes
 from app.settings import Settings
 
@@ -19,6 +24,9 @@ LAST_MOMENT = 0.5
 PAUSE_SECONDS = 1.0
 # Seconds that a timer may fire too early.
 LATE = 0.005
+DIRECT_METHODS = frozenset({b"GET", b"HEAD", b"POST"})
+# Of a declared length; longer numbers are not small.
+DIGITS = 8
 CLOSING_RESPONSE = "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -27,7 +35,10 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
-        self.settings: Settings = self.app_state["settings"]  # as the lifespan yields it
+        # As the lifespan yields them.
+        self.settings: Settings = self.app_state["settings"]
+        self._edge: Edge = self.app_state["edge"]
+        self._direct: Direct | None = None
         # Seconds of the loop's clock. Most requests end long before their deadline, so the timer is not moved with it;
         # if it rings too early, it is set again.
         self._due = float("inf")
@@ -81,8 +92,11 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_headers = False
         self._due_in(self.settings.body_seconds)
-        super().on_headers_complete()
-
+        self._direct = self._direct_call()
+        if self._direct is None:
+            super().on_headers_complete()
+        else:
+            self.cycle = self._direct  # type: ignore[assignment]  # it has all of a cycle that uvicorn uses here
         if self._is_draining:
             self.cycle.keep_alive = False
         if len(self.pipeline) > MOST_PIPELINED:
@@ -90,7 +104,10 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Count the body. A table may be larger than other bodies; `body_seconds` begin anew every `max_body_bytes`."""
-        super().on_body(body)
+        if self._direct is not None:
+            self._direct.body += body
+        else:
+            super().on_body(body)
         self._is_told = True
         self._unparsed = 0
         part = self.settings.max_body_bytes
@@ -100,9 +117,13 @@ class LimitedProtocol(HttpToolsProtocol):
             self._due_in(self.settings.body_seconds)
 
     def on_response_complete(self) -> None:
-        """Stop reading for a moment after a refusal because of overload: refusing the next request is work as well."""
         super().on_response_complete()
-        if self.scope["state"].get("is_refused") and not self.transport.is_closing():
+        if self.scope["state"].get("is_refused"):
+            self.pause_reading()
+
+    def pause_reading(self) -> None:
+        """Stop reading for a moment, after a refusal because of overload: refusing the next request is work as well."""
+        if not self.transport.is_closing():
             self.flow.pause_reading()
             self.loop.call_later(PAUSE_SECONDS, self._read_on)
 
@@ -144,7 +165,41 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._due_in(None)
-        super().on_message_complete()
+        if self._direct is None:
+            super().on_message_complete()
+            return
+        direct, self._direct = self._direct, None
+        direct.begin()
+
+    def _direct_call(self) -> Direct | None:
+        """Return the call that begins with these headers, where the protocol can answer it by itself.
+
+        That is a small call of a dialect, whose length is declared, with no other request of its connection under way.
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            return None
+        method = self.parser.get_method()
+        if method not in DIRECT_METHODS or self.parser.should_upgrade() or self.expect_100_continue or self.root_path:
+            return None
+        if not self._is_small():
+            return None
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        if "%" in path:
+            path = unquote(path)
+        if not self._edge.speaks(path):
+            return None
+        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        return Direct(self, self._edge, method.decode(), path, url.query or b"", self.headers, keep_alive=keep_alive)
+
+    def _is_small(self) -> bool:
+        length = b"0"
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = value
+            elif name == b"transfer-encoding":
+                return False
+        return len(length) < DIGITS and length.isdigit() and int(length) <= MOST_BYTES_ON_LOOP
 
     def _count(self, size: int) -> None:
         self._header_bytes += size

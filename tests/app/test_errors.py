@@ -59,7 +59,7 @@ def test_every_error_has_a_word_of_its_own() -> None:
 def test_what_is_not_in_the_table_is_a_bug() -> None:
     assert [statuses.status_of(error) for error in (ValueError(), KeyError(), PatternServerError())] == [500, 500, 500]
     answer = envelopes.NATIVE.answer(ValueError(f"{SESAME} /etc/passwd"), "an-id")
-    assert answer.status_code == 500
+    assert answer.status == 500
     assert json.loads(bytes(answer.body)) == {
         "error": {
             "code": "internal_error",

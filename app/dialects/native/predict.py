@@ -5,10 +5,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from fastapi import Request, Response
-
 from app.answering.admission import MOST_BYTES_ON_LOOP
 from app.answering.answer import MOST_LABELS_ANSWERED, MOST_NUMBERS, Answering
+from app.answers import Answer
 from app.dialects.native import bodies
 from app.dialects.native.bodies import NativeQuestion
 from app.dialects.native.openapi import PREDICT
@@ -18,6 +17,7 @@ from app.formats.compression import check_plain
 from app.formats.expected import Expected
 from app.formats.media_types import JSON
 from app.formats.reply import Reply
+from app.http.call import Call
 from app.http.dispatch import Address, Dialect
 from models_store.arrays import Array
 from models_store.bundle import Bundle
@@ -33,20 +33,20 @@ class Wanted(Version):
     probabilities: bool = False
 
 
-async def predict(answering: Answering, request: Request) -> Response:
+async def predict(answering: Answering, call: Call) -> Answer:
     """Answer rows in the layout of the question; the answer never holds NaN or Infinity.
 
     Categories that training never saw are named in the answer, asked for or not: in its body if that is JSON, else in
     its headers.
     """
-    wanted = Wanted.by(request)
-    release = await answering.registry.release(request.path_params["pattern"], wanted.version, wanted.label)
+    wanted = Wanted.by(call)
+    release = await answering.registry.release(call.path_params["pattern"], wanted.version, wanted.label)
     bundle = release.bundle
     if wanted.probabilities and bundle.labels is None:
         raise Unprocessable("not_a_classification", "only classification patterns have probabilities")
-    headers = request.headers
+    headers = call.headers
     check_plain(headers.get("content-encoding", ""))
-    body = await request.body()
+    body = await call.body()
     content_type = headers.get("content-type", "")
     expected = Expected.of(bundle.predictor.encoder)
     read = partial(_read, wanted, body, content_type, expected, answering.settings.max_rows)
@@ -66,7 +66,7 @@ def _read(wanted: Wanted, body: bytes, content_type: str, expected: Expected, ma
     return replace(question, is_light=False) if wanted.outside else question
 
 
-def _written(release: Release, wanted: Wanted, question: NativeQuestion, answers: Array) -> Response:
+def _written(release: Release, wanted: Wanted, question: NativeQuestion, answers: Array) -> Answer:
     bundle = release.bundle
     beyond = bundle.outside(question.rows) if wanted.outside else bundle.unseen(question.rows)
     reply = Reply.of(bundle, answers, with_probabilities=wanted.probabilities)
@@ -74,7 +74,7 @@ def _written(release: Release, wanted: Wanted, question: NativeQuestion, answers
     extra: dict[str, Any] = {"outside": beyond} if wanted.outside or beyond else {}
     if extra and question.media_type != JSON:
         headers |= outside_headers(beyond)
-    return Response(question.write(release, reply, extra), headers=headers, media_type=question.media_type)
+    return Answer(question.write(release, reply, extra), headers=headers, media_type=question.media_type)
 
 
 def outside_headers(beyond: list[dict[str, Any]]) -> dict[str, str]:

@@ -6,9 +6,9 @@ from importlib.metadata import version as version_of
 from typing import Any
 
 import orjson
-from fastapi import Request, Response
 
 from app.answering.answer import MOST_LABELS_ANSWERED, Answering
+from app.answers import Answer
 from app.dialects.oip import bodies
 from app.dialects.oip import models as oip_models
 from app.dialects.oip import openapi as operations
@@ -24,6 +24,7 @@ from app.formats.found import kind_of
 from app.formats.media_types import JSON
 from app.formats.strict_json import LARGEST
 from app.http import keys
+from app.http.call import Call
 from app.http.dispatch import Address, Dialect, Guard, Handler, anybody
 from app.settings import Settings
 from models_store.arrays import Array
@@ -35,11 +36,11 @@ from models_store.storage.store import Release
 BINARY = "application/octet-stream"
 
 
-async def infer(answering: Answering, request: Request) -> Response:
+async def infer(answering: Answering, call: Call) -> Answer:
     """Answer an inference. The content type does not matter: clients send none, or a wrong one."""
-    release = await _release(answering, request)
+    release = await _release(answering, call)
     expected = Expected.of(release.bundle.predictor.encoder)
-    sent = await Sent.of(request, expected, answering.settings.max_body_bytes)
+    sent = await Sent.of(call, expected, answering.settings.max_body_bytes)
     read = partial(_read, answering.settings, release.bundle, expected, sent)
     return await answering.answer(release, sent.cost, read, partial(_written, release, sent.accept_encoding))
 
@@ -60,27 +61,27 @@ def _read(settings: Settings, bundle: Bundle, expected: Expected, sent: Sent) ->
     return question
 
 
-def _written(release: Release, accept_encoding: str, question: OipQuestion, answers: Array) -> Response:
+def _written(release: Release, accept_encoding: str, question: OipQuestion, answers: Array) -> Answer:
     written = bodies.write(release, question, answers)
     content, headers = compressed(written.content, accept_encoding)
     headers["x-pattern-version"] = str(release.version)
     if written.header_size is not None:  # the size of the JSON before it is compressed
         headers[HEADER_LENGTH] = str(written.header_size)
-    return Response(content, media_type=JSON if written.header_size is None else BINARY, headers=headers)
+    return Answer(content, media_type=JSON if written.header_size is None else BINARY, headers=headers)
 
 
 # -- the server ----------------------------------------------------------------------------------------------------
 
 
-async def server(_answering: Answering, _request: Request) -> Response:
+async def server(_answering: Answering, _call: Call) -> Answer:
     return _json(oip_models.server(version_of("pattern-server")))
 
 
-async def live(_answering: Answering, _request: Request) -> Response:
+async def live(_answering: Answering, _call: Call) -> Answer:
     return _json({"live": True})
 
 
-async def ready(answering: Answering, _request: Request) -> Response:
+async def ready(answering: Answering, _call: Call) -> Answer:
     answering.check_ready()
     return _json({"ready": True, "live": True})
 
@@ -88,78 +89,78 @@ async def ready(answering: Answering, _request: Request) -> Response:
 # -- models --------------------------------------------------------------------------------------------------------
 
 
-async def models(answering: Answering, _request: Request) -> Response:
+async def models(answering: Answering, _call: Call) -> Answer:
     """List the patterns that answer."""
     return _json({"models": [shelf.pattern for shelf in answering.registry.shelves if shelf.champion is not None]})
 
 
-async def metadata(answering: Answering, request: Request) -> Response:
-    release = await _release(answering, request)
-    return _json(oip_models.metadata(release.bundle, _versions(answering, request), answering.settings.engine))
+async def metadata(answering: Answering, call: Call) -> Answer:
+    release = await _release(answering, call)
+    return _json(oip_models.metadata(release.bundle, _versions(answering, call), answering.settings.engine))
 
 
-async def model_ready(answering: Answering, request: Request) -> Response:
-    release = await _release(answering, request)
+async def model_ready(answering: Answering, call: Call) -> Answer:
+    release = await _release(answering, call)
     return _json({"name": release.bundle.pattern, "ready": True})
 
 
-async def config(answering: Answering, request: Request) -> Response:
-    release = await _release(answering, request)
-    versions = _versions(answering, request)
+async def config(answering: Answering, call: Call) -> Answer:
+    release = await _release(answering, call)
+    versions = _versions(answering, call)
     settings = answering.settings
     return _json(oip_models.configuration(release.bundle, versions, settings.max_rows, settings.engine))
 
 
-async def statistics(answering: Answering, request: Request) -> Response:
+async def statistics(answering: Answering, call: Call) -> Answer:
     """Tell the statistics of a model, even if it is unloaded: it may have answered before."""
-    shelf = answering.registry.shelf(request.path_params["model"])
-    return _json(oip_models.statistics([shelf], answering.statistics, _version(answering, request)))
+    shelf = answering.registry.shelf(call.path_params["model"])
+    return _json(oip_models.statistics([shelf], answering.statistics, _version(answering, call)))
 
 
-async def all_statistics(answering: Answering, _request: Request) -> Response:
+async def all_statistics(answering: Answering, _call: Call) -> Answer:
     return _json(oip_models.statistics(answering.registry.shelves, answering.statistics))
 
 
-async def _release(answering: Answering, request: Request) -> Release:
+async def _release(answering: Answering, call: Call) -> Release:
     """Return the version in the address, or else the champion. Raises as `Registry.release` does."""
-    model = request.path_params["model"]
-    return await answering.registry.release(model, _version(answering, request))
+    model = call.path_params["model"]
+    return await answering.registry.release(model, _version(answering, call))
 
 
-def _version(answering: Answering, request: Request) -> int | None:
+def _version(answering: Answering, call: Call) -> int | None:
     """Return the version in the address, or None where there is none in it.
 
     Raises UnknownVersion where it is not there; a version that is not a number is unknown as well.
     """
-    given = request.path_params.get("version")
+    given = call.path_params.get("version")
     if given is None:
         return None
-    versions = _versions(answering, request)
+    versions = _versions(answering, call)
     if VERSION.fullmatch(given) is None or int(given) not in versions:
-        raise UnknownVersion(request.path_params["model"], versions)
+        raise UnknownVersion(call.path_params["model"], versions)
     return int(given)
 
 
-def _versions(answering: Answering, request: Request) -> tuple[int, ...]:
-    return answering.registry.shelf(request.path_params["model"]).versions
+def _versions(answering: Answering, call: Call) -> tuple[int, ...]:
+    return answering.registry.shelf(call.path_params["model"]).versions
 
 
 # -- the repository ------------------------------------------------------------------------------------------------
 
 
-async def index(answering: Answering, request: Request) -> Response:
-    asked = await _asked(request)
+async def index(answering: Answering, call: Call) -> Answer:
+    asked = await _asked(call)
     only_ready = asked.get("ready", False)
     if not isinstance(only_ready, bool):
         raise Unprocessable("bad_body", f"ready must be true or false, found {kind_of(only_ready)}")
     return _json(oip_models.index(answering.registry, only_ready=only_ready))
 
 
-async def load(answering: Answering, request: Request) -> Response:
+async def load(answering: Answering, call: Call) -> Answer:
     """Serve what the store holds of the pattern: in this process at once, in others within a moment."""
-    if parameters_of(await _asked(request)):
+    if parameters_of(await _asked(call)):
         raise Unprocessable("bad_parameter", "a model is loaded as it was trained; there are no parameters")
-    model = request.path_params["model"]
+    model = call.path_params["model"]
     await answering.registry.refresh()
     if answering.registry.shelf(model).is_unloaded:
         await asyncio.to_thread(answering.store.mark_loaded, model)
@@ -167,10 +168,10 @@ async def load(answering: Answering, request: Request) -> Response:
     return _json({"name": answering.registry.champion(model).bundle.pattern, "load": True})
 
 
-async def unload(answering: Answering, request: Request) -> Response:
+async def unload(answering: Answering, call: Call) -> Answer:
     """Serve the pattern no longer, in any process and after a restart too, until it is loaded again."""
-    await _asked(request)
-    model = request.path_params["model"]
+    await _asked(call)
+    model = call.path_params["model"]
     await answering.registry.refresh()
     shelf = answering.registry.shelf(model)
     await asyncio.to_thread(answering.store.mark_unloaded, shelf.pattern)
@@ -178,17 +179,17 @@ async def unload(answering: Answering, request: Request) -> Response:
     return _json({"name": shelf.pattern, "unload": True})
 
 
-async def _asked(request: Request) -> dict[str, Any]:
+async def _asked(call: Call) -> dict[str, Any]:
     """Return the object in the body, empty where the body is. Raises BodyTooLarge, Malformed or Unprocessable."""
-    body = await request.body()
+    body = await call.body()
     if len(body) > LARGEST:
         raise BodyTooLarge(LARGEST)
-    plain = compression.decoded(body, request.headers.get("content-encoding", ""), LARGEST)
+    plain = compression.decoded(body, call.headers.get("content-encoding", ""), LARGEST)
     return object_in(strict_json.loads(plain), "the body") if plain.strip() else {}
 
 
-def _json(said: object) -> Response:
-    return Response(orjson.dumps(said), media_type=JSON)
+def _json(said: object) -> Answer:
+    return Answer(orjson.dumps(said), media_type=JSON)
 
 
 # -- addresses -----------------------------------------------------------------------------------------------------
@@ -213,7 +214,7 @@ def _of_model(method: str, action: str, *parts: Any) -> list[Address]:
 OIP_DIALECT = Dialect(
     [
         # Inference is the most frequent, so it is looked for first. No model can be named stats.
-        *_of_model("POST", "/infer", infer, operations.INFER, keys.require_predictor),
+        *_of_model("POST", "/infer", infer, operations.INFER, keys.check_predictor),
         _address("GET", "/v2/health/live", live, operations.LIVE),
         _address("GET", "/v2/health/ready", ready, operations.READY),
         _address("GET", "/v2", server, operations.SERVER),
@@ -223,9 +224,9 @@ OIP_DIALECT = Dialect(
         *_of_model("GET", "/ready", model_ready, operations.MODEL_READY),
         *_of_model("GET", "/config", config, operations.CONFIG),
         *_of_model("GET", "/stats", statistics, operations.STATISTICS),
-        _address("POST", "/v2/repository/index", index, operations.INDEX, keys.require_predictor),
-        _address("POST", "/v2/repository/models/{model}/load", load, operations.LOAD, keys.require_admin),
-        _address("POST", "/v2/repository/models/{model}/unload", unload, operations.UNLOAD, keys.require_admin),
+        _address("POST", "/v2/repository/index", index, operations.INDEX, keys.check_predictor),
+        _address("POST", "/v2/repository/models/{model}/load", load, operations.LOAD, keys.check_admin),
+        _address("POST", "/v2/repository/models/{model}/unload", unload, operations.UNLOAD, keys.check_admin),
     ],
     PLAIN,
 )

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import Self
 
-from fastapi import Request
-
 from app.answering.admission import MOST_BYTES_ON_LOOP
 from app.dialects.oip import bodies
 from app.errors import BodyTooLarge
 from app.formats import compression
 from app.formats.expected import Expected
+from app.http.call import Call
 
 HEADER_LENGTH = "inference-header-content-length"
 
@@ -25,11 +24,11 @@ class Sent:
     cost: int
 
     @classmethod
-    async def of(cls, request: Request, expected: Expected, max_body_bytes: int) -> Self:
+    async def of(cls, call: Call, expected: Expected, max_body_bytes: int) -> Self:
         """Receive a request; a small body is decompressed at once. Raises Malformed or NotAcceptedType."""
         headers = ("content-encoding", "accept-encoding", HEADER_LENGTH)
-        encoding, accepted, header_length = (request.headers.get(name, "") for name in headers)
-        body = await request.body()
+        encoding, accepted, header_length = (call.headers.get(name, "") for name in headers)
+        body = await call.body()
         if len(body) > MOST_BYTES_ON_LOOP:
             is_plain = compression.is_plain(encoding)
             cost = bodies.cost(body, header_length, expected) if is_plain else len(body)

@@ -1,11 +1,10 @@
 """The addresses that MLflow, SageMaker and Vertex AI expect of a container: /invocations, /ping, /health, /version."""
 
 from functools import partial
-
-from starlette.requests import Request
-from starlette.responses import Response
+from importlib.metadata import version as version_of
 
 from app.answering.answer import Answering
+from app.answers import Answer
 from app.dialects import documented as doc
 from app.dialects.parameters import Version
 from app.dialects.scoring import bodies
@@ -16,6 +15,7 @@ from app.formats.compression import check_plain
 from app.formats.expected import Expected
 from app.formats.media_types import CSV, JSON, preferred
 from app.formats.reply import Reply
+from app.http.call import Call
 from app.http.dispatch import Address, Dialect, anybody
 from app.openapi import query_parameter
 from app.settings import Settings
@@ -29,29 +29,29 @@ class Wanted(Version):
     pattern: str | None = None
 
 
-async def health(answering: Answering, _request: Request) -> Response:
+async def health(answering: Answering, _call: Call) -> Answer:
     """Answer a health probe, with an empty body as SageMaker wants it. Raises Draining or NotLoaded."""
     answering.check_ready()
-    return Response()
+    return Answer()
 
 
-async def version(_answering: Answering, request: Request) -> Response:
-    return Response(request.app.version, media_type="text/plain")
+async def version(_answering: Answering, _call: Call) -> Answer:
+    return Answer(version_of("pattern-server").encode(), media_type="text/plain")
 
 
-async def invocations(answering: Answering, request: Request) -> Response:
-    wanted = Wanted.by(request)
+async def invocations(answering: Answering, call: Call) -> Answer:
+    wanted = Wanted.by(call)
     pattern = _default(answering) if wanted.pattern is None else wanted.pattern
     release = await answering.registry.release(pattern, wanted.version, wanted.label)
     bundle = release.bundle
-    check_plain(request.headers.get("content-encoding", ""))
-    content_type = request.headers.get("content-type", "")
-    media_type = preferred(request.headers.get("accept", ""), (JSON, CSV)) or JSON
-    body = await request.body()
+    check_plain(call.headers.get("content-encoding", ""))
+    content_type = call.headers.get("content-type", "")
+    media_type = preferred(call.headers.get("accept", ""), (JSON, CSV)) or JSON
+    body = await call.body()
     expected = Expected.of(bundle.predictor.encoder)
     read = partial(bodies.read, body, content_type, expected, answering.settings.max_rows)
     content = await answering.answer(release, len(body), read, partial(_written, bundle, media_type))
-    return Response(content, media_type=media_type, headers={"x-pattern-version": str(release.version)})
+    return Answer(content, media_type=media_type, headers={"x-pattern-version": str(release.version)})
 
 
 def _default(answering: Answering) -> str:

@@ -12,17 +12,17 @@ from functools import partial
 from typing import Any, Literal
 
 import orjson
-from starlette.requests import Request
-from starlette.responses import Response
 
 from app.answering.answer import MOST_LABELS_ANSWERED, MOST_NUMBERS, Answering
 from app.answering.registry import Shelf
+from app.answers import Answer
 from app.dialects import documented as doc
 from app.dialects.tensorflow_serving import bodies as tfs
 from app.errors import NotHere, NotLoaded, Unprocessable
 from app.formats.compression import check_plain
 from app.formats.expected import Expected
 from app.formats.media_types import JSON
+from app.http.call import Call
 from app.http.dispatch import Address, Dialect, anybody
 from app.statuses import STATUS, is_unavailable, retry_header, status_of
 from models_store.arrays import Array
@@ -46,33 +46,33 @@ class Verb:
     write: Callable[[Bundle, tfs.TensorFlowServingQuestion, Array], bytes]
     example: Callable[[Bundle], Any]
 
-    async def __call__(self, answering: Answering, request: Request) -> Response:
-        release = await _release(answering, request)
+    async def __call__(self, answering: Answering, call: Call) -> Answer:
+        release = await _release(answering, call)
         self.check(release.bundle)
         # As for TensorFlow Serving, the content type does not matter: that of curl is a form's.
-        check_plain(request.headers.get("content-encoding", ""))
-        body = await request.body()
+        check_plain(call.headers.get("content-encoding", ""))
+        body = await call.body()
         read = partial(self.read, body, Expected.of(release.bundle.predictor.encoder), answering.settings.max_rows)
         most = MOST_LABELS_ANSWERED if self.name == "classify" else MOST_NUMBERS
         content = await answering.answer(release, len(body), read, partial(self.write, release.bundle), most)
-        return Response(content, media_type=JSON, headers={"x-pattern-version": str(release.version)})
+        return Answer(content, media_type=JSON, headers={"x-pattern-version": str(release.version)})
 
 
-async def models(answering: Answering, _request: Request) -> Response:
-    return Response(orjson.dumps({"models": answering.registry.patterns}), media_type=JSON)
+async def models(answering: Answering, _call: Call) -> Answer:
+    return Answer(orjson.dumps({"models": answering.registry.patterns}), media_type=JSON)
 
 
-async def status(answering: Answering, request: Request) -> Response:
+async def status(answering: Answering, call: Call) -> Answer:
     """Tell the status of the champion first, then of all other versions, newest first.
 
     The answer holds what TensorFlow Serving says and what KServe says.
     """
-    model = request.path_params["model"]
+    model = call.path_params["model"]
     try:
         answering.check_ready()
         shelf = answering.registry.shelf(model)
         shelf.check_loaded()
-        versions = _versions(shelf, request.path_params)
+        versions = _versions(shelf, call.path_params)
         refused = {version: answering.registry.refused(model, version) for version in versions}
         if all(refused.values()):
             raise BundleDamaged(refused[versions[0]])
@@ -83,9 +83,9 @@ async def status(answering: Answering, request: Request) -> Response:
         if not is_name(model):
             raise NotHere from None
         body = {"name": model, "ready": False, "model_version_status": []}
-        return Response(orjson.dumps(body), status_of(error), retry_header(error), JSON)
+        return Answer(orjson.dumps(body), status_of(error), retry_header(error), JSON)
     statuses = [_state(version, reason) for version, reason in refused.items()]
-    return Response(orjson.dumps({"name": model, "ready": True, "model_version_status": statuses}), media_type=JSON)
+    return Answer(orjson.dumps({"name": model, "ready": True, "model_version_status": statuses}), media_type=JSON)
 
 
 def _state(version: int, refused: str) -> dict[str, Any]:
@@ -93,15 +93,15 @@ def _state(version: int, refused: str) -> dict[str, Any]:
     return {"version": str(version), "state": state, "status": {"error_code": code, "error_message": refused}}
 
 
-async def metadata(answering: Answering, request: Request) -> Response:
-    return Response(orjson.dumps(tfs.signature_of(await _release(answering, request))), media_type=JSON)
+async def metadata(answering: Answering, call: Call) -> Answer:
+    return Answer(orjson.dumps(tfs.signature_of(await _release(answering, call))), media_type=JSON)
 
 
 # -- which version -------------------------------------------------------------------------------------------------
 
 
-async def _release(answering: Answering, request: Request) -> Release:
-    named = request.path_params
+async def _release(answering: Answering, call: Call) -> Release:
+    named = call.path_params
     return await answering.registry.release(named["model"], _version(named), _alias(named))
 
 

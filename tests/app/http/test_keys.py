@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.envelopes import NATIVE
-from app.http.keys import require_predictor
+from app.http.keys import check_predictor
 from app.parts import parts_of
 from models_store.storage.store import Store
 from tests.app.over_http import JSON, addresses, an_app, message, outputs_of, refusal, serving
@@ -119,7 +119,7 @@ def test_no_route_that_changes_something_was_forgotten(store: Store) -> None:
     own = [(method, path) for method, path in addresses(app) if parts_of(app).dialects.envelope(path) is NATIVE]
     changing = {(method, path) for method, path in own if method not in ("GET", "HEAD", "OPTIONS")}
     # Predictions change nothing, in any protocol, and have a key of their own.
-    predicting = [address for address in parts_of(app).dialects.addresses if address.guard is require_predictor]
+    predicting = [address for address in parts_of(app).dialects.addresses if address.guard is check_predictor]
     assert ("POST", "/predict/{pattern}") in {(address.method, address.path) for address in predicting}
     changing -= {(address.method, address.path) for address in predicting}
     listed = {re.sub("nothing|beta|line|1$", "", f"{method} {path}") for method, path, _, _ in CHANGES}

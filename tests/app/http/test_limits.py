@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from uvicorn.server import ServerState
 
 from app.envelopes import NATIVE
-from app.http.keys import require_predictor
+from app.http.keys import check_predictor
 from app.http.limits import CLOSING_RESPONSE, LimitedProtocol
 from models_store.storage.store import Store
 from tests.app.over_http import JSON, addresses, an_app, message, outputs_of, refusal, serving
@@ -481,7 +481,7 @@ def test_no_route_that_changes_something_was_forgotten(store: Store) -> None:
     own = [(method, path) for method, path in addresses(app) if app.state.parts.dialects.envelope(path) is NATIVE]
     changing = {(method, path) for method, path in own if method not in ("GET", "HEAD", "OPTIONS")}
     # What predicts, in whatever protocol, changes nothing, and has a key of its own.
-    predicting = [address for address in app.state.parts.dialects.addresses if address.guard is require_predictor]
+    predicting = [address for address in app.state.parts.dialects.addresses if address.guard is check_predictor]
     assert ("POST", "/predict/{pattern}") in {(address.method, address.path) for address in predicting}
     changing -= {(address.method, address.path) for address in predicting}
     listed = {re.sub("nothing|beta|line|1$", "", f"{method} {path}") for method, path, _, _ in CHANGES}

@@ -1,0 +1,34 @@
+"""An answer of a dialect, before it is sent."""
+
+from starlette.types import Receive, Scope, Send
+
+
+class Answer:
+    """What a handler answers: status, headers and body. It can be sent through ASGI, or written by the protocol."""
+
+    __slots__ = ("body", "headers", "media_type", "status")
+
+    def __init__(
+        self,
+        body: bytes = b"",
+        status: int = 200,
+        headers: dict[str, str] | None = None,
+        media_type: str | None = None,
+    ) -> None:
+        self.body = body
+        self.status = status
+        self.headers = headers
+        self.media_type = media_type
+
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """Return all headers, with those that describe the body."""
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (self.headers or {}).items()]
+        raw.append((b"content-length", b"%d" % len(self.body)))
+        if self.media_type is not None:
+            charset = "; charset=utf-8" if self.media_type.startswith("text/") else ""
+            raw.append((b"content-type", f"{self.media_type}{charset}".encode("latin-1")))
+        return raw
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status, "headers": self.raw_headers()})
+        await send({"type": "http.response.body", "body": self.body})

@@ -1,0 +1,147 @@
+"""Calls of dialects that the protocol answers itself, without an ASGI message or a task for each.
+
+    bytes -> LimitedProtocol -> Direct -> Edge.answer(call) -> one write
+
+What ASGI brings costs more than a small network's whole answer. Everything else is the same: `Edge.answer` is the way
+of requests that come through ASGI as well.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from app.answers import Answer
+from app.http.call import Call
+from app.http.edge import Edge, Exchange
+
+if TYPE_CHECKING:
+    from app.http.limits import LimitedProtocol
+
+
+class Unwatched:
+    """Takes the place of the event that tells an ASGI app about its request: here nobody waits for it."""
+
+    def set(self) -> None:
+        """Tell nobody."""
+
+
+UNWATCHED = Unwatched()
+
+
+class Direct:
+    """One call while it is answered: what uvicorn's protocol has as its cycle, and what its server has as a task.
+
+    The coroutine is advanced by hand. Where it waits, for its batch or for a thread, the future resumes it.
+    """
+
+    __slots__ = (
+        "_coroutine",
+        "_counted",
+        "_edge",
+        "_exchange",
+        "_future",
+        "_headers",
+        "_path",
+        "_protocol",
+        "_query",
+        "body",
+        "disconnected",
+        "keep_alive",
+        "message_event",
+        "method",
+        "more_body",
+        "response_complete",
+        "waiting_for_100_continue",
+    )
+
+    def __init__(
+        self,
+        protocol: "LimitedProtocol",
+        edge: Edge,
+        method: str,
+        path: str,
+        query: bytes,
+        headers: list[tuple[bytes, bytes]],
+        *,
+        keep_alive: bool,
+    ) -> None:
+        self._protocol = protocol
+        self._edge = edge
+        self._path = path
+        self._query = query
+        self._headers = headers
+        self._exchange = Exchange(method, path, headers)
+        self._counted = edge.counted(path)
+        self._future: asyncio.Future[Any] | None = None
+        self.method = method
+        self.keep_alive = keep_alive
+        self.body = b""
+        self.more_body = True
+        self.disconnected = False
+        self.response_complete = False
+        self.message_event = UNWATCHED
+
+    def begin(self) -> None:
+        """Answer, now that the body is complete."""
+        self.more_body = False
+        self._exchange.bytes_in = len(self.body)
+        call = Call(self.method, self._path, self._query, self._headers, self.body)
+        self._counted.__enter__()
+        self._coroutine: Coroutine[Any, None, Answer] = self._edge.answer(call, self._exchange)
+        self._advance()
+
+    def cancel(self, msg: str | None = None) -> None:
+        """Answer that the server is about to stop; uvicorn calls this when the time to finish has passed."""
+        if self._future is not None:
+            self._future.cancel(msg)
+
+    def _advance(self) -> None:
+        try:
+            future: asyncio.Future[Any] = self._coroutine.send(None)
+        except StopIteration as ended:
+            self._end(ended.value)
+            return
+        future._asyncio_future_blocking = False  # as a task does that has taken note of what is awaited
+        self._future = future
+        self._protocol.tasks.add(self)  # type: ignore[arg-type]  # the server only counts and cancels them
+        future.add_done_callback(self._resume)
+
+    def _resume(self, _future: asyncio.Future[Any]) -> None:
+        self._future = None
+        self._protocol.tasks.discard(self)
+        self._advance()
+
+    def _end(self, answer: Answer) -> None:
+        if self._protocol.flow.write_paused and not self.disconnected:
+            # The client has not read earlier answers yet.
+            self._coroutine = _after(self._protocol.flow.drain(), answer)
+            self._advance()
+            return
+        self._counted.__exit__(None, None, None)
+        self.response_complete = True
+        transport = self._protocol.transport
+        if not self.disconnected and not transport.is_closing():
+            transport.write(self._bytes_of(answer))
+            if not self.keep_alive:
+                transport.close()
+        self._exchange.finish(self._exchange.route)
+        self._protocol.on_response_complete()
+        if self._exchange.is_refused:
+            self._protocol.pause_reading()
+
+    def _bytes_of(self, answer: Answer) -> bytes:
+        parts = [STATUS_LINE[answer.status]]
+        headers = (*self._protocol.server_state.default_headers, *answer.raw_headers(), *self._exchange.own_headers)
+        for name, value in headers:
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+        if self.method != "HEAD":
+            parts.append(answer.body)
+        return b"".join(parts)
+
+
+async def _after(drained: Coroutine[Any, Any, None], answer: Answer) -> Answer:
+    await drained
+    return answer
