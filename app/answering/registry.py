@@ -9,8 +9,10 @@ import logging
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Self
 
 from app import errors
+from app.formats.expected import Expected
 from app.telemetry import metrics
 from models_store.errors import (
     BundleDamaged,
@@ -33,10 +35,22 @@ MOST_PINNED = 32
 
 
 @dataclass(frozen=True, eq=False)
+class Served(Release):
+    """A release in memory, with the facts that every request to it needs, found out once."""
+
+    expected: Expected
+    """The columns that a request must have."""
+
+    @classmethod
+    def of(cls, release: Release) -> Self:
+        return cls(release.version, release.bundle, Expected.of(release.bundle.predictor.encoder))
+
+
+@dataclass(frozen=True, eq=False)
 class Loaded:
     """A release, and the hold on its directory that keeps retention from deleting it."""
 
-    release: Release
+    release: Served
     held: contextlib.ExitStack
 
 
@@ -56,7 +70,7 @@ class Shelf:
             raise errors.Unloaded(self.pattern)
 
     @property
-    def release(self) -> Release:
+    def release(self) -> Served:
         """The champion. Raises Unloaded, or NoGoodVersion where no version could be loaded."""
         self.check_loaded()
         if self.champion is None:
@@ -128,10 +142,10 @@ class Registry:
             raise errors.NotLoaded("the store")
         raise UnknownPattern(self.patterns)
 
-    def champion(self, pattern: str) -> Release:
+    def champion(self, pattern: str) -> Served:
         return self.shelf(pattern).release
 
-    async def release(self, pattern: str, version: int | None = None, alias: str | None = None) -> Release:
+    async def release(self, pattern: str, version: int | None = None, alias: str | None = None) -> Served:
         """Return the champion, or the version or alias that is given. Other versions are loaded at the first request.
 
         Raises UnknownPattern, UnknownVersion, UnknownAlias, NotLoaded, Unloaded, NoGoodVersion and BundleDamaged.
@@ -254,7 +268,7 @@ class Registry:
                     return self._load(pattern, version)
         return None
 
-    async def _pin(self, pattern: str, version: int) -> Release:
+    async def _pin(self, pattern: str, version: int) -> Served:
         key = (pattern, version)
         if key in self._refused:
             raise BundleDamaged(self._refused[key])
@@ -279,7 +293,7 @@ class Registry:
             except BundleDamaged as error:
                 self._refuse(pattern, version, error)
                 raise
-            return Loaded(release, held.pop_all())
+            return Loaded(Served.of(release), held.pop_all())
 
     def _refuse(self, pattern: str, version: int, error: BundleDamaged) -> None:
         if self._is_news((pattern, version), error):

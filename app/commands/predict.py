@@ -150,7 +150,7 @@ def _ask_store(settings: Settings, pattern: str, values: list[str], version: int
     # Read by the server's own code, so that it is refused in the same words.
     body = json.dumps({"inputs": record(pattern, bundle.kinds, values)}).encode()
     question = bodies.read(body, JSON, Expected.of(bundle.predictor.encoder), max_rows=1)
-    said = Reply.of(bundle, bundle.predict(question.rows), with_probabilities=bundle.labels is not None)
+    said = Reply(bundle, bundle.predict(question.rows), with_probabilities=bundle.labels is not None)
     answer = said.in_layout("record")
     outside = _columns(bundle.outside(question.rows))
     return Answer(answer["outputs"], answer.get("probabilities", {}), number, outside, source)

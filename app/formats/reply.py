@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,24 +16,35 @@ Layout = Literal["rows", "flat", "records", "record", "columns"]
 
 @dataclass(frozen=True, eq=False)
 class Reply:
-    """Columns of answers, each (n_rows,)."""
+    """What a bundle answers to the rows of a question. Columns are made of it when a format asks for them."""
 
-    outputs: dict[str, NDArray[Any]]
-    """Answers by the name of their output: numbers as float64, labels in the type of the training data."""
-    probabilities: dict[str, dict[str, Array]]
-    """Probabilities by output and label, float64; empty unless they are asked for."""
-    are_labels: bool
-    numbers: Array | None = None
-    """All outputs side by side, float64 (n_rows, n_outputs); None unless all outputs are numbers."""
+    bundle: Bundle
+    answers: Array
+    """float64 (n_rows, n_outputs), or of a classification the probabilities (n_rows, n_labels)."""
+    with_probabilities: bool = False
 
-    @classmethod
-    def of(cls, bundle: Bundle, answers: Array, *, with_probabilities: bool = False) -> Self:
-        """Return the reply for what the bundle answers: float64 (n_rows, n_outputs), or (n_rows, n_labels)."""
-        labels = bundle.labels
-        if labels is None or not with_probabilities:
-            return cls(bundle.named(answers), {}, labels is not None, answers if labels is None else None)
-        by_label = dict(zip(labels, answers.T, strict=True))
-        return cls(bundle.named(answers), dict.fromkeys(bundle.outputs, by_label), True)
+    @property
+    def are_labels(self) -> bool:
+        return self.bundle.labels is not None
+
+    @property
+    def numbers(self) -> Array | None:
+        """All outputs side by side, float64 (n_rows, n_outputs); None unless all outputs are numbers."""
+        return None if self.are_labels else self.answers
+
+    @cached_property
+    def outputs(self) -> dict[str, NDArray[Any]]:
+        """Answers by the name of their output, (n_rows,): numbers as float64, labels in the type of the data."""
+        return self.bundle.named(self.answers)
+
+    @cached_property
+    def probabilities(self) -> dict[str, dict[str, Array]]:
+        """Probabilities by output and label, float64 (n_rows,); empty unless they are asked for."""
+        labels = self.bundle.labels
+        if labels is None or not self.with_probabilities:
+            return {}
+        by_label = dict(zip(labels, self.answers.T, strict=True))
+        return dict.fromkeys(self.bundle.outputs, by_label)
 
     @property
     def columns(self) -> dict[str, NDArray[Any]]:

@@ -1,13 +1,13 @@
 """A call of a dialect, whichever way the request came: from the protocol itself, or through ASGI."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import overload
 
 from starlette.datastructures import URL, QueryParams
 from starlette.requests import HTTPConnection, Request
 from starlette.types import Receive, Scope
 
-RawHeaders = Iterable[tuple[bytes, bytes]]
+RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
 class Headers:
@@ -16,9 +16,7 @@ class Headers:
     __slots__ = ("_values",)
 
     def __init__(self, raw: RawHeaders) -> None:
-        self._values: dict[bytes, bytes] = {}
-        for name, value in raw:
-            self._values.setdefault(name, value)
+        self._values = dict(reversed(raw))
 
     @overload
     def get(self, name: str) -> str | None: ...
@@ -40,10 +38,10 @@ class Call:
 
     __slots__ = ("_body", "_query", "headers", "method", "path", "path_params", "route")
 
-    def __init__(self, method: str, path: str, query: bytes, headers: RawHeaders, body: bytes = b"") -> None:
+    def __init__(self, method: str, path: str, query: bytes, headers: Headers, body: bytes = b"") -> None:
         self.method = method
         self.path = path
-        self.headers = Headers(headers)
+        self.headers = headers
         self.path_params: dict[str, str] = {}
         self.route = "other"
         """The address that answers, as metrics call it."""
@@ -75,8 +73,8 @@ class AsgiCall(Call):
 
     __slots__ = ("_request",)
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        super().__init__(scope["method"], scope["path"], scope["query_string"], scope["headers"])
+    def __init__(self, scope: Scope, receive: Receive, headers: Headers) -> None:
+        super().__init__(scope["method"], scope["path"], scope["query_string"], headers)
         self._request = Request(scope, receive)
 
     async def body(self) -> bytes:

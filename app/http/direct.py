@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.answers import Answer
-from app.http.call import Call
+from app.http.call import Call, Headers, RawHeaders
 from app.http.edge import Edge, Exchange
 
 if TYPE_CHECKING:
@@ -38,12 +38,9 @@ class Direct:
 
     __slots__ = (
         "_coroutine",
-        "_counted",
         "_edge",
         "_exchange",
         "_future",
-        "_headers",
-        "_path",
         "_protocol",
         "_query",
         "body",
@@ -63,17 +60,14 @@ class Direct:
         method: str,
         path: str,
         query: bytes,
-        headers: list[tuple[bytes, bytes]],
+        headers: RawHeaders,
         *,
         keep_alive: bool,
     ) -> None:
         self._protocol = protocol
         self._edge = edge
-        self._path = path
         self._query = query
-        self._headers = headers
-        self._exchange = Exchange(method, path, headers)
-        self._counted = edge.counted(path)
+        self._exchange = Exchange(method, path, Headers(headers))
         self._future: asyncio.Future[Any] | None = None
         self.method = method
         self.keep_alive = keep_alive
@@ -87,8 +81,9 @@ class Direct:
         """Answer, now that the body is complete."""
         self.more_body = False
         self._exchange.bytes_in = len(self.body)
-        call = Call(self.method, self._path, self._query, self._headers, self.body)
-        self._counted.__enter__()
+        exchange = self._exchange
+        call = Call(self.method, exchange.path, self._query, exchange.headers, self.body)
+        self._edge.under_way += 1
         self._coroutine: Coroutine[Any, None, Answer] = self._edge.answer(call, self._exchange)
         self._advance()
 
@@ -119,7 +114,7 @@ class Direct:
             self._coroutine = _after(self._protocol.flow.drain(), answer)
             self._advance()
             return
-        self._counted.__exit__(None, None, None)
+        self._edge.under_way -= 1
         self.response_complete = True
         transport = self._protocol.transport
         if not self.disconnected and not transport.is_closing():

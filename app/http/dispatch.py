@@ -7,7 +7,7 @@ GET  /patterns                   ->  no dialect: FastAPI
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from app.answering.answer import Answering
@@ -19,6 +19,8 @@ from app.http.call import Call
 from app.settings import Settings
 from models_store.bundle import Bundle
 
+# Addresses whose way is remembered. A path is 64 KiB at most, and usually a hundred bytes.
+MOST_REMEMBERED = 1024
 PARAMETER = re.compile(r"\{([a-z]+)\}")
 
 
@@ -58,7 +60,7 @@ class Address:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dialect:
     """A protocol: its addresses, all of whose first segments are its own, and the shape of its errors."""
 
@@ -125,10 +127,16 @@ class Dispatch:
         dialect = self._dialects.of(call.path)
         if dialect is None:
             raise NotHere
-        address, call.path_params = dialect.found(call.method, call.path)
+        address, call.path_params = _found(dialect, call.method, call.path)
         call.route = address.path
         address.guard(call, self._answering.settings)
         return await address.handler(self._answering, call)
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _found(dialect: Dialect, method: str, path: str) -> tuple[Address, dict[str, str]]:
+    """Return what `Dialect.found` does; clients ask at few addresses, and very often."""
+    return dialect.found(method, path)
 
 
 def first_segment(path: str) -> str:

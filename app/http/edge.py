@@ -5,15 +5,13 @@ import logging
 import random
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import errors
 from app.answers import Answer
-from app.http.call import AsgiCall, Call, RawHeaders
+from app.http.call import AsgiCall, Call, Headers
 from app.http.dispatch import Dialects, Dispatch
 from app.http.sizes import most_bytes
 from app.settings import Settings
@@ -42,39 +40,33 @@ class Edge:
         self._dispatch = dispatch
         self._dialects = dialects
         self._settings = settings
-        self._under_way = 0
+        self.under_way = 0
+        """Requests that are being answered."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope["method"], scope["path"], scope["headers"])
+        exchange = Exchange(scope["method"], scope["path"], Headers(scope["headers"]))
         scope.setdefault("state", {})["request_id"] = exchange.id
         channel = Channel(exchange, most_bytes(exchange.path, self._settings), receive, send)
+        # A stream of events mostly waits, so it takes no place here; its route limits their number.
+        counts = EVENTS.fullmatch(exchange.path) is None
+        self.under_way += counts
         try:
-            with self.counted(exchange.path):
-                if self.speaks(exchange.path):
-                    await self._answer_call(scope, exchange, channel)
-                else:
-                    await self._pass_on(scope, exchange, channel)
+            if self.speaks(exchange.path):
+                await self._answer_call(scope, exchange, channel)
+            else:
+                await self._pass_on(scope, exchange, channel)
         except (ClientDisconnect, asyncio.CancelledError):
             pass  # nobody is left to answer, or no time to finish an answer that has begun
         finally:
+            self.under_way -= counts
             exchange.finish(getattr(scope.get("route"), "path", exchange.route))
 
     def speaks(self, path: str) -> bool:
         """True if a dialect answers at this path, and so `answer` does."""
         return self._dialects.of(path) is not None
-
-    @contextmanager
-    def counted(self, path: str) -> Iterator[None]:
-        """Count a request while it is under way. A stream of events mostly waits; its route limits their number."""
-        counts = not (path.startswith("/train/") and EVENTS.fullmatch(path))
-        self._under_way += counts
-        try:
-            yield
-        finally:
-            self._under_way -= counts
 
     async def answer(self, call: Call, exchange: "Exchange") -> Answer:
         """Return the answer to a call of a dialect; an error is an answer in the shape of its protocol.
@@ -98,7 +90,7 @@ class Edge:
         return answer
 
     async def _answer_call(self, scope: Scope, exchange: "Exchange", channel: "Channel") -> None:
-        answer = await self.answer(AsgiCall(scope, channel.receive), exchange)
+        answer = await self.answer(AsgiCall(scope, channel.receive, exchange.headers), exchange)
         scope["state"]["is_refused"] = exchange.is_refused
         await answer(scope, channel.receive, channel.send)
 
@@ -124,7 +116,7 @@ class Edge:
 
         Health probes are never refused: an orchestrator would restart the process and make the overload worse.
         """
-        if self._under_way > self._settings.max_in_flight and not self._is_probe(exchange):
+        if self.under_way > self._settings.max_in_flight and not self._is_probe(exchange):
             raise errors.Overloaded
         exchange.check_declared_size(most_bytes(exchange.path, self._settings))
 
@@ -140,10 +132,10 @@ class Edge:
 class Exchange:
     """One request and its answer, as the log and the metrics know them."""
 
-    __slots__ = ("_headers", "_started", "bytes_in", "id", "is_refused", "method", "path", "route", "status")
+    __slots__ = ("_started", "bytes_in", "headers", "id", "is_refused", "method", "path", "route", "status")
 
-    def __init__(self, method: str, path: str, headers: RawHeaders) -> None:
-        self._headers = headers
+    def __init__(self, method: str, path: str, headers: Headers) -> None:
+        self.headers = headers
         self._started = time.perf_counter()
         self.method = method
         self.path = path
@@ -152,13 +144,13 @@ class Exchange:
         self.status = 0
         self.is_refused = False
         """Refused because of overload."""
-        given = _header(headers, b"x-request-id").decode("latin-1")
+        given = headers.get("x-request-id")
         self.id = given if given and REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
 
     def check_declared_size(self, most: int) -> None:
         """Raise BodyTooLarge, before anything is read, where the declared length is above the limit."""
-        declared = _header(self._headers, b"content-length")
-        if declared.isdigit() and (len(declared) > MOST_DIGITS or int(declared) > most):
+        declared = self.headers.get("content-length", "")
+        if declared.isdecimal() and (len(declared) > MOST_DIGITS or int(declared) > most):
             raise errors.BodyTooLarge(most)
 
     @property
@@ -211,8 +203,3 @@ class Channel:
             if CLOSED not in str(error):
                 raise
             raise ClientDisconnect from error
-
-
-def _header(headers: RawHeaders, wanted: bytes) -> bytes:
-    """Return the first header of this name, which is lower case; empty if there is none."""
-    return next((value for name, value in headers if name == wanted), b"")

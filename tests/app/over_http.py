@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import SimpleNamespace
+from typing import Any, BinaryIO, cast
 
 import httpx
 import numpy as np
@@ -178,9 +179,16 @@ def an_array(raw: Raw) -> Array:
     return raw
 
 
+def reply_of(columns: dict[str, NDArray[Any]], *, are_labels: bool = False) -> Reply:
+    """Return the reply of a bundle that answers these columns."""
+    names = tuple(columns)
+    bundle = SimpleNamespace(labels=names if are_labels else None, outputs=names, named=lambda _answers: columns)
+    return Reply(cast(Bundle, bundle), np.stack([*columns.values()], axis=1))
+
+
 def numbers(outputs: tuple[str, ...], answers: Array) -> Reply:
     """What a pattern of numbers says."""
-    return Reply(dict(zip(outputs, answers.T, strict=True)), {}, are_labels=False)
+    return reply_of(dict(zip(outputs, answers.T, strict=True)))
 
 
 # -- wire formats --------------------------------------------------------------------------------------------------

@@ -48,12 +48,11 @@ async def predict(answering: Answering, call: Call) -> Answer:
     check_plain(headers.get("content-encoding", ""))
     body = await call.body()
     content_type = headers.get("content-type", "")
-    expected = Expected.of(bundle.predictor.encoder)
-    read = partial(_read, wanted, body, content_type, expected, answering.settings.max_rows)
+    read = partial(_read, wanted, body, content_type, release.expected, answering.settings.max_rows)
     most = MOST_LABELS_ANSWERED if wanted.probabilities else MOST_NUMBERS
     cost = len(body)
     if cost > MOST_BYTES_ON_LOOP and not wanted.outside:
-        cost = bodies.cost(body, content_type, expected)
+        cost = bodies.cost(body, content_type, release.expected)
     return await answering.answer(release, cost, read, partial(_written, release, wanted), most)
 
 
@@ -69,7 +68,7 @@ def _read(wanted: Wanted, body: bytes, content_type: str, expected: Expected, ma
 def _written(release: Release, wanted: Wanted, question: NativeQuestion, answers: Array) -> Answer:
     bundle = release.bundle
     beyond = bundle.outside(question.rows) if wanted.outside else bundle.unseen(question.rows)
-    reply = Reply.of(bundle, answers, with_probabilities=wanted.probabilities)
+    reply = Reply(bundle, answers, with_probabilities=wanted.probabilities)
     headers = {"x-pattern-version": str(release.version)}
     extra: dict[str, Any] = {"outside": beyond} if wanted.outside or beyond else {}
     if extra and question.media_type != JSON:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from app.answering.answer import MOST_LABELS_ANSWERED, Answering
+from app.answering.registry import Served
 from app.answers import Answer
 from app.dialects.oip import bodies
 from app.dialects.oip import models as oip_models
@@ -19,7 +20,6 @@ from app.dialects.oip.openapi import Operation
 from app.envelopes import PLAIN
 from app.errors import AnswerTooLarge, BodyTooLarge, Unprocessable
 from app.formats import compression, strict_json
-from app.formats.expected import Expected
 from app.formats.found import kind_of
 from app.formats.media_types import JSON
 from app.formats.strict_json import LARGEST
@@ -28,7 +28,6 @@ from app.http.call import Call
 from app.http.dispatch import Address, Dialect, Guard, Handler, anybody
 from app.settings import Settings
 from models_store.arrays import Array
-from models_store.bundle import Bundle
 from models_store.errors import UnknownVersion
 from models_store.names import VERSION
 from models_store.storage.store import Release
@@ -39,23 +38,22 @@ BINARY = "application/octet-stream"
 async def infer(answering: Answering, call: Call) -> Answer:
     """Answer an inference. The content type does not matter: clients send none, or a wrong one."""
     release = await _release(answering, call)
-    expected = Expected.of(release.bundle.predictor.encoder)
-    sent = await Sent.of(call, expected, answering.settings.max_body_bytes)
-    read = partial(_read, answering.settings, release.bundle, expected, sent)
+    sent = await Sent.of(call, release.expected, answering.settings.max_body_bytes)
+    read = partial(_read, answering.settings, release, sent)
     return await answering.answer(release, sent.cost, read, partial(_written, release, sent.accept_encoding))
 
 
-def _read(settings: Settings, bundle: Bundle, expected: Expected, sent: Sent) -> OipQuestion:
+def _read(settings: Settings, release: Served, sent: Sent) -> OipQuestion:
     body = sent.plain(settings.max_body_bytes)
     question = bodies.read(
         body,
         sent.header_length,
-        expected,
-        bundle.outputs,
+        release.expected,
+        release.bundle.outputs,
         settings.max_rows,
         is_compressed=sent.wants_compression,
     )
-    n_classes = max(min(wanted.n_classes, bundle.architecture.n_outputs) for wanted in question.wanted)
+    n_classes = max(min(wanted.n_classes, release.bundle.architecture.n_outputs) for wanted in question.wanted)
     if len(question.rows) * n_classes > MOST_LABELS_ANSWERED:
         raise AnswerTooLarge(MOST_LABELS_ANSWERED)
     return question
@@ -121,7 +119,7 @@ async def all_statistics(answering: Answering, _call: Call) -> Answer:
     return _json(oip_models.statistics(answering.registry.shelves, answering.statistics))
 
 
-async def _release(answering: Answering, call: Call) -> Release:
+async def _release(answering: Answering, call: Call) -> Served:
     """Return the version in the address, or else the champion. Raises as `Registry.release` does."""
     model = call.path_params["model"]
     return await answering.registry.release(model, _version(answering, call))

@@ -12,7 +12,6 @@ from app.dialects.scoring.bodies import ScoringQuestion
 from app.envelopes import SCORING
 from app.errors import Unprocessable
 from app.formats.compression import check_plain
-from app.formats.expected import Expected
 from app.formats.media_types import CSV, JSON, preferred
 from app.formats.reply import Reply
 from app.http.call import Call
@@ -48,8 +47,7 @@ async def invocations(answering: Answering, call: Call) -> Answer:
     content_type = call.headers.get("content-type", "")
     media_type = preferred(call.headers.get("accept", ""), (JSON, CSV)) or JSON
     body = await call.body()
-    expected = Expected.of(bundle.predictor.encoder)
-    read = partial(bodies.read, body, content_type, expected, answering.settings.max_rows)
+    read = partial(bodies.read, body, content_type, release.expected, answering.settings.max_rows)
     content = await answering.answer(release, len(body), read, partial(_written, bundle, media_type))
     return Answer(content, media_type=media_type, headers={"x-pattern-version": str(release.version)})
 
@@ -69,7 +67,7 @@ def _default(answering: Answering) -> str:
 
 
 def _written(bundle: Bundle, media_type: str, question: ScoringQuestion, answers: Array) -> bytes:
-    return bodies.write(question, Reply.of(bundle, answers), media_type)
+    return bodies.write(question, Reply(bundle, answers), media_type)
 
 
 # -- addresses -----------------------------------------------------------------------------------------------------

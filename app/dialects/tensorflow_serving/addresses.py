@@ -14,7 +14,7 @@ from typing import Any, Literal
 import orjson
 
 from app.answering.answer import MOST_LABELS_ANSWERED, MOST_NUMBERS, Answering
-from app.answering.registry import Shelf
+from app.answering.registry import Served, Shelf
 from app.answers import Answer
 from app.dialects import documented as doc
 from app.dialects.tensorflow_serving import bodies as tfs
@@ -30,7 +30,6 @@ from models_store.bundle import Bundle
 from models_store.errors import BundleDamaged, PatternServerError, UnknownAlias, UnknownVersion
 from models_store.names import is_name
 from models_store.storage.aliases import CHAMPION
-from models_store.storage.store import Release
 
 VERSION = re.compile("[0-9]{1,18}")
 TAG = "TensorFlow Serving, KServe v1"
@@ -52,7 +51,7 @@ class Verb:
         # As for TensorFlow Serving, the content type does not matter: that of curl is a form's.
         check_plain(call.headers.get("content-encoding", ""))
         body = await call.body()
-        read = partial(self.read, body, Expected.of(release.bundle.predictor.encoder), answering.settings.max_rows)
+        read = partial(self.read, body, release.expected, answering.settings.max_rows)
         most = MOST_LABELS_ANSWERED if self.name == "classify" else MOST_NUMBERS
         content = await answering.answer(release, len(body), read, partial(self.write, release.bundle), most)
         return Answer(content, media_type=JSON, headers={"x-pattern-version": str(release.version)})
@@ -100,7 +99,7 @@ async def metadata(answering: Answering, call: Call) -> Answer:
 # -- which version -------------------------------------------------------------------------------------------------
 
 
-async def _release(answering: Answering, call: Call) -> Release:
+async def _release(answering: Answering, call: Call) -> Served:
     named = call.path_params
     return await answering.registry.release(named["model"], _version(named), _alias(named))
 

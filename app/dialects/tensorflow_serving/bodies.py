@@ -104,7 +104,7 @@ def _object(body: bytes, expected: Expected, max_rows: int) -> dict[str, Any]:
 
 def write_tensors(bundle: Bundle, question: TensorFlowServingQuestion, answers: Array) -> bytes:
     """Write `answers`, float64 (n_rows, n_outputs), as numbers or labels."""
-    return orjson.dumps({question.key: _laid_out(Reply.of(bundle, answers), question)})
+    return orjson.dumps({question.key: _laid_out(Reply(bundle, answers), question)})
 
 
 def _laid_out(reply: Reply, question: TensorFlowServingQuestion) -> Any:

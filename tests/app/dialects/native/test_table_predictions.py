@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from app.dialects.native import bodies
 from app.formats import arrow_stream, csv_rows
 from app.formats.expected import Expected, ExpectedColumn
-from app.formats.reply import Reply
 from models_store.errors import PatternServerError
 from models_store.storage.store import Store
 from models_store.tables import inference, typed_files
@@ -34,6 +33,7 @@ from tests.app.over_http import (
     npy_of,
     post,
     refusal,
+    reply_of,
     serving,
 )
 from tests.disks import HastyDisk
@@ -415,7 +415,7 @@ async def test_labels_in_csv_are_written_as_the_data_had_them(
 
 def test_whatever_a_label_holds_a_row_of_csv_holds_it() -> None:
     said = ["lone\rreturn", "line\nfeed", "both\r\n", 'a "quote"', "a, b", "plain"]
-    reply = Reply({"x\ry": np.array(said, dtype=object)}, {}, are_labels=True)
+    reply = reply_of({"x\ry": np.array(said, dtype=object)}, are_labels=True)
     _, write = csv_rows.read(b"x\n1\n", Expected(("x",)), 10)
     written = write(reply).decode()
     assert written.endswith('"a, b"\nplain\n')
