@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
+from starlette.responses import Response as StarletteResponse
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from app.answers import Answer
+from app.responses import Response
 from app.errors import (
     DeadlinePassed,
     KeyMissing,
@@ -39,7 +40,7 @@ class Envelope:
     name: str = "Error"
     """The name of the shape in the OpenAPI document."""
 
-    def answer(self, error: Exception, request_id: str) -> Answer:
+    def answer(self, error: Exception, request_id: str) -> Response:
         status = self._status(error)
         code, message = _code_and_message(error)
         headers = retry_header(error)
@@ -49,7 +50,7 @@ class Envelope:
             headers["www-authenticate"] = "Bearer"
         text = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in message)
         body = orjson.dumps(self.body(status, code, text[:LONGEST_MESSAGE], request_id))
-        return Answer(body, status, headers, "application/json")
+        return Response(body, status, headers, "application/json")
 
     def _status(self, error: Exception) -> int:
         native = status_of(error)
@@ -106,12 +107,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_no_route)
 
 
-async def _on_error(request: Request, error: Exception) -> Response:
+async def _on_error(request: Request, error: Exception) -> StarletteResponse:
     request.state.is_refused = isinstance(error, Overloaded)
     return _response(error, request.state.request_id)
 
 
-async def _on_bad_parameter(request: Request, error: Exception) -> Response:
+async def _on_bad_parameter(request: Request, error: Exception) -> StarletteResponse:
     assert isinstance(error, RequestValidationError)
     faults = error.errors()
     if any(fault["loc"][0] == "path" for fault in faults):
@@ -120,16 +121,16 @@ async def _on_bad_parameter(request: Request, error: Exception) -> Response:
     return _response(Unprocessable("bad_parameter", wrong), request.state.request_id)
 
 
-async def _on_no_route(request: Request, error: Exception) -> Response:
+async def _on_no_route(request: Request, error: Exception) -> StarletteResponse:
     assert isinstance(error, HTTPException)
     is_wrong_method = error.status_code == STATUS[WrongMethod]
     found = WrongMethod(_methods(request)) if is_wrong_method else NotHere()
     return _response(found, request.state.request_id)
 
 
-def _response(error: Exception, request_id: str) -> Response:
+def _response(error: Exception, request_id: str) -> StarletteResponse:
     answer = NATIVE.answer(error, request_id)
-    return Response(answer.body, answer.status, answer.headers, answer.media_type)
+    return StarletteResponse(answer.body, answer.status, answer.headers, answer.media_type)
 
 
 def _methods(request: Request) -> set[str]:

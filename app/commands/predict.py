@@ -27,7 +27,7 @@ POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     outputs: dict[str, float | bool | str]
     probabilities: dict[str, dict[str, float]]
     """By output, then by label; empty for numbers."""
@@ -62,7 +62,7 @@ class WrongAddress(PatternServerError):
     """An address that is not of HTTP."""
 
 
-def predict_row(pattern: str, values: list[str], version: int | None, url: str | None) -> Answer:
+def predict_row(pattern: str, values: list[str], version: int | None, url: str | None) -> Response:
     """Ask the server at `url` (by default that of the settings) or, where none listens, the store.
 
     Raises WrongAddress, WrongValues, Refused, and all that a prediction from the store raises.
@@ -105,7 +105,7 @@ class Server:
             raise Refused("", f"there is no pattern server at {self.address}") from None
 
 
-def _ask_patiently(server: Server, pattern: str, values: list[str], version: int | None) -> Answer:
+def _ask_patiently(server: Server, pattern: str, values: list[str], version: int | None) -> Response:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
@@ -124,7 +124,7 @@ def _is_to_come(settings: Settings, reason: str, pattern: str, version: int | No
     return pattern in store.patterns() and (version is None or version in store.versions(pattern))
 
 
-def _ask_server(server: Server, pattern: str, values: list[str], version: int | None) -> Answer:
+def _ask_server(server: Server, pattern: str, values: list[str], version: int | None) -> Response:
     summary = server.said(f"/patterns/{pattern}")
     wanted = ["outside=true"]
     wanted += [f"version={version}"] if version else []
@@ -132,7 +132,7 @@ def _ask_server(server: Server, pattern: str, values: list[str], version: int | 
     body = {"inputs": record(pattern, summary["kinds"], values)}
     said = server.said(f"/predict/{pattern}?{'&'.join(wanted)}", body)
     source = f"from the server at {server.address}"
-    return Answer(said["outputs"], said.get("probabilities", {}), said["version"], _columns(said["outside"]), source)
+    return Response(said["outputs"], said.get("probabilities", {}), said["version"], _columns(said["outside"]), source)
 
 
 def _refused(error: urllib.error.HTTPError) -> Refused:
@@ -143,7 +143,7 @@ def _refused(error: urllib.error.HTTPError) -> Refused:
         return Refused("", f"something else answers at the server's address, with status {error.code}")
 
 
-def _ask_store(settings: Settings, pattern: str, values: list[str], version: int | None, source: str) -> Answer:
+def _ask_store(settings: Settings, pattern: str, values: list[str], version: int | None, source: str) -> Response:
     store = Store(settings.store, network_loader(settings))
     number = version or store.champion(pattern)
     bundle = store.load(pattern, number).bundle
@@ -153,7 +153,7 @@ def _ask_store(settings: Settings, pattern: str, values: list[str], version: int
     said = Reply(bundle, bundle.predict(question.rows), with_probabilities=bundle.labels is not None)
     answer = said.in_layout("record")
     outside = _columns(bundle.outside(question.rows))
-    return Answer(answer["outputs"], answer.get("probabilities", {}), number, outside, source)
+    return Response(answer["outputs"], answer.get("probabilities", {}), number, outside, source)
 
 
 def _columns(outside: list[dict[str, Any]]) -> list[str]:

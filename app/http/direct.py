@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from app.answers import Answer
+from app.responses import Response
 from app.http.call import Call, Headers, RawHeaders
 from app.http.edge import Edge, Exchange
 
@@ -78,17 +78,17 @@ class Direct:
         self.message_event = UNWATCHED
 
     def begin(self) -> None:
-        """Answer, now that the body is complete."""
+        """Response, now that the body is complete."""
         self.more_body = False
         self._exchange.bytes_in = len(self.body)
         exchange = self._exchange
         call = Call(self.method, exchange.path, self._query, exchange.headers, self.body)
         self._edge.under_way += 1
-        self._coroutine: Coroutine[Any, None, Answer] = self._edge.answer(call, self._exchange)
+        self._coroutine: Coroutine[Any, None, Response] = self._edge.answer(call, self._exchange)
         self._advance()
 
     def cancel(self, msg: str | None = None) -> None:
-        """Answer that the server is about to stop; uvicorn calls this when the time to finish has passed."""
+        """Response that the server is about to stop; uvicorn calls this when the time to finish has passed."""
         if self._future is not None:
             self._future.cancel(msg)
 
@@ -108,7 +108,7 @@ class Direct:
         self._protocol.tasks.discard(self)
         self._advance()
 
-    def _end(self, answer: Answer) -> None:
+    def _end(self, answer: Response) -> None:
         if self._protocol.flow.write_paused and not self.disconnected:
             # The client has not read earlier answers yet.
             self._coroutine = _after(self._protocol.flow.drain(), answer)
@@ -126,7 +126,7 @@ class Direct:
         if self._exchange.is_refused:
             self._protocol.pause_reading()
 
-    def _bytes_of(self, answer: Answer) -> bytes:
+    def _bytes_of(self, answer: Response) -> bytes:
         parts = [STATUS_LINE[answer.status]]
         headers = (*self._protocol.server_state.default_headers, *answer.raw_headers(), *self._exchange.own_headers)
         for name, value in headers:
@@ -137,6 +137,6 @@ class Direct:
         return b"".join(parts)
 
 
-async def _after(drained: Coroutine[Any, Any, None], answer: Answer) -> Answer:
+async def _after(drained: Coroutine[Any, Any, None], answer: Response) -> Response:
     await drained
     return answer

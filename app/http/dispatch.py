@@ -1,6 +1,6 @@
 """Dialects, answered before FastAPI's layers: what they cost is more than a small network's whole answer.
 
-POST /v2/models/quadratic/infer  ->  the dialect of "v2"  ->  its address  ->  handler(answering, call)  ->  Answer
+POST /v2/models/quadratic/infer  ->  the dialect of "v2"  ->  its address  ->  handler(answering, call)  ->  Response
 GET  /patterns                   ->  no dialect: FastAPI
 """
 
@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from app.answering.answer import Answering
-from app.answers import Answer
+from app.responses import Response
 from app.envelopes import NATIVE, Envelope
 from app.errors import NotHere, WrongMethod
 from app.http import keys
@@ -24,7 +24,7 @@ MOST_REMEMBERED = 1024
 PARAMETER = re.compile(r"\{([a-z]+)\}")
 
 
-Handler = Callable[[Answering, Call], Awaitable[Answer]]
+Handler = Callable[[Answering, Call], Awaitable[Response]]
 Guard = Callable[[Call, Settings], None]
 
 
@@ -122,7 +122,7 @@ class Dispatch:
         self._dialects = dialects
         self._answering = answering
 
-    async def answer(self, call: Call) -> Answer:
+    async def answer(self, call: Call) -> Response:
         """Return what the handler of the call's address answers. Raises NotHere or WrongMethod, and what it raises."""
         dialect = self._dialects.of(call.path)
         if dialect is None:

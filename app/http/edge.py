@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import errors
-from app.answers import Answer
+from app.responses import Response
 from app.http.call import AsgiCall, Call, Headers
 from app.http.dispatch import Dialects, Dispatch
 from app.http.sizes import most_bytes
@@ -68,7 +68,7 @@ class Edge:
         """True if a dialect answers at this path, and so `answer` does."""
         return self._dialects.of(path) is not None
 
-    async def answer(self, call: Call, exchange: "Exchange") -> Answer:
+    async def answer(self, call: Call, exchange: "Exchange") -> Response:
         """Return the answer to a call of a dialect; an error is an answer in the shape of its protocol.
 
         uvicorn cancels what is under way when the time to finish it has passed: that is an answer too. Raises
@@ -123,7 +123,7 @@ class Edge:
     def _is_probe(self, exchange: "Exchange") -> bool:
         return exchange.path in PROBES or self._dialects.is_probe(exchange.method, exchange.path)
 
-    def _refusal(self, error: Exception, exchange: "Exchange") -> Answer:
+    def _refusal(self, error: Exception, exchange: "Exchange") -> Response:
         """Return an error in the shape of the protocol."""
         exchange.is_refused = isinstance(error, errors.Overloaded)
         return self._dialects.envelope(exchange.path).answer(error, exchange.id)

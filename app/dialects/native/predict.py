@@ -7,7 +7,7 @@ from typing import Any
 
 from app.answering.admission import MOST_BYTES_ON_LOOP
 from app.answering.answer import MOST_LABELS_ANSWERED, MOST_NUMBERS, Answering
-from app.answers import Answer
+from app.responses import Response
 from app.dialects.native import bodies
 from app.dialects.native.bodies import NativeQuestion
 from app.dialects.native.openapi import PREDICT
@@ -33,8 +33,8 @@ class Wanted(Version):
     probabilities: bool = False
 
 
-async def predict(answering: Answering, call: Call) -> Answer:
-    """Answer rows in the layout of the question; the answer never holds NaN or Infinity.
+async def predict(answering: Answering, call: Call) -> Response:
+    """Response rows in the layout of the question; the answer never holds NaN or Infinity.
 
     Categories that training never saw are named in the answer, asked for or not: in its body if that is JSON, else in
     its headers.
@@ -65,7 +65,7 @@ def _read(wanted: Wanted, body: bytes, content_type: str, expected: Expected, ma
     return replace(question, is_light=False) if wanted.outside else question
 
 
-def _written(release: Release, wanted: Wanted, question: NativeQuestion, answers: Array) -> Answer:
+def _written(release: Release, wanted: Wanted, question: NativeQuestion, answers: Array) -> Response:
     bundle = release.bundle
     beyond = bundle.outside(question.rows) if wanted.outside else bundle.unseen(question.rows)
     reply = Reply(bundle, answers, with_probabilities=wanted.probabilities)
@@ -73,7 +73,7 @@ def _written(release: Release, wanted: Wanted, question: NativeQuestion, answers
     extra: dict[str, Any] = {"outside": beyond} if wanted.outside or beyond else {}
     if extra and question.media_type != JSON:
         headers |= outside_headers(beyond)
-    return Answer(question.write(release, reply, extra), headers=headers, media_type=question.media_type)
+    return Response(question.write(release, reply, extra), headers=headers, media_type=question.media_type)
 
 
 def outside_headers(beyond: list[dict[str, Any]]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import orjson
 
 from app.answering.answer import MOST_LABELS_ANSWERED, Answering
 from app.answering.registry import Served
-from app.answers import Answer
+from app.responses import Response
 from app.dialects.oip import bodies
 from app.dialects.oip import models as oip_models
 from app.dialects.oip import openapi as operations
@@ -35,8 +35,8 @@ from models_store.storage.store import Release
 BINARY = "application/octet-stream"
 
 
-async def infer(answering: Answering, call: Call) -> Answer:
-    """Answer an inference. The content type does not matter: clients send none, or a wrong one."""
+async def infer(answering: Answering, call: Call) -> Response:
+    """Response an inference. The content type does not matter: clients send none, or a wrong one."""
     release = await _release(answering, call)
     sent = await Sent.of(call, release.expected, answering.settings.max_body_bytes)
     read = partial(_read, answering.settings, release, sent)
@@ -59,27 +59,27 @@ def _read(settings: Settings, release: Served, sent: Sent) -> OipQuestion:
     return question
 
 
-def _written(release: Release, accept_encoding: str, question: OipQuestion, answers: Array) -> Answer:
+def _written(release: Release, accept_encoding: str, question: OipQuestion, answers: Array) -> Response:
     written = bodies.write(release, question, answers)
     content, headers = compressed(written.content, accept_encoding)
     headers["x-pattern-version"] = str(release.version)
     if written.header_size is not None:  # the size of the JSON before it is compressed
         headers[HEADER_LENGTH] = str(written.header_size)
-    return Answer(content, media_type=JSON if written.header_size is None else BINARY, headers=headers)
+    return Response(content, media_type=JSON if written.header_size is None else BINARY, headers=headers)
 
 
 # -- the server ----------------------------------------------------------------------------------------------------
 
 
-async def server(_answering: Answering, _call: Call) -> Answer:
+async def server(_answering: Answering, _call: Call) -> Response:
     return _json(oip_models.server(version_of("pattern-server")))
 
 
-async def live(_answering: Answering, _call: Call) -> Answer:
+async def live(_answering: Answering, _call: Call) -> Response:
     return _json({"live": True})
 
 
-async def ready(answering: Answering, _call: Call) -> Answer:
+async def ready(answering: Answering, _call: Call) -> Response:
     answering.check_ready()
     return _json({"ready": True, "live": True})
 
@@ -87,35 +87,35 @@ async def ready(answering: Answering, _call: Call) -> Answer:
 # -- models --------------------------------------------------------------------------------------------------------
 
 
-async def models(answering: Answering, _call: Call) -> Answer:
+async def models(answering: Answering, _call: Call) -> Response:
     """List the patterns that answer."""
     return _json({"models": [shelf.pattern for shelf in answering.registry.shelves if shelf.champion is not None]})
 
 
-async def metadata(answering: Answering, call: Call) -> Answer:
+async def metadata(answering: Answering, call: Call) -> Response:
     release = await _release(answering, call)
     return _json(oip_models.metadata(release.bundle, _versions(answering, call), answering.settings.engine))
 
 
-async def model_ready(answering: Answering, call: Call) -> Answer:
+async def model_ready(answering: Answering, call: Call) -> Response:
     release = await _release(answering, call)
     return _json({"name": release.bundle.pattern, "ready": True})
 
 
-async def config(answering: Answering, call: Call) -> Answer:
+async def config(answering: Answering, call: Call) -> Response:
     release = await _release(answering, call)
     versions = _versions(answering, call)
     settings = answering.settings
     return _json(oip_models.configuration(release.bundle, versions, settings.max_rows, settings.engine))
 
 
-async def statistics(answering: Answering, call: Call) -> Answer:
+async def statistics(answering: Answering, call: Call) -> Response:
     """Tell the statistics of a model, even if it is unloaded: it may have answered before."""
     shelf = answering.registry.shelf(call.path_params["model"])
     return _json(oip_models.statistics([shelf], answering.statistics, _version(answering, call)))
 
 
-async def all_statistics(answering: Answering, _call: Call) -> Answer:
+async def all_statistics(answering: Answering, _call: Call) -> Response:
     return _json(oip_models.statistics(answering.registry.shelves, answering.statistics))
 
 
@@ -146,7 +146,7 @@ def _versions(answering: Answering, call: Call) -> tuple[int, ...]:
 # -- the repository ------------------------------------------------------------------------------------------------
 
 
-async def index(answering: Answering, call: Call) -> Answer:
+async def index(answering: Answering, call: Call) -> Response:
     asked = await _asked(call)
     only_ready = asked.get("ready", False)
     if not isinstance(only_ready, bool):
@@ -154,7 +154,7 @@ async def index(answering: Answering, call: Call) -> Answer:
     return _json(oip_models.index(answering.registry, only_ready=only_ready))
 
 
-async def load(answering: Answering, call: Call) -> Answer:
+async def load(answering: Answering, call: Call) -> Response:
     """Serve what the store holds of the pattern: in this process at once, in others within a moment."""
     if parameters_of(await _asked(call)):
         raise Unprocessable("bad_parameter", "a model is loaded as it was trained; there are no parameters")
@@ -166,7 +166,7 @@ async def load(answering: Answering, call: Call) -> Answer:
     return _json({"name": answering.registry.champion(model).bundle.pattern, "load": True})
 
 
-async def unload(answering: Answering, call: Call) -> Answer:
+async def unload(answering: Answering, call: Call) -> Response:
     """Serve the pattern no longer, in any process and after a restart too, until it is loaded again."""
     await _asked(call)
     model = call.path_params["model"]
@@ -186,8 +186,8 @@ async def _asked(call: Call) -> dict[str, Any]:
     return object_in(strict_json.loads(plain), "the body") if plain.strip() else {}
 
 
-def _json(said: object) -> Answer:
-    return Answer(orjson.dumps(said), media_type=JSON)
+def _json(said: object) -> Response:
+    return Response(orjson.dumps(said), media_type=JSON)
 
 
 # -- addresses -----------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from functools import partial
 from importlib.metadata import version as version_of
 
 from app.answering.answer import Answering
-from app.answers import Answer
+from app.responses import Response
 from app.dialects import documented as doc
 from app.dialects.parameters import Version
 from app.dialects.scoring import bodies
@@ -28,17 +28,17 @@ class Wanted(Version):
     pattern: str | None = None
 
 
-async def health(answering: Answering, _call: Call) -> Answer:
-    """Answer a health probe, with an empty body as SageMaker wants it. Raises Draining or NotLoaded."""
+async def health(answering: Answering, _call: Call) -> Response:
+    """Response a health probe, with an empty body as SageMaker wants it. Raises Draining or NotLoaded."""
     answering.check_ready()
-    return Answer()
+    return Response()
 
 
-async def version(_answering: Answering, _call: Call) -> Answer:
-    return Answer(version_of("pattern-server").encode(), media_type="text/plain")
+async def version(_answering: Answering, _call: Call) -> Response:
+    return Response(version_of("pattern-server").encode(), media_type="text/plain")
 
 
-async def invocations(answering: Answering, call: Call) -> Answer:
+async def invocations(answering: Answering, call: Call) -> Response:
     wanted = Wanted.by(call)
     pattern = _default(answering) if wanted.pattern is None else wanted.pattern
     release = await answering.registry.release(pattern, wanted.version, wanted.label)
@@ -49,7 +49,7 @@ async def invocations(answering: Answering, call: Call) -> Answer:
     body = await call.body()
     read = partial(bodies.read, body, content_type, release.expected, answering.settings.max_rows)
     content = await answering.answer(release, len(body), read, partial(_written, bundle, media_type))
-    return Answer(content, media_type=media_type, headers={"x-pattern-version": str(release.version)})
+    return Response(content, media_type=media_type, headers={"x-pattern-version": str(release.version)})
 
 
 def _default(answering: Answering) -> str:

@@ -15,7 +15,7 @@ import orjson
 
 from app.answering.answer import MOST_LABELS_ANSWERED, MOST_NUMBERS, Answering
 from app.answering.registry import Served, Shelf
-from app.answers import Answer
+from app.responses import Response
 from app.dialects import documented as doc
 from app.dialects.tensorflow_serving import bodies as tfs
 from app.errors import NotHere, NotLoaded, Unprocessable
@@ -45,7 +45,7 @@ class Verb:
     write: Callable[[Bundle, tfs.TensorFlowServingQuestion, Array], bytes]
     example: Callable[[Bundle], Any]
 
-    async def __call__(self, answering: Answering, call: Call) -> Answer:
+    async def __call__(self, answering: Answering, call: Call) -> Response:
         release = await _release(answering, call)
         self.check(release.bundle)
         # As for TensorFlow Serving, the content type does not matter: that of curl is a form's.
@@ -54,14 +54,14 @@ class Verb:
         read = partial(self.read, body, release.expected, answering.settings.max_rows)
         most = MOST_LABELS_ANSWERED if self.name == "classify" else MOST_NUMBERS
         content = await answering.answer(release, len(body), read, partial(self.write, release.bundle), most)
-        return Answer(content, media_type=JSON, headers={"x-pattern-version": str(release.version)})
+        return Response(content, media_type=JSON, headers={"x-pattern-version": str(release.version)})
 
 
-async def models(answering: Answering, _call: Call) -> Answer:
-    return Answer(orjson.dumps({"models": answering.registry.patterns}), media_type=JSON)
+async def models(answering: Answering, _call: Call) -> Response:
+    return Response(orjson.dumps({"models": answering.registry.patterns}), media_type=JSON)
 
 
-async def status(answering: Answering, call: Call) -> Answer:
+async def status(answering: Answering, call: Call) -> Response:
     """Tell the status of the champion first, then of all other versions, newest first.
 
     The answer holds what TensorFlow Serving says and what KServe says.
@@ -82,9 +82,9 @@ async def status(answering: Answering, call: Call) -> Answer:
         if not is_name(model):
             raise NotHere from None
         body = {"name": model, "ready": False, "model_version_status": []}
-        return Answer(orjson.dumps(body), status_of(error), retry_header(error), JSON)
+        return Response(orjson.dumps(body), status_of(error), retry_header(error), JSON)
     statuses = [_state(version, reason) for version, reason in refused.items()]
-    return Answer(orjson.dumps({"name": model, "ready": True, "model_version_status": statuses}), media_type=JSON)
+    return Response(orjson.dumps({"name": model, "ready": True, "model_version_status": statuses}), media_type=JSON)
 
 
 def _state(version: int, refused: str) -> dict[str, Any]:
@@ -92,8 +92,8 @@ def _state(version: int, refused: str) -> dict[str, Any]:
     return {"version": str(version), "state": state, "status": {"error_code": code, "error_message": refused}}
 
 
-async def metadata(answering: Answering, call: Call) -> Answer:
-    return Answer(orjson.dumps(tfs.signature_of(await _release(answering, call))), media_type=JSON)
+async def metadata(answering: Answering, call: Call) -> Response:
+    return Response(orjson.dumps(tfs.signature_of(await _release(answering, call))), media_type=JSON)
 
 
 # -- which version -------------------------------------------------------------------------------------------------

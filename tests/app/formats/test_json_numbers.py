@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.formats import json_rows
+from app.formats.expected import Expected
 from app.formats.json_numbers import FEWEST_BYTES, rows_of_numbers
+from models_store.errors import PatternServerError
 
 finite = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**63), 2**64 - 1)
 PADDING = " " * FEWEST_BYTES
@@ -38,7 +41,6 @@ def test_a_flat_list_is_read_for_one_column(values: list[float]) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        body_of([[1, 2]], padding=""),  # small
         body_of([[1, 2], [3]]),
         body_of([[1, 2, 3], [4]]),
         body_of([[1], [2, 3, 4], [5, 6]]),
@@ -94,3 +96,52 @@ def test_a_slip_of_the_pen_is_never_read_as_something_else(rng: random.Random, s
     read = rows_of_numbers(bytes(body), 2, 1000)
     if read is not None:
         assert json.loads(body)["inputs"] == read[1].tolist()
+
+
+# -- small bodies --------------------------------------------------------------------------------------------------
+
+PAIR = Expected(("a", "b"))
+pieces = st.sampled_from(["[", "]", ",", "1", "-", "e", " ", '"', "{", "}", ":", "2.5", "null", "true", "NaN", "1e400"])
+
+
+def carefully(body: bytes) -> object:
+    """Return the layout and rows that the careful reader reads, or None where it refuses the body."""
+    try:
+        document = json_rows.loads(body, PAIR, 1000)
+        layout, rows = json_rows.rows_of(document["inputs"], PAIR, 1000)
+        return layout, json_rows.check_finite(json_rows.raw_of(rows, PAIR), PAIR).tolist()  # type: ignore[union-attr]
+    except (PatternServerError, KeyError, TypeError):
+        return None
+
+
+@given(st.lists(st.lists(finite, min_size=2, max_size=2), min_size=1, max_size=4))
+def test_a_small_body_is_read_to_the_bit(rows: list[list[float]]) -> None:
+    read = rows_of_numbers(body_of(rows, padding=""), 2, 1000)
+    assert read is not None and read[0] == "rows"
+    np.testing.assert_array_equal(read[1], np.array(rows, dtype=np.float64))
+
+
+@pytest.mark.parametrize("number", [2**64, 10**30, -(10**200), 1e-320])
+def test_a_small_body_of_any_number_is_read_as_the_careful_reader_reads_it(number: float) -> None:
+    body = body_of([[number, 1]], padding="")
+    read = rows_of_numbers(body, 2, 1000)
+    assert read is not None and (read[0], read[1].tolist()) == carefully(body)
+
+
+@given(st.lists(pieces, max_size=12), st.booleans())
+def test_a_small_body_is_never_read_as_something_else(parts: list[str], has_key: bool) -> None:
+    text = "".join(parts)
+    body = (f'{{"inputs": [{text}]}}' if has_key else text).encode()
+    read = rows_of_numbers(body, 2, 1000)
+    if read is not None and np.isfinite(read[1]).all():
+        assert (read[0], read[1].tolist()) == carefully(body)
+
+
+@given(st.randoms(use_true_random=False), pieces)
+def test_a_slip_in_a_small_body_is_never_read_as_something_else(rng: random.Random, slip: str) -> None:
+    body = bytearray(body_of([[1, 2], [3, 4]], padding=""))
+    place = rng.randrange(len(body))
+    body[place : place + rng.randrange(2)] = slip.encode()
+    read = rows_of_numbers(bytes(body), 2, 1000)
+    if read is not None and np.isfinite(read[1]).all():
+        assert (read[0], read[1].tolist()) == carefully(bytes(body))

@@ -5,7 +5,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import httpx
@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 from app.envelopes import NATIVE
 from app.http.keys import check_predictor
 from app.http.limits import CLOSING_RESPONSE, LimitedProtocol
+from app.main import PatternServer
 from models_store.storage.store import Store
 from tests.app.over_http import JSON, addresses, an_app, message, outputs_of, refusal, serving
 from tests.disks import HastyDisk
@@ -245,7 +246,7 @@ def protocol_of(store: Store, clock: Any, transport: mock.Mock) -> LimitedProtoc
     protocol = LimitedProtocol(
         config=uvicorn.Config(app, log_config=None),
         server_state=ServerState(),
-        app_state={"settings": app.state.parts.settings},
+        app_state={"settings": app.state.parts.settings, "edge": cast(PatternServer, app).front},
         _loop=clock,
     )
     transport.get_extra_info.return_value = None

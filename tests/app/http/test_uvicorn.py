@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import inspect
+import textwrap
 from typing import Any
 from unittest import mock
 
@@ -11,6 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from app.http.direct import Direct
 from app.http.limits import LimitedProtocol
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +34,22 @@ OVERRIDDEN = {
     "send_400_response",
     "shutdown",
 }
-READ = {"app_state", "cycle", "flow", "headers", "loop", "pipeline", "scope", "transport"}
+READ = {
+    "app_state",
+    "expect_100_continue",
+    "flow",
+    "headers",
+    "loop",
+    "parser",
+    "pipeline",
+    "root_path",
+    "scope",
+    "transport",
+    "url",
+}
+OF_PROTOCOL = {"flow", "on_response_complete", "pause_reading", "server_state", "tasks", "transport"}
+# What uvicorn reads and sets of the cycle of a request, and so of a direct call in its place.
+AS_CYCLE = {"body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete"}
 OF_CYCLE = {"keep_alive", "response_complete"}
 OF_FLOW = {"pause_reading", "resume_reading"}
 
@@ -47,6 +64,20 @@ def test_what_limits_use_of_uvicorn_is_all_named_here() -> None:
     assert {name for of, name, _ in attributes if of == "self"} - own == READ
     assert {name for of, name, _ in attributes if of == "self.cycle"} == OF_CYCLE
     assert {name for of, name, _ in attributes if of == "self.flow"} == OF_FLOW
+
+
+def test_what_a_direct_call_uses_of_uvicorn_is_all_named_here() -> None:
+    tree = ast.parse(inspect.getsource(Direct))
+    used = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    assert {node.attr for node in used if ast.unparse(node.value) == "self._protocol"} == OF_PROTOCOL
+
+
+def test_a_direct_call_has_all_that_uvicorns_protocol_uses_of_a_cycle() -> None:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(HttpToolsProtocol)))
+    used = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    of_cycle = {node.attr for node in used if ast.unparse(node.value) in ("self.cycle", "existing_cycle")}
+    assert of_cycle == AS_CYCLE
+    assert set(Direct.__slots__) >= AS_CYCLE
 
 
 def test_every_method_that_limits_override_is_one_of_uvicorn_with_the_same_arguments() -> None:

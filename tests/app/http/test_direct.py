@@ -1,0 +1,301 @@
+"""Calls that the protocol answers itself: status, headers and body are those that the same bytes get through ASGI."""
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from app.http.direct import Direct
+from app.http.limits import LimitedProtocol
+from app.main import PatternServer
+from app.parts import parts_of
+from models_store.storage.store import Store
+from tests.app.dialects.oip.requests import body_of, in_bytes
+from tests.app.over_http import an_app, fork, pair
+from tests.disks import HastyDisk
+from tests.fakes import LinearNetwork, line
+from tests.table_fakes import flowers, messages, passengers, rents
+
+pytestmark = pytest.mark.anyio
+
+ROUNDS = 4000
+# Seconds. Far longer than any of it takes.
+PATIENCE = 20
+KEY = "open-sesame"
+HEAD = b"POST /predict/line HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+BODY = b'{"inputs": [[1]]}'
+
+
+class ThroughAsgi(LimitedProtocol):
+    """The protocol without its direct calls."""
+
+    def _direct_call(self) -> None:
+        return None
+
+
+class Wire(asyncio.Transport):
+    """What a client would receive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.is_closed = False
+        self.arrived = asyncio.Event()
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+        self.arrived.set()
+
+    def close(self) -> None:
+        self.is_closed = True
+        self.arrived.set()
+
+    def abort(self) -> None:
+        self.close()
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+@asynccontextmanager
+async def connection(app: PatternServer, kind: type[LimitedProtocol]) -> AsyncIterator[tuple[LimitedProtocol, Wire]]:
+    config = uvicorn.Config(app, log_config=None, http=kind)
+    state = ServerState()
+    state.default_headers = [(b"date", b"today")]
+    protocol = kind(
+        config=config, server_state=state, app_state={"settings": parts_of(app).settings, "edge": app.front}
+    )
+    wire = Wire()
+    protocol.connection_made(wire)
+    yield protocol, wire
+    protocol.connection_lost(None)
+
+
+async def answers_to(app: PatternServer, kind: type[LimitedProtocol], pieces: list[bytes], n_requests: int) -> bytes:
+    async with connection(app, kind) as (protocol, wire):
+        for piece in pieces:
+            protocol.data_received(piece)
+            await asyncio.sleep(0)
+        async with asyncio.timeout(PATIENCE):
+            while not wire.is_closed and count_of_answers(wire.written) < n_requests:
+                wire.arrived.clear()
+                await wire.arrived.wait()
+    return wire.written
+
+
+def count_of_answers(written: bytes) -> int:
+    """How many whole answers there are; each says its length."""
+    count = 0
+    while (end := written.find(b"\r\n\r\n")) >= 0:
+        length = re.search(rb"content-length: (\d+)", written[:end])
+        assert length is not None, written[:200]
+        is_head = b"x-request-id: head" in written[:end]
+        size = 0 if is_head else int(length[1])
+        if len(written) < end + 4 + size:
+            break
+        written = written[end + 4 + size :]
+        count += 1
+    return count
+
+
+# -- generated requests --------------------------------------------------------------------------------------------
+
+PATHS = [
+    *(f"/predict/{name}" for name in ("line", "pair", "fork", "passengers", "flowers", "messages", "rents", "nobody")),
+    "/predict/line?version=1",
+    "/predict/line?label=champion&outside=true",
+    "/predict/flowers?probabilities=true",
+    "/predict/line?nothing=1",
+    "/predict/l%69ne",
+    "/predict/line/more",
+    "/predict/",
+    "/v2/models/line/infer",
+    "/v2/models/pair/versions/1/infer",
+    "/v2/models/line/versions/9/infer",
+    "/v2/models/flowers/infer",
+    "/v2/health/live",
+    "/v2/models/line",
+    "/v2/repository/index",
+    "/v1/models/line:predict",
+    "/v1/models/pair:predict",
+    "/v1/models/flowers:classify",
+    "/v1/models/line:regress",
+    "/v1/models/line",
+    "/v1/models/line/labels/champion:predict",
+    "/invocations?pattern=pair",
+    "/invocations?pattern=passengers",
+    "/invocations",
+    "/ping",
+    "/version",
+    "/livez",
+    "/patterns/line/sample",
+    "/sesame",
+]
+BODIES = [
+    b'{"inputs": [[1, 2]]}',
+    b'{"inputs": [[1], [2.5]]}',
+    b'{"inputs": [1, 2, 5]}',
+    b'{"inputs": {"x": 4}}',
+    b'{"inputs": {"x1": [1, 2], "x2": [3, 4]}}',
+    b'{"inputs": [{"x1": 1, "x2": 2}]}',
+    b'{"inputs": [[null]]}',
+    b'{"inputs": [[1e400]]}',
+    b'{"inputs": [[1e39]]}',
+    b'{"inputs": []}',
+    b'{"inputs": [[1]], "inputs": [[2]]}',
+    b'{"inputs": [[NaN]]}',
+    b'{"instances": [1.0, 2.0]}',
+    b'{"instances": [{"x1": 1, "x2": 2}]}',
+    b'{"dataframe_split": {"columns": ["x1", "x2"], "data": [[1, 2]]}}',
+    b'{"examples": [{"x": 1}]}',
+    b'{"inputs": [{"name": "x", "shape": [2], "datatype": "FP32", "data": [1, 2]}]}',
+    b'{"inputs": [{"name": "rows", "shape": [1, 2], "datatype": "FP64", "data": [1, 2]}], "id": "7"}',
+    b"x\n1\n2\n",
+    b"x1,x2\n1,2\n",
+    b"",
+    b"{",
+    b"\xff\xfe",
+    b'{"inputs": [[' + b"9" * 5000 + b"]]}",
+    b'{"inputs": ' + b"[" * 2000,
+    b'{"inputs": [' + b"[1]," * 2000 + b"[1]]}",
+]
+TYPES = ["application/json", "application/json; charset=utf-8", "text/csv", "application/x-npy", "text/plain", ""]
+METHODS = ["POST"] * 8 + ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"]
+
+
+def a_request(rng: random.Random, number: int, *, is_last: bool) -> bytes:
+    method, path = rng.choice(METHODS), rng.choice(PATHS)
+    name = f"head-{number}" if method == "HEAD" else f"id-{number}"
+    headers = [("host", "localhost"), ("x-request-id", name)]
+    body = bytearray(rng.choice(BODIES)) if method in ("POST", "PUT") else bytearray()
+    if path.startswith("/v2") and rng.random() < 0.2:
+        about, content = in_bytes("x", "FP32", np.array([[1.0], [2.0]], dtype=np.float32))
+        binary, length = body_of([about], content)
+        body = bytearray(binary)
+        headers += length.items()
+    if body and rng.random() < 0.3:  # a slip of the pen
+        place = rng.randrange(len(body))
+        body[place : place + rng.randrange(3)] = rng.choice([b"", b"[", b'"', b"0", b",", b"\x00", b"{}"])
+    if rng.random() < 0.9:
+        headers.append(("content-type", rng.choice(TYPES[:1] * 6 + TYPES)))
+    if rng.random() < 0.3:
+        headers.append(("authorization", rng.choice([f"Bearer {KEY}", "Bearer wrong", "Basic x", f"bearer  {KEY}"])))
+    if rng.random() < 0.1:
+        headers.append(rng.choice([("content-encoding", "gzip"), ("content-encoding", "identity")]))
+    if rng.random() < 0.1:
+        headers.append(rng.choice([("origin", "http://elsewhere"), ("origin", ""), ("accept", "text/csv")]))
+    if rng.random() < 0.1:
+        headers.append(("accept-encoding", "gzip"))
+    if is_last and rng.random() < 0.2:
+        headers.append(("connection", rng.choice(["close", "keep-alive"])))
+    if body or method in ("POST", "PUT"):
+        headers.append(("content-length", str(len(body))))
+    version = "1.0" if is_last and rng.random() < 0.05 else "1.1"
+    rng.shuffle(headers)
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    return f"{method} {path} HTTP/{version}\r\n{head}\r\n".encode() + bytes(body)
+
+
+def cut(rng: random.Random, sent: bytes) -> list[bytes]:
+    """The bytes as they may arrive: at once, or in pieces."""
+    places = sorted(rng.randrange(len(sent) + 1) for _ in range(rng.choice([0, 0, 0, 1, 2, 5])))
+    return [sent[start:end] for start, end in zip([0, *places], [*places, len(sent)], strict=True)]
+
+
+@pytest.fixture(scope="module")
+async def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    store = Store(tmp_path_factory.mktemp("direct") / "store", LinearNetwork.from_bytes, disk=HastyDisk())
+    for bundle in (line(), pair(), fork(), passengers(), flowers(), messages(), rents()):
+        store.publish(bundle)
+    return store
+
+
+@pytest.mark.parametrize("state", ["usual", "keys", "overloaded", "draining"])
+async def test_the_same_bytes_get_the_same_answer_on_both_ways(store: Store, state: str) -> None:
+    changes: dict[str, Any] = {"predict_key": KEY, "admin_key": "another"} if state == "keys" else {}
+    app = cast(PatternServer, an_app(store, log_level="warning", max_rows=1000, **changes))
+    rng = random.Random(state)
+    async with app.router.lifespan_context(app):
+        await parts_of(app).registry.refresh()
+        if state == "draining":
+            parts_of(app).jobs.drain()
+        if state == "overloaded":
+            app.front.under_way = parts_of(app).settings.max_in_flight
+        for number in range(ROUNDS // 4):
+            n_requests = rng.choice([1, 1, 1, 2, 4])
+            requests = [a_request(rng, number, is_last=place == n_requests - 1) for place in range(n_requests)]
+            pieces = cut(rng, b"".join(requests))
+            direct = await answers_to(app, LimitedProtocol, pieces, n_requests)
+            through_asgi = await answers_to(app, ThroughAsgi, pieces, n_requests)
+            assert direct == through_asgi, (state, pieces)
+            assert count_of_answers(direct) >= 1
+
+
+async def test_a_small_call_is_answered_directly_and_a_large_one_is_not(store: Store) -> None:
+    app = cast(PatternServer, an_app(store, log_level="warning"))
+    async with app.router.lifespan_context(app):
+        await parts_of(app).registry.refresh()
+        for n_bytes, is_direct in ((100, True), (40_000, False)):
+            body = BODY.ljust(n_bytes)
+            async with connection(app, LimitedProtocol) as (protocol, _):
+                protocol.data_received(HEAD % len(body))
+                assert isinstance(protocol.cycle, Direct) == is_direct
+
+
+async def test_one_call_is_one_write(store: Store) -> None:
+    app = cast(PatternServer, an_app(store, log_level="warning"))
+    async with app.router.lifespan_context(app):
+        await parts_of(app).registry.refresh()
+        async with connection(app, LimitedProtocol) as (protocol, wire):
+            protocol.data_received(HEAD % len(BODY) + BODY)
+            await wire.arrived.wait()
+            assert count_of_answers(wire.written) == 1
+            assert wire.written.endswith(b'"outputs":[[2.0]]}')
+
+
+async def test_a_call_that_is_under_way_when_the_server_ends_hears_why(store: Store) -> None:
+    """uvicorn cancels what is under way, a direct call among it, when the time to finish has passed."""
+    app = cast(PatternServer, an_app(store, log_level="warning"))
+    async with app.router.lifespan_context(app):
+        await parts_of(app).registry.refresh()
+        async with connection(app, LimitedProtocol) as (protocol, wire):
+            protocol.data_received(HEAD % len(BODY) + BODY)
+            [under_way] = protocol.tasks
+            under_way.cancel()
+            async with asyncio.timeout(PATIENCE):
+                await wire.arrived.wait()
+            assert wire.written.startswith(b"HTTP/1.1 503 ")
+            assert b'"draining"' in wire.written
+            assert protocol.tasks == set()
+        assert app.front.under_way == 0
+
+
+async def test_who_leaves_before_the_answer_takes_nothing_with_him(store: Store) -> None:
+    app = cast(PatternServer, an_app(store, log_level="warning"))
+    async with app.router.lifespan_context(app):
+        await parts_of(app).registry.refresh()
+        async with connection(app, LimitedProtocol) as (protocol, wire):
+            protocol.data_received(HEAD % len(BODY) + BODY)
+            assert app.front.under_way == 1
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (wire.written, app.front.under_way) == (b"", 0)
