@@ -5,13 +5,13 @@ BIN := $(VENV)/bin
 SOURCES := app models_store training tests benchmarks
 ARGS ?=
 
-.PHONY: serve test postgresql test-clients check format bench bench-peers lock clean
+.PHONY: serve test postgresql browser test-clients check check-page format bench bench-peers lock clean
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/serve.done
 	$(BIN)/patterns serve --train-missing $(ARGS)
 
-test: $(VENV)/dev.done check postgresql
+test: $(VENV)/dev.done check postgresql browser
 	$(BIN)/python -m pytest $(ARGS)
 	$(BIN)/python -m tests.clients
 
@@ -19,11 +19,19 @@ test: $(VENV)/dev.done check postgresql
 postgresql:
 	@tests/install_postgresql.sh
 
-check: $(VENV)/dev.done
+# Likewise the browser that tests of the page drive.
+browser:
+	@tests/install_browser.sh
+
+check: $(VENV)/dev.done check-page
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The types and the format of the page's scripts, which run as they are; Node.js is needed for this alone.
+check-page:
+	@tests/browser/check.sh
 
 # Other people's clients, each in an environment of its own; ARGS=with_triton for one of them.
 test-clients: $(VENV)/dev.done
@@ -32,6 +40,7 @@ test-clients: $(VENV)/dev.done
 format: $(VENV)/dev.done
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
+	@tests/browser/check.sh --write
 
 bench: $(VENV)/dev.done
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -48,7 +57,7 @@ lock: $(VENV)/dev.done
 	done
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build *.egg-info tests/browser/node_modules
 
 # --no-build-isolation: setuptools comes from the lock as well, so nothing unpinned is ever fetched.
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
