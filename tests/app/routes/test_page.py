@@ -63,7 +63,7 @@ def test_every_module_is_loaded_before_it_is_imported() -> None:
 
 
 def test_no_id_is_given_twice_where_both_could_be_shown() -> None:
-    """Of views, which are templates, one is shown at a time."""
+    """Views are templates, and one of them is shown at a time."""
     templates = re.findall(r"<template.*?</template>", text_of("index.html"), re.DOTALL)
     always = re.sub(r"<template.*?</template>", "", text_of("index.html"), flags=re.DOTALL)
     assert len(templates) > 1
