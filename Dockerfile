@@ -1,28 +1,29 @@
-# Pattern Server as an image: the locked packages, the project, and the catalogue, trained at build so that a container
-# answers at once.
+# The image of Pattern Server: the locked packages, the project, and the catalogue. The catalogue is trained at build, so
+# that a container answers at once.
 #
 #   docker build -t pattern-server .                          with CUDA: --build-arg EXTRA=gpu, and run with --gpus all
 #   docker run --init -p 127.0.0.1:8000:8000 -v patterns:/var/lib/patterns -e PATTERNS_ADMIN_KEY pattern-server
-#   docker run --init -v patterns:/var/lib/patterns pattern-server list                   any other `patterns` command
-#   docker run --init -p 8080:8080 pattern-server serve                                   as SageMaker starts it: port 8080
+#   docker run --init -v patterns:/var/lib/patterns pattern-server list             any other `patterns` command
+#   docker run --init -p 8080:8080 pattern-server serve                             port 8080, as SageMaker expects
 #
-# `-e PATTERNS_ENGINE=onnx` serves without TensorFlow: in a quarter of the memory, but for the trainer, and at once.
+# `-e PATTERNS_ENGINE=onnx` serves without TensorFlow: a serving process takes a quarter of the memory and is ready in a
+# second. The trainer still needs TensorFlow.
 #
-# PATTERNS_ADMIN_KEY guards everything that changes state. `-e` without a value takes it from the shell, so that no list
-# of processes shows it; `--env-file` takes it from a file. Without one the server makes a key at each start, and prints
-# it once: see `docker logs`.
+# PATTERNS_ADMIN_KEY guards everything that changes state. `-e` without a value takes the key from the shell, so that it
+# appears in no list of processes; `--env-file` takes it from a file. Without a key, the server makes one at each start
+# and prints it once (`docker logs`).
 #
-# All that is ever written is the store and /tmp: `--read-only --tmpfs /tmp` works. A fresh named volume is filled with
-# the trained catalogue. A directory of the host or a volume of Kubernetes is not: make it writable for user 10001, and
-# `train --missing` fills it. With --init a command can also be stopped before it has asked for signals.
+# Only the store and /tmp are ever written, so `--read-only --tmpfs /tmp` works. Docker fills a new named volume with the
+# trained catalogue. It does not fill a directory of the host or a volume of Kubernetes: make that writable for user
+# 10001, and run `train --missing`. With --init, signals also stop a command that has not installed its handlers yet.
 
 ARG BASE=python:3.12-slim
 
 FROM ${BASE} AS packages
 ARG EXTRA=""
 COPY requirements${EXTRA:+-$EXTRA}.lock /requirements.lock
-# The environment needs no pip of its own: the base's works in it from outside. TensorFlow's headers are 430 MB, and
-# nothing here compiles against them.
+# The environment needs no pip of its own: that of the base image installs into it. TensorFlow's headers take 430 MB,
+# and nothing here is compiled against them.
 RUN python -m venv --without-pip /opt/patterns \
  && pip --python /opt/patterns/bin/python --disable-pip-version-check \
         install --no-cache-dir --root-user-action=ignore --require-hashes -r /requirements.lock \
@@ -34,7 +35,7 @@ COPY pyproject.toml README.md ./
 COPY app app
 COPY models_store models_store
 COPY training training
-# Beside the environment, not into it: a change of the source then changes a small layer, not the one with TensorFlow.
+# Installed beside the environment, so that a change of the source changes a small layer, not that with TensorFlow.
 RUN pip --python /opt/patterns/bin/python --disable-pip-version-check \
         install --no-cache-dir --root-user-action=ignore --no-warn-script-location \
         --no-build-isolation --no-deps --root /project .
@@ -46,23 +47,23 @@ RUN groupadd --gid 10001 patterns \
  && install --directory --owner 10001 --group 10001 /var/lib/patterns
 COPY --from=packages /opt/patterns /opt/patterns
 COPY --from=project /project /
-# HOME is where Keras and Matplotlib look for settings and keep caches.
+# Keras and Matplotlib look for settings, and keep caches, in HOME.
 ENV PATH=/opt/patterns/bin:$PATH \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     PATTERNS_HOST=0.0.0.0 \
     PATTERNS_STORE=/var/lib/patterns
-# A number, so that Kubernetes can see that it is not root.
+# Given as a number, so that Kubernetes can see that it is not root.
 USER 10001:10001
 RUN patterns train --missing \
  && rm -rf /tmp/* /tmp/.[!.]*
-# After the training: what a build writes into a volume is lost.
+# Declared after the training, because Docker discards what a build writes into a volume.
 VOLUME /var/lib/patterns
 EXPOSE 8000 8080
-# Asks the address that is listened on: on Linux 0.0.0.0 and :: lead back here. Which of its ports entrypoint.sh has
-# chosen does not show here. http.client, unlike urllib.request, asks no proxy, though Docker may put one into the
-# environment.
+# Asks the address that the server listens on; on Linux, 0.0.0.0 and :: lead back to this container. If no variable
+# sets the port, entrypoint.sh has chosen 8000 or 8080, so both are tried. http.client uses no proxy, even if Docker has
+# put one into the environment; urllib.request would.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-I", "-c", "\
 import http.client, os, socket, sys; \
 host, port = os.environ['PATTERNS_HOST'], os.environ.get('PATTERNS_PORT') or os.environ.get('AIP_HTTP_PORT'); \
@@ -75,7 +76,7 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Pattern Server" \
       org.opencontainers.image.description="Trains small Keras networks on patterns in numbers and serves them." \
       org.opencontainers.image.revision=$REVISION
-# Signals reach the server, which then finishes what is under way, for up to PATTERNS_DRAIN_SECONDS (20);
-# `docker stop --time 30` leaves it that time.
+# On a signal the server finishes what is under way, for up to PATTERNS_DRAIN_SECONDS (20). `docker stop --time 30`
+# gives it that time.
 COPY entrypoint.sh /usr/local/bin/entrypoint.sh
 ENTRYPOINT ["entrypoint.sh"]

@@ -1,1 +1,1 @@
-"""HTTP, jobs and the command line around the store."""
+"""The server and the command line: HTTP, training jobs, and predictions from the bundles of the store."""

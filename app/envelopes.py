@@ -6,12 +6,11 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request
-from starlette.responses import Response as StarletteResponse
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.responses import Response as StarletteResponse
 from starlette.routing import Match
 
-from app.responses import Response
 from app.errors import (
     DeadlinePassed,
     KeyMissing,
@@ -22,6 +21,7 @@ from app.errors import (
     Unprocessable,
     WrongMethod,
 )
+from app.responses import Response
 from app.statuses import BUG, STATUS, UNPROCESSABLE, retry_header, status_of
 from models_store.errors import PatternServerError, UnknownPattern
 

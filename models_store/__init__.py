@@ -1,1 +1,1 @@
-"""What a trained pattern *is*: its network, its scaling, its card, and the directory that keeps them together."""
+"""The trained pattern: network, encoders, card and recipe as one bundle, and the store that keeps bundles on disk."""

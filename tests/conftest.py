@@ -1,4 +1,4 @@
-"""What many tests begin with: an empty store on a fake network, and a bundle to publish."""
+"""Fixtures of many tests: an empty store with a fake network, and a bundle to publish."""
 
 from pathlib import Path
 

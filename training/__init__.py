@@ -1,1 +1,1 @@
-"""Turns a recipe into a bundle."""
+"""Training: from a recipe to a bundle, in a process of its own."""

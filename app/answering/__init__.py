@@ -1,1 +1,1 @@
-"""The versions in memory, batching, admission, and what work costs: from a body to its answer."""
+"""The way from a body to its answer: the versions in memory, batches, admission, and the cost of work."""

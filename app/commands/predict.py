@@ -30,7 +30,7 @@ POLL_SECONDS = 0.2
 class Response:
     outputs: dict[str, float | bool | str]
     probabilities: dict[str, dict[str, float]]
-    """By output, then by label; empty for numbers."""
+    """Probabilities by output and label; empty for numbers."""
     version: int
     outside: list[str]
     """Columns whose value lies outside the range of the training rows."""

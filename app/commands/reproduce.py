@@ -52,7 +52,7 @@ class Row:
     metric: str
     author: float | None
     figures: dict[str, Spread]
-    """By metric; the author's own comes first."""
+    """Figures by metric; the author's own metric comes first."""
     seconds: Spread | None
     seeds: int
     failures: list[str]

@@ -129,7 +129,7 @@ class Trained:
     spec: PatternSpec
     card: Card
     version: int | None
-    """None where nothing was to be published."""
+    """The published version; None where nothing was to be published."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The protocols in which predictions are asked for, a folder each: addresses, bodies, and their OpenAPI documents."""
+"""The protocols of predictions, a folder each: their addresses, bodies, and OpenAPI documents."""

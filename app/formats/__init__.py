@@ -1,1 +1,1 @@
-"""Media types of bodies: each format reads bytes into rows, and writes a reply as bytes."""
+"""Formats of bodies, by media type: each reads bytes into rows, and writes a reply as bytes."""

@@ -1,1 +1,1 @@
-"""The layers between socket and routes: limits of the protocol, request ids, keys, and dispatch to the dialects."""
+"""The layers from socket to route: limits of the protocol, request ids, API keys, and dispatch to the dialects."""

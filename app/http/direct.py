@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from app.responses import Response
 from app.http.call import Call, Headers, RawHeaders
 from app.http.edge import Edge, Exchange
+from app.responses import Response
 
 if TYPE_CHECKING:
     from app.http.limits import LimitedProtocol

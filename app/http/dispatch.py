@@ -1,4 +1,4 @@
-"""Dialects, answered before FastAPI's layers: what they cost is more than a small network's whole answer.
+"""Dispatch of calls to the dialects, before FastAPI's layers: those cost more than a small network's whole answer.
 
 POST /v2/models/quadratic/infer  ->  the dialect of "v2"  ->  its address  ->  handler(answering, call)  ->  Response
 GET  /patterns                   ->  no dialect: FastAPI
@@ -11,11 +11,11 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from app.answering.answer import Answering
-from app.responses import Response
 from app.envelopes import NATIVE, Envelope
 from app.errors import NotHere, WrongMethod
 from app.http import keys
 from app.http.call import Call
+from app.responses import Response
 from app.settings import Settings
 from models_store.bundle import Bundle
 
@@ -45,10 +45,10 @@ class Address:
     example: Callable[[Bundle], Any] | None = None
     """A body in JSON that works as it is, or None where this address is not for the bundle's pattern."""
     is_probe: bool = False
-    """Whether it asks if something lives or is ready: answered however many requests are under way."""
+    """True for a question whether something lives or is ready: answered however many requests are under way."""
 
     def answers(self, method: str) -> bool:
-        """Probes ask with HEAD as well; the server sends no body then."""
+        """True if this address answers the method; a GET is answered to HEAD as well, without a body."""
         return method == self.method or (method == "HEAD" and self.method == "GET")
 
     @cached_property
@@ -62,19 +62,19 @@ class Address:
 
 @dataclass(frozen=True, eq=False)
 class Dialect:
-    """A protocol: its addresses, all of whose first segments are its own, and the shape of its errors."""
+    """A protocol: its addresses, and the shape of its errors. The first segments of its addresses belong to it alone."""
 
     addresses: Sequence[Address]
     envelope: Envelope = NATIVE
     has_segments: bool = True
-    """Or else its addresses alone are its own, whatever stands beside them."""
+    """False where only its very addresses belong to it, and other dialects stand beside them."""
 
     @property
     def segments(self) -> set[str]:
         return {first_segment(address.path) for address in self.addresses}
 
     def found(self, method: str, path: str) -> tuple[Address, dict[str, str]]:
-        """The address, and what stands in its path. NotHere, WrongMethod."""
+        """Return the address, and the parameters in its path. Raises NotHere or WrongMethod."""
         methods: set[str] = set()
         for address in self.addresses:
             if (match := address.pattern.fullmatch(path)) is not None:
@@ -91,7 +91,7 @@ class Dialect:
 
 
 class Dialects:
-    """All that are spoken, by the first segment of their addresses."""
+    """All dialects, by the first segment of their addresses."""
 
     def __init__(self, dialects: Sequence[Dialect]) -> None:
         self._by_segment = {
@@ -110,7 +110,7 @@ class Dialects:
         return dialect is not None and dialect.is_probe(method, path)
 
     def envelope(self, path: str) -> Envelope:
-        """What an error is written in, whoever finds it."""
+        """Return the shape of errors at this path."""
         dialect = self.of(path)
         return NATIVE if dialect is None else dialect.envelope
 

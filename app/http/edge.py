@@ -10,10 +10,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import errors
-from app.responses import Response
 from app.http.call import AsgiCall, Call, Headers
 from app.http.dispatch import Dialects, Dispatch
 from app.http.sizes import most_bytes
+from app.responses import Response
 from app.settings import Settings
 from app.statuses import is_bug
 from app.telemetry import logs, metrics

@@ -1,1 +1,1 @@
-"""Trainings as jobs: their records in SQL, the queue, and the supervision of the one that runs."""
+"""Trainings as jobs: their records in SQL, their queue, and the supervision of the one that runs."""

@@ -12,7 +12,7 @@ import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import JobEnded, QueueFull, UnknownJob, Unprocessable
-from app.jobs.engine import Database
+from app.jobs.database import Database
 from app.jobs.job import TERMINAL, Event, Job, Status
 from app.jobs.schema import events, gate, jobs, make_tables
 

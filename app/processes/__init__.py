@@ -1,1 +1,1 @@
-"""Helper processes: the trainer and the table reader, and the limits that they put on themselves."""
+"""The helper processes, trainer and table reader: how they are started, and limits that they put on themselves."""

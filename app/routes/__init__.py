@@ -1,1 +1,1 @@
-"""The native HTTP API; the signature of a route names the long-lived objects that it needs."""
+"""The native HTTP API except `/predict`, which is a dialect. A route's signature names the objects that it needs."""

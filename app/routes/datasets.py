@@ -60,7 +60,7 @@ async def listed(datasets: DatasetsPart, librarian: LibrarianPart) -> dict[str, 
 
 @router.get("/datasets/{dataset}")
 async def one(dataset: str, datasets: DatasetsPart, librarian: LibrarianPart) -> dict[str, Any]:
-    """What each column was taken for; a recipe may say otherwise."""
+    """Tell what each column of the table was taken for; a recipe may say otherwise."""
     return (await _in(librarian, datasets.get, dataset)).to_json()
 
 

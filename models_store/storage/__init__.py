@@ -1,1 +1,1 @@
-"""Directories on disk: bundles, version labels, uploaded tables and checkpoints."""
+"""Directories on disk: bundles and their aliases, quarantine, uploaded tables, checkpoints."""

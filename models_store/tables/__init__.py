@@ -1,1 +1,1 @@
-"""Raw tables: typed columns, and the way files and requests spell them."""
+"""Raw tables: typed columns, how files and requests spell them, and how files are read."""

@@ -55,7 +55,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture(scope="module")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
-    """For tests that change nothing: `line` is y = 2x, `pair` has two inputs, `fork` two outputs; limits are small."""
+    """A client for tests that change nothing: `line` is y = 2x, `pair` has two inputs, `fork` two outputs."""
     store = Store(tmp_path_factory.mktemp("shared") / "store", LinearNetwork.from_bytes, disk=HastyDisk())
     for bundle in (line(), pair(), fork()):
         store.publish(bundle)
@@ -65,7 +65,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[http
 
 @pytest.fixture(scope="module")
 async def spoken(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
-    """Of other protocols, for tests that change nothing; `line` is y = 2x, 20x (champion), 200x."""
+    """A client for tests of other protocols that change nothing; `line` has y = 2x, 20x (the champion) and 200x."""
     store = Store(tmp_path_factory.mktemp("spoken") / "store", LinearNetwork.from_bytes, disk=HastyDisk())
     for bundle in (line(), pair(), fork(), passengers(), flowers(), messages(), rents()):
         store.publish(bundle)

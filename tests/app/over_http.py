@@ -1,4 +1,4 @@
-"""What tests over HTTP share: a pattern of two inputs and two outputs, wire formats, what holds of every refusal."""
+"""Parts of the tests over HTTP: a pattern of two inputs and two outputs, wire formats, checks of every refusal."""
 
 import asyncio
 import io
@@ -187,7 +187,7 @@ def reply_of(columns: dict[str, NDArray[Any]], *, are_labels: bool = False) -> R
 
 
 def numbers(outputs: tuple[str, ...], answers: Array) -> Reply:
-    """What a pattern of numbers says."""
+    """Return the reply of a pattern of numbers: `answers` float64 (n_rows, n_outputs)."""
     return reply_of(dict(zip(outputs, answers.T, strict=True)))
 
 

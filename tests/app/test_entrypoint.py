@@ -1,4 +1,4 @@
-"""What the image starts: the port is 8080 where a platform says `serve`, unless it is named."""
+"""The entry point of the image: it listens on 8080 where a platform says `serve`, unless the port is set."""
 
 import subprocess
 from pathlib import Path
@@ -10,7 +10,7 @@ ENTRYPOINT = Path(__file__).parents[2] / "entrypoint.sh"
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A directory whose `patterns` says what it was given, and the port that it would listen on."""
+    """Return a directory with a program `patterns`, which prints its arguments and the port that it would listen on."""
     program = tmp_path / "patterns"
     program.write_text('#!/bin/sh\necho "$@" "${PATTERNS_PORT:-${AIP_HTTP_PORT:-8000}}"\n')
     program.chmod(0o755)

@@ -1,4 +1,4 @@
-"""What is heavy is imported by whom it serves, and by nobody before: TensorFlow takes many seconds."""
+"""Imports that take long, such as TensorFlow's many seconds, happen only where they are needed."""
 
 import subprocess
 import sys

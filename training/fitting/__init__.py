@@ -1,1 +1,1 @@
-"""Fits: encoders learned from training rows, the compiled epoch loop, and its progress."""
+"""Fits: encoders learned from training rows, Keras models, the compiled epoch loop, and its progress."""

@@ -1,1 +1,1 @@
-"""Our own protocol: POST /predict/{pattern}."""
+"""The native protocol: POST /predict/{pattern}."""

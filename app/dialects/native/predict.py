@@ -7,7 +7,6 @@ from typing import Any
 
 from app.answering.admission import MOST_BYTES_ON_LOOP
 from app.answering.answer import MOST_LABELS_ANSWERED, MOST_NUMBERS, Answering
-from app.responses import Response
 from app.dialects.native import bodies
 from app.dialects.native.bodies import NativeQuestion
 from app.dialects.native.openapi import PREDICT
@@ -19,6 +18,7 @@ from app.formats.media_types import JSON
 from app.formats.reply import Reply
 from app.http.call import Call
 from app.http.dispatch import Address, Dialect
+from app.responses import Response
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.storage.store import Release

@@ -9,7 +9,6 @@ import orjson
 
 from app.answering.answer import MOST_LABELS_ANSWERED, Answering
 from app.answering.registry import Served
-from app.responses import Response
 from app.dialects.oip import bodies
 from app.dialects.oip import models as oip_models
 from app.dialects.oip import openapi as operations
@@ -26,6 +25,7 @@ from app.formats.strict_json import LARGEST
 from app.http import keys
 from app.http.call import Call
 from app.http.dispatch import Address, Dialect, Guard, Handler, anybody
+from app.responses import Response
 from app.settings import Settings
 from models_store.arrays import Array
 from models_store.errors import UnknownVersion

@@ -1,1 +1,1 @@
-"""Scoring servers: MLflow's /invocations, SageMaker and Vertex AI."""
+"""The protocol of scoring servers and container platforms: MLflow, SageMaker and Vertex AI."""

@@ -4,7 +4,6 @@ from functools import partial
 from importlib.metadata import version as version_of
 
 from app.answering.answer import Answering
-from app.responses import Response
 from app.dialects import documented as doc
 from app.dialects.parameters import Version
 from app.dialects.scoring import bodies
@@ -17,6 +16,7 @@ from app.formats.reply import Reply
 from app.http.call import Call
 from app.http.dispatch import Address, Dialect, anybody
 from app.openapi import query_parameter
+from app.responses import Response
 from app.settings import Settings
 from models_store.arrays import Array
 from models_store.bundle import Bundle

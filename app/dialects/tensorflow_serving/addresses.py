@@ -15,7 +15,6 @@ import orjson
 
 from app.answering.answer import MOST_LABELS_ANSWERED, MOST_NUMBERS, Answering
 from app.answering.registry import Served, Shelf
-from app.responses import Response
 from app.dialects import documented as doc
 from app.dialects.tensorflow_serving import bodies as tfs
 from app.errors import NotHere, NotLoaded, Unprocessable
@@ -24,6 +23,7 @@ from app.formats.expected import Expected
 from app.formats.media_types import JSON
 from app.http.call import Call
 from app.http.dispatch import Address, Dialect, anybody
+from app.responses import Response
 from app.statuses import STATUS, is_unavailable, retry_header, status_of
 from models_store.arrays import Array
 from models_store.bundle import Bundle

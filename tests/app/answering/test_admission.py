@@ -158,7 +158,7 @@ def let_go() -> Iterator[threading.Event]:
 
 
 def an_app_that_is_stuck(store: Store, let_go: threading.Event, **changes: Any) -> FastAPI:
-    """With bodies of more rows than ten thousand, until it is let go."""
+    """Return an app whose network waits, for ten thousand rows and more, until `let_go` is set."""
 
     class Stuck(LinearNetwork):
         def __call__(self, encoded: Encoded) -> Encoded:

@@ -1,0 +1,169 @@
+// @ts-check
+/**
+ * Requests to the server that this page comes from, the key that they carry, and the shapes of the answers.
+ *
+ * @typedef {"number" | "category" | "boolean" | "date" | "text"} Kind
+ * @typedef {string | number | boolean | null} Value             a cell of a table
+ * @typedef {{ rmse: number, mae: number, r2: number | null, max_error: number }} NumberScore
+ * @typedef {{ accuracy: number, balanced_accuracy: number, f1: number, roc_auc: number | null, log_loss: number,
+ *   precision: number[], recall: number[] }} LabelScore
+ * @typedef {NumberScore | LabelScore} Score
+ * @typedef {{ rows: number, overall: Score, outputs: Record<string, Score> }} Measured
+ * @typedef {{ name: string, kind: Kind, minimum: number | string | null, maximum: number | string | null,
+ *   values: Value[] | null, missing: number }} Column             minimum and maximum: of the training rows
+ * @typedef {{ inputs: Value[], predicted: Value[], label: Value[], gap: number[] }} Gap
+ * @typedef {{ metric: string, mean: Record<string, number>, sd: Record<string, number>, folds: unknown[],
+ *   epochs: number }} CrossValidation
+ * @typedef {object} Card
+ * @property {"regression" | "classification"} task
+ * @property {Column[]} inputs
+ * @property {Column[]} outputs
+ * @property {Measured} train
+ * @property {Measured | null} validation
+ * @property {Measured} test
+ * @property {{ metric: string, figures: Record<string, number>, verdict: string }} baselines
+ * @property {{ metric: string, figure: number } | null} author
+ * @property {Record<string, number>} author_metrics
+ * @property {CrossValidation | null} cross_validation
+ * @property {Gap[]} gaps
+ * @property {{ epochs: number, best_epoch: number, stopped_early: boolean, final_loss: number, seconds: number,
+ *   rows: number, parameters: number, device: string }} fitted
+ * @property {{ trained_at: string, seed: number, software: Record<string, string> }} lineage
+ * @property {string[]} notes
+ * @typedef {object} Recipe
+ * @property {{ validation: number }} split
+ * @property {{ method: string, scope: string, outputs: string }} scaling
+ * @property {{ layers: { units: number, activation: string }[], output_activation: string, dropout: number }} network
+ * @property {{ loss: string, optimizer: { name: string, learning_rate: number }, epochs: number,
+ *   batch_size: number | "auto" }} fit
+ * @property {number} seed
+ * @typedef {object} Summary                                       a pattern, as /patterns lists it
+ * @property {string} name
+ * @property {number[]} versions                                   oldest first
+ * @property {Record<string, number>} labels
+ * @property {number | null} champion
+ * @property {string} description
+ * @property {Score | null} [test]
+ * @typedef {object} DescribedOnly
+ * @property {number} champion
+ * @property {string[]} inputs
+ * @property {string[]} outputs
+ * @property {Value[] | null} classes
+ * @property {Record<string, string> | null} formulas
+ * @property {Card} card
+ * @property {Recipe} recipe
+ * @property {Record<string, string>} links
+ * @typedef {Summary & DescribedOnly} Described                    a pattern that can be served
+ * @typedef {{ version: number, card?: Card, recipe?: Recipe }} Version
+ * @typedef {object} Prediction                                    the answer to one row
+ * @property {number} version
+ * @property {Record<string, Value>[]} outputs
+ * @property {Record<string, Record<string, number>>[]} [probabilities]
+ * @property {{ row: number, columns: string[] }[]} [outside]
+ * @typedef {object} Job
+ * @property {string} pattern
+ * @property {"queued" | "running" | "succeeded" | "failed" | "cancelled" | "interrupted"} status
+ * @property {{ epochs: number }} progress
+ * @property {number | null} version
+ * @property {{ code: string, message: string } | null} error
+ * @property {{ self: string, events: string, cancel: string }} links
+ * @typedef {object} TableColumn
+ * @property {string} name
+ * @property {Kind} kind
+ * @property {number} missing
+ * @property {number} distinct
+ * @property {boolean} labels                                      true if it would be learned as labels
+ * @property {Value[]} examples
+ * @property {string | null} dropped                               why it is left out
+ * @property {string | null} doubt                                 what is not clear about it
+ * @typedef {{ id: string, name: string, rows: number, created: string }} TableHead
+ * @typedef {TableHead & { n_columns: number }} TableSummary
+ * @typedef {TableHead & { columns: TableColumn[] }} Table
+ */
+
+const KEY_NAME = "pattern-server-key";
+const KEY_CODES = ["key_missing", "key_wrong"];
+const NO_CONTENT = 204;
+
+/** A refusal, in the server's own words. */
+export class Refusal extends Error {
+  /**
+   * @param {string} code
+   * @param {string} message
+   */
+  constructor(code, message) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** The key of this tab; kept until the tab is closed. */
+export const storedKey = {
+  read: () => sessionStorage.getItem(KEY_NAME),
+  /** @param {string} key */
+  write: (key) => sessionStorage.setItem(KEY_NAME, key),
+  forget: () => sessionStorage.removeItem(KEY_NAME),
+};
+
+/** The server, and whether it wants a key for predictions. */
+export class Server {
+  /** True once a prediction was refused for want of a key. */
+  needsKeyToPredict = false;
+  #askForKey;
+
+  /** @param {(refusal: Refusal) => Promise<boolean>} askForKey   resolves to true where there is a new key to try */
+  constructor(askForKey) {
+    this.#askForKey = askForKey;
+  }
+
+  /**
+   * Return the parsed answer; throws Refusal. Asks for a key, once and again, where one is missing or wrong.
+   * A body that is a file is sent as it is.
+   * @param {string} path
+   * @param {{ method?: string, body?: unknown, type?: string }} [request]
+   * @returns {Promise<any>}
+   */
+  async ask(path, { method = "GET", body, type = "application/json" } = {}) {
+    const response = await sent(path, method, body, type);
+    const answer = await response.json().catch(() => null);
+    if (response.ok && (answer !== null || response.status === NO_CONTENT)) return answer;
+    const refusal = refusalOf(response, answer);
+    if (!KEY_CODES.includes(refusal.code)) throw refusal;
+    if (path.startsWith("/predict/")) this.needsKeyToPredict = true;
+    if (await this.#askForKey(refusal)) return this.ask(path, { method, body, type });
+    throw refusal;
+  }
+}
+
+/** @param {string} pattern */
+export const address = (pattern) => `/patterns/${encodeURIComponent(pattern)}`;
+
+/**
+ * @param {string} path
+ * @param {string} method
+ * @param {unknown} body
+ * @param {string} type
+ */
+async function sent(path, method, body, type) {
+  /** @type {Record<string, string>} */
+  const headers = { accept: "application/json" };
+  if (body !== undefined) headers["content-type"] = type;
+  const key = storedKey.read();
+  if (key) headers.authorization = `Bearer ${key}`;
+  try {
+    const content = body instanceof Blob ? body : JSON.stringify(body);
+    return await fetch(path, { method, headers, body: content, cache: "no-store" });
+  } catch {
+    throw new Refusal("unreachable", "the server cannot be reached; is it still running?");
+  }
+}
+
+/**
+ * @param {Response} response
+ * @param {any} answer
+ */
+function refusalOf(response, answer) {
+  const { code = "unexpected", message = `the server answered ${response.status}` } = answer?.error ?? {};
+  const wait = response.headers.get("retry-after");
+  return new Refusal(code, wait ? `${message} (try again in ${wait} s)` : message);
+}

@@ -1,0 +1,222 @@
+// @ts-check
+/**
+ * The form that asks a pattern, its answer, and the same question for a terminal.
+ *
+ * @typedef {import("../api.js").Card} Card
+ * @typedef {import("../api.js").Described} Described
+ * @typedef {import("../api.js").Prediction} Prediction
+ * @typedef {import("../api.js").Score} Score
+ * @typedef {import("../api.js").Value} Value
+ * @typedef {Record<string, Value>} Row
+ */
+import { element, exact, find, variable } from "../dom.js";
+import { areLabels, percent, range, short } from "../format.js";
+import { attempt, tell } from "../problem.js";
+import { Field, typedFor } from "./field.js";
+import { MOST_LABELS } from "./scores.js";
+
+const COPIED_MS = 2000;
+
+export class PredictForm {
+  #root;
+  #server;
+  #problem;
+  #answer;
+  #curl;
+  /** @type {Described | null} */
+  #described = null;
+  /** @type {Field[]} */
+  #fields = [];
+  /** Questions asked: an answer to an earlier one than the last comes too late. */
+  #asked = 0;
+
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../api.js").Server} server
+   */
+  constructor(root, server) {
+    this.#root = root;
+    this.#server = server;
+    this.#problem = find(root, "#predict-problem");
+    this.#answer = find(root, "#answer");
+    this.#curl = find(root, "#curl");
+    find(root, "#predict", HTMLFormElement).addEventListener("submit", (submitted) => {
+      submitted.preventDefault();
+      return this.#predict();
+    });
+    find(root, "#curl-copy").addEventListener("click", () => this.#copy());
+  }
+
+  /**
+   * Draw a field for each input; what was typed stays.
+   * @param {Described} described
+   * @param {Row} sample
+   */
+  show(described, sample) {
+    const typed = new Map(this.#fields.map((field) => [field.column.name, field.typed]));
+    this.#described = described;
+    this.#fields = described.card.inputs.map((column, place) => {
+      const before = typed.get(column.name) ?? typedFor(column, sample[column.name] ?? null);
+      return new Field(column, `input-${place}`, columnName(column.name, described), before, () => this.#changed());
+    });
+    find(this.#root, "#predict-fields").replaceChildren(...this.#fields.map((field) => field.root));
+    tell(this.#problem, null);
+    this.#changed();
+  }
+
+  #changed() {
+    // An answer to other values, or of a version that no longer answers, is shown as what it is: past.
+    this.#answer.classList.add("past");
+    this.#showCurl();
+  }
+
+  /** @returns {Row} */
+  #row() {
+    return Object.fromEntries(this.#fields.map((field) => [field.column.name, field.value]));
+  }
+
+  async #predict() {
+    const described = this.#described;
+    if (described === null) return;
+    const number = ++this.#asked;
+    const row = this.#row();
+    await attempt(this.#problem, async () => {
+      const began = performance.now();
+      const answer = await this.#server.ask(pathOf(described), { method: "POST", body: { inputs: [row] } });
+      if (number === this.#asked) this.#showAnswer(answer, row, described, performance.now() - began);
+    });
+    this.#showCurl();
+  }
+
+  /**
+   * @param {Prediction} answer
+   * @param {Row} row
+   * @param {Described} described
+   * @param {number} milliseconds
+   */
+  #showAnswer(answer, row, described, milliseconds) {
+    const outside = answer.outside?.[0]?.columns ?? [];
+    // The test error says nothing about a region that the network has not seen, or about another version's answer.
+    const isMeasured = !outside.length && answer.version === described.champion;
+    this.#answer.replaceChildren(
+      ...Object.entries(answer.outputs[0]).map(([name, value]) => output(name, value, described, isMeasured)),
+      ...Object.values(answer.probabilities?.[0] ?? {}).map(likely),
+      ...(outside.length ? [warning(outside, row, described.card)] : []),
+      element("p", { class: "hint" }, `Version ${answer.version} answered in ${short(milliseconds, 2)} ms.`),
+    );
+    this.#answer.classList.remove("past");
+  }
+
+  #showCurl() {
+    if (this.#described === null) return;
+    const lines = [
+      `curl ${quoted(`${location.origin}${pathOf(this.#described)}`)}`,
+      ...(this.#server.needsKeyToPredict ? ['-H "authorization: Bearer $PATTERNS_PREDICT_KEY"'] : []),
+      "-H 'content-type: application/json'",
+      `-d ${quoted(JSON.stringify({ inputs: [this.#row()] }))}`,
+    ];
+    this.#curl.textContent = lines.join(" \\\n  ");
+  }
+
+  async #copy() {
+    const button = find(this.#root, "#curl-copy");
+    // Browsers have a clipboard for secure pages only; the old way works everywhere.
+    // The selection shows what is copied.
+    getSelection()?.selectAllChildren(this.#curl);
+    const isCopied = await navigator.clipboard?.writeText(this.#curl.textContent ?? "").then(
+      () => true,
+      () => false,
+    );
+    button.textContent = isCopied || document.execCommand("copy") ? "Copied" : "Selected";
+    setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
+  }
+}
+
+/** @param {Described} described */
+const pathOf = ({ name, classes }) =>
+  `/predict/${encodeURIComponent(name)}?outside=true${classes ? "&probabilities=true" : ""}`;
+
+/**
+ * For a shell.
+ * @param {string} text
+ */
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+/**
+ * Names in a formula are variables; a table's are words.
+ * @param {string} name
+ * @param {Described} described
+ */
+const columnName = (name, { formulas }) => (formulas ? variable(name) : name);
+
+/**
+ * @param {string} name
+ * @param {Value} value
+ * @param {Described} described
+ * @param {boolean} isMeasured
+ */
+function output(name, value, described, isMeasured) {
+  const { card } = described;
+  const score = isMeasured ? card.test.outputs[name] : undefined;
+  const said = typeof value === "number" && card.task === "regression" ? exact(value) : String(value);
+  return element(
+    "p",
+    { class: "output" },
+    columnName(name, described),
+    " = ",
+    element("strong", {}, said),
+    " ",
+    ...(score ? [element("span", { class: "error-size" }, usually(score))] : []),
+  );
+}
+
+/** @param {Score} score */
+const usually = (score) =>
+  areLabels(score)
+    ? `right on ${percent(score.accuracy)} of the test rows`
+    : `on test rows typically off by ${short(score.rmse, 2)}`;
+
+/**
+ * The most probable labels first, each with a bar.
+ * @param {Record<string, number>} byLabel
+ */
+function likely(byLabel) {
+  const ordered = Object.entries(byLabel).sort(([, one], [, other]) => other - one);
+  const rows = ordered
+    .slice(0, MOST_LABELS)
+    .flatMap(([label, share]) => [
+      element("dt", {}, label),
+      element("dd", {}, element("meter", { min: 0, max: 1, value: share, "aria-label": label }), " ", percent(share)),
+    ]);
+  return element("dl", { class: "likely", "aria-label": "Probabilities" }, ...rows);
+}
+
+/**
+ * @param {string[]} outside
+ * @param {Row} row
+ * @param {Card} card
+ */
+function warning(outside, row, card) {
+  const words = card.inputs
+    .filter(({ name }) => outside.includes(name))
+    .map((column) => beyond(column, row[column.name]))
+    .join("; ");
+  return element(
+    "p",
+    { class: "warning" },
+    element("strong", {}, "Beyond what it has seen. "),
+    `${words}. Beyond its training region a network seldom follows the pattern: `,
+    "check this answer before you rely on it.",
+  );
+}
+
+/**
+ * @param {import("../api.js").Column} column
+ * @param {Value} value
+ */
+function beyond(column, value) {
+  const { name, kind } = column;
+  if (kind === "category") return `${name} = ${value} was not seen in training, or too seldom`;
+  if (kind === "text") return `${name} has no word that it knows`;
+  return `${name} = ${typeof value === "number" ? short(value, 7) : value} lies outside ${range(column)}`;
+}

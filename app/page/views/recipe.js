@@ -1,0 +1,81 @@
+// @ts-check
+/**
+ * How a version was made: the steps from raw values to raw values, and how it was trained.
+ *
+ * @typedef {import("../api.js").Described} Described
+ * @typedef {import("../api.js").Kind} Kind
+ */
+import { element, fill, find } from "../dom.js";
+import { short, when } from "../format.js";
+
+const MOST_NAMES = 6;
+
+/** @type {Partial<Record<Kind, string>>} */
+const ENCODED = {
+  category: "an input for each category",
+  text: "words",
+  date: "dates as circles",
+  boolean: "booleans as ±1",
+};
+/** @type {Record<string, string>} */
+const SCALINGS = { standard: "standard scaling", minmax: "min-max scaling", none: "no scaling" };
+
+/**
+ * @param {HTMLElement} root
+ * @param {Described} described
+ */
+export function showRecipe(root, described) {
+  const steps = stepsOf(described).map((step) => element("li", {}, step));
+  find(root, "#pipeline").replaceChildren(...steps);
+  fill(find(root, "#fitted"), fittedFacts(described));
+}
+
+/** @param {Described} described */
+function stepsOf({ inputs, outputs, classes, card, recipe: { scaling, network } }) {
+  const way = SCALINGS[scaling.method] ?? scaling.method;
+  const isScaled = scaling.method !== "none";
+  const isPlain = card.inputs.every(({ kind }) => kind === "number");
+  const encoded = isPlain ? [] : [...new Set(card.inputs.map(({ kind }) => ENCODED[kind] ?? ""))].filter(Boolean);
+  /** @param {string[]} columns */
+  const named = (columns) => (columns.length > MOST_NAMES ? `${columns.length} columns` : columns.join(", "));
+  return [
+    `raw ${named(inputs)}`,
+    isScaled ? `${way}, ${scaling.scope}` : way,
+    ...encoded,
+    ...network.layers.map(({ units, activation }) => `${units} ${activation}`),
+    ...(network.dropout ? [`dropout ${network.dropout}`] : []),
+    classes ? lastOf(classes) : `${outputs.length} ${network.output_activation}`,
+    ...(isScaled && scaling.outputs !== "none" && !classes ? ["scaling undone"] : []),
+    classes ? `${outputs[0]}, the most probable` : `raw ${named(outputs)}`,
+  ];
+}
+
+/** @param {unknown[]} classes */
+const lastOf = (classes) => (classes.length === 2 ? "1 sigmoid" : `${classes.length} softmax`);
+
+/**
+ * @param {Described} described
+ * @returns {[string, string | number | null][]}
+ */
+function fittedFacts({ card: { fitted, lineage, test }, classes, recipe: { fit, split } }) {
+  const device = fitted.device.replace(/^.*?([A-Z]+):\d+$/, "$1");
+  const loss = `${fit.loss === "auto" ? "" : `${fit.loss}, `}at the end ${short(fitted.final_loss)}`;
+  return [
+    ["trained", when(lineage.trained_at)],
+    ["took", `${short(fitted.seconds, 3)} s on ${device}`],
+    ["epochs", fitted.stopped_early ? `${fitted.epochs}, weights of epoch ${fitted.best_epoch}` : fitted.epochs],
+    ["loss", classes ? loss : `${loss} (scaled units)`],
+    ["optimiser", `${fit.optimizer.name}, learning rate ${fit.optimizer.learning_rate}`],
+    ["batch size", fit.batch_size === "auto" ? null : fit.batch_size],
+    ["seed", lineage.seed],
+    ["parameters", fitted.parameters],
+    ["rows", `${fitted.rows} to train, ${test.rows} to test`],
+    ["held out", split.validation ? `${short(split.validation * 100)} % to validate` : null],
+    [
+      "made with",
+      Object.entries(lineage.software)
+        .map((pair) => pair.join(" "))
+        .join(", "),
+    ],
+  ];
+}

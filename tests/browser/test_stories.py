@@ -1,0 +1,355 @@
+"""Stories of the page: a reader does something, in a real browser with a real server."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import FilePayload, Locator, Page, Route, expect
+
+from tests.browser.conftest import PICTURES, at
+from tests.server.conftest import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.server]
+
+TRAINING_MS = 60_000
+
+
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def heading(page: Page, name: str) -> Locator:
+    return page.get_by_role("heading", name=name, exact=True)
+
+
+def listed(page: Page, pattern: str) -> Locator:
+    """The link to a pattern in the list of all patterns."""
+    return page.get_by_role("navigation", name="Patterns").get_by_role("link", name=pattern)
+
+
+def opened(page: Page, server: Server, pattern: str) -> None:
+    page.goto(at(server, pattern))
+    expect(heading(page, pattern)).to_be_visible()
+
+
+class Held:
+    """The first request to an address; it waits until it is released."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self._route: Route | None = None
+        page.route(address, self._hold, times=1)
+
+    def _hold(self, route: Route) -> None:
+        self._route = route
+
+    def release(self) -> None:
+        assert self._route is not None
+        self._route.continue_()
+
+
+# -- looking around ------------------------------------------------------------------------------------------------
+
+
+def test_the_overview_is_there_before_the_list_of_patterns(page: Page, shared: Server) -> None:
+    patterns = Held(page, "**/patterns")
+    page.goto(at(shared))
+    expect(heading(page, "What is this?")).to_be_visible()
+    expect(listed(page, "area")).to_have_count(0)
+    patterns.release()
+    expect(listed(page, "area")).to_be_visible()
+
+
+def test_going_to_a_pattern_leads_the_reader_to_its_name(page: Page, shared: Server) -> None:
+    page.goto(at(shared))
+    listed(page, "rents").click()
+    expect(heading(page, "rents")).to_be_focused()
+    expect(page).to_have_title("rents · Pattern Server")
+    expect(listed(page, "rents")).to_have_attribute("aria-current", "page")
+
+
+def test_an_answer_for_a_pattern_that_was_left_draws_nothing(page: Page, shared: Server) -> None:
+    rents = Held(page, "**/patterns/rents")
+    page.goto(at(shared))
+    listed(page, "rents").click()
+    listed(page, "area").click()
+    expect(heading(page, "area")).to_be_visible()
+    with page.expect_response("**/patterns/rents"):
+        rents.release()
+    expect(heading(page, "area")).to_be_visible()
+    expect(page.locator("#view > *")).to_have_count(1)
+
+
+def test_a_pattern_that_cannot_be_served_says_why_and_can_still_be_trained(page: Page, shared: Server) -> None:
+    opened(page, shared, "lost")
+    expect(page.get_by_text("Pattern lost was unloaded")).to_be_visible()
+    expect(page.get_by_text("no version served")).to_be_visible()
+    expect(button(page, "Train again")).to_be_enabled()
+    expect(button(page, "Predict")).to_be_hidden()
+
+
+def test_pictures_of_a_version_are_drawn_and_described(page: Page, shared: Server) -> None:
+    page.context.unroute(PICTURES)
+    opened(page, shared, "area")
+    pictures = page.get_by_role("img", name="area, version 2")
+    expect(pictures).to_have_count(3)
+    for picture in pictures.all():
+        picture.evaluate("image => image.decode()")
+
+
+# -- asking --------------------------------------------------------------------------------------------------------
+
+
+def test_inside_the_region_it_answers_and_says_how_far_off_it_usually_is(page: Page, shared: Server) -> None:
+    opened(page, shared, "area")
+    page.get_by_label("width").fill("2")
+    page.get_by_label("height").fill("3")
+    button(page, "Predict").click()
+    answer = page.locator("#answer")
+    expect(answer).to_contain_text("area = 12.949")
+    expect(answer).to_contain_text("on test rows typically off by 23")
+    expect(answer).to_contain_text("Version 2 answered")
+    expect(page.locator("#curl")).to_contain_text('{"width":2,"height":3}')
+
+
+def test_outside_the_region_it_warns_and_no_longer_says_how_far_off_it_is(page: Page, shared: Server) -> None:
+    opened(page, shared, "area")
+    width = page.get_by_label("width")
+    width.fill("50")
+    expect(width).to_have_accessible_description(re.compile("^beyond what it was trained on: 0.0469"))
+    button(page, "Predict").click()
+    answer = page.locator("#answer")
+    expect(answer).to_contain_text("Beyond what it has seen. width = 50 lies outside 0.04695476 to 9.883738")
+    expect(answer).not_to_contain_text("typically off")
+
+
+def test_a_category_that_training_never_saw_can_be_asked(page: Page, shared: Server) -> None:
+    opened(page, shared, "rents")
+    page.get_by_label("kind").select_option(label="another value …")
+    kind = page.get_by_role("textbox", name="kind")
+    expect(kind).to_be_focused()
+    kind.fill("castle")
+    button(page, "Predict").click()
+    expect(page.locator("#answer")).to_contain_text("kind = castle was not seen in training, or too seldom")
+
+
+def test_a_category_may_read_like_the_offer_to_type_another(page: Page, shared: Server) -> None:
+    def renamed(route: Route) -> None:
+        described = route.fetch().json()
+        described["card"]["inputs"][0]["values"][1] = "another value …"
+        route.fulfill(json=described)
+
+    page.route("**/patterns/rents", renamed)
+    opened(page, shared, "rents")
+    kind = page.get_by_label("kind")
+    kind.select_option(value="another value …")
+    expect(kind.locator("option:checked")).to_have_text("another value …")
+    expect(page.get_by_role("combobox", name="kind")).to_be_visible()
+    expect(page.locator("#curl")).to_contain_text('"kind":"another value …"')
+
+
+def test_labels_come_with_their_probabilities(page: Page, shared: Server) -> None:
+    opened(page, shared, "kinds")
+    button(page, "Predict").click()
+    expect(page.locator("#answer")).to_contain_text("kind = flat")
+    expect(page.get_by_role("meter")).to_have_count(3)
+
+
+# -- versions ------------------------------------------------------------------------------------------------------
+
+
+def test_what_makes_another_version_champion_can_be_undone(page: Page, serve: Callable[..., Server]) -> None:
+    server = serve()
+    opened(page, server, "area")
+    button(page, "Make version 3 champion").click()
+    said = page.locator("#versions-said")
+    expect(said).to_contain_text("Version 3 is the champion now.")
+    expect(page.locator("#pattern-version")).to_have_text("version 3")
+    button(page, "Predict").click()
+    expect(page.locator("#answer")).to_contain_text("Version 3 answered")
+    button(page, "Undo: make version 2 champion again").click()
+    expect(said).to_contain_text("Version 2 is the champion now.")
+    assert server.version("area") == 2
+    button(page, "Roll back").click()
+    expect(said).to_contain_text("Version 1 is the champion now.")
+    expect(button(page, "Roll back")).to_be_disabled()
+    assert server.version("area") == 1
+    button(page, "Undo: make version 2 champion again").click()
+    expect(said).to_contain_text("Version 2 is the champion now.")
+    assert server.version("area") == 2
+
+
+# -- the key -------------------------------------------------------------------------------------------------------
+
+
+def test_who_needs_a_key_is_asked_for_it_and_what_was_asked_for_is_then_done(
+    page: Page, serve: Callable[..., Server]
+) -> None:
+    opened(page, serve(admin_key="sesame", predict_key="poppy"), "area")
+    dialog = page.get_by_role("dialog", name="Key")
+    button(page, "Make version 3 champion").click()
+    expect(dialog).to_be_visible()
+    page.get_by_label("Key of this server").fill("poppy")
+    button(page, "Use this key").click()
+    expect(dialog).to_contain_text("This key is not valid for this address.")
+    page.get_by_label("Key of this server").fill("sesame")
+    button(page, "Use this key").click()
+    expect(page.locator("#versions-said")).to_contain_text("Version 3 is the champion now.")
+    expect(button(page, "Key ✓")).to_be_visible()
+    button(page, "Predict").click()
+    expect(page.locator("#answer")).to_contain_text("Version 3 answered")
+
+
+def test_without_a_key_nothing_is_done_and_the_page_says_so(page: Page, serve: Callable[..., Server]) -> None:
+    opened(page, serve(admin_key="sesame", predict_key="poppy"), "area")
+    button(page, "Predict").click()
+    button(page, "Cancel").click()
+    expect(page.locator("#predict-problem")).to_contain_text("key_missing")
+    expect(page.locator("#curl")).to_contain_text('-H "authorization: Bearer $PATTERNS_PREDICT_KEY"')
+
+
+# -- training ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.keras
+def test_a_formula_is_learned_before_the_readers_eyes_until_it_is_served(
+    page: Page, serve: Callable[..., Server]
+) -> None:
+    page.goto(at(serve(), "/new"))
+    page.get_by_label("Name", exact=True).first.fill("double")
+    page.get_by_label("Formula").fill("2 * x")
+    page.get_by_label("Rows", exact=True).fill("2000")
+    page.get_by_text("Network and training").click()
+    page.get_by_label("Epochs", exact=True).fill("400")
+    button(page, "Train it").click()
+    expect(heading(page, "Training double")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("^Loss from .* to .* over [1-9]"))).to_be_visible(
+        timeout=TRAINING_MS
+    )
+    expect(page.get_by_text("Version 1 of double is published.")).to_be_visible(timeout=TRAINING_MS)
+    expect(page.locator("#training-facts")).to_contain_text("400 of 400")
+    expect(heading(page, "double")).to_be_visible()
+    expect(page.locator(".formula")).to_have_text("y = 2·x")
+    page.get_by_label("x", exact=True).fill("1.5")
+    button(page, "Predict").click()
+    expect(page.locator("#answer")).to_contain_text("Version 1 answered")
+
+
+def test_a_formula_that_cannot_be_read_is_marked_and_says_why(page: Page, shared: Server) -> None:
+    page.goto(at(shared, "/new"))
+    formula = page.get_by_label("Formula")
+    formula.fill("2 * nobody")
+    button(page, "Train it").click()
+    expect(page.locator("#create-problem")).to_contain_text("data.outputs.y")
+    expect(formula).to_have_attribute("aria-invalid", "true")
+    expect(formula).to_have_accessible_description(re.compile("data.outputs.y"))
+    expect(formula).to_be_focused()
+
+
+def test_two_columns_of_one_name_are_refused_at_the_second(page: Page, shared: Server) -> None:
+    page.goto(at(shared, "/new"))
+    button(page, "Add an input").click()
+    second = page.locator("#new-inputs").get_by_label("Name").nth(1)
+    second.fill("x")
+    button(page, "Train it").click()
+    expect(second).to_be_focused()
+    expect(second).to_have_accessible_description("Two columns are called x. same_name")
+    second.fill("z")
+    expect(page.get_by_label("Name", exact=True).first).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_what_was_typed_for_a_new_pattern_stays_while_the_reader_looks_elsewhere(page: Page, shared: Server) -> None:
+    page.goto(at(shared, "/new"))
+    page.get_by_label("Formula").fill("x / 2")
+    page.get_by_role("link", name="From a table").click()
+    expect(button(page, "Upload")).to_be_visible()
+    page.get_by_role("link", name="Write a formula").click()
+    expect(page.get_by_label("Formula")).to_have_value("x / 2")
+
+
+def harvests() -> FilePayload:
+    """A CSV whose column `picked` can be read as two dates: on most days the month may as well be the day."""
+    days = [(day, month) for month in range(1, 5) for day in range(1, 13)]
+    rows = [f"{day:02}/{month:02}/2024,{day * 3},{'yes' if day > 6 else 'no'}" for day, month in days]
+    content = "\n".join(["picked,sun,sweet", *rows, ""])
+    return {"name": "Harvests of 2024.csv", "mimeType": "text/csv", "buffer": content.encode()}
+
+
+@pytest.mark.keras
+def test_a_table_is_uploaded_its_doubt_is_settled_and_it_is_learned(page: Page, serve: Callable[..., Server]) -> None:
+    page.goto(at(serve(), "/new/table"))
+    page.get_by_label("File").set_input_files(harvests())
+    button(page, "Upload").click()
+    expect(page.get_by_text("Harvests of 2024 is here: 48 rows, 3 columns.")).to_be_visible()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("harvests-of-2024")
+    page.get_by_label("Predict").select_option("sweet")
+    expect(page.get_by_text("labels: one of 2 different values is answered")).to_be_visible()
+    picked = page.get_by_label("picked is taken for")
+    expect(picked).to_have_accessible_description(re.compile("picked"))
+    button(page, "Train it").click()
+    assert picked.evaluate("field => field.matches(':invalid')"), "the browser asks for an answer"
+    page.get_by_text("Cells and training", exact=True).click()
+    page.get_by_label("Dates such as 03/04/2020").select_option("day first")
+    button(page, "Train it").click()
+    expect(page.get_by_text("Version 1 of harvests-of-2024 is published.")).to_be_visible(timeout=TRAINING_MS)
+    expect(heading(page, "harvests-of-2024")).to_be_visible()
+    button(page, "Predict").click()
+    expect(page.locator("#answer")).to_contain_text("sweet = ")
+
+
+def test_a_table_is_deleted_only_when_the_reader_means_it(page: Page, serve: Callable[..., Server]) -> None:
+    server = serve()
+    page.goto(at(server, "/new/table"))
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    button(page, "Delete rents").click()
+    expect(button(page, "Delete rents")).to_be_visible()
+    assert len(server.client.get("/datasets").json()["datasets"]) == 1
+    page.once("dialog", lambda dialog: dialog.accept())
+    button(page, "Delete rents").click()
+    expect(page.get_by_text("rents is deleted.")).to_be_visible()
+    assert server.client.get("/datasets").json() == {"datasets": []}
+
+
+def test_a_file_that_is_no_table_is_refused_in_words(page: Page, shared: Server) -> None:
+    page.goto(at(shared, "/new/table"))
+    page.get_by_label("File").set_input_files({"name": "a.parquet", "mimeType": "", "buffer": b"no table"})
+    button(page, "Upload").click()
+    expect(page.locator("#upload-problem")).to_be_visible()
+    expect(button(page, "Upload")).to_be_enabled()
+
+
+# -- a server that goes away ---------------------------------------------------------------------------------------
+
+
+def test_a_connection_that_is_lost_is_told_and_comes_back(page: Page, serve: Callable[..., Server]) -> None:
+    server = serve()
+    opened(page, server, "area")
+    server.stop()
+    button(page, "Predict").click()
+    expect(page.locator("#predict-problem")).to_contain_text("The server cannot be reached; is it still running?")
+    server.restart()
+    button(page, "Predict").click()
+    expect(page.locator("#answer")).to_contain_text("Version 2 answered")
+    expect(page.locator("#predict-problem")).to_be_hidden()
+
+
+def test_a_training_whose_server_goes_away_is_followed_to_its_end(page: Page, serve: Callable[..., Server]) -> None:
+    server = serve()
+    opened(page, server, "area")
+    page.get_by_label("Epochs", exact=True).fill("100000")
+    button(page, "Train again").click()
+    expect(heading(page, "Training area")).to_be_visible()
+    server.stop()
+    expect(page.locator("#training-problem")).to_contain_text("The connection is lost; waiting for it to come back.")
+    server.restart()
+    expect(page.locator("#training-state")).to_have_text("The training was interrupted; nothing has changed.")
+    expect(button(page, "Close")).to_be_visible()
+
+
+def test_a_page_that_is_opened_while_something_trains_shows_it(page: Page, serve: Callable[..., Server]) -> None:
+    server = serve()
+    job = server.train("area", fit={"epochs": 100_000})
+    page.goto(at(server))
+    expect(heading(page, "Training area")).to_be_visible()
+    button(page, "Cancel").click()
+    expect(page.get_by_text("Cancelled; nothing has changed.")).to_be_visible()
+    assert server.job(job)["status"] == "cancelled"
