@@ -36,7 +36,7 @@ MOST_NUMBERS = 8_000_000
 # The same where each label is written beside its probability.
 MOST_LABELS_ANSWERED = 1_000_000
 Asked = TypeVar("Asked", bound=Question)
-Response = TypeVar("Response")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Answering:
         release: Release,
         cost: int,
         read: Callable[[], Asked],
-        write: Callable[[Asked, Array], Response],
+        write: Callable[[Asked, Array], Answer],
         most: int = MOST_NUMBERS,
-    ) -> Response:
+    ) -> Answer:
         """Return what `write` makes of the question that `read` reads and of its answers, float64 (n_rows, n_outputs).
 
         `cost` is that of reading the body. What costs much to read or to write leaves the event loop, so both may be
@@ -85,8 +85,8 @@ class Answering:
         counters.count_answer(timeline)
         return answer
 
-    async def _in_one_thread(self, timeline: Timeline, counters: Counters, work: Callable[[], Response]) -> Response:
-        """Response in a thread from beginning to end.
+    async def _in_one_thread(self, timeline: Timeline, counters: Counters, work: Callable[[], Answer]) -> Answer:
+        """Answer in a thread from beginning to end.
 
         Many rows join no batch: handing them to the event loop and back would take longer than a call of their own.
         """
@@ -97,8 +97,8 @@ class Answering:
                 counters.count_alone(timeline)
 
     async def _on_loop(
-        self, release: Release, timeline: Timeline, question: Asked, write: Callable[[Asked, Array], Response]
-    ) -> Response:
+        self, release: Release, timeline: Timeline, question: Asked, write: Callable[[Asked, Array], Answer]
+    ) -> Answer:
         """Predict in the next batch. A few bytes may ask for a large answer, which is then written in a thread."""
         bundle, n_rows = release.bundle, len(question.rows)
         is_array = question.is_light and bundle.labels is None
@@ -117,9 +117,9 @@ def _answer_in_thread(
     release: Release,
     timeline: Timeline,
     read: Callable[[], Asked],
-    write: Callable[[Asked, Array], Response],
+    write: Callable[[Asked, Array], Answer],
     most: int,
-) -> Response:
+) -> Answer:
     timeline.mark_thread()
     question = _checked(read(), release, most)
     timeline.mark_read(len(question.rows))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from app.errors import Draining
 from app.http.call import Call, Headers, RawHeaders
 from app.http.edge import Edge, Exchange
 from app.responses import Response
@@ -77,8 +78,13 @@ class Direct:
         self.response_complete = False
         self.message_event = UNWATCHED
 
+    def wait_for_body(self) -> None:
+        """Let the server know of this call, so that it is told when the server ends before the body is complete."""
+        self._protocol.tasks.add(self)  # type: ignore[arg-type]  # the server only counts and cancels them
+
     def begin(self) -> None:
-        """Response, now that the body is complete."""
+        """Answer, now that the body is complete."""
+        self._protocol.tasks.discard(self)
         self.more_body = False
         self._exchange.bytes_in = len(self.body)
         exchange = self._exchange
@@ -88,9 +94,15 @@ class Direct:
         self._advance()
 
     def cancel(self, msg: str | None = None) -> None:
-        """Response that the server is about to stop; uvicorn calls this when the time to finish has passed."""
+        """Answer that the server is about to stop; uvicorn calls this when the time to finish has passed."""
         if self._future is not None:
             self._future.cancel(msg)
+        elif self.more_body:
+            self._edge.under_way += 1
+            self._exchange.bytes_in = len(self.body)
+            answer = self._edge.refusal(Draining(), self._exchange)
+            self._exchange.status = answer.status
+            self._end(answer)
 
     def _advance(self) -> None:
         try:
@@ -100,7 +112,7 @@ class Direct:
             return
         future._asyncio_future_blocking = False  # as a task does that has taken note of what is awaited
         self._future = future
-        self._protocol.tasks.add(self)  # type: ignore[arg-type]  # the server only counts and cancels them
+        self._protocol.tasks.add(self)  # type: ignore[arg-type]  # as above
         future.add_done_callback(self._resume)
 
     def _resume(self, _future: asyncio.Future[Any]) -> None:
@@ -115,6 +127,7 @@ class Direct:
             self._advance()
             return
         self._edge.under_way -= 1
+        self._protocol.tasks.discard(self)
         self.response_complete = True
         transport = self._protocol.transport
         if not self.disconnected and not transport.is_closing():

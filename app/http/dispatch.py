@@ -62,7 +62,7 @@ class Address:
 
 @dataclass(frozen=True, eq=False)
 class Dialect:
-    """A protocol: its addresses, and the shape of its errors. The first segments of its addresses belong to it alone."""
+    """A protocol: its addresses, and the shape of its errors. The first segments of its addresses are its own."""
 
     addresses: Sequence[Address]
     envelope: Envelope = NATIVE

@@ -80,11 +80,11 @@ class Edge:
         except ClientDisconnect:
             raise
         except asyncio.CancelledError:
-            answer = self._refusal(errors.Draining(), exchange)
+            answer = self.refusal(errors.Draining(), exchange)
         except Exception as error:
             if is_bug(error):
                 log.exception("bug", extra={"request_id": exchange.id})
-            answer = self._refusal(error, exchange)
+            answer = self.refusal(error, exchange)
         exchange.route = call.route
         exchange.status = answer.status
         return answer
@@ -102,11 +102,11 @@ class Edge:
         except ClientDisconnect:
             raise
         except asyncio.CancelledError:
-            refusal = self._refusal(errors.Draining(), exchange)
+            refusal = self.refusal(errors.Draining(), exchange)
         except Exception as error:
             if is_bug(error):
                 log.exception("bug", extra={"request_id": exchange.id})
-            refusal = self._refusal(error, exchange)
+            refusal = self.refusal(error, exchange)
         scope["state"]["is_refused"] = exchange.is_refused
         if not exchange.status:
             await refusal(scope, channel.receive, channel.send)
@@ -123,7 +123,7 @@ class Edge:
     def _is_probe(self, exchange: "Exchange") -> bool:
         return exchange.path in PROBES or self._dialects.is_probe(exchange.method, exchange.path)
 
-    def _refusal(self, error: Exception, exchange: "Exchange") -> Response:
+    def refusal(self, error: Exception, exchange: "Exchange") -> Response:
         """Return an error in the shape of the protocol."""
         exchange.is_refused = isinstance(error, errors.Overloaded)
         return self._dialects.envelope(exchange.path).answer(error, exchange.id)

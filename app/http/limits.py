@@ -64,6 +64,8 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         self._is_told = False
         super().data_received(data)
+        if self._direct is not None:
+            self._direct.wait_for_body()
         # The parser reports a header or a trailer only when it is complete; what arrives before that is counted here.
         if not self._is_told and not self.transport.is_closing():
             self._unparsed += len(data)
@@ -169,7 +171,8 @@ class LimitedProtocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         direct, self._direct = self._direct, None
-        direct.begin()
+        if not direct.response_complete:
+            direct.begin()
 
     def _direct_call(self) -> Direct | None:
         """Return the call that begins with these headers, where the protocol can answer it by itself.

@@ -34,7 +34,7 @@ class Wanted(Version):
 
 
 async def predict(answering: Answering, call: Call) -> Response:
-    """Response rows in the layout of the question; the answer never holds NaN or Infinity.
+    """Answer rows in the layout of the question; the answer never holds NaN or Infinity.
 
     Categories that training never saw are named in the answer, asked for or not: in its body if that is JSON, else in
     its headers.

@@ -36,7 +36,7 @@ BINARY = "application/octet-stream"
 
 
 async def infer(answering: Answering, call: Call) -> Response:
-    """Response an inference. The content type does not matter: clients send none, or a wrong one."""
+    """Answer an inference. The content type does not matter: clients send none, or a wrong one."""
     release = await _release(answering, call)
     sent = await Sent.of(call, release.expected, answering.settings.max_body_bytes)
     read = partial(_read, answering.settings, release, sent)

@@ -29,7 +29,7 @@ class Wanted(Version):
 
 
 async def health(answering: Answering, _call: Call) -> Response:
-    """Response a health probe, with an empty body as SageMaker wants it. Raises Draining or NotLoaded."""
+    """Answer a health probe, with an empty body as SageMaker wants it. Raises Draining or NotLoaded."""
     answering.check_ready()
     return Response()
 

@@ -41,7 +41,7 @@ class ThroughAsgi(LimitedProtocol):
 
 
 class Wire(asyncio.Transport):
-    """What a client would receive."""
+    """A transport that keeps what is written to it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ async def answers_to(app: PatternServer, kind: type[LimitedProtocol], pieces: li
 
 
 def count_of_answers(written: bytes) -> int:
-    """How many whole answers there are; each says its length."""
+    """Return the number of whole answers; each says its length."""
     count = 0
     while (end := written.find(b"\r\n\r\n")) >= 0:
         length = re.search(rb"content-length: (\d+)", written[:end])
@@ -287,6 +287,20 @@ async def test_a_call_that_is_under_way_when_the_server_ends_hears_why(store: St
             assert b'"draining"' in wire.written
             assert protocol.tasks == set()
         assert app.front.under_way == 0
+
+
+async def test_a_call_whose_body_is_not_complete_when_the_server_ends_hears_why(store: Store) -> None:
+    app = cast(PatternServer, an_app(store, log_level="warning"))
+    async with app.router.lifespan_context(app):
+        await parts_of(app).registry.refresh()
+        async with connection(app, LimitedProtocol) as (protocol, wire):
+            protocol.data_received(HEAD % len(BODY) + BODY[:3])
+            protocol.shutdown()
+            [waiting] = protocol.tasks
+            waiting.cancel()
+            assert wire.written.startswith(b"HTTP/1.1 503 ")
+            assert b"connection: close" in wire.written
+            assert (wire.is_closed, protocol.tasks, app.front.under_way) == (True, set(), 0)
 
 
 async def test_who_leaves_before_the_answer_takes_nothing_with_him(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""What stands before the routes: request ids, size, how many at once, keys, and pages from elsewhere."""
+"""Checks before the routes: request ids, size, how many at once, keys, and pages from elsewhere."""
 
 import asyncio
 import contextlib
@@ -194,7 +194,7 @@ async def test_whoever_has_not_finished_asking_when_the_server_ends_hears_why(
 
 
 class Clock:
-    """In place of an event loop: what is to be done later is done at once when somebody says that it is time."""
+    """A stand-in for an event loop; `pass_by` does at once what is to be done later."""
 
     def __init__(self) -> None:
         self.now = 0.0
