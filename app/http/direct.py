@@ -98,11 +98,15 @@ class Direct:
         if self._future is not None:
             self._future.cancel(msg)
         elif self.more_body:
-            self._edge.under_way += 1
-            self._exchange.bytes_in = len(self.body)
-            answer = self._edge.refusal(Draining(), self._exchange)
-            self._exchange.status = answer.status
-            self._end(answer)
+            # Later, as of a task: the server is going through its set of tasks now.
+            self._protocol.loop.call_soon(self._refuse)
+
+    def _refuse(self) -> None:
+        self._edge.under_way += 1
+        self._exchange.bytes_in = len(self.body)
+        answer = self._edge.refusal(Draining(), self._exchange)
+        self._exchange.status = answer.status
+        self._end(answer)
 
     def _advance(self) -> None:
         try:

@@ -296,8 +296,9 @@ async def test_a_call_whose_body_is_not_complete_when_the_server_ends_hears_why(
         async with connection(app, LimitedProtocol) as (protocol, wire):
             protocol.data_received(HEAD % len(BODY) + BODY[:3])
             protocol.shutdown()
-            [waiting] = protocol.tasks
-            waiting.cancel()
+            for waiting in protocol.tasks:  # as uvicorn does
+                waiting.cancel()
+            await asyncio.sleep(0)
             assert wire.written.startswith(b"HTTP/1.1 503 ")
             assert b"connection: close" in wire.written
             assert (wire.is_closed, protocol.tasks, app.front.under_way) == (True, set(), 0)
