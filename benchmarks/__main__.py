@@ -3,6 +3,7 @@
     trained once -> requests, start, training meanwhile, workers, peers, fitting, scaling -> figures -> tables, JSON
 
 ARGS=--quick takes about a minute; ARGS="--only requests,fitting" a part; ARGS="--peers mlserver" makes a peer first.
+ARGS="--against main" measures the requests alone, of this checkout and of another revision in turn.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks import load, machine, peers, report, scaling, serving
+from benchmarks import against, load, machine, peers, report, scaling, serving
 from benchmarks.contenders import available_engines, train
 from benchmarks.network import PATTERN, export
 from benchmarks.servers import Trouble
@@ -24,6 +25,8 @@ from benchmarks.serving import Effort
 
 SECTIONS = ("requests", "start", "meanwhile", "workers", "peers", "fitting", "scaling")
 QUICK = ("requests", "start", "fitting")
+# They train what they need.
+STORELESS = {"fitting", "against"}
 
 
 def main() -> None:
@@ -57,17 +60,28 @@ def parsed() -> argparse.Namespace:
         metavar="A,B",
         help=f"make these where they are not yet, and measure them: {', '.join(peers.PEERS)}, or all",
     )
+    parser.add_argument(
+        "--against", type=against.commit_of, metavar="REVISION", help="compare with the server of this git revision"
+    )
     parser.add_argument("--load", choices=("wrk", "bundled"), default=load.found(), help="what generates the load")
     parser.add_argument("--rounds", type=int, help="how often each figure is taken")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures into this file as well")
     arguments = parser.parse_args()
     arguments.engines = arguments.engines or available_engines()
-    arguments.only = arguments.only or (QUICK if arguments.quick else SECTIONS)
+    arguments.only = arguments.only or _by_default(arguments)
+    if arguments.against and "against" not in arguments.only:
+        arguments.only = (*arguments.only, "against")
     if arguments.peers and "peers" not in arguments.only:
         arguments.only = (*arguments.only, "peers")
     if arguments.scaling:
         arguments.only = (*arguments.only, "scaling")
     return arguments
+
+
+def _by_default(arguments: argparse.Namespace) -> tuple[str, ...]:
+    if arguments.against:
+        return ("against",)
+    return QUICK if arguments.quick else SECTIONS
 
 
 def _listed(known: tuple[str, ...] | list[str]) -> Callable[[str], list[str]]:
@@ -91,9 +105,10 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         store, network = Path(folder, "store"), Path(folder, "network")
         network.mkdir()
-        # Only the section "start" loads the whole catalogue.
-        train(store, [PATTERN] if quick or "start" not in arguments.only else [])
-        export(store, network)
+        if not STORELESS.issuperset(arguments.only):
+            # Only the section "start" loads the whole catalogue.
+            train(store, [PATTERN] if quick or "start" not in arguments.only else [])
+            export(store, network)
         for name, section in sections(store, network, arguments, effort).items():
             if name in arguments.only:
                 print(f"measuring: {name}", file=sys.stderr, flush=True)
@@ -117,6 +132,7 @@ def sections(
         "peers": lambda: peers.compared(store, network, engines[0], arguments.peers, effort),
         "fitting": lambda: fitting(1 if quick else 3, quick),
         "scaling": lambda: {engine: scaling.measured(store, engine, effort) for engine in engines},
+        "against": lambda: against.compared(arguments.against, engines, effort),
     }
 
 

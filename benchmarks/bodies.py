@@ -1,5 +1,7 @@
 """Request bodies and their answers, a class for each format. A new format of ours also gets a line in `OURS`.
 
+`OURS` is compared with other servers; `DIALECTS` and `CSV` are further formats of ours.
+
 rows (n_rows, 1) -> Body -> Body.request: the bytes of one HTTP request;  content of an answer -> numbers (n_rows,)
 """
 
@@ -73,6 +75,35 @@ class OipJson:
 
 
 @dataclass(frozen=True)
+class Invocations:
+    """MLflow's `dataframe_split`; the answer is a list of records, one a row."""
+
+    path: str
+
+    def body(self, rows: Array) -> Body:
+        split = {"columns": ["x"], "data": rows.tolist()}
+        return Body(self.path, "application/json", json.dumps({"dataframe_split": split}).encode())
+
+    def answers(self, content: bytes) -> Array:
+        records = json.loads(content)["predictions"]
+        return np.asarray([number for record in records for number in record.values()], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Csv:
+    """A header and a line for each row, in both directions."""
+
+    path: str
+
+    def body(self, rows: Array) -> Body:
+        lines = ["x", *(repr(number) for number in rows.ravel().tolist())]
+        return Body(self.path, "text/csv", "\n".join(lines).encode())
+
+    def answers(self, content: bytes) -> Array:
+        return np.loadtxt(io.BytesIO(content), dtype=np.float64, skiprows=1, ndmin=1)
+
+
+@dataclass(frozen=True)
 class OipBinary:
     """The same with its binary extension in both directions: a JSON header, then the numbers."""
 
@@ -131,6 +162,13 @@ OURS: Mapping[str, Format] = {
     "arrow": Arrow("/predict/add-ten"),
     "oip-binary": OipBinary("/v2/models/add-ten/infer"),
 }
+# JSON in the protocols of other servers.
+DIALECTS: Mapping[str, Format] = {
+    "oip": OipJson("/v2/models/add-ten/infer"),
+    "tensorflow-serving": Json("/v1/models/add-ten:predict", "instances", "predictions"),
+    "mlflow": Invocations("/invocations?pattern=add-ten"),
+}
+CSV = Csv("/predict/add-ten")
 
 
 @dataclass(frozen=True)
@@ -156,3 +194,4 @@ CROWD = Workload("json", 1, 32)
 THOUSAND = Workload("json", 1000, 8)
 BINARY = tuple(Workload(name, 100_000, 4) for name in OURS if name != "json")
 ANSWERED = (ONE, CROWD, THOUSAND)
+IN_DIALECTS = tuple(Workload(name, 1, 32) for name in DIALECTS)

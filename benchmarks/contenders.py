@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import get_args
 
 from app.settings import Settings
-from benchmarks.bodies import OURS, Json
+from benchmarks.bodies import DIALECTS, OURS, Json
 from benchmarks.network import FOLDER, PATTERN
-from benchmarks.servers import Contender
+from benchmarks.servers import PROJECT, Contender
 
 BIN = Path(sys.executable).parent
 CEILING, ECHO, BY_HAND, FIRST_TRY = "ceiling", "echo", "by hand", "first try"
@@ -44,26 +44,37 @@ def available_engines() -> list[str]:
     return [name for name, engine in ENGINES.items() if name in accepted and find_spec(engine.package)]
 
 
-def train(store: Path, patterns: list[str]) -> None:
-    """Train these patterns, or the whole catalogue if there are none."""
+def train(store: Path, patterns: list[str], checkout: Path = PROJECT) -> None:
+    """Train these patterns, or the whole catalogue if there are none, by the code of a checkout."""
     environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("PATTERNS_")}
-    what = patterns or ["--missing"]
-    subprocess.run([BIN / "patterns", "train", *what], env=environment | {"PATTERNS_STORE": str(store)}, check=True)
+    added = code_of(checkout) | {"PATTERNS_STORE": str(store)}
+    subprocess.run([BIN / "patterns", "train", *(patterns or ["--missing"])], env=environment | added, check=True)
+
+
+def code_of(checkout: Path) -> dict[str, str]:
+    """Return the environment in which `patterns` is that of a checkout, whichever is installed."""
+    return {"PYTHONPATH": str(checkout)}
 
 
 def ours_name(engine: str) -> str:
     return f"ours, {engine}"
 
 
-def ours(store: Path, engine: str, **settings: object) -> Contender:
-    """Return `patterns serve` with its default limits, on this store."""
+def at_commit(engine: str, commit: str) -> str:
+    """Return the name of the server of another commit."""
+    return f"{ours_name(engine)}, {commit}"
+
+
+def ours(store: Path, engine: str, checkout: Path = PROJECT, **settings: object) -> Contender:
+    """Return `patterns serve` of a checkout with its default limits, on this store."""
     given = {"store": store, "engine": engine, "port": "{port}", "trainer_warm": False, "log_level": "warning"}
     environment = {f"PATTERNS_{name.upper()}": str(value) for name, value in {**given, **settings}.items()}
-    return Contender(ours_name(engine), [str(BIN / "patterns"), "serve"], OURS, environment, "/readyz")
+    command = [str(BIN / "patterns"), "serve"]
+    return Contender(ours_name(engine), command, {**OURS, **DIALECTS}, environment | code_of(checkout), "/readyz")
 
 
 def ceiling() -> Contender:
-    return Contender(CEILING, _uvicorn("benchmarks.ceiling:app"), {"json": Json(f"/predict/{PATTERN}")})
+    return Contender(CEILING, _uvicorn("benchmarks.ceiling:app"), {"json": Json(f"/predict/{PATTERN}"), **DIALECTS})
 
 
 def echo() -> Contender:

@@ -105,7 +105,7 @@ class Connection(asyncio.Protocol):
         head, separator, body = received.partition(b"\r\n\r\n")
         if not separator:
             return
-        if (length := _content_length(head)) is None:  # chunked
+        if (length := content_length(head)) is None:  # chunked
             if not received.endswith(b"0\r\n\r\n"):
                 return
         elif (missing := length - len(body)) > 0:
@@ -129,7 +129,8 @@ class Connection(asyncio.Protocol):
         self._transport.write(self._request)
 
 
-def _content_length(head: bytes) -> int | None:
+def content_length(head: bytes) -> int | None:
+    """Return the bytes of the body that the headers declare; None if they declare none."""
     _, found, after = head.lower().partition(b"content-length:")
     return int(after.split(b"\r\n", 1)[0]) if found else None
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.bodies import ANSWERED, BINARY, CROWD, ONE, THOUSAND
-from benchmarks.contenders import BY_HAND, CEILING, ECHO, ENGINES, ours_name
+from benchmarks.contenders import BY_HAND, CEILING, ECHO, ENGINES, at_commit, ours_name
 from benchmarks.peers import PEERS
 
 Figures = Mapping[str, Any]
@@ -151,6 +151,8 @@ def tables(figures: Figures) -> Iterator[Table]:
     )
     for workload, runs in figures.get("requests", {}).get("workloads", {}).items():
         yield requests_table(workload, runs)
+    for engine, found in figures.get("against", {}).get("engines", {}).items():
+        yield against_table(engine, figures["against"]["commit"], found["workloads"])
     if installed := peers_of(figures):
         yield peers_table(installed, ours_name(figures["how"]["engines"][0]))
     for recipe, runs in figures.get("fitting", {}).items():
@@ -193,6 +195,28 @@ def peers_table(installed: Mapping[str, Figures], ours: str) -> Table:
     return _table(f"Peers, each in turn with {ours}: requests/s", columns, (cells(*each) for each in installed.items()))
 
 
+def against_table(engine: str, commit: str, workloads: Figures) -> Table:
+    """Return a line for each workload: requests/s, share of the ceiling or the echo, and p99 to p50, of both."""
+    columns = ("new/s", "old/s", "new to old", "least – most", "ceiling", "old", "p99/p50", "old")
+    new, old = ours_name(engine), at_commit(engine, commit)
+
+    def cells(name: str, runs: Figures) -> Iterator[str]:
+        yield name
+        yield from (f"{_median(runs[server], SPEED):.0f}" if server in runs else "" for server in (new, old))
+        ratios = _ratios(runs, new, old)
+        yield f"{median(ratios):.2f}×" if ratios else ""
+        yield f"{min(ratios):.2f} – {max(ratios):.2f}" if len(ratios) > 1 else ""
+        yield from (_share(_ratios(runs, server, ECHO if ECHO in runs else CEILING)) for server in (new, old))
+        yield from (_share(_within(runs.get(server, []), "p99_ms", "p50_ms")) for server in (new, old))
+
+    title = f"{engine}: this checkout (new) to {commit} (old)"
+    return _table(title, ("", *columns), (cells(*each) for each in workloads.items()))
+
+
+def _share(ratios: tuple[float, ...]) -> str:
+    return f"{median(ratios):.2f}" if ratios else ""
+
+
 def fitting_table(recipe: str, runs: Figures) -> Table:
     columns = ("", "seconds", "least", "most", "last loss", "to the loss of all, s")
     rows = (
@@ -211,7 +235,7 @@ def not_compared(figures: Figures) -> dict[str, str]:
     peers = figures.get("peers", {})
     absent = dict.fromkeys(peers.get("not_installed", []), "not installed")
     troubles = dict(figures.get("requests", {}).get("not_compared", {}))
-    for name, found in peers.items():
+    for name, found in [*peers.items(), *figures.get("against", {}).get("engines", {}).items()]:
         if name != "not_installed":
             troubles |= found["not_compared"]
     return {**absent, **troubles, **figures.get("failed", {})}

@@ -50,16 +50,20 @@ def requests(store: Path, network: Path, engines: Sequence[str], with_first_try:
     """Return {workload: {server: [figures of a round]}}, and the servers that were not compared with the reason."""
     by_hand = [contenders.by_hand(network), *([contenders.first_try(network)] if with_first_try else [])]
     own = [ours(store, engine) for engine in engines]
-    with contextlib.ExitStack() as stack:
-        servers, troubles = _started([*own, contenders.ceiling(), contenders.echo(), *by_hand], stack)
-        return compared(servers, (*ANSWERED, *BINARY), effort, troubles)
+    wanted = [*own, contenders.ceiling(), contenders.echo(), *by_hand]
+    return together(wanted, (*ANSWERED, *BINARY), effort)
 
 
 def beside(peer: Contender, store: Path, engine: str, effort: Effort) -> Figures:
     """Return the same for one peer and ours alone: many idle servers would not leave the machine quiet."""
+    return together([ours(store, engine), peer], ANSWERED, effort)
+
+
+def together(wanted: Iterable[Contender], workloads: Sequence[Workload], effort: Effort) -> Figures:
+    """Return the same for any servers, the first of which says what all must answer."""
     with contextlib.ExitStack() as stack:
-        servers, troubles = _started([ours(store, engine), peer], stack)
-        return compared(servers, ANSWERED, effort, troubles)
+        servers, troubles = _started(wanted, stack)
+        return compared(servers, workloads, effort, troubles)
 
 
 def _started(wanted: Iterable[Contender], stack: contextlib.ExitStack) -> tuple[list[Server], dict[str, str]]:

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import runpy
+import sys
+from argparse import ArgumentTypeError
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +13,11 @@ import httpx
 import numpy as np
 import pytest
 
-from benchmarks import ceiling, contenders, handwritten, load, plot, report
-from benchmarks.bodies import ANSWERED, BINARY, CROWD, OURS, Format, OipBinary, Workload
-from benchmarks.contenders import BY_HAND, CEILING, ours_name
-from benchmarks.servers import Trouble, running
+from benchmarks import against, ceiling, contenders, handwritten, journeys, load, plot, report
+from benchmarks.bodies import ANSWERED, BINARY, CROWD, CSV, DIALECTS, IN_DIALECTS, OURS, Format, OipBinary, Workload
+from benchmarks.contenders import BY_HAND, CEILING, at_commit, ours_name
+from benchmarks.journeys import Journey, Trace
+from benchmarks.servers import PROJECT, Trouble, running
 from models_store.bundle import Bundle
 from models_store.encoding.scaler import Scaler
 from models_store.storage.store import Store
@@ -61,14 +65,33 @@ def test_the_ceiling_and_the_server_by_hand_answer_what_ours_answers(
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("name", ["json", "npy", "arrow"])
+FORMATS = {**OURS, **DIALECTS, "csv": CSV}
+
+
+@pytest.mark.parametrize("name", FORMATS)
 def test_each_format_reads_the_answers_to_its_own_bodies(store: Store, add_ten: Bundle, name: str) -> None:
     async def story() -> bytes:
         store.publish(add_ten)
         async with serving(store) as client:
-            return await posted(client, OURS[name], Workload(name, 50, 1))
+            return await posted(client, FORMATS[name], Workload(name, 50, 1))
 
-    np.testing.assert_allclose(OURS[name].answers(asyncio.run(story())), Workload(name, 50, 1).rows[:, 0] + 10, 1e-5)
+    np.testing.assert_allclose(FORMATS[name].answers(asyncio.run(story())), Workload(name, 50, 1).rows[:, 0] + 10, 1e-5)
+
+
+@pytest.mark.parametrize("workload", IN_DIALECTS, ids=lambda workload: workload.name)
+def test_the_ceiling_answers_in_other_protocols_what_ours_answers(
+    store: Store, add_ten: Bundle, workload: Workload
+) -> None:
+    form = DIALECTS[workload.format]
+
+    async def story() -> tuple[Any, Any]:
+        store.publish(add_ten)
+        async with serving(store) as client:
+            ours = json.loads(await posted(client, form, workload))
+        return ours, json.loads(await answer(ceiling.app, form, workload))
+
+    ours, theirs = asyncio.run(story())
+    assert theirs == ours
 
 
 def test_a_binary_tensor_is_read_from_behind_its_header() -> None:
@@ -157,3 +180,103 @@ def test_the_plot_is_drawn_from_the_saved_figures_alone(figures: dict[str, Any],
         assert expected in drawn
     # A peer stands where its ratio to ours puts it, and not where other minutes did.
     assert {bar.label: bar.value for bar in plot.request_bars(figures)}["LitServe"] == 225.0
+
+
+# -- another revision ------------------------------------------------------------------------------------------------
+
+
+def test_the_ratio_to_another_revision_is_told_with_the_share_of_the_ceiling_that_both_have(
+    figures: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    workloads = {
+        CROWD.name: {OWN: runs(600, 300), at_commit("keras", "abc1234"): runs(400, 150), CEILING: runs(800, 400)}
+    }
+    engines = {"keras": {"workloads": workloads, "not_compared": {"echo": "echoes something else"}}}
+    report.show(figures | {"against": {"commit": "abc1234", "engines": engines}})
+    said = capsys.readouterr().out
+    assert "keras: this checkout (new) to abc1234 (old)" in said
+    assert "echo: echoes something else" in said
+    row = next(found for found in said.splitlines() if CROWD.name in found and "1.75×" in found)
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    assert cells == [CROWD.name, "450", "275", "1.75×", "1.50 – 2.00", "0.75", "0.44", "2.00", "2.00"]
+
+
+def test_the_servers_of_two_checkouts_differ_in_their_code_and_their_store_alone(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    new, old = against.both(tmp_path / "keras", tmp_path / "store", tmp_path / "checkout", "keras", "abc1234")
+    assert (new.name, old.name) == (OWN, f"{OWN}, abc1234")
+    differing = {name for name, value in new.environment.items() if old.environment[name] != value}
+    assert differing == {"PYTHONPATH", "PATTERNS_STORE"}
+    assert old == replace(new, name=old.name, environment=old.environment)
+
+
+def test_a_checkout_is_measured_only_if_its_own_code_runs(tmp_path: Path) -> None:
+    against.check_imports(PROJECT)
+    with pytest.raises(Trouble, match="is not what runs"):
+        against.check_imports(tmp_path)
+
+
+def test_an_unknown_revision_is_refused_before_anything_is_measured() -> None:
+    with pytest.raises(ArgumentTypeError, match="no-such-revision: "):
+        against.commit_of("no-such-revision")
+
+
+# -- journeys --------------------------------------------------------------------------------------------------------
+
+EXAMPLE = {
+    "rooms/hall.py": """
+from rooms.stairs import climb
+def enter():
+    climb()
+    climb()
+    leave()
+def leave(): pass
+""",
+    "rooms/stairs.py": """
+from rooms.attic import look
+def climb():
+    rest()
+    look()
+def rest(): pass
+""",
+    "rooms/attic.py": """
+from outside import pass_by
+def look(): pass_by()
+""",
+    "outside.py": "def pass_by(): pass",
+}
+
+
+def test_a_journey_is_counted_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in EXAMPLE.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    enter = runpy.run_path(str(tmp_path / "rooms" / "hall.py"))["enter"]
+    with Trace(tmp_path, ["rooms"]) as trace:
+        enter()
+    hall, stairs, attic = "rooms/hall.py", "rooms/stairs.py", "rooms/attic.py"
+    journey = trace.journey
+    assert journey == Journey((hall, stairs, stairs, attic, stairs, stairs, attic, hall))
+    assert journey.entered == (hall, stairs, attic, stairs, attic, hall)
+    assert (journey.files, journey.moves, journey.returns) == (3, 5, 3)
+    assert journey.most_entered == [(hall, 2), (stairs, 2), (attic, 2)]
+
+
+def test_a_coroutine_that_is_resumed_is_called_again(tmp_path: Path) -> None:
+    (tmp_path / "waiting.py").write_text("import asyncio\nasync def wait():\n    await asyncio.sleep(0)\n")
+    wait = runpy.run_path(str(tmp_path / "waiting.py"))["wait"]
+    with Trace(tmp_path.parent, [tmp_path.name]) as trace:
+        asyncio.run(wait())
+    assert trace.journey.calls == (f"{tmp_path.name}/waiting.py",) * 2
+
+
+def test_a_request_is_traced_from_the_socket_to_the_network_and_the_same_each_time() -> None:
+    found = asyncio.run(journeys.journeys())
+    assert found.keys() == journeys.JOURNEYS.keys()
+    for journey in found.values():
+        assert journey.entered[0] == "app/http/limits.py"
+        assert {"models_store/encoding/scaler.py", "app/telemetry/logs.py"} <= set(journey.calls)
+        assert journey.moves == journey.files - 1 + journey.returns
+    assert asyncio.run(journeys.journeys()) == found
+    assert sys.getprofile() is None
