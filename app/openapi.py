@@ -9,16 +9,38 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from app.envelopes import NATIVE, Envelope
-from app.http.dispatch import Address
-from app.parts import parts_of
+from app.http import keys
+from app.http.dispatch import Address, Guard
+from app.parts import Parts, parts_of
+from app.settings import Settings
 from app.statuses import codes_by_status
 from models_store.bundle import Bundle
+from models_store.names import LARGEST_VERSION, NAME, RESERVED
+from training.recipe.spec import PatternSpec
+
+NAMED: dict[str, Any] = {"type": "string", "pattern": f"^{NAME.pattern}$", "not": {"enum": sorted(RESERVED)}}
+NUMBERED: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": LARGEST_VERSION}
+RECIPE = "#/components/schemas/PatternSpec"
+IDENTIFIED: dict[str, Any] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+# What stands in a path, by its name in braces.
+IN_PATHS = {
+    "pattern": NAMED,
+    "model": NAMED,
+    "label": NAMED,
+    "version": NUMBERED,
+    "job": IDENTIFIED,
+    "dataset": IDENTIFIED,
+}
+# The names under which a path has a pattern.
+PATTERNS = ("pattern", "model")
+ADMIN_KEY, PREDICT_KEY = "adminKey", "predictKey"
 
 
 def path_parameter(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    return {"name": name, "in": "path", "required": True, "schema": IN_PATHS[name]}
 
 
 def query_parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
@@ -27,7 +49,9 @@ def query_parameter(name: str, schema: dict[str, Any], description: str) -> dict
 
 # A value of a column of any kind; null where training saw missing values.
 CELL = {"type": ["number", "string", "boolean", "null"]}
-CELLS = {"type": "array", "items": CELL}
+CELLS = {"type": "array", "minItems": 1, "items": CELL}
+RECORD = {"type": "object", "additionalProperties": CELL}
+RECORDS = {"type": "array", "minItems": 1, "items": RECORD}
 BYTES = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -39,14 +63,25 @@ def install(app: FastAPI) -> None:
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     paths, components = document["paths"], document["components"].setdefault("schemas", {})
-    for operations in paths.values():
-        for operation in operations.values():
+    components |= _recipe()
+    parts = parts_of(app)
+    for path, operations in paths.items():
+        for method, operation in operations.items():
             operation["responses"] |= _errors(NATIVE, components)
-    dialects, registry = parts_of(app).dialects, parts_of(app).registry
-    bundles = [shelf.release.bundle for shelf in registry.shelves if shelf.champion is not None]
+            for parameter in operation.get("parameters", []):
+                if parameter["name"] in IN_PATHS and parameter["in"] == "path":
+                    parameter["schema"] = IN_PATHS[parameter["name"]]
+            operation.update(_security(_guard(parts, path, method), parts.settings))
+    dialects = parts.dialects
+    bundles = [shelf.release.bundle for shelf in parts.registry.shelves if shelf.champion is not None]
     for address in dialects.addresses:
         errors = _errors(dialects.envelope(address.path), components)
-        paths.setdefault(address.path, {})[address.method.lower()] = _operation(address, errors, bundles)
+        operation = _operation(address, errors, bundles) | _security(address.guard, parts.settings)
+        paths.setdefault(address.path, {})[address.method.lower()] = operation
+    if schemes := _schemes(parts.settings):
+        document["components"]["securitySchemes"] = schemes
+    if bundles:
+        _name_a_pattern(paths, bundles[0].pattern)
     return document
 
 
@@ -57,6 +92,80 @@ def _operation(address: Address, errors: dict[str, Any], bundles: list[Bundle]) 
         content = operation["requestBody"]["content"]["application/json"]
         content["examples"] = _examples(bundles, address.example)
     return operation
+
+
+def _recipe() -> dict[str, Any]:
+    """Return the schemas of a recipe and of its parts, by name."""
+    whole = PatternSpec.model_json_schema(ref_template=RECIPE.replace(PatternSpec.__name__, "{model}"))
+    parts: dict[str, Any] = whole.pop("$defs")
+    for part in parts.values():
+        _complete(part)
+    return parts | {PatternSpec.__name__: whole}
+
+
+def _complete(part: dict[str, Any]) -> None:
+    """Require the field that says which alternative a part is, and refuse names that match none of its patterns.
+
+    The lengths of lists are written as those of texts.
+    """
+    named = [name for name, schema in part["properties"].items() if "const" in schema]
+    if named:
+        part["required"] = [*named, *part.get("required", [])]
+    for schema in part["properties"].values():
+        if "patternProperties" in schema:
+            schema["additionalProperties"] = False
+        if schema.get("type") == "array":
+            schema |= {f"{end}Items": schema.pop(f"{end}Length") for end in ("min", "max") if f"{end}Length" in schema}
+
+
+def _name_a_pattern(paths: dict[str, Any], pattern: str) -> None:
+    """Give every address of a pattern the name of one that is served, so that it can be tried as it stands."""
+    for operations in paths.values():
+        for operation in operations.values():
+            named = [given for given in operation.get("parameters", []) if given["in"] == "path"]
+            for parameter in named:
+                if parameter["name"] in PATTERNS:
+                    parameter["example"] = pattern
+
+
+# -- keys ----------------------------------------------------------------------------------------------------------
+
+
+def _schemes(settings: Settings) -> dict[str, Any]:
+    """Return the keys that this server has, empty where it has none."""
+    schemes = {
+        ADMIN_KEY: (settings.admin_key, "for everything that changes state; good for predictions as well"),
+        PREDICT_KEY: (settings.predict_key, "for predictions"),
+    }
+    return {
+        name: {"type": "http", "scheme": "bearer", "description": description}
+        for name, (key, description) in schemes.items()
+        if key is not None
+    }
+
+
+def _security(guard: Guard | None, settings: Settings) -> dict[str, Any]:
+    """Return the keys of which an operation needs one; empty where it needs none."""
+    good: dict[Guard, tuple[str, ...]] = {
+        keys.require_admin: (ADMIN_KEY,),
+        keys.require_predictor: (PREDICT_KEY, ADMIN_KEY),
+    }
+    accepted = good.get(guard, ()) if guard is not None else ()
+    there = _schemes(settings)
+    is_guarded = bool(accepted) and accepted[0] in there
+    return {"security": [{name: []} for name in accepted if name in there]} if is_guarded else {}
+
+
+def _guard(parts: Parts, path: str, method: str) -> Guard | None:
+    """Return the guard of a native route, or None where anybody may use it."""
+    for route in parts.routes:
+        if isinstance(route, APIRoute) and route.path == path and method.upper() in (route.methods or ()):
+            guards = {given.dependency for given in route.dependencies}
+            return keys.require_admin if keys.require_admin in guards else None
+    return None
+
+
+# -- errors --------------------------------------------------------------------------------------------------------
 
 
 def _errors(envelope: Envelope, components: dict[str, Any]) -> dict[str, Any]:
@@ -72,6 +181,9 @@ def _shape(body: Any) -> dict[str, Any]:
         return {"type": "string"}
     properties = {name: _shape(inner) for name, inner in body.items()}
     return {"type": "object", "required": list(body), "properties": properties}
+
+
+# -- examples ------------------------------------------------------------------------------------------------------
 
 
 def _examples(bundles: list[Bundle], example: Callable[[Bundle], Any]) -> dict[str, Any]:

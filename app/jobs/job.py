@@ -6,11 +6,12 @@ queued -> running -> succeeded | failed | cancelled | interrupted        nothing
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import sqlalchemy as sql
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 TERMINAL = ("succeeded", "failed", "cancelled", "interrupted")
 
 

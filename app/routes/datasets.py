@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, BinaryIO, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar, get_args
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -17,7 +17,7 @@ from app.routes.dependencies import DatasetsPart, LibrarianPart, ReaderPart
 from app.routes.documented import DATASET_BODY
 from models_store.storage.datasets import Datasets, Form, Stored
 from models_store.storage.disk import writing
-from models_store.tables.csv_dialect import CsvDialect
+from models_store.tables.csv_dialect import Charset, CsvDialect, Decimal, Delimiter
 
 router = APIRouter(tags=["datasets"])
 
@@ -27,6 +27,15 @@ FORMS: dict[str, Form] = {
     "application/vnd.apache.arrow.stream": "arrow",
 }
 Answer = TypeVar("Answer")
+# How a CSV file is written, as the OpenAPI document has it; the store checks it. A tab has names, for it is not seen.
+DELIMITER = Query(
+    description="of CSV; without it, as the first line shows",
+    json_schema_extra={"enum": [*get_args(Delimiter), "tab", "\\t"]},
+)
+DECIMAL = Query(description="of numbers in CSV", json_schema_extra={"enum": [*get_args(Decimal)]})
+CHARSET = Query(
+    description="of CSV, in upper or lower case; without it UTF-8", json_schema_extra={"enum": [*get_args(Charset)]}
+)
 LONGEST_NAME = 100
 BYTES_A_WRITE = 1 << 20
 
@@ -37,10 +46,10 @@ async def upload(
     datasets: DatasetsPart,
     reader: ReaderPart,
     librarian: LibrarianPart,
-    name: Annotated[str, Query(max_length=LONGEST_NAME, description="a label for people")] = "",
-    delimiter: Annotated[str | None, Query(description="of CSV: , ; | or tab; else as its first line shows")] = None,
-    decimal: Annotated[str | None, Query(description="of numbers in CSV: . or ,")] = None,
-    encoding: Annotated[str | None, Query(description="of CSV that is not UTF-8, such as windows-1252")] = None,
+    name: Annotated[str, Query(max_length=LONGEST_NAME, description="printable characters, for people")] = "",
+    delimiter: Annotated[str | None, DELIMITER] = None,
+    decimal: Annotated[str | None, DECIMAL] = None,
+    encoding: Annotated[str | None, CHARSET] = None,
 ) -> Response:
     """Store a table to train on; the answer says what each column was taken for. The same file has the same id."""
     form = _form_of(request)

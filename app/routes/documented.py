@@ -2,7 +2,22 @@
 
 from typing import Any
 
-from app.openapi import BYTES
+from app.jobs.job import STATUSES
+from app.openapi import BYTES, NAMED, NUMBERED, RECIPE
+
+SVG_OR_PNG: dict[str, Any] = {"image/svg+xml": {"schema": {"type": "string"}}, "image/png": BYTES}
+EVENTS: dict[str, Any] = {"text/event-stream": {}}
+PROMETHEUS: dict[str, Any] = {"text/plain": {"schema": {"type": "string"}}}
+PAGE: dict[str, Any] = {
+    "application/json": {"schema": {"type": "object"}},
+    "text/html": {"schema": {"type": "string"}},
+}
+
+
+def answer(content: dict[str, Any], description: str) -> dict[str, Any]:
+    """Return the documentation of a route that answers with status 200."""
+    return {"responses": {"200": {"description": description, "content": content}}}
+
 
 LABEL_BODY: dict[str, Any] = {
     "requestBody": {
@@ -13,22 +28,67 @@ LABEL_BODY: dict[str, Any] = {
                     "type": "object",
                     "required": ["version"],
                     "additionalProperties": False,
-                    "properties": {"version": {"type": "integer", "minimum": 1}},
+                    "properties": {"version": NUMBERED},
                 }
             }
         },
     }
 }
+JOB: dict[str, Any] = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["id", "pattern", "status", "progress", "version", "metrics", "error", "times", "links"],
+            "properties": {
+                "id": {"type": "string"},
+                "pattern": {"type": "string"},
+                "status": {"type": "string", "enum": list(STATUSES)},
+                "progress": {"type": "object"},
+                "version": {"type": ["integer", "null"], "description": "what it has published"},
+                "metrics": {"type": ["object", "null"]},
+                "error": {"type": ["object", "null"]},
+                "times": {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
+                "links": {"type": "object", "additionalProperties": {"type": "string"}},
+            },
+        }
+    }
+}
+PROMOTE = {"type": "boolean", "default": True, "description": "whether the new version becomes the champion"}
+PART = {"type": "object", "description": "the fields that change, however deep"}
+# A whole recipe; or the name of a pattern, and changes to its recipe.
+TRAINING: dict[str, Any] = {
+    "oneOf": [
+        {
+            "type": "object",
+            "required": ["spec"],
+            "additionalProperties": False,
+            "properties": {"spec": {"$ref": RECIPE}, "promote": PROMOTE},
+        },
+        {
+            "type": "object",
+            "required": ["pattern"],
+            "additionalProperties": False,
+            "properties": {
+                "pattern": NAMED,
+                "promote": PROMOTE,
+                "description": {"type": "string", "maxLength": 500},
+                "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
+                **dict.fromkeys(("data", "split", "scaling", "network", "fit"), PART),
+                "cross_validate": {"type": ["object", "null"]},
+            },
+        },
+    ]
+}
 TRAIN_BODY: dict[str, Any] = {
     "responses": {
-        "200": {"description": "The job, ended within the time that Prefer: wait gave it"},
-        "202": {"description": "The job, queued; its address is in Location"},
+        "200": {"description": "The job, ended within the time that Prefer: wait gave it", "content": JOB},
+        "202": {"description": "The job, queued; its address is in Location", "content": JOB},
     },
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"type": "object"},
+                "schema": TRAINING,
                 "examples": {
                     "again": {"summary": "Train a pattern again", "value": {"pattern": "quadratic"}},
                     "changed": {

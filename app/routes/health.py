@@ -4,6 +4,7 @@ from fastapi import APIRouter, Response
 
 from app.answering.answer import check_ready
 from app.routes.dependencies import JobsPart, RegistryPart
+from app.routes.documented import PROMETHEUS, answer
 from app.telemetry import metrics
 
 router = APIRouter(tags=["health"])
@@ -24,7 +25,9 @@ async def readyz(registry: RegistryPart, jobs: JobsPart) -> dict[str, object]:
     return {"ready": True, "patterns": patterns, "without_good_version": registry.empty, "unloaded": unloaded}
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+@router.get(
+    "/metrics", summary="Prometheus metrics", openapi_extra=answer(PROMETHEUS, "Metrics"), response_class=Response
+)
 def prometheus() -> Response:
     content, media_type = metrics.exposition()
     return Response(content, headers={"content-type": media_type})

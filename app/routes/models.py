@@ -12,7 +12,7 @@ from app.errors import TrainingUnderWay, Unprocessable
 from app.http.keys import require_admin
 from app.routes.bodies import ParsedJson
 from app.routes.dependencies import ArtistPart, JobsPart, RegistryPart, StorePart
-from app.routes.documented import LABEL_BODY
+from app.routes.documented import LABEL_BODY, SVG_OR_PNG, answer
 from models_store.bundle import Description
 from models_store.card import Card
 from models_store.errors import UnknownVersion
@@ -77,7 +77,11 @@ async def history(pattern: str, version: int, registry: RegistryPart, store: Sto
     return Response(await asyncio.to_thread(orjson.dumps, document), media_type="application/json")
 
 
-@router.get("/patterns/{pattern}/versions/{version}/plots/{kind}.{picture}", response_class=Response)
+@router.get(
+    "/patterns/{pattern}/versions/{version}/plots/{kind}.{picture}",
+    openapi_extra=answer(SVG_OR_PNG, "The picture"),
+    response_class=Response,
+)
 async def plot(
     pattern: str,
     version: int,

@@ -6,11 +6,17 @@ from fastapi.responses import JSONResponse
 from app.errors import NotHere
 from app.formats.media_types import offers
 from app.page import PAGE_FILES
+from app.routes.documented import PAGE, answer
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/", summary="The page for people, or a word for programs", response_class=Response)
+@router.get(
+    "/",
+    summary="The page for people, or a word for programs",
+    openapi_extra=answer(PAGE, "The page, or a word"),
+    response_class=Response,
+)
 async def root(request: Request) -> Response:
     if offers(request.headers.get("accept", "")).get("text/html"):
         return PAGE_FILES["index.html"].answer(request)

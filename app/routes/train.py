@@ -20,7 +20,7 @@ from app.jobs.jobs import Jobs
 from app.jobs.recipes import check_ambiguity, check_columns, recipe_of_pattern
 from app.routes.bodies import ParsedJson, RawJson
 from app.routes.dependencies import DatasetsPart, JobsPart, RegistryPart, StorePart
-from app.routes.documented import TRAIN_BODY
+from app.routes.documented import EVENTS, JOB, TRAIN_BODY, answer
 from models_store.errors import DatasetGone, PatternServerError, UnknownDataset
 from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
@@ -37,6 +37,8 @@ LONGEST_KEY = 255
 PAUSE_GROWTH = 1.5
 WAIT = re.compile(r"\bwait=([0-9]{1,5})\b")
 LAST_EVENTS = frozenset({"published", "failed", "cancelled", "interrupted"})
+# Checked by the route, whose message says the way out; this is how the OpenAPI document has it.
+LAST_EVENT_ID = Header(json_schema_extra={"pattern": "^[0-9]{1,9}$"})
 CHANGES = frozenset({"data", "split", "scaling", "network", "fit", "seed", "description", "cross_validate"})
 
 
@@ -67,7 +69,7 @@ async def trainings(jobs: JobsPart) -> dict[str, list[dict[str, Any]]]:
     return {"jobs": [job.to_json() for job in await jobs.recent()]}
 
 
-@router.get("/train/{job}")
+@router.get("/train/{job}", openapi_extra=answer(JOB, "The job"))
 async def training(job: str, jobs: JobsPart, registry: RegistryPart) -> Response:
     return await _job_answer(await jobs.get(job), registry, 200)
 
@@ -78,9 +80,14 @@ async def _listening(jobs: JobsPart) -> AsyncIterator[None]:
         yield
 
 
-@router.get("/train/{job}/events", response_class=StreamingResponse, dependencies=[Depends(_listening)])
+@router.get(
+    "/train/{job}/events",
+    openapi_extra=answer(EVENTS, "Its events, as they happen"),
+    response_class=StreamingResponse,
+    dependencies=[Depends(_listening)],
+)
 async def events(
-    job: str, jobs: JobsPart, registry: RegistryPart, last_event_id: Annotated[str, Header()] = "0"
+    job: str, jobs: JobsPart, registry: RegistryPart, last_event_id: Annotated[str, LAST_EVENT_ID] = "0"
 ) -> Response:
     """Server-sent events: queued, started, every epoch, evaluated, and how it ended. Resumes after `Last-Event-ID`."""
     await jobs.get(job)
@@ -92,7 +99,7 @@ async def events(
     return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 
-@router.delete("/train/{job}", dependencies=[Depends(require_admin)])
+@router.delete("/train/{job}", openapi_extra=answer(JOB, "The job"), dependencies=[Depends(require_admin)])
 async def cancel(job: str, jobs: JobsPart, registry: RegistryPart) -> Response:
     """End a queued training at once, a running one within seconds; 409 if it has ended."""
     return await _job_answer(await jobs.cancel(job), registry, 200)

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import httpx
 import pytest
+from jsonschema_rs import Draft202012Validator
 
 from models_store.storage.store import Store
 from tests.app.over_http import ARROW, CSV, JSON, NPY, addresses, an_app, client_of, pair, serving
@@ -231,3 +233,165 @@ async def test_people_find_it_at_docs(shared: httpx.AsyncClient) -> None:
     answer = await shared.get("/docs")
     assert answer.headers["content-type"].startswith("text/html")
     assert "/openapi.json" in answer.text
+
+
+# -- answers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/health", "/ping"])
+async def test_health_answers_nothing_and_says_so(shared: httpx.AsyncClient, document: Document, path: str) -> None:
+    assert (await shared.get(path)).content == b""
+    assert "content" not in document["paths"][path]["get"]["responses"]["200"]
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "address"),
+    [
+        ("/version", "*/*", "/version"),
+        ("/metrics", "*/*", "/metrics"),
+        ("/", "text/html", "/"),
+        ("/", "*/*", "/"),
+        ("/patterns/line/versions/1/plots/learning-curve.svg", "*/*", None),
+        ("/patterns/line/versions/1/plots/learning-curve.png", "*/*", None),
+    ],
+)
+async def test_what_is_not_json_says_so(
+    shared: httpx.AsyncClient, document: Document, path: str, accept: str, address: str | None
+) -> None:
+    address = address or "/patterns/{pattern}/versions/{version}/plots/{kind}.{picture}"
+    answer = await shared.get(path, headers={"accept": accept})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].partition(";")[0] in content_of(document, "get", address)
+
+
+async def test_events_are_a_stream_and_a_training_is_a_job(document: Document) -> None:
+    assert list(content_of(document, "get", "/train/{job}/events")) == ["text/event-stream"]
+    for method, path, status in (
+        ("post", "/train", "202"),
+        ("post", "/train", "200"),
+        ("get", "/train/{job}", "200"),
+        ("delete", "/train/{job}", "200"),
+    ):
+        job = content_of(document, method, path, status)[JSON]["schema"]
+        assert {"id", "status", "links"} <= set(job["required"])
+
+
+def content_of(document: Document, method: str, path: str, status: str = "200") -> Document:
+    content: Document = document["paths"][path][method]["responses"][status]["content"]
+    return content
+
+
+# -- questions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "body"),
+    [
+        ("/predict/{pattern}", {"inputs": []}),
+        ("/predict/{pattern}", {"inputs": [[]]}),
+        ("/predict/{pattern}", {"inputs": {"x": []}}),
+        ("/v1/models/{model}:predict", {"instances": []}),
+        ("/v1/models/{model}:predict", {"instances": [[]]}),
+        ("/v1/models/{model}:predict", {"instances": [1], "signature_name": "another"}),
+        ("/v1/models/{model}:predict", {"instances": [[[1, 2]]]}),
+        ("/v1/models/{model}:regress", {"examples": []}),
+        ("/v1/models/{model}:regress", {"examples": [{"x": 1}], "context": 1}),
+        ("/invocations", {"instances": []}),
+        ("/invocations", {"dataframe_records": []}),
+        ("/invocations", {"dataframe_split": {"columns": ["x"]}}),
+        ("/invocations", {"dataframe_split": {"data": []}}),
+        ("/invocations", {"dataframe_split": {"columns": ["x", "x"], "data": [[1, 1]]}}),
+        ("/invocations", {"instances": [1], "params": 1}),
+        ("/v2/models/{model}/infer", {"inputs": []}),
+        ("/v2/models/{model}/infer", {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1]}]}),
+        ("/v2/models/{model}/infer", {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": ["1"]}]}),
+        ("/v2/models/{model}/infer", {"inputs": [{"name": "x", "datatype": "FP16", "shape": [1], "data": [1]}]}),
+        ("/v2/models/{model}/infer", {"inputs": [{"name": "x", "datatype": "FP32", "shape": [0], "data": []}]}),
+        ("/v2/models/{model}/infer", {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1, 1], "data": [1]}]}),
+        ("/v2/repository/models/{model}/load", {"parameters": {"config": "{}"}}),
+        ("/train", {}),
+        ("/train", {"pattern": "line", "epochs": 3}),
+        ("/train", {"spec": {"name": "area", "data": {"inputs": {}, "outputs": {}}}}),
+        ("/train", {"spec": {"name": "area", "data": {"kind": "table", "dataset": "iris", "target": []}}}),
+    ],
+)
+async def test_what_is_refused_is_not_admitted_by_the_schema(
+    shared: httpx.AsyncClient, document: Document, address: str, body: Document
+) -> None:
+    answer = await shared.post(address.format(pattern="line", model="line"), params=only(address), json=body)
+    assert answer.status_code in (400, 422), answer.text
+    assert not admits(document, address, body)
+
+
+@pytest.mark.parametrize(
+    ("address", "body"),
+    [
+        ("/predict/{pattern}", {"inputs": [[1]]}),
+        ("/predict/{pattern}", {"inputs": {"x": 1}}),
+        ("/v1/models/{model}:predict", {"instances": [[[1]]], "signature_name": "serving_default"}),
+        ("/v1/models/{model}:predict", {"inputs": {"x": [[1]]}}),
+        ("/v1/models/{model}:predict", {"inputs": {"x": 1}}),
+        ("/v1/models/{model}:regress", {"examples": [{}, {}], "context": {"x": 1}}),
+        ("/invocations", {"dataframe_split": {"data": [[1]]}}),
+        ("/invocations", {"dataframe_split": {"columns": [0], "data": [[1]]}, "params": None}),
+        ("/invocations", {"inputs": {"x": 1}}),
+        ("/v2/models/{model}/infer", {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [[1]]}]}),
+        ("/v2/repository/index", {"ready": True}),
+    ],
+)
+async def test_what_is_answered_is_admitted_by_the_schema(
+    shared: httpx.AsyncClient, document: Document, address: str, body: Document
+) -> None:
+    answer = await shared.post(address.format(pattern="line", model="line"), params=only(address), json=body)
+    assert answer.status_code == 200, answer.text
+    assert admits(document, address, body)
+
+
+def only(address: str) -> dict[str, str]:
+    return {"pattern": "line"} if address == "/invocations" else {}
+
+
+def admits(document: Document, address: str, body: object) -> bool:
+    """True if the schema of the JSON body at this address admits the body."""
+    schema = document["paths"][address]["post"]["requestBody"]["content"][JSON]["schema"]
+    return Draft202012Validator({**schema, "components": document["components"]}).is_valid(body)
+
+
+async def test_a_path_says_what_may_stand_in_it(document: Document) -> None:
+    for _, path, operation in operations(document):
+        given = {each["name"]: each for each in operation.get("parameters", []) if each["in"] == "path"}
+        for name in {"pattern", "model"} & given.keys():
+            assert re.fullmatch(given[name]["schema"]["pattern"], "add-ten"), path
+            assert not re.fullmatch(given[name]["schema"]["pattern"], "Add ten"), path
+            assert given[name]["example"] == "fork", path
+        if "version" in given:
+            assert (given["version"]["schema"]["type"], given["version"]["schema"]["minimum"]) == ("integer", 1), path
+
+
+async def test_how_a_csv_file_is_written_is_one_of_a_list(document: Document) -> None:
+    given = {each["name"]: each["schema"] for each in document["paths"]["/datasets"]["post"]["parameters"]}
+    assert given["delimiter"]["enum"] == [",", ";", "\t", "|", "tab", "\\t"]
+    assert given["decimal"]["enum"] == [".", ","]
+    assert {"utf-8", "windows-1252"} <= set(given["encoding"]["enum"])
+
+
+# -- keys ----------------------------------------------------------------------------------------------------------
+
+
+async def test_it_says_which_keys_are_needed(published: Store) -> None:
+    async with serving(published, admin_key="sesame-admin", predict_key="sesame-predict") as client:
+        document = (await client.get("/openapi.json")).json()
+    assert set(document["components"]["securitySchemes"]) == {"adminKey", "predictKey"}
+    needed = {
+        (method, path): [*chain.from_iterable(operation.get("security", []))]
+        for method, path, operation in operations(document)
+    }
+    assert needed["post", "/train"] == needed["delete", "/patterns/{pattern}"] == ["adminKey"]
+    assert needed["post", "/v2/repository/models/{model}/load"] == ["adminKey"]
+    assert needed["post", "/predict/{pattern}"] == needed["post", "/invocations"] == ["predictKey", "adminKey"]
+    assert needed["get", "/patterns"] == needed["get", "/health"] == []
+
+
+async def test_without_keys_it_asks_for_none(document: Document) -> None:
+    assert "securitySchemes" not in document["components"]
+    assert not [path for _, path, operation in operations(document) if "security" in operation]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.openapi import BYTES, CELL, CELLS, path_parameter, query_parameter
+from app.openapi import BYTES, CELLS, RECORD, RECORDS, path_parameter, query_parameter
 
 TABLES: dict[str, Any] = {
     "text/csv": {"schema": {"type": "string"}},
@@ -38,10 +38,10 @@ PREDICT: dict[str, Any] = {
                         "inputs": {
                             "description": "rows, records, one record, columns, or a flat list for one input",
                             "anyOf": [
-                                {"type": "array", "items": {"type": "object", "additionalProperties": CELL}},
-                                {"type": "array", "items": CELLS},
+                                RECORDS,
+                                {"type": "array", "minItems": 1, "items": CELLS},
                                 CELLS,
-                                {"type": "object", "additionalProperties": CELL},
+                                RECORD,
                                 {"type": "object", "additionalProperties": CELLS},
                             ],
                         }

@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.dialects.oip import tensors
 from app.formats.media_types import JSON
 from app.http.dispatch import PARAMETER
-from app.openapi import BYTES, path_parameter
+from app.openapi import BYTES, CELL, path_parameter
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
-PARAMETERS: Schema = {"type": "object"}
 SHAPE: Schema = {"type": "array", "items": NUMBER}
 
 
@@ -24,36 +24,80 @@ def _list(items: Schema) -> Schema:
 
 
 TENSOR = _object({"name": TEXT, "datatype": TEXT, "shape": SHAPE})
-GIVEN = _object(
-    {
-        "name": TEXT,
-        "datatype": TEXT,
-        "shape": SHAPE,
-        "data": {"type": "array", "description": "flat, or nested as the shape is", "items": {}},
-        "parameters": {**PARAMETERS, "description": "binary_data_size: bytes of the tensor, after the JSON"},
-    },
-    "name",
-    "datatype",
-    "shape",
-)
+
+
+def _parameters(**known: Schema) -> Schema:
+    """Return the schema of parameters. Others are ignored, unless their names are those of what cannot be done here."""
+    refused = {"pattern": "^(triton_|shared_memory_)"}
+    return {"type": ["object", "null"], "properties": known, "propertyNames": {"not": refused}}
+
+
+def _or_none(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+# Datatypes that have no form in JSON.
+BINARY_ONLY = ("FP16", "BF16")
+
+
+def _given(element: str, *datatypes: str) -> Schema:
+    """Return the schema of an input whose elements are of this type in JSON, or null."""
+    elements = {"type": "array", "minItems": 1, "items": {"type": [element, "null"]}}
+    nested = {"type": "array", "minItems": 1, "items": elements}
+    return _object(
+        {
+            "name": TEXT,
+            "datatype": {"type": "string", "enum": list(datatypes)},
+            "shape": {"type": "array", "minItems": 1, "maxItems": 2, "items": {"type": "integer", "minimum": 1}},
+            "data": {"anyOf": [elements, nested], "description": "flat, or nested as the shape is"},
+            "parameters": _parameters(
+                binary_data_size={"type": "null", "description": "bytes of the tensor, in a body with binary data"}
+            ),
+        },
+        "name",
+        "datatype",
+        "shape",
+        "data",
+    )
+
+
+NUMBERS = [name for name in tensors.DATATYPES if name not in (*tensors.IN_JSON, *BINARY_ONLY)]
+GIVEN: Schema = {
+    "oneOf": [_given("number", *NUMBERS), _given("boolean", "BOOL"), _given("string", "BYTES")],
+}
 WANTED = _object(
     {
         "name": TEXT,
-        "parameters": {**PARAMETERS, "description": "binary_data: after the JSON; classification: the best k classes"},
+        "parameters": _parameters(
+            binary_data={**FLAG, "description": "after the JSON"},
+            classification={"type": "integer", "minimum": 1, "description": "the best k classes"},
+        ),
     },
     "name",
 )
 REQUEST = _object(
     {
-        "id": TEXT,
-        "inputs": _list(GIVEN),
-        "outputs": {**_list(WANTED), "description": "without it, all"},
-        "parameters": {**PARAMETERS, "description": "binary_data_output: all outputs after the JSON"},
+        "id": {"type": ["string", "null"]},
+        "inputs": {**_list(GIVEN), "minItems": 1},
+        "outputs": {**_or_none(_list(WANTED)), "description": "without it, all"},
+        "parameters": _parameters(binary_data_output={**FLAG, "description": "all outputs after the JSON"}),
     },
     "inputs",
 )
+ANSWERED = _object(
+    {
+        "name": TEXT,
+        "datatype": TEXT,
+        "shape": SHAPE,
+        "data": {"type": "array", "description": "flat, in row order", "items": CELL},
+        "parameters": _object({"binary_data_size": NUMBER}),
+    },
+    "name",
+    "datatype",
+    "shape",
+)
 ANSWER = _object(
-    {"model_name": TEXT, "model_version": TEXT, "id": TEXT, "outputs": _list(GIVEN)},
+    {"model_name": TEXT, "model_version": TEXT, "id": TEXT, "outputs": _list(ANSWERED)},
     "model_name",
     "model_version",
     "outputs",
@@ -145,7 +189,11 @@ LOAD = Operation(
     "v2Load",
     "Load: serve what the store holds",
     _object({"name": TEXT, "load": FLAG}),
-    body=_body({"type": "object"}, required=False, example={}),
+    body=_body(
+        {"type": "object", "properties": {"parameters": {"type": ["object", "null"], "maxProperties": 0}}},
+        required=False,
+        example={},
+    ),
 )
 UNLOAD = Operation(
     "v2Unload",

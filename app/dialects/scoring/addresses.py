@@ -73,21 +73,32 @@ def _written(bundle: Bundle, media_type: str, question: ScoringQuestion, answers
 # -- addresses -----------------------------------------------------------------------------------------------------
 
 
+# Columns without names are numbered from 0, in the order of the pattern.
+SPLIT = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "columns": {"type": "array", "uniqueItems": True, "items": {"type": ["string", "integer"]}},
+        "data": {"type": "array", "minItems": 1, "items": doc.CELLS},
+    },
+}
+IGNORED = {name: {"type": ["object", "null"], "description": "ignored"} for name in bodies.PARAMETERS}
+
+
 def _health_at(path: str, name: str) -> Address:
-    described = doc.operation(TAG, path, name, "Ready to predict", "it is ready")
+    described = doc.operation(TAG, path, name, "Ready to predict", "it is ready; the body is empty", content={})
     return Address("GET", path, health, anybody, described, is_probe=True)
 
 
 def _invocations_at(path: str, name: str) -> Address:
-    split = {"type": "object", "properties": {"columns": {"type": "array"}, "data": {"type": "array"}}}
     forms = {
-        "dataframe_split": split,
+        "dataframe_split": SPLIT,
         "dataframe_records": doc.RECORDS,
         "instances": doc.ROWS,
-        "inputs": {"anyOf": [doc.COLUMNS, *doc.ROWS["anyOf"]]},
+        "inputs": doc.TENSORS,
     }
     answer = '{"predictions": [{"y": 4.0}, ...]}, or CSV where Accept asks for it'
-    described = doc.operation(TAG, path, name, "Predict, as they ask for it", answer, doc.one_of(**forms))
+    described = doc.operation(TAG, path, name, "Predict, as they ask for it", answer, doc.one_of(IGNORED, **forms))
     described["requestBody"]["content"]["text/csv"] = doc.TEXT
     described["responses"]["200"]["content"]["text/csv"] = doc.TEXT
     described["parameters"] = [
@@ -102,7 +113,9 @@ def _example(bundle: Bundle) -> dict[str, object]:
     return {"dataframe_records": bundle.sample()["inputs"]}
 
 
-VERSION = doc.operation(TAG, "/version", "serverVersion", "The version of the server", "such as 0.1.0")
+VERSION = doc.operation(
+    TAG, "/version", "serverVersion", "The version of the server", "such as 0.1.0", content={"text/plain": doc.TEXT}
+)
 SCORING_DIALECT = Dialect(
     [
         _health_at("/ping", "ping"),

@@ -168,10 +168,12 @@ VERBS = (
     Verb("classify", _check_classification, tfs.read_examples, tfs.write_classes, _examples_of_labels),
     Verb("regress", _check_one_number, tfs.read_examples, tfs.write_tensors, _examples_of_numbers),
 )
+SIGNATURE = {"signature_name": {"enum": [tfs.SIGNATURE, ""]}}
+CONTEXT = {"context": {**doc.RECORD, "description": "columns that are the same in all examples"}}
 BODIES = {
-    "predict": doc.one_of(instances=doc.ROWS, inputs={"anyOf": [doc.COLUMNS, *doc.ROWS["anyOf"]]}),
-    "classify": doc.one_of(examples=doc.RECORDS),
-    "regress": doc.one_of(examples=doc.RECORDS),
+    "predict": doc.one_of(SIGNATURE, instances=doc.ROWS, inputs=doc.TENSORS),
+    "classify": doc.one_of(SIGNATURE | CONTEXT, examples=doc.RECORDS),
+    "regress": doc.one_of(SIGNATURE | CONTEXT, examples=doc.RECORDS),
 }
 ANSWERS = {
     "predict": '{"predictions": [...]} to instances, {"outputs": ...} to inputs; without the name of a single output',
