@@ -147,8 +147,8 @@ def _schemes(settings: Settings) -> dict[str, Any]:
 def _security(guard: Guard | None, settings: Settings) -> dict[str, Any]:
     """Return the keys of which an operation needs one; empty where it needs none."""
     good: dict[Guard, tuple[str, ...]] = {
-        keys.require_admin: (ADMIN_KEY,),
-        keys.require_predictor: (PREDICT_KEY, ADMIN_KEY),
+        keys.check_admin: (ADMIN_KEY,),
+        keys.check_predictor: (PREDICT_KEY, ADMIN_KEY),
     }
     accepted = good.get(guard, ()) if guard is not None else ()
     there = _schemes(settings)
@@ -161,7 +161,7 @@ def _guard(parts: Parts, path: str, method: str) -> Guard | None:
     for route in parts.routes:
         if isinstance(route, APIRoute) and route.path == path and method.upper() in (route.methods or ()):
             guards = {given.dependency for given in route.dependencies}
-            return keys.require_admin if keys.require_admin in guards else None
+            return keys.check_admin if keys.require_admin in guards else None
     return None
 
 
