@@ -14,26 +14,14 @@ import uvicorn
 from dotenv import dotenv_values
 from pydantic import SecretStr
 from rich.table import Table
-from uvicorn.supervisors import Multiprocess
 
 from app.commands.train import missing_specs, train_all
 from app.commands.wording import folding_table
 from app.http.sockets import Listening
+from app.processes.workers import Supervisor
 from app.settings import VERTEX, Settings, SettingsError, load_settings
 from app.telemetry import logs
 from models_store.errors import PatternServerError
-
-# Importing TensorFlow holds the interpreter for seconds; a supervisor must not take that for a hang.
-WORKER_SECONDS = 120
-
-
-class Supervisor(Multiprocess):
-    """A supervisor of several worker processes. It closes its sockets first: later connections would get no answer."""
-
-    def terminate_all(self) -> None:
-        for listening in self.sockets:
-            listening.close()
-        super().terminate_all()
 
 
 class PortUnavailable(PatternServerError):
@@ -129,7 +117,6 @@ def run(settings: Settings) -> None:
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=settings.drain_seconds,
-            timeout_worker_healthcheck=WORKER_SECONDS,
         )
         sockets = Listening.at(config.bind_socket())
         with contextlib.suppress(KeyboardInterrupt):

@@ -18,11 +18,7 @@ NICE = 5
 
 def restrain(parent: int, n_bytes: int) -> None:
     """End with the process `parent`, yield to it, take at most `n_bytes` of memory, and be killed before it."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        # The parent may have died before the line above; then this process has another one by now.
-        if os.getppid() != parent:
-            sys.exit("the server that started this process is gone")
+    end_with(parent, signal.SIGKILL)
     with contextlib.suppress(OSError):
         os.nice(NICE)
     with contextlib.suppress(OSError):
@@ -30,6 +26,15 @@ def restrain(parent: int, n_bytes: int) -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, LARGEST_FILE)
     _limit(resource.RLIMIT_DATA, n_bytes)
+
+
+def end_with(parent: int, number: signal.Signals) -> None:
+    """Have the system send this process a signal when the process `parent` ends, or exit if it has ended already."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
+        # The parent may have died before the line above; then this process has another one by now.
+        if os.getppid() != parent:
+            sys.exit("the server that started this process is gone")
 
 
 def half_of_memory() -> int:

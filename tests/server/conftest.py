@@ -108,16 +108,16 @@ class Server:
 
     def trainers(self) -> list[int]:
         """Return the process ids of the trainers that this server or a worker of it has started."""
-        return [pid for pid in _descendants(self.process.pid) if b"training.worker" in _command(pid)]
+        return [pid for pid in descendants_of(self.process.pid) if b"training.worker" in command_of(pid)]
 
 
-def _descendants(parent: int) -> list[int]:
+def descendants_of(parent: int) -> list[int]:
     children = [
         int(entry.name)
         for entry in Path("/proc").iterdir()
         if entry.name.isdigit() and _parent(int(entry.name)) == parent
     ]
-    return children + [below for child in children for below in _descendants(child)]
+    return children + [below for child in children for below in descendants_of(child)]
 
 
 def _parent(pid: int) -> int:
@@ -133,7 +133,7 @@ def is_alive(pid: int) -> bool:
     return False
 
 
-def _command(pid: int) -> bytes:
+def command_of(pid: int) -> bytes:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
