@@ -1,1 +1,1 @@
-"""The helper processes, trainer and table reader: how they are started, and limits that they put on themselves."""
+"""Processes beside the server: the trainer and the table reader with their limits, the workers and their supervisor."""
