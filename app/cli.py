@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 import signal
 import sys
@@ -72,9 +73,10 @@ def serve(
     show_settings: Annotated[bool, typer.Option(help="print the settings with where each came from, and stop")] = False,
 ) -> None:
     """Serve what the store holds, and train when asked to, over HTTP."""
-    # uvicorn shuts down in order, and then raises the signal again for the handler that was there before. The first
-    # process of a container receives no signal without a handler.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # The first process of a container receives no signal without a handler. This one raises nothing: C code that is
+    # being imported would turn the exception into an ImportError, or drop it. While there is something to tidy up,
+    # another one stands in for it.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     from app.commands.serve import (  # deferred: pydantic and uvicorn are not needed for --help
         assignments,
         check_port,

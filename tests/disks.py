@@ -2,6 +2,7 @@
 
 import errno
 import resource
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,6 +52,20 @@ class UnconfirmingDisk(HastyDisk):
     def rename(self, source: Path, target: Path) -> None:
         if target.name == "labels.json":
             raise OSError(errno.EIO, "EIO")
+        super().rename(source, target)
+
+
+class PausingDisk(HastyDisk):
+    """A disk that stops between the rename that publishes a version and the one that moves its champion there."""
+
+    def __init__(self) -> None:
+        self.has_paused = threading.Event()
+        self.may_go_on = threading.Event()
+
+    def rename(self, source: Path, target: Path) -> None:
+        if target.name == "labels.json":
+            self.has_paused.set()
+            assert self.may_go_on.wait(20)
         super().rename(source, target)
 
 

@@ -6,7 +6,9 @@ A request keeps the release that it began with, and waits for no swap.
 import asyncio
 import contextlib
 import logging
+import threading
 from collections import OrderedDict
+from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Self
@@ -24,13 +26,13 @@ from models_store.errors import (
     UnknownVersion,
 )
 from models_store.storage.aliases import CHAMPION
-from models_store.storage.store import Release, Store
+from models_store.storage.store import Contents, Release, Store
 
 log = logging.getLogger("patterns.served")
 
 # Seconds between looks at the store: so long at most until a published version is loaded.
 POLL_SECONDS = 0.25
-# Versions beside the champions that stay in memory because they were asked for; of more, the first loaded goes first.
+# Versions beside the champions that stay in memory because they were asked for; of more, the least recently used goes.
 MOST_PINNED = 32
 
 
@@ -78,6 +80,41 @@ class Shelf:
         return self.champion.release
 
 
+class Pins:
+    """The versions beside the champions that were asked for last. Safe to share between threads.
+
+    Requests get them in the event loop, while the thread that follows the store lets them go.
+    """
+
+    def __init__(self) -> None:
+        self._loaded: OrderedDict[tuple[str, int], Loaded] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, int]) -> Loaded | None:
+        with self._lock:
+            if key in self._loaded:
+                self._loaded.move_to_end(key)
+            return self._loaded.get(key)
+
+    def add(self, key: tuple[str, int], loaded: Loaded) -> None:
+        """Add a version, and let the least recently used one go where there are too many."""
+        with self._lock:
+            self._loaded[key] = loaded
+            while len(self._loaded) > MOST_PINNED:
+                self._loaded.popitem(last=False)[1].held.close()
+
+    def keep(self, pattern: str, versions: Container[int]) -> None:
+        """Let all other versions of the pattern go."""
+        with self._lock:
+            for key in [key for key in self._loaded if key[0] == pattern and key[1] not in versions]:
+                self._loaded.pop(key).held.close()
+
+    def close(self) -> None:
+        with self._lock:
+            for loaded in self._loaded.values():
+                loaded.held.close()
+
+
 class Registry:
     """The shelves of all patterns. One for the app.
 
@@ -88,11 +125,13 @@ class Registry:
         self._store = store
         # None: seen on the disk, but not loaded yet.
         self._shelves: dict[str, Shelf | None] = {}
-        self._pinned: OrderedDict[tuple[str, int], Loaded] = OrderedDict()
+        self._pins = Pins()
         self._refused: dict[tuple[str, int], str] = {}
         # Patterns to look at again even if nothing changes: the disk could not read one of their versions.
         self._unreadable: set[str] = set()
         self._signature: dict[str, object] = {}
+        # The newest version of each pattern that `follow` has looked for.
+        self._followed: dict[str, int] = {}
         # The last fault that was logged of the store, of each pattern and of each version.
         self._troubles: dict[object, str] = {}
         self._refreshing = asyncio.Lock()
@@ -107,11 +146,6 @@ class Registry:
     @property
     def patterns(self) -> list[str]:
         return sorted(self._shelves)
-
-    def holds(self, pattern: str, version: int) -> bool:
-        """True if this process has seen the version."""
-        shelf = self._shelves.get(pattern)
-        return shelf is not None and version in shelf.versions
 
     @property
     def shelves(self) -> list[Shelf]:
@@ -172,15 +206,25 @@ class Registry:
             await self.catch_up()
             await asyncio.sleep(POLL_SECONDS)
 
-    async def catch_up(self) -> None:
+    async def follow(self, pattern: str, published: int) -> None:
+        """Look at the store again, unless a call for this version of the pattern, or for a later one, has done so.
+
+        That the version is on the shelf is not enough: a look during the publish may have seen its directory together
+        with the champion before it.
+        """
+        if published > self._followed.get(pattern, 0) and await self.catch_up() and pattern not in self._unreadable:
+            self._followed[pattern] = published
+
+    async def catch_up(self) -> bool:
         """Refresh if the store can be read; if not, the bundles in memory stay, and `watch` looks again in a moment."""
         try:
             await self.refresh()
         except Exception as error:
             if self._is_news("the store", error):
                 log.exception("the store cannot be read")
-        else:
-            self._troubles.pop("the store", None)
+            return False
+        self._troubles.pop("the store", None)
+        return True
 
     async def refresh(self) -> None:
         """Serve what the store holds now. Raises what reading the store raises."""
@@ -190,8 +234,9 @@ class Registry:
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
         champions = [shelf.champion for shelf in self._shelves.values() if shelf is not None]
-        for loaded in filter(None, [*self._pinned.values(), *champions]):
-            loaded.held.close()
+        for champion in filter(None, champions):
+            champion.held.close()
+        self._pins.close()
 
     def _follow(self) -> None:
         signature = self._store.signature()
@@ -223,12 +268,14 @@ class Registry:
 
     def _look(self, pattern: str) -> Shelf | None:
         try:
-            is_unloaded = self._store.is_unloaded(pattern)
-            champion = None if is_unloaded else self._best(pattern)
-            versions = tuple(self._store.versions(pattern))
-            return Shelf(pattern, versions, self._store.aliases(pattern), champion, is_unloaded)
+            seen = self._store.contents(pattern)
+            champion = None if seen.is_unloaded else self._best(pattern, seen)
+            # Damage that was found just now may have cost a version.
+            left = self._store.versions(pattern)
         except UnknownPattern:
             return None
+        versions = tuple(version for version in seen.versions if version in left)
+        return Shelf(pattern, versions, seen.aliases, champion, seen.is_unloaded)
 
     def _replace(self, pattern: str, shelf: Shelf | None) -> None:
         before = self._shelves.get(pattern) or Shelf(pattern)
@@ -243,23 +290,19 @@ class Registry:
             log.info("serving", extra={"pattern": pattern, "version": after.champion.release.version})
         if before.champion is not None and after.champion is None:
             metrics.SERVED.labels(pattern).set(0)
-        kept = () if after.is_unloaded else after.versions
-        for key in [key for key in self._pinned if key[0] == pattern and key[1] not in kept]:
-            self._pinned.pop(key).held.close()
+        self._pins.keep(pattern, () if after.is_unloaded else after.versions)
 
-    def _best(self, pattern: str) -> Loaded | None:
+    def _best(self, pattern: str, seen: Contents) -> Loaded | None:
         """Load the champion, or the nearest version before it that verifies; None if there is none."""
         current = (self._shelves.get(pattern) or Shelf(pattern)).champion
-        try:
-            champion = self._store.champion(pattern)
-        except NoGoodVersion:
+        champion = seen.champion
+        if champion is None:
             return None
-        versions = self._store.versions(pattern)
-        if current is not None and current.release.version in versions and self._store.has_damaged_aliases(pattern):
+        if current is not None and current.release.version in seen.versions and seen.record is None:
             # Which version is champion cannot be read now; the last look read it.
             log.error("labels are damaged; the champion stays", extra={"pattern": pattern})
             return current
-        candidates = [version for version in reversed(versions) if version <= champion]
+        candidates = [version for version in reversed(seen.versions) if version <= champion]
         for version in candidates:
             if current is not None and current.release.version == version:
                 return current
@@ -272,17 +315,15 @@ class Registry:
         key = (pattern, version)
         if key in self._refused:
             raise BundleDamaged(self._refused[key])
-        if (pinned := self._pinned.get(key)) is not None:
+        if (pinned := self._pins.get(key)) is not None:
             return pinned.release
         async with self._refreshing:
             self.shelf(pattern).check_loaded()  # it may have been unloaded while this waited
-            if key not in self._pinned:
+            if (pinned := self._pins.get(key)) is None:
                 loop = asyncio.get_running_loop()
-                self._pinned[key] = await loop.run_in_executor(self._thread, self._load, pattern, version)
-            self._pinned.move_to_end(key)
-            while len(self._pinned) > MOST_PINNED:
-                self._pinned.popitem(last=False)[1].held.close()
-            return self._pinned[key].release
+                pinned = await loop.run_in_executor(self._thread, self._load, pattern, version)
+                self._pins.add(key, pinned)
+            return pinned.release
 
     def _load(self, pattern: str, version: int) -> Loaded:
         with contextlib.ExitStack() as held:

@@ -4,9 +4,11 @@ import contextlib
 import errno
 import os
 import secrets
+import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +89,9 @@ def check_port(settings: Settings) -> None:
 def train_missing_patterns() -> None:
     """Train what the store lacks of the catalogue. A failure is printed; the rest is served all the same."""
     try:
-        train_all(missing_specs(), promote=True)
+        specs = missing_specs()
+        with stopping_in_order():
+            train_all(specs, promote=True)
     except PatternServerError as error:
         print(f"not everything could be trained: {error}", file=sys.stderr, flush=True)
 
@@ -98,26 +102,38 @@ def run(settings: Settings) -> None:
         key = secrets.token_urlsafe(24)
         os.environ[variable("admin_key")] = key
         print(f"listening beyond this machine; the admin key for this run is {key}", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(prefix="patterns-metrics-") as metrics:
+    logs.configure(settings.log_level)
+    print(f"serving on {settings.url}", file=sys.stderr, flush=True)
+    config = uvicorn.Config(
+        "app.main:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        http="app.http.limits:LimitedProtocol",
+        loop="uvloop",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=settings.drain_seconds,
+    )
+    config.get_loop_factory()  # imports uvloop, while SIGTERM still ends the process at once
+    # uvicorn shuts down in order, and then raises the signal again for the handler that was there before.
+    with stopping_in_order(), tempfile.TemporaryDirectory(prefix="patterns-metrics-") as metrics:
         if settings.workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
-        logs.configure(settings.log_level)
-        print(f"serving on {settings.url}", file=sys.stderr, flush=True)
-        config = uvicorn.Config(
-            "app.main:create_app",
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=settings.workers,
-            http="app.http.limits:LimitedProtocol",
-            loop="uvloop",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=settings.drain_seconds,
-        )
         sockets = Listening.at(config.bind_socket())
         with contextlib.suppress(KeyboardInterrupt):
             Supervisor(config, sockets).run() if settings.workers > 1 else uvicorn.Server(config).run(sockets)
+
+
+@contextlib.contextmanager
+def stopping_in_order() -> Iterator[None]:
+    """Let SIGTERM raise SystemExit inside the block, so that what the block holds is tidied up."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -162,8 +162,13 @@ async def _ended(jobs: Jobs, job: Job, seconds: float) -> Job:
 
 
 async def _job_answer(job: Job, registry: Registry, status: int, *, location: bool = False) -> Response:
-    if job.status == "succeeded" and not registry.holds(job.pattern, job.row["version"]):
-        await _let_answer(registry)
+    """Answer with the job; what it has published is loaded before a client is told of it.
+
+    Otherwise a client that reads "succeeded", and predicts at once, would be answered by the version before: this
+    process looks at the store only now and then. Other worker processes follow at their next look.
+    """
+    if job.status == "succeeded":
+        await registry.follow(job.pattern, job.row["version"])
     headers = {"location": f"/train/{job.id}"} if location else {}
     return JSONResponse(job.to_json(), status, headers)
 
@@ -177,7 +182,7 @@ async def _event_stream(job: str, number: int, jobs: Jobs, registry: Registry) -
         happened = await jobs.events_after(job, number)
         for event in happened:
             if event.kind == "published":
-                await _let_answer(registry)
+                await registry.catch_up()
             yield f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps(event.data)}\n\n"
             number, quiet_since, pause = event.number, time.monotonic(), patience.listener_poll_seconds
             if event.kind in LAST_EVENTS:
@@ -190,12 +195,3 @@ async def _event_stream(job: str, number: int, jobs: Jobs, registry: Registry) -
                 quiet_since = time.monotonic()
             await asyncio.sleep(pause)
             pause = min(pause * PAUSE_GROWTH, patience.longest_listener_poll_seconds)
-
-
-async def _let_answer(registry: Registry) -> None:
-    """Load what is published before a client is told of it.
-
-    Otherwise a client that reads "published", and predicts at once, would be answered by the version before: this
-    process looks at the store only now and then. Other worker processes follow at their next look.
-    """
-    await registry.catch_up()

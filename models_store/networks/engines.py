@@ -5,6 +5,8 @@ from functools import partial
 from models_store.errors import DeviceUnavailable, EngineUnavailable
 from models_store.networks.architecture import Device, Engine, LoadNetwork
 
+ONNX_PACKAGES = ("onnxruntime", "onnx")
+
 
 def loader(engine: Engine, device: Device) -> LoadNetwork:
     """Return the function that loads a network for this engine and device.
@@ -39,6 +41,9 @@ def _onnx_loader(device: Device) -> LoadNetwork:
         )
     try:
         from models_store.networks.onnx_network import OnnxNetwork  # deferred: its packages are an extra
-    except ImportError as error:
-        raise EngineUnavailable("onnx", str(error)) from error
+    except ModuleNotFoundError as error:
+        # Any other ImportError has another cause, which must be seen: a broken installation, or an interrupted import.
+        if error.name in ONNX_PACKAGES:
+            raise EngineUnavailable("onnx", str(error)) from error
+        raise
     return OnnxNetwork.from_bytes

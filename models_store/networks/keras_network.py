@@ -91,12 +91,18 @@ def on_device(name: str) -> AbstractContextManager[Any]:
 
 
 def build(architecture: Architecture, seed: int = 0) -> keras.Model:
-    """Return a new model; layer i draws its weights (Glorot uniform, Keras' default) from `seed + i`."""
-    model = keras.Sequential([keras.Input((architecture.n_inputs,), dtype=architecture.dtype)])
+    """Return a new model; layer i draws its weights (Glorot uniform, Keras' default) from `seed + i`.
+
+    Models of one architecture have the same names. Names that Keras makes up (dense_1, dense_2, …) are new each time,
+    and TensorFlow keeps about 30 KB for each new name of a variable until the process ends.
+    """
+    rows = keras.Input((architecture.n_inputs,), dtype=architecture.dtype, name="rows")
+    model = keras.Sequential([rows], name="network")
     for position, layer in enumerate(architecture.layers):
         model.add(
             keras.layers.Dense(
                 layer.units,
+                name=f"layer_{position}",
                 activation=layer.activation,
                 kernel_initializer=keras.initializers.GlorotUniform(seed=seed + position),
                 dtype=architecture.dtype,

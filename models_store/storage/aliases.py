@@ -7,7 +7,7 @@ Users know them as labels, so the file, the addresses and the messages say label
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -59,6 +59,13 @@ class AliasRecord:
         return cls(aliases, highest)
 
 
+def champion_of(aliases: Mapping[str, int], versions: Sequence[int]) -> int:
+    """Return the champion among `versions`, at least one, oldest first; see `Aliases.champion`."""
+    named = aliases.get(CHAMPION)
+    before = [version for version in versions if named is None or version <= named]
+    return max(before) if before else max(versions)
+
+
 class Aliases:
     """The aliases of one pattern, on disk. Stateless; changed under the lock of the store."""
 
@@ -98,9 +105,7 @@ class Aliases:
         """The champion, or if that version is gone the nearest before it, or else the newest. Raises NoGoodVersion."""
         if not versions:
             raise NoGoodVersion(self._pattern)
-        named = self.found().get(CHAMPION)
-        before = [version for version in versions if named is None or version <= named]
-        return max(before) if before else max(versions)
+        return champion_of(self.found(), versions)
 
     def before_champion(self, versions: Sequence[int]) -> int:
         """The version to roll back to. Raises NothingToRollBack, NoGoodVersion, AliasesDamaged."""

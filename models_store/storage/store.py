@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from models_store.bundle import Bundle, Description
 from models_store.errors import (
     BundleDamaged,
     BundleUnreadable,
+    NoGoodVersion,
     PublishUnconfirmed,
     UnknownPattern,
     UnknownVersion,
@@ -28,7 +30,7 @@ from models_store.errors import (
 from models_store.names import is_name
 from models_store.networks.architecture import LoadNetwork
 from models_store.storage import locks, manifest
-from models_store.storage.aliases import CHAMPION, Aliases, AliasRecord
+from models_store.storage.aliases import CHAMPION, Aliases, AliasRecord, champion_of
 from models_store.storage.disk import ASIDE, Disk, reading
 from models_store.storage.quarantine import Quarantine
 from models_store.storage.root import Root
@@ -47,6 +49,25 @@ class Release:
 
     version: int
     bundle: Bundle
+
+
+class Contents(NamedTuple):
+    """The versions of a pattern, oldest first, and its aliases, as one look at the disk found them."""
+
+    versions: list[int]
+    record: AliasRecord | None
+    """None: the aliases are damaged."""
+    is_unloaded: bool
+
+    @property
+    def aliases(self) -> dict[str, int]:
+        """The version of each alias; none while they are damaged."""
+        return self.record.aliases if self.record is not None else {}
+
+    @property
+    def champion(self) -> int | None:
+        """The version that answers when none is named; None where there is no version."""
+        return champion_of(self.aliases, self.versions) if self.versions else None
 
 
 class Store:
@@ -77,6 +98,13 @@ class Store:
                 return self._versions(pattern).found()
         raise UnknownPattern(self.patterns())
 
+    def contents(self, pattern: str) -> Contents:
+        """Return versions and aliases that belong together. Raises UnknownPattern."""
+        with reading():
+            if is_name(pattern) and is_own(self.root / pattern):
+                return self._contents(pattern)
+        raise UnknownPattern(self.patterns())
+
     def aliases(self, pattern: str) -> dict[str, int]:
         """The version of each alias; none while they are damaged."""
         with reading():
@@ -94,9 +122,10 @@ class Store:
 
     def champion(self, pattern: str) -> int:
         """The version that answers when none is named. Raises UnknownPattern, NoGoodVersion."""
-        versions = self.versions(pattern)
-        with reading():
-            return self._aliases(pattern).champion(versions)
+        champion = self.contents(pattern).champion
+        if champion is None:
+            raise NoGoodVersion(pattern)
+        return champion
 
     def load(self, pattern: str, version: int) -> Release:
         """Read a version and check hashes, weights and golden rows. Raises UnknownVersion, BundleDamaged."""
@@ -138,8 +167,7 @@ class Store:
         found: dict[str, object] = {}
         for pattern in self.patterns():
             try:
-                aliases = self._aliases(pattern).read()
-                found[pattern] = (self._versions(pattern).found(), aliases, self.is_unloaded(pattern))
+                found[pattern] = self._contents(pattern)
             except FileNotFoundError:  # removed meanwhile
                 continue
             except OSError as error:
@@ -261,6 +289,12 @@ class Store:
 
     def _aliases(self, pattern: str) -> Aliases:
         return Aliases(self.root, pattern, self._disk)
+
+    def _contents(self, pattern: str) -> Contents:
+        # Aliases first: a publish renames the version into place before it points the champion at it. So a version that
+        # an alias points at is among those that are found afterwards.
+        record = self._aliases(pattern).read()
+        return Contents(self._versions(pattern).found(), record, self.is_unloaded(pattern))
 
     def _check_known(self, pattern: str, version: int) -> None:
         if version not in (known := self.versions(pattern)):

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +24,7 @@ from tests.app.over_http import an_app, fork, pair
 from tests.fakes import LinearNetwork, line
 from tests.table_fakes import passengers, table_of
 
+PROJECT = Path(__file__).parents[2]
 Run = Callable[..., "Ran"]
 PASSENGER = ["port=S", "crew=no", "boarded=1912-04-10", "note=third class", "age="]
 
@@ -221,6 +224,34 @@ def test_a_port_in_use_is_said_before_anything_is_trained_or_loaded(run: Run) ->
     said = f"error: port {port} of 127.0.0.1 is in use; stop what listens there, or choose another with --port"
     assert ran.err == said
     assert "cannot be listened on" in run("serve", host="nowhere.invalid").err
+
+
+# As C code does that pybind11 makes: an exception out of a signal handler comes back as an ImportError.
+SLOW_ENGINE = """
+import time
+print("importing", flush=True)
+try:
+    time.sleep(60)
+except BaseException as error:
+    raise ImportError("initialization failed") from error
+"""
+
+
+def test_a_server_that_is_stopped_while_it_imports_its_engine_ends_well(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime.py").write_text(SLOW_ENGINE)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from app.cli import main; main()"
+    started = subprocess.Popen(
+        [sys.executable, "-c", code, "serve", "--engine", "onnx", "--store", str(store.root)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == "importing\n"
+    started.terminate()
+    _, said = started.communicate(timeout=50)
+    assert (started.returncode, said) == (0, "")
 
 
 # -- asking a running server ---------------------------------------------------------------------------------------

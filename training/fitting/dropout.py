@@ -19,11 +19,12 @@ class Dropout(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
         super().__init__(**options)
         self.rate = rate
         # A variable, so that one program serves all seeds.
-        self._seed = self._number(seed)
-        self._step = self._number(0)
+        self._seed = self._number("seed", seed)
+        self._step = self._number("step", 0)
 
-    def _number(self, value: int) -> keras.Variable:
-        return self.add_weight(shape=(), dtype="int32", initializer=keras.initializers.Constant(value), trainable=False)
+    def _number(self, name: str, value: int) -> keras.Variable:
+        start = keras.initializers.Constant(value)
+        return self.add_weight(name=name, shape=(), dtype="int32", initializer=start, trainable=False)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training:

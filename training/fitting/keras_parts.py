@@ -63,10 +63,11 @@ def with_dropout(model: keras.Model, rate: float, seed: int) -> keras.Model:
     if rate == 0:
         return model
     *hidden, output = model.layers
-    fitted = keras.Sequential([keras.Input(model.input_shape[1:], dtype=model.input_dtype)])
+    rows = keras.Input(model.input_shape[1:], dtype=model.input_dtype, name="rows")
+    fitted = keras.Sequential([rows], name="fitted")
     for position, layer in enumerate(hidden):
         fitted.add(layer)
-        fitted.add(Dropout(rate, (seed + position) % 2**31, dtype=layer.dtype_policy))
+        fitted.add(Dropout(rate, (seed + position) % 2**31, dtype=layer.dtype_policy, name=f"dropout_{position}"))
     fitted.add(output)
     return fitted
 
@@ -138,7 +139,7 @@ def _is_one_hot_right(targets: Any, outputs: Any) -> Any:
 
 def optimizer_of(recipe: Optimizer, schedule: Schedule | None = None, steps: int = 1) -> keras.optimizers.Optimizer:
     """Return Keras' optimiser, with Keras' schedule over `steps` steps. Its SGD class does momentum as well."""
-    settings = recipe.model_dump(exclude={"name"})
+    settings = recipe.model_dump()  # with the name: Keras would make up another each time, as `build` says
     settings["learning_rate"] = _learning_rate(recipe.learning_rate, schedule, steps)
     match recipe:
         case Sgd() | Momentum():

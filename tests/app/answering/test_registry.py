@@ -3,7 +3,9 @@
 import asyncio
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -21,9 +23,11 @@ from models_store.errors import (
     UnknownVersion,
 )
 from models_store.networks.architecture import Architecture
-from models_store.storage.store import Release, Store
+from models_store.storage.aliases import Aliases
+from models_store.storage.store import Contents, Release, Store
+from models_store.storage.versions import Versions
 from tests.app.over_http import an_app, client_of, outputs_of, refusal, serving
-from tests.disks import HastyDisk, no_more_files
+from tests.disks import HastyDisk, PausingDisk, no_more_files
 from tests.fakes import LinearNetwork, line, rows
 
 pytestmark = pytest.mark.anyio
@@ -130,6 +134,106 @@ async def test_only_versions_that_exist_are_found(store: Store, registry: Regist
     for version in (0, -1, 2, 10**30):
         with pytest.raises(UnknownVersion, match=r"it has 1$"):
             await registry.release("line", version)
+
+
+# -- while something is published ----------------------------------------------------------------------------------
+
+
+async def test_a_version_that_was_seen_without_its_label_is_served_once_it_is_published(
+    store: Store, registry: Registry
+) -> None:
+    publish(store, 2)
+    disk = PausingDisk()
+    other = Store(store.root, LinearNetwork.from_bytes, disk=disk)
+    publishing = asyncio.create_task(asyncio.to_thread(other.publish, line(20)))
+    await asyncio.to_thread(disk.has_paused.wait, 20)
+    await registry.refresh()
+    assert (registry.shelf("line").versions, await slope(registry)) == ((1, 2), 2)
+    disk.may_go_on.set()
+    await registry.follow("line", await publishing)
+    assert await slope(registry) == 20
+
+
+async def test_a_look_that_began_before_the_publish_is_not_taken_for_one_after_it(store: Store) -> None:
+    loading, may_load = threading.Event(), threading.Event()
+
+    def slow(saved: bytes, architecture: Architecture) -> LinearNetwork:
+        loading.set()
+        assert may_load.wait(20)
+        return LinearNetwork.from_bytes(saved, architecture)
+
+    publish(store, 2)
+    registry = Registry(Store(store.root, slow))
+    early = asyncio.create_task(registry.refresh())
+    await asyncio.to_thread(loading.wait, 20)
+    publish(store, 20)
+    late = asyncio.create_task(registry.follow("line", 2))
+    await asyncio.sleep(0)
+    may_load.set()
+    await late
+    assert (early.done(), await slope(registry)) == (True, 20)
+
+
+@pytest.mark.parametrize("read", range(1, 7))
+async def test_a_shelf_is_of_one_moment_whenever_something_is_published(
+    store: Store, registry: Registry, monkeypatch: pytest.MonkeyPatch, read: int
+) -> None:
+    """The third version is published just before the n-th time that a look reads the disk."""
+    reads = 0
+
+    def before(reading: Callable[..., Any]) -> Callable[..., Any]:
+        def interrupted(*arguments: Any) -> Any:
+            nonlocal reads
+            reads += 1
+            if reads == read:
+                publish(store, 200)
+            return reading(*arguments)
+
+        return interrupted
+
+    publish(store, 2)
+    await registry.refresh()
+    publish(store, 20)
+    monkeypatch.setattr(Aliases, "read", before(Aliases.read))
+    monkeypatch.setattr(Versions, "found", before(Versions.found))
+    await registry.refresh()
+    shelf = registry.shelf("line")
+    assert shelf.aliases["champion"] == shelf.release.version in shelf.versions
+    await registry.follow("line", 3)
+    assert await slope(registry) == 200
+
+
+async def test_two_servers_serve_what_they_were_told_of(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.answering.registry.POLL_SECONDS", 0.0)
+    publish(store, 1)
+    registries = [Registry(Store(store.root, LinearNetwork.from_bytes)) for _ in range(2)]
+    watches = [asyncio.create_task(registry.watch()) for registry in registries]
+    publisher = Store(store.root, LinearNetwork.from_bytes, disk=HastyDisk())
+    for _ in range(50):
+        version = await asyncio.to_thread(publisher.publish, line(2))
+        for registry in registries:
+            await registry.follow("line", version)
+            assert registry.champion("line").version == version
+    for watch in watches:
+        watch.cancel()
+    await asyncio.gather(*watches, return_exceptions=True)
+    for registry in registries:
+        registry.close()
+
+
+async def test_a_version_is_looked_for_once(store: Store) -> None:
+    looks = []
+
+    class Counting(Store):
+        def signature(self) -> dict[str, object]:
+            looks.append(1)
+            return super().signature()
+
+    publish(store, 2, 20)
+    registry = Registry(Counting(store.root, LinearNetwork.from_bytes))
+    for version in (2, 2, 1, 2):
+        await registry.follow("line", version)
+    assert len(looks) == 1
 
 
 # -- not yet -------------------------------------------------------------------------------------------------------
@@ -315,10 +419,10 @@ async def test_a_fault_that_stays_is_logged_once_and_again_when_it_changes_or_co
 
         trouble: str | None = None
 
-        def champion(self, pattern: str) -> int:
+        def contents(self, pattern: str) -> Contents:
             if self.trouble is not None:
                 raise BundleUnreadable(self.trouble)
-            return super().champion(pattern)
+            return super().contents(pattern)
 
     publish(store, 2)
     troubled = Troubled(store.root, LinearNetwork.from_bytes)
@@ -422,6 +526,19 @@ async def test_versions_that_are_asked_for_are_let_go_again_the_oldest_first(tmp
     narrow = Store(tmp_path, LinearNetwork.from_bytes, keep=1, disk=HastyDisk())
     publish(narrow, 1000)
     assert narrow.versions("line") == [*range(2, MOST_PINNED + 2), MOST_PINNED + 3, MOST_PINNED + 4]
+    registry.close()
+
+
+async def test_the_version_that_was_asked_for_least_recently_is_let_go_first(tmp_path: Path) -> None:
+    store = Store(tmp_path, LinearNetwork.from_bytes, keep=MOST_PINNED + 2, disk=HastyDisk())
+    publish(store, *range(1, MOST_PINNED + 3))
+    registry = Registry(store)
+    await registry.refresh()
+    for version in (*range(1, MOST_PINNED + 1), 1, MOST_PINNED + 1):
+        assert await slope(registry, version=version) == version
+    narrow = Store(tmp_path, LinearNetwork.from_bytes, keep=1, disk=HastyDisk())
+    publish(narrow, 1000)
+    assert narrow.versions("line") == [1, *range(3, MOST_PINNED + 4)]
     registry.close()
 
 

@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from app.answering.registry import Registry
 from app.jobs.jobs import Jobs
 from app.jobs.patience import Patience
 from app.jobs.records import Records
@@ -24,7 +25,9 @@ from models_store.storage.store import Store
 from tests.app.jobs.conftest import HOUR, LOOKS, SHORT, until, without_table
 from tests.app.jobs.fakes import SCORES, FakeTrainer, diverges, hangs, is_killed, learned, obeys, recipe, waits_for
 from tests.app.jobs.postgres import Postgres
+from tests.disks import PausingDisk
 from tests.fakes import LinearNetwork
+from training.messages import Publish
 
 pytestmark = pytest.mark.anyio
 
@@ -174,6 +177,26 @@ async def test_who_reads_that_it_succeeded_is_answered_by_the_new_version(client
     job = await train(client, seed=7)
     await once(client, job["id"], "succeeded")
     assert await predicted(client) == (2, [7.0])
+
+
+async def test_so_is_who_reads_it_after_the_server_has_seen_the_version_without_its_label(
+    serve: Serve, trainer: FakeTrainer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def publishes_slowly(trainer: FakeTrainer, request: Publish) -> None:
+        trainer.say(await asyncio.to_thread(trainer.publish))
+
+    monkeypatch.setattr("app.answering.registry.POLL_SECONDS", HOUR)
+    disk = PausingDisk()
+    trainer.store = Store(settings.store, LinearNetwork.from_bytes, disk=disk)
+    trainer.scripts = [publishes_slowly]
+    async with serve() as client:
+        job = await train(client, seed=7)
+        await asyncio.to_thread(disk.has_paused.wait, 20)
+        await registry_of(client).refresh()
+        assert await predicted(client) == (1, [2.0])
+        disk.may_go_on.set()
+        await once(client, job["id"], "succeeded")
+        assert await predicted(client) == (2, [7.0])
 
 
 async def test_a_version_that_is_not_to_be_promoted_leaves_the_champion(
@@ -330,6 +353,12 @@ async def test_a_server_that_is_about_to_stop_takes_no_trainings(serve: Serve, t
         assert (refusal(refused), refused.headers["retry-after"]) == ((503, "draining"), "2")
         assert await predicted(client) == (1, [2.0])
     assert trainer.requests == []
+
+
+def registry_of(client: httpx.AsyncClient) -> Registry:
+    transport: Any = client._transport
+    registry: Registry = transport.app.state.parts.registry
+    return registry
 
 
 def jobs_of(client: httpx.AsyncClient) -> Jobs:

@@ -28,6 +28,19 @@ def test_an_engine_whose_packages_are_missing_is_refused_with_what_installs_it()
     assert ran.stdout.count("\n") == 1
 
 
+@pytest.mark.parametrize("fault", ["raise ImportError('initialization failed')", "import not_there"])
+def test_an_engine_that_is_there_and_cannot_be_imported_is_not_called_missing(tmp_path: Path, fault: str) -> None:
+    (tmp_path / "onnxruntime.py").write_text(fault)
+    code = (
+        f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n"
+        "from models_store import errors\nfrom models_store.networks import engines\n"
+        "try:\n    engines.check('onnx', 'auto')\nexcept errors.EngineUnavailable:\n    print('missing')\n"
+        "except ImportError as error:\n    print(error)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert ran.stdout in ("initialization failed\n", "No module named 'not_there'\n")
+
+
 def test_a_gpu_is_refused() -> None:
     for ask in (engines.check, engines.loader):
         with pytest.raises(DeviceUnavailable, match="PATTERNS_DEVICE"):

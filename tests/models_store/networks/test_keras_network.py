@@ -108,6 +108,27 @@ def test_the_largest_seed_of_a_recipe_draws_weights_as_well() -> None:
     assert np.isfinite(network(DEEP, seed=2**32 - 1)(encoded(3, DEEP))).all()
 
 
+def test_networks_of_one_architecture_have_the_same_names() -> None:
+    # TensorFlow keeps memory for each name of a variable that it has ever seen.
+    first, second = (network(DEEP).model for _ in range(2))
+    assert names(first) == names(second)
+    assert len({variable.path for variable in first.variables}) == 8
+
+
+def names(model: Any) -> list[str]:
+    """Return all names in a Keras model: its own, and those of its inputs, layers and variables."""
+    parts = [model, *model.inputs, *model.layers]
+    return [part.name for part in parts] + [variable.path for variable in model.variables]
+
+
+def test_networks_that_are_loaded_again_and_again_add_no_names() -> None:
+    saved = network(SMALL).to_bytes()
+    paths = {
+        variable.path for _ in range(30) for loaded in [from_bytes(saved, SMALL)] for variable in loaded.model.variables
+    }
+    assert len(paths) == 4
+
+
 def test_a_gpu_that_is_not_there_is_refused_by_name() -> None:
     import tensorflow as tf  # deferred: takes many seconds
 

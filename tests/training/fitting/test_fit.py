@@ -65,6 +65,23 @@ def assert_same_weights(ours: Any, theirs: Any) -> None:
         np.testing.assert_allclose(our_weight, their_weight, rtol=1e-4, atol=1e-6)
 
 
+def test_fits_of_one_recipe_give_their_variables_the_same_names() -> None:
+    # TensorFlow keeps memory for each name of a variable that it has ever seen.
+    first, second = (names_of_a_fit() for _ in range(2))
+    assert first == second
+    assert {"dropout_0/seed", "dropout_0/step", "adam/learning_rate"} <= set(first)
+
+
+def names_of_a_fit() -> list[str]:
+    """Return the paths of the variables of a model with dropout and of its optimiser."""
+    from training.fitting.keras_parts import optimizer_of, with_dropout  # deferred: imports TensorFlow
+
+    fitted = with_dropout(model(), 0.5, seed=3)
+    optimizer = optimizer_of(Fit.model_validate({"optimizer": {"name": "adam"}}).optimizer)
+    optimizer.build(fitted.trainable_variables)
+    return [variable.path for variable in (*fitted.variables, *optimizer.variables)]
+
+
 # -- beside Keras --------------------------------------------------------------------------------------------------
 
 
