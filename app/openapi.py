@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 
 from app.envelopes import NATIVE, Envelope
 from app.http import keys
-from app.http.dispatch import Address, Guard
+from app.http.dispatch import Address, Guard, anybody
 from app.parts import Parts, parts_of
 from app.settings import Settings
 from app.statuses import codes_by_status
@@ -147,10 +147,11 @@ def _schemes(settings: Settings) -> dict[str, Any]:
 def _security(guard: Guard | None, settings: Settings) -> dict[str, Any]:
     """Return the keys of which an operation needs one; empty where it needs none."""
     good: dict[Guard, tuple[str, ...]] = {
+        anybody: (),
         keys.check_admin: (ADMIN_KEY,),
         keys.check_predictor: (PREDICT_KEY, ADMIN_KEY),
     }
-    accepted = good.get(guard, ()) if guard is not None else ()
+    accepted = good[guard] if guard is not None else ()
     there = _schemes(settings)
     is_guarded = bool(accepted) and accepted[0] in there
     return {"security": [{name: []} for name in accepted if name in there]} if is_guarded else {}

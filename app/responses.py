@@ -1,6 +1,11 @@
 """The response of a dialect, before it is sent: through ASGI, or by the protocol itself."""
 
+import re
+
 from starlette.types import Receive, Scope, Send
+
+# A line end in a value would begin a header of its own.
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Response:
@@ -15,6 +20,8 @@ class Response:
         headers: dict[str, str] | None = None,
         media_type: str | None = None,
     ) -> None:
+        if headers is not None and any(CONTROL.search(value) for value in headers.values()):
+            raise ValueError("a header would hold a control character")
         self.body = body
         self.status = status
         self.headers = headers

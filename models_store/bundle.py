@@ -243,7 +243,9 @@ def _text(found: object) -> str:
 
 def _check_format(found: object) -> None:
     if found != FORMAT:
-        raise BundleDamaged(f"found {found!r}, and only {FORMAT} is read here; another release wrote it")
+        raise BundleDamaged(
+            f"found {shortened_name(repr(found))}, and only {FORMAT} is read here; another release wrote it"
+        )
 
 
 def _check_widths(architecture: Architecture, encoder: Encoder, decoder: Decoder) -> None:

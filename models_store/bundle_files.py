@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
-from models_store.errors import BundleDamaged, shortened_name
+from models_store.errors import BundleDamaged, BundleUnreadable, shortened_name
 
 Made = TypeVar("Made")
 
@@ -52,6 +52,8 @@ def damage_at(*place: str) -> Iterator[None]:
     """
     try:
         yield
+    except BundleUnreadable:
+        raise  # the disk stumbled; that says nothing about what is on it
     except BundleDamaged as error:
         raise BundleDamaged(": ".join((*place, str(error)))) from error
     except MISREAD as error:

@@ -80,9 +80,12 @@ class Batcher:
             await waiting
         finally:
             timer.cancel()
-            if not work.done():
+            is_late = not work.done()
+            if is_late:
                 work.cancel()
-        if not work.done() or work.cancelled():
+            elif not work.cancelled():
+                work.exception()  # seen, also where this call is cancelled and nobody asks for it
+        if is_late:
             raise errors.DeadlinePassed(self._answer_seconds)
         return work.result()
 

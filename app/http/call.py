@@ -1,6 +1,6 @@
 """A call of a dialect, whichever way the request came: from the protocol itself, or through ASGI."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import overload
 
 from starlette.datastructures import URL, QueryParams
@@ -42,7 +42,7 @@ class Call:
         self.method = method
         self.path = path
         self.headers = headers
-        self.path_params: dict[str, str] = {}
+        self.path_params: Mapping[str, str] = {}
         self.route = "other"
         """The address that answers, as metrics call it."""
         self._query = query

@@ -7,6 +7,7 @@ of requests that come through ASGI as well.
 """
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from app.responses import Response
 if TYPE_CHECKING:
     from app.http.limits import LimitedProtocol
 
+log = logging.getLogger("patterns.request")
+
 
 class Unwatched:
     """Takes the place of the event that tells an ASGI app about its request: here nobody waits for it."""
@@ -32,7 +35,7 @@ UNWATCHED = Unwatched()
 
 
 class Direct:
-    """One call while it is answered: what uvicorn's protocol has as its cycle, and what its server has as a task.
+    """One call from its headers to its answer: what uvicorn's protocol has as its cycle, and its server as a task.
 
     The coroutine is advanced by hand. Where it waits, for its batch or for a thread, the future resumes it.
     """
@@ -51,7 +54,6 @@ class Direct:
         "method",
         "more_body",
         "response_complete",
-        "waiting_for_100_continue",
     )
 
     def __init__(
@@ -77,21 +79,33 @@ class Direct:
         self.disconnected = False
         self.response_complete = False
         self.message_event = UNWATCHED
+        edge.begin(self._exchange)
+
+    # -- the body --------------------------------------------------------------------------------------------------
 
     def wait_for_body(self) -> None:
         """Let the server know of this call, so that it is told when the server ends before the body is complete."""
-        self._protocol.tasks.add(self)  # type: ignore[arg-type]  # the server only counts and cancels them
+        if not self.response_complete:
+            self._protocol.tasks.add(self)  # type: ignore[arg-type]  # the server only counts and cancels them
+
+    def abandon(self) -> None:
+        """End without an answer: the connection is gone before the body was complete."""
+        self._exchange.bytes_in = len(self.body)
+        self._finish()
 
     def begin(self) -> None:
         """Answer, now that the body is complete."""
+        if self.response_complete:
+            return
         self._protocol.tasks.discard(self)
         self.more_body = False
-        self._exchange.bytes_in = len(self.body)
         exchange = self._exchange
+        exchange.bytes_in = len(self.body)
         call = Call(self.method, exchange.path, self._query, exchange.headers, self.body)
-        self._edge.under_way += 1
-        self._coroutine: Coroutine[Any, None, Response] = self._edge.answer(call, self._exchange)
+        self._coroutine: Coroutine[Any, None, Response] = self._edge.answer(call, exchange)
         self._advance()
+
+    # -- the end of the server -------------------------------------------------------------------------------------
 
     def cancel(self, msg: str | None = None) -> None:
         """Answer that the server is about to stop; uvicorn calls this when the time to finish has passed."""
@@ -102,17 +116,30 @@ class Direct:
             self._protocol.loop.call_soon(self._refuse)
 
     def _refuse(self) -> None:
-        self._edge.under_way += 1
+        if self.response_complete or not self.more_body:  # the rest of the body has arrived in between
+            return
+        self.more_body = False
         self._exchange.bytes_in = len(self.body)
         answer = self._edge.refusal(Draining(), self._exchange)
         self._exchange.status = answer.status
         self._end(answer)
 
+    # -- the answer ------------------------------------------------------------------------------------------------
+
     def _advance(self) -> None:
         try:
-            future: asyncio.Future[Any] = self._coroutine.send(None)
+            future: asyncio.Future[Any] | None = self._coroutine.send(None)
         except StopIteration as ended:
             self._end(ended.value)
+            return
+        except (Exception, asyncio.CancelledError):
+            # `Edge.answer` raises nothing; cut off while an answer waits for its reader, or a fault of this module.
+            log.exception("not answered", extra={"request_id": self._exchange.id})
+            self._finish()
+            self._protocol.transport.abort()
+            return
+        if future is None:  # it only lets others go first
+            self._protocol.loop.call_soon(self._advance)
             return
         future._asyncio_future_blocking = False  # as a task does that has taken note of what is awaited
         self._future = future
@@ -125,23 +152,28 @@ class Direct:
         self._advance()
 
     def _end(self, answer: Response) -> None:
-        if self._protocol.flow.write_paused and not self.disconnected:
+        protocol, transport = self._protocol, self._protocol.transport
+        is_heard = not self.disconnected and not transport.is_closing()
+        if protocol.flow.write_paused and is_heard:
             # The client has not read earlier answers yet.
-            self._coroutine = _after(self._protocol.flow.drain(), answer)
+            self._coroutine = _after(protocol.flow.drain(), answer)
             self._advance()
             return
-        self._edge.under_way -= 1
-        self._protocol.tasks.discard(self)
+        written = self._bytes_of(answer)
         self.response_complete = True
-        transport = self._protocol.transport
-        if not self.disconnected and not transport.is_closing():
-            transport.write(self._bytes_of(answer))
+        if is_heard:
+            transport.write(written)
             if not self.keep_alive:
                 transport.close()
-        self._exchange.finish(self._exchange.route)
-        self._protocol.on_response_complete()
+        self._finish()
+        protocol.on_response_complete()
         if self._exchange.is_refused:
-            self._protocol.pause_reading()
+            protocol.pause_reading()
+
+    def _finish(self) -> None:
+        self.response_complete = True
+        self._protocol.tasks.discard(self)
+        self._edge.end(self._exchange)
 
     def _bytes_of(self, answer: Response) -> bytes:
         parts = [STATUS_LINE[answer.status]]

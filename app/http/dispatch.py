@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from app.answering.answer import Answering
@@ -19,8 +20,8 @@ from app.responses import Response
 from app.settings import Settings
 from models_store.bundle import Bundle
 
-# Addresses whose way is remembered. A path is 64 KiB at most, and usually a hundred bytes.
-MOST_REMEMBERED = 1024
+# Clients ask at few addresses, and very often: so many ways are remembered, of paths of so many characters.
+MOST_REMEMBERED, LONGEST_REMEMBERED = 1024, 200
 PARAMETER = re.compile(r"\{([a-z]+)\}")
 
 
@@ -121,22 +122,24 @@ class Dispatch:
     def __init__(self, dialects: Dialects, answering: Answering) -> None:
         self._dialects = dialects
         self._answering = answering
+        self._remembered = lru_cache(maxsize=MOST_REMEMBERED)(_found)
 
     async def answer(self, call: Call) -> Response:
         """Return what the handler of the call's address answers. Raises NotHere or WrongMethod, and what it raises."""
         dialect = self._dialects.of(call.path)
         if dialect is None:
             raise NotHere
-        address, call.path_params = _found(dialect, call.method, call.path)
+        find = self._remembered if len(call.path) <= LONGEST_REMEMBERED else _found
+        address, call.path_params = find(dialect, call.method, call.path)
         call.route = address.path
         address.guard(call, self._answering.settings)
         return await address.handler(self._answering, call)
 
 
-@lru_cache(maxsize=MOST_REMEMBERED)
-def _found(dialect: Dialect, method: str, path: str) -> tuple[Address, dict[str, str]]:
-    """Return what `Dialect.found` does; clients ask at few addresses, and very often."""
-    return dialect.found(method, path)
+def _found(dialect: Dialect, method: str, path: str) -> tuple[Address, Mapping[str, str]]:
+    """Return what `Dialect.found` does, for good: the parameters of one call are those of the next."""
+    address, parameters = dialect.found(method, path)
+    return address, MappingProxyType(parameters)
 
 
 def first_segment(path: str) -> str:

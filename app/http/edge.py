@@ -1,4 +1,7 @@
-"""The outermost ASGI layer, around every request: request id, admission, body size, errors, log line and metrics."""
+"""The outermost layer, around every request: request id, admission, body size, errors, log line and metrics.
+
+Requests enter as ASGI calls; small calls of dialects enter by `Edge.answer` alone, from the protocol (direct.py).
+"""
 
 import asyncio
 import logging
@@ -41,7 +44,7 @@ class Edge:
         self._dialects = dialects
         self._settings = settings
         self.under_way = 0
-        """Requests that are being answered."""
+        """Requests between the end of their headers and the end of their answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,9 +53,7 @@ class Edge:
         exchange = Exchange(scope["method"], scope["path"], Headers(scope["headers"]))
         scope.setdefault("state", {})["request_id"] = exchange.id
         channel = Channel(exchange, most_bytes(exchange.path, self._settings), receive, send)
-        # A stream of events mostly waits, so it takes no place here; its route limits their number.
-        counts = EVENTS.fullmatch(exchange.path) is None
-        self.under_way += counts
+        self.begin(exchange)
         try:
             if self.speaks(exchange.path):
                 await self._answer_call(scope, exchange, channel)
@@ -61,8 +62,21 @@ class Edge:
         except (ClientDisconnect, asyncio.CancelledError):
             pass  # nobody is left to answer, or no time to finish an answer that has begun
         finally:
-            self.under_way -= counts
-            exchange.finish(getattr(scope.get("route"), "path", exchange.route))
+            exchange.route = getattr(scope.get("route"), "path", exchange.route)
+            self.end(exchange)
+
+    def begin(self, exchange: "Exchange") -> None:
+        """Count a request from its headers on. A stream of events mostly waits; its route limits their number."""
+        exchange.counted = 0 if exchange.path.startswith("/train/") and EVENTS.fullmatch(exchange.path) else 1
+        self.under_way += exchange.counted
+
+    def end(self, exchange: "Exchange") -> None:
+        """Count a request no longer, and tell metrics and log of it. A second call does nothing."""
+        if exchange.has_ended:
+            return
+        exchange.has_ended = True
+        self.under_way -= exchange.counted
+        exchange.finish()
 
     def speaks(self, path: str) -> bool:
         """True if a dialect answers at this path, and so `answer` does."""
@@ -85,7 +99,8 @@ class Edge:
             if is_bug(error):
                 log.exception("bug", extra={"request_id": exchange.id})
             answer = self.refusal(error, exchange)
-        exchange.route = call.route
+        finally:
+            exchange.route = call.route
         exchange.status = answer.status
         return answer
 
@@ -132,7 +147,19 @@ class Edge:
 class Exchange:
     """One request and its answer, as the log and the metrics know them."""
 
-    __slots__ = ("_started", "bytes_in", "headers", "id", "is_refused", "method", "path", "route", "status")
+    __slots__ = (
+        "_started",
+        "bytes_in",
+        "counted",
+        "has_ended",
+        "headers",
+        "id",
+        "is_refused",
+        "method",
+        "path",
+        "route",
+        "status",
+    )
 
     def __init__(self, method: str, path: str, headers: Headers) -> None:
         self.headers = headers
@@ -141,6 +168,8 @@ class Exchange:
         self.path = path
         self.route = "other"
         self.bytes_in = 0
+        self.counted = 0
+        self.has_ended = False
         self.status = 0
         self.is_refused = False
         """Refused because of overload."""
@@ -158,11 +187,11 @@ class Exchange:
         """Headers that every answer has."""
         return ((b"x-request-id", self.id.encode()), (b"x-content-type-options", b"nosniff"))
 
-    def finish(self, route: str) -> None:
+    def finish(self) -> None:
         """Count the request and write its log line."""
         seconds = time.perf_counter() - self._started
         status = self.status or 499  # nginx's number for a client that left before the answer
-        metrics.count_request(route, self.method if self.method in METHODS else "other", status, seconds)
+        metrics.count_request(self.route, self.method if self.method in METHODS else "other", status, seconds)
         fields = {
             "request_id": self.id,
             "method": self.method,

@@ -1,4 +1,7 @@
-"""API keys, and the origin of pages in a browser: guards that are checked before a body is read."""
+"""API keys, and the origin of pages in a browser: guards of addresses.
+
+They are checked before a body is read; on the direct way a small one has arrived by then.
+"""
 
 import secrets
 from typing import cast

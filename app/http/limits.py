@@ -39,6 +39,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.settings: Settings = self.app_state["settings"]
         self._edge: Edge = self.app_state["edge"]
         self._direct: Direct | None = None
+        self._begun_at_once = 0
         # Seconds of the loop's clock. Most requests end long before their deadline, so the timer is not moved with it;
         # if it rings too early, it is set again.
         self._due = float("inf")
@@ -57,12 +58,16 @@ class LimitedProtocol(HttpToolsProtocol):
         for timer in (self._timer, self._unread):
             if timer is not None:
                 timer.cancel()
+        direct, self._direct = self._direct, None
         super().connection_lost(exc)
+        if direct is not None:
+            direct.abandon()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
         self._is_told = False
+        self._begun_at_once = 0
         super().data_received(data)
         if self._direct is not None:
             self._direct.wait_for_body()
@@ -77,6 +82,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        # Set where a direct call before this one, in the same piece of data, has been answered already.
+        self._unset_keepalive_if_required()
         self._header_bytes = self._unparsed = self._body_bytes = 0
         self._in_headers = self._is_told = True
         self._due_in(self.settings.header_seconds)
@@ -171,8 +178,7 @@ class LimitedProtocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         direct, self._direct = self._direct, None
-        if not direct.response_complete:
-            direct.begin()
+        direct.begin()
 
     def _direct_call(self) -> Direct | None:
         """Return the call that begins with these headers, where the protocol can answer it by itself.
@@ -180,6 +186,9 @@ class LimitedProtocol(HttpToolsProtocol):
         That is a small call of a dialect, whose length is declared, with no other request of its connection under way.
         """
         if self.cycle is not None and not self.cycle.response_complete:
+            return None
+        # Many calls in one piece of data would hold up everybody else: the rest are tasks, and have a limit.
+        if self._begun_at_once >= MOST_PIPELINED:
             return None
         method = self.parser.get_method()
         if method not in DIRECT_METHODS or self.parser.should_upgrade() or self.expect_100_continue or self.root_path:
@@ -192,6 +201,7 @@ class LimitedProtocol(HttpToolsProtocol):
             path = unquote(path)
         if not self._edge.speaks(path):
             return None
+        self._begun_at_once += 1
         keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
         return Direct(self, self._edge, method.decode(), path, url.query or b"", self.headers, keep_alive=keep_alive)
 

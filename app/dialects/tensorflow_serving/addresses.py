@@ -6,7 +6,7 @@ GET  /v1/models                                                         KServe's
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -104,7 +104,7 @@ async def _release(answering: Answering, call: Call) -> Served:
     return await answering.registry.release(named["model"], _version(named), _alias(named))
 
 
-def _version(named: dict[str, str]) -> int | None:
+def _version(named: Mapping[str, str]) -> int | None:
     """Return the version in the address, or None. Raises NotHere where it is not a number."""
     given = named.get("version")
     if given is not None and not VERSION.fullmatch(given):
@@ -112,12 +112,12 @@ def _version(named: dict[str, str]) -> int | None:
     return None if given is None else int(given)
 
 
-def _alias(named: dict[str, str]) -> str | None:
+def _alias(named: Mapping[str, str]) -> str | None:
     """Return the name of a version in the address, which the protocol calls a label, or None."""
     return named.get("label")
 
 
-def _versions(shelf: Shelf, named: dict[str, str]) -> list[int]:
+def _versions(shelf: Shelf, named: Mapping[str, str]) -> list[int]:
     """Return the versions that the address means. Raises UnknownVersion, UnknownAlias or NoGoodVersion."""
     version, alias = _version(named), _alias(named)
     if alias is not None and alias != CHAMPION:

@@ -1,6 +1,7 @@
 """Calls that the protocol answers itself: status, headers and body are those that the same bytes get through ASGI."""
 
 import asyncio
+import logging
 import random
 import re
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from app.http.direct import Direct
-from app.http.limits import LimitedProtocol
+from app.http.limits import MOST_PIPELINED, LimitedProtocol
 from app.main import PatternServer
 from app.parts import parts_of
 from models_store.storage.store import Store
@@ -304,13 +305,76 @@ async def test_a_call_whose_body_is_not_complete_when_the_server_ends_hears_why(
             assert (wire.is_closed, protocol.tasks, app.front.under_way) == (True, set(), 0)
 
 
-async def test_who_leaves_before_the_answer_takes_nothing_with_him(store: Store) -> None:
+@pytest.mark.parametrize("n_bytes", [0, 3, len(BODY)], ids=["after the headers", "within the body", "after the body"])
+async def test_who_leaves_before_the_answer_leaves_nothing_behind(
+    store: Store, n_bytes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = cast(PatternServer, an_app(store, log_level="info"))
+    async with app.router.lifespan_context(app):
+        await parts_of(app).registry.refresh()
+        logging.root.addHandler(caplog.handler)  # the app has set its own handler since the test began
+        async with connection(app, LimitedProtocol) as (protocol, wire):
+            protocol.data_received(HEAD % len(BODY) + BODY[:n_bytes])
+            assert app.front.under_way == 1
+        for _ in range(5):
+            await asyncio.sleep(0)
+        logging.root.removeHandler(caplog.handler)
+        assert (wire.written, app.front.under_way, protocol.tasks) == (b"", 0, set())
+    [said] = [vars(record)["status"] for record in caplog.records if record.name == "patterns.request"]
+    assert said == (200 if n_bytes == len(BODY) else 499)
+
+
+async def test_a_body_that_is_complete_before_the_refusal_is_answered_once(store: Store) -> None:
     app = cast(PatternServer, an_app(store, log_level="warning"))
     async with app.router.lifespan_context(app):
         await parts_of(app).registry.refresh()
         async with connection(app, LimitedProtocol) as (protocol, wire):
+            protocol.data_received(HEAD % len(BODY) + BODY[:3])
+            for waiting in protocol.tasks:
+                waiting.cancel()
+            protocol.data_received(BODY[3:])
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert wire.written.startswith(b"HTTP/1.1 200 ")
+            assert count_of_answers(wire.written) == 1
+            assert (protocol.tasks, app.front.under_way) == (set(), 0)
+
+
+async def test_the_connection_of_a_call_that_is_under_way_is_not_taken_for_an_idle_one(store: Store) -> None:
+    app = cast(PatternServer, an_app(store, log_level="warning"))
+    async with app.router.lifespan_context(app):
+        await parts_of(app).registry.refresh()
+        async with connection(app, LimitedProtocol) as (protocol, wire):
+            protocol.data_received(b"GET /v2/health/live HTTP/1.1\r\nhost: a\r\n\r\n" + HEAD % len(BODY) + BODY)
+            assert count_of_answers(wire.written) == 1
+            assert protocol.timeout_keep_alive_task is None
+
+
+async def test_of_very_many_calls_in_one_piece_of_data_only_some_are_answered_at_once(store: Store) -> None:
+    app = cast(PatternServer, an_app(store, log_level="warning"))
+    async with app.router.lifespan_context(app):
+        await parts_of(app).registry.refresh()
+        async with connection(app, LimitedProtocol) as (protocol, wire):
+            protocol.data_received(b"GET /v2/health/live HTTP/1.1\r\nhost: a\r\n\r\n" * 1000)
+            assert count_of_answers(wire.written.partition(b"HTTP/1.1 429")[0]) == MOST_PIPELINED
+            assert wire.is_closed
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_an_answer_waits_for_who_has_not_read_the_one_before(store: Store, is_cancelled: bool) -> None:
+    app = cast(PatternServer, an_app(store, log_level="warning"))
+    async with app.router.lifespan_context(app):
+        await parts_of(app).registry.refresh()
+        async with connection(app, LimitedProtocol) as (protocol, wire):
+            protocol.pause_writing()
             protocol.data_received(HEAD % len(BODY) + BODY)
-            assert app.front.under_way == 1
-        for _ in range(5):
-            await asyncio.sleep(0)
-        assert (wire.written, app.front.under_way) == (b"", 0)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert (wire.written, app.front.under_way) == (b"", 1)
+            for waiting in protocol.tasks if is_cancelled else ():
+                waiting.cancel()
+            protocol.resume_writing()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert count_of_answers(wire.written) == (0 if is_cancelled else 1)
+            assert (wire.is_closed, app.front.under_way, protocol.tasks) == (is_cancelled, 0, set())

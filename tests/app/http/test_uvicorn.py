@@ -35,6 +35,7 @@ OVERRIDDEN = {
     "shutdown",
 }
 READ = {
+    "_unset_keepalive_if_required",
     "app_state",
     "expect_100_continue",
     "flow",
@@ -69,7 +70,7 @@ def test_what_limits_use_of_uvicorn_is_all_named_here() -> None:
 def test_what_a_direct_call_uses_of_uvicorn_is_all_named_here() -> None:
     tree = ast.parse(inspect.getsource(Direct))
     used = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
-    assert {node.attr for node in used if ast.unparse(node.value) == "self._protocol"} == OF_PROTOCOL
+    assert {node.attr for node in used if ast.unparse(node.value) in ("self._protocol", "protocol")} == OF_PROTOCOL
 
 
 def test_a_direct_call_has_all_that_uvicorns_protocol_uses_of_a_cycle() -> None:
