@@ -106,7 +106,7 @@ def _recipe() -> dict[str, Any]:
 def _complete(part: dict[str, Any]) -> None:
     """Require the field that says which alternative a part is, and refuse names that match none of its patterns.
 
-    The lengths of lists are written as those of texts.
+    Pydantic does neither, and writes the lengths of some lists as those of texts.
     """
     named = [name for name, schema in part["properties"].items() if "const" in schema]
     if named:

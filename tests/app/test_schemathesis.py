@@ -80,7 +80,7 @@ BEYOND_SCHEMAS = re.compile(
     r"|output \w+ is asked for twice"
 )
 REFUSED = (400, 413, 422)
-# What a schema of a recipe says.
+# A recipe that is refused in these words has broken a rule that its schema can say.
 IN_SCHEMAS = re.compile("say which|no such field|should match|should be|should have|unknown field|Field required")
 
 
@@ -89,6 +89,8 @@ IN_SCHEMAS = re.compile("say which|no such field|should match|should be|should h
 
 @dataclass(frozen=True)
 class Served:
+    """A server, the schema of what is there, and how it is asked."""
+
     url: str
     schema: OpenApiSchema
     session: requests.Session
