@@ -29,9 +29,10 @@ class Root:
 
     def names(self) -> set[str]:
         """Entries that belong to the store. Raises FileNotFoundError if none of the last ones is left."""
+        seen = self._seen  # before looking: another thread may see more meanwhile
         entries = {entry.name for entry in self._path.iterdir()} if self._path.is_dir() else set()
         names = {name for name in entries if is_name(name) or name in (LOCK, IDENTITY, QUARANTINE, DELETED)}
-        if self._seen and not self._seen & names:  # its disk is not mounted, say
+        if seen and not seen & names:  # its disk is not mounted, say
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         self._seen = names
         return names

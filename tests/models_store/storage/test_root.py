@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from models_store.errors import (
     BundleUnreadable,
     StoreUnwritable,
 )
+from models_store.storage.disk import Disk
+from models_store.storage.root import Root
 from models_store.storage.store import Store
 from tests.fakes import LinearNetwork, line
 from tests.models_store.storage.lines import NO_FILES, publish
@@ -61,3 +64,25 @@ def test_a_store_whose_disk_goes_away_is_not_an_empty_one(store: Store, mount_po
     shutil.rmtree(store.root, ignore_errors=True)
     elsewhere.rename(store.root)
     assert (store.signature(), store.publish(line(20))) == (seen, 2)
+
+
+class Slow(type(Path())):  # type: ignore[misc]  # the class of paths of this system
+    """A directory that somebody else fills between a look at it and what is made of the look."""
+
+    def iterdir(self) -> Iterator[Path]:
+        entries = [*super().iterdir()]
+        if not entries:
+            locks_made = Path(self) / ".lock"
+            locks_made.touch()
+            OTHER[0].names()
+        yield from entries
+
+
+OTHER: list[Root] = []
+
+
+def test_a_store_that_another_thread_makes_meanwhile_is_not_taken_for_a_lost_disk(tmp_path: Path) -> None:
+    root = Root(Slow(tmp_path), Disk())
+    OTHER[:] = [root]
+    assert root.names() == set()
+    assert root.names() == {".lock"}
