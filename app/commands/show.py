@@ -22,6 +22,11 @@ MOST_NAMED = 8
 MOST_LETTERS = 24
 
 
+class PlotsUnwritable(PatternServerError):
+    def __init__(self, directory: Path, error: OSError) -> None:
+        super().__init__(f"plots cannot be written into {directory}: {error.strerror}; name another directory")
+
+
 @dataclass(frozen=True)
 class Shown:
     pattern: str
@@ -33,6 +38,13 @@ class Shown:
         return {"pattern": self.pattern, "version": self.version, "card": card, "recipe": self.described.recipe}
 
     def write_plots(self, directory: Path) -> list[Path]:
+        """Write all plots of the version, and return their files. Raises PlotsUnwritable."""
+        try:
+            return self._written_into(directory)
+        except OSError as error:
+            raise PlotsUnwritable(directory, error) from None
+
+    def _written_into(self, directory: Path) -> list[Path]:
         directory.mkdir(parents=True, exist_ok=True)
         pictures: tuple[Picture, ...] = get_args(Picture)
         written = []

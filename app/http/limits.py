@@ -81,6 +81,9 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._due_in(self.settings.header_seconds)
 
     def on_message_begin(self) -> None:
+        if self.transport.is_closing():
+            # The answer before it was the last of this connection: nobody would hear what becomes of this request.
+            raise ValueError("a request after the last answer")
         super().on_message_begin()
         # Set where a direct call before this one, in the same piece of data, has been answered already.
         self._unset_keepalive_if_required()

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, BinaryIO, TypeVar, get_args
+from io import FileIO
+from typing import Annotated, Any, TypeVar, get_args
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -93,7 +94,7 @@ def _form_of(request: Request) -> Form:
 
 
 @asynccontextmanager
-async def _received(request: Request, datasets: Datasets, librarian: Executor) -> AsyncIterator[BinaryIO]:
+async def _received(request: Request, datasets: Datasets, librarian: Executor) -> AsyncIterator[FileIO]:
     """The body in a file, written about a megabyte at a time as it arrives."""
     with await _in(librarian, datasets.receiving) as file:
         pending: list[bytes] = []
@@ -106,10 +107,12 @@ async def _received(request: Request, datasets: Datasets, librarian: Executor) -
         yield file
 
 
-def _write(file: BinaryIO, chunks: list[bytes]) -> None:
+def _write(file: FileIO, chunks: list[bytes]) -> None:
+    """Write all chunks. Raises DiskFull or StoreUnwritable."""
+    left = memoryview(b"".join(chunks))
     with writing():
-        file.writelines(chunks)
-        file.flush()
+        while left:
+            left = left[file.write(left) or 0 :]
 
 
 def _summary(stored: Stored) -> dict[str, Any]:

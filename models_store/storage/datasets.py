@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from models_store.errors import DatasetDamaged, StoreUnwritable, UnknownDataset
 from models_store.storage import manifest
@@ -108,11 +109,14 @@ class Datasets:
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
-    def receiving(self) -> BinaryIO:
-        """Open a file to upload into, beside the store. It has no name: nothing of it is left when the process ends."""
+    def receiving(self) -> FileIO:
+        """Open a file to upload into, beside the store. It has no name: nothing of it is left when the process ends.
+
+        It has no buffer either: what the disk does not take is an error of its write, and not of its end.
+        """
         with writing():
             self._make_root()
-            return tempfile.TemporaryFile(dir=self.root)
+            return tempfile.TemporaryFile(dir=self.root, buffering=0)
 
     def add(self, path: Path, form: Form, name: str = "", dialect: CsvDialect = PLAIN) -> Stored:
         """Read the file at `path` and keep it as a table; one that is there already stays, under its first name.

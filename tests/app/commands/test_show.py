@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from app.commands import card_tables, show
 from app.commands.wording import share, value_of, words
 from models_store.bundle import Bundle
 from models_store.card import Column, CrossValidation, Fold, Gap, LabelScore, Value
+from models_store.errors import PatternServerError
 from tests.fakes import card
 from tests.table_fakes import flowers, messages, passengers, rents
 
@@ -152,3 +154,10 @@ def test_nearly_perfect_is_not_shown_as_perfect(value: float | None, text: str) 
 
 def test_words_keep_what_people_write() -> None:
     assert words("Größe, 90 % · x²") == "Größe, 90 % · x²"
+
+
+def test_plots_that_cannot_be_written_are_an_error_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "plots").write_text("a file")
+    bundle = rents()
+    with pytest.raises(PatternServerError, match=r"plots cannot be written into .*more: .*; name another directory"):
+        show.Shown(bundle.pattern, 3, bundle.description).write_plots(tmp_path / "plots" / "more")

@@ -378,3 +378,19 @@ async def test_an_answer_waits_for_who_has_not_read_the_one_before(store: Store,
                 await asyncio.sleep(0)
             assert count_of_answers(wire.written) == (0 if is_cancelled else 1)
             assert (wire.is_closed, app.front.under_way, protocol.tasks) == (is_cancelled, 0, set())
+
+
+@pytest.mark.parametrize("last", ["HTTP/1.0\r\nconnection: keep-alive", "HTTP/1.1\r\nhost: a\r\nconnection: close"])
+async def test_a_request_after_the_last_answer_of_a_connection_is_not_carried_out(store: Store, last: str) -> None:
+    app = cast(PatternServer, an_app(store, log_level="warning"))
+    async with app.router.lifespan_context(app):
+        await parts_of(app).registry.refresh()
+        async with connection(app, LimitedProtocol) as (protocol, wire):
+            unload = b"POST /v2/repository/models/line/unload HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n"
+            protocol.data_received(f"GET /ping {last}\r\n\r\n".encode() + unload)
+            for _ in range(50):
+                await asyncio.sleep(0.001)
+            assert count_of_answers(wire.written) == 1
+            assert wire.is_closed
+        await parts_of(app).registry.refresh()
+        assert not parts_of(app).registry.shelf("line").is_unloaded

@@ -5,6 +5,8 @@ import io
 import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from io import FileIO
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -239,3 +241,20 @@ async def test_the_document_tells_what_can_be_uploaded(client: httpx.AsyncClient
 
 def test_an_app_is_made_without_what_reads_tables() -> None:
     assert "polars" not in imported("from app.main import create_app")
+
+
+async def test_an_upload_that_a_full_disk_does_not_take_is_refused_as_such(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_datasets: Datasets) -> FileIO:
+        return FileIO("/dev/full", "r+")
+
+    monkeypatch.setattr(Datasets, "receiving", full)
+    answer = await client.post("/datasets", content=b"a,b\n1,2\n", headers={"content-type": CSV})
+    assert refusal(answer) == (507, "disk_full")
+
+
+def test_what_the_disk_does_not_take_is_an_error_of_the_write_alone(tmp_path: Path) -> None:
+    with Datasets(tmp_path).receiving() as file:
+        file.write(b"a")
+        assert Path(f"/proc/self/fd/{file.fileno()}").stat().st_size == 1
