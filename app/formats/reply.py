@@ -16,7 +16,7 @@ Layout = Literal["rows", "flat", "records", "record", "columns"]
 
 @dataclass(frozen=True, eq=False)
 class Reply:
-    """What a bundle answers to the rows of a question. Columns are made of it when a format asks for them."""
+    """The answers of a bundle to the rows of a question. Columns are made of them when a format asks for them."""
 
     bundle: Bundle
     answers: Array
