@@ -78,6 +78,15 @@ class Wire(asyncio.Transport):
 
 
 @asynccontextmanager
+async def running(store: Store, log_level: str = "warning", **changes: Any) -> AsyncIterator[PatternServer]:
+    """An app that serves what the store holds."""
+    app = cast(PatternServer, an_app(store, log_level=log_level, **changes))
+    async with app.router.lifespan_context(app):
+        await parts_of(app).registry.refresh()
+        yield app
+
+
+@asynccontextmanager
 async def connection(app: PatternServer, kind: type[LimitedProtocol]) -> AsyncIterator[tuple[LimitedProtocol, Wire]]:
     config = uvicorn.Config(app, log_config=None, http=kind)
     state = ServerState()
@@ -233,10 +242,8 @@ async def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.mark.parametrize("state", ["usual", "keys", "overloaded", "draining"])
 async def test_the_same_bytes_get_the_same_answer_on_both_ways(store: Store, state: str) -> None:
     changes: dict[str, Any] = {"predict_key": KEY, "admin_key": "another"} if state == "keys" else {}
-    app = cast(PatternServer, an_app(store, log_level="warning", max_rows=1000, **changes))
     rng = random.Random(state)
-    async with app.router.lifespan_context(app):
-        await parts_of(app).registry.refresh()
+    async with running(store, max_rows=1000, **changes) as app:
         if state == "draining":
             parts_of(app).jobs.drain()
         if state == "overloaded":
@@ -252,9 +259,7 @@ async def test_the_same_bytes_get_the_same_answer_on_both_ways(store: Store, sta
 
 
 async def test_a_small_call_is_answered_directly_and_a_large_one_is_not(store: Store) -> None:
-    app = cast(PatternServer, an_app(store, log_level="warning"))
-    async with app.router.lifespan_context(app):
-        await parts_of(app).registry.refresh()
+    async with running(store) as app:
         for n_bytes, is_direct in ((100, True), (40_000, False)):
             body = BODY.ljust(n_bytes)
             async with connection(app, LimitedProtocol) as (protocol, _):
@@ -263,21 +268,16 @@ async def test_a_small_call_is_answered_directly_and_a_large_one_is_not(store: S
 
 
 async def test_one_call_is_one_write(store: Store) -> None:
-    app = cast(PatternServer, an_app(store, log_level="warning"))
-    async with app.router.lifespan_context(app):
-        await parts_of(app).registry.refresh()
-        async with connection(app, LimitedProtocol) as (protocol, wire):
-            protocol.data_received(HEAD % len(BODY) + BODY)
-            await wire.arrived.wait()
-            assert count_of_answers(wire.written) == 1
-            assert wire.written.endswith(b'"outputs":[[2.0]]}')
+    async with running(store) as app, connection(app, LimitedProtocol) as (protocol, wire):
+        protocol.data_received(HEAD % len(BODY) + BODY)
+        await wire.arrived.wait()
+        assert count_of_answers(wire.written) == 1
+        assert wire.written.endswith(b'"outputs":[[2.0]]}')
 
 
 async def test_a_call_that_is_under_way_when_the_server_ends_hears_why(store: Store) -> None:
     """uvicorn cancels what is under way, a direct call among it, when the time to finish has passed."""
-    app = cast(PatternServer, an_app(store, log_level="warning"))
-    async with app.router.lifespan_context(app):
-        await parts_of(app).registry.refresh()
+    async with running(store) as app:
         async with connection(app, LimitedProtocol) as (protocol, wire):
             protocol.data_received(HEAD % len(BODY) + BODY)
             [under_way] = protocol.tasks
@@ -291,27 +291,22 @@ async def test_a_call_that_is_under_way_when_the_server_ends_hears_why(store: St
 
 
 async def test_a_call_whose_body_is_not_complete_when_the_server_ends_hears_why(store: Store) -> None:
-    app = cast(PatternServer, an_app(store, log_level="warning"))
-    async with app.router.lifespan_context(app):
-        await parts_of(app).registry.refresh()
-        async with connection(app, LimitedProtocol) as (protocol, wire):
-            protocol.data_received(HEAD % len(BODY) + BODY[:3])
-            protocol.shutdown()
-            for waiting in protocol.tasks:  # as uvicorn does
-                waiting.cancel()
-            await asyncio.sleep(0)
-            assert wire.written.startswith(b"HTTP/1.1 503 ")
-            assert b"connection: close" in wire.written
-            assert (wire.is_closed, protocol.tasks, app.front.under_way) == (True, set(), 0)
+    async with running(store) as app, connection(app, LimitedProtocol) as (protocol, wire):
+        protocol.data_received(HEAD % len(BODY) + BODY[:3])
+        protocol.shutdown()
+        for waiting in protocol.tasks:  # as uvicorn does
+            waiting.cancel()
+        await asyncio.sleep(0)
+        assert wire.written.startswith(b"HTTP/1.1 503 ")
+        assert b"connection: close" in wire.written
+        assert (wire.is_closed, protocol.tasks, app.front.under_way) == (True, set(), 0)
 
 
 @pytest.mark.parametrize("n_bytes", [0, 3, len(BODY)], ids=["after the headers", "within the body", "after the body"])
 async def test_who_leaves_before_the_answer_leaves_nothing_behind(
     store: Store, n_bytes: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = cast(PatternServer, an_app(store, log_level="info"))
-    async with app.router.lifespan_context(app):
-        await parts_of(app).registry.refresh()
+    async with running(store, log_level="info") as app:
         logging.root.addHandler(caplog.handler)  # the app has set its own handler since the test began
         async with connection(app, LimitedProtocol) as (protocol, wire):
             protocol.data_received(HEAD % len(BODY) + BODY[:n_bytes])
@@ -325,66 +320,52 @@ async def test_who_leaves_before_the_answer_leaves_nothing_behind(
 
 
 async def test_a_body_that_is_complete_before_the_refusal_is_answered_once(store: Store) -> None:
-    app = cast(PatternServer, an_app(store, log_level="warning"))
-    async with app.router.lifespan_context(app):
-        await parts_of(app).registry.refresh()
-        async with connection(app, LimitedProtocol) as (protocol, wire):
-            protocol.data_received(HEAD % len(BODY) + BODY[:3])
-            for waiting in protocol.tasks:
-                waiting.cancel()
-            protocol.data_received(BODY[3:])
-            for _ in range(5):
-                await asyncio.sleep(0)
-            assert wire.written.startswith(b"HTTP/1.1 200 ")
-            assert count_of_answers(wire.written) == 1
-            assert (protocol.tasks, app.front.under_way) == (set(), 0)
+    async with running(store) as app, connection(app, LimitedProtocol) as (protocol, wire):
+        protocol.data_received(HEAD % len(BODY) + BODY[:3])
+        for waiting in protocol.tasks:
+            waiting.cancel()
+        protocol.data_received(BODY[3:])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert wire.written.startswith(b"HTTP/1.1 200 ")
+        assert count_of_answers(wire.written) == 1
+        assert (protocol.tasks, app.front.under_way) == (set(), 0)
 
 
 async def test_the_connection_of_a_call_that_is_under_way_is_not_taken_for_an_idle_one(store: Store) -> None:
-    app = cast(PatternServer, an_app(store, log_level="warning"))
-    async with app.router.lifespan_context(app):
-        await parts_of(app).registry.refresh()
-        async with connection(app, LimitedProtocol) as (protocol, wire):
-            protocol.data_received(b"GET /v2/health/live HTTP/1.1\r\nhost: a\r\n\r\n" + HEAD % len(BODY) + BODY)
-            assert count_of_answers(wire.written) == 1
-            assert protocol.timeout_keep_alive_task is None
+    async with running(store) as app, connection(app, LimitedProtocol) as (protocol, wire):
+        protocol.data_received(b"GET /v2/health/live HTTP/1.1\r\nhost: a\r\n\r\n" + HEAD % len(BODY) + BODY)
+        assert count_of_answers(wire.written) == 1
+        assert protocol.timeout_keep_alive_task is None
 
 
 async def test_of_very_many_calls_in_one_piece_of_data_only_some_are_answered_at_once(store: Store) -> None:
-    app = cast(PatternServer, an_app(store, log_level="warning"))
-    async with app.router.lifespan_context(app):
-        await parts_of(app).registry.refresh()
-        async with connection(app, LimitedProtocol) as (protocol, wire):
-            protocol.data_received(b"GET /v2/health/live HTTP/1.1\r\nhost: a\r\n\r\n" * 1000)
-            assert count_of_answers(wire.written.partition(b"HTTP/1.1 429")[0]) == MOST_PIPELINED
-            assert wire.is_closed
+    async with running(store) as app, connection(app, LimitedProtocol) as (protocol, wire):
+        protocol.data_received(b"GET /v2/health/live HTTP/1.1\r\nhost: a\r\n\r\n" * 1000)
+        assert count_of_answers(wire.written.partition(b"HTTP/1.1 429")[0]) == MOST_PIPELINED
+        assert wire.is_closed
 
 
 @pytest.mark.parametrize("is_cancelled", [False, True])
 async def test_an_answer_waits_for_who_has_not_read_the_one_before(store: Store, is_cancelled: bool) -> None:
-    app = cast(PatternServer, an_app(store, log_level="warning"))
-    async with app.router.lifespan_context(app):
-        await parts_of(app).registry.refresh()
-        async with connection(app, LimitedProtocol) as (protocol, wire):
-            protocol.pause_writing()
-            protocol.data_received(HEAD % len(BODY) + BODY)
-            for _ in range(5):
-                await asyncio.sleep(0)
-            assert (wire.written, app.front.under_way) == (b"", 1)
-            for waiting in protocol.tasks if is_cancelled else ():
-                waiting.cancel()
-            protocol.resume_writing()
-            for _ in range(5):
-                await asyncio.sleep(0)
-            assert count_of_answers(wire.written) == (0 if is_cancelled else 1)
-            assert (wire.is_closed, app.front.under_way, protocol.tasks) == (is_cancelled, 0, set())
+    async with running(store) as app, connection(app, LimitedProtocol) as (protocol, wire):
+        protocol.pause_writing()
+        protocol.data_received(HEAD % len(BODY) + BODY)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (wire.written, app.front.under_way) == (b"", 1)
+        for waiting in protocol.tasks if is_cancelled else ():
+            waiting.cancel()
+        protocol.resume_writing()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert count_of_answers(wire.written) == (0 if is_cancelled else 1)
+        assert (wire.is_closed, app.front.under_way, protocol.tasks) == (is_cancelled, 0, set())
 
 
 @pytest.mark.parametrize("last", ["HTTP/1.0\r\nconnection: keep-alive", "HTTP/1.1\r\nhost: a\r\nconnection: close"])
 async def test_a_request_after_the_last_answer_of_a_connection_is_not_carried_out(store: Store, last: str) -> None:
-    app = cast(PatternServer, an_app(store, log_level="warning"))
-    async with app.router.lifespan_context(app):
-        await parts_of(app).registry.refresh()
+    async with running(store) as app:
         async with connection(app, LimitedProtocol) as (protocol, wire):
             unload = b"POST /v2/repository/models/line/unload HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n"
             protocol.data_received(f"GET /ping {last}\r\n\r\n".encode() + unload)
