@@ -204,7 +204,10 @@ async def journeys() -> dict[str, Journey]:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, contextlib.redirect_stdout(io.StringIO()):
         Store(Path(folder), LinearNetwork.from_bytes).publish(line(pattern=PATTERN))
         async with serving(Path(folder)) as enter:
-            return {name: await traced(enter, form.body(ONE.rows).request) for name, form in JOURNEYS.items()}
+            found = {name: await traced(enter, form.body(ONE.rows).request) for name, form in JOURNEYS.items()}
+        # A thread that reads the store for a cancelled task goes on: it would find the folder half deleted, and write.
+        await asyncio.get_running_loop().shutdown_default_executor()
+        return found
 
 
 # -- tables --------------------------------------------------------------------------------------------------------
