@@ -133,15 +133,24 @@ def columns_table(stored: Stored, columns: Sequence[ColumnFacts], data: TableDat
     table = folding_table("column", "kind", "missing", "examples", title=title, title_justify="left")
     for column in columns:
         is_target = column.name in data.target
-        is_dropped = column.dropped is not None and not is_target
-        examples = ", ".join(map(str, column.examples))
         table.add_row(
             f"{words(column.name)} (target)" if is_target else words(column.name),
             _taken_for(column, data),
             str(column.missing or ""),
-            f"left out: {column.dropped}" if is_dropped else words(examples[:LONGEST_EXAMPLES]),
+            _shown(column) if is_target else _remarked(column),
         )
     return table
+
+
+def _remarked(column: ColumnFacts) -> str:
+    """Return the examples of an input column and what to know about it, or why it is left out."""
+    if column.dropped is not None:
+        return f"left out: {words(column.dropped)}"
+    return _shown(column) if column.note is None else f"{_shown(column)}\n{words(column.note)}"
+
+
+def _shown(column: ColumnFacts) -> str:
+    return words(", ".join(map(str, column.examples))[:LONGEST_EXAMPLES])
 
 
 def _taken_for(column: ColumnFacts, data: TableData) -> str:

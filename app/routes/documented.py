@@ -126,6 +126,7 @@ COLUMN: dict[str, Any] = {
         "distinct": {"type": "integer"},
         "examples": {"type": "array", "items": {"type": ["number", "string", "boolean"]}},
         "dropped": {"type": ["string", "null"], "description": "why it is left out unless a recipe names its kind"},
+        "note": {"type": ["string", "null"], "description": "what to know about it, though it is kept"},
     },
 }
 DATASET_BODY: dict[str, Any] = {

@@ -27,6 +27,8 @@ class ColumnFacts:
     """True if predicting it is classification, unless the recipe's task says otherwise."""
     order: DateOrder | None = None
     """The order of day and month where dates are not written as in ISO 8601."""
+    note: str | None = None
+    """What to know about the column, though it is kept, in a few words."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields by name; `ambiguity` is called `doubt` on the wire and on disk."""

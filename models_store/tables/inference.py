@@ -3,7 +3,6 @@
 file -> DataFrame (`read`) -> ColumnFacts (`facts`) -> Table (`table_of`)
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from statistics import median
@@ -19,6 +18,7 @@ from models_store.tables.ambiguity import WRITTEN_DATE, ambiguity_of, is_date, o
 from models_store.tables.column_facts import ColumnFacts, Form
 from models_store.tables.csv_files import narrowed
 from models_store.tables.files import read
+from models_store.tables.identifiers import is_prose, names_rows, note_on, numbers_rows, way_to_keep
 from models_store.tables.number_syntax import NUMBER
 from models_store.tables.spelling import NOTHING, PLAIN, DateOrder, Spelling
 from models_store.tables.table import (
@@ -43,9 +43,6 @@ MOST_EXAMPLES = 3
 LONGEST_EXAMPLE = 80
 FEWEST_WORDS_OF_TEXT = 4
 ROWS_TO_COUNT_WORDS_IN = 10_000
-# In a smaller table all values of a column may differ by chance.
-FEWEST_ROWS_OF_AN_IDENTIFIER = 20
-INDEX = re.compile(r"(.*[_\s-])?id|index|__index_level_[0-9]+__|unnamed: 0", re.IGNORECASE)
 # Beyond this a float64 does not tell every whole number from its neighbours.
 MOST_EXACT = 2**53
 # Up to MOST_CODES whole numbers from 0 or 1 on, each in FEWEST_ROWS_OF_A_CODE rows, are taken for codes of labels.
@@ -178,16 +175,18 @@ def _facts_of(column: pl.Series, override: Kind | Literal["drop"] | None, dates:
         raise TableError(ambiguity)
     column = _without_nothing(column, kind)
     n_distinct, first = _distinct(column, kind, Spelling(orders={column.name: order} if order else {}))
+    dropped = None if ambiguity else _why_dropped(column, kind, n_distinct, override)
     return ColumnFacts(
         name=column.name,
         kind=kind,
         missing=column.null_count(),
         distinct=n_distinct,
         examples=[_example(column, kind, cell) for cell in first],
-        dropped=None if ambiguity else _why_dropped(column, kind, n_distinct, override),
+        dropped=dropped,
         ambiguity=ambiguity,
         labels=kind not in ("number", "date") or (kind == "number" and _are_codes(column, n_distinct)),
         order=order if kind == "date" else None,
+        note=note_on(column, kind, n_distinct) if override is None and not (dropped or ambiguity) else None,
     )
 
 
@@ -228,6 +227,8 @@ def _is_text(present: pl.Series, n_distinct: int) -> bool:
         return True
     if n_distinct * 2 <= len(present):
         return False
+    if is_prose(present, n_distinct):
+        return True
     some = present.gather_every(-(-len(present) // ROWS_TO_COUNT_WORDS_IN))
     return median(len(words_of(text)) for text in some) >= FEWEST_WORDS_OF_TEXT
 
@@ -258,29 +259,24 @@ def _distinct(column: pl.Series, kind: Kind, spelling: Spelling) -> tuple[int, l
 def _why_dropped(column: pl.Series, kind: Kind, n_distinct: int, override: Kind | Literal["drop"] | None) -> str | None:
     if override is not None:
         return "as the recipe says" if override == "drop" else None
+    why = _tells_nothing(column, kind, n_distinct)
+    return (
+        None if why is None else f"{why}; {way_to_keep(column.name, 'number' if column.dtype.is_integer() else kind)}"
+    )
+
+
+def _tells_nothing(column: pl.Series, kind: Kind, n_distinct: int) -> str | None:
     if n_distinct == 0:
         return "empty"
     if n_distinct == 1 and column.null_count() == 0 and len(column) > 1:
         return "all values are the same"
-    return "an identifier: every row has another" if _is_identifier(column, kind, n_distinct) else None
+    is_number = kind == "number" and column.dtype.is_numeric()
+    is_identifier = numbers_rows(column, n_distinct) if is_number else _names_rows(column, kind, n_distinct)
+    return "an identifier: every row has another" if is_identifier else None
 
 
-def _is_identifier(column: pl.Series, kind: Kind, n_distinct: int) -> bool:
-    if n_distinct < len(column) - column.null_count():
-        return False
-    is_long = n_distinct >= FEWEST_ROWS_OF_AN_IDENTIFIER
-    if column.dtype.is_integer() and kind == "number":
-        return INDEX.fullmatch(column.name) is not None or (is_long and _is_counted(column))
-    return is_long and not column.dtype.is_float() and kind == "category"
-
-
-def _is_counted(column: pl.Series) -> bool:
-    """True if each value is one more than the one before."""
-    # The ends are compared first: a difference between unsigned integers may not fit.
-    if column.null_count() or column[-1] - column[0] != len(column) - 1:
-        return False
-    numbers = column.to_numpy()
-    return bool((numbers[1:] - numbers[:-1] == 1).all())
+def _names_rows(column: pl.Series, kind: Kind, n_distinct: int) -> bool:
+    return kind == "category" and not column.dtype.is_float() and names_rows(column, n_distinct)
 
 
 def _example(column: pl.Series, kind: Kind, cell: Cell) -> float | bool | str:

@@ -53,7 +53,7 @@ def make(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> Dataset:
         )
     labels = _labels(data, found, targets.take(kept))
     numbers = _label_numbers(targets.take(kept), labels) if labels else _numbers(data, found, targets.take(kept))
-    remarks = [f"{name} was left out: {facts.dropped}." for name, facts in found.items() if facts.dropped]
+    remarks = [remark for name, facts in found.items() if name not in data.target for remark in _remarks(facts)]
     if not kept.all():
         remarks.append(f"{int((~kept).sum())} rows without a {' or '.join(data.target)} were left out.")
     inputs = inference.table_of(frame, kinds, spelling)
@@ -93,6 +93,12 @@ def _input_kinds(data: TableData, found: dict[str, ColumnFacts]) -> dict[str, Ki
             f"data.columns: no column is left to predict from, of {len(found)}; drop fewer, or name their kinds"
         )
     return kinds
+
+
+def _remarks(facts: ColumnFacts) -> list[str]:
+    """Return what the card says of an input column; the target is not judged as one."""
+    left_out = [f"{facts.name} was left out: {facts.dropped}."] if facts.dropped else []
+    return left_out + ([f"{facts.name} {facts.note}."] if facts.note else [])
 
 
 def _has_target(targets: Table) -> NDArray[np.bool_]:

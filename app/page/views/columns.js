@@ -48,14 +48,14 @@ function keepRoles(made) {
  * @param {TableColumn} column
  * @param {number} place
  */
-function kindOf({ name, kind, dropped, doubt }, place) {
+function kindOf({ name, kind, dropped, doubt, note }, place) {
   const inferred = doubt ? "choose …" : dropped ? "left out" : `${kind}, as found`;
   return element(
     "select",
     {
       "aria-label": `${name} is taken for`,
       "data-column": name,
-      "aria-describedby": dropped || doubt ? `remark-${place}` : null,
+      "aria-describedby": dropped || doubt || note ? `remark-${place}` : null,
       required: Boolean(doubt),
     },
     element("option", { value: "" }, inferred),
@@ -76,15 +76,15 @@ const examplesOf = ({ examples }) =>
   );
 
 /**
- * Why a column is left out, or asked about, in a cell of its own below the others.
+ * Why a column is left out, or asked about, or what to know about it, in a cell of its own below the others.
  * @param {HTMLElement} row
  * @param {TableColumn} column
  * @param {number} place
  */
-function remark(row, { dropped, doubt }, place) {
-  if (!dropped && !doubt) return;
+function remark(row, { dropped, doubt, note }, place) {
+  if (!dropped && !doubt && !note) return;
   row.classList.add("remarked");
-  const words = doubt ? sentence(doubt) : `Left out: ${dropped}.`;
+  const words = doubt ? sentence(doubt) : dropped ? `Left out: ${dropped}.` : sentence(note ?? "");
   const look = doubt ? "remark doubtful" : "remark faint";
   row.after(element("tr", { class: look }, element("td", { colspan: 4, id: `remark-${place}` }, words)));
 }

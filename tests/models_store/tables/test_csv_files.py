@@ -103,6 +103,10 @@ def test_points_among_decimal_commas_are_refused(write: Write) -> None:
 def test_an_index_without_a_name_is_left_out_with_a_word(write: Write, index: Sequence[int]) -> None:
     frame = read(write("\n".join([",a", *(f"{place},{place % 3}" for place in index)])), "csv")
     assert [(found.name, found.dropped) for found in facts(frame)] == [
-        ("Unnamed: 0", "an identifier: every row has another"),
+        (
+            "Unnamed: 0",
+            "an identifier: every row has another; "
+            "keep it with --column 'Unnamed: 0=number' (data.columns: {Unnamed: 0: number})",
+        ),
         ("a", None),
     ]

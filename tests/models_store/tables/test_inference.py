@@ -1,6 +1,7 @@
 """Facts of columns, inferred from all their cells, and columns as raw values: every cell as `from_text` has it."""
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,20 @@ def test_the_kind_of_a_column_is_inferred(column: list[Any], kind: Kind, distinc
     assert found.missing == column.count(None)
 
 
+IDENTIFIER = "an identifier: every row has another"
+MOMENTS = [
+    [f"2020.03.{n:02d}" for n in range(1, 21)],
+    [f"{n:02d}/13/20" for n in range(1, 13)] * 2,
+    [f"{n} Mär 2020" for n in range(1, 21)],
+    [f"Mär {n}, 2020" for n in range(1, 21)],
+    [f"{n:02d}:31:07,5" for n in range(20)],
+    [f"{n} days 13:00:00" for n in range(2, 22)],
+    [f"2020Q{n}" for n in range(1, 21)],
+    [f"2020-W{n}" for n in range(1, 21)],
+]
+PROSE = [f"{a} {b}" for a in ("red", "old", "long", "big") for b in ("barn", "house", "roof", "door", "gate")]
+
+
 @pytest.mark.parametrize(
     ("name", "column", "dropped"),
     [
@@ -73,26 +88,79 @@ def test_the_kind_of_a_column_is_inferred(column: list[Any], kind: Kind, distinc
         ("x", [1, 1], "all values are the same"),
         ("x", [1, None], None),
         ("x", [None, None], "empty"),
-        ("x", [f"user {n}" for n in range(20)], "an identifier: every row has another"),
+        ("x", [f"user {n}" for n in range(20)], IDENTIFIER),
         ("x", [f"user {n}" for n in range(19)], None),
         ("x", [f"user {n % 19}" for n in range(20)], None),
+        ("x", [f"ABC-{n:03d}" for n in range(20)], IDENTIFIER),
+        ("x", [f"2020-{n:05d}" for n in range(20)], IDENTIFIER),
+        ("x", [f"{n:02d}{'ABCDEFGHIJ'[n % 10]}" for n in range(20)], IDENTIFIER),
         ("x", NOTES * 4, None),
-        ("x", [f"{n:05d}" for n in range(20)], "an identifier: every row has another"),
-        ("x", list(range(5, 25)), "an identifier: every row has another"),
-        ("x", list(range(5, 24)), None),
+        ("x", PROSE, None),
+        ("x", [f"{n} kg" for n in range(20)], None),
+        ("x", [f"{n}.5µg/l" for n in range(20)], None),
+        *(("x", column, None) for column in MOMENTS),
+        ("x", [f"{n:05d}" for n in range(20)], IDENTIFIER),
+        ("x", list(range(5, 25)), None),
         ("x", list(range(40, 0, -2)), None),
         ("x", [float(n) for n in range(20)], None),
-        ("id", [9, 4, 7], "an identifier: every row has another"),
-        ("User_ID", [9, 4, 7], "an identifier: every row has another"),
-        ("index", [9, 4, 7], "an identifier: every row has another"),
-        ("__index_level_0__", [9, 4, 7], "an identifier: every row has another"),
+        ("year", list(range(1900, 2000)), None),
+        ("id", [9, 4, 7], IDENTIFIER),
+        ("id", [9.0, 4.0, None], IDENTIFIER),
+        ("User_ID", [9, 4, 7], IDENTIFIER),
+        ("PassengerId", [9, 4, 7], IDENTIFIER),
+        ("index", [9, 4, 7], IDENTIFIER),
+        ("row_number", [*range(20, 0, -1)], IDENTIFIER),
+        ("No", list(range(1, 21)), IDENTIFIER),
+        ("No", list(range(3, 23)), None),
+        ("__index_level_0__", [9, 4, 7], IDENTIFIER),
         ("id", [9, 4, 4], None),
+        ("id", [0.5, 0.25, 0.75], None),
         ("humid", [9, 4, 7], None),
     ],
 )
-def test_columns_that_teach_nothing_say_why(name: str, column: list[Any], dropped: str | None) -> None:
+def test_columns_that_teach_nothing_say_why_and_how_to_keep_them(
+    name: str, column: list[Any], dropped: str | None
+) -> None:
     (found,) = facts(pl.DataFrame({name: column}))
-    assert found.dropped == dropped
+    way = f"; keep it with --column {name}={found.kind} (data.columns: {{{name}: {found.kind}}})"
+    assert found.dropped == (None if dropped is None else dropped + way)
+
+
+def test_the_order_of_the_rows_does_not_decide() -> None:
+    counted = pl.DataFrame({"id": range(200), "t": range(200), "code": [f"u{n}" for n in range(200)]})
+    assert facts(counted.sample(fraction=1, shuffle=True, seed=1)) == [
+        replace(found, examples=again.examples)
+        for found, again in zip(facts(counted), facts(counted.sample(fraction=1, shuffle=True, seed=1)), strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "note"),
+    [
+        (
+            list(range(1, 201)),
+            "counts up by one; if it only numbers the rows, leave it out: --column x=drop (data.columns: {x: drop})",
+        ),
+        ([float(n) for n in range(20, 0, -1)], "counts up by one"),
+        (list(range(19)), None),
+        ([*range(199), 300], None),
+        ([f"{n} kg" for n in range(20)], "looks like numbers with a unit"),
+        ([f"{n % 5} kg" for n in range(20)], None),
+        ([f"{n} Mär 2020" for n in range(1, 21)], "looks like dates or times in a spelling that is not read"),
+        ([f"user {n}" for n in range(20)], None),
+        (PROSE, None),
+    ],
+)
+def test_what_is_kept_though_every_row_has_another_value_is_noted(column: list[Any], note: str | None) -> None:
+    found = the_facts(column)
+    assert (found.note or "").startswith(note or "")
+    assert (found.note is None) == (note is None)
+    assert the_facts(column, x="category").note is None
+
+
+def test_prose_of_few_words_is_text_where_every_row_has_another() -> None:
+    assert the_facts(PROSE).kind == "text"
+    assert the_facts(PROSE * 2).kind == "category"
 
 
 def test_what_the_recipe_says_wins() -> None:
@@ -131,7 +199,7 @@ def test_whole_numbers_that_floats_cannot_tell_apart_are_names() -> None:
     found = the_facts(twins)
     assert (found.kind, found.distinct, found.examples) == ("category", 2, ["9007199254740993", "9007199254740994"])
     many = the_facts([2**60 + place for place in range(30)])
-    assert many.dropped == "an identifier: every row has another"
+    assert many.dropped == f"{IDENTIFIER}; keep it with --column x=number (data.columns: {{x: number}})"
     assert the_facts([2**53, -(2**53)]).kind == "number"
 
 

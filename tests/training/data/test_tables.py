@@ -72,6 +72,21 @@ def test_what_tells_nothing_is_left_out_with_a_word() -> None:
     data = made(frame(id=list(range(1, N_ROWS + 1)), ship=["Titanic"] * N_ROWS), spec())
     assert dict(data.kinds) == {"age": "number", "deck": "category", "alone": "boolean"}
     assert [remark.split(" was left out")[0] for remark in data.remarks] == ["id", "ship"]
+    assert all("keep it with --column" in remark for remark in data.remarks)
+
+
+def test_what_counts_up_by_one_is_learned_with_a_word() -> None:
+    table = pl.DataFrame({"x": range(1, 201), "y": range(11, 211)})
+    data = made(table, spec("y"))
+    assert dict(data.kinds) == {"x": "number"}
+    assert data.remarks == (
+        "x counts up by one; if it only numbers the rows, leave it out: --column x=drop (data.columns: {x: drop}).",
+    )
+
+
+def test_the_target_is_not_judged_as_a_feature() -> None:
+    data = made(frame(id=list(range(N_ROWS))), spec("id"))
+    assert (data.outputs, data.remarks) == (("id",), ())
 
 
 def test_rows_without_a_target_are_left_out_with_a_word() -> None:
