@@ -198,7 +198,7 @@ def _order(column: pl.Series, dates: DateOrder | None) -> DateOrder | None:
 
 
 def _inferred(column: pl.Series, order: DateOrder | None) -> Kind:
-    if column.dtype.is_integer() and ((column > MOST_EXACT).any() or (column < -MOST_EXACT).any()):
+    if column.dtype.is_integer() and _has_inexact(column):
         return "category"
     if column.dtype.is_numeric():
         return "number"
@@ -220,6 +220,13 @@ def _inferred(column: pl.Series, order: DateOrder | None) -> Kind:
     if len(texts) <= 100 and all(text.strip().lower() in ("true", "false") for text in texts):
         return "boolean"
     return "text" if _is_text(present, len(texts)) else "category"
+
+
+def _has_inexact(column: pl.Series) -> bool:
+    """True for integers that a float64 does not tell from their neighbours."""
+    # As Python's integers: the limits do not fit the type of every column.
+    ends = [cast(int, end) for end in (column.min(), column.max()) if end is not None]
+    return any(abs(end) > MOST_EXACT for end in ends)
 
 
 def _is_text(present: pl.Series, n_distinct: int) -> bool:

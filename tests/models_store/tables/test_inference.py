@@ -7,17 +7,20 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models_store.tables.inference import ColumnFacts, TableError, facts, read, table_of, without
+from models_store.tables.inference import ColumnFacts, TableError, facts, read, table_of, targets_of, without
 from models_store.tables.spelling import NOTHING
 from models_store.tables.table import MISSING, Cell, Kind, from_text
 from tests.models_store.tables.table_files import (
     MOMENT,
     Write,
     columns_of,
+    content_of,
+    form_of,
     in_csv,
     the_facts,
     values,
@@ -201,6 +204,21 @@ def test_whole_numbers_that_floats_cannot_tell_apart_are_names() -> None:
     many = the_facts([2**60 + place for place in range(30)])
     assert many.dropped == f"{IDENTIFIER}; keep it with --column x=number (data.columns: {{x: number}})"
     assert the_facts([2**53, -(2**53)]).kind == "number"
+
+
+@pytest.mark.parametrize("form", ["parquet", "stream", "file"])
+@pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"])
+def test_integers_of_every_width_are_numbers_as_feature_and_target(write: Write, form: str, kind: str) -> None:
+    lowest = 0 if kind.startswith("u") else -5
+    cells = [None, *(lowest + place % 5 for place in range(100))]
+    column = pa.array(cells, getattr(pa, kind)())
+    frame = read(write(content_of(pa.table({"x": column}), form)), form_of(form))
+    found = the_facts(frame["x"])
+    assert (found.kind, found.missing, found.distinct) == ("number", 1, 5)
+    assert found.examples == [lowest, lowest + 1, lowest + 2]
+    assert values(frame, "number") == cells
+    (target,) = targets_of(frame, {"x": "number"}).columns.values()
+    assert target[1:].tolist() == cells[1:]
 
 
 def test_words_for_missing_may_be_added(write: Write) -> None:
