@@ -1,6 +1,6 @@
 """Facts of a column of an uploaded table, inferred before anything is trained on it. Free of polars."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from models_store.tables.spelling import DateOrder
@@ -32,7 +32,7 @@ class ColumnFacts:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields by name; `ambiguity` is called `doubt` on the wire and on disk."""
-        return {"doubt" if name == "ambiguity" else name: value for name, value in asdict(self).items()}
+        return {"doubt" if name == "ambiguity" else name: value for name, value in vars(self).items()}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Self:

@@ -16,7 +16,10 @@ from models_store.tables.csv_rows import ONE_LINE, UNNAMED
 from models_store.tables.file_limits import check_size
 from models_store.tables.number_syntax import POLARS_CODE, POLARS_INTEGER, POLARS_NUMBER, POLARS_PLAIN_INTEGER
 from models_store.tables.spelling import NOTHING
-from models_store.tables.text_columns import all_stripped, stripped, without_missing
+from models_store.tables.text_columns import all_stripped, may_hold_space, stripped, without_missing
+
+# They show of most columns of texts that they are no numbers.
+FIRST_ROWS = 16
 
 
 def read_csv(path: Path, dialect: CsvDialect) -> pl.DataFrame:
@@ -33,23 +36,17 @@ def read_csv(path: Path, dialect: CsvDialect) -> pl.DataFrame:
     for block in csv_rows.blocks(path, len(names), dialect=dialect):
         n_rows += block.rows
         check_size(n_rows, len(names))
-        fields = _fields(block, names, dialect)
-        bare = all_stripped(fields)
-        found = _seen(bare)
+        cells = _cells(block, names, dialect)
+        found = _seen(cells.bare)
         seen = [before | now for before, now in zip(seen, found, strict=True)] if seen else found
-        parts.append(_narrow(fields, bare, [column.dtype for column in found]))
+        parts.append(_narrow(cells, [column.dtype for column in found]))
     if not parts:
         only = f"; {ONE_LINE}" if csv_rows.has_one_line(path) else ""
         raise TableError(f"the table has columns and no rows{only}")
     dtypes = [column.dtype for column in seen]
-    again = [
-        name
-        for name, dtype in zip(names, dtypes, strict=True)
-        if dtype == pl.String and any(part.schema[name] != pl.String for part in parts)
-    ]
-    if again:
+    if again := _narrowed_too_early(parts, dtypes):
         blocks = csv_rows.blocks(path, len(names), dialect=dialect)
-        texts = [_fields(block, names, dialect).select(again) for block in blocks]
+        texts = [_cells(block, names, dialect).texts(again) for block in blocks]
         parts = [part.with_columns(text) for part, text in zip(parts, texts, strict=True)]
     frame = pl.concat([_cast(part, dtypes) for part in parts])
     if not first:
@@ -57,12 +54,22 @@ def read_csv(path: Path, dialect: CsvDialect) -> pl.DataFrame:
     return frame
 
 
+def _narrowed_too_early(parts: list[pl.DataFrame], dtypes: list[type[pl.DataType]]) -> list[str]:
+    """Return the names of the columns of texts that are not texts in each of the parts."""
+    # Each part's dtypes are asked for once: polars builds its schema anew each time, of all columns.
+    by_part = [part.dtypes for part in parts]
+    return [
+        name
+        for name, dtype, *before in zip(parts[0].columns, dtypes, *by_part, strict=True)
+        if dtype == pl.String and any(found != pl.String for found in before)
+    ]
+
+
 def narrowed(column: pl.Series) -> pl.Series:
     """Return a text column with the dtype that it would have in a CSV file."""
-    fields = column.to_frame()
-    bare = all_stripped(fields)
-    (found,) = _seen(bare)
-    return _narrow(fields, bare, [found.dtype]).to_series()
+    cells = _Cells.of(column.to_frame(), has_space=True)
+    (found,) = _seen(cells.bare)
+    return _narrow(cells, [found.dtype]).to_series()
 
 
 @dataclass(frozen=True)
@@ -94,13 +101,31 @@ class _Seen:
         return pl.Float64 if self.are_numbers and not are_codes else pl.String
 
 
-def _fields(block: csv_rows.Block, names: list[str], dialect: CsvDialect) -> pl.DataFrame:
-    """Return the cells of a block as texts, missing ones as null, numbers with decimal points."""
-    schema = dict.fromkeys(names, pl.String())
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """Cells as texts, as they stand in the file and without whitespace around them; in `bare` missing ones are null."""
+
+    fields: pl.DataFrame
+    bare: pl.DataFrame
+
+    @classmethod
+    def of(cls, fields: pl.DataFrame, *, has_space: bool) -> "_Cells":
+        if has_space:
+            return cls(fields, without_missing(all_stripped(fields), are_stripped=True))
+        bare = without_missing(fields, are_stripped=True)
+        return cls(bare, bare)
+
+    def texts(self, names: list[str]) -> pl.DataFrame:
+        """Return columns as they stand in the file, missing cells as null."""
+        return self.bare.select(names) if self.fields is self.bare else without_missing(self.fields.select(names))
+
+
+def _cells(block: csv_rows.Block, names: list[str], dialect: CsvDialect) -> _Cells:
+    """Return the cells of a block, numbers with decimal points."""
     fields = pl.read_csv(
         block.content,
         has_header=False,
-        schema=schema,
+        schema=dict.fromkeys(names, pl.String()),
         separator=dialect.delimiter or ",",
         empty_string_is_null=False,
     )
@@ -108,8 +133,11 @@ def _fields(block: csv_rows.Block, names: list[str], dialect: CsvDialect) -> pl.
         raise TableError(
             f"somewhere after line {block.line}: expected {block.rows} rows, and {fields.height} are told apart"
         )
-    fields = without_missing(fields)
-    return fields if dialect.decimal == "." else fields.with_columns(map(_with_points, fields))
+    if dialect.decimal == ",":
+        fields = without_missing(fields)
+        fields = fields.with_columns(map(_with_points, fields))
+    # To look for a few characters in a block takes far less than to strip a million cells.
+    return _Cells.of(fields, has_space=may_hold_space(block.content))
 
 
 def _with_points(column: pl.Series) -> pl.Series:
@@ -128,7 +156,7 @@ def _with_points(column: pl.Series) -> pl.Series:
 
 def _seen(bare: pl.DataFrame) -> list[_Seen]:
     # Each pattern is matched only in columns that still can match it all: there are many cells.
-    numbers = _matching(bare, bare.columns, POLARS_NUMBER)
+    numbers = _matching(bare, _matching(bare.head(FIRST_ROWS), bare.columns, POLARS_NUMBER), POLARS_NUMBER)
     integers = _matching(bare, numbers, POLARS_INTEGER)
     plain = _matching(bare, integers, POLARS_PLAIN_INTEGER)
     others = bare.select(name for name in integers if name not in plain)
@@ -152,14 +180,19 @@ def _matching(texts: pl.DataFrame, names: Iterable[str], pattern: str) -> dict[s
     return {name: None for name, matches in zip(names, matching, strict=True) if matches}
 
 
-def _narrow(fields: pl.DataFrame, bare: pl.DataFrame, dtypes: list[type[pl.DataType]]) -> pl.DataFrame:
-    """Return text columns as they are in `fields`, the others cast from `bare`."""
-    texts = [name for name, dtype in zip(fields.columns, dtypes, strict=True) if dtype == pl.String]
-    return _cast(bare.with_columns(fields.select(texts)), dtypes)
+def _narrow(cells: _Cells, dtypes: list[type[pl.DataType]]) -> pl.DataFrame:
+    """Return text columns as they stand in the file, the others cast."""
+    texts = [name for name, dtype in zip(cells.bare.columns, dtypes, strict=True) if dtype == pl.String]
+    return _cast(cells.bare.with_columns(cells.texts(texts)), dtypes)
 
 
 def _cast(part: pl.DataFrame, dtypes: list[type[pl.DataType]]) -> pl.DataFrame:
-    return part.select(pl.col(name).cast(dtype) for name, dtype in zip(part.columns, dtypes, strict=True))
+    """Cast the columns that are of another dtype; all that become one dtype together, which is fast for many."""
+    names: dict[type[pl.DataType], list[str]] = {}
+    for name, found, dtype in zip(part.columns, part.dtypes, dtypes, strict=True):
+        if found != dtype:
+            names.setdefault(dtype, []).append(name)
+    return part.with_columns(pl.col(several).cast(dtype) for dtype, several in names.items())
 
 
 def _check_index(column: pl.Series) -> None:

@@ -1,5 +1,6 @@
 """Table files, read strictly. Importing this module imports polars, which takes a moment: a server defers it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -37,22 +38,27 @@ def _read(path: Path, form: Form, dialect: CsvDialect) -> pl.DataFrame:
 
 
 def _check_values(frame: pl.DataFrame) -> None:
-    floats = [name for name, dtype in frame.schema.items() if dtype.is_float()]
-    _refuse_first(frame, [pl.col(name).is_infinite() for name in floats], "infinite, or too large for a number")
-    moments = [name for name, dtype in frame.schema.items() if dtype in TEMPORAL]
-    days = [pl.col(name).cast(pl.Date).to_physical() for name in moments]
-    _refuse_first(frame, [~day.is_between(FIRST_DAY, LAST_DAY, closed="left") for day in days], BEYOND)
-    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
-    _refuse_first(
-        frame, [pl.col(name).str.contains("\0", literal=True) for name in texts], "a NUL character; this is no text"
-    )
+    dtypes = dict(zip(frame.columns, frame.dtypes, strict=True))
+    floats = [name for name, dtype in dtypes.items() if dtype.is_float()]
+    _refuse_first(frame, floats, pl.Expr.is_infinite, "infinite, or too large for a number")
+    _refuse_first(frame, [name for name, dtype in dtypes.items() if dtype in TEMPORAL], _is_beyond, BEYOND)
+    texts = [name for name, dtype in dtypes.items() if dtype == pl.String]
+    _refuse_first(frame, texts, _holds_nul, "a NUL character; this is no text")
 
 
-def _refuse_first(frame: pl.DataFrame, are_wrong: list[pl.Expr], what: str) -> None:
-    """Raise TableError for the first column and row where one of the expressions is true."""
-    # All columns at once: one after another takes polars long where there are thousands.
-    found = frame.select(is_wrong.any() for is_wrong in are_wrong)
-    for name, is_any in zip(found.columns, found.row(0) if are_wrong else (), strict=True):
+def _is_beyond(moments: pl.Expr) -> pl.Expr:
+    return ~moments.cast(pl.Date).to_physical().is_between(FIRST_DAY, LAST_DAY, closed="left")
+
+
+def _holds_nul(texts: pl.Expr) -> pl.Expr:
+    return texts.str.contains("\0", literal=True)
+
+
+def _refuse_first(frame: pl.DataFrame, names: list[str], are_wrong: Callable[[pl.Expr], pl.Expr], what: str) -> None:
+    """Raise TableError for the first of the columns that has a wrong cell, and the row of that cell."""
+    # All columns in one expression: one after another takes polars long where there are thousands.
+    found = frame.select(are_wrong(pl.col(names)).any()).row(0) if names else ()
+    for name, is_any in zip(names, found, strict=True):
         if is_any:
-            row = frame.select(are_wrong[found.columns.index(name)].arg_max()).item() + 1
+            row = frame.select(are_wrong(pl.col(name)).arg_max()).item() + 1
             raise TableError(f"column {shortened_name(name)}, data row {row}: {what}")

@@ -3,7 +3,8 @@
 file -> DataFrame (`read`) -> ColumnFacts (`facts`) -> Table (`table_of`)
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from statistics import median
 from types import MappingProxyType
@@ -43,6 +44,10 @@ MOST_EXAMPLES = 3
 LONGEST_EXAMPLE = 80
 FEWEST_WORDS_OF_TEXT = 4
 ROWS_TO_COUNT_WORDS_IN = 10_000
+# Without one of them a text is neither a number, infinity included, nor a date.
+DIGIT = re.compile("[0-9]|inf", re.IGNORECASE)
+# In columns that are looked at together: what their different values take is held at once.
+CELLS_AT_ONCE = 1_000_000
 # Beyond this a float64 does not tell every whole number from its neighbours.
 MOST_EXACT = 2**53
 # Up to MOST_CODES whole numbers from 0 or 1 on, each in FEWEST_ROWS_OF_A_CODE rows, are taken for codes of labels.
@@ -64,7 +69,9 @@ def facts(
     unknown = next((name for name in overrides if name not in frame.columns), None)
     if unknown is not None:
         raise TableError(f"there is no column {shortened_name(unknown)}; {unlike(unknown, frame.columns)}")
-    return [_facts_of(column, overrides.get(column.name), dates) for column in frame]
+    return [
+        _facts_of(column, distinct, overrides.get(column.name), dates) for column, distinct in _with_distinct(frame)
+    ]
 
 
 def without(frame: pl.DataFrame, missing: Iterable[str]) -> pl.DataFrame:
@@ -166,15 +173,33 @@ def _texts(values: pl.Series) -> list[str]:
 # -- facts ---------------------------------------------------------------------------------------------------------
 
 
-def _facts_of(column: pl.Series, override: Kind | Literal["drop"] | None, dates: DateOrder | None) -> ColumnFacts:
-    order = _order(column, dates)
-    kind = _inferred(column, order) if override is None or override == "drop" else override
+def _with_distinct(frame: pl.DataFrame) -> Iterator[tuple[pl.Series, pl.Series]]:
+    """Yield each column with its different values, missing ones aside, in the order in which they appear first.
+
+    Many short columns at once, because polars takes longer over a call than over a short column.
+    """
+    n_columns = max(1, CELLS_AT_ONCE // max(1, frame.height))
+    for begin in range(0, frame.width, n_columns):
+        columns = frame[:, begin : begin + n_columns]
+        distinct = columns.select(pl.all().drop_nulls().unique(maintain_order=True).implode())
+        yield from zip(columns, (values[0] for values in distinct), strict=True)
+
+
+def _facts_of(
+    column: pl.Series, distinct: pl.Series, override: Kind | Literal["drop"] | None, dates: DateOrder | None
+) -> ColumnFacts:
+    has_digits = column.dtype == pl.String and _has_digits(distinct)
+    order = _order(distinct, dates) if has_digits else None
+    kind = _inferred(column, distinct, order, has_digits) if override is None or override == "drop" else override
     may_be = kind in ("category", "text") if override is None else override == "date" and order is None
-    ambiguity = ambiguity_of(column, dates) if may_be and column.dtype == pl.String else None
+    ambiguity = ambiguity_of(column, dates) if may_be and has_digits else None
     if ambiguity and override is not None:
         raise TableError(ambiguity)
-    column = _without_nothing(column, kind)
-    n_distinct, first = _distinct(column, kind, Spelling(orders={column.name: order} if order else {}))
+    if column.dtype == pl.String and kind in ("number", "date"):
+        column = _without_nothing(column, kind)
+        distinct = column.drop_nulls().unique(maintain_order=True)
+    spelling = Spelling(orders={column.name: order} if order else {})
+    n_distinct, first = _distinct(column, distinct, kind, spelling)
     dropped = None if ambiguity else _why_dropped(column, kind, n_distinct, override)
     return ColumnFacts(
         name=column.name,
@@ -190,14 +215,17 @@ def _facts_of(column: pl.Series, override: Kind | Literal["drop"] | None, dates:
     )
 
 
-def _order(column: pl.Series, dates: DateOrder | None) -> DateOrder | None:
-    if column.dtype != pl.String:
-        return None
-    texts = stripped(column.drop_nulls().unique())
+def _has_digits(texts: pl.Series) -> bool:
+    """False for texts among which there can be neither a number nor a date."""
+    return any(DIGIT.search(text) for text in texts.to_list())
+
+
+def _order(distinct: pl.Series, dates: DateOrder | None) -> DateOrder | None:
+    texts = stripped(distinct)
     return order_of(texts.filter(texts.str.contains(WRITTEN_DATE)).to_list(), dates)
 
 
-def _inferred(column: pl.Series, order: DateOrder | None) -> Kind:
+def _inferred(column: pl.Series, distinct: pl.Series, order: DateOrder | None, has_digits: bool) -> Kind:
     if column.dtype.is_integer() and _has_inexact(column):
         return "category"
     if column.dtype.is_numeric():
@@ -206,20 +234,15 @@ def _inferred(column: pl.Series, order: DateOrder | None) -> Kind:
         return "boolean"
     if column.dtype in TEMPORAL:
         return "date"
-    present = column.drop_nulls()
-    texts = present.unique(maintain_order=True)
-    if texts.is_empty():
+    if distinct.is_empty():
         return "category"
-    rest = _without(texts, NOTHING)
-    if rest.dtype != pl.String:
-        # Where there are only dashes, they may mean something.
-        return "number" if len(rest.drop_nulls()) else "category"
-    if all(is_date(text, order) for text in rest.drop_nulls()):
-        return "date"
+    if has_digits and (kind := _number_or_date(distinct, order)) is not None:
+        return kind
+    texts = distinct.to_list()
     # Only true and false: a yes is a category, and is answered as a yes.
     if len(texts) <= 100 and all(text.strip().lower() in ("true", "false") for text in texts):
         return "boolean"
-    return "text" if _is_text(present, len(texts)) else "category"
+    return "text" if _is_text(column, texts) else "category"
 
 
 def _has_inexact(column: pl.Series) -> bool:
@@ -229,14 +252,24 @@ def _has_inexact(column: pl.Series) -> bool:
     return any(abs(end) > MOST_EXACT for end in ends)
 
 
-def _is_text(present: pl.Series, n_distinct: int) -> bool:
-    if (present.str.len_chars() > LONGEST_CATEGORY).any():
+def _number_or_date(distinct: pl.Series, order: DateOrder | None) -> Kind | None:
+    rest = _without(distinct, NOTHING)
+    if rest.dtype != pl.String:
+        # Where there are only dashes, they may mean something.
+        return "number" if len(rest.drop_nulls()) else None
+    return "date" if all(is_date(text, order) for text in rest.drop_nulls()) else None
+
+
+def _is_text(column: pl.Series, distinct: list[str]) -> bool:
+    if any(len(text) > LONGEST_CATEGORY for text in distinct):
         return True
-    if n_distinct * 2 <= len(present):
+    n_present = len(column) - column.null_count()
+    if len(distinct) * 2 <= n_present:
         return False
-    if is_prose(present, n_distinct):
+    present = column.drop_nulls()
+    if is_prose(present, len(distinct)):
         return True
-    some = present.gather_every(-(-len(present) // ROWS_TO_COUNT_WORDS_IN))
+    some = present.gather_every(-(-n_present // ROWS_TO_COUNT_WORDS_IN))
     return median(len(words_of(text)) for text in some) >= FEWEST_WORDS_OF_TEXT
 
 
@@ -253,9 +286,8 @@ def _are_codes(column: pl.Series, n_distinct: int) -> bool:
     return bool(is_run and counts.min() >= FEWEST_ROWS_OF_A_CODE)
 
 
-def _distinct(column: pl.Series, kind: Kind, spelling: Spelling) -> tuple[int, list[Cell]]:
+def _distinct(column: pl.Series, distinct: pl.Series, kind: Kind, spelling: Spelling) -> tuple[int, list[Cell]]:
     """Return the number of different cells, and the first few to appear."""
-    distinct = column.drop_nulls().unique(maintain_order=True)
     numbers = _numbers(distinct, kind)
     if numbers is not None:
         return len(numbers), numbers.head(MOST_EXAMPLES).to_list()

@@ -110,3 +110,10 @@ def test_an_index_without_a_name_is_left_out_with_a_word(write: Write, index: Se
         ),
         ("a", None),
     ]
+
+
+@pytest.mark.parametrize("space", ["", " ", "\t", "\x1c", "\xa0", "\u2003"])
+def test_whitespace_around_a_field_is_no_part_of_a_number_or_of_a_word_for_missing(write: Write, space: str) -> None:
+    text = "\n".join(["n,w", f"{space}1,{space}a", f"NA{space},{space}NA{space}", f"2{space},b{space}", ""])
+    frame = read(write(text), "csv")
+    assert columns_of(frame) == {"n": [1, None, 2], "w": [f"{space}a", None, f"b{space}"]}

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models_store.tables import inference
 from models_store.tables.inference import ColumnFacts, TableError, facts, read, table_of, targets_of, without
 from models_store.tables.spelling import NOTHING
 from models_store.tables.table import MISSING, Cell, Kind, from_text
@@ -229,6 +230,37 @@ def test_words_for_missing_may_be_added(write: Write) -> None:
 def test_a_kind_for_a_column_that_there_is_not_names_those_that_there_are() -> None:
     with pytest.raises(TableError, match=r"^there is no column y; there are x$"):
         the_facts([1], y="number")
+
+
+@pytest.mark.parametrize("cells_at_once", [1, 7, 1000])
+def test_columns_looked_at_together_are_taken_for_what_each_is_alone(
+    cells_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "CELLS_AT_ONCE", cells_at_once)
+    frame = pl.DataFrame(
+        {
+            "flag": ["true", "false", None],
+            "word": ["a", "-", "b"],
+            "dash": ["-", "-", "12"],
+            "day": ["2024-05-31", None, "2024-06-01"],
+            "code": ["007", "-", "008"],
+            "whole": [1, 1, None],
+            "real": [0.5, None, 0.25],
+            "none": pl.Series([None] * 3, dtype=pl.Float64),
+        }
+    )
+    found = facts(frame)
+    assert [(one.name, one.kind, one.missing, one.distinct) for one in found] == [
+        ("flag", "boolean", 1, 2),
+        ("word", "category", 0, 3),
+        ("dash", "number", 2, 1),
+        ("day", "date", 1, 2),
+        ("code", "category", 0, 3),
+        ("whole", "number", 1, 1),
+        ("real", "number", 1, 2),
+        ("none", "number", 3, 0),
+    ]
+    assert found == [one for name in frame.columns for one in facts(frame.select(name))]
 
 
 # -- columns ---------------------------------------------------------------------------------------------------------
