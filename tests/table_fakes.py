@@ -15,8 +15,9 @@ from models_store.encoding.outputs import Decoder, LabelDecoder, LabelKind, Outp
 from models_store.encoding.rows import TableEncoder
 from models_store.encoding.scaler import Scaler
 from models_store.encoding.texts import TextEncoder
+from models_store.encoding.times import DurationEncoder, TimeEncoder
 from models_store.networks.architecture import Architecture, Layer
-from models_store.tables.table import Cell, Kind, Table, Values, column_of, from_json, moment_of, to_json
+from models_store.tables.table import Cell, Kind, Table, Values, column_of, from_json, to_json, written
 from tests.fakes import LinearNetwork, card
 from training.data.dataset import Dataset, Labels, Rows
 from training.recipe.spec import PatternSpec
@@ -131,6 +132,10 @@ def encoder_of(kind: Kind, values: Values) -> ColumnEncoder:
             return NumberEncoder.fit(values, bins=2)
         case "boolean":
             return BooleanEncoder.fit(values)
+        case "time":
+            return TimeEncoder.fit(values, bins=2)
+        case "duration":
+            return DurationEncoder.fit(values, bins=2)
         case "date":
             return DateEncoder.fit(values)
         case "category":
@@ -199,6 +204,4 @@ def _column(name: str, kind: Kind, values: Values) -> Column:
     if kind == "boolean":
         return Column(name=name, kind=kind, values=[False, True], missing=missing)
     lowest, highest = float(np.nanmin(values)), float(np.nanmax(values))
-    if kind == "date":
-        return Column(name=name, kind=kind, minimum=moment_of(lowest), maximum=moment_of(highest), missing=missing)
-    return Column(name=name, kind=kind, minimum=lowest, maximum=highest, missing=missing)
+    return Column(name=name, kind=kind, minimum=written(kind, lowest), maximum=written(kind, highest), missing=missing)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +15,7 @@ from app.jobs.recipes import check_ambiguity, check_columns
 from models_store.storage.datasets import Stored
 from models_store.tables.column_facts import ColumnFacts, Form
 from models_store.tables.csv_dialect import DELIMITERS, PLAIN, CsvDialect
-from models_store.tables.table import Kind
+from models_store.tables.kinds import KINDS
 from training.recipe.base import RecipeError
 from training.recipe.data import TableData
 from training.recipe.spec import PatternSpec
@@ -106,8 +106,8 @@ def assigned(columns: list[str]) -> dict[str, str]:
     for name, separator, kind in pairs:
         if not (name and separator and kind):
             raise RecipeError("--column: write NAME=KIND, such as zip=category, notes=text or id=drop")
-        if kind not in (*get_args(Kind), "drop"):
-            kinds = ", ".join(get_args(Kind))
+        if kind not in (*KINDS, "drop"):
+            kinds = ", ".join(KINDS)
             raise RecipeError(f"--column: {kind} is no kind; there are {kinds}, and drop, which leaves the column out")
     return {name: kind for name, _, kind in pairs}
 

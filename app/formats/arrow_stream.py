@@ -25,6 +25,7 @@ from app.formats.expected import (
 from app.formats.reply import Reply
 from models_store.arrays import Array
 from models_store.tables.arrow_messages import DAMAGED, announced
+from models_store.tables.clock import is_storable, seconds_in
 from models_store.tables.table import (
     FIRST_DAY,
     LAST_DAY,
@@ -53,6 +54,8 @@ WANTED: dict[Kind, str] = {
     "number": "integers or floats",
     "boolean": "booleans",
     "date": "dates, timestamps, or strings",
+    "time": "times of day, or strings",
+    "duration": "durations, or strings",
     "category": "strings, booleans, integers or floats",
     "text": "strings",
 }
@@ -153,6 +156,10 @@ def _fits(kind: Kind, given: Any) -> bool:
             return bool(pa.types.is_boolean(given))
         case "date":
             return _is_string(given) or pa.types.is_date(given) or pa.types.is_timestamp(given)
+        case "time":
+            return _is_string(given) or pa.types.is_time(given)
+        case "duration":
+            return _is_string(given) or pa.types.is_duration(given)
         case "category":
             return _is_string(given) or is_number or pa.types.is_boolean(given)
         case "text":
@@ -211,6 +218,8 @@ def _column(column: ExpectedColumn, values: Any) -> Values:
             return numbers
     if column.kind == "date" and not _is_string(values.type):
         return read_column(column, _microseconds(column, values), _days, row_of)
+    if column.kind in ("time", "duration") and not _is_string(values.type):
+        return read_column(column, _whole_microseconds(values), _seconds, row_of)
     if column.kind == "category" and values.type in SHORT_FLOATS:
         return read_column(column, _shortest(values), from_json, row_of)
     return read_column(column, values.to_pylist(), from_json, row_of)
@@ -230,10 +239,15 @@ def _microseconds(column: ExpectedColumn, moments: Any) -> list[int | None]:
             moments = pc.local_timestamp(moments)
         except pa.ArrowInvalid:
             raise Unprocessable("bad_type", f"column {column.name}: its time zone is not known here") from None
-    counts = moments.cast(pa.int64())
-    if moments.type.unit == "ns":
+    return _whole_microseconds(moments)
+
+
+def _whole_microseconds(values: Any) -> list[int | None]:
+    """Return timestamps, times or durations in microseconds, rounded down."""
+    counts = values.cast(pa.int32() if values.type.bit_width == 32 else pa.int64())
+    if values.type.unit == "ns":
         return [None if count is None else count // NANOSECONDS for count in counts.to_pylist()]
-    return _times(counts, LENGTH[moments.type.unit])
+    return _times(counts, LENGTH[values.type.unit])
 
 
 def _times(counts: Any, length: int) -> list[int | None]:
@@ -244,6 +258,13 @@ def _days(_kind: Kind, microseconds: int) -> Cell:
     if not FIRST_DAY <= microseconds // MICROSECONDS_A_DAY < LAST_DAY:
         raise ValueError("a date of the years 1 to 9999")
     return days_in(microseconds)
+
+
+def _seconds(kind: Kind, microseconds: int) -> Cell:
+    # A time of day beyond 24:00 is no valid Arrow.
+    if kind == "duration" and not is_storable(microseconds):
+        raise ValueError("a duration of at most 10 000 years")
+    return seconds_in(microseconds)
 
 
 def _shortest(values: Any) -> list[float | None]:

@@ -14,8 +14,8 @@ from models_store.encoding.rows import Encoder, TableEncoder
 from models_store.tables.spelling import PLAIN, Spelling
 from models_store.tables.table import EXPECTED, Cell, Kind, Table, Values, column_of
 
-# A boolean and a date may be written as text, but not as any text.
-WRITTEN_AS_TEXT: frozenset[Kind] = frozenset({"boolean", "date"})
+# They may be written as text, but not as any text.
+WRITTEN_AS_TEXT: frozenset[Kind] = frozenset({"boolean", "date", "time", "duration"})
 
 
 @dataclass(frozen=True)

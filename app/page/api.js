@@ -2,7 +2,7 @@
 /**
  * Requests to the server that this page comes from, the key that they carry, and the shapes of the answers.
  *
- * @typedef {"number" | "category" | "boolean" | "date" | "text"} Kind
+ * @typedef {"number" | "category" | "boolean" | "date" | "time" | "duration" | "text"} Kind
  * @typedef {string | number | boolean | null} Value             a cell of a table
  * @typedef {{ rmse: number, mae: number, r2: number | null, max_error: number }} NumberScore
  * @typedef {{ accuracy: number, balanced_accuracy: number, f1: number, roc_auc: number | null, log_loss: number,

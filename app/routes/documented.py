@@ -4,6 +4,7 @@ from typing import Any
 
 from app.jobs.job import STATUSES
 from app.openapi import BYTES, NAMED, NUMBERED, RECIPE
+from models_store.tables.kinds import KINDS
 
 SVG_OR_PNG: dict[str, Any] = {"image/svg+xml": {"schema": {"type": "string"}}, "image/png": BYTES}
 EVENTS: dict[str, Any] = {"text/event-stream": {}}
@@ -121,7 +122,7 @@ COLUMN: dict[str, Any] = {
     "type": "object",
     "properties": {
         "name": {"type": "string"},
-        "kind": {"enum": ["number", "category", "boolean", "date", "text"], "type": "string"},
+        "kind": {"enum": list(KINDS), "type": "string"},
         "missing": {"type": "integer"},
         "distinct": {"type": "integer"},
         "examples": {"type": "array", "items": {"type": ["number", "string", "boolean"]}},

@@ -3,6 +3,8 @@
 number    scaled, or scaled and piecewise linear; missing: the median, and an input that says so
 boolean   -1, 1; missing: 0, and an input that says so
 date      scaled days, and the place in year, week and day as points on circles; missing: as of a number
+time      the place in the day as a point on a circle, and as of a number; missing: as of a number
+duration  as of a number
 category  one input a value; one for values that training did not see, one for missing
 text      one input a word: 1 where it occurs, or its weight (tf-idf); missing: no words
 """
@@ -18,6 +20,7 @@ from models_store.encoding.categories import CategoryEncoder
 from models_store.encoding.dates import DateEncoder
 from models_store.encoding.numbers import BooleanEncoder, NumberEncoder
 from models_store.encoding.texts import TextEncoder
+from models_store.encoding.times import DurationEncoder, TimeEncoder
 from models_store.errors import BundleDamaged
 from models_store.tables.table import Kind, Values
 
@@ -52,6 +55,8 @@ ENCODERS: dict[Kind, Callable[[dict[str, Any]], ColumnEncoder]] = {
     "number": NumberEncoder.from_dict,
     "boolean": BooleanEncoder.from_dict,
     "date": DateEncoder.from_dict,
+    "time": TimeEncoder.from_dict,
+    "duration": DurationEncoder.from_dict,
     "category": CategoryEncoder.from_dict,
     "text": TextEncoder.from_dict,
 }

@@ -13,7 +13,7 @@ import polars as pl
 from models_store.errors import shortened_name
 from models_store.tables.number_syntax import POLARS_CODE, POLARS_NUMBER
 from models_store.tables.spelling import NOTHING, WRITTEN, DateOrder, iso_of
-from models_store.tables.table import DATE, from_text
+from models_store.tables.table import DATE, Kind, from_text
 from models_store.tables.text_columns import stripped
 
 # Fewer different ones are codes, such as 1, 2 and 3A.
@@ -25,6 +25,8 @@ BARE_COMMA = "^[-+]?[0-9]*,[0-9]+$"
 ISO_DATE = f"^{DATE.pattern}$"
 WRITTEN_DATE = r"^[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{4}(?:[T ][0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?$"
 SHORT_DATE = "^[0-9]{1,2}/[0-9]{1,2}/[0-9]{2}$"
+LIKE_A_CLOCK = r"^[-+]?[0-9]+:[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?$"
+CLOCK_KINDS: tuple[Literal["time"], Literal["duration"]] = ("time", "duration")
 DIGIT = "[0-9]"
 
 
@@ -43,8 +45,24 @@ def order_of(texts: Sequence[str], said: DateOrder | None) -> DateOrder | None:
 
 
 def is_date(text: str, order: DateOrder | None) -> bool:
+    return is_a("date", iso_of(text, order) if order else text)
+
+
+def clock_kind(texts: pl.Series) -> Literal["time", "duration"] | None:
+    """Return the kind of texts that are all times of day, or all durations; None where they are neither.
+
+    Where all may be both, they are times of day.
+    """
+    present = texts.drop_nulls()
+    for kind in CLOCK_KINDS:
+        if all(is_a(kind, text) for text in present):
+            return kind
+    return None
+
+
+def is_a(kind: Kind, text: str) -> bool:
     try:
-        return from_text("date", iso_of(text, order) if order else text) is not None
+        return from_text(kind, text) is not None
     except ValueError:
         return False
 
@@ -59,8 +77,10 @@ def ambiguity_of(column: pl.Series, said: DateOrder | None) -> str | None:
     distinct = texts.drop_nulls().unique(maintain_order=True)
     if distinct.is_empty():
         return None
-    return _ambiguity_of_dates(column.name, texts, distinct, said) or _ambiguity_of_numbers(
-        column.name, texts, distinct
+    return (
+        _ambiguity_of_dates(column.name, texts, distinct, said)
+        or _ambiguity_of_times(column.name, texts, distinct)
+        or _ambiguity_of_numbers(column.name, texts, distinct)
     )
 
 
@@ -82,6 +102,26 @@ def _ambiguity_of_dates(name: str, texts: pl.Series, distinct: pl.Series, said: 
         )
     dates = [text for text in looking if is_date(text, order)]
     return _exception_to(name, "date", texts, dates) if len(dates) < len(distinct) else None
+
+
+def _ambiguity_of_times(name: str, texts: pl.Series, distinct: pl.Series) -> str | None:
+    looking = _matching(distinct, LIKE_A_CLOCK)
+    short = looking.filter(looking.str.count_matches(":", literal=True) == 1)
+    beyond = [text for text in short if not is_a("time", text)]
+    if not _are_nearly_all(texts, looking, distinct, FEWEST_NUMBERS):
+        return None
+    if beyond:
+        return (
+            f"{name}: looks like times, some of them beyond 24:00 ({_cell(beyond[0])}), and whether they are hours "
+            "and minutes or minutes and seconds is not clear; write hours:minutes:seconds, such as 85:00:00, "
+            f"or {_give_up(name)}"
+        )
+    kind, good = max(((kind, [text for text in distinct if is_a(kind, text)]) for kind in CLOCK_KINDS), key=_n_good)
+    return _exception_to(name, kind, texts, good)
+
+
+def _n_good(found: tuple[Kind, list[str]]) -> int:
+    return len(found[1])
 
 
 def _ambiguity_of_numbers(name: str, texts: pl.Series, distinct: pl.Series) -> str | None:
@@ -123,7 +163,7 @@ def _are_nearly_all(texts: pl.Series, looking: pl.Series, distinct: pl.Series, f
     return len(looking) >= n_needed and n_looking >= NEARLY_ALL * (len(texts) - texts.null_count())
 
 
-def _exception_to(name: str, kind: Literal["number", "date"], texts: pl.Series, good: list[str]) -> str:
+def _exception_to(name: str, kind: Kind, texts: pl.Series, good: list[str]) -> str:
     """Say how many cells are of the kind, and name the first that is not."""
     is_good = texts.is_in(good).fill_null(value=True)
     row = (~is_good).arg_max()

@@ -6,11 +6,12 @@ from pathlib import Path
 import polars as pl
 
 from models_store.errors import TableError, shortened_name
+from models_store.tables.clock import MOST_DAYS
 from models_store.tables.column_facts import Form
 from models_store.tables.csv_dialect import PLAIN, CsvDialect
 from models_store.tables.csv_files import read_csv
 from models_store.tables.table import FIRST_DAY, LAST_DAY
-from models_store.tables.typed_files import BEYOND, TEMPORAL, read_arrow, read_parquet
+from models_store.tables.typed_files import BEYOND, TEMPORAL, TOO_LONG, read_arrow, read_parquet
 
 
 def read(path: Path, form: Form, dialect: CsvDialect = PLAIN) -> pl.DataFrame:
@@ -42,12 +43,17 @@ def _check_values(frame: pl.DataFrame) -> None:
     floats = [name for name, dtype in dtypes.items() if dtype.is_float()]
     _refuse_first(frame, floats, pl.Expr.is_infinite, "infinite, or too large for a number")
     _refuse_first(frame, [name for name, dtype in dtypes.items() if dtype in TEMPORAL], _is_beyond, BEYOND)
+    _refuse_first(frame, [name for name, dtype in dtypes.items() if dtype == pl.Duration], _is_long, TOO_LONG)
     texts = [name for name, dtype in dtypes.items() if dtype == pl.String]
     _refuse_first(frame, texts, _holds_nul, "a NUL character; this is no text")
 
 
 def _is_beyond(moments: pl.Expr) -> pl.Expr:
     return ~moments.cast(pl.Date).to_physical().is_between(FIRST_DAY, LAST_DAY, closed="left")
+
+
+def _is_long(durations: pl.Expr) -> pl.Expr:
+    return durations.dt.total_days().abs() > MOST_DAYS
 
 
 def _holds_nul(texts: pl.Expr) -> pl.Expr:

@@ -15,11 +15,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models_store.errors import TableError, shortened_name, unlike
-from models_store.tables.ambiguity import WRITTEN_DATE, ambiguity_of, is_date, order_of
+from models_store.tables.ambiguity import WRITTEN_DATE, ambiguity_of, clock_kind, is_date, order_of
+from models_store.tables.clock import seconds_in
 from models_store.tables.column_facts import ColumnFacts, Form
 from models_store.tables.csv_files import narrowed
 from models_store.tables.files import read
 from models_store.tables.identifiers import is_prose, names_rows, note_on, numbers_rows, way_to_keep
+from models_store.tables.kinds import ORDERED
 from models_store.tables.number_syntax import NUMBER
 from models_store.tables.spelling import NOTHING, PLAIN, DateOrder, Spelling
 from models_store.tables.table import (
@@ -32,14 +34,15 @@ from models_store.tables.table import (
     days_in,
     from_text,
     label_from_text,
-    moment_of,
+    written,
 )
 from models_store.tables.text_columns import stripped
-from models_store.tables.typed_files import TEMPORAL
+from models_store.tables.typed_files import TEMPORAL, TEMPORAL_KINDS
 from models_store.tables.words import words_of
 
 __all__ = ["ColumnFacts", "Form", "TableError", "facts", "read", "table_of", "targets_of", "without"]
 
+NANOSECONDS = 1000
 MOST_EXAMPLES = 3
 LONGEST_EXAMPLE = 80
 FEWEST_WORDS_OF_TEXT = 4
@@ -126,8 +129,8 @@ def _values(column: pl.Series, kind: Kind, parse: Parse) -> Values:
 
 
 def _without_nothing(column: pl.Series, kind: Kind) -> pl.Series:
-    """Return null for a dash or a word of NOTHING in a column of numbers or dates."""
-    return _without(column, NOTHING) if column.dtype == pl.String and kind in ("number", "date") else column
+    """Return null for a dash or a word of NOTHING in a column of numbers, dates, times or durations."""
+    return _without(column, NOTHING) if column.dtype == pl.String and kind in ORDERED else column
 
 
 def _numbers(column: pl.Series, kind: Kind) -> pl.Series | None:
@@ -140,8 +143,18 @@ def _numbers(column: pl.Series, kind: Kind) -> pl.Series | None:
         case "date" if column.dtype in TEMPORAL:
             microseconds = column.cast(pl.Datetime("us")).to_physical()
             days = days_in(microseconds.fill_null(0).to_numpy())
-            return pl.Series(np.where(column.is_null().to_numpy(), np.nan, days), nan_to_null=True)
+            return _floats(days, column)
+        case "time" if column.dtype == pl.Time:
+            nanoseconds = column.to_physical().fill_null(0).to_numpy()
+            return _floats(seconds_in(nanoseconds // NANOSECONDS), column)
+        case "duration" if column.dtype == pl.Duration:
+            microseconds = column.cast(pl.Duration("us")).to_physical()
+            return _floats(seconds_in(microseconds.fill_null(0).to_numpy()), column)
     return None
+
+
+def _floats(numbers: NDArray[np.float64], column: pl.Series) -> pl.Series:
+    return pl.Series(np.where(column.is_null().to_numpy(), np.nan, numbers), nan_to_null=True)
 
 
 def _cells(column: pl.Series, distinct: pl.Series, kind: Kind, parse: Parse) -> list[Cell]:
@@ -161,10 +174,11 @@ def _texts(values: pl.Series) -> list[str]:
     """Return the values as a CSV file would write them."""
     if values.dtype == pl.String:
         return cast(list[str], values.to_list())
-    if values.dtype in TEMPORAL:
-        days = _numbers(values, "date")
-        assert days is not None
-        return [moment_of(day) for day in days]
+    kind = TEMPORAL_KINDS.get(values.dtype.base_type())
+    if kind is not None:
+        numbers = _numbers(values, kind)
+        assert numbers is not None
+        return [str(written(kind, number)) for number in numbers]
     if values.dtype == pl.Boolean:
         return ["true" if value else "false" for value in values]
     return [str(value) for value in values.to_numpy()]
@@ -195,7 +209,7 @@ def _facts_of(
     ambiguity = ambiguity_of(column, dates) if may_be and has_digits else None
     if ambiguity and override is not None:
         raise TableError(ambiguity)
-    if column.dtype == pl.String and kind in ("number", "date"):
+    if column.dtype == pl.String and kind in ORDERED:
         column = _without_nothing(column, kind)
         distinct = column.drop_nulls().unique(maintain_order=True)
     spelling = Spelling(orders={column.name: order} if order else {})
@@ -209,7 +223,7 @@ def _facts_of(
         examples=[_example(column, kind, cell) for cell in first],
         dropped=dropped,
         ambiguity=ambiguity,
-        labels=kind not in ("number", "date") or (kind == "number" and _are_codes(column, n_distinct)),
+        labels=kind not in ORDERED or (kind == "number" and _are_codes(column, n_distinct)),
         order=order if kind == "date" else None,
         note=note_on(column, kind, n_distinct) if override is None and not (dropped or ambiguity) else None,
     )
@@ -232,11 +246,11 @@ def _inferred(column: pl.Series, distinct: pl.Series, order: DateOrder | None, h
         return "number"
     if column.dtype == pl.Boolean:
         return "boolean"
-    if column.dtype in TEMPORAL:
-        return "date"
+    if (temporal := TEMPORAL_KINDS.get(column.dtype.base_type())) is not None:
+        return temporal
     if distinct.is_empty():
         return "category"
-    if has_digits and (kind := _number_or_date(distinct, order)) is not None:
+    if has_digits and (kind := _measured(distinct, order)) is not None:
         return kind
     texts = distinct.to_list()
     # Only true and false: a yes is a category, and is answered as a yes.
@@ -252,12 +266,13 @@ def _has_inexact(column: pl.Series) -> bool:
     return any(abs(end) > MOST_EXACT for end in ends)
 
 
-def _number_or_date(distinct: pl.Series, order: DateOrder | None) -> Kind | None:
+def _measured(distinct: pl.Series, order: DateOrder | None) -> Kind | None:
+    """Return the kind of texts that are all numbers, dates, times or durations."""
     rest = _without(distinct, NOTHING)
     if rest.dtype != pl.String:
         # Where there are only dashes, they may mean something.
         return "number" if len(rest.drop_nulls()) else None
-    return "date" if all(is_date(text, order) for text in rest.drop_nulls()) else None
+    return "date" if all(is_date(text, order) for text in rest.drop_nulls()) else clock_kind(rest)
 
 
 def _is_text(column: pl.Series, distinct: list[str]) -> bool:
@@ -325,6 +340,6 @@ def _example(column: pl.Series, kind: Kind, cell: Cell) -> float | bool | str:
     match kind:
         case "boolean":
             return bool(cell)
-        case "date":
-            return moment_of(cell)
+        case "date" | "time" | "duration":
+            return written(kind, cell)
     return int(cell) if column.dtype.is_integer() else cell

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
 from models_store.errors import BundleDamaged
+from models_store.tables.kinds import ORDERED
 from models_store.tables.table import MISSING, Cell, Kind, from_text
 
 DateOrder = Literal["day-first", "month-first"]
 
-# Missing in a column of numbers or dates. As a category such a word may mean something: `none` of a kind of pool.
+# Missing in a column of numbers, dates, times or durations. As a category such a word may mean something: `none` of a
+# kind of pool.
 NOTHING = frozenset({"-", "--", "?", ".", "n/a", "#N/A", "None", "none"})
 EXAMPLES: dict[DateOrder, str] = {"day-first": "31/05/2024", "month-first": "05/31/2024"}
 WRITTEN = re.compile(
@@ -27,7 +29,7 @@ class Spelling:
 
     def is_missing(self, kind: Kind, text: str) -> bool:
         word = text.strip()
-        return word in MISSING or word in self.missing or (kind in ("number", "date") and word in NOTHING)
+        return word in MISSING or word in self.missing or (kind in ORDERED and word in NOTHING)
 
     def plain(self, name: str, kind: Kind, text: str) -> str:
         """Return a cell of column `name` as `table.from_text` takes it: a date as ISO 8601."""

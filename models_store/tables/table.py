@@ -1,6 +1,7 @@
 """Raw columns of a table, before any encoding. They live as long as the request or the training that holds them.
 
-number, boolean (0, 1), date (days since 1970-01-01)    float64, NaN where missing
+number, boolean (0, 1), date (days since 1970-01-01),
+time (seconds since midnight), duration (seconds)       float64, NaN where missing
 category, text                                          objects: str, None where missing
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.tables import kinds
+from models_store.tables.clock import duration_of, duration_seconds, time_of, time_seconds
 from models_store.tables.number_syntax import LEADING_ZERO, MOST_DIGITS, NUMBER
 
 Kind = kinds.Kind
@@ -43,6 +45,8 @@ EXPECTED: dict[Kind, str] = {
     "category": "a text, a number or a boolean",
     "boolean": "true or false",
     "date": "a date such as 2024-05-31 or 2024-05-31T18:00",
+    "time": "a time of day such as 13:31 or 13:31:05",
+    "duration": "a duration such as 85:00:00, 3 days 13:00:00 or PT85H",
     "text": "a text",
 }
 
@@ -96,7 +100,19 @@ def _shown(kind: Kind, cell: Cell) -> float | bool | str | None:
         return cell
     if np.isnan(cell):
         return None
-    return bool(cell) if kind == "boolean" else moment_of(cell) if kind == "date" else cell
+    return bool(cell) if kind == "boolean" else written(kind, cell)
+
+
+def written(kind: Kind, number: float) -> float | str:
+    """Return a number of the column as people write it: a date, a time or a duration as text."""
+    match kind:
+        case "date":
+            return moment_of(number)
+        case "time":
+            return time_of(number)
+        case "duration":
+            return duration_of(number)
+    return number
 
 
 def column_of(kind: Kind, cells: Sequence[Cell]) -> Values:
@@ -122,7 +138,7 @@ def from_json(kind: Kind, value: object) -> Cell:
         case "category", int() | float():
             _finite(value)
             return from_text(kind, repr(value))
-        case "category" | "text" | "date", str():
+        case "category" | "text" | "date" | "time" | "duration", str():
             return from_text(kind, value)
     raise ValueError(EXPECTED[kind])
 
@@ -136,6 +152,10 @@ def from_text(kind: Kind, text: str) -> Cell:
             return float(text.strip().lower() in TRUE)
         case "date" if DATE.fullmatch(text.strip()):
             return days_of(_moment(text.strip()))
+        case "time" if (seconds := time_seconds(text.strip())) is not None:
+            return seconds
+        case "duration" if (seconds := duration_seconds(text.strip())) is not None:
+            return seconds
         case "category" if len(text) <= LONGEST_CATEGORY:
             return category_of(text)
         case "category":

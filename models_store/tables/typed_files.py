@@ -18,6 +18,7 @@ from models_store.errors import TableError, shortened_name
 from models_store.tables.arrow_messages import DAMAGED, announced
 from models_store.tables.csv_rows import check_names
 from models_store.tables.file_limits import check_bytes, check_size
+from models_store.tables.kinds import Kind
 from models_store.tables.text_columns import without_missing
 
 log = logging.getLogger("patterns.tables")
@@ -28,7 +29,9 @@ PYTHON_ERRORS = (OSError, EOFError, StopIteration, ValueError, TypeError, KeyErr
 # An Arrow file begins with its name, padded, and goes on as a stream.
 FILE_NAME, STREAM_IN_FILE = b"ARROW1", 8
 BEYOND = "not in the years 1 to 9999"
+TOO_LONG = "a duration of more than 10 000 years"
 TEMPORAL = (pl.Date, pl.Datetime)
+TEMPORAL_KINDS: dict[Any, Kind] = {pl.Date: "date", pl.Datetime: "date", pl.Time: "time", pl.Duration: "duration"}
 
 
 def read_parquet(path: Path) -> pl.DataFrame:
@@ -93,6 +96,9 @@ def _frame(table: Any) -> pl.DataFrame:
         if pa.types.is_timestamp(field.type) or pa.types.is_date64(field.type):
             clock = _clock(field, table.column(place))
             table = table.set_column(place, pa.field(field.name, clock.type), clock)
+        if pa.types.is_duration(field.type):
+            length = _length(field, table.column(place))
+            table = table.set_column(place, pa.field(field.name, length.type), length)
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame
@@ -117,6 +123,16 @@ def _clock(field: Any, moments: Any) -> Any:
         raise TableError(f"column {shortened_name(field.name)}: its time zone is not known here") from None
 
 
+def _length(field: Any, durations: Any) -> Any:
+    """Return durations in microseconds or nanoseconds. By pyarrow: polars wraps around where one is too long."""
+    if durations.type.unit == "ns":
+        return durations
+    try:
+        return durations.cast(pa.duration("us"))
+    except pa.ArrowInvalid:
+        raise TableError(f"column {shortened_name(field.name)}: {TOO_LONG}") from None
+
+
 @contextmanager
 def _refused_as(form: str) -> Iterator[None]:
     """Raise TableError for whatever the libraries raise over a damaged file; MemoryError passes."""
@@ -136,9 +152,9 @@ def _check_schema(schema: Any) -> None:
 
 def _check_types(schema: Mapping[str, pl.DataType]) -> None:
     for name, dtype in schema.items():
-        is_known = dtype.is_integer() or dtype.is_float() or dtype in (*TEMPORAL, pl.Boolean, pl.String, pl.Null)
+        is_known = dtype.is_integer() or dtype.is_float() or dtype in (*TEMPORAL_KINDS, pl.Boolean, pl.String, pl.Null)
         if dtype in (pl.Int128, pl.UInt128) or not (is_known or dtype in (pl.Categorical, pl.Enum)):
-            kinds = "numbers, booleans, texts, categories, dates and moments"
+            kinds = "numbers, booleans, texts, categories, dates, times and durations"
             raise TableError(f"column {shortened_name(name)}: of a type that is not for training; there are {kinds}")
 
 
@@ -157,4 +173,7 @@ def _tidy(name: str, dtype: pl.DataType) -> pl.Expr:
         return column.cast(pl.Float64)
     if isinstance(dtype, pl.Datetime):
         return column.dt.replace_time_zone(None).dt.cast_time_unit("us")
+    if dtype == pl.Duration("ns"):
+        # Rounded down as a timestamp is; `cast_time_unit` rounds a negative duration up.
+        return (column.to_physical() // 1000).cast(pl.Duration("us"))
     return column

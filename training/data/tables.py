@@ -123,9 +123,10 @@ def _labels(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> L
         return None
     if data.task == "auto" and not found[name].labels:
         return None
-    if kind == "date":
+    if kind in ("date", "time", "duration"):
         raise DataError(
-            f"data.target: {shortened_name(name)} is a date, which is not a label; call it a category in data.columns"
+            f"data.target: {shortened_name(name)} is a {kind}, which is not a label; call it a category in "
+            "data.columns, or write it as numbers, such as days or hours"
         )
     counts = Counter(values.tolist())
     if len(counts) < 2:

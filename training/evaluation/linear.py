@@ -8,9 +8,11 @@ from scipy import sparse
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 from models_store.arrays import Array
+from models_store.encoding.columns import ColumnEncoder
 from models_store.encoding.numbers import NumberEncoder
 from models_store.encoding.rows import TableEncoder
-from models_store.tables.table import Table
+from models_store.encoding.times import DurationEncoder, TimeEncoder
+from models_store.tables.table import Table, Values
 from training.data.dataset import Rows
 from training.data.subsample import subsample
 
@@ -47,11 +49,15 @@ def answers(encoder: TableEncoder, train: Rows, test: Table, n_labels: int, seed
 
 def straightened(encoder: TableEncoder, train: Table) -> TableEncoder:
     """Return an encoder of the same columns, with numbers standardised and not piecewise: so its model is linear."""
-    columns = {
-        name: NumberEncoder.fit(train.columns[name]) if column.kind == "number" else column
-        for name, column in encoder.encoders.items()
-    }
+    columns = {name: _straightened(column, train.columns[name]) for name, column in encoder.encoders.items()}
     return TableEncoder(columns, dtype="float64")
+
+
+def _straightened(column: ColumnEncoder, values: Values) -> ColumnEncoder:
+    match column:
+        case NumberEncoder() | TimeEncoder() | DurationEncoder():
+            return type(column).fit(values)
+    return column
 
 
 def encoded(straight: TableEncoder, rows: Table) -> Inputs:

@@ -11,7 +11,7 @@ from models_store.encoding.categories import CategoryEncoder
 from models_store.encoding.outputs import Decoder, LabelDecoder
 from models_store.encoding.rows import Encoder, TableEncoder
 from models_store.encoding.texts import TextEncoder
-from models_store.tables.table import Kind, Table, Values, moment_of, to_json
+from models_store.tables.table import Kind, Table, Values, to_json, written
 from training.data.dataset import Dataset, Rows
 
 MOST_GAPS = 10
@@ -58,9 +58,7 @@ def _column(name: str, kind: Kind, values: Values, frequent: list[Value]) -> Col
     if kind == "boolean":
         return Column(**facts, values=[bool(value) for value in np.unique(seen)])
     lowest, highest = float(seen.min()), float(seen.max())
-    if kind == "date":
-        return Column(**facts, minimum=moment_of(lowest), maximum=moment_of(highest))
-    return Column(**facts, minimum=lowest, maximum=highest)
+    return Column(**facts, minimum=written(kind, lowest), maximum=written(kind, highest))
 
 
 def _frequent(encoder: TableEncoder, name: str) -> list[Value]:

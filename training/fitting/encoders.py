@@ -13,6 +13,7 @@ from models_store.encoding.outputs import Decoder, LabelDecoder, OutputDecoder
 from models_store.encoding.rows import Encoder, InputEncoder, TableEncoder, monomials
 from models_store.encoding.scaler import Scaler
 from models_store.encoding.texts import TextEncoder
+from models_store.encoding.times import DurationEncoder, TimeEncoder
 from models_store.errors import shortened_name
 from models_store.tables.table import Kind, Table, Values
 from training.data.dataset import DataError, Dataset
@@ -22,6 +23,7 @@ from training.recipe.spec import MOST_INPUT_FEATURES, MOST_NUMBERS, PatternSpec
 
 # Pieces of a number's piecewise linear encoding: one for every 50 training rows, 4 to 32.
 ROWS_A_PIECE, FEWEST_PIECES, MOST_PIECES = 50, 4, 32
+IN_PIECES: frozenset[Kind] = frozenset({"number", "time", "duration"})
 # Encoded numbers of all training rows (128 MB of float32) up to which `numbers: auto` means piecewise.
 MOST_IN_PIECES = 1 << 25
 # Words make wider network inputs than the monomials of a formula do.
@@ -92,7 +94,7 @@ def _bins(recipe: TableData, kinds: Mapping[str, Kind], n_rows: int) -> int:
         return 0
     by_rows = min(max(n_rows // ROWS_A_PIECE, FEWEST_PIECES), MOST_PIECES)
     bins = by_rows if recipe.bins == "auto" else recipe.bins
-    n_numbers = sum(kind == "number" for kind in kinds.values())
+    n_numbers = sum(kind in IN_PIECES for kind in kinds.values())
     return 0 if recipe.numbers == "auto" and n_rows * n_numbers * bins > MOST_IN_PIECES else bins
 
 
@@ -104,6 +106,10 @@ def _column_encoder(kind: Kind, values: Values, spec: PatternSpec, recipe: Table
             return BooleanEncoder.fit(values)
         case "date":
             return DateEncoder.fit(values)
+        case "time":
+            return TimeEncoder.fit(values, spec.scaling.method, bins)
+        case "duration":
+            return DurationEncoder.fit(values, spec.scaling.method, bins)
         case "category":
             return CategoryEncoder.fit(values)
         case "text":

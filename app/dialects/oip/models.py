@@ -31,7 +31,14 @@ EXTENSIONS = (
     "statistics",
 )
 # Datatypes of table columns; a number has the datatype that the network computes in.
-DATATYPES: dict[Kind, str] = {"boolean": "BOOL", "category": "BYTES", "date": "BYTES", "text": "BYTES"}
+DATATYPES: dict[Kind, str] = {
+    "boolean": "BOOL",
+    "category": "BYTES",
+    "date": "BYTES",
+    "time": "BYTES",
+    "duration": "BYTES",
+    "text": "BYTES",
+}
 # Names of datatypes in Triton's configuration, where they are not TYPE_ and the datatype.
 TYPES = {"BYTES": "TYPE_STRING"}
 UNLOADED = "unloaded"

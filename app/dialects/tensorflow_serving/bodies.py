@@ -29,6 +29,8 @@ DTYPES: dict[Kind, str] = {
     "boolean": "DT_BOOL",
     "category": "DT_STRING",
     "date": "DT_STRING",
+    "time": "DT_STRING",
+    "duration": "DT_STRING",
     "text": "DT_STRING",
 }
 LABEL_DTYPES = {"b": "DT_BOOL", "i": "DT_INT64", "f": "DT_DOUBLE", "O": "DT_STRING"}

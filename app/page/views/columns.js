@@ -7,7 +7,7 @@
 import { cell, element, findAll, table } from "../dom.js";
 import { sentence } from "../format.js";
 
-const KINDS = ["number", "category", "boolean", "date", "text"];
+const KINDS = ["number", "category", "boolean", "date", "time", "duration", "text"];
 
 /** @param {TableColumn[]} columns */
 export function columnsOf(columns) {

@@ -62,6 +62,8 @@ export class Field {
     if (column.kind === "text") return element("textarea", { ...this.#attributes(), rows: 3 }, typed);
     if (column.kind === "boolean") return this.#choice(["true", "false"], typed, []);
     if (column.kind === "category") return isListed(column, typed) ? this.#categories(typed) : this.#free(typed);
+    if (column.kind === "time") return this.#input("time", typed, { step: hasFractions(column) ? "0.001" : 1 });
+    if (column.kind === "duration") return this.#free(typed);
     if (column.kind === "date") return this.#input(step ? "datetime-local" : "date", typed, { step });
     return this.#input("number", typed, { step: "any", inputmode: "text", placeholder: range(column) });
   }
@@ -136,7 +138,8 @@ export class Field {
 
   #note() {
     const { kind, values } = this.column;
-    if (kind === "number" || kind === "date") return this.#rangeNote();
+    if (kind === "number" || kind === "date" || kind === "time") return this.#rangeNote();
+    if (kind === "duration") return { words: `trained on ${range(this.column)}`, isOutside: false };
     if (kind === "category" && !isListed(this.column, this.typed)) {
       return { words: "not among the values that training saw most", isOutside: true };
     }
@@ -148,8 +151,9 @@ export class Field {
     const { minimum, maximum } = this.column;
     const { value } = this;
     if (minimum === null || maximum === null) return { words: "", isOutside: false };
-    // Numbers are compared as numbers, dates as their ISO texts.
-    const isOutside = value !== null && (value < minimum || value > maximum);
+    // Numbers are compared as numbers, dates and times as their ISO texts.
+    const compared = this.column.kind === "time" && value !== null && this.typed.length === 5 ? `${value}:00` : value;
+    const isOutside = compared !== null && (compared < minimum || compared > maximum);
     return {
       words: `${isOutside ? "beyond what it was trained on: " : "trained on "}${range(this.column)}`,
       isOutside,
@@ -166,11 +170,16 @@ export function typedFor(column, value) {
   if (value === null) return "";
   if (column.kind === "number") return String(Number(Number(value).toPrecision(7)));
   const text = String(value);
+  // An element for times takes milliseconds at most.
+  if (column.kind === "time") return text.slice(0, "13:31:05.250".length);
   return column.kind === "date" && hasTimes(column) && !text.includes("T") ? `${text}T00:00:00` : text;
 }
 
 /** @param {HTMLSelectElement} select */
 const isOther = (select) => select.selectedOptions[0]?.dataset.other !== undefined;
+
+/** @param {Column} column */
+const hasFractions = ({ minimum, maximum }) => `${minimum} ${maximum}`.includes(".");
 
 /** @param {Column} column */
 const hasTimes = ({ minimum, maximum }) => `${minimum} ${maximum}`.includes("T");

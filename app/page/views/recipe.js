@@ -15,6 +15,8 @@ const ENCODED = {
   category: "an input for each category",
   text: "words",
   date: "dates as circles",
+  time: "times as a circle",
+  duration: "durations as seconds",
   boolean: "booleans as ±1",
 };
 /** @type {Record<string, string>} */

@@ -14,6 +14,7 @@ from models_store.encoding.columns import ColumnEncoder, encoder_from_dict
 from models_store.encoding.dates import DateEncoder
 from models_store.encoding.numbers import BooleanEncoder, NumberEncoder
 from models_store.encoding.texts import TextEncoder
+from models_store.encoding.times import DurationEncoder, TimeEncoder
 from models_store.errors import BundleDamaged
 from models_store.tables.table import (
     Kind,
@@ -46,6 +47,8 @@ CELLS: dict[Kind, st.SearchStrategy[Any]] = {
     "number": numbers,
     "boolean": st.sampled_from([0.0, 1.0]),
     "date": dates,
+    "time": st.integers(0, 86_399).map(float),
+    "duration": st.integers(-(2**32), 2**32).map(float),
     "category": st.sampled_from(["a", "b", "c", "3", "ü", ""]) | st.text(max_size=3),
     "text": words | st.text(max_size=10),
 }
@@ -65,6 +68,10 @@ def fitted(draw: Any, kind: Kind, seen: Values) -> ColumnEncoder:
             return NumberEncoder.fit(seen, method, draw(st.sampled_from([0, 2, 5])))
         case "boolean":
             return BooleanEncoder.fit(seen)
+        case "time":
+            return TimeEncoder.fit(seen, bins=draw(st.sampled_from([0, 2, 5])))
+        case "duration":
+            return DurationEncoder.fit(seen, bins=draw(st.sampled_from([0, 2, 5])))
         case "date":
             return DateEncoder.fit(seen)
         case "category":
@@ -127,8 +134,8 @@ def test_what_training_had_twice_is_known(made: Drawn) -> None:
 # -- there and back ------------------------------------------------------------------------------------------------
 
 
-@given(drawn("number") | drawn("date"))
-def test_numbers_and_dates_come_back(made: Drawn) -> None:
+@given(drawn("number") | drawn("date") | drawn("time") | drawn("duration"))
+def test_what_has_an_order_comes_back(made: Drawn) -> None:
     missing = np.isnan(made.values.astype(np.float64))
     back = made.encoder.decode(made.encoder.encode(made.values))
     np.testing.assert_allclose(back[~missing].astype(np.float64), made.values[~missing].astype(np.float64), atol=1e-5)

@@ -18,6 +18,7 @@ from tests.models_store.tables.table_files import (
     forms,
 )
 
+LENGTH = datetime.timedelta(days=3, hours=13)
 TYPES: dict[str, tuple[Any, list[Any]]] = {
     "whole": (pa.array([1, None], pa.uint8()), [1, None]),
     "real": (pa.array([1.5, float("nan")], pa.float32()), [1.5, None]),
@@ -35,6 +36,10 @@ TYPES: dict[str, tuple[Any, list[Any]]] = {
         [MOMENT, None],
     ),
     "seconds": (pa.array([MOMENT, None], pa.timestamp("s")), [MOMENT, None]),
+    "clock": (pa.array([MOMENT.time(), None], pa.time64("us")), [MOMENT.time(), None]),
+    "clock32": (pa.array([MOMENT.time(), None], pa.time32("s")), [MOMENT.time(), None]),
+    "duration": (pa.array([LENGTH, None], pa.duration("s")), [LENGTH, None]),
+    "nanoseconds": (pa.array([-1, None], pa.duration("ns")), [datetime.timedelta(microseconds=-1), None]),
     "nothing": (pa.nulls(2), [None, None]),
 }
 
@@ -54,11 +59,11 @@ def test_typed_columns_keep_their_types(write: Write, form: str) -> None:
         (pa.array([{"a": 1}]), "column x: of a type"),
         (pa.array([b"x"]), "column x: of a type"),
         (pa.array([1], pa.decimal128(5, 2)), "column x: of a type"),
-        (pa.array([1], pa.time64("us")), "column x: of a type"),
-        (pa.array([1], pa.duration("s")), "column x: of a type"),
         (pa.array([1.0, float("inf")]), "column x, data row 2: infinite"),
         (pa.array([10**6, -(10**6)], pa.date32()), "column x, data row 2: not in the years 1 to 9999"),
         (pa.array([-(2**62)], pa.timestamp("ms")), "column x: not in the years 1 to 9999"),
+        (pa.array([0, 2**40], pa.duration("s")), "column x, data row 2: a duration of more than 10 000 years"),
+        (pa.array([-(2**62)], pa.duration("ms")), "column x: a duration of more than 10 000 years"),
         (pa.array([0], pa.timestamp("s", "Europe/Atlantis")), "column x: its time zone is not known here"),
         (pa.array(["a", "a\0"]), "column x, data row 2: a NUL character"),
         (pa.array(["a", "a\0"]).dictionary_encode(), "column x, data row 2: a NUL character"),
