@@ -1,9 +1,9 @@
 """`make bench`: ours against the ceiling of its stack, servers by hand and peers, in one run; ratios against targets.
 
-    trained once -> requests, start, training meanwhile, workers, peers, fitting, scaling -> figures -> tables, JSON
+    trained once -> requests, start, training meanwhile, workers, peers, uploads, fitting, scaling -> figures -> tables
 
 ARGS=--quick takes about a minute; ARGS="--only requests,fitting" a part; ARGS="--peers mlserver" makes a peer first.
-ARGS="--against main" measures the requests alone, of this checkout and of another revision in turn.
+ARGS="--against main" measures requests and uploads alone, of this checkout and of another revision in turn.
 """
 
 import argparse
@@ -17,16 +17,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks import against, load, machine, peers, report, scaling, serving
+from benchmarks import against, load, machine, peers, report, scaling, serving, uploads
 from benchmarks.contenders import available_engines, train
 from benchmarks.network import PATTERN, export
 from benchmarks.servers import Trouble
 from benchmarks.serving import Effort
 
-SECTIONS = ("requests", "start", "meanwhile", "workers", "peers", "fitting", "scaling")
+SECTIONS = ("requests", "start", "meanwhile", "workers", "peers", "uploads", "fitting", "scaling")
 QUICK = ("requests", "start", "fitting")
 # They train what they need.
-STORELESS = {"fitting", "against"}
+STORELESS = {"fitting", "uploads", "against"}
 
 
 def main() -> None:
@@ -69,7 +69,7 @@ def parsed() -> argparse.Namespace:
     arguments = parser.parse_args()
     arguments.engines = arguments.engines or available_engines()
     arguments.only = arguments.only or _by_default(arguments)
-    if arguments.against and "against" not in arguments.only:
+    if arguments.against and not {"against", "uploads"}.intersection(arguments.only):
         arguments.only = (*arguments.only, "against")
     if arguments.peers and "peers" not in arguments.only:
         arguments.only = (*arguments.only, "peers")
@@ -80,7 +80,7 @@ def parsed() -> argparse.Namespace:
 
 def _by_default(arguments: argparse.Namespace) -> tuple[str, ...]:
     if arguments.against:
-        return ("against",)
+        return ("against", "uploads")
     return QUICK if arguments.quick else SECTIONS
 
 
@@ -130,6 +130,7 @@ def sections(
         "meanwhile": lambda: {engine: serving.during_training(store, engine, effort) for engine in engines},
         "workers": lambda: {engine: serving.workers(store, engine, effort) for engine in engines},
         "peers": lambda: peers.compared(store, network, engines[0], arguments.peers, effort),
+        "uploads": lambda: uploads.measured(engines[-1], arguments.against, effort),
         "fitting": lambda: fitting(1 if quick else 3, quick),
         "scaling": lambda: {engine: scaling.measured(store, engine, effort) for engine in engines},
         "against": lambda: against.compared(arguments.against, engines, effort),

@@ -11,6 +11,7 @@ from rich.table import Table
 from benchmarks.bodies import ANSWERED, BINARY, CROWD, ONE, THOUSAND
 from benchmarks.contenders import BY_HAND, CEILING, ECHO, ENGINES, at_commit, ours_name
 from benchmarks.peers import PEERS
+from benchmarks.uploads import LONG, ONE_ROW, WIDE
 
 Figures = Mapping[str, Any]
 Values = list[float]
@@ -57,7 +58,8 @@ class Line:
 def targets(figures: Figures) -> list[Line]:
     """Return the ratios that have a target and were measured."""
     lines = [line for engine in figures["how"]["engines"] for line in _of_engine(figures, engine)]
-    return [line for line in [*lines, *_of_fitting(figures.get("fitting", {}))] if line.values]
+    lines += [*_of_uploads(figures), *_of_fitting(figures.get("fitting", {}))]
+    return [line for line in lines if line.values]
 
 
 def _of_engine(figures: Figures, engine: str) -> Iterator[Line]:
@@ -102,6 +104,30 @@ def _of_start(figures: Figures, engine: str, is_lean: bool) -> Iterator[Line]:
         yield Line(f"{ready}, beyond the import", beyond, 1, is_ceiling=True, unit=" s")
     taken = tuple(own / other for own, other in zip(start["serving_mb"], start["imported_mb"], strict=True))
     yield Line(f"{engine}: memory, of the import alone", taken, 1.2, is_ceiling=True)
+
+
+def _of_uploads(figures: Figures) -> Iterator[Line]:
+    """Return how many times as fast this checkout is as the other; of many columns, beyond a table of one row."""
+    uploads = figures.get("uploads", {})
+    commit, engine = uploads.get("commit"), figures["how"]["engines"][-1]
+    if commit is None:
+        return
+    tables = uploads["tables"]
+    new, old = (
+        {table: tables[table][name] for table in tables} for name in (ours_name(engine), at_commit(engine, commit))
+    )
+    yield Line(f"upload, {WIDE}: faster than {commit}, beyond {ONE_ROW}", _beyond(old, new, WIDE), 10)
+    yield Line(
+        f"upload, {LONG}: faster than {commit}",
+        _ratios({"new": new[LONG], "old": old[LONG]}, "old", "new", "seconds"),
+        1,
+    )
+
+
+def _beyond(old: Figures, new: Figures, table: str) -> tuple[float, ...]:
+    """Return old to new in each round, each less the time of a table of one row."""
+    rows = zip(old[table], old[ONE_ROW], new[table], new[ONE_ROW], strict=True)
+    return tuple((a["seconds"] - b["seconds"]) / (c["seconds"] - d["seconds"]) for a, b, c, d in rows)
 
 
 def _of_fitting(fitting: Figures) -> Iterator[Line]:
@@ -155,6 +181,8 @@ def tables(figures: Figures) -> Iterator[Table]:
         yield against_table(engine, figures["against"]["commit"], found["workloads"])
     if installed := peers_of(figures):
         yield peers_table(installed, ours_name(figures["how"]["engines"][0]))
+    if uploaded := figures.get("uploads", {}).get("tables"):
+        yield uploads_table(uploaded)
     for recipe, runs in figures.get("fitting", {}).items():
         yield fitting_table(recipe, runs)
     for engine, parts in figures.get("scaling", {}).items():
@@ -215,6 +243,17 @@ def against_table(engine: str, commit: str, workloads: Figures) -> Table:
 
 def _share(ratios: tuple[float, ...]) -> str:
     return f"{median(ratios):.2f}" if ratios else ""
+
+
+def uploads_table(tables: Figures) -> Table:
+    """Return a line for each table and server."""
+    columns = ("", "", "seconds", "least", "most")
+    rows = (
+        [table, name, *_told(runs, "seconds", "{:.2f}")]
+        for table, found in tables.items()
+        for name, runs in found.items()
+    )
+    return _table("Uploads of CSV files", columns, rows)
 
 
 def fitting_table(recipe: str, runs: Figures) -> Table:

@@ -71,6 +71,10 @@ class Server:
             said = error.read()[:200].decode(errors="replace")
             raise Trouble(f"answers {error.code} to {body.path}: {said}") from None
 
+    def delete(self, path: str) -> None:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method="DELETE")
+        urllib.request.urlopen(request, timeout=PATIENCE_SECONDS).close()
+
     def is_ready(self) -> bool:
         with contextlib.suppress(OSError):
             urllib.request.urlopen(f"http://127.0.0.1:{self.port}{self.contender.ready}", timeout=10).close()

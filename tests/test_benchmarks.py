@@ -13,11 +13,12 @@ import httpx
 import numpy as np
 import pytest
 
-from benchmarks import against, ceiling, contenders, handwritten, journeys, load, plot, report
+from benchmarks import against, ceiling, contenders, handwritten, journeys, load, plot, report, uploads
 from benchmarks.bodies import ANSWERED, BINARY, CROWD, CSV, DIALECTS, IN_DIALECTS, OURS, Format, OipBinary, Workload
 from benchmarks.contenders import BY_HAND, CEILING, at_commit, ours_name
 from benchmarks.journeys import Journey, Trace
 from benchmarks.servers import PROJECT, Trouble, running
+from benchmarks.uploads import LONG, ONE_ROW, WIDE
 from models_store.bundle import Bundle
 from models_store.encoding.scaler import Scaler
 from models_store.storage.store import Store
@@ -199,6 +200,30 @@ def test_the_ratio_to_another_revision_is_told_with_the_share_of_the_ceiling_tha
     row = next(found for found in said.splitlines() if CROWD.name in found and "1.75×" in found)
     cells = [cell.strip() for cell in row.strip("│").split("│")]
     assert cells == [CROWD.name, "450", "275", "1.75×", "1.50 – 2.00", "0.75", "0.44", "2.00", "2.00"]
+
+
+def test_uploads_are_compared_with_another_revision_beyond_the_start_of_the_process_that_reads(
+    figures: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = {ONE_ROW: (0.5, 1.0), WIDE: (1.0, 6.0), LONG: (3.0, 4.5)}
+    names = (OWN, at_commit("keras", "abc1234"))
+    tables = {
+        table: {name: [{"seconds": one}] for name, one in zip(names, pair, strict=True)}
+        for table, pair in seconds.items()
+    }
+    figures["uploads"] = {"tables": tables, "commit": "abc1234"}
+    told = {line.what: (line.value, line.verdict) for line in report.targets(figures) if "upload" in line.what}
+    assert told == {
+        f"upload, {WIDE}: faster than abc1234, beyond {ONE_ROW}": (10.0, "ok"),
+        f"upload, {LONG}: faster than abc1234": (1.5, "ok"),
+    }
+    report.show(figures)
+    assert "Uploads of CSV files" in capsys.readouterr().out
+
+
+def test_tables_to_upload_are_as_large_as_they_are_called() -> None:
+    lines = uploads.wide().splitlines()
+    assert (len(lines), len(lines[0].split(b",")), set(lines[1].split(b","))) == (401, 2500, {b"true", b"false"})
 
 
 def test_the_servers_of_two_checkouts_differ_in_their_code_and_their_store_alone(tmp_path: Path) -> None:
