@@ -85,7 +85,7 @@ def _columns_of(stored: Stored, data: TableData) -> Sequence[ColumnFacts]:
     from models_store.tables import inference  # deferred: polars, only where columns are inferred again
 
     frame = inference.without(open_datasets().frame(stored.id), data.missing)
-    return inference.facts(frame, data.columns, None if data.dates == "auto" else data.dates)
+    return inference.facts(frame, data.columns, None if data.dates == "auto" else data.dates, data.missing)
 
 
 def add(path: Path, dialect: CsvDialect = PLAIN) -> Stored:

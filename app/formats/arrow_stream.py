@@ -18,6 +18,7 @@ from app.formats.expected import (
     ExpectedColumn,
     missing_columns,
     read_column,
+    read_numbers,
     repeated_column,
     row_of,
     unknown_column,
@@ -213,8 +214,8 @@ def _table(batches: list[Any], expected: Expected) -> Table:
 
 def _column(column: ExpectedColumn, values: Any) -> Values:
     if column.kind == "number" and not values.null_count:
-        numbers: Array = values.to_numpy().astype(np.float64)
-        if np.isfinite(numbers).all():
+        numbers = read_numbers(column, values.to_numpy().astype(np.float64))
+        if numbers is not None:
             return numbers
     if column.kind == "date" and not _is_string(values.type):
         return read_column(column, _microseconds(column, values), _days, row_of)

@@ -6,11 +6,18 @@ An error names row and column and says what was found: its kind, never its value
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import isinf
 from typing import Any, Self
+
+import numpy as np
 
 from app.errors import Fault, Unprocessable
 from app.formats.found import kind_of
+from models_store.arrays import Array
 from models_store.encoding.rows import Encoder, TableEncoder
+from models_store.tables.missing_words import is_among
+from models_store.tables.number_syntax import number_in
 from models_store.tables.spelling import PLAIN, Spelling
 from models_store.tables.table import EXPECTED, Cell, Kind, Table, Values, column_of
 
@@ -26,6 +33,11 @@ class ExpectedColumn:
     kind: Kind
     takes_missing: bool
     spelling: Spelling = PLAIN
+
+    @cached_property
+    def missing_cells(self) -> frozenset[Cell]:
+        """The cells that the table's own words for a missing value are in this column."""
+        return self.spelling.missing_cells(self.name, self.kind)
 
 
 @dataclass(frozen=True)
@@ -79,23 +91,50 @@ def read_column(
     """
     cells: list[Cell] = []
     for row, given in enumerate(values):
-        value = None if column.takes_missing and _is_missing(column, given) else _plain(column, given)
-        if value is None and not column.takes_missing:
+        try:
+            cell = _cell(column, given, parse)
+        except ValueError as error:
+            raise _wrong_value(column, given, error, where(row)) from None
+        if cell is None and not column.takes_missing:
             raise Unprocessable(
                 "missing_value",
                 f"{where(row)}, column {column.name}: expected {_wanted(column)}, found no value; "
                 "training saw none missing",
             )
-        try:
-            cells.append(None if value is None else parse(column.kind, value))
-        except ValueError as error:
-            raise _wrong_value(column, given, error, where(row)) from None
+        cells.append(cell)
     return column_of(column.kind, cells)
+
+
+def read_numbers(column: ExpectedColumn, numbers: Array) -> Array | None:
+    """Return a column of numbers (n_rows,), NaN where one means a missing value.
+
+    None where a number is missing or infinite and may not be, which `read_column` refuses by its row.
+    """
+    if column.missing_cells:
+        numbers = np.where(np.isin(numbers, np.array([*column.missing_cells], dtype=np.float64)), np.nan, numbers)
+    are_wrong = np.isinf(numbers) if column.takes_missing else ~np.isfinite(numbers)
+    return None if are_wrong.any() else numbers
+
+
+def _cell(column: ExpectedColumn, given: Any, parse: Callable[[Kind, Any], Cell]) -> Cell:
+    """Return the cell, None where it is missing. Raises ValueError where it is of another kind."""
+    if given is None or (column.takes_missing and _is_missing(column, given)) or _is_infinitely_missing(column, given):
+        return None
+    cell = parse(column.kind, _plain(column, given))
+    return None if column.missing_cells and is_among(cell, column.kind, column.missing_cells) else cell
 
 
 def _is_missing(column: ExpectedColumn, value: Any) -> bool:
     """True for NaN, and for a text that means a missing value in the files that the pattern was trained on."""
     return value != value or (isinstance(value, str) and column.spelling.is_missing(column.kind, value))  # NaN
+
+
+def _is_infinitely_missing(column: ExpectedColumn, value: Any) -> bool:
+    """True for infinity, which is no cell of a column of numbers, where a word says that it means nothing."""
+    if not (column.missing_cells and column.kind == "number"):
+        return False
+    number = number_in(value) if isinstance(value, str) else value
+    return isinstance(number, float) and isinf(number) and number in column.missing_cells
 
 
 def _plain(column: ExpectedColumn, value: Any) -> Any:

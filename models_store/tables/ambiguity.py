@@ -84,6 +84,20 @@ def ambiguity_of(column: pl.Series, said: DateOrder | None) -> str | None:
     )
 
 
+def infinity_in(column: pl.Series) -> str | None:
+    """Say where a column of numbers is infinite, and the ways to settle it; None where it is not."""
+    if not column.dtype.is_float() or not (are_infinite := column.is_infinite()).any():
+        return None
+    row = are_infinite.fill_null(value=False).arg_max()
+    assert row is not None
+    word = "inf" if column[row] > 0 else "-inf"
+    return (
+        f"{column.name}: infinite, or too large for a number, in data row {row + 1}; mend it, or say that it means "
+        f"nothing (data.missing: [{word}], --missing-value={word}), or leave the column out (data.columns: "
+        f"{{{column.name}: drop}}, --column {column.name}=drop)"
+    )
+
+
 def _ambiguity_of_dates(name: str, texts: pl.Series, distinct: pl.Series, said: DateOrder | None) -> str | None:
     written = _matching(distinct, WRITTEN_DATE)
     short = _matching(distinct, SHORT_DATE)

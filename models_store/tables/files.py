@@ -40,8 +40,6 @@ def _read(path: Path, form: Form, dialect: CsvDialect) -> pl.DataFrame:
 
 def _check_values(frame: pl.DataFrame) -> None:
     dtypes = dict(zip(frame.columns, frame.dtypes, strict=True))
-    floats = [name for name, dtype in dtypes.items() if dtype.is_float()]
-    _refuse_first(frame, floats, pl.Expr.is_infinite, "infinite, or too large for a number")
     _refuse_first(frame, [name for name, dtype in dtypes.items() if dtype in TEMPORAL], _is_beyond, BEYOND)
     _refuse_first(frame, [name for name, dtype in dtypes.items() if dtype == pl.Duration], _is_long, TOO_LONG)
     texts = [name for name, dtype in dtypes.items() if dtype == pl.String]

@@ -13,15 +13,18 @@ from typing import Literal, cast
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from polars import selectors as cs
 
 from models_store.errors import TableError, shortened_name, unlike
-from models_store.tables.ambiguity import WRITTEN_DATE, ambiguity_of, clock_kind, is_date, order_of
+from models_store.tables.ambiguity import WRITTEN_DATE, ambiguity_of, clock_kind, infinity_in, is_date, order_of
 from models_store.tables.clock import seconds_in
 from models_store.tables.column_facts import ColumnFacts, Form
 from models_store.tables.csv_files import narrowed
 from models_store.tables.files import read
 from models_store.tables.identifiers import is_prose, names_rows, note_on, numbers_rows, way_to_keep
 from models_store.tables.kinds import ORDERED
+from models_store.tables.missing_words import cell_or_none, is_among
+from models_store.tables.number_columns import without_numbers
 from models_store.tables.number_syntax import NUMBER
 from models_store.tables.spelling import NOTHING, PLAIN, DateOrder, Spelling
 from models_store.tables.table import (
@@ -63,24 +66,36 @@ def facts(
     frame: pl.DataFrame,
     overrides: Mapping[str, Kind | Literal["drop"]] = NO_OVERRIDES,
     dates: DateOrder | None = None,
+    missing: Iterable[str] = (),
 ) -> list[ColumnFacts]:
     """Return the facts of every column, in order.
 
     `overrides` give columns a kind and keep them, or drop them; `dates` gives the order of day and month to columns
-    that do not show it. Raises TableError where a column is not there, or a cell is not of the given kind.
+    that do not show it; `missing` are the words that `without` was given. Raises TableError where a column is not
+    there, or a cell is not of the given kind.
     """
     unknown = next((name for name in overrides if name not in frame.columns), None)
     if unknown is not None:
         raise TableError(f"there is no column {shortened_name(unknown)}; {unlike(unknown, frame.columns)}")
+    words = frozenset(missing)
     return [
-        _facts_of(column, distinct, overrides.get(column.name), dates) for column, distinct in _with_distinct(frame)
+        _facts_of(column, distinct, overrides.get(column.name), dates, words)
+        for column, distinct in _with_distinct(frame)
     ]
 
 
 def without(frame: pl.DataFrame, missing: Iterable[str]) -> pl.DataFrame:
-    """Return the table with null for these words too; a column that is numbers beside them becomes a numeric one."""
+    """Return the table with null for these words too; a column that is numbers beside them becomes a numeric one.
+
+    Numbers are compared as numbers. Cells of other kinds are compared when the kind of their column is known.
+    """
     words = frozenset(missing)
-    return frame.with_columns(_without(column, words) for column in frame.select(pl.col(pl.String)))
+    if not words:
+        return frame
+    texts = [_without(column, words) for column in frame.select(pl.col(pl.String))]
+    return frame.with_columns(without_numbers(column, words) for column in frame.select(cs.numeric())).with_columns(
+        without_numbers(column, words) if column.dtype.is_numeric() else column for column in texts
+    )
 
 
 def _without(column: pl.Series, words: frozenset[str]) -> pl.Series:
@@ -94,7 +109,12 @@ def table_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling 
     Equal texts are one object, so that categories take little memory. Where polars holds a column as numbers, 1e2 and
     100.0 are one category, or one text. Raises TableError, which names the row.
     """
-    return Table({name: _values(frame[name], kind, partial(spelling.cell, name)) for name, kind in kinds.items()})
+    return Table(
+        {
+            name: _values(_present(frame[name], kind, spelling), kind, partial(spelling.cell, name))
+            for name, kind in kinds.items()
+        }
+    )
 
 
 def targets_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling = PLAIN) -> Table:
@@ -104,7 +124,9 @@ def targets_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spellin
         is_label = kind == "category" and _are_words(frame[name])
         return label_from_text if is_label else partial(spelling.cell, name)
 
-    return Table({name: _values(frame[name], kind, parse(name, kind)) for name, kind in kinds.items()})
+    return Table(
+        {name: _values(_present(frame[name], kind, spelling), kind, parse(name, kind)) for name, kind in kinds.items()}
+    )
 
 
 # -- values --------------------------------------------------------------------------------------------------------
@@ -117,7 +139,8 @@ def _are_words(column: pl.Series) -> bool:
 
 
 def _values(column: pl.Series, kind: Kind, parse: Parse) -> Values:
-    column = _without_nothing(column, kind)
+    if (infinity := infinity_in(column)) is not None:
+        raise TableError(infinity)
     numbers = _numbers(column, kind)
     if numbers is not None:
         return numbers.fill_null(np.nan).to_numpy()
@@ -128,9 +151,21 @@ def _values(column: pl.Series, kind: Kind, parse: Parse) -> Values:
     return column_of(kind, [*_cells(column, distinct, kind, parse), None])[codes]
 
 
-def _without_nothing(column: pl.Series, kind: Kind) -> pl.Series:
-    """Return null for a dash or a word of NOTHING in a column of numbers, dates, times or durations."""
-    return _without(column, NOTHING) if column.dtype == pl.String and kind in ORDERED else column
+def _present(column: pl.Series, kind: Kind, spelling: Spelling) -> pl.Series:
+    """Return null for every cell that means a missing value in a column of the kind."""
+    column = _without(column, NOTHING) if column.dtype == pl.String and kind in ORDERED else column
+    cells = spelling.missing_cells(column.name, kind)
+    if not cells:
+        return column
+    numbers = _numbers(column, kind)
+    if numbers is not None:
+        return column.set(numbers.is_in(pl.Series(list(cells), dtype=pl.Float64).implode()), None)
+    distinct = column.drop_nulls().unique(maintain_order=True)
+    are_missing = [
+        is_among(cell_or_none(partial(spelling.cell, column.name), kind, text), kind, cells)
+        for text in _texts(distinct)
+    ]
+    return column.set(column.is_in(distinct.filter(pl.Series(are_missing, dtype=pl.Boolean)).implode()), None)
 
 
 def _numbers(column: pl.Series, kind: Kind) -> pl.Series | None:
@@ -200,19 +235,24 @@ def _with_distinct(frame: pl.DataFrame) -> Iterator[tuple[pl.Series, pl.Series]]
 
 
 def _facts_of(
-    column: pl.Series, distinct: pl.Series, override: Kind | Literal["drop"] | None, dates: DateOrder | None
+    column: pl.Series,
+    distinct: pl.Series,
+    override: Kind | Literal["drop"] | None,
+    dates: DateOrder | None,
+    missing: frozenset[str],
 ) -> ColumnFacts:
     has_digits = column.dtype == pl.String and _has_digits(distinct)
     order = _order(distinct, dates) if has_digits else None
     kind = _inferred(column, distinct, order, has_digits) if override is None or override == "drop" else override
     may_be = kind in ("category", "text") if override is None else override == "date" and order is None
-    ambiguity = ambiguity_of(column, dates) if may_be and has_digits else None
+    infinity = infinity_in(column)
+    ambiguity = ambiguity_of(column, dates) if may_be and has_digits else None if override == "drop" else infinity
     if ambiguity and override is not None:
         raise TableError(ambiguity)
-    if column.dtype == pl.String and kind in ORDERED:
-        column = _without_nothing(column, kind)
+    spelling = Spelling(missing, {column.name: order} if order else {})
+    if missing or (column.dtype == pl.String and kind in ORDERED):
+        column = _present(column, kind, spelling)
         distinct = column.drop_nulls().unique(maintain_order=True)
-    spelling = Spelling(orders={column.name: order} if order else {})
     n_distinct, first = _distinct(column, distinct, kind, spelling)
     dropped = None if ambiguity else _why_dropped(column, kind, n_distinct, override)
     return ColumnFacts(
@@ -223,7 +263,7 @@ def _facts_of(
         examples=[_example(column, kind, cell) for cell in first],
         dropped=dropped,
         ambiguity=ambiguity,
-        labels=kind not in ORDERED or (kind == "number" and _are_codes(column, n_distinct)),
+        labels=kind not in ORDERED or (kind == "number" and not infinity and _are_codes(column, n_distinct)),
         order=order if kind == "date" else None,
         note=note_on(column, kind, n_distinct) if override is None and not (dropped or ambiguity) else None,
     )
@@ -342,4 +382,6 @@ def _example(column: pl.Series, kind: Kind, cell: Cell) -> float | bool | str:
             return bool(cell)
         case "date" | "time" | "duration":
             return written(kind, cell)
+    if not np.isfinite(cell):  # JSON has no infinity
+        return str(cell)
     return int(cell) if column.dtype.is_integer() else cell

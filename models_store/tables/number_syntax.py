@@ -13,6 +13,7 @@ def _number(possessive: str) -> str:
 
 # Possessive: a long text that is almost a number is refused without backtracking.
 NUMBER = re.compile(_number("+"), re.ASCII)
+INFINITE = re.compile("[-+]?inf(?:inity)?", re.ASCII | re.IGNORECASE)
 # A number with a leading zero is a code, such as a zip code, and not the number without it.
 LEADING_ZERO = re.compile(r"[-+]?0[0-9]", re.ASCII)
 # A number with more digits than a float64 keeps is a code as well.
@@ -20,9 +21,15 @@ MOST_DIGITS = 15
 
 # The patterns below are for polars, whose engine (Rust's `regex`) never backtracks and knows no possessive quantifiers.
 # Infinity is a number here, so that it is refused by name and not taken for a category.
-POLARS_NUMBER = rf"^(?:{_number('')}|[-+]?(?i:inf(?:inity)?))$"
+POLARS_NUMBER = rf"^(?:{_number('')}|(?i:{INFINITE.pattern}))$"
 POLARS_INTEGER = r"^[-+]?[0-9]+$"
 # An integer that is written as Python writes it, and fits an int64.
 POLARS_PLAIN_INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"
 # One such cell makes a column of integers one of codes: zip codes, or account numbers beyond an int64.
 POLARS_CODE = r"^[-+]?(?:0[0-9]+|[0-9]{19,})$"
+
+
+def number_in(text: str) -> float | None:
+    """Return the number that a text is, infinity too; None if it is none."""
+    bare = text.strip()
+    return float(bare) if NUMBER.fullmatch(bare) or INFINITE.fullmatch(bare) else None

@@ -1,19 +1,26 @@
 """The way a table writes dates and missing values; kept in the bundle, so that requests may write them alike."""
 
 import re
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Self, get_args
 
 from models_store.errors import BundleDamaged
 from models_store.tables.kinds import ORDERED
+from models_store.tables.missing_words import cells_of
 from models_store.tables.table import MISSING, Cell, Kind, from_text
 
 DateOrder = Literal["day-first", "month-first"]
 
 # Missing in a column of numbers, dates, times or durations. As a category such a word may mean something: `none` of a
 # kind of pool.
-NOTHING = frozenset({"-", "--", "?", ".", "n/a", "#N/A", "None", "none"})
+SPREADSHEET_ERRORS = frozenset({"#N/A", "#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!"})
+# .a to .z of Stata; .A to .Z and ._ of SAS.
+STATISTICS_PROGRAMS = frozenset(f".{letter}" for letter in string.ascii_letters + "_")
+PYTHON = frozenset({"None", "none", "<NA>", "NaT"})
+NOTHING = frozenset({"-", "--", "?", ".", "n/a"}) | SPREADSHEET_ERRORS | STATISTICS_PROGRAMS | PYTHON
 EXAMPLES: dict[DateOrder, str] = {"day-first": "31/05/2024", "month-first": "05/31/2024"}
 WRITTEN = re.compile(
     r"([0-9]{1,2})([/.-])([0-9]{1,2})\2([0-9]{4})(?:[T ]([0-9]{1,2})(:[0-9]{2}(?::[0-9]{2})?))?", re.ASCII
@@ -30,6 +37,10 @@ class Spelling:
     def is_missing(self, kind: Kind, text: str) -> bool:
         word = text.strip()
         return word in MISSING or word in self.missing or (kind in ORDERED and word in NOTHING)
+
+    def missing_cells(self, name: str, kind: Kind) -> frozenset[Cell]:
+        """Return the cells of column `name` that the words of `missing` mean, whatever way they are written."""
+        return cells_of(self.missing, kind, partial(self.cell, name)) if self.missing else frozenset()
 
     def plain(self, name: str, kind: Kind, text: str) -> str:
         """Return a cell of column `name` as `table.from_text` takes it: a date as ISO 8601."""

@@ -79,7 +79,7 @@ def _check_targets(data: TableData, columns: Sequence[str]) -> None:
 def _facts(data: TableData, frame: "pl.DataFrame") -> dict[str, ColumnFacts]:
     """Infer each column from its values. Raises DataError where one is ambiguous, and says what settles it."""
     dates = None if data.dates == "auto" else data.dates
-    found = {facts.name: facts for facts in inference.facts(frame, data.columns, dates)}
+    found = {facts.name: facts for facts in inference.facts(frame, data.columns, dates, data.missing)}
     ambiguities = [facts.ambiguity for facts in found.values() if facts.ambiguity]
     if ambiguities:
         raise DataError(ambiguities[0])

@@ -12,7 +12,7 @@ import numpy as np
 from app.dialects.oip import tensors
 from app.dialects.oip.tensors import Values
 from app.errors import TooManyRows, Unprocessable
-from app.formats.expected import Expected, ExpectedColumn, missing_columns, read_column, row_of
+from app.formats.expected import Expected, ExpectedColumn, missing_columns, read_column, read_numbers, row_of
 from app.formats.found import kind_of
 from app.formats.json_rows import check_finite
 from models_store.arrays import Array
@@ -164,9 +164,9 @@ def _cells(column: ExpectedColumn, values: Values) -> Cells:
     """Return the cells as the native API would read them from JSON, (n_rows,)."""
     if column.kind == "number" and values.dtype.kind != "O":
         values = _as_numbers(values, column.name)
-        wrong = np.isinf(values) if column.takes_missing else ~np.isfinite(values)
-        if not wrong.any():
-            return values
+        numbers = read_numbers(column, values)
+        if numbers is not None:
+            return numbers
     if column.kind == "category" and values.dtype.kind == "f" and values.dtype.itemsize < 8:
         # A float32 that was written as 0.1 is the category 0.1, not 0.10000000149.
         return read_column(column, [float(str(value)) for value in values], from_json, row_of)

@@ -130,7 +130,6 @@ async def test_a_table_may_be_larger_than_other_bodies(client: httpx.AsyncClient
         (b"", CSV, 422, "bad_table"),
         (b"a,b\nsesame\n", CSV, 422, "bad_table"),
         (b"a,b\nsesame\xff,1\n", CSV, 422, "bad_table"),
-        (b"a\n1\n1e999\n", CSV, 422, "bad_table"),
         (b"sesame", PARQUET, 422, "bad_table"),
         (TABLE, PARQUET, 422, "bad_table"),
         (b"sesame", ARROW, 422, "bad_table"),
@@ -165,6 +164,12 @@ async def test_compressed_bodies_are_refused(client: httpx.AsyncClient) -> None:
     assert refusal(await client.post("/datasets", content=TABLE, headers=headers)) == (415, "unsupported_content_type")
 
 
+async def test_an_infinite_cell_is_kept_until_a_recipe_says_what_it_means(client: httpx.AsyncClient) -> None:
+    (column,) = (await upload(client, b"a\n1\n1e999\n")).json()["columns"]
+    assert column["doubt"].startswith("a: infinite, or too large for a number, in data row 2; mend it, or say that it")
+    assert column["examples"] == [1.0, "inf"]
+
+
 @pytest.mark.parametrize("name", ["x" * 101, "a\nb", "\x00"])
 async def test_a_name_is_short_and_can_be_printed(client: httpx.AsyncClient, name: str) -> None:
     assert refusal(await upload(client, name=name)) == (422, "bad_parameter")
@@ -172,8 +177,8 @@ async def test_a_name_is_short_and_can_be_printed(client: httpx.AsyncClient, nam
 
 async def test_an_error_names_a_column_and_its_line_briefly(client: httpx.AsyncClient) -> None:
     name = "n" * 150
-    answer = await upload(client, f"{name}\n1\n1e999\n".encode())
-    assert message(answer) == f"column {'n' * 39}?, data row 2: infinite, or too large for a number"
+    answer = await upload(client, f"{name};y\n1,5;1\n1.5;1\n".encode(), decimal=",")
+    assert message(answer) == f"column {'n' * 39}?: numbers with points, where the decimal is a comma"
     twice = await upload(client, f"{name},{name}\n1,2\n".encode())
     assert message(twice) == f"line 1: two columns are called {'n' * 39}?"
 

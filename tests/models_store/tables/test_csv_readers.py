@@ -106,7 +106,6 @@ def test_any_other_small_file_is_read_or_refused_by_both(place: Path, text: str)
         ("a,b\nx,\ufeffy\n", "line 2: a byte order mark", [["x", "\ufeffy"]]),
         # Nobody trains on these; a text that is asked about may hold anything.
         ("a,b\nx,y\0\n", "line 2: a NUL byte", [["x", "y\0"]]),
-        ("a,b\ninf,y\n", "column a, data row 1: infinite", [["inf", "y"]]),
     ],
 )
 def test_a_file_to_train_on_is_refused_where_a_request_is_not(

@@ -91,8 +91,6 @@ def test_what_the_csv_module_writes_is_accepted(place: Path, rows: list[list[str
         ('a,b\n"x"y,2\n', "line 2: a quote in the middle of a field"),
         ('a,b\n1, "2"\n', "line 2: a quote in the middle of a field"),
         ('a,b\n1,2\n"3,4\n5,6\n', "line 3: a quote is opened in this row and not closed"),
-        ("x\n1\n1e999\n", "column x, data row 2: infinite, or too large for a number"),
-        ("x\n1\n-inf\n", "column x, data row 2: infinite, or too large for a number"),
         (",".join(f"c{n}" for n in range(10_001)), "line 1: 10001 columns; 10000 are the most"),
     ],
 )

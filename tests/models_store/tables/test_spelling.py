@@ -27,12 +27,13 @@ from models_store.tables.spelling import NOTHING, DateOrder, Spelling, iso_of
 from models_store.tables.table import MISSING, Kind, Table, column_of
 
 KINDS: dict[str, Kind] = {"size": "number", "day": "date", "colour": "category"}
-WORDS = ("unknown", "-")
+WORDS = ("unknown", "-", "7.0", "-9.99e2", "2000-01-01")
 
 missing = st.sampled_from([*sorted(MISSING | NOTHING), *WORDS, " - "])
-sizes = st.floats(allow_nan=False, allow_infinity=False).map(repr) | st.integers(-99, 99).map(str) | missing
-colours = st.sampled_from(["red", "none", "7", " blue "]) | missing
-iso = st.dates().map(str)
+sentinels = st.sampled_from(["-999", "-999.0", " -999 ", "7", "07"])
+sizes = st.floats(allow_nan=False, allow_infinity=False).map(repr) | st.integers(-99, 99).map(str) | missing | sentinels
+colours = st.sampled_from(["red", "none", " blue "]) | missing | sentinels
+iso = st.dates().map(str) | st.sampled_from(["2000-01-01", "2000-01-01T00:00"])
 DATES: dict[DateOrder, st.SearchStrategy[str]] = {
     "day-first": st.dates().map(lambda day: f"{day.day}/{day.month:02d}/{day.year:04d}"),
     "month-first": st.dates().map(lambda day: f"{day.month:02d}.{day.day}.{day.year:04d}"),

@@ -1,5 +1,6 @@
 """Tables as data: what is an input, what is the target, which rows are which, and what cannot be learned from."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from models_store.tables.spelling import Spelling
 from models_store.tables.table import Table
 from training.data import tables
 from training.data.dataset import DataError, Dataset
+from training.evaluation import report
 from training.fitting.encoders import encoders
 from training.recipe.base import RecipeError
 from training.recipe.data import TableData
@@ -107,6 +109,33 @@ def test_dates_and_missing_values_may_be_written_as_the_recipe_says() -> None:
     encoder, _ = encoders(spec(), data, "binary_crossentropy")
     assert isinstance(encoder, TableEncoder)
     assert encoder.spelling == data.spelling
+
+
+@pytest.mark.parametrize("dtype", [pl.Int64, pl.Int16, pl.Float64, pl.Float32, pl.String], ids=str)
+@pytest.mark.parametrize("word", ["-999", "-999.0", "-9.99e2"])
+def test_a_number_may_mean_a_missing_value(dtype: Any, word: str) -> None:
+    x = [-999 if place % 10 == 0 else place for place in range(N_ROWS)]
+    table = pl.DataFrame({"x": x, "y": [2 * number for number in x]}).with_columns(pl.col("x").cast(dtype))
+    data = made(table, spec("y", data={"missing": [word], "columns": {"x": "number"}}))
+    column = report.input_columns(data, encoders(spec("y"), data, "mse")[0])[0]
+    assert (column.missing > 0, column.minimum) == (True, 1.0)
+    assert np.isnan(_column(data.train.inputs, "x")).sum() == column.missing
+
+
+def test_a_target_that_means_a_missing_value_is_none() -> None:
+    y = [-999 if place % 10 == 0 else place for place in range(N_ROWS)]
+    data = made(frame(survived=y), spec(data={"missing": ["-999.0"], "task": "regression"}))
+    assert data.remarks == ("6 rows without a survived were left out.",)
+    assert data.train.targets.min() > 0
+
+
+def test_an_infinite_value_is_refused_unless_it_means_a_missing_one() -> None:
+    ages = [math.inf if place % 10 == 0 else place * 1.5 for place in range(N_ROWS)]
+    assert "age: infinite, or too large for a number, in data row 1" in refused(frame(age=ages), spec())
+    data = made(frame(age=ages), spec(data={"missing": ["inf"]}))
+    assert np.isnan(_column(data.fitted.inputs, "age")).any()
+    assert "age" not in made(frame(age=ages), spec(data={"columns": {"age": "drop"}})).kinds
+    assert "survived: infinite" in refused(frame(survived=ages), spec())
 
 
 def test_a_table_that_cannot_be_is_said_without_the_rule_that_ids_obey() -> None:
