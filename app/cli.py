@@ -190,9 +190,9 @@ def cross_validate(
     out.print_json(result.model_dump_json()) if as_json else out.print(folds_table(result))
 
 
-def no_options(words: str | list[str]) -> str | list[str]:
+def no_options(words: str | list[str] | None) -> str | list[str] | None:
     """Raise BadParameter for a value that is spelled like an option. A negative number is not."""
-    for word in [words] if isinstance(words, str) else words:
+    for word in [words] if isinstance(words, str) else words or []:
         if OPTION.match(word):
             raise typer.BadParameter(f"there is no option {word.partition('=')[0]}; a value like it is column=value")
     return words
@@ -202,15 +202,32 @@ def no_options(words: str | list[str]) -> str | list[str]:
 def predict(
     pattern: Annotated[str, typer.Argument(help="the pattern's name", callback=no_options)],
     values: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(help="one row: values in the order of the columns, or column=value", callback=no_options),
-    ],
+    ] = None,
     version: Annotated[int | None, typer.Option(help="a version; without it the champion answers")] = None,
     url: Annotated[
         str | None, typer.Option(help="the server to ask; by default http://PATTERNS_HOST:PATTERNS_PORT")
     ] = None,
+    csv: TableFile = None,
+    out_file: Annotated[
+        Path | None,
+        typer.Option("--out", help="write the answers to a table here: .csv, .jsonl, .parquet, .arrow or .npy"),
+    ] = None,
+    probabilities: Annotated[bool, typer.Option(help="to a table: add the probability of each label")] = False,
+    delimiter: Delimiter = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
 ) -> None:
-    """Predict one row: by the running server if there is one, else from the store."""
+    """Predict one row, or each row of a table: by the running server if there is one, else from the store."""
+    if csv is not None:
+        if values:
+            raise typer.BadParameter("give the values of one row, or a table with --csv, not both")
+        dialect = CsvDialect.of(delimiter, decimal, encoding)
+        _predict_table(pattern, csv, out_file, version, url, dialect, probabilities=probabilities)
+        return
+    if not values:
+        raise typer.BadParameter("give the values of one row, or a table with --csv FILE")
     from app.commands.predict import predict_row  # deferred: only this command needs them
     from app.commands.wording import words
 
@@ -222,6 +239,27 @@ def predict(
         err.print(said, highlight=False, soft_wrap=True)
     source = f"{pattern} version {answer.version}, {answer.source}"
     err.print(source, style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
+def _predict_table(
+    pattern: str,
+    path: Path,
+    out_file: Path | None,
+    version: int | None,
+    url: str | None,
+    dialect: CsvDialect,
+    *,
+    probabilities: bool,
+) -> None:
+    from app.commands.predict_file import Asked, answer_file  # deferred: only this command needs them
+
+    done = answer_file(Asked(pattern, path, out_file, version, url, probabilities, dialect))
+    if done.unseen:
+        said = f"{done.unseen:,} rows hold a category that training never saw; their answers are guesses"
+        err.print(f"[yellow]warning:[/] {said}", highlight=False, soft_wrap=True)
+    where = "" if out_file is None else f", written to {out_file}"
+    said = f"{done.rows:,} rows: {pattern} version {done.version}, {done.source}{where}"
+    err.print(said, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 @cli.command("list")

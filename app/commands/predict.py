@@ -4,10 +4,11 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from http.client import HTTPException
-from typing import Any
+from typing import Any, TypeVar
 
 from app.answering.engine import network_loader
 from app.dialects.native import bodies
@@ -24,6 +25,7 @@ SECONDS = 30
 # What is published is served a moment later; what a server has not loaded yet, when it has started.
 PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.2
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,19 @@ def predict_row(pattern: str, values: list[str], version: int | None, url: str |
     Raises WrongAddress, WrongValues, Refused, and all that a prediction from the store raises.
     """
     settings = load_settings()
+    server = server_at(url, settings)
+    try:
+        return ask_patiently(server, pattern, version, lambda: _ask_server(server, pattern, values, version))
+    except OSError:
+        return _ask_store(settings, pattern, values, version, f"from the store; no server at {server.address}")
+
+
+def server_at(url: str | None, settings: Settings) -> "Server":
+    """Return the server at this address, by default that of the settings. Raises WrongAddress."""
     address = (url or settings.url).rstrip("/")
     if not address.startswith(("http://", "https://")):
         raise WrongAddress("--url: write http://HOST:PORT, such as http://127.0.0.1:8000")
-    try:
-        return _ask_patiently(Server(address, settings), pattern, values, version)
-    except OSError:
-        return _ask_store(settings, pattern, values, version, f"from the store; no server at {address}")
+    return Server(address, settings)
 
 
 @dataclass(frozen=True)
@@ -86,30 +94,41 @@ class Server:
 
     def said(self, path: str, body: object = None) -> Any:
         """Return the parsed answer. Raises Refused, and OSError where nobody listens."""
+        content, _ = self.answered(path, None if body is None else json.dumps(body).encode())
+        try:
+            return json.loads(content)
+        except ValueError:
+            raise self._no_pattern_server() from None
+
+    def answered(self, path: str, sent: bytes | None, media_type: str = JSON) -> tuple[bytes, Message]:
+        """Return the content and the headers of the answer. Raises as `said` does."""
         key = self.settings.predict_key or self.settings.admin_key
-        headers = {"content-type": "application/json"} | (
+        headers = {"content-type": media_type} | (
             {"authorization": f"Bearer {key.get_secret_value()}"} if key is not None else {}
         )
-        sent = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.address + path, sent, headers)  # noqa: S310  # `predict_row` has checked that it is http
+        request = urllib.request.Request(self.address + path, sent, headers)  # noqa: S310  # `server_at` has checked that it is http
         # Without any proxy: the server listens at this very address.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=SECONDS) as response:
-                return json.load(response)
+                return response.read(), response.headers
         except urllib.error.HTTPError as error:
             raise _refused(error) from None
         except OSError:
             raise
         except (ValueError, HTTPException):
-            raise Refused("", f"there is no pattern server at {self.address}") from None
+            raise self._no_pattern_server() from None
+
+    def _no_pattern_server(self) -> Refused:
+        return Refused("", f"there is no pattern server at {self.address}")
 
 
-def _ask_patiently(server: Server, pattern: str, values: list[str], version: int | None) -> Response:
+def ask_patiently(server: Server, pattern: str, version: int | None, ask: Callable[[], Answer]) -> Answer:
+    """Return what `ask` returns. It is called again while the server is about to load what it is asked for."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return _ask_server(server, pattern, values, version)
+            return ask()
         except Refused as refused:
             if time.monotonic() > deadline or not _is_to_come(server.settings, refused.reason, pattern, version):
                 raise

@@ -2,13 +2,14 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from math import isfinite
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.errors import Malformed, TooManyRows, Unprocessable
 from app.formats.expected import Expected, missing_columns, repeated_column, table_of, unknown_column
@@ -75,14 +76,17 @@ def read(
 
 
 def write(reply: Reply, *, has_header: bool = True) -> bytes:
+    return csv_of(reply.columns, has_header=has_header)
+
+
+def csv_of(by_name: Mapping[str, NDArray[Any]], *, has_header: bool = True) -> bytes:
+    """Return columns, (n_rows,) each, as CSV: numbers with all the digits that tell two float64 apart."""
     lines: list[str] = []
     # Before Python 3.13, a text is quoted for a line end only if the writer's own line ends have that character.
     writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator=CRLF)
-    columns = [
-        np.where(column, "true", "false") if column.dtype == bool else column for column in reply.columns.values()
-    ]
+    columns = [np.where(column, "true", "false") if column.dtype == bool else column for column in by_name.values()]
     if has_header:
-        writer.writerow(reply.columns)
+        writer.writerow(by_name)
     writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
     return "".join(f"{line[: -len(CRLF)]}\n" for line in lines).encode()
 

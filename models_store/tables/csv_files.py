@@ -140,6 +140,11 @@ def _cells(block: csv_rows.Block, names: list[str], dialect: CsvDialect) -> _Cel
     return _Cells.of(fields, has_space=may_hold_space(block.content))
 
 
+def with_commas(block: csv_rows.Block, names: list[str], dialect: CsvDialect) -> bytes:
+    """Return the rows of a block with commas between fields and points in numbers, as in the body of a request."""
+    return _cells(block, names, dialect).fields.write_csv(include_header=False).encode()
+
+
 def _with_points(column: pl.Series) -> pl.Series:
     """Return numbers with decimal commas as numbers with decimal points.
 

@@ -217,6 +217,19 @@ def test_where_no_server_answers_the_store_is_asked(stocked: Store, run: Run, mo
     assert (refused.status, refused.err) == (1, "error: row 0, column age: expected a number, found text")
 
 
+def test_a_table_is_answered_row_by_row(stocked: Store, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.commands.predict_file.network_loader", lambda _settings: LinearNetwork.from_bytes)
+    Path("asked.csv").write_text("x1;x2\n2,5;1\n0;0\n")
+    ran = run("predict", "pair", "--csv", "asked.csv", "--decimal", ",", "--out", "answers.jsonl")
+    assert (ran.status, ran.out) == (0, "")
+    assert Path("answers.jsonl").read_text() == '{"y1":4.5,"y2":1.5}\n{"y1":0.0,"y2":0.0}\n'
+    tried = f"no server at http://127.0.0.1:{os.environ['PATTERNS_PORT']}"
+    assert ran.err == f"2 rows: pair version 2, from the store; {tried}, written to answers.jsonl"
+    both, neither = run("predict", "pair", "1", "2", "--csv", "asked.csv"), run("predict", "pair")
+    assert both.status == neither.status == 2
+    assert "not both" in both.err and "a table with --csv FILE" in neither.err
+
+
 def test_a_port_in_use_is_said_before_anything_is_trained_or_loaded(run: Run) -> None:
     port = os.environ["PATTERNS_PORT"]
     ran = run("serve", "--train-missing")

@@ -1,0 +1,176 @@
+"""`patterns predict NAME --csv FILE`: answers a table of any length part by part, by the server or from the store."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from app.answering.engine import network_loader
+from app.commands.answer_files import Columns, check_ending, writing_to
+from app.commands.predict import Server, ask_patiently, server_at
+from app.commands.table_parts import Part, parts
+from app.dialects.native import bodies
+from app.formats.expected import Expected
+from app.formats.media_types import ARROW, CSV
+from app.formats.reply import Reply
+from app.settings import Settings, load_settings
+from models_store.errors import TableError
+from models_store.storage.store import Store
+from models_store.tables.csv_dialect import PLAIN, CsvDialect
+from models_store.tables.csv_rows import reader_of
+
+err = Console(stderr=True)
+
+# A part is smaller than this by far.
+ANY_NUMBER = 1 << 30
+BY_DATATYPE: Mapping[str, Callable[[str], Any]] = {"BOOL": lambda text: text == "true", "INT64": int, "BYTES": str}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of the command line that are about a table to be answered."""
+
+    pattern: str
+    path: Path
+    out: Path | None = None
+    version: int | None = None
+    url: str | None = None
+    probabilities: bool = False
+    dialect: CsvDialect = PLAIN
+
+
+@dataclass(frozen=True)
+class Answered:
+    rows: int
+    unseen: int
+    """Rows with a category that no training row had."""
+    version: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Answerer:
+    """One version of a pattern, which answers parts: columns by name, and the number of rows with unseen categories."""
+
+    answer: Callable[[Part], tuple[Columns, int]]
+    labels: tuple[str, ...]
+    version: int
+    source: str
+
+
+def answer_file(asked: Asked) -> Answered:
+    """Answer each row of the file, in its order, and write the answers. The rows come as an iterator of parts.
+
+    The server at `asked.url` (by default that of the settings) is asked or, where none listens, the store. One version
+    answers all rows. Raises WrongEnding, WrongAddress, TableError, Refused, and all that a prediction raises.
+    """
+    if asked.out is not None:
+        check_ending(asked.out)
+    found = parts(asked.path, asked.dialect)
+    answerer = _answerer(asked)
+    n_rows = n_unseen = 0
+    with writing_to(asked.out, answerer.labels) as writer, _bar() as bar:
+        task = bar.add_task(asked.path.name, total=1.0, rows=0)
+        for part in found:
+            with part.placed():
+                columns, unseen = answerer.answer(part)
+                part.check(len(next(iter(columns.values()))))
+            writer.write(columns)
+            n_rows, n_unseen = n_rows + len(next(iter(columns.values()))), n_unseen + unseen
+            bar.update(task, completed=part.share, rows=n_rows)
+        if not n_rows:
+            raise TableError(f"{asked.path.name}: the table has columns and no rows")
+    return Answered(n_rows, n_unseen, answerer.version, answerer.source)
+
+
+def _answerer(asked: Asked) -> Answerer:
+    settings = load_settings()
+    server = server_at(asked.url, settings)
+    try:
+        return ask_patiently(server, asked.pattern, asked.version, lambda: _of_server(server, asked))
+    except OSError:
+        return _of_store(settings, asked, f"from the store; no server at {server.address}")
+
+
+def _bar() -> Progress:
+    shown = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()
+    rows = TextColumn("{task.fields[rows]:,} rows")
+    return Progress(SpinnerColumn(), *shown, rows, TimeRemainingColumn(), console=err, transient=True)
+
+
+# -- from the store ------------------------------------------------------------------------------------------------
+
+
+def _of_store(settings: Settings, asked: Asked, source: str) -> Answerer:
+    store = Store(settings.store, network_loader(settings))
+    version = asked.version or store.champion(asked.pattern)
+    bundle = store.load(asked.pattern, version).bundle
+    expected = Expected.of(bundle.predictor.encoder)
+    likely = asked.probabilities and bundle.labels is not None
+
+    def answer(part: Part) -> tuple[Columns, int]:
+        question = bodies.read(part.body, part.media_type, expected, ANY_NUMBER)
+        reply = Reply(bundle, bundle.predict(question.rows), with_probabilities=likely)
+        return reply.columns, len(bundle.unseen(question.rows))
+
+    return Answerer(answer, bundle.labels or (), version, source)
+
+
+# -- by a server ---------------------------------------------------------------------------------------------------
+
+
+def _of_server(server: Server, asked: Asked) -> Answerer:
+    summary = server.said(f"/patterns/{asked.pattern}")
+    version = asked.version or summary["champion"]
+    described = server.said(f"/v2/models/{asked.pattern}/versions/{version}")
+    reads = {output["name"]: BY_DATATYPE.get(output["datatype"], float) for output in described["outputs"]}
+    likely = asked.probabilities and summary["task"] == "classification"
+    path = f"/predict/{asked.pattern}?version={version}" + ("&probabilities=true" if likely else "")
+
+    def answer(part: Part) -> tuple[Columns, int]:
+        content, headers = server.answered(path, part.body, part.media_type)
+        if part.media_type == CSV:
+            return _from_csv(content, reads), int(headers.get("x-pattern-outside-rows", 0))
+        if part.media_type == ARROW:
+            return _from_arrow(content), int(headers.get("x-pattern-outside-rows", 0))
+        said = orjson.loads(content)
+        return _from_json(said, summary["outputs"]), len(said.get("outside", ()))
+
+    source = f"from the server at {server.address}"
+    return Answerer(answer, tuple(summary["classes"] or ()), version, source)
+
+
+def _from_csv(content: bytes, reads: Mapping[str, Callable[[str], Any]]) -> Columns:
+    names, *rows = reader_of(content.decode())
+    cells = zip(names, zip(*rows, strict=True), strict=True)
+    return {name: _column([reads.get(name, float)(cell) for cell in column]) for name, column in cells}
+
+
+def _from_arrow(content: bytes) -> Columns:
+    table = pa.ipc.open_stream(content).read_all()
+    return {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+
+
+def _from_json(said: dict[str, Any], outputs: Sequence[str]) -> Columns:
+    """Return the answers to records, to rows, or to bare values, which have the layout of the question."""
+    rows = [_record(row, outputs) for row in said["outputs"]]
+    for row, likely in zip(rows, said.get("probabilities", ()), strict=False):
+        by_output = _record(likely, outputs)
+        row |= {f"{output}={label}": p for output, by_label in by_output.items() for label, p in by_label.items()}
+    return {name: _column([row[name] for row in rows]) for name in rows[0]}
+
+
+def _record(row: Any, outputs: Sequence[str]) -> dict[str, Any]:
+    if isinstance(row, dict) and row.keys() == set(outputs):
+        return row
+    return dict(zip(outputs, row if isinstance(row, list) else [row], strict=True))
+
+
+def _column(cells: list[Any]) -> Any:
+    return np.array(cells, dtype=object if isinstance(cells[0], str) else None)

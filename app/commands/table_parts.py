@@ -1,0 +1,192 @@
+"""A table file as bodies of requests, a few thousand rows each: a file of any length is asked in constant memory.
+
+Each part is a body that a server reads, so that the file is answered as the server answers it.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from app.commands.datasets import FORMS
+from app.formats.media_types import ARROW, CSV, JSON
+from models_store.errors import PatternServerError, TableError
+from models_store.tables import csv_rows, inference
+from models_store.tables.csv_dialect import PLAIN, CsvDialect
+from models_store.tables.csv_files import with_commas
+
+# A part has so many bytes of a text file, which is less than 100 000 rows, the most that a server takes by default.
+TEXT_BYTES = 1 << 17
+# A part of typed columns has so many rows, fewer if they are wide.
+MOST_ROWS, MOST_CELLS, MOST_BYTES = 1 << 14, 1 << 20, 4 << 20
+# Small reads of Parquet: the default would read a whole row group, which may be the whole file.
+BUFFER_BYTES = 1 << 20
+ARROW_FILE = b"ARROW1"
+PLACE = re.compile(r"\b(line|row) ([0-9]+)")
+JSON_LINES = (".jsonl", ".ndjson")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a file, as the body of a request."""
+
+    body: bytes
+    media_type: str
+    share: float
+    """How much of the file has been read with this part, up to 1."""
+    rows_before: int = 0
+    lines_before: int = 0
+    """Lines of the file before this part, less those of the body's own header."""
+    n_rows: int | None = None
+    """The number of rows that the part must be answered with; None where the body says it."""
+
+    def check(self, n_answers: int) -> None:
+        """Raise Refused unless there is one answer for each line that holds a row."""
+        if self.n_rows is not None and n_answers != self.n_rows:
+            raise Refused(f"from row 0 on: {self.n_rows} lines hold {n_answers} rows; a line must be one JSON value")
+
+    @contextmanager
+    def placed(self) -> Iterator[None]:
+        """Raise errors about a row or a line of the body as errors about that row or line of the file."""
+        try:
+            yield
+        except PatternServerError as error:
+            raise Refused(PLACE.sub(self._place, str(error), count=1)) from None
+
+    def _place(self, found: re.Match[str]) -> str:
+        before = self.lines_before if found[1] == "line" else self.rows_before
+        return f"{found[1]} {int(found[2]) + before}"
+
+
+class Refused(PatternServerError):
+    """Rows that cannot be answered; the message says where they are in the file."""
+
+    code = "refused"
+
+
+def parts(path: Path, dialect: CsvDialect = PLAIN) -> Iterator[Part]:
+    """Yield the file part by part. Raises TableError where it is no table."""
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise TableError(f"{path.name}: no such file")
+    if suffix not in (*FORMS, *JSON_LINES):
+        raise TableError(f"{path.name}: a table is a file that ends with {', '.join((*FORMS, *JSON_LINES))}")
+    form = FORMS.get(suffix, "jsonl")
+    if form != "csv" and dialect != PLAIN:
+        raise TableError("delimiter, decimal and encoding are for CSV; other formats say these things themselves")
+    return READERS.get(form, _of_others)(path, dialect)
+
+
+# -- texts ---------------------------------------------------------------------------------------------------------
+
+
+def _of_csv(path: Path, dialect: CsvDialect) -> Iterator[Part]:
+    dialect = csv_rows.settled(path, dialect)
+    names = csv_rows.header(path, dialect)
+    head, unique = _line_of(names), [name or csv_rows.UNNAMED for name in names]
+    is_plain = (dialect.delimiter, dialect.decimal) == (",", ".")  # its blocks are in UTF-8 whatever the file is in
+    size, read, rows = path.stat().st_size, 0, 0
+    for block in csv_rows.blocks(path, len(names), TEXT_BYTES, dialect):
+        content = block.content if is_plain else with_commas(block, unique, dialect)
+        read += len(block.content)
+        yield Part(head + content, CSV, min(1.0, read / size), rows, block.line - 2)
+        rows += block.rows
+
+
+def _line_of(names: list[str]) -> bytes:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(names)
+    return line.getvalue().encode()
+
+
+def _of_json_lines(path: Path, _dialect: CsvDialect) -> Iterator[Part]:
+    """A JSON value a line: records or rows."""
+    size, line, rows = path.stat().st_size, 0, 0
+    with path.open("rb") as file:
+        while lines := file.readlines(TEXT_BYTES):
+            filled = [one for one in lines if one.strip()]
+            if filled:
+                body = b'{"inputs":[%s]}' % b",".join(filled)
+                yield Part(body, JSON, file.tell() / size, rows, line, len(filled))
+            line, rows = line + len(lines), rows + len(filled)
+
+
+# -- typed columns -------------------------------------------------------------------------------------------------
+
+
+def _of_parquet(path: Path, _dialect: CsvDialect) -> Iterator[Part]:
+    with _read_as("Parquet"), pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
+        n_rows, n_columns = file.metadata.num_rows, len(file.schema_arrow.names)
+        batches = file.iter_batches(max(1, min(MOST_ROWS, MOST_CELLS // max(1, n_columns))), use_threads=False)
+        yield from _of_batches(batches, lambda rows: rows / max(1, n_rows))
+
+
+def _of_arrow(path: Path, _dialect: CsvDialect) -> Iterator[Part]:
+    """An Arrow file or an Arrow stream."""
+    size = path.stat().st_size
+    with _read_as("Arrow"), pa.OSFile(str(path)) as file:
+        is_file = file.read(len(ARROW_FILE)) == ARROW_FILE
+        file.seek(0)
+        if is_file:
+            reader = pa.ipc.open_file(file)
+            n_batches = reader.num_record_batches
+            batches = (reader.get_batch(place) for place in range(n_batches))
+        else:
+            batches = pa.ipc.open_stream(file)
+        yield from _of_batches(batches, lambda _rows: min(1.0, file.tell() / size))
+
+
+def _of_others(path: Path, dialect: CsvDialect) -> Iterator[Part]:
+    """Read the whole file: formats that have no parts are small."""
+    frame = inference.read(path, FORMS[path.suffix.lower()], dialect)
+    yield from _of_batches(frame.to_arrow().to_batches(), lambda rows: rows / frame.height)
+
+
+READERS: Mapping[str, Callable[[Path, CsvDialect], Iterator[Part]]] = {
+    "csv": _of_csv,
+    "jsonl": _of_json_lines,
+    "parquet": _of_parquet,
+    "arrow": _of_arrow,
+}
+
+
+def _of_batches(batches: Iterable[Any], share: Callable[[int], float]) -> Iterator[Part]:
+    rows = 0
+    for batch in batches:
+        for piece in _pieces(batch):
+            yield Part(_stream(piece), ARROW, share(rows + len(piece)), rows)
+            rows += len(piece)
+
+
+def _pieces(batch: Any) -> Iterator[Any]:
+    """Yield the rows of a batch in pieces that a server takes."""
+    too_many = len(batch) > max(1, min(MOST_ROWS, MOST_CELLS // max(1, batch.num_columns)))
+    if len(batch) > 1 and (too_many or batch.nbytes > MOST_BYTES):
+        half = len(batch) // 2
+        yield from _pieces(batch.slice(0, half))
+        yield from _pieces(batch.slice(half))
+    elif len(batch):
+        yield batch
+
+
+def _stream(batch: Any) -> bytes:
+    target = pa.BufferOutputStream()
+    with pa.ipc.new_stream(target, batch.schema) as stream:
+        stream.write_batch(batch)
+    content: bytes = target.getvalue().to_pybytes()
+    return content
+
+
+@contextmanager
+def _read_as(form: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, EOFError):
+        raise TableError(f"the file cannot be read as {form}; is it whole, and of that format?") from None
