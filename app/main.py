@@ -99,12 +99,12 @@ def _parts(settings: Settings, load_network: LoadNetwork, routes: list[Route]) -
     return Parts(
         settings=settings,
         store=store,
-        registry=Registry(store),
+        registry=Registry(store, statistics),
         datasets=Datasets(settings.store),
         reader=Reader(settings.store, settings.max_dataset_mb, settings.log_level),
         statistics=statistics,
-        batcher=Batcher(settings.answer_seconds, statistics),
-        admission=Admission(),
+        batcher=Batcher(),
+        admission=Admission(settings.answer_seconds),
         # Threads of their own: many plots or tables, or a slow disk, must not take those that everybody else needs.
         artist=ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw"),
         librarian=ThreadPoolExecutor(max_workers=2, thread_name_prefix="tables"),

@@ -42,7 +42,6 @@ class Parts:
     """The routes of FastAPI, those of the documentation among them."""
 
     def close(self) -> None:
-        self.batcher.close()
         self.admission.close()
         self.librarian.shutdown(wait=False, cancel_futures=True)
         self.artist.shutdown(wait=False, cancel_futures=True)

@@ -1,33 +1,28 @@
-"""Admission of large bodies.
-
-Parsing a large body holds the GIL for up to a second, so at most two run at once; up to eight wait, further ones get
-503.
-"""
+"""The places of large requests, the threads that do long work, and the deadline of an answer."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
-from app.errors import Overloaded
+from app.answering.plan import AT_A_TIME, is_refused, reads_on_loop
+from app.errors import DeadlinePassed, Overloaded
 
-# A cost, so bytes of JSON. Up to here the work takes less time than handing it to a thread and back would.
-MOST_BYTES_ON_LOOP = 1 << 15
-AT_A_TIME = 2
-# Requests. The last of eight waits about four seconds; a client that would wait longer had better come back.
-MOST_WAITING = 8
 Result = TypeVar("Result")
 
 
 class Admission:
-    """The places of large bodies, and the threads that write large answers. One for the app.
+    """The owner of all threads that answer. One for the app.
 
     Nothing else runs in these threads, so that no answer waits for a disk, a database or a network.
     """
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(max_workers=AT_A_TIME, thread_name_prefix="body")
+    def __init__(self, answer_seconds: float) -> None:
+        self._answer_seconds = answer_seconds
+        self._predicting = ThreadPoolExecutor(max_workers=AT_A_TIME, thread_name_prefix="predict")
+        self._writing = ThreadPoolExecutor(max_workers=AT_A_TIME, thread_name_prefix="body")
         self._under_way = 0
 
     @contextmanager
@@ -36,20 +31,50 @@ class Admission:
 
         Raises Overloaded where all places are taken.
         """
-        if cost <= MOST_BYTES_ON_LOOP:
-            yield
-            return
-        if self._under_way >= AT_A_TIME + MOST_WAITING:
+        if is_refused(cost, self._under_way):
             raise Overloaded
-        self._under_way += 1
+        taken = 0 if reads_on_loop(cost) else 1
+        self._under_way += taken
         try:
             yield
         finally:
-            self._under_way -= 1
+            self._under_way -= taken
+
+    async def predict(self, work: Callable[[], Result]) -> Result:
+        """Return `work()`, called in a thread. Raises DeadlinePassed where it takes too long."""
+        return await self.in_time(asyncio.get_running_loop().run_in_executor(self._predicting, work))
 
     async def write(self, write: Callable[..., Result], *parts: Any) -> Result:
-        """Return `write(*parts)`, called in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, write, *parts)
+        """Return `write(*parts)`, called in a thread. Raises DeadlinePassed where it takes too long."""
+        return await self.in_time(asyncio.get_running_loop().run_in_executor(self._writing, write, *parts))
+
+    async def in_time(self, result: Awaitable[Result]) -> Result:
+        """Return the awaited result. Raises DeadlinePassed after the seconds that an answer may take.
+
+        Unlike `asyncio.wait_for` this needs no task around it: the protocol answers calls without one.
+        """
+        work = asyncio.ensure_future(result)
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = asyncio.get_running_loop().call_later(self._answer_seconds, partial(_end, waiting))
+        work.add_done_callback(lambda _: _end(waiting))
+        try:
+            await waiting
+        finally:
+            timer.cancel()
+            is_late = not work.done()
+            if is_late:
+                work.cancel()
+            elif not work.cancelled():
+                work.exception()  # seen, also where this call is cancelled and nobody asks for it
+        if is_late:
+            raise DeadlinePassed(self._answer_seconds)
+        return work.result()
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._predicting, self._writing):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _end(waiting: "asyncio.Future[None]") -> None:
+    if not waiting.done():
+        waiting.set_result(None)

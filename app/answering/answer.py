@@ -1,22 +1,22 @@
 """The way from a body to its answer, the same for every dialect: read the rows, predict them, write the answer."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter_ns
 from typing import Protocol, TypeVar
 
-from app.answering.admission import MOST_BYTES_ON_LOOP, Admission
+from app.answering.admission import Admission
 from app.answering.batching import Batcher, answers_of
-from app.answering.cost import ANSWER_DISCOUNT, COST_OF_ARRAY_NUMBER, COST_OF_JSON_NUMBER
-from app.answering.registry import Registry
+from app.answering.plan import MOST_NUMBERS, plan_of, reads_on_loop
+from app.answering.registry import Registry, Served
 from app.errors import AnswerTooLarge, Draining, NotLoaded
 from app.jobs.jobs import Jobs
 from app.settings import Settings
-from app.telemetry.statistics import Counters, Statistics, Timeline
+from app.telemetry.statistics import Statistics, Timeline
 from models_store.arrays import Array
 from models_store.bundle import all_finite
-from models_store.storage.store import Release, Store
+from models_store.storage.store import Store
 from models_store.tables.table import Raw
 
 
@@ -31,10 +31,6 @@ class Question(Protocol):
         """True if the answer is a plain numeric array with no per-row text, and so cheap to serialise."""
 
 
-# Numbers in one answer: rows × outputs of the network. In float64 they take 64 MB.
-MOST_NUMBERS = 8_000_000
-# The same where each label is written beside its probability.
-MOST_LABELS_ANSWERED = 1_000_000
 Asked = TypeVar("Asked", bound=Question)
 Answer = TypeVar("Answer")
 
@@ -57,7 +53,7 @@ class Answering:
 
     async def answer(
         self,
-        release: Release,
+        release: Served,
         cost: int,
         read: Callable[[], Asked],
         write: Callable[[Asked, Array], Answer],
@@ -69,69 +65,79 @@ class Answering:
         called in a thread. Raises AnswerTooLarge, before anything is computed, where the answer would hold more than
         `most` numbers; Overloaded, DeadlinePassed and NotFinite; and whatever `read` raises.
         """
-        counters, timeline = self.statistics.of_release(release), Timeline(time.perf_counter_ns())
+        timeline = Timeline(perf_counter_ns())
         try:
-            if cost > MOST_BYTES_ON_LOOP:
+            if reads_on_loop(cost):
+                question = read()
+                n_rows = timeline.rows = _checked(question, release, most)
+                timeline.read_at = perf_counter_ns()
+                if n_rows <= release.few_rows:
+                    answers = await self.batcher.in_turn(release, question.rows, timeline)
+                    timeline.predicted_at = perf_counter_ns()
+                    answer = write(question, answers)
+                else:
+                    answer = await self._planned(release, timeline, question, write)
+            else:
                 with self.admission.place(cost):
                     work = partial(_answer_in_thread, release, timeline, read, write, most)
-                    answer = await self._in_one_thread(timeline, counters, work)
-            else:
-                question = _checked(read(), release, most)
-                timeline.mark_read(len(question.rows))
-                answer = await self._on_loop(release, timeline, question, write)
+                    answer = await self.admission.predict(work)
         except BaseException:
-            counters.count_failure(timeline.began)
+            release.counters.count_failure(timeline)
             raise
-        counters.count_answer(timeline)
+        release.counters.count_answer(timeline)
         return answer
 
-    async def _in_one_thread(self, timeline: Timeline, counters: Counters, work: Callable[[], Answer]) -> Answer:
-        """Answer in a thread from beginning to end.
-
-        Many rows join no batch: handing them to the event loop and back would take longer than a call of their own.
-        """
-        try:
-            return await self.batcher.in_thread(work)
-        finally:
-            if timeline.predicted_at:
-                counters.count_alone(timeline)
-
-    async def _on_loop(
-        self, release: Release, timeline: Timeline, question: Asked, write: Callable[[Asked, Array], Answer]
+    async def _planned(
+        self, release: Served, timeline: Timeline, question: Asked, write: Callable[[Asked, Array], Answer]
     ) -> Answer:
-        """Predict in the next batch. A few bytes may ask for a large answer, which is then written in a thread."""
-        bundle, n_rows = release.bundle, len(question.rows)
-        is_array = question.is_light and bundle.labels is None
-        cost_of_number = COST_OF_ARRAY_NUMBER if is_array else COST_OF_JSON_NUMBER
-        cost_to_write = n_rows * bundle.architecture.n_outputs * cost_of_number
-        cost_in_memory = n_rows * max(len(bundle.inputs), bundle.architecture.n_outputs) * COST_OF_ARRAY_NUMBER
-        with self.admission.place(max(cost_to_write / ANSWER_DISCOUNT, cost_in_memory)):
-            answers = await self.batcher.predict(release, question.rows)
-            timeline.mark_predicted()
-            if max(cost_to_write, cost_in_memory) <= MOST_BYTES_ON_LOOP:
+        """Predict rows that may be many, and write an answer that may be large: a few bytes may ask for it."""
+        work, is_array = release.work(question.rows), question.is_light and not release.has_labels
+        plan = plan_of(release.shape, timeline.rows, work, release.counters.ns_per_row, is_array=is_array)
+        with self.admission.place(plan.cost):
+            if plan.predicts_on_loop:
+                answers = await self.batcher.in_turn(release, question.rows, timeline)
+            else:
+                answers = all_finite(await self.admission.predict(partial(_timed, release, question.rows, timeline)))
+            timeline.predicted_at = perf_counter_ns()
+            if plan.writes_on_loop:
                 return write(question, answers)
-            return await self.batcher.in_time(self.admission.write(write, question, answers))
+            return await self.admission.write(write, question, answers)
 
 
 def _answer_in_thread(
-    release: Release,
+    release: Served,
     timeline: Timeline,
     read: Callable[[], Asked],
     write: Callable[[Asked, Array], Answer],
     most: int,
 ) -> Answer:
-    timeline.mark_thread()
-    question = _checked(read(), release, most)
-    timeline.mark_read(len(question.rows))
-    answers = answers_of(release, question.rows)
-    timeline.mark_predicted()
+    """Answer in a thread from beginning to end.
+
+    Many rows join no batch: handing them to the event loop and back would take longer than a call of their own.
+    """
+    timeline.waited = perf_counter_ns() - timeline.began
+    question = read()
+    timeline.rows = _checked(question, release, most)
+    timeline.read_at = perf_counter_ns()
+    answers = _timed(release, question.rows, timeline)
+    timeline.predicted_at = perf_counter_ns()
     return write(question, all_finite(answers))
 
 
-def _checked(question: Asked, release: Release, most: int) -> Asked:
-    if len(question.rows) * release.bundle.architecture.n_outputs > most:
+def _checked(question: Question, release: Served, most: int) -> int:
+    """Return the number of rows. Raises AnswerTooLarge."""
+    n_rows = len(question.rows)
+    if n_rows * release.shape.n_outputs > most:
         raise AnswerTooLarge(most)
-    return question
+    return n_rows
+
+
+def _timed(release: Served, rows: Raw, timeline: Timeline) -> Array:
+    """Return the answers to rows by a call of their own, which the timeline counts."""
+    began = perf_counter_ns()
+    answers = answers_of(release, rows)
+    timeline.network_ns, timeline.calls = perf_counter_ns() - began, 1
+    return answers
 
 
 def check_ready(registry: Registry, jobs: Jobs) -> None:

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from app import errors
+from app.answering.plan import WORK_OF_CHARACTER, Shape, few_rows
 from app.formats.expected import Expected
 from app.telemetry import metrics
+from app.telemetry.statistics import Counters, Statistics
 from models_store.errors import (
     BundleDamaged,
     BundleUnreadable,
@@ -27,6 +29,7 @@ from models_store.errors import (
 )
 from models_store.storage.aliases import CHAMPION
 from models_store.storage.store import Contents, Release, Store
+from models_store.tables.table import Raw, Table
 
 log = logging.getLogger("patterns.served")
 
@@ -42,10 +45,39 @@ class Served(Release):
 
     expected: Expected
     """The columns that a request must have."""
+    shape: Shape
+    few_rows: int
+    """Rows up to which everything happens on the event loop."""
+    has_labels: bool
+    counters: Counters
+    headers: dict[str, str]
+    """What every answer says of its version. Not to be changed."""
 
     @classmethod
-    def of(cls, release: Release) -> Self:
-        return cls(release.version, release.bundle, Expected.of(release.bundle.predictor.encoder))
+    def of(cls, release: Release, counters: Counters) -> Self:
+        bundle = release.bundle
+        expected, architecture = Expected.of(bundle.predictor.encoder), bundle.architecture
+        shape = Shape(
+            len(bundle.inputs), architecture.n_outputs, architecture.n_parameters, is_table=bool(expected.typed)
+        )
+        return cls(
+            release.version,
+            bundle,
+            expected,
+            shape,
+            few_rows(shape),
+            has_labels=bundle.labels is not None,
+            counters=counters,
+            headers={"x-pattern-version": str(release.version)},
+        )
+
+    def work(self, rows: Raw) -> int:
+        """Return about how many multiplications the rows are."""
+        work = len(rows) * self.shape.n_parameters
+        if isinstance(rows, Table):
+            texts = [rows.columns[column.name] for column in self.expected.typed if column.kind == "text"]
+            work += WORK_OF_CHARACTER * sum(len(text) for column in texts for text in column if text is not None)
+        return work
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +153,9 @@ class Registry:
     `release` answers from memory; `refresh` looks at the disk, in a thread of its own.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, statistics: Statistics | None = None) -> None:
         self._store = store
+        self._statistics = statistics or Statistics()
         # None: seen on the disk, but not loaded yet.
         self._shelves: dict[str, Shelf | None] = {}
         self._pins = Pins()
@@ -334,7 +367,7 @@ class Registry:
             except BundleDamaged as error:
                 self._refuse(pattern, version, error)
                 raise
-            return Loaded(Served.of(release), held.pop_all())
+            return Loaded(Served.of(release, self._statistics.of(pattern, version)), held.pop_all())
 
     def _refuse(self, pattern: str, version: int, error: BundleDamaged) -> None:
         if self._is_news((pattern, version), error):

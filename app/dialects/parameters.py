@@ -1,20 +1,18 @@
 """The parameters behind the question mark of an address that predicts."""
 
-from functools import cache
+from functools import lru_cache
 from typing import Annotated, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import QueryParams
 
 from app.errors import Unprocessable
 from app.http.call import Call
 
 Parameters = TypeVar("Parameters", bound="Version")
 
-
-@cache
-def _nothing_said(kind: type[Parameters]) -> Parameters:
-    """Return the defaults, made once: they are frozen, and most requests have no parameters."""
-    return kind()
+# Clients ask with few different parameters, and very often; so many are remembered, of so many bytes.
+MOST_REMEMBERED, LONGEST_REMEMBERED = 256, 200
 
 
 class Version(BaseModel):
@@ -27,11 +25,14 @@ class Version(BaseModel):
 
     @classmethod
     def by(cls, call: Call) -> Self:
-        if not call.has_query:
-            nothing: Self = _nothing_said(cls)
-            return nothing
+        """Return what the call's parameters say. Raises Unprocessable where one is unknown or no such value."""
+        query = call.head.query
+        return (_remembered if len(query) <= LONGEST_REMEMBERED else _read)(cls, query)
+
+    @classmethod
+    def of(cls, query: bytes) -> Self:
         try:
-            wanted = cls.model_validate(dict(call.query_params))
+            wanted = cls.model_validate(dict(QueryParams(query)))
         except ValidationError as error:
             raise cls._bad(error) from None
         if wanted.version is not None and wanted.label is not None:
@@ -45,3 +46,10 @@ class Version(BaseModel):
             there_are = ", ".join(cls.model_fields)
             return Unprocessable("bad_parameter", f"there is no such parameter; there are {there_are}")
         return Unprocessable("bad_parameter", f"{fault['loc'][0]}: {fault['msg']}")
+
+
+def _read(kind: type[Parameters], query: bytes) -> Parameters:
+    return kind.of(query)
+
+
+_remembered = lru_cache(maxsize=MOST_REMEMBERED)(_read)

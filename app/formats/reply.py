@@ -58,8 +58,11 @@ class Reply:
 
     def in_layout(self, layout: Layout) -> dict[str, Any]:
         """Return `outputs` for JSON, and `probabilities` in the same layout, each as {label: p}."""
-        if layout == "rows" and self.numbers is not None:
-            return {"outputs": np.ascontiguousarray(self.numbers)}
+        numbers = self.numbers
+        if numbers is not None and layout == "rows":
+            return {"outputs": np.ascontiguousarray(numbers)}
+        if numbers is not None and layout == "flat" and numbers.shape[1] == 1:
+            return {"outputs": np.ascontiguousarray(numbers[:, 0])}
         laid_out = {"outputs": _laid_out(layout, self.outputs)}
         if self.probabilities:
             by_output = {output: _by_row(by_label) for output, by_label in self.probabilities.items()}

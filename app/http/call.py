@@ -1,63 +1,65 @@
 """A call of a dialect, whichever way the request came: from the protocol itself, or through ASGI."""
 
 from collections.abc import Mapping, Sequence
-from typing import overload
+from typing import TYPE_CHECKING
 
-from starlette.datastructures import URL, QueryParams
+from starlette.datastructures import URL
 from starlette.requests import HTTPConnection, Request
 from starlette.types import Receive, Scope
 
+if TYPE_CHECKING:
+    from app.http.dispatch import Found
+
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
+# Of a declared length. More are too large in any case, and turning thousands of digits into a number takes time.
+MOST_DIGITS = 18
 
-class Headers:
-    """The headers of a request, by name in lower case; of several with one name, the first."""
 
-    __slots__ = ("_values",)
+class Head:
+    """What stands before the body of a request. Nothing changes it, so requests of the same bytes may share one."""
 
-    def __init__(self, raw: RawHeaders) -> None:
-        self._values = dict(reversed(raw))
+    __slots__ = ("declared", "found", "headers", "method", "path", "query")
 
-    @overload
-    def get(self, name: str) -> str | None: ...
+    def __init__(self, method: str, path: str, query: bytes, headers: RawHeaders) -> None:
+        self.method = method
+        self.path = path
+        """Decoded."""
+        self.query = query
+        self.headers: Mapping[str, str] = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(headers)
+        }
+        """By name in lower case; of several with one name, the first."""
+        self.declared = _declared(self.headers.get("content-length", ""))
+        """Bytes that the body has by its declared length; 0 where none is declared."""
+        self.found: Found | None = None
+        """The address that answers, once it has been looked for."""
 
-    @overload
-    def get(self, name: str, default: str) -> str: ...
 
-    def get(self, name: str, default: str | None = None) -> str | None:
-        """Return a header's value, decoded as Latin-1; `default` where the request has no such header."""
-        value = self._values.get(name.encode("latin-1"))
-        return default if value is None else value.decode("latin-1")
+def _declared(length: str) -> int:
+    if not length.isdecimal():
+        return 0
+    return int(length) if len(length) <= MOST_DIGITS else 10**MOST_DIGITS
 
 
 class Call:
     """One request, as the handlers of dialects see it. Its body has been received, or is received when it is asked for.
 
-    `path` is decoded; `path_params` are filled in by dispatch.
+    `path_params` are filled in by dispatch.
     """
 
-    __slots__ = ("_body", "_query", "headers", "method", "path", "path_params", "route")
+    __slots__ = ("_body", "head", "headers", "path_params", "route")
 
-    def __init__(self, method: str, path: str, query: bytes, headers: Headers, body: bytes = b"") -> None:
-        self.method = method
-        self.path = path
-        self.headers = headers
+    def __init__(self, head: Head, body: bytes = b"") -> None:
+        self.head = head
+        self.headers = head.headers
         self.path_params: Mapping[str, str] = {}
         self.route = "other"
         """The address that answers, as metrics call it."""
-        self._query = query
         self._body = body
 
     async def body(self) -> bytes:
         return self._body
-
-    @property
-    def has_query(self) -> bool:
-        return bool(self._query)
-
-    @property
-    def query_params(self) -> QueryParams:
-        return QueryParams(self._query)
 
     @property
     def base_url(self) -> URL:
@@ -73,8 +75,8 @@ class AsgiCall(Call):
 
     __slots__ = ("_request",)
 
-    def __init__(self, scope: Scope, receive: Receive, headers: Headers) -> None:
-        super().__init__(scope["method"], scope["path"], scope["query_string"], headers)
+    def __init__(self, scope: Scope, receive: Receive, head: Head) -> None:
+        super().__init__(head)
         self._request = Request(scope, receive)
 
     async def body(self) -> bytes:

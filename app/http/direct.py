@@ -11,12 +11,10 @@ import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
 from app.errors import Draining
-from app.http.call import Call, Headers, RawHeaders
+from app.http.call import Call, Head
 from app.http.edge import Edge, Exchange
-from app.responses import Response
+from app.responses import Response, lines_of
 
 if TYPE_CHECKING:
     from app.http.limits import LimitedProtocol
@@ -46,33 +44,19 @@ class Direct:
         "_exchange",
         "_future",
         "_protocol",
-        "_query",
         "body",
         "disconnected",
         "keep_alive",
         "message_event",
-        "method",
         "more_body",
         "response_complete",
     )
 
-    def __init__(
-        self,
-        protocol: "LimitedProtocol",
-        edge: Edge,
-        method: str,
-        path: str,
-        query: bytes,
-        headers: RawHeaders,
-        *,
-        keep_alive: bool,
-    ) -> None:
+    def __init__(self, protocol: "LimitedProtocol", edge: Edge, head: Head, *, keep_alive: bool) -> None:
         self._protocol = protocol
         self._edge = edge
-        self._query = query
-        self._exchange = Exchange(method, path, Headers(headers))
+        self._exchange = Exchange(head)
         self._future: asyncio.Future[Any] | None = None
-        self.method = method
         self.keep_alive = keep_alive
         self.body = b""
         self.more_body = True
@@ -80,6 +64,10 @@ class Direct:
         self.response_complete = False
         self.message_event = UNWATCHED
         edge.begin(self._exchange)
+
+    @property
+    def head(self) -> Head:
+        return self._exchange.head
 
     # -- the body --------------------------------------------------------------------------------------------------
 
@@ -101,8 +89,7 @@ class Direct:
         self.more_body = False
         exchange = self._exchange
         exchange.bytes_in = len(self.body)
-        call = Call(self.method, exchange.path, self._query, exchange.headers, self.body)
-        self._coroutine: Coroutine[Any, None, Response] = self._edge.answer(call, exchange)
+        self._coroutine: Coroutine[Any, None, Response] = self._edge.answer(Call(exchange.head, self.body), exchange)
         self._advance()
 
     # -- the end of the server -------------------------------------------------------------------------------------
@@ -166,7 +153,7 @@ class Direct:
             if not self.keep_alive:
                 transport.close()
         self._finish()
-        protocol.on_response_complete()
+        protocol.on_direct_complete()
         if self._exchange.is_refused:
             protocol.pause_reading()
 
@@ -176,14 +163,10 @@ class Direct:
         self._edge.end(self._exchange)
 
     def _bytes_of(self, answer: Response) -> bytes:
-        parts = [STATUS_LINE[answer.status]]
-        headers = (*self._protocol.server_state.default_headers, *answer.raw_headers(), *self._exchange.own_headers)
-        for name, value in headers:
-            parts += (name, b": ", value, b"\r\n")
-        parts.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        if self.method != "HEAD":
-            parts.append(answer.body)
-        return b"".join(parts)
+        server = lines_of(tuple(self._protocol.server_state.default_headers))
+        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        body = b"" if self._exchange.head.method == "HEAD" else answer.body
+        return b"".join((answer.head(server), self._exchange.own_lines, end, body))
 
 
 async def _after(drained: Coroutine[Any, Any, None], answer: Response) -> Response:

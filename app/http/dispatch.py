@@ -7,21 +7,18 @@ GET  /patterns                   ->  no dialect: FastAPI
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from types import MappingProxyType
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from app.answering.answer import Answering
 from app.envelopes import NATIVE, Envelope
 from app.errors import NotHere, WrongMethod
 from app.http import keys
-from app.http.call import Call
+from app.http.call import Call, Head
 from app.responses import Response
 from app.settings import Settings
 from models_store.bundle import Bundle
 
-# Clients ask at few addresses, and very often: so many ways are remembered, of paths of so many characters.
-MOST_REMEMBERED, LONGEST_REMEMBERED = 1024, 200
 PARAMETER = re.compile(r"\{([a-z]+)\}")
 
 
@@ -61,6 +58,13 @@ class Address:
         )
 
 
+class Found(NamedTuple):
+    """The address of a call, and the parameters in its path."""
+
+    address: Address
+    parameters: Mapping[str, str]
+
+
 @dataclass(frozen=True, eq=False)
 class Dialect:
     """A protocol: its addresses, and the shape of its errors. The first segments of its addresses are its own."""
@@ -74,13 +78,13 @@ class Dialect:
     def segments(self) -> set[str]:
         return {first_segment(address.path) for address in self.addresses}
 
-    def found(self, method: str, path: str) -> tuple[Address, dict[str, str]]:
+    def found(self, method: str, path: str) -> Found:
         """Return the address, and the parameters in its path. Raises NotHere or WrongMethod."""
         methods: set[str] = set()
         for address in self.addresses:
             if (match := address.pattern.fullmatch(path)) is not None:
                 if address.answers(method):
-                    return address, match.groupdict()
+                    return Found(address, match.groupdict())
                 methods |= {address.method, "HEAD"} if address.method == "GET" else {address.method}
         if methods:
             raise WrongMethod(methods)
@@ -122,24 +126,21 @@ class Dispatch:
     def __init__(self, dialects: Dialects, answering: Answering) -> None:
         self._dialects = dialects
         self._answering = answering
-        self._remembered = lru_cache(maxsize=MOST_REMEMBERED)(_found)
 
     async def answer(self, call: Call) -> Response:
         """Return what the handler of the call's address answers. Raises NotHere or WrongMethod, and what it raises."""
-        dialect = self._dialects.of(call.path)
+        found = call.head.found or self._found(call.head)
+        call.path_params = found.parameters
+        call.route = found.address.path
+        found.address.guard(call, self._answering.settings)
+        return await found.address.handler(self._answering, call)
+
+    def _found(self, head: Head) -> Found:
+        dialect = self._dialects.of(head.path)
         if dialect is None:
             raise NotHere
-        find = self._remembered if len(call.path) <= LONGEST_REMEMBERED else _found
-        address, call.path_params = find(dialect, call.method, call.path)
-        call.route = address.path
-        address.guard(call, self._answering.settings)
-        return await address.handler(self._answering, call)
-
-
-def _found(dialect: Dialect, method: str, path: str) -> tuple[Address, Mapping[str, str]]:
-    """Return what `Dialect.found` does, for good: the parameters of one call are those of the next."""
-    address, parameters = dialect.found(method, path)
-    return address, MappingProxyType(parameters)
+        head.found = dialect.found(head.method, head.path)
+        return head.found
 
 
 def first_segment(path: str) -> str:

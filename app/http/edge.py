@@ -13,10 +13,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import errors
-from app.http.call import AsgiCall, Call, Headers
+from app.http.call import AsgiCall, Call, Head
 from app.http.dispatch import Dialects, Dispatch
 from app.http.sizes import most_bytes
-from app.responses import Response
+from app.responses import RawHeaders, Response, lines_of
 from app.settings import Settings
 from app.statuses import is_bug
 from app.telemetry import logs, metrics
@@ -27,10 +27,10 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Health probes, and what monitoring reads, outside the dialects.
 PROBES = frozenset({"/", "/livez", "/readyz", "/metrics"})
 EVENTS = re.compile(r"/train/[0-9a-f]{32}/events")
-# Of a declared length. More are too large in any case, and turning thousands of digits into a number takes time.
-MOST_DIGITS = 18
 # Stands in uvloop's message about writing to a closed connection, which is a bare RuntimeError.
 CLOSED = "closed"
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+OWN_LINES = b"x-request-id: %b\r\n" + lines_of((NOSNIFF,))
 # Any other is counted as "other", so that clients cannot invent labels of metrics.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -43,6 +43,8 @@ class Edge:
         self._dispatch = dispatch
         self._dialects = dialects
         self._settings = settings
+        self.heads: dict[bytes, Head] = {}
+        """Heads of direct calls that were answered lately, by their bytes."""
         self.under_way = 0
         """Requests between the end of their headers and the end of their answer."""
 
@@ -50,12 +52,13 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope["method"], scope["path"], Headers(scope["headers"]))
+        head = Head(scope["method"], scope["path"], scope["query_string"], scope["headers"])
+        exchange = Exchange(head)
         scope.setdefault("state", {})["request_id"] = exchange.id
-        channel = Channel(exchange, most_bytes(exchange.path, self._settings), receive, send)
+        channel = Channel(exchange, most_bytes(head.path, self._settings), receive, send)
         self.begin(exchange)
         try:
-            if self.speaks(exchange.path):
+            if self.speaks(head.path):
                 await self._answer_call(scope, exchange, channel)
             else:
                 await self._pass_on(scope, exchange, channel)
@@ -67,7 +70,8 @@ class Edge:
 
     def begin(self, exchange: "Exchange") -> None:
         """Count a request from its headers on. A stream of events mostly waits; its route limits their number."""
-        exchange.counted = 0 if exchange.path.startswith("/train/") and EVENTS.fullmatch(exchange.path) else 1
+        path = exchange.head.path
+        exchange.counted = 0 if path.startswith("/train/") and EVENTS.fullmatch(path) else 1
         self.under_way += exchange.counted
 
     def end(self, exchange: "Exchange") -> None:
@@ -105,7 +109,7 @@ class Edge:
         return answer
 
     async def _answer_call(self, scope: Scope, exchange: "Exchange", channel: "Channel") -> None:
-        answer = await self.answer(AsgiCall(scope, channel.receive, exchange.headers), exchange)
+        answer = await self.answer(AsgiCall(scope, channel.receive, exchange.head), exchange)
         scope["state"]["is_refused"] = exchange.is_refused
         await answer(scope, channel.receive, channel.send)
 
@@ -133,39 +137,27 @@ class Edge:
         """
         if self.under_way > self._settings.max_in_flight and not self._is_probe(exchange):
             raise errors.Overloaded
-        exchange.check_declared_size(most_bytes(exchange.path, self._settings))
+        if (most := most_bytes(exchange.head.path, self._settings)) < exchange.head.declared:
+            raise errors.BodyTooLarge(most)
 
     def _is_probe(self, exchange: "Exchange") -> bool:
-        return exchange.path in PROBES or self._dialects.is_probe(exchange.method, exchange.path)
+        head = exchange.head
+        return head.path in PROBES or self._dialects.is_probe(head.method, head.path)
 
     def refusal(self, error: Exception, exchange: "Exchange") -> Response:
         """Return an error in the shape of the protocol."""
         exchange.is_refused = isinstance(error, errors.Overloaded)
-        return self._dialects.envelope(exchange.path).answer(error, exchange.id)
+        return self._dialects.envelope(exchange.head.path).answer(error, exchange.id)
 
 
 class Exchange:
     """One request and its answer, as the log and the metrics know them."""
 
-    __slots__ = (
-        "_started",
-        "bytes_in",
-        "counted",
-        "has_ended",
-        "headers",
-        "id",
-        "is_refused",
-        "method",
-        "path",
-        "route",
-        "status",
-    )
+    __slots__ = ("_started", "bytes_in", "counted", "has_ended", "head", "id", "is_refused", "route", "status")
 
-    def __init__(self, method: str, path: str, headers: Headers) -> None:
-        self.headers = headers
+    def __init__(self, head: Head) -> None:
         self._started = time.perf_counter()
-        self.method = method
-        self.path = path
+        self.head = head
         self.route = "other"
         self.bytes_in = 0
         self.counted = 0
@@ -173,29 +165,29 @@ class Exchange:
         self.status = 0
         self.is_refused = False
         """Refused because of overload."""
-        given = headers.get("x-request-id")
+        given = head.headers.get("x-request-id")
         self.id = given if given and REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
 
-    def check_declared_size(self, most: int) -> None:
-        """Raise BodyTooLarge, before anything is read, where the declared length is above the limit."""
-        declared = self.headers.get("content-length", "")
-        if declared.isdecimal() and (len(declared) > MOST_DIGITS or int(declared) > most):
-            raise errors.BodyTooLarge(most)
+    @property
+    def own_headers(self) -> RawHeaders:
+        """Headers that every answer has."""
+        return ((b"x-request-id", self.id.encode()), NOSNIFF)
 
     @property
-    def own_headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """Headers that every answer has."""
-        return ((b"x-request-id", self.id.encode()), (b"x-content-type-options", b"nosniff"))
+    def own_lines(self) -> bytes:
+        """The same, as HTTP/1.1 writes them."""
+        return OWN_LINES % self.id.encode()
 
     def finish(self) -> None:
         """Count the request and write its log line."""
         seconds = time.perf_counter() - self._started
         status = self.status or 499  # nginx's number for a client that left before the answer
-        metrics.count_request(self.route, self.method if self.method in METHODS else "other", status, seconds)
+        method = self.head.method
+        metrics.count_request(self.route, method if method in METHODS else "other", status, seconds)
         fields = {
             "request_id": self.id,
-            "method": self.method,
-            "path": self.path,
+            "method": method,
+            "path": self.head.path,
             "status": status,
             "ms": round(seconds * 1000, 3),
             "bytes_in": self.bytes_in,

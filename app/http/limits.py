@@ -7,7 +7,8 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.answering.admission import MOST_BYTES_ON_LOOP
+from app.answering.plan import MOST_BYTES_ON_LOOP
+from app.http.call import Head
 from app.http.direct import Direct
 from app.http.edge import Edge
 from app.http.sizes import most_bytes
@@ -24,6 +25,10 @@ LAST_MOMENT = 0.5
 PAUSE_SECONDS = 1.0
 # Seconds that a timer may fire too early.
 LATE = 0.005
+END_OF_HEAD = b"\r\n\r\n"
+# Heads that all connections together remember, and the bytes of one. Those of a client differ in the length of the body
+# alone; one with an id of its own for each request is not seen again.
+MOST_REMEMBERED, LONGEST_REMEMBERED = 512, 1024
 DIRECT_METHODS = frozenset({b"GET", b"HEAD", b"POST"})
 # Of a declared length; longer numbers are not small.
 DIGITS = 8
@@ -40,13 +45,15 @@ class LimitedProtocol(HttpToolsProtocol):
         self._edge: Edge = self.app_state["edge"]
         self._direct: Direct | None = None
         self._begun_at_once = 0
+        self._arrived: Head | None = None
+        self._is_between = True
         # Seconds of the loop's clock. Most requests end long before their deadline, so the timer is not moved with it;
         # if it rings too early, it is set again.
         self._due = float("inf")
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
         self._header_bytes = self._unparsed = self._body_bytes = 0
-        self._in_headers = self._is_told = False
+        self._in_headers = self._is_told = self._is_idle = False
         self._unread: asyncio.TimerHandle | None = None
         self._is_draining = False
 
@@ -64,13 +71,18 @@ class LimitedProtocol(HttpToolsProtocol):
             direct.abandon()
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._answers_at_once(data):
             return
-        self._is_told = False
-        self._begun_at_once = 0
+        if self._is_idle:
+            self._is_idle = False
+            self._due_in(None)
+        was_between = self._is_between
+        self._expect_news()
         super().data_received(data)
         if self._direct is not None:
             self._direct.wait_for_body()
+        elif was_between and self._is_between and self._arrived is not None:
+            self._remember(data, self._arrived)
         # The parser reports a header or a trailer only when it is complete; what arrives before that is counted here.
         if not self._is_told and not self.transport.is_closing():
             self._unparsed += len(data)
@@ -80,6 +92,12 @@ class LimitedProtocol(HttpToolsProtocol):
                 # Blank lines before a request: they make uvicorn cancel its own timeout of an idle connection.
                 self._due_in(self.settings.header_seconds)
 
+    def _expect_news(self) -> None:
+        """Forget what the piece of data before this one told."""
+        self._arrived = None
+        self._is_told = False
+        self._begun_at_once = 0
+
     def on_message_begin(self) -> None:
         if self.transport.is_closing():
             # The answer before it was the last of this connection: nobody would hear what becomes of this request.
@@ -88,6 +106,7 @@ class LimitedProtocol(HttpToolsProtocol):
         # Set where a direct call before this one, in the same piece of data, has been answered already.
         self._unset_keepalive_if_required()
         self._header_bytes = self._unparsed = self._body_bytes = 0
+        self._is_between = False
         self._in_headers = self._is_told = True
         self._due_in(self.settings.header_seconds)
 
@@ -177,11 +196,53 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._due_in(None)
+        self._is_between = True
         if self._direct is None:
             super().on_message_complete()
             return
         direct, self._direct = self._direct, None
+        self._arrived = direct.head if direct.keep_alive else None
         direct.begin()
+
+    def on_direct_complete(self) -> None:
+        """Go on after the answer to a direct call: with the requests that wait behind it, or with the next to come."""
+        if self.pipeline:
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self._is_between:
+                self._is_idle = True
+                self._due_in(self.timeout_keep_alive)
+
+    def _answers_at_once(self, data: bytes) -> bool:
+        """Begin the call in `data`, if it is a whole one whose head has been parsed before, and say whether it is.
+
+        A client sends the same head with each of its calls, to the byte, and parsing it takes as long as answering.
+        """
+        if not self._is_between or self._is_draining or (self.cycle is not None and not self.cycle.response_complete):
+            return False
+        end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
+        head = self._edge.heads.get(data[:end])
+        if head is None or len(data) - end != head.declared:
+            return False
+        self._unset_keepalive_if_required()
+        self._is_idle = False
+        self._due_in(None)
+        self.cycle = direct = Direct(self, self._edge, head, keep_alive=True)  # type: ignore[assignment]  # as above
+        direct.body = data[end:]
+        direct.begin()
+        return True
+
+    def _remember(self, data: bytes, head: Head) -> None:
+        """Remember a head if `data` is exactly its call: the parser would read the same of the same bytes."""
+        end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
+        if end > LONGEST_REMEMBERED or len(data) - end != head.declared or "x-request-id" in head.headers:
+            return
+        if len(self._edge.heads) >= MOST_REMEMBERED:
+            self._edge.heads.clear()
+        self._edge.heads[data[:end]] = head
 
     def _direct_call(self) -> Direct | None:
         """Return the call that begins with these headers, where the protocol can answer it by itself.
@@ -206,7 +267,8 @@ class LimitedProtocol(HttpToolsProtocol):
             return None
         self._begun_at_once += 1
         keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        return Direct(self, self._edge, method.decode(), path, url.query or b"", self.headers, keep_alive=keep_alive)
+        head = Head(method.decode(), path, url.query or b"", self.headers)
+        return Direct(self, self._edge, head, keep_alive=keep_alive)
 
     def _is_small(self) -> bool:
         length = b"0"
@@ -243,7 +305,10 @@ class LimitedProtocol(HttpToolsProtocol):
         if LATE < left < float("inf"):
             self._ring_in(left)
         elif left <= LATE and not self.transport.is_closing():
-            self._hang_up("408 Request Timeout")
+            if self._is_idle:
+                self.transport.close()
+            else:
+                self._hang_up("408 Request Timeout")
 
     def _hang_up(self, status: str) -> None:
         """Answer without the app, and close the connection."""

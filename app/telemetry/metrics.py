@@ -43,8 +43,15 @@ def _of_requests(route: str, method: str, status: int) -> tuple[Counter, Histogr
     return REQUESTS.labels(route, method, status), SECONDS.labels(route)
 
 
+def count_call(pattern: str, rows: int) -> None:
+    """Count a call of the pattern's network for so many rows."""
+    calls, counted = _of_pattern(pattern)
+    calls.inc()
+    counted.inc(rows)
+
+
 @cache
-def of_pattern(pattern: str) -> tuple[Counter, Counter]:
+def _of_pattern(pattern: str) -> tuple[Counter, Counter]:
     """Return the counters of a pattern's network calls and of its rows."""
     return CALLS.labels(pattern), ROWS.labels(pattern)
 

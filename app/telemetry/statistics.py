@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from models_store.storage.store import Release
-
 # Rows. The fixed part of a call no longer matters in calls of more, so they tell how long a row takes.
 MANY_ROWS = 1024
 # The shortest time of a row may grow by half with every call, so one lucky call is soon forgotten.
@@ -26,26 +24,20 @@ class Timeline:
     """The time that it waited for a thread; 0 if the event loop answers it."""
     read_at: int = 0
     """The moment at which its rows had been read; 0 until then."""
+    network_ns: int = 0
+    """The time of the network call that answered it, be it shared with other requests or not."""
+    calls: int = 0
+    """1 for one of the requests that shared a call, so that each call is counted once; 0 for the others."""
     predicted_at: int = 0
     """The moment at which it had its answers; 0 until then."""
     rows: int = 0
 
-    def mark_thread(self) -> None:
-        """Note that a thread has begun with it."""
-        self.waited = time.perf_counter_ns() - self.began
-
-    def mark_read(self, rows: int) -> None:
-        self.rows, self.read_at = rows, time.perf_counter_ns()
-
-    def mark_predicted(self) -> None:
-        self.predicted_at = time.perf_counter_ns()
-
 
 @dataclass(slots=True)
 class Counters:
-    """The counters of one version. Only the event loop writes them, once a request: plain integers, added to in place.
+    """The counters of one version. Only the event loop writes them, all at once when a request ends.
 
-    Names that end in `_ns` are sums of nanoseconds.
+    So whoever reads them finds counts that agree. Names that end in `_ns` are sums of nanoseconds.
     """
 
     rows: int = 0
@@ -60,56 +52,41 @@ class Counters:
     """Time from the complete body to the written answer."""
     read_ns: int = 0
     """Time to read rows from bodies, without waiting for a thread."""
+    queue_ns: int = 0
+    """Time to wait for a thread, for the turn of the batch, and for the event loop to take the answers up."""
+    network_ns: int = 0
+    """Time in the network, that of a shared call once for every request that shared it."""
     write_ns: int = 0
     """Time to write answers."""
     failed: int = 0
     """Requests that were refused, or failed, after their version was found."""
     failed_ns: int = 0
-    predicted: int = 0
-    """Requests whose rows were handed over for prediction."""
-    predicted_ns: int = 0
-    """Time from handing the rows over to having the answers."""
-    shared: int = 0
-    """Requests whose rows went through the network."""
-    shared_ns: int = 0
-    """The part of `predicted_ns` that network calls took, counted once for every request that shared the call."""
     ns_per_row: float = inf
     """Nanoseconds a row takes in calls of many rows, the shortest of late; infinite before the first such call."""
 
-    def count_call(self, ns: int, rows: int, requests: int) -> None:
-        """Count a call of the network that took `ns` nanoseconds."""
-        self.calls += 1
-        if rows > MANY_ROWS:
-            self.ns_per_row = min(ns / rows, FORGETTING * self.ns_per_row)
-        self.shared += requests
-        self.shared_ns += ns * requests
-
-    def count_prediction(self, began: int) -> None:
-        """Count a prediction that ends now; `began` is in nanoseconds of `time.perf_counter_ns`."""
-        self.predicted += 1
-        self.predicted_ns += time.perf_counter_ns() - began
-
-    def count_failure(self, began: int) -> None:
-        """Count a request that fails now; `began` is in nanoseconds of `time.perf_counter_ns`."""
+    def count_failure(self, timeline: Timeline) -> None:
+        """Count a request that fails now."""
+        self._count_call(timeline)
         self.failed += 1
-        self.failed_ns += time.perf_counter_ns() - began
-
-    def count_alone(self, timeline: Timeline) -> None:
-        """Count a prediction that was a network call of its own, in a thread that it had to wait for."""
-        ns = timeline.predicted_at - timeline.read_at
-        self.count_call(ns, timeline.rows, requests=1)
-        self.predicted += 1
-        self.predicted_ns += timeline.waited + ns
+        self.failed_ns += time.perf_counter_ns() - timeline.began
 
     def count_answer(self, timeline: Timeline) -> None:
         """Count a request whose answer has been written now."""
         ended = time.perf_counter_ns()
+        self._count_call(timeline)
+        self.rows += timeline.rows
         self.answered += 1
         self.answered_ns += ended - timeline.began
         self.read_ns += timeline.read_at - timeline.began - timeline.waited
+        self.queue_ns += timeline.waited + timeline.predicted_at - timeline.read_at - timeline.network_ns
+        self.network_ns += timeline.network_ns
         self.write_ns += ended - timeline.predicted_at
-        self.rows += timeline.rows
         self.last_ms = time.time_ns() // 1_000_000
+
+    def _count_call(self, timeline: Timeline) -> None:
+        self.calls += timeline.calls
+        if timeline.rows > MANY_ROWS and timeline.calls:
+            self.ns_per_row = min(timeline.network_ns / timeline.rows, FORGETTING * self.ns_per_row)
 
     def to_oip(self) -> dict[str, Any]:
         """Return what the statistics extension of the Open Inference Protocol says of a version."""
@@ -120,9 +97,9 @@ class Counters:
             "inference_stats": {
                 "success": _duration(self.answered, self.answered_ns),
                 "fail": _duration(self.failed, self.failed_ns),
-                "queue": _duration(self.predicted, max(0, self.predicted_ns - self.shared_ns)),
+                "queue": _duration(self.answered, self.queue_ns),
                 "compute_input": _duration(self.answered, self.read_ns),
-                "compute_infer": _duration(self.shared, self.shared_ns),
+                "compute_infer": _duration(self.answered, self.network_ns),
                 "compute_output": _duration(self.answered, self.write_ns),
                 "cache_hit": _duration(0, 0),
                 "cache_miss": _duration(0, 0),
@@ -146,6 +123,3 @@ class Statistics:
         if counters is None:
             counters = self._counters[pattern, version] = Counters()
         return counters
-
-    def of_release(self, release: Release) -> Counters:
-        return self.of(release.bundle.pattern, release.version)

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from app.answering.cost import ARRAY_DISCOUNT
+from app.answering.plan import ARRAY_DISCOUNT
 from app.errors import NotAcceptedType, Unprocessable
 from app.formats import arrow_stream, csv_rows, json_rows, npy
 from app.formats.expected import Expected
@@ -67,9 +67,8 @@ TABLES: Mapping[str, Callable[[bytes, Expected, int], tuple[Raw, Callable[[Reply
 
 
 def _read_json(body: bytes, expected: Expected, max_rows: int) -> NativeQuestion:
-    if not expected.typed and (read := rows_of_numbers(body, len(expected.names), max_rows)) is not None:
-        layout, numbers = read
-        return _question(layout, check_finite(numbers, expected))
+    if not expected.typed and (read := rows_of_numbers(body, "inputs", len(expected.names), max_rows)) is not None:
+        return _question(*read)
     document = json_rows.loads(body, expected, max_rows)
     if not isinstance(document, dict) or set(document) != {"inputs"}:
         words = 'the body must be an object with the one key "inputs"'

@@ -1,19 +1,20 @@
 """POST /predict/{pattern}: raw values in, raw values out."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from app.answering.admission import MOST_BYTES_ON_LOOP
-from app.answering.answer import MOST_LABELS_ANSWERED, MOST_NUMBERS, Answering
+from app.answering.answer import Answering
+from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS, reads_on_loop
+from app.answering.registry import Served
 from app.dialects.native import bodies
 from app.dialects.native.bodies import NativeQuestion
 from app.dialects.native.openapi import PREDICT
 from app.dialects.parameters import Version
 from app.errors import Unprocessable
 from app.formats.compression import check_plain
-from app.formats.expected import Expected
 from app.formats.media_types import JSON
 from app.formats.reply import Reply
 from app.http.call import Call
@@ -21,7 +22,6 @@ from app.http.dispatch import Address, Dialect
 from app.responses import Response
 from models_store.arrays import Array
 from models_store.bundle import Bundle
-from models_store.storage.store import Release
 
 # Rows that a header lists, and the most bytes that it may have.
 MOST_IN_HEADER = 20
@@ -45,13 +45,16 @@ async def predict(answering: Answering, call: Call) -> Response:
     if wanted.probabilities and bundle.labels is None:
         raise Unprocessable("not_a_classification", "only classification patterns have probabilities")
     headers = call.headers
-    check_plain(headers.get("content-encoding", ""))
+    if coding := headers.get("content-encoding"):
+        check_plain(coding)
     body = await call.body()
     content_type = headers.get("content-type", "")
-    read = partial(_read, wanted, body, content_type, release.expected, answering.settings.max_rows)
+    read = partial(bodies.read, body, content_type, release.expected, answering.settings.max_rows)
     most = MOST_LABELS_ANSWERED if wanted.probabilities else MOST_NUMBERS
     cost = len(body)
-    if cost > MOST_BYTES_ON_LOOP and not wanted.outside:
+    if wanted.outside:
+        read = partial(_read_to_name, read)
+    elif not reads_on_loop(cost):
         cost = bodies.cost(body, content_type, release.expected)
     return await answering.answer(release, cost, read, partial(_written, release, wanted), most)
 
@@ -59,20 +62,22 @@ async def predict(answering: Answering, call: Call) -> Response:
 PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])
 
 
-def _read(wanted: Wanted, body: bytes, content_type: str, expected: Expected, max_rows: int) -> NativeQuestion:
-    question = bodies.read(body, content_type, expected, max_rows)
-    # Rows outside of what training saw are named one by one, which is much to write.
-    return replace(question, is_light=False) if wanted.outside else question
+def _read_to_name(read: Callable[[], NativeQuestion]) -> NativeQuestion:
+    """Read rows of which those outside of what training saw are named one by one, which is much to write."""
+    return replace(read(), is_light=False)
 
 
-def _written(release: Release, wanted: Wanted, question: NativeQuestion, answers: Array) -> Response:
-    bundle = release.bundle
-    beyond = bundle.outside(question.rows) if wanted.outside else bundle.unseen(question.rows)
-    reply = Reply(bundle, answers, with_probabilities=wanted.probabilities)
-    headers = {"x-pattern-version": str(release.version)}
-    extra: dict[str, Any] = {"outside": beyond} if wanted.outside or beyond else {}
-    if extra and question.media_type != JSON:
-        headers |= outside_headers(beyond)
+def _written(release: Served, wanted: Wanted, question: NativeQuestion, answers: Array) -> Response:
+    headers = release.headers
+    extra: dict[str, Any] = {}
+    if wanted.outside or release.shape.is_table:
+        bundle = release.bundle
+        beyond = bundle.outside(question.rows) if wanted.outside else bundle.unseen(question.rows)
+        if wanted.outside or beyond:
+            extra["outside"] = beyond
+            if question.media_type != JSON:
+                headers = {**headers, **outside_headers(beyond)}
+    reply = Reply(release.bundle, answers, with_probabilities=wanted.probabilities)
     return Response(question.write(release, reply, extra), headers=headers, media_type=question.media_type)
 
 

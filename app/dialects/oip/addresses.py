@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from app.answering.answer import MOST_LABELS_ANSWERED, Answering
+from app.answering.answer import Answering
+from app.answering.plan import MOST_LABELS_ANSWERED
 from app.answering.registry import Served
 from app.dialects.oip import bodies
 from app.dialects.oip import models as oip_models
@@ -30,7 +31,6 @@ from app.settings import Settings
 from models_store.arrays import Array
 from models_store.errors import UnknownVersion
 from models_store.names import VERSION
-from models_store.storage.store import Release
 
 BINARY = "application/octet-stream"
 
@@ -59,10 +59,10 @@ def _read(settings: Settings, release: Served, sent: Sent) -> OipQuestion:
     return question
 
 
-def _written(release: Release, accept_encoding: str, question: OipQuestion, answers: Array) -> Response:
+def _written(release: Served, accept_encoding: str, question: OipQuestion, answers: Array) -> Response:
     written = bodies.write(release, question, answers)
     content, headers = compressed(written.content, accept_encoding)
-    headers["x-pattern-version"] = str(release.version)
+    headers |= release.headers
     if written.header_size is not None:  # the size of the JSON before it is compressed
         headers[HEADER_LENGTH] = str(written.header_size)
     return Response(content, media_type=JSON if written.header_size is None else BINARY, headers=headers)

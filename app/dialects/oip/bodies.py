@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from app.answering.cost import ARRAY_DISCOUNT
+from app.answering.plan import ARRAY_DISCOUNT
 from app.dialects.oip import tensors
 from app.dialects.oip.inputs import flag_in, name_of, object_in, objects_in, parameters_of, rows_of, tensors_in
 from app.dialects.oip.tensors import Values

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from app.answering.admission import MOST_BYTES_ON_LOOP
+from app.answering.plan import MOST_BYTES_ON_LOOP, reads_on_loop
 from app.dialects.oip import bodies
 from app.errors import BodyTooLarge
 from app.formats import compression
@@ -29,7 +29,7 @@ class Sent:
         headers = ("content-encoding", "accept-encoding", HEADER_LENGTH)
         encoding, accepted, header_length = (call.headers.get(name, "") for name in headers)
         body = await call.body()
-        if len(body) > MOST_BYTES_ON_LOOP:
+        if not reads_on_loop(len(body)):
             is_plain = compression.is_plain(encoding)
             cost = bodies.cost(body, header_length, expected) if is_plain else len(body)
             return cls(body, encoding, accepted, header_length, cost)

@@ -43,13 +43,14 @@ async def invocations(answering: Answering, call: Call) -> Response:
     pattern = _default(answering) if wanted.pattern is None else wanted.pattern
     release = await answering.registry.release(pattern, wanted.version, wanted.label)
     bundle = release.bundle
-    check_plain(call.headers.get("content-encoding", ""))
+    if coding := call.headers.get("content-encoding"):
+        check_plain(coding)
     content_type = call.headers.get("content-type", "")
     media_type = preferred(call.headers.get("accept", ""), (JSON, CSV)) or JSON
     body = await call.body()
     read = partial(bodies.read, body, content_type, release.expected, answering.settings.max_rows)
     content = await answering.answer(release, len(body), read, partial(_written, bundle, media_type))
-    return Response(content, media_type=media_type, headers={"x-pattern-version": str(release.version)})
+    return Response(content, media_type=media_type, headers=release.headers)
 
 
 def _default(answering: Answering) -> str:

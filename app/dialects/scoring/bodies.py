@@ -14,8 +14,10 @@ from app.errors import NotAcceptedType, TooManyRows, Unprocessable
 from app.formats import csv_rows, json_rows, strict_json
 from app.formats.expected import Expected, missing_columns, unknown_column
 from app.formats.found import kind_of
+from app.formats.json_numbers import FEWEST_BYTES, document_of, few_rows
 from app.formats.media_types import CSV, JSON, media_type_of, parameters_of
-from app.formats.reply import Reply
+from app.formats.reply import Layout, Reply
+from models_store.arrays import Array
 from models_store.tables.table import Raw
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -38,10 +40,27 @@ def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> S
         case "text/csv":
             return ScoringQuestion(*csv_rows.read(body, expected, max_rows, _header(content_type)))
         case "application/json" | "":
+            if not expected.typed and (read := _few_numbers(body, expected, max_rows)) is not None:
+                return ScoringQuestion(read[1], partial(csv_rows.write, has_header=False))
             rows = _rows(_document(body, expected, max_rows), expected, max_rows)
             raw = json_rows.raw_of(json_rows.scalars(rows), expected)
             return ScoringQuestion(raw, partial(csv_rows.write, has_header=False))
     raise NotAcceptedType(f"the content type must be {JSON} or {CSV}; the body is not guessed at")
+
+
+def _few_numbers(body: bytes, expected: Expected, max_rows: int) -> tuple[Layout, Array] | None:
+    """Read a small body of numbers in its most usual forms, several times as fast as any; None for all others."""
+    if len(body) >= FEWEST_BYTES:
+        return None
+    split = document_of(body, n_keys=3)
+    match split:
+        case {"dataframe_split": {"columns": list(columns), "data": list(rows)}} if columns == list(expected.names):
+            return few_rows(rows, len(columns), max_rows)
+    document = document_of(body, n_keys=1)
+    match document:
+        case {"instances": rows} | {"inputs": rows}:
+            return few_rows(rows, len(expected.names), max_rows)
+    return None
 
 
 def write(question: ScoringQuestion, reply: Reply, media_type: str) -> bytes:

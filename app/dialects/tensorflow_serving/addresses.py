@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 import orjson
 
-from app.answering.answer import MOST_LABELS_ANSWERED, MOST_NUMBERS, Answering
+from app.answering.answer import Answering
+from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS
 from app.answering.registry import Served, Shelf
 from app.dialects import documented as doc
 from app.dialects.tensorflow_serving import bodies as tfs
@@ -49,12 +50,13 @@ class Verb:
         release = await _release(answering, call)
         self.check(release.bundle)
         # As for TensorFlow Serving, the content type does not matter: that of curl is a form's.
-        check_plain(call.headers.get("content-encoding", ""))
+        if coding := call.headers.get("content-encoding"):
+            check_plain(coding)
         body = await call.body()
         read = partial(self.read, body, release.expected, answering.settings.max_rows)
         most = MOST_LABELS_ANSWERED if self.name == "classify" else MOST_NUMBERS
         content = await answering.answer(release, len(body), read, partial(self.write, release.bundle), most)
-        return Response(content, media_type=JSON, headers={"x-pattern-version": str(release.version)})
+        return Response(content, media_type=JSON, headers=release.headers)
 
 
 async def models(answering: Answering, _call: Call) -> Response:

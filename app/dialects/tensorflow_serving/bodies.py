@@ -13,6 +13,7 @@ from app.errors import Malformed, Unprocessable
 from app.formats import json_rows, strict_json
 from app.formats.expected import Expected
 from app.formats.found import kind_of
+from app.formats.json_numbers import rows_of_numbers
 from app.formats.reply import Layout, Reply
 from app.statuses import STATUS
 from models_store.arrays import Array
@@ -59,6 +60,9 @@ class TensorFlowServingQuestion:
 
 def read_tensors(body: bytes, expected: Expected, max_rows: int) -> TensorFlowServingQuestion:
     """Read the body of :predict. Raises Malformed, TooManyRows, or Unprocessable, which names row and column."""
+    if not expected.typed and (read := rows_of_numbers(body, "instances", len(expected.names), max_rows)) is not None:
+        layout, numbers = read
+        return TensorFlowServingQuestion(numbers, layout, "predictions")
     document = _object(body, expected, max_rows)
     match "instances" in document, "inputs" in document:
         case True, False:
@@ -106,7 +110,8 @@ def _object(body: bytes, expected: Expected, max_rows: int) -> dict[str, Any]:
 
 def write_tensors(bundle: Bundle, question: TensorFlowServingQuestion, answers: Array) -> bytes:
     """Write `answers`, float64 (n_rows, n_outputs), as numbers or labels."""
-    return orjson.dumps({question.key: _laid_out(Reply(bundle, answers), question)})
+    laid_out = _laid_out(Reply(bundle, answers), question)
+    return orjson.dumps({question.key: laid_out}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _laid_out(reply: Reply, question: TensorFlowServingQuestion) -> Any:
@@ -115,7 +120,7 @@ def _laid_out(reply: Reply, question: TensorFlowServingQuestion) -> Any:
         outputs = reply.in_layout("record")["outputs"]
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
     several: Layout = "records" if question.key == "predictions" else "columns"
-    return reply.in_layout("flat" if len(reply.outputs) == 1 else several)["outputs"]
+    return reply.in_layout("flat" if len(reply.bundle.outputs) == 1 else several)["outputs"]
 
 
 def write_classes(bundle: Bundle, question: TensorFlowServingQuestion, answers: Array) -> bytes:
