@@ -72,6 +72,11 @@ def _head(status: int, headers: tuple[tuple[str, str], ...], media_type: str | N
     return _Head(status_line, raw, lines_of(raw))
 
 
+@lru_cache(maxsize=1)  # they change once a second, with the date
+def server_lines(raw: RawHeaders) -> bytes:
+    return lines_of(raw)
+
+
 def lines_of(raw: RawHeaders) -> bytes:
     """Return headers as HTTP/1.1 writes them, a line each."""
     return b"".join(b"%b: %b\r\n" % header for header in raw)

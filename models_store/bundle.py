@@ -5,7 +5,7 @@ raw rows -> InputEncoder -> Network -> OutputDecoder -> raw answers
 
 import json
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
@@ -89,11 +89,15 @@ class Predictor:
 
     def answers(self, raw: Raw) -> Array:
         """Like `predict`, but a row that cannot be answered is NaN, so that it spoils no other request's rows."""
-        block = max(1, MOST_ENCODED // self.encoder.n_inputs)
-        if len(raw) <= block:
+        if len(raw) <= self._block:
             return self._answers(raw)
-        parts = [slice(start, start + block) for start in range(0, len(raw), block)]
+        parts = [slice(start, start + self._block) for start in range(0, len(raw), self._block)]
         return np.concatenate([self._answers(take(raw, part)) for part in parts])
+
+    @cached_property
+    def _block(self) -> int:
+        """Rows whose network inputs are held in memory at a time."""
+        return max(1, MOST_ENCODED // self.encoder.n_inputs)
 
     def _answers(self, raw: Raw) -> Array:
         encoded = self.encoder.encode(raw)

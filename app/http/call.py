@@ -1,6 +1,7 @@
 """A call of a dialect, whichever way the request came: from the protocol itself, or through ASGI."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import URL
@@ -42,24 +43,25 @@ def _declared(length: str) -> int:
     return int(length) if len(length) <= MOST_DIGITS else 10**MOST_DIGITS
 
 
+@dataclass(slots=True, eq=False)
 class Call:
     """One request, as the handlers of dialects see it. Its body has been received, or is received when it is asked for.
 
     `path_params` are filled in by dispatch.
     """
 
-    __slots__ = ("_body", "head", "headers", "path_params", "route")
+    head: Head
+    received: bytes = b""
+    path_params: Mapping[str, str] = field(default_factory=dict)
+    route: str = "other"
+    """The address that answers, as metrics call it."""
 
-    def __init__(self, head: Head, body: bytes = b"") -> None:
-        self.head = head
-        self.headers = head.headers
-        self.path_params: Mapping[str, str] = {}
-        self.route = "other"
-        """The address that answers, as metrics call it."""
-        self._body = body
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.head.headers
 
     async def body(self) -> bytes:
-        return self._body
+        return self.received
 
     @property
     def base_url(self) -> URL:

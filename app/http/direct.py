@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import Draining
 from app.http.call import Call, Head
-from app.http.edge import Edge, Exchange
-from app.responses import Response, lines_of
+from app.http.edge import Edge
+from app.responses import Response, server_lines
 
 if TYPE_CHECKING:
     from app.http.limits import LimitedProtocol
@@ -55,7 +55,7 @@ class Direct:
     def __init__(self, protocol: "LimitedProtocol", edge: Edge, head: Head, *, keep_alive: bool) -> None:
         self._protocol = protocol
         self._edge = edge
-        self._exchange = Exchange(head)
+        self._exchange = edge.begin(head)
         self._future: asyncio.Future[Any] | None = None
         self.keep_alive = keep_alive
         self.body = b""
@@ -63,7 +63,6 @@ class Direct:
         self.disconnected = False
         self.response_complete = False
         self.message_event = UNWATCHED
-        edge.begin(self._exchange)
 
     @property
     def head(self) -> Head:
@@ -152,7 +151,8 @@ class Direct:
             transport.write(written)
             if not self.keep_alive:
                 transport.close()
-        self._finish()
+        protocol.tasks.discard(self)
+        self._edge.end(self._exchange)
         protocol.on_direct_complete()
         if self._exchange.is_refused:
             protocol.pause_reading()
@@ -163,7 +163,7 @@ class Direct:
         self._edge.end(self._exchange)
 
     def _bytes_of(self, answer: Response) -> bytes:
-        server = lines_of(tuple(self._protocol.server_state.default_headers))
+        server = server_lines(tuple(self._protocol.server_state.default_headers))
         end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
         body = b"" if self._exchange.head.method == "HEAD" else answer.body
         return b"".join((answer.head(server), self._exchange.own_lines, end, body))

@@ -127,13 +127,16 @@ class Dispatch:
         self._dialects = dialects
         self._answering = answering
 
-    async def answer(self, call: Call) -> Response:
-        """Return what the handler of the call's address answers. Raises NotHere or WrongMethod, and what it raises."""
+    def answer(self, call: Call) -> Awaitable[Response]:
+        """Return what the handler of the call's address answers. Raises NotHere, WrongMethod, and for want of a key.
+
+        No coroutine of its own: each would be entered again when the answer comes.
+        """
         found = call.head.found or self._found(call.head)
         call.path_params = found.parameters
         call.route = found.address.path
         found.address.guard(call, self._answering.settings)
-        return await found.address.handler(self._answering, call)
+        return found.address.handler(self._answering, call)
 
     def _found(self, head: Head) -> Found:
         dialect = self._dialects.of(head.path)

@@ -43,6 +43,7 @@ class Edge:
         self._dispatch = dispatch
         self._dialects = dialects
         self._settings = settings
+        self._least_limit = min(settings.max_body_bytes, settings.max_dataset_bytes)
         self.heads: dict[bytes, Head] = {}
         """Heads of direct calls that were answered lately, by their bytes."""
         self.under_way = 0
@@ -53,10 +54,9 @@ class Edge:
             await self._app(scope, receive, send)
             return
         head = Head(scope["method"], scope["path"], scope["query_string"], scope["headers"])
-        exchange = Exchange(head)
+        exchange = self.begin(head)
         scope.setdefault("state", {})["request_id"] = exchange.id
         channel = Channel(exchange, most_bytes(head.path, self._settings), receive, send)
-        self.begin(exchange)
         try:
             if self.speaks(head.path):
                 await self._answer_call(scope, exchange, channel)
@@ -68,11 +68,13 @@ class Edge:
             exchange.route = getattr(scope.get("route"), "path", exchange.route)
             self.end(exchange)
 
-    def begin(self, exchange: "Exchange") -> None:
+    def begin(self, head: Head) -> "Exchange":
         """Count a request from its headers on. A stream of events mostly waits; its route limits their number."""
-        path = exchange.head.path
+        exchange = Exchange(head)
+        path = head.path
         exchange.counted = 0 if path.startswith("/train/") and EVENTS.fullmatch(path) else 1
         self.under_way += exchange.counted
+        return exchange
 
     def end(self, exchange: "Exchange") -> None:
         """Count a request no longer, and tell metrics and log of it. A second call does nothing."""
@@ -137,7 +139,8 @@ class Edge:
         """
         if self.under_way > self._settings.max_in_flight and not self._is_probe(exchange):
             raise errors.Overloaded
-        if (most := most_bytes(exchange.head.path, self._settings)) < exchange.head.declared:
+        head = exchange.head
+        if head.declared > self._least_limit and head.declared > (most := most_bytes(head.path, self._settings)):
             raise errors.BodyTooLarge(most)
 
     def _is_probe(self, exchange: "Exchange") -> bool:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import orjson
 
@@ -76,8 +77,13 @@ def event(logger: logging.Logger, name: str, fields: Mapping[str, object]) -> No
 
 
 def _line(when: float, level: str, logger: str, name: str, fields: Mapping[str, object]) -> dict[str, object]:
-    moment = datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds")
-    return {"time": moment, "level": level, "logger": logger, "event": name, **fields}
+    return {"time": _moment(int(when * 1000)), "level": level, "logger": logger, "event": name, **fields}
+
+
+@lru_cache(maxsize=1)  # many requests may be answered in a millisecond
+def _moment(ms: int) -> str:
+    """Return a moment in milliseconds since 1970 as people write it, in UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _written(line: dict[str, object]) -> str:

@@ -5,6 +5,7 @@ bytes + content type -> NativeQuestion (rows, layout) -> Reply -> bytes
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -68,13 +69,14 @@ TABLES: Mapping[str, Callable[[bytes, Expected, int], tuple[Raw, Callable[[Reply
 
 def _read_json(body: bytes, expected: Expected, max_rows: int) -> NativeQuestion:
     if not expected.typed and (read := rows_of_numbers(body, "inputs", len(expected.names), max_rows)) is not None:
-        return _question(*read)
+        layout, numbers = read
+        return NativeQuestion(numbers, partial(_write_json, layout), JSON)
     document = json_rows.loads(body, expected, max_rows)
     if not isinstance(document, dict) or set(document) != {"inputs"}:
         words = 'the body must be an object with the one key "inputs"'
         raise Unprocessable("bad_body", f"{words}, found {_found(document)}")
     layout, rows = rows_of(document["inputs"], expected, max_rows)
-    return _question(layout, raw_of(rows, expected))
+    return NativeQuestion(raw_of(rows, expected), partial(_write_json, layout), JSON)
 
 
 def _found(document: Any) -> str:
@@ -83,9 +85,6 @@ def _found(document: Any) -> str:
     return "others beside it" if "inputs" in document else "an object without it"
 
 
-def _question(layout: Layout, rows: Raw) -> NativeQuestion:
-    def write(release: Release, reply: Reply, extra: dict[str, Any]) -> bytes:
-        answer = {"pattern": release.bundle.pattern, "version": release.version, **reply.in_layout(layout), **extra}
-        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
-
-    return NativeQuestion(rows, write, JSON)
+def _write_json(layout: Layout, release: Release, reply: Reply, extra: dict[str, Any]) -> bytes:
+    answer = {"pattern": release.bundle.pattern, "version": release.version, **reply.in_layout(layout), **extra}
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)

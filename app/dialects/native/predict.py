@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from app.answering.answer import Answering
-from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS, reads_on_loop
+from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS
 from app.answering.registry import Served
 from app.dialects.native import bodies
 from app.dialects.native.bodies import NativeQuestion
@@ -44,19 +44,17 @@ async def predict(answering: Answering, call: Call) -> Response:
     bundle = release.bundle
     if wanted.probabilities and bundle.labels is None:
         raise Unprocessable("not_a_classification", "only classification patterns have probabilities")
-    headers = call.headers
+    headers = call.head.headers
     if coding := headers.get("content-encoding"):
         check_plain(coding)
     body = await call.body()
     content_type = headers.get("content-type", "")
     read = partial(bodies.read, body, content_type, release.expected, answering.settings.max_rows)
     most = MOST_LABELS_ANSWERED if wanted.probabilities else MOST_NUMBERS
-    cost = len(body)
+    weighed = None if wanted.outside else partial(bodies.cost, body, content_type, release.expected)
     if wanted.outside:
         read = partial(_read_to_name, read)
-    elif not reads_on_loop(cost):
-        cost = bodies.cost(body, content_type, release.expected)
-    return await answering.answer(release, cost, read, partial(_written, release, wanted), most)
+    return await answering.answer(release, len(body), read, partial(_written, release, wanted), most, weighed)
 
 
 PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])

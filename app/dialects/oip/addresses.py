@@ -53,7 +53,7 @@ def _read(settings: Settings, release: Served, sent: Sent) -> OipQuestion:
         settings.max_rows,
         is_compressed=sent.wants_compression,
     )
-    n_classes = max(min(wanted.n_classes, release.bundle.architecture.n_outputs) for wanted in question.wanted)
+    n_classes = min(max(wanted.n_classes for wanted in question.wanted), release.shape.n_outputs)
     if len(question.rows) * n_classes > MOST_LABELS_ANSWERED:
         raise AnswerTooLarge(MOST_LABELS_ANSWERED)
     return question

@@ -18,6 +18,7 @@ from app.errors import Malformed, TooManyRows, Unprocessable
 from app.formats import strict_json
 from app.formats.expected import Expected
 from app.formats.found import kind_of
+from app.formats.json_numbers import FEWEST_BYTES, document_of, few_rows
 from app.formats.json_rows import SLACK, is_too_much
 from models_store.arrays import Array
 from models_store.bundle import Bundle, all_finite
@@ -88,6 +89,9 @@ def read(
 
     Raises Malformed, TooManyRows, or Unprocessable.
     """
+    if not header_length and not expected.typed and (read := _few_numbers(body, expected, max_rows)) is not None:
+        rows, request_id = read
+        return OipQuestion(rows, request_id, [Wanted(name, is_binary=False) for name in outputs], is_compressed)
     header, binary = _parts(body, header_length)
     document = object_in(_parsed(header, expected, max_rows), "the request")
     parameters = parameters_of(document)
@@ -129,6 +133,28 @@ def _parts(body: bytes, header_length: str) -> tuple[bytes, memoryview]:
     if length > len(body):
         raise Malformed(f"Inference-Header-Content-Length is more than the {len(body)} bytes of the body")
     return body[:length], memoryview(body)[length:]
+
+
+def _few_numbers(body: bytes, expected: Expected, max_rows: int) -> tuple[Array, str | None] | None:
+    """Read the most usual small body, one tensor of all columns as numbers and no parameters; None for all others.
+
+    Return float64 (n_rows, n_columns) and the id. This takes a third of the time of reading any body.
+    """
+    n_colons = body.count(b":") if len(body) < FEWEST_BYTES else 0
+    match document_of(body, n_keys=n_colons) if n_colons else None:
+        case {"inputs": [{"name": str(), "datatype": "FP32" | "FP64", "shape": list(shape), "data": data}], **others}:
+            request_id = others.pop("id", None)
+            # As many colons as keys, so none twice; and none beside those named here.
+            if others or n_colons != (5 if request_id is None else 6) or not isinstance(request_id, str | None):
+                return None
+            n_columns = len(expected.names)
+            if type(data) is list and data and type(data[0]) is not list and len(data) % n_columns == 0:
+                data = [data[start : start + n_columns] for start in range(0, len(data), n_columns)]
+            read = few_rows(data, n_columns, max_rows)
+            if read is None or shape != [len(data), n_columns] or bool in map(type, shape):
+                return None
+            return read[1], request_id
+    return None
 
 
 def _parsed(header: bytes, expected: Expected, max_rows: int) -> Any:

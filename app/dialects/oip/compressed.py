@@ -26,13 +26,19 @@ class Sent:
     @classmethod
     async def of(cls, call: Call, expected: Expected, max_body_bytes: int) -> Self:
         """Receive a request; a small body is decompressed at once. Raises Malformed or NotAcceptedType."""
-        headers = ("content-encoding", "accept-encoding", HEADER_LENGTH)
-        encoding, accepted, header_length = (call.headers.get(name, "") for name in headers)
+        get = call.head.headers.get
+        encoding, accepted, header_length = (
+            get("content-encoding", ""),
+            get("accept-encoding", ""),
+            get(HEADER_LENGTH, ""),
+        )
         body = await call.body()
         if not reads_on_loop(len(body)):
             is_plain = compression.is_plain(encoding)
             cost = bodies.cost(body, header_length, expected) if is_plain else len(body)
             return cls(body, encoding, accepted, header_length, cost)
+        if not encoding:
+            return cls(body, "", accepted, header_length, len(body))
         try:
             plain = compression.decoded(body, encoding, MOST_BYTES_ON_LOOP)
         except BodyTooLarge:  # unpacked, it may be as large as any
@@ -42,15 +48,21 @@ class Sent:
     @property
     def wants_compression(self) -> bool:
         """True if an answer as large as the question would be compressed."""
-        return bool(compression.encoding_for(self.accept_encoding, self.cost))
+        return bool(self.accept_encoding) and bool(compression.encoding_for(self.accept_encoding, self.cost))
 
     def plain(self, max_body_bytes: int) -> bytes:
         """Return the body uncompressed. Raises BodyTooLarge, Malformed or NotAcceptedType."""
-        return compression.decoded(self.body, self.content_encoding, max_body_bytes)
+        return (
+            self.body
+            if not self.content_encoding
+            else compression.decoded(self.body, self.content_encoding, max_body_bytes)
+        )
 
 
 def compressed(content: bytes, accept_encoding: str) -> tuple[bytes, dict[str, str]]:
     """Return the content as the client wants it, and the headers that say how it is compressed."""
+    if not accept_encoding:
+        return content, {}
     encoding = compression.encoding_for(accept_encoding, len(content))
     if not encoding:
         return content, {}

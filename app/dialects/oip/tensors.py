@@ -34,6 +34,7 @@ NUMBERS: Mapping[str, np.dtype[Any]] = {
     "FP32": np.dtype("<f4"),
     "FP64": np.dtype("<f8"),
 }
+BY_DTYPE = {dtype: name for name, dtype in NUMBERS.items()}
 # The upper half of a float32; NumPy has no dtype for it.
 BF16 = np.dtype("<u2")
 DATATYPES = (*NUMBERS, "BF16", "BYTES")
@@ -47,7 +48,7 @@ def datatype_of(values: Values) -> str:
     """Return the datatype of the protocol for these values."""
     if values.dtype.kind in "OU":
         return "BYTES"
-    return next(name for name, dtype in NUMBERS.items() if dtype == values.dtype)
+    return BY_DTYPE[values.dtype]
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------------

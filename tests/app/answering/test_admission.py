@@ -16,7 +16,8 @@ import pytest
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
-from app.answering.admission import AT_A_TIME, MOST_BYTES_ON_LOOP, MOST_WAITING, Admission
+from app.answering.admission import Admission
+from app.answering.plan import AT_A_TIME, MOST_BYTES_ON_LOOP, MOST_WAITING
 from app.errors import Overloaded
 from app.formats import compression
 from models_store.arrays import Encoded
@@ -35,7 +36,7 @@ TWENTY_THOUSAND = list(range(20_000))
 
 @pytest.fixture
 def bodies() -> Iterator[Admission]:
-    bodies = Admission()
+    bodies = Admission(answer_seconds=30)
     yield bodies
     bodies.close()
 

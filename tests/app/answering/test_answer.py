@@ -3,15 +3,15 @@
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from app.answering.admission import AT_A_TIME, MOST_BYTES_ON_LOOP, MOST_WAITING, Admission
+from app.answering.admission import Admission
 from app.answering.answer import Answering
 from app.answering.batching import Batcher
-from app.answering.registry import Registry
+from app.answering.plan import AT_A_TIME, MOST_BYTES_ON_LOOP, MOST_WAITING
+from app.answering.registry import Registry, Served
 from app.errors import AnswerTooLarge, Draining, NotLoaded, Overloaded
 from app.jobs.jobs import Jobs
 from app.jobs.records import Records
@@ -20,20 +20,19 @@ from app.settings import Settings
 from app.telemetry.statistics import Statistics
 from models_store.arrays import Array
 from models_store.errors import NotFinite
-from models_store.storage.store import Release, Store
-from models_store.tables.table import Raw
+from models_store.storage.store import Store
+from tests.app.answering.asking import Asked, served
 from tests.fakes import line, rows
 
 pytestmark = pytest.mark.anyio
 
 LARGE = MOST_BYTES_ON_LOOP + 1
-DOUBLED = Release(1, line())
 
 
-@dataclass(frozen=True, eq=False)
-class Asked:
-    rows: Raw
-    is_light: bool = False
+@pytest.fixture
+def doubled() -> Served:
+    """y = 2x."""
+    return served(line())
 
 
 @pytest.fixture
@@ -41,9 +40,8 @@ def answering(store: Store) -> Iterator[Answering]:
     settings = Settings(_env_file=None, store=store.root)
     statistics = Statistics()
     jobs = Jobs(Records(settings.jobs_url, settings.train_queue), store, Trainer(0), settings)
-    batcher, admission = Batcher(settings.answer_seconds, statistics), Admission()
-    yield Answering(settings, store, Registry(store), batcher, admission, jobs, statistics)
-    batcher.close()
+    admission = Admission(settings.answer_seconds)
+    yield Answering(settings, store, Registry(store), Batcher(), admission, jobs, statistics)
     admission.close()
     jobs.close()
 
@@ -68,70 +66,78 @@ class Dialect:
         self.threads.append(threading.current_thread().name.partition("_")[0])
 
 
-async def test_a_small_body_is_read_and_written_by_the_event_loop(answering: Answering) -> None:
+async def test_a_small_body_is_read_and_written_by_the_event_loop(answering: Answering, doubled: Served) -> None:
     dialect = Dialect(1, 2)
-    assert await answering.answer(DOUBLED, 0, dialect.read, dialect.write) == [[2.0], [4.0]]
+    assert await answering.answer(doubled, 0, dialect.read, dialect.write) == [[2.0], [4.0]]
     assert dialect.threads == [threading.current_thread().name] * 2
 
 
-async def test_a_large_body_is_read_and_written_in_one_thread(answering: Answering) -> None:
+async def test_a_large_body_is_read_and_written_in_one_thread(answering: Answering, doubled: Served) -> None:
     dialect = Dialect(1, 2)
-    assert await answering.answer(DOUBLED, LARGE, dialect.read, dialect.write) == [[2.0], [4.0]]
+    assert await answering.answer(doubled, LARGE, dialect.read, dialect.write) == [[2.0], [4.0]]
     assert dialect.threads == ["predict"] * 2
 
 
 @pytest.mark.parametrize(("is_light", "thread"), [(False, "body"), (True, "MainThread")])
 async def test_a_large_answer_to_a_small_body_is_written_in_a_thread_unless_it_is_light(
-    answering: Answering, is_light: bool, thread: str
+    answering: Answering, doubled: Served, is_light: bool, thread: str
 ) -> None:
     dialect = Dialect(*range(5000), is_light=is_light)
-    answers = await answering.answer(DOUBLED, 0, dialect.read, dialect.write)
+    answers = await answering.answer(doubled, 0, dialect.read, dialect.write)
     assert answers == [[2.0 * x] for x in range(5000)]
     assert dialect.threads == ["MainThread", thread]
 
 
 @pytest.mark.parametrize("cost", [0, LARGE])
-async def test_too_large_an_answer_is_refused_before_it_is_computed(answering: Answering, cost: int) -> None:
+async def test_too_large_an_answer_is_refused_before_it_is_computed(
+    answering: Answering, doubled: Served, cost: int
+) -> None:
     dialect = Dialect(1, 2, 3)
     with pytest.raises(AnswerTooLarge):
-        await answering.answer(DOUBLED, cost, dialect.read, dialect.write, most=2)
+        await answering.answer(doubled, cost, dialect.read, dialect.write, most=2)
     assert len(dialect.threads) == 1
-    counters = answering.statistics.of_release(DOUBLED)
+    counters = doubled.counters
     assert (counters.calls, counters.failed, counters.answered) == (0, 1, 0)
 
 
 @pytest.mark.parametrize("cost", [0, LARGE])
-async def test_what_is_answered_is_counted_the_same_wherever_it_is_done(answering: Answering, cost: int) -> None:
+async def test_what_is_answered_is_counted_the_same_wherever_it_is_done(
+    answering: Answering, doubled: Served, cost: int
+) -> None:
     dialect = Dialect(1, 2, 3)
-    await answering.answer(DOUBLED, cost, dialect.read, dialect.write)
-    counters = answering.statistics.of_release(DOUBLED)
-    assert (counters.rows, counters.calls, counters.answered, counters.predicted, counters.shared) == (3, 1, 1, 1, 1)
+    await answering.answer(doubled, cost, dialect.read, dialect.write)
+    counters = doubled.counters
+    assert (counters.rows, counters.calls, counters.answered) == (3, 1, 1)
     stages = counters.to_oip()["inference_stats"]
     parts = sum(stages[name]["ns"] for name in ("compute_input", "queue", "compute_infer", "compute_output"))
     assert 0 < parts <= stages["success"]["ns"]
 
 
 @pytest.mark.parametrize("cost", [0, LARGE])
-async def test_a_row_without_a_finite_answer_is_refused_and_its_call_counted(answering: Answering, cost: int) -> None:
+async def test_a_row_without_a_finite_answer_is_refused_and_its_call_counted(
+    answering: Answering, doubled: Served, cost: int
+) -> None:
     dialect = Dialect(1, np.inf)
     with pytest.raises(NotFinite):
-        await answering.answer(DOUBLED, cost, dialect.read, dialect.write)
-    counters = answering.statistics.of_release(DOUBLED)
+        await answering.answer(doubled, cost, dialect.read, dialect.write)
+    counters = doubled.counters
     assert (counters.calls, counters.failed, counters.answered) == (1, 1, 0)
 
 
-async def test_where_all_places_are_taken_only_large_bodies_are_refused(answering: Answering) -> None:
+async def test_where_all_places_are_taken_only_large_bodies_are_refused(answering: Answering, doubled: Served) -> None:
     dialect = Dialect(1)
     with ExitStack() as places:
         for _ in range(AT_A_TIME + MOST_WAITING):
             places.enter_context(answering.admission.place(LARGE))
         with pytest.raises(Overloaded):
-            await answering.answer(DOUBLED, LARGE, dialect.read, dialect.write)
+            await answering.answer(doubled, LARGE, dialect.read, dialect.write)
         assert dialect.threads == []
-        assert await answering.answer(DOUBLED, 0, dialect.read, dialect.write) == [[2.0]]
+        assert await answering.answer(doubled, 0, dialect.read, dialect.write) == [[2.0]]
 
 
-async def test_it_is_ready_from_the_first_look_at_the_store_until_it_drains(answering: Answering) -> None:
+async def test_it_is_ready_from_the_first_look_at_the_store_until_it_drains(
+    answering: Answering, doubled: Served
+) -> None:
     with pytest.raises(NotLoaded):
         answering.check_ready()
     await answering.registry.refresh()

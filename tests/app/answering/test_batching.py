@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.answering.batching import MOST_NUMBERS_ON_LOOP, MOST_REQUESTS_A_TURN, MOST_ROWS_ON_LOOP, Batcher
+from app.answering.plan import MOST_NUMBERS_ON_LOOP, MOST_REQUESTS_A_TURN, MOST_ROWS_ON_LOOP
+from app.answering.registry import Served
 from app.errors import DeadlinePassed
 from models_store.arrays import Array, Encoded
 from models_store.bundle import Bundle, Predictor
 from models_store.errors import NotFinite
 from models_store.networks.architecture import Network
-from models_store.storage.store import Release
 from models_store.tables.table import take
+from tests.app.answering.asking import Asker, served
 from tests.app.over_http import pair
 from tests.fakes import line, rows
 from tests.table_fakes import messages, passengers, table_of
@@ -80,9 +81,9 @@ class StuckNetwork(WatchedNetwork):
         return encoded
 
 
-def release(network: WatchedNetwork, version: int = 1) -> Release:
+def release(network: WatchedNetwork, version: int = 1) -> Served:
     """Return y = 2x: the scaling doubles, and the network returns its inputs."""
-    return Release(version, with_network(line(), network))
+    return served(with_network(line(), network), version)
 
 
 def with_network(bundle: Bundle, network: WatchedNetwork) -> Bundle:
@@ -96,10 +97,10 @@ def network() -> WatchedNetwork:
 
 
 @pytest.fixture
-def batcher() -> Iterator[Batcher]:
-    batcher = Batcher(answer_seconds=30)
-    yield batcher
-    batcher.close()
+def asker() -> Iterator[Asker]:
+    asker = Asker()
+    yield asker
+    asker.close()
 
 
 async def outcomes(*asked: "asyncio.Future[Array]") -> list[Array | BaseException]:
@@ -109,45 +110,45 @@ async def outcomes(*asked: "asyncio.Future[Array]") -> list[Array | BaseExceptio
 # -- joining -------------------------------------------------------------------------------------------------------
 
 
-async def test_fifty_requests_of_one_moment_are_one_call(batcher: Batcher, network: WatchedNetwork) -> None:
-    served = release(network)
-    answers = await asyncio.gather(*(batcher.predict(served, rows(x)) for x in range(50)))
+async def test_fifty_requests_of_one_moment_are_one_call(asker: Asker, network: WatchedNetwork) -> None:
+    asked_of = release(network)
+    answers = await asyncio.gather(*(asker.predict(asked_of, rows(x)) for x in range(50)))
     assert [answer.tolist() for answer in answers] == [[[2.0 * x]] for x in range(50)]
     assert network.batches == [50]
 
 
-async def test_requests_one_after_another_are_a_call_each(batcher: Batcher, network: WatchedNetwork) -> None:
-    served = release(network)
+async def test_requests_one_after_another_are_a_call_each(asker: Asker, network: WatchedNetwork) -> None:
+    asked_of = release(network)
     for x in range(3):
-        assert (await batcher.predict(served, rows(x, x))).tolist() == [[2.0 * x], [2.0 * x]]
+        assert (await asker.predict(asked_of, rows(x, x))).tolist() == [[2.0 * x], [2.0 * x]]
     assert network.batches == [2, 2, 2]
 
 
 @settings(max_examples=30)
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=12))
 async def test_every_request_gets_its_own_rows_in_order_however_they_are_joined(sizes: list[int]) -> None:
-    batcher, network = Batcher(30), WatchedNetwork()
-    served = release(network)
+    asker, network = Asker(), WatchedNetwork()
+    asked_of = release(network)
     ends = np.cumsum(sizes)
     asked = [rows(*range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
-    answers = await asyncio.gather(*(batcher.predict(served, part) for part in asked))
+    answers = await asyncio.gather(*(asker.predict(asked_of, part) for part in asked))
     for part, answer in zip(asked, answers, strict=True):
         np.testing.assert_array_equal(answer, 2 * part)
     assert sum(network.batches) == sum(sizes)
     assert max(network.batches) <= MOST_ROWS_ON_LOOP
     # No two neighbouring batches would have fitted into one.
     assert all(sum(pair) > MOST_ROWS_ON_LOOP - 200 for pair in zip(network.batches, network.batches[1:], strict=False))
-    batcher.close()
+    asker.close()
 
 
 async def test_a_crowd_is_answered_over_several_turns_and_nobody_comes_before_whoever_was_first(
-    batcher: Batcher, network: WatchedNetwork
+    asker: Asker, network: WatchedNetwork
 ) -> None:
     crowd, other = release(network), release(WatchedNetwork())
     answered: list[int] = []
 
-    async def ask(served: Release, number: int) -> None:
-        await batcher.predict(served, rows(number))
+    async def ask(asked_of: Served, number: int) -> None:
+        await asker.predict(asked_of, rows(number))
         answered.append(number)
 
     size = 2 * MOST_REQUESTS_A_TURN + 1
@@ -158,54 +159,52 @@ async def test_a_crowd_is_answered_over_several_turns_and_nobody_comes_before_wh
     assert answered.index(size) == MOST_REQUESTS_A_TURN
 
 
-async def test_several_columns_stay_beside_each_other(batcher: Batcher) -> None:
-    served = Release(1, pair())
+async def test_several_columns_stay_beside_each_other(asker: Asker) -> None:
+    asked_of = served(pair())
     first, second = await asyncio.gather(
-        batcher.predict(served, np.array([[2.0, 1.0]])), batcher.predict(served, np.array([[0.0, 0.0], [5.0, 3.0]]))
+        asker.predict(asked_of, np.array([[2.0, 1.0]])), asker.predict(asked_of, np.array([[0.0, 0.0], [5.0, 3.0]]))
     )
     assert (first.tolist(), second.tolist()) == ([[4, 1]], [[0, 0], [11, 2]])
 
 
-async def test_a_batch_never_mixes_releases(batcher: Batcher) -> None:
+async def test_a_batch_never_mixes_releases(asker: Asker) -> None:
     networks = [WatchedNetwork(), WatchedNetwork(), WatchedNetwork()]
-    served = [release(network, version) for version, network in enumerate(networks, 1)]
+    asked_of = [release(network, version) for version, network in enumerate(networks, 1)]
     # The same version number of another bundle is another release.
-    served.append(release(other := WatchedNetwork(), 1))
-    answers = await asyncio.gather(*(batcher.predict(served[x % 4], rows(x)) for x in range(40)))
+    asked_of.append(release(other := WatchedNetwork(), 1))
+    answers = await asyncio.gather(*(asker.predict(asked_of[x % 4], rows(x)) for x in range(40)))
     assert [answer.item() for answer in answers] == [2 * x for x in range(40)]
     assert [network.batches for network in (*networks, other)] == [[10]] * 4
 
 
-async def test_rows_of_tables_join_one_call_as_well(batcher: Batcher) -> None:
+async def test_rows_of_tables_join_one_call_as_well(asker: Asker) -> None:
     bundle = passengers()
     network = WatchedLinear(watched=bundle.predictor.network)
-    served = Release(1, with_network(bundle, network))
+    asked_of = served(with_network(bundle, network))
     parts = [take(bundle.golden_inputs, part) for part in (slice(0, 3), slice(3, 4), slice(4, 8))]
-    answers = await asyncio.gather(*(batcher.predict(served, part) for part in parts))
+    answers = await asyncio.gather(*(asker.predict(asked_of, part) for part in parts))
     np.testing.assert_array_equal(np.concatenate(answers), bundle.predict(bundle.golden_inputs))
     assert network.batches == [8]
 
 
-async def test_a_long_text_is_not_read_on_the_loop(batcher: Batcher) -> None:
+async def test_a_long_text_is_not_read_on_the_loop(asker: Asker) -> None:
     bundle = messages()
     network = WatchedLinear(watched=bundle.predictor.network)
-    served = Release(1, with_network(bundle, network))
+    asked_of = served(with_network(bundle, network))
     for text in ("tea " * 100, "tea " * 100_000):
-        await batcher.predict(served, table_of(bundle.kinds, [[text]]))
+        await asker.predict(asked_of, table_of(bundle.kinds, [[text]]))
     assert [name == threading.current_thread().name for name in network.threads] == [True, False]
 
 
 # -- threads -------------------------------------------------------------------------------------------------------
 
 
-async def test_few_rows_are_answered_on_the_loop_and_many_in_a_thread(
-    batcher: Batcher, network: WatchedNetwork
-) -> None:
-    served = release(network)
+async def test_few_rows_are_answered_on_the_loop_and_many_in_a_thread(asker: Asker, network: WatchedNetwork) -> None:
+    asked_of = release(network)
     sizes = [1, MOST_ROWS_ON_LOOP, MANY, 2 * MANY]
     for size in sizes:
         values = rows(*range(size))
-        np.testing.assert_array_equal(await batcher.predict(served, values), 2 * values)
+        np.testing.assert_array_equal(await asker.predict(asked_of, values), 2 * values)
     here = threading.current_thread().name
     assert network.batches == sizes
     assert [name == here for name in network.threads] == [True, True, False, False]
@@ -213,51 +212,51 @@ async def test_few_rows_are_answered_on_the_loop_and_many_in_a_thread(
 
 
 async def test_many_rows_are_answered_on_the_loop_where_calls_of_many_were_short(
-    batcher: Batcher, network: WatchedNetwork
+    asker: Asker, network: WatchedNetwork
 ) -> None:
     quick, slow = release(network), release(SlowNetwork(), 2)
-    for served in (quick, slow):
+    for asked_of in (quick, slow):
         for _ in range(20):
-            await batcher.predict(served, rows(*range(2000)))
+            await asker.predict(asked_of, rows(*range(2000)))
     assert network.threads[0] != threading.current_thread().name
     assert threading.current_thread().name in network.threads
     assert threading.current_thread().name not in slow.bundle.predictor.network.threads  # type: ignore[attr-defined]
 
 
-async def test_many_rows_of_a_table_are_answered_in_a_thread(batcher: Batcher) -> None:
+async def test_many_rows_of_a_table_are_answered_in_a_thread(asker: Asker) -> None:
     bundle = passengers()
     network = WatchedLinear(watched=bundle.predictor.network)
-    served = Release(1, with_network(bundle, network))
+    asked_of = served(with_network(bundle, network))
     table = take(bundle.golden_inputs, np.zeros(MOST_ROWS_ON_LOOP + 1, dtype=np.intp))
     for part in (take(table, slice(MOST_ROWS_ON_LOOP)), table):
-        await batcher.predict(served, part)
+        await asker.predict(asked_of, part)
     assert [name == threading.current_thread().name for name in network.threads] == [True, False]
 
 
-async def test_small_requests_are_answered_while_a_large_one_is_under_way(batcher: Batcher) -> None:
+async def test_small_requests_are_answered_while_a_large_one_is_under_way(asker: Asker) -> None:
     stuck, network = StuckNetwork(), WatchedNetwork()
-    large = asyncio.create_task(batcher.predict(release(stuck), rows(*range(MANY))))
-    assert (await batcher.predict(release(network), rows(1))).tolist() == [[2.0]]
+    large = asyncio.create_task(asker.predict(release(stuck), rows(*range(MANY))))
+    assert (await asker.predict(release(network), rows(1))).tolist() == [[2.0]]
     assert not large.done()
     stuck.let_go.set()
     assert (await large).shape == (MANY, 1)
 
 
 async def test_a_large_request_that_takes_too_long_is_given_up() -> None:
-    batcher, stuck = Batcher(answer_seconds=0.01), StuckNetwork()
+    asker, stuck = Asker(answer_seconds=0.01), StuckNetwork()
     with pytest.raises(DeadlinePassed, match=r"within 0\.01 s"):
-        await batcher.predict(release(stuck), rows(*range(MANY)))
+        await asker.predict(release(stuck), rows(*range(MANY)))
     stuck.let_go.set()
-    batcher.close()
+    asker.close()
 
 
 # -- failures ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_row_that_is_not_finite_fails_its_own_request_alone(batcher: Batcher, network: WatchedNetwork) -> None:
-    served = release(network)
+async def test_a_row_that_is_not_finite_fails_its_own_request_alone(asker: Asker, network: WatchedNetwork) -> None:
+    asked_of = release(network)
     asked = [rows(1), rows(2, 1e300, 3), rows(4, 5)]
-    first, refused, last = await outcomes(*(asyncio.ensure_future(batcher.predict(served, part)) for part in asked))
+    first, refused, last = await outcomes(*(asyncio.ensure_future(asker.predict(asked_of, part)) for part in asked))
     assert (np.asarray(first).tolist(), np.asarray(last).tolist()) == ([[2]], [[8], [10]])
     assert isinstance(refused, NotFinite)
     assert refused.row == 1
@@ -265,35 +264,35 @@ async def test_a_row_that_is_not_finite_fails_its_own_request_alone(batcher: Bat
 
 
 async def test_a_row_of_a_large_request_that_is_not_finite_is_named_as_well(
-    batcher: Batcher, network: WatchedNetwork
+    asker: Asker, network: WatchedNetwork
 ) -> None:
     values = rows(*range(MANY))
     values[700] = 1e300
     with pytest.raises(NotFinite) as refusal:
-        await batcher.predict(release(network), values)
+        await asker.predict(release(network), values)
     assert refusal.value.row == 700
 
 
-async def test_what_the_network_fails_with_reaches_everybody_who_waits(batcher: Batcher) -> None:
+async def test_what_the_network_fails_with_reaches_everybody_who_waits(asker: Asker) -> None:
     broken, sound = release(BrokenNetwork()), release(WatchedNetwork())
     *failed, answered = await outcomes(
-        *(asyncio.ensure_future(batcher.predict(broken, rows(x))) for x in range(5)),
-        asyncio.ensure_future(batcher.predict(broken, rows(*range(MANY)))),
-        asyncio.ensure_future(batcher.predict(sound, rows(1))),
+        *(asyncio.ensure_future(asker.predict(broken, rows(x))) for x in range(5)),
+        asyncio.ensure_future(asker.predict(broken, rows(*range(MANY)))),
+        asyncio.ensure_future(asker.predict(sound, rows(1))),
     )
     assert [str(error) for error in failed] == ["the device is gone"] * 6
     assert np.asarray(answered).tolist() == [[2]]
 
 
-async def test_after_a_failure_the_next_requests_are_answered(batcher: Batcher, network: WatchedNetwork) -> None:
+async def test_after_a_failure_the_next_requests_are_answered(asker: Asker, network: WatchedNetwork) -> None:
     with pytest.raises(RuntimeError):
-        await batcher.predict(release(BrokenNetwork()), rows(1))
-    assert (await batcher.predict(release(network), rows(1))).tolist() == [[2]]
+        await asker.predict(release(BrokenNetwork()), rows(1))
+    assert (await asker.predict(release(network), rows(1))).tolist() == [[2]]
 
 
-async def test_a_client_that_has_gone_breaks_no_other(batcher: Batcher, network: WatchedNetwork) -> None:
-    served = release(network)
-    asked = [asyncio.create_task(batcher.predict(served, rows(x))) for x in range(5)]
+async def test_a_client_that_has_gone_breaks_no_other(asker: Asker, network: WatchedNetwork) -> None:
+    asked_of = release(network)
+    asked = [asyncio.create_task(asker.predict(asked_of, rows(x))) for x in range(5)]
     await asyncio.sleep(0)
     for gone in (asked[0], asked[3]):
         gone.cancel()
@@ -302,11 +301,11 @@ async def test_a_client_that_has_gone_breaks_no_other(batcher: Batcher, network:
     assert [np.asarray(answers[place]).item() for place in (1, 2, 4)] == [2, 4, 8]
 
 
-async def test_when_all_clients_have_gone_nothing_is_left_behind(batcher: Batcher) -> None:
+async def test_when_all_clients_have_gone_nothing_is_left_behind(asker: Asker) -> None:
     for network in (WatchedNetwork(), BrokenNetwork()):
-        asked = [asyncio.create_task(batcher.predict(release(network), rows(x))) for x in range(5)]
+        asked = [asyncio.create_task(asker.predict(release(network), rows(x))) for x in range(5)]
         await asyncio.sleep(0)
         for gone in asked:
             gone.cancel()
         assert all(isinstance(answer, asyncio.CancelledError) for answer in await outcomes(*asked))
-        assert (await batcher.predict(release(WatchedNetwork()), rows(1))).tolist() == [[2]]
+        assert (await asker.predict(release(WatchedNetwork()), rows(1))).tolist() == [[2]]

@@ -23,7 +23,7 @@ def body_of(inputs: object, padding: str = PADDING) -> bytes:
 
 @given(st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(finite, min_size=width, max_size=width), min_size=1)))
 def test_rows_are_read_to_the_bit(rows: list[list[float]]) -> None:
-    read = rows_of_numbers(body_of(rows), len(rows[0]), 1000)
+    read = rows_of_numbers(body_of(rows), "inputs", len(rows[0]), 1000)
     assert read is not None
     layout, numbers = read
     assert layout == "rows"
@@ -32,7 +32,7 @@ def test_rows_are_read_to_the_bit(rows: list[list[float]]) -> None:
 
 @given(st.lists(finite, min_size=1))
 def test_a_flat_list_is_read_for_one_column(values: list[float]) -> None:
-    read = rows_of_numbers(body_of(values), 1, 1000)
+    read = rows_of_numbers(body_of(values), "inputs", 1, 1000)
     assert read is not None
     assert read[0] == "flat"
     np.testing.assert_array_equal(read[1][:, 0], np.array(values, dtype=np.float64))
@@ -71,19 +71,19 @@ def test_a_flat_list_is_read_for_one_column(values: list[float]) -> None:
     ],
 )
 def test_whatever_is_in_doubt_is_left_to_the_careful_reader(body: bytes) -> None:
-    assert rows_of_numbers(body, 2, 1000) is None
+    assert rows_of_numbers(body, "inputs", 2, 1000) is None
 
 
 @pytest.mark.parametrize(
     "inputs", ["[[1],[],[3]]", "[[],[1]]", "[[1],[]]", "[[]]", "[[1],[2],[]]", "[[1],[ ]]", "[1,,2]"]
 )
 def test_a_row_without_a_number_is_left_to_the_careful_reader_as_well(inputs: str) -> None:
-    assert rows_of_numbers(f'{PADDING}{{"inputs":{inputs}}}'.encode(), 1, 1000) is None
+    assert rows_of_numbers(f'{PADDING}{{"inputs":{inputs}}}'.encode(), "inputs", 1, 1000) is None
 
 
 @given(st.lists(st.lists(st.integers(0, 9), max_size=2), min_size=1, max_size=5), st.integers(1, 2))
 def test_lists_of_whatever_length_are_read_as_they_are_or_not_at_all(rows: list[list[int]], width: int) -> None:
-    read = rows_of_numbers(body_of(rows), width, 1000)
+    read = rows_of_numbers(body_of(rows), "inputs", width, 1000)
     assert (read is not None) == all(len(row) == width for row in rows)
     assert read is None or read[1].tolist() == rows
 
@@ -93,7 +93,7 @@ def test_a_slip_of_the_pen_is_never_read_as_something_else(rng: random.Random, s
     body = bytearray(body_of([[1, 2], [3, 4]]))
     place = rng.randrange(FEWEST_BYTES, len(body))
     body[place : place + rng.randrange(2)] = slip
-    read = rows_of_numbers(bytes(body), 2, 1000)
+    read = rows_of_numbers(bytes(body), "inputs", 2, 1000)
     if read is not None:
         assert json.loads(body)["inputs"] == read[1].tolist()
 
@@ -116,7 +116,7 @@ def carefully(body: bytes) -> object:
 
 @given(st.lists(st.lists(finite, min_size=2, max_size=2), min_size=1, max_size=4))
 def test_a_small_body_is_read_to_the_bit(rows: list[list[float]]) -> None:
-    read = rows_of_numbers(body_of(rows, padding=""), 2, 1000)
+    read = rows_of_numbers(body_of(rows, padding=""), "inputs", 2, 1000)
     assert read is not None and read[0] == "rows"
     np.testing.assert_array_equal(read[1], np.array(rows, dtype=np.float64))
 
@@ -124,7 +124,7 @@ def test_a_small_body_is_read_to_the_bit(rows: list[list[float]]) -> None:
 @pytest.mark.parametrize("number", [2**64, 10**30, -(10**200), 1e-320])
 def test_a_small_body_of_any_number_is_read_as_the_careful_reader_reads_it(number: float) -> None:
     body = body_of([[number, 1]], padding="")
-    read = rows_of_numbers(body, 2, 1000)
+    read = rows_of_numbers(body, "inputs", 2, 1000)
     assert read is not None and (read[0], read[1].tolist()) == carefully(body)
 
 
@@ -132,7 +132,7 @@ def test_a_small_body_of_any_number_is_read_as_the_careful_reader_reads_it(numbe
 def test_a_small_body_is_never_read_as_something_else(parts: list[str], has_key: bool) -> None:
     text = "".join(parts)
     body = (f'{{"inputs": [{text}]}}' if has_key else text).encode()
-    read = rows_of_numbers(body, 2, 1000)
+    read = rows_of_numbers(body, "inputs", 2, 1000)
     if read is not None and np.isfinite(read[1]).all():
         assert (read[0], read[1].tolist()) == carefully(body)
 
@@ -142,6 +142,6 @@ def test_a_slip_in_a_small_body_is_never_read_as_something_else(rng: random.Rand
     body = bytearray(body_of([[1, 2], [3, 4]], padding=""))
     place = rng.randrange(len(body))
     body[place : place + rng.randrange(2)] = slip.encode()
-    read = rows_of_numbers(bytes(body), 2, 1000)
+    read = rows_of_numbers(bytes(body), "inputs", 2, 1000)
     if read is not None and np.isfinite(read[1]).all():
         assert (read[0], read[1].tolist()) == carefully(bytes(body))

@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from app.http.direct import Direct
-from app.http.limits import MOST_PIPELINED, LimitedProtocol
+from app.http.limits import LONGEST_REMEMBERED, MOST_PIPELINED, MOST_REMEMBERED, LimitedProtocol
 from app.main import PatternServer
 from app.parts import parts_of
 from models_store.storage.store import Store
@@ -39,6 +39,9 @@ class ThroughAsgi(LimitedProtocol):
 
     def _direct_call(self) -> None:
         return None
+
+    def _answers_at_once(self, data: bytes) -> bool:
+        return False
 
 
 class Wire(asyncio.Transport):
@@ -256,6 +259,120 @@ async def test_the_same_bytes_get_the_same_answer_on_both_ways(store: Store, sta
             through_asgi = await answers_to(app, ThroughAsgi, pieces, n_requests)
             assert direct == through_asgi, (state, pieces)
             assert count_of_answers(direct) >= 1
+
+
+# -- heads that are sent again -------------------------------------------------------------------------------------
+
+
+class Parsing(LimitedProtocol):
+    """The protocol, with a count of the requests that it has parsed."""
+
+    parsed = 0
+
+    def on_message_begin(self) -> None:
+        self.parsed += 1
+        super().on_message_begin()
+
+
+async def one_after_another(app: PatternServer, kind: type[LimitedProtocol], requests: list[bytes]) -> list[bytes]:
+    """Return the answers to requests that are sent, each whole, when the one before it has been answered."""
+    answers = []
+    async with connection(app, kind) as (protocol, wire):
+        for request in requests:
+            wire.written = b""
+            protocol.data_received(request)
+            async with asyncio.timeout(PATIENCE):
+                while not wire.is_closed and count_of_answers(wire.written) < 1:
+                    wire.arrived.clear()
+                    await wire.arrived.wait()
+            answers.append(re.sub(rb"[0-9a-f]{32}", b"its id", wire.written))
+    return answers
+
+
+def without_a_name(request: bytes) -> bytes:
+    return re.sub(rb"x-request-id: [^\r]*\r\n", b"", request)
+
+
+@pytest.mark.parametrize("state", ["usual", "keys", "overloaded", "draining"])
+async def test_a_head_that_is_sent_again_means_the_same(store: Store, state: str) -> None:
+    changes: dict[str, Any] = {"predict_key": KEY, "admin_key": "another"} if state == "keys" else {}
+    rng = random.Random(state)
+    async with running(store, max_rows=1000, **changes) as app:
+        if state == "draining":
+            parts_of(app).jobs.drain()
+        if state == "overloaded":
+            app.front.under_way = parts_of(app).settings.max_in_flight
+        for number in range(ROUNDS // 20):
+            several = [without_a_name(a_request(rng, number, is_last=False)) for _ in range(4)]
+            several = [request for request in several if not request.startswith(b"HEAD")]
+            sent = [request for request in several for _ in range(2)] + several
+            direct = await one_after_another(app, LimitedProtocol, sent)
+            assert direct == await one_after_another(app, ThroughAsgi, sent), (state, sent)
+        assert app.front.heads
+
+
+async def test_only_the_first_of_many_equal_heads_is_parsed(store: Store) -> None:
+    async with running(store) as app, connection(app, Parsing) as (protocol, wire):
+        assert isinstance(protocol, Parsing)
+        for body in (b'{"inputs": [[1]]}', b'{"inputs": [[2]]}', b'{"inputs": [[3]]}', b'{"inputs": [3.0]}'):
+            wire.arrived.clear()
+            protocol.data_received(HEAD % len(body) + body)
+            await wire.arrived.wait()
+        assert wire.written.endswith(b'"outputs":[6.0]}')
+        assert protocol.parsed == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [HEAD % len(BODY), BODY],
+        [HEAD % len(BODY) + BODY[:5], BODY[5:]],
+        [HEAD % len(BODY) + BODY + HEAD % len(BODY) + BODY],
+        [b"\r\n", HEAD % len(BODY) + BODY],
+        [(HEAD % len(BODY))[:9], (HEAD % len(BODY))[9:] + BODY],
+    ],
+    ids=["head and body apart", "the body in two", "two at once", "after a blank line", "the head in two"],
+)
+async def test_a_known_head_is_known_however_its_bytes_arrive(store: Store, sent: list[bytes]) -> None:
+    async with running(store) as app:
+        await one_after_another(app, LimitedProtocol, [HEAD % len(BODY) + BODY])
+        assert len(app.front.heads) == 1
+        n_requests = b"".join(sent).count(BODY)
+        written = await answers_to(app, LimitedProtocol, sent, n_requests)
+        assert written.count(b'"outputs":[[2.0]]}') == n_requests
+
+
+async def test_heads_with_an_id_of_their_own_and_long_ones_are_not_kept(store: Store) -> None:
+    async with running(store) as app:
+        for line in (b"x-request-id: mine", b"cookie: " + b"x" * LONGEST_REMEMBERED):
+            head = (HEAD % len(BODY)).replace(b"host: a", line)
+            await one_after_another(app, LimitedProtocol, [head + BODY] * 2)
+        assert app.front.heads == {}
+
+
+async def test_the_heads_that_are_kept_are_limited(store: Store) -> None:
+    async with running(store) as app:
+        for number in range(2 * MOST_REMEMBERED):
+            head = (HEAD % len(BODY)).replace(b"host: a", b"host: %d" % number)
+            [answer] = await one_after_another(app, LimitedProtocol, [head + BODY])
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert len(app.front.heads) <= MOST_REMEMBERED
+
+
+async def test_an_idle_connection_is_closed_in_time_without_a_word(store: Store) -> None:
+    async with running(store) as app:
+        for _ in range(2):  # first by way of the parser
+            async with connection(app, LimitedProtocol) as (protocol, wire), asyncio.timeout(PATIENCE):
+                protocol.timeout_keep_alive = 0
+                protocol.data_received(HEAD % len(BODY) + BODY)
+                await wire.arrived.wait()
+                written = wire.written
+                wire.arrived.clear()
+                await wire.arrived.wait()
+                assert (wire.is_closed, wire.written) == (True, written)
+
+
+# -- single calls --------------------------------------------------------------------------------------------------
 
 
 async def test_a_small_call_is_answered_directly_and_a_large_one_is_not(store: Store) -> None:

@@ -45,10 +45,12 @@ READ = {
     "pipeline",
     "root_path",
     "scope",
+    "server_state",
+    "timeout_keep_alive",
     "transport",
     "url",
 }
-OF_PROTOCOL = {"flow", "loop", "on_response_complete", "pause_reading", "server_state", "tasks", "transport"}
+OF_PROTOCOL = {"flow", "loop", "on_direct_complete", "pause_reading", "server_state", "tasks", "transport"}
 # What uvicorn reads and sets of the cycle of a request, and so of a direct call in its place.
 AS_CYCLE = {"body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete"}
 OF_CYCLE = {"keep_alive", "response_complete"}
