@@ -63,9 +63,9 @@ class Answering:
         """Return what `write` makes of the question that `read` reads and of its answers, float64 (n_rows, n_outputs).
 
         `cost` is that of reading the body, which `weighed` finds out more closely if it is much. What costs much to
-        read or to write leaves the event loop, so both may be called in a thread. Raises AnswerTooLarge, before anything
-        is computed, where the answer would hold more than `most` numbers; Overloaded, DeadlinePassed and NotFinite; and
-        whatever `read` raises.
+        read or to write leaves the event loop, so both may be called in a thread. Raises AnswerTooLarge, before
+        anything is computed, where the answer would hold more than `most` numbers; Overloaded, DeadlinePassed and
+        NotFinite; and whatever `read` raises.
         """
         timeline = Timeline(perf_counter_ns())
         try:

@@ -26,12 +26,9 @@ class Sent:
     @classmethod
     async def of(cls, call: Call, expected: Expected, max_body_bytes: int) -> Self:
         """Receive a request; a small body is decompressed at once. Raises Malformed or NotAcceptedType."""
-        get = call.head.headers.get
-        encoding, accepted, header_length = (
-            get("content-encoding", ""),
-            get("accept-encoding", ""),
-            get(HEADER_LENGTH, ""),
-        )
+        headers = call.head.headers
+        encoding, accepted = headers.get("content-encoding", ""), headers.get("accept-encoding", "")
+        header_length = headers.get(HEADER_LENGTH, "")
         body = await call.body()
         if not reads_on_loop(len(body)):
             is_plain = compression.is_plain(encoding)
@@ -52,11 +49,9 @@ class Sent:
 
     def plain(self, max_body_bytes: int) -> bytes:
         """Return the body uncompressed. Raises BodyTooLarge, Malformed or NotAcceptedType."""
-        return (
-            self.body
-            if not self.content_encoding
-            else compression.decoded(self.body, self.content_encoding, max_body_bytes)
-        )
+        if not self.content_encoding:
+            return self.body
+        return compression.decoded(self.body, self.content_encoding, max_body_bytes)
 
 
 def compressed(content: bytes, accept_encoding: str) -> tuple[bytes, dict[str, str]]:
