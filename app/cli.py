@@ -237,6 +237,10 @@ def predict(
         columns = ", ".join(map(words, answer.outside))
         said = f"[yellow]warning:[/] {columns}: outside what training saw; the answer is a guess"
         err.print(said, highlight=False, soft_wrap=True)
+    if answer.filled:
+        columns = ", ".join(map(words, answer.filled))
+        said = f"[yellow]warning:[/] {columns}: missing, and never so in training; a usual value stands in"
+        err.print(said, highlight=False, soft_wrap=True)
     source = f"{pattern} version {answer.version}, {answer.source}"
     err.print(source, style="dim", markup=False, highlight=False, soft_wrap=True)
 
@@ -256,6 +260,9 @@ def _predict_table(
     done = answer_file(Asked(pattern, path, out_file, version, url, probabilities, dialect))
     if done.unseen:
         said = f"{done.unseen:,} rows hold a category that training never saw; their answers are guesses"
+        err.print(f"[yellow]warning:[/] {said}", highlight=False, soft_wrap=True)
+    if done.filled:
+        said = f"{done.filled:,} rows lack a value that all training rows had; a usual one stands in for it"
         err.print(f"[yellow]warning:[/] {said}", highlight=False, soft_wrap=True)
     where = "" if out_file is None else f", written to {out_file}"
     said = f"{done.rows:,} rows: {pattern} version {done.version}, {done.source}{where}"

@@ -19,7 +19,7 @@ from models_store.encoding.outputs import Decoder, LabelDecoder, output_decoder_
 from models_store.encoding.rows import Encoder, TableEncoder, input_encoder_from
 from models_store.errors import BundleDamaged, NotFinite, shortened_name
 from models_store.networks.architecture import Architecture, LoadNetwork, Network
-from models_store.tables.table import Kind, Raw, Table, Values, column_of, take, to_json
+from models_store.tables.table import Kind, Raw, Table, Values, are_missing, column_of, take, to_json
 
 FORMAT = 1
 DESCRIPTION, NETWORK, GOLDEN = "bundle.json", "network.keras", "golden.json"
@@ -171,6 +171,16 @@ class Bundle:
             return []
         categories = tuple(name for name, kind in self.kinds.items() if kind == "category")
         return self._unknown(raw, categories) if categories else []
+
+    def filled(self, raw: Raw) -> list[dict[str, Any]]:
+        """The rows with a missing value that something stands in for, and the columns of these values.
+
+        Where training rows had missing values, one is a value like others, and is not named.
+        """
+        encoder = self.predictor.encoder
+        if not (isinstance(raw, Table) and isinstance(encoder, TableEncoder) and encoder.fills):
+            return []
+        return _named((*encoder.fills,), np.stack([are_missing(raw.columns[name]) for name in encoder.fills], axis=1))
 
     def _unknown(self, table: Table, names: tuple[str, ...]) -> list[dict[str, Any]]:
         assert isinstance(self.predictor.encoder, TableEncoder)

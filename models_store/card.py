@@ -5,12 +5,17 @@ It is written once, inside `bundle.json`, and lives as long as the version.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from models_store.tables.kinds import Kind
 
 Task = Literal["regression", "classification"]
 Value = FiniteFloat | bool | str
+
+
+def is_none(value: object) -> bool:
+    """True for a fact that a card lacks; it is not written, so that the cards of earlier versions stay as they were."""
+    return value is None
 
 
 class Frozen(BaseModel):
@@ -27,7 +32,17 @@ class Column(Frozen):
     values: list[Value] | None = None
     """The most frequent categories, all labels, or the most frequent words of texts."""
     missing: int = 0
-    """Training rows without a value. If there are none, a request must have one."""
+    """Training rows without a value."""
+    fill: Value | None = Field(default=None, exclude_if=is_none)
+    """What stands in for a missing value, if no training row had one: the median, or the most frequent value.
+
+    None where training rows had missing values, and where a request must have a value.
+    """
+    if_missing: FiniteFloat | None = Field(default=None, exclude_if=is_none)
+    """The error of answers without a value here: RMSE or accuracy on test rows, this column missing in all of them.
+
+    None where a request must have a value, and where there were too few test rows, or too many columns, to measure it.
+    """
 
 
 class Score(Frozen):

@@ -22,6 +22,7 @@ from training.data.dataset import DataError, Dataset, Rows, joined
 from training.data.tables import ReadTable
 from training.evaluation import report
 from training.evaluation.baselines import baselines
+from training.evaluation.missing import with_worth
 from training.evaluation.notes import is_lost_outside, notes
 from training.evaluation.scores import author_metrics, measured, r_squared
 from training.fitting.fit import Diverged
@@ -176,7 +177,7 @@ def _card(
     )
     return Card(
         task="regression" if data.labels is None else "classification",
-        inputs=report.input_columns(data, predictor.encoder),
+        inputs=with_worth(report.input_columns(data, predictor.encoder), predictor, data, spec.seed),
         outputs=report.output_columns(data, predictor.decoder),
         train=train,
         validation=data.validation and measured(predictor.predict(data.validation.inputs), data.validation, data),

@@ -83,11 +83,18 @@ def baselines(found: Baselines) -> Table:
     return table
 
 
-def columns(inputs: Sequence[Column]) -> Table:
-    table = folding_table("column", "kind", "training rows had", "missing")
+def columns(inputs: Sequence[Column], metric: str) -> Table:
+    """The input columns. `metric` is that of answers without a value in the column."""
+    table = folding_table("column", "kind", "training rows had", "missing", f"{WORDS[metric]} without it")
     table.columns[1].no_wrap = table.columns[3].no_wrap = True
     for column in inputs[:MOST_COLUMNS]:
-        table.add_row(words(column.name), column.kind, _held(column), f"{column.missing or '–'}")
+        table.add_row(
+            words(column.name),
+            column.kind,
+            _held(column),
+            f"{column.missing or '–'}",
+            share(column.if_missing) if metric == "accuracy" else number(column.if_missing),
+        )
     if len(inputs) > MOST_COLUMNS:
         table.caption = f"columns that are not shown: {len(inputs) - MOST_COLUMNS}"
     return table

@@ -36,6 +36,8 @@ class Response:
     version: int
     outside: list[str]
     """Columns whose value lies outside the range of the training rows."""
+    filled: list[str]
+    """Columns without a value, for which another stands in."""
     source: str
 
     def __str__(self) -> str:
@@ -151,7 +153,8 @@ def _ask_server(server: Server, pattern: str, values: list[str], version: int | 
     body = {"inputs": record(pattern, summary["kinds"], values)}
     said = server.said(f"/predict/{pattern}?{'&'.join(wanted)}", body)
     source = f"from the server at {server.address}"
-    return Response(said["outputs"], said.get("probabilities", {}), said["version"], _columns(said["outside"]), source)
+    outside, filled = _columns(said["outside"]), _columns(said.get("filled", []))
+    return Response(said["outputs"], said.get("probabilities", {}), said["version"], outside, filled, source)
 
 
 def _refused(error: urllib.error.HTTPError) -> Refused:
@@ -171,13 +174,13 @@ def _ask_store(settings: Settings, pattern: str, values: list[str], version: int
     question = bodies.read(body, JSON, Expected.of(bundle.predictor.encoder), max_rows=1)
     said = Reply(bundle, bundle.predict(question.rows), with_probabilities=bundle.labels is not None)
     answer = said.in_layout("record")
-    outside = _columns(bundle.outside(question.rows))
-    return Response(answer["outputs"], answer.get("probabilities", {}), number, outside, source)
+    outside, filled = _columns(bundle.outside(question.rows)), _columns(bundle.filled(question.rows))
+    return Response(answer["outputs"], answer.get("probabilities", {}), number, outside, filled, source)
 
 
-def _columns(outside: list[dict[str, Any]]) -> list[str]:
+def _columns(remarked: list[dict[str, Any]]) -> list[str]:
     """Return the columns of the one row that was asked."""
-    return [name for row in outside for name in row["columns"]]
+    return [name for row in remarked for name in row["columns"]]
 
 
 def record(pattern: str, kinds: Mapping[str, Kind], values: list[str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import orjson
@@ -50,15 +50,32 @@ class Answered:
     rows: int
     unseen: int
     """Rows with a category that no training row had."""
+    filled: int
+    """Rows without a value that all training rows had, for which another stands in."""
     version: int
     source: str
 
 
 @dataclass(frozen=True)
-class Answerer:
-    """One version of a pattern, which answers parts: columns by name, and the number of rows with unseen categories."""
+class Remarked:
+    """Numbers of rows: with a category that no training row had, and without a value that all of them had."""
 
-    answer: Callable[[Part], tuple[Columns, int]]
+    unseen: int = 0
+    filled: int = 0
+
+    @classmethod
+    def in_headers(cls, said: Callable[[str], str | None]) -> Self:
+        return cls(*(int(said(f"x-pattern-{name}-rows") or 0) for name in ("outside", "filled")))
+
+    def __add__(self, other: "Remarked") -> "Remarked":
+        return Remarked(self.unseen + other.unseen, self.filled + other.filled)
+
+
+@dataclass(frozen=True)
+class Answerer:
+    """One version of a pattern, which answers parts: columns by name, and what is remarked on their rows."""
+
+    answer: Callable[[Part], tuple[Columns, Remarked]]
     labels: tuple[str, ...]
     version: int
     source: str
@@ -74,19 +91,19 @@ def answer_file(asked: Asked) -> Answered:
         check_ending(asked.out)
     found = parts(asked.path, asked.dialect)
     answerer = _answerer(asked)
-    n_rows = n_unseen = 0
+    n_rows, remarked = 0, Remarked()
     with writing_to(asked.out, answerer.labels) as writer, _bar() as bar:
         task = bar.add_task(asked.path.name, total=1.0, rows=0)
         for part in found:
             with part.placed():
-                columns, unseen = answerer.answer(part)
+                columns, found_there = answerer.answer(part)
                 part.check(len(next(iter(columns.values()))))
             writer.write(columns)
-            n_rows, n_unseen = n_rows + len(next(iter(columns.values()))), n_unseen + unseen
+            n_rows, remarked = n_rows + len(next(iter(columns.values()))), remarked + found_there
             bar.update(task, completed=part.share, rows=n_rows)
         if not n_rows:
             raise TableError(f"{asked.path.name}: the table has columns and no rows")
-    return Answered(n_rows, n_unseen, answerer.version, answerer.source)
+    return Answered(n_rows, remarked.unseen, remarked.filled, answerer.version, answerer.source)
 
 
 def _answerer(asked: Asked) -> Answerer:
@@ -114,10 +131,10 @@ def _of_store(settings: Settings, asked: Asked, source: str) -> Answerer:
     expected = Expected.of(bundle.predictor.encoder)
     likely = asked.probabilities and bundle.labels is not None
 
-    def answer(part: Part) -> tuple[Columns, int]:
+    def answer(part: Part) -> tuple[Columns, Remarked]:
         question = bodies.read(part.body, part.media_type, expected, ANY_NUMBER)
         reply = Reply(bundle, bundle.predict(question.rows), with_probabilities=likely)
-        return reply.columns, len(bundle.unseen(question.rows))
+        return reply.columns, Remarked(len(bundle.unseen(question.rows)), len(bundle.filled(question.rows)))
 
     return Answerer(answer, bundle.labels or (), version, source)
 
@@ -133,14 +150,15 @@ def _of_server(server: Server, asked: Asked) -> Answerer:
     likely = asked.probabilities and summary["task"] == "classification"
     path = f"/predict/{asked.pattern}?version={version}" + ("&probabilities=true" if likely else "")
 
-    def answer(part: Part) -> tuple[Columns, int]:
+    def answer(part: Part) -> tuple[Columns, Remarked]:
         content, headers = server.answered(path, part.body, part.media_type)
         if part.media_type == CSV:
-            return _from_csv(content, reads), int(headers.get("x-pattern-outside-rows", 0))
+            return _from_csv(content, reads), Remarked.in_headers(headers.get)
         if part.media_type == ARROW:
-            return _from_arrow(content), int(headers.get("x-pattern-outside-rows", 0))
+            return _from_arrow(content), Remarked.in_headers(headers.get)
         said = orjson.loads(content)
-        return _from_json(said, summary["outputs"]), len(said.get("outside", ()))
+        remarked = Remarked(len(said.get("outside", ())), len(said.get("filled", ())))
+        return _from_json(said, summary["outputs"]), remarked
 
     source = f"from the server at {server.address}"
     return Answerer(answer, tuple(summary["classes"] or ()), version, source)

@@ -153,7 +153,7 @@ def print_card(out: Console, shown: Shown) -> None:
     if card.cross_validation is not None:
         out.print(card_tables.crossed(card.cross_validation), highlight=False)
     if recipe["data"]["kind"] == "table":
-        out.print(card_tables.columns(card.inputs))
+        out.print(card_tables.columns(card.inputs, card.baselines.metric))
     if card.gaps:
         out.print(card_tables.gaps(card))
     out.print(f"loss over {card.fitted.epochs} epochs ({card.fitted.seconds:.1f} s, logarithmic)", style="dim")

@@ -53,7 +53,7 @@ class Expected:
         if not isinstance(encoder, TableEncoder):
             return cls(encoder.columns)
         columns = [
-            ExpectedColumn(name, column.kind, column.takes_missing, encoder.spelling)
+            ExpectedColumn(name, column.kind, encoder.takes_missing(name), encoder.spelling)
             for name, column in encoder.encoders.items()
         ]
         return cls(encoder.columns, tuple(columns))

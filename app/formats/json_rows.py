@@ -128,8 +128,9 @@ def _in_order(record: Any, expected: Expected, where: str, optional: frozenset[s
         words = f"{where}expected a record, found {kind_of(record)}"
         raise Unprocessable("bad_row", f"{words}; the columns are {expected.listed}")
     missing = [name for name in expected.names if name not in record]
-    if not optional.issuperset(missing):
-        raise missing_columns([name for name in missing if name not in optional], where)
+    # A record without any column that is known is about something else.
+    if not optional.issuperset(missing) or len(missing) == len(expected.names):
+        raise missing_columns([name for name in missing if name not in optional] or missing, where)
     if len(record) + len(missing) > len(expected.names):
         raise unknown_column(record, expected, where)
     return [record.get(name) for name in expected.names]

@@ -10,7 +10,8 @@
  * @typedef {NumberScore | LabelScore} Score
  * @typedef {{ rows: number, overall: Score, outputs: Record<string, Score> }} Measured
  * @typedef {{ name: string, kind: Kind, minimum: number | string | null, maximum: number | string | null,
- *   values: Value[] | null, missing: number }} Column             minimum and maximum: of the training rows
+ *   values: Value[] | null, missing: number, fill?: Value,
+ *   if_missing?: number }} Column                                 minimum and maximum: of the training rows
  * @typedef {{ inputs: Value[], predicted: Value[], label: Value[], gap: number[] }} Gap
  * @typedef {{ metric: string, mean: Record<string, number>, sd: Record<string, number>, folds: unknown[],
  *   epochs: number }} CrossValidation
@@ -60,6 +61,7 @@
  * @property {Record<string, Value>[]} outputs
  * @property {Record<string, Record<string, number>>[]} [probabilities]
  * @property {{ row: number, columns: string[] }[]} [outside]
+ * @property {{ row: number, columns: string[] }[]} [filled]
  * @typedef {object} Job
  * @property {string} pattern
  * @property {"queued" | "running" | "succeeded" | "failed" | "cancelled" | "interrupted"} status

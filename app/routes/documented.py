@@ -75,6 +75,7 @@ TRAINING: dict[str, Any] = {
                 "description": {"type": "string", "maxLength": 500},
                 "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
                 **dict.fromkeys(("data", "split", "scaling", "network", "fit"), PART),
+                "missing": {"type": "string", "enum": ["fill", "refuse"]},
                 "cross_validate": {"type": ["object", "null"]},
             },
         },

@@ -4,7 +4,8 @@ InputEncoder    raw numbers (n_rows, n_columns) -> monomials -> Scaler -> (n_row
 TableEncoder    raw Table -> one ColumnEncoder a column, side by side -> (n_rows, n_inputs)
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from math import comb
 from typing import Any, Protocol, Self
@@ -16,7 +17,7 @@ from models_store.encoding.columns import ColumnEncoder, encoder_from_dict
 from models_store.encoding.scaler import Scaler
 from models_store.errors import BundleDamaged, shortened_name
 from models_store.tables.spelling import PLAIN, Spelling
-from models_store.tables.table import Kind, Raw, Table
+from models_store.tables.table import Kind, Raw, Table, Values, are_missing
 
 
 class Encoder(Protocol):
@@ -87,6 +88,11 @@ class TableEncoder:
     encoders: dict[str, ColumnEncoder]
     dtype: Dtype = "float32"
     spelling: Spelling = PLAIN
+    fills: Mapping[str, float | str] = field(default_factory=dict)
+    """What stands in for a missing value, by column, where no training row had one: the median or most frequent cell.
+
+    A column that is not here takes no missing value, unless its encoder has learned what one means.
+    """
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -109,14 +115,25 @@ class TableEncoder:
         with np.errstate(over="ignore", invalid="ignore"):
             for name, encoder in self.encoders.items():
                 begin, end = end, end + encoder.width
-                encoded[:, begin:end] = encoder.encode(raw.columns[name])
+                encoded[:, begin:end] = encoder.encode(self._filled(name, raw.columns[name]))
         return encoded
+
+    def takes_missing(self, name: str) -> bool:
+        return self.encoders[name].takes_missing or name in self.fills
+
+    def _filled(self, name: str, values: Values) -> Values:
+        if name not in self.fills or not (missing := are_missing(values)).any():
+            return values
+        filled = values.copy()
+        filled[missing] = self.fills[name]
+        return filled
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "table": {name: encoder.to_dict() for name, encoder in self.encoders.items()},
             "dtype": self.dtype,
             "spelling": self.spelling.to_dict(),
+            "fills": dict(self.fills),
         }
 
     @classmethod
@@ -125,7 +142,9 @@ class TableEncoder:
         encoders = {name: _column_encoder(name, column) for name, column in dict(saved["table"]).items()}
         # Bundles from before there were spellings have none.
         spelling = Spelling.from_dict(saved["spelling"]) if "spelling" in saved else PLAIN
-        return cls(encoders, saved["dtype"], spelling)
+        # Bundles from before missing values were filled in have none, and refuse them as they did.
+        fills = {name: _fill(name, encoders, fill) for name, fill in dict(saved.get("fills", {})).items()}
+        return cls(encoders, saved["dtype"], spelling, fills)
 
 
 def _column_encoder(name: str, saved: dict[str, Any]) -> ColumnEncoder:
@@ -133,6 +152,13 @@ def _column_encoder(name: str, saved: dict[str, Any]) -> ColumnEncoder:
         return encoder_from_dict(saved)
     except BundleDamaged as error:
         raise BundleDamaged(f"column {shortened_name(name)}: {error}") from error
+
+
+def _fill(name: str, encoders: Mapping[str, ColumnEncoder], saved: object) -> float | str:
+    is_text = name in encoders and encoders[name].kind in ("category", "text")
+    if name not in encoders or not isinstance(saved, str if is_text else float) or saved != saved:  # NaN
+        raise BundleDamaged(f"column {shortened_name(name)}: its fill must be a {'text' if is_text else 'number'}")
+    return saved
 
 
 def input_encoder_from(saved: dict[str, Any]) -> Encoder:

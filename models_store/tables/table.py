@@ -115,6 +115,13 @@ def written(kind: Kind, number: float) -> float | str:
     return number
 
 
+def are_missing(values: Values) -> NDArray[np.bool_]:
+    """True (n_rows,) where the column has no value."""
+    if values.dtype == object:
+        return np.fromiter((value is None for value in values), dtype=bool, count=len(values))
+    return np.isnan(values.astype(np.float64, copy=False))
+
+
 def column_of(kind: Kind, cells: Sequence[Cell]) -> Values:
     """Return parsed cells, None where missing, as a column (n_rows,) of the dtype of its kind."""
     if kind in ("category", "text"):

@@ -16,7 +16,7 @@ from models_store.errors import shortened, shortened_name, unlike
 from models_store.tables import inference
 from models_store.tables.inference import ColumnFacts
 from models_store.tables.spelling import Spelling
-from models_store.tables.table import Kind, Table, Values, category_of
+from models_store.tables.table import Kind, Table, are_missing, category_of
 from training.data.dataset import LARGEST_TARGET, DataError, Dataset, Labels, Rows
 from training.recipe.data import TableData
 from training.recipe.fit import Split
@@ -102,14 +102,8 @@ def _remarks(facts: ColumnFacts) -> list[str]:
 
 
 def _has_target(targets: Table) -> NDArray[np.bool_]:
-    present = np.stack([_present(values) for values in targets.columns.values()])
-    return np.asarray(present.all(axis=0))
-
-
-def _present(values: Values) -> NDArray[np.bool_]:
-    if values.dtype == object:
-        return np.array([value is not None for value in values], dtype=bool)
-    return ~np.isnan(values.astype(np.float64))
+    missing = np.stack([are_missing(values) for values in targets.columns.values()])
+    return ~np.asarray(missing.any(axis=0))
 
 
 # -- the target ----------------------------------------------------------------------------------------------------

@@ -28,7 +28,15 @@ def input_columns(data: Dataset, encoder: Encoder) -> list[Column]:
     if not isinstance(inputs, Table):
         return _ranges(data.inputs, inputs)
     assert isinstance(encoder, TableEncoder)
-    return [_column(name, kind, inputs.columns[name], _frequent(encoder, name)) for name, kind in data.kinds.items()]
+    columns = [_column(name, kind, inputs.columns[name], _frequent(encoder, name)) for name, kind in data.kinds.items()]
+    return [column.model_copy(update={"fill": _fill(encoder, column)}) for column in columns]
+
+
+def _fill(encoder: TableEncoder, column: Column) -> Value | None:
+    fill = encoder.fills.get(column.name)
+    if fill is None or isinstance(fill, str):
+        return fill
+    return bool(fill) if column.kind == "boolean" else written(column.kind, fill)
 
 
 def output_columns(data: Dataset, decoder: Decoder) -> list[Column]:

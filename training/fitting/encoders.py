@@ -1,5 +1,6 @@
 """Encoder and decoder of a recipe, learned from training rows alone, so that validation and test rows stay unseen."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -80,13 +81,31 @@ def table_encoder(spec: PatternSpec, recipe: TableData, data: Dataset, rows: Tab
                 "drop the column in data.columns"
             )
     found = {name: _column_encoder(kind, rows.columns[name], spec, recipe, bins) for name, kind in data.kinds.items()}
-    encoder = TableEncoder(found, spec.network.dtype, data.spelling)
+    complete = [name for name, column in found.items() if not column.takes_missing] if spec.missing == "fill" else []
+    fills = {name: _fill(data.kinds[name], rows.columns[name]) for name in complete}
+    encoder = TableEncoder(found, spec.network.dtype, data.spelling, fills)
     if encoder.n_inputs > MOST_TABLE_FEATURES or encoder.n_inputs * len(rows) > MOST_NUMBERS:
         raise DataError(
             f"data.dataset: {len(rows)} training rows become {encoder.n_inputs} network inputs each; "
             f"{MOST_TABLE_FEATURES} a row and {MOST_NUMBERS} in all are the most; lower data.words, or drop columns"
         )
     return encoder
+
+
+def _fill(kind: Kind, values: Values) -> float | str:
+    """Return what stands in for a missing value of a column that has none: the median, or the most frequent value."""
+    match kind:
+        case "number":
+            return float(np.median(values.astype(np.float64)))
+        case "boolean":
+            return float(values.astype(np.float64).mean() >= 0.5)
+        case "category":
+            counts = Counter(values.tolist())
+            return str(min(counts, key=lambda value: (-counts[value], value)))
+        case "text":
+            return ""
+    # A moment that occurs: one between two of them would be of no use to a reader of the card.
+    return float(np.sort(values.astype(np.float64))[(len(values) - 1) // 2])
 
 
 def _bins(recipe: TableData, kinds: Mapping[str, Kind], n_rows: int) -> int:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
@@ -67,6 +67,8 @@ class PatternSpec(Part):
     network: NetworkSpec = NetworkSpec()
     fit: Fit = Fit()
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    missing: Literal["fill", "refuse"] = "fill"
+    """A missing value in a question, in a column of a table that had none in training: filled in, or refused."""
     cross_validate: CrossValidate | None = None
     author: AuthorFigure | None = None
     improves: PatternName | None = None

@@ -34,7 +34,7 @@ class NativeQuestion:
     """Raw rows in the card's column order, and the function that writes the reply to them."""
 
     rows: Raw
-    write: Callable[[Release, Reply, dict[str, Any]], bytes]
+    write: Callable[[Release, Reply, Mapping[str, Any]], bytes]
     media_type: str
     """The media type of the body, and so of the answer."""
     is_light: bool = False
@@ -85,6 +85,6 @@ def _found(document: Any) -> str:
     return "others beside it" if "inputs" in document else "an object without it"
 
 
-def _write_json(layout: Layout, release: Release, reply: Reply, extra: dict[str, Any]) -> bytes:
+def _write_json(layout: Layout, release: Release, reply: Reply, extra: Mapping[str, Any]) -> bytes:
     answer = {"pattern": release.bundle.pattern, "version": release.version, **reply.in_layout(layout), **extra}
     return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)

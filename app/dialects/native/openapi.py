@@ -13,7 +13,8 @@ PREDICT: dict[str, Any] = {
     "tags": ["predict"],
     "summary": "Predict",
     "description": "The answer has the layout of the question; it never holds NaN or Infinity. Where a category that "
-    "training never saw is in the question, the answer says so, asked or not.",
+    "training never saw is in the question, or a missing value that something stands in for, the answer says so, asked "
+    "or not.",
     "operationId": "predict",
     "parameters": [
         path_parameter("pattern"),
@@ -65,6 +66,7 @@ PREDICT: dict[str, Any] = {
                             "outputs": {},
                             "probabilities": {},
                             "outside": {"type": "array", "items": {"type": "object"}},
+                            "filled": {"type": "array", "items": {"type": "object"}},
                         },
                     }
                 },

@@ -1,10 +1,8 @@
 """POST /predict/{pattern}: raw values in, raw values out."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from app.answering.answer import Answering
 from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS
@@ -13,6 +11,7 @@ from app.dialects.native import bodies
 from app.dialects.native.bodies import NativeQuestion
 from app.dialects.native.openapi import PREDICT
 from app.dialects.parameters import Version
+from app.dialects.remarks import remarks_on, with_remarks
 from app.errors import Unprocessable
 from app.formats.compression import check_plain
 from app.formats.media_types import JSON
@@ -23,10 +22,6 @@ from app.responses import Response
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 
-# Rows that a header lists, and the most bytes that it may have.
-MOST_IN_HEADER = 20
-LONGEST_HEADER = 2000
-
 
 class Wanted(Version):
     outside: bool = False
@@ -36,8 +31,8 @@ class Wanted(Version):
 async def predict(answering: Answering, call: Call) -> Response:
     """Answer rows in the layout of the question; the answer never holds NaN or Infinity.
 
-    Categories that training never saw are named in the answer, asked for or not: in its body if that is JSON, else in
-    its headers.
+    Categories that training never saw, and missing values that something stands in for, are named in the answer, asked
+    for or not: in its body if that is JSON, else in its headers.
     """
     wanted = Wanted.by(call)
     release = await answering.registry.release(call.path_params["pattern"], wanted.version, wanted.label)
@@ -66,21 +61,9 @@ def _read_to_name(read: Callable[[], NativeQuestion]) -> NativeQuestion:
 
 
 def _written(release: Served, wanted: Wanted, question: NativeQuestion, answers: Array) -> Response:
-    headers = release.headers
-    extra: dict[str, Any] = {}
-    if wanted.outside or release.shape.is_table:
-        bundle = release.bundle
-        beyond = bundle.outside(question.rows) if wanted.outside else bundle.unseen(question.rows)
-        if wanted.outside or beyond:
-            extra["outside"] = beyond
-            if question.media_type != JSON:
-                headers = {**headers, **outside_headers(beyond)}
+    remarks = remarks_on(release.bundle, question.rows)
+    if wanted.outside:
+        remarks = {**remarks, "outside": release.bundle.outside(question.rows)}
+    headers = release.headers if question.media_type == JSON else with_remarks(release.headers, remarks)
     reply = Reply(release.bundle, answers, with_probabilities=wanted.probabilities)
-    return Response(question.write(release, reply, extra), headers=headers, media_type=question.media_type)
-
-
-def outside_headers(beyond: list[dict[str, Any]]) -> dict[str, str]:
-    """Return headers for an answer whose body has no place for rows outside: their number, and the first as JSON."""
-    first = json.dumps(beyond[:MOST_IN_HEADER], separators=(",", ":"))
-    listed = {"x-pattern-outside": first} if len(first) <= LONGEST_HEADER else {}
-    return {"x-pattern-outside-rows": str(len(beyond)), **listed}
+    return Response(question.write(release, reply, remarks), headers=headers, media_type=question.media_type)

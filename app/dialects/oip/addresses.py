@@ -17,6 +17,7 @@ from app.dialects.oip.bodies import OipQuestion
 from app.dialects.oip.compressed import HEADER_LENGTH, Sent, compressed
 from app.dialects.oip.inputs import object_in, parameters_of
 from app.dialects.oip.openapi import Operation
+from app.dialects.remarks import remarks_on, with_remarks
 from app.envelopes import PLAIN
 from app.errors import AnswerTooLarge, BodyTooLarge, Unprocessable
 from app.formats import compression, strict_json
@@ -62,7 +63,7 @@ def _read(settings: Settings, release: Served, sent: Sent) -> OipQuestion:
 def _written(release: Served, accept_encoding: str, question: OipQuestion, answers: Array) -> Response:
     written = bodies.write(release, question, answers)
     content, headers = compressed(written.content, accept_encoding)
-    headers |= release.headers
+    headers |= with_remarks(release.headers, remarks_on(release.bundle, question.rows))
     if written.header_size is not None:  # the size of the JSON before it is compressed
         headers[HEADER_LENGTH] = str(written.header_size)
     return Response(content, media_type=JSON if written.header_size is None else BINARY, headers=headers)

@@ -145,7 +145,7 @@ def _optional(bundle: Bundle) -> set[str]:
     encoder = bundle.predictor.encoder
     if not isinstance(encoder, TableEncoder):
         return set()
-    return {name for name, column in encoder.encoders.items() if column.takes_missing}
+    return {name for name in encoder.columns if encoder.takes_missing(name)}
 
 
 def _tensor(name: str, datatype: str) -> Object:

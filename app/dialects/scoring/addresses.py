@@ -4,8 +4,10 @@ from functools import partial
 from importlib.metadata import version as version_of
 
 from app.answering.answer import Answering
+from app.answering.registry import Served
 from app.dialects import documented as doc
 from app.dialects.parameters import Version
+from app.dialects.remarks import remarks_on, with_remarks
 from app.dialects.scoring import bodies
 from app.dialects.scoring.bodies import ScoringQuestion
 from app.envelopes import SCORING
@@ -42,15 +44,13 @@ async def invocations(answering: Answering, call: Call) -> Response:
     wanted = Wanted.by(call)
     pattern = _default(answering) if wanted.pattern is None else wanted.pattern
     release = await answering.registry.release(pattern, wanted.version, wanted.label)
-    bundle = release.bundle
     if coding := call.headers.get("content-encoding"):
         check_plain(coding)
     content_type = call.headers.get("content-type", "")
     media_type = preferred(call.headers.get("accept", ""), (JSON, CSV)) or JSON
     body = await call.body()
     read = partial(bodies.read, body, content_type, release.expected, answering.settings.max_rows)
-    content = await answering.answer(release, len(body), read, partial(_written, bundle, media_type))
-    return Response(content, media_type=media_type, headers=release.headers)
+    return await answering.answer(release, len(body), read, partial(_written, release, media_type))
 
 
 def _default(answering: Answering) -> str:
@@ -67,8 +67,10 @@ def _default(answering: Answering) -> str:
     return patterns[0] if patterns else ""
 
 
-def _written(bundle: Bundle, media_type: str, question: ScoringQuestion, answers: Array) -> bytes:
-    return bodies.write(question, Reply(bundle, answers), media_type)
+def _written(release: Served, media_type: str, question: ScoringQuestion, answers: Array) -> Response:
+    content = bodies.write(question, Reply(release.bundle, answers), media_type)
+    headers = with_remarks(release.headers, remarks_on(release.bundle, question.rows))
+    return Response(content, media_type=media_type, headers=headers)
 
 
 # -- addresses -----------------------------------------------------------------------------------------------------

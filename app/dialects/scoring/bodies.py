@@ -146,9 +146,10 @@ def _order(names: list[Any], expected: Expected) -> list[int | None]:
     if len(places) != len(names):
         other = next((kind_of(name) for name in names if not isinstance(name, str)), "one of them twice")
         raise Unprocessable("duplicate_column", f"columns must be names, each of them once, found {other}")
-    missing = [name for name in expected.names if name not in places and name not in expected.optional]
-    if missing:
-        raise missing_columns(missing)
+    absent = [name for name in expected.names if name not in places]
+    missing = [name for name in absent if name not in expected.optional]
+    if missing or len(absent) == len(expected.names):
+        raise missing_columns(missing or absent)
     if not set(places) <= set(expected.names):
         raise unknown_column(places, expected)
     return [places.get(name) for name in expected.names]

@@ -17,6 +17,7 @@ from app.answering.answer import Answering
 from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS
 from app.answering.registry import Served, Shelf
 from app.dialects import documented as doc
+from app.dialects.remarks import remarks_on, with_remarks
 from app.dialects.tensorflow_serving import bodies as tfs
 from app.errors import NotHere, NotLoaded, Unprocessable
 from app.formats.compression import check_plain
@@ -55,8 +56,11 @@ class Verb:
         body = await call.body()
         read = partial(self.read, body, release.expected, answering.settings.max_rows)
         most = MOST_LABELS_ANSWERED if self.name == "classify" else MOST_NUMBERS
-        content = await answering.answer(release, len(body), read, partial(self.write, release.bundle), most)
-        return Response(content, media_type=JSON, headers=release.headers)
+        return await answering.answer(release, len(body), read, partial(self._written, release), most)
+
+    def _written(self, release: Served, question: tfs.TensorFlowServingQuestion, answers: Array) -> Response:
+        headers = with_remarks(release.headers, remarks_on(release.bundle, question.rows))
+        return Response(self.write(release.bundle, question, answers), media_type=JSON, headers=headers)
 
 
 async def models(answering: Answering, _call: Call) -> Response:

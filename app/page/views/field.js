@@ -69,9 +69,9 @@ export class Field {
   }
 
   #attributes() {
-    const { name, missing, kind } = this.column;
+    const { name, kind } = this.column;
     // An empty text is a text, and one value of a select is always chosen.
-    const required = missing === 0 && kind !== "text";
+    const required = !mayBeMissing(this.column) && kind !== "text";
     return { id: this.#id, name, "aria-describedby": this.#hint.id, autocomplete: "off", required };
   }
 
@@ -103,7 +103,7 @@ export class Field {
    * @param {HTMLOptionElement[]} more
    */
   #choice(values, chosen, more) {
-    const missing = this.column.missing > 0 ? [element("option", { value: "" }, "missing")] : [];
+    const missing = mayBeMissing(this.column) ? [element("option", { value: "" }, "missing")] : [];
     const options = values.map((value) => element("option", { value, selected: value === chosen }, value));
     return element("select", this.#attributes(), ...missing, ...options, ...more);
   }
@@ -131,7 +131,7 @@ export class Field {
 
   #showHint() {
     const { words, isOutside } = this.#note();
-    const missing = this.column.missing ? "may be missing" : "";
+    const missing = mayBeMissing(this.column) ? "may be missing" : "";
     this.#hint.textContent = [words, missing].filter(Boolean).join("; ");
     this.#hint.classList.toggle("warned", isOutside);
   }
@@ -174,6 +174,9 @@ export function typedFor(column, value) {
   if (column.kind === "time") return text.slice(0, "13:31:05.250".length);
   return column.kind === "date" && hasTimes(column) && !text.includes("T") ? `${text}T00:00:00` : text;
 }
+
+/** @param {Column} column */
+const mayBeMissing = ({ missing, fill }) => missing > 0 || fill !== undefined;
 
 /** @param {HTMLSelectElement} select */
 const isOther = (select) => select.selectedOptions[0]?.dataset.other !== undefined;

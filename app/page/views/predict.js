@@ -96,12 +96,14 @@ export class PredictForm {
    */
   #showAnswer(answer, row, described, milliseconds) {
     const outside = answer.outside?.[0]?.columns ?? [];
+    const filled = answer.filled?.[0]?.columns ?? [];
     // The test error says nothing about a region that the network has not seen, or about another version's answer.
-    const isMeasured = !outside.length && answer.version === described.champion;
+    const isMeasured = !outside.length && !filled.length && answer.version === described.champion;
     this.#answer.replaceChildren(
       ...Object.entries(answer.outputs[0]).map(([name, value]) => output(name, value, described, isMeasured)),
       ...Object.values(answer.probabilities?.[0] ?? {}).map(likely),
       ...(outside.length ? [warning(outside, row, described.card)] : []),
+      ...(filled.length ? [standIn(filled, described.card)] : []),
       element("p", { class: "hint" }, `Version ${answer.version} answered in ${short(milliseconds, 2)} ms.`),
     );
     this.#answer.classList.remove("past");
@@ -208,6 +210,30 @@ function warning(outside, row, card) {
     `${words}. Beyond its training region a network seldom follows the pattern: `,
     "check this answer before you rely on it.",
   );
+}
+
+/**
+ * What stands in for missing values, and what such answers were worth on the test rows.
+ * @param {string[]} filled
+ * @param {Card} card
+ */
+function standIn(filled, card) {
+  const words = card.inputs.filter(({ name }) => filled.includes(name)).map((column) => worth(column, card));
+  const missing = element("strong", {}, "Missing, and never so in training. ");
+  return element("p", { class: "warning" }, missing, `${words.join("; ")}.`);
+}
+
+/**
+ * @param {import("../api.js").Column} column
+ * @param {Card} card
+ */
+function worth({ name, fill, if_missing }, card) {
+  const value = typeof fill === "number" ? short(fill, 7) : String(fill);
+  const instead = fill === "" ? `${name} counts as empty` : `${value} stands in for ${name}`;
+  if (if_missing === undefined) return instead;
+  const isOff = card.task === "regression";
+  const tested = isOff ? `typically off by ${short(if_missing, 2)}` : `right on ${percent(if_missing)}`;
+  return `${instead}; without it, answers to the test rows were ${tested}`;
 }
 
 /**

@@ -1,5 +1,6 @@
 """Missing values in questions: read alike in every format and every protocol."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from models_store.encoding.outputs import LabelDecoder
 from models_store.encoding.rows import TableEncoder
 from models_store.storage.store import Store
 from models_store.tables.spelling import Spelling
-from tests.app.over_http import serving
+from tests.app.over_http import message, refusal, serving
 from tests.disks import HastyDisk
 from tests.fakes import LinearNetwork
 from tests.server.forms import FORMS, Form, Rows
@@ -38,6 +39,14 @@ def spelled(bundle: Bundle, *words: str) -> Bundle:
     return replace(bundle, predictor=replace(bundle.predictor, encoder=replace(encoder, spelling=spelling)))
 
 
+def filling(bundle: Bundle, fills: dict[str, Any]) -> Bundle:
+    """Return the bundle with what stands in for missing values."""
+    encoder = bundle.predictor.encoder
+    assert isinstance(encoder, TableEncoder)
+    return replace(bundle, predictor=replace(bundle.predictor, encoder=replace(encoder, fills=fills)))
+
+
+LEVELS: dict[str, Any] = {name: ("number", [0.5, 9.25, 3.5, 7.125]) for name in ("upper", "lower")}
 WIND = LabelDecoder("survived", ("no", "yes"))
 BUNDLES = {
     bundle.pattern: bundle
@@ -46,7 +55,21 @@ BUNDLES = {
         spelled(replace(tabular("gauges", GAUGES, rents().predictor.decoder)), "999.9", "inf"),
     )
 }
-CASES = [(name, form) for name, bundle in BUNDLES.items() for form in FORMS if form.takes(bundle)]
+WHOLE: dict[str, Any] = {
+    "gust": ("number", [1.5, 2.5, 3.0, 4.0]),
+    "code": ("category", ["7", "8", "7", "8"]),
+    "wet": ("boolean", [True, True, False, True]),
+    "day": ("date", ["2024-05-31", "2024-06-01", "2024-06-01", "2024-06-02"]),
+    "hour": ("time", ["13:31", "14:00", "15:00", "16:00"]),
+    "note": ("text", ["calm and dry", "wet", "wet", "calm"]),
+}
+FILLS = {"gust": 2.75, "code": "7", "wet": 1.0, "day": 19875.0, "hour": 50400.0, "note": ""}
+FILLED: Rows = [{"gust": 2.75, "code": "7", "wet": True, "day": "2024-06-01", "hour": "14:00", "note": "calm"}]
+STRICT = tabular("strict", WHOLE, WIND)
+BUNDLES |= {"strict": STRICT, "whole": filling(replace(STRICT, pattern="whole"), FILLS)}
+BUNDLES |= {"levels": filling(tabular("levels", LEVELS, rents().predictor.decoder), {"upper": 1.0, "lower": 2.0})}
+CASES = [(name, form) for name in ("weather", "gauges") for form in FORMS if form.takes(BUNDLES[name])]
+FILLING = [(name, form) for name in ("whole", "levels") for form in FORMS if form.takes(BUNDLES[name])]
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +113,49 @@ async def test_a_word_for_missing_is_missing_however_it_is_written(
         assert await answers(asked, form, pattern, [one]) == await answers(asked, form, pattern, [other])
     ones, others = [one for one, _ in pairs], [other for _, other in pairs]
     assert await answers(asked, form, pattern, ones) == await answers(asked, form, pattern, others)
+
+
+# -- missing where training saw none -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("pattern", "form"), FILLING, ids=[f"{pattern}: {form.name}" for pattern, form in FILLING])
+async def test_a_usual_value_stands_in_for_a_missing_one_and_the_answer_says_so(
+    asked: httpx.AsyncClient, pattern: str, form: Form
+) -> None:
+    filled = FILLED[0] if pattern == "whole" else {"upper": 1.0, "lower": 2.0}
+    for column in filled:
+        if form.name == "OIP in bytes" and column == "wet":
+            continue  # bytes of booleans have no null
+        rows: Rows = [filled, filled | {column: None}]
+        # A text that is missing has no words that are known.
+        same: Rows = [filled, filled | {"note": "zzz"} if column == "note" else filled]
+        assert await answers(asked, form, pattern, rows) == await answers(asked, form, pattern, same)
+        body, headers = form.write(rows, BUNDLES[pattern].kinds)
+        answer = await asked.post(form.path.format(pattern=pattern), content=body, headers=headers)
+        assert remarked(answer) == [{"row": 1, "columns": [column]}], column
+
+
+def remarked(answer: httpx.Response) -> Any:
+    """Return what the answer says is filled, from its body or its headers."""
+    in_headers = answer.headers.get("x-pattern-filled")
+    if in_headers is None:
+        return answer.json().get("filled")
+    listed = json.loads(in_headers)
+    assert answer.headers["x-pattern-filled-rows"] == str(len(listed))
+    return listed
+
+
+async def test_a_record_may_leave_out_what_may_be_missing(asked: httpx.AsyncClient) -> None:
+    answer = await asked.post("/predict/whole", json={"inputs": {"gust": 2.75}})
+    assert answer.json()["filled"] == [{"row": 0, "columns": ["code", "wet", "day", "hour", "note"]}]
+    assert "outside" not in answer.json()
+    nothing = await asked.post("/predict/whole", json={"inputs": {}})
+    assert refusal(nothing) == (422, "missing_column")
+
+
+async def test_where_nothing_stands_in_a_missing_value_is_refused(asked: httpx.AsyncClient) -> None:
+    answer = await asked.post("/predict/strict", json={"inputs": [FILLED[0] | {"gust": None}]})
+    assert refusal(answer) == (422, "missing_value")
+    assert message(answer) == "row 0, column gust: expected a number, found no value; training saw none missing"
+    whole = await asked.post("/predict/strict", json={"inputs": FILLED})
+    assert "filled" not in whole.json()

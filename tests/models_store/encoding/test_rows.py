@@ -1,6 +1,7 @@
 """Encoders: raw rows become network inputs."""
 
 import json
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -82,3 +83,48 @@ def test_columns_of_a_table_stand_side_by_side_in_order() -> None:
     restored = TableEncoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
     assert restored.to_dict() == encoder.to_dict()
     np.testing.assert_array_equal(restored.encode(table), encoder.encode(table))
+
+
+FILLS: dict[str, float | str] = {"size": 2.5, "port": "S", "crew": 1.0, "note": ""}
+COMPLETE = Table(
+    {
+        "size": column_of("number", [1.0, 2.0, 3.0, 4.0]),
+        "port": column_of("category", ["S", "S", "C", "C"]),
+        "crew": column_of("boolean", [1.0, 0.0, 1.0, 1.0]),
+        "note": column_of("text", ["a cup", "of tea", "a cup", "of tea"]),
+    }
+)
+COMPLETE_KINDS: dict[str, Kind] = {"size": "number", "port": "category", "crew": "boolean", "note": "text"}
+
+
+def complete_encoder() -> TableEncoder:
+    """An encoder of columns without missing values, each with what stands in for one."""
+    columns = {name: encoder_of(kind, COMPLETE.columns[name]) for name, kind in COMPLETE_KINDS.items()}
+    return TableEncoder(columns, fills=FILLS)
+
+
+def test_what_was_never_missing_is_filled_in() -> None:
+    encoder = complete_encoder()
+    missing = Table({name: column_of(kind, [None]) for name, kind in COMPLETE_KINDS.items()})
+    filled = Table({name: column_of(kind, [FILLS[name]]) for name, kind in COMPLETE_KINDS.items()})
+    assert encoder.encode(missing).tolist() == encoder.encode(filled).tolist()
+    assert missing.columns["port"][0] is None
+    assert all(map(encoder.takes_missing, COMPLETE_KINDS))
+    assert not any(map(replace(encoder, fills={}).takes_missing, COMPLETE_KINDS))
+
+
+def test_a_missing_value_that_training_had_is_not_filled_in() -> None:
+    encoder = TableEncoder({"size": encoder_of("number", column_of("number", [1.0, None, 3.0]))})
+    assert encoder.takes_missing("size")
+    assert encoder.encode(Table({"size": column_of("number", [None])})).tolist()[0][-1] == 1.0
+
+
+def test_fills_are_kept_with_the_encoder() -> None:
+    encoder = complete_encoder()
+    saved = json.loads(json.dumps(encoder.to_dict()))
+    assert TableEncoder.from_dict(saved).fills == FILLS
+    # Bundles from before there were fills refuse missing values as they did.
+    assert TableEncoder.from_dict({name: saved[name] for name in ("table", "dtype", "spelling")}).fills == {}
+    for damage in ({"size": "2"}, {"size": float("nan")}, {"port": 1.0}, {"port": None}, {"other": 1.0}):
+        with pytest.raises(BundleDamaged, match="its fill must be a"):
+            TableEncoder.from_dict({**saved, "fills": damage})

@@ -252,3 +252,35 @@ def test_a_table_has_an_encoder_for_each_of_its_columns_in_order() -> None:
     encoder, _ = encoders(table_spec(), table_data(columns), "mse")
     assert isinstance(encoder, TableEncoder)
     assert encoder.kinds == {"x0": "number", "port": "category"}
+
+
+# -- what stands in for a missing value ----------------------------------------------------------------------------
+
+WHOLE: dict[str, tuple[Kind, list[Any]]] = {
+    "size": ("number", [1.0, 2.0, 4.0, 9.0]),
+    "port": ("category", ["S", "C", "C", "S"]),
+    "crew": ("boolean", [1.0, 0.0, 0.0, 0.0]),
+    "day": ("date", [1.0, 2.0, 4.0, 9.0]),
+    "hour": ("time", [60.0, 120.0, 180.0, 240.0]),
+    "lasted": ("duration", [60.0, 120.0, 180.0, 240.0]),
+    "note": ("text", ["a", "b", "c", "d"]),
+    "gaps": ("number", [1.0, None, 4.0, 9.0]),
+}
+
+
+def test_a_usual_value_stands_in_where_training_rows_have_all() -> None:
+    data = table_data({name: (kind, column_of(kind, cells)) for name, (kind, cells) in WHOLE.items()})
+    encoder, _ = encoders(table_spec(), data, "mse")
+    assert isinstance(encoder, TableEncoder)
+    assert encoder.fills == {
+        "size": 3.0,
+        "port": "C",
+        "crew": 0.0,
+        "day": 2.0,
+        "hour": 120.0,
+        "lasted": 120.0,
+        "note": "",
+    }
+    strict, _ = encoders(table_spec().overridden({"missing": "refuse"}), data, "mse")
+    assert isinstance(strict, TableEncoder)
+    assert strict.fills == {}

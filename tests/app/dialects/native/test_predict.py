@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.dialects.native.predict import outside_headers
+from app.dialects.remarks import with_remarks
 from models_store.arrays import Array
 from models_store.storage.store import Store
 from tests.app.over_http import (
@@ -313,9 +313,9 @@ async def test_rows_outside_are_named_in_headers_where_the_body_has_no_place_for
 
 def test_of_very_many_rows_outside_the_header_names_the_first() -> None:
     rows = [{"row": row, "columns": ["x"]} for row in range(1000)]
-    headers = outside_headers(rows)
+    headers = with_remarks({}, {"outside": rows})
     assert (headers["x-pattern-outside-rows"], json.loads(headers["x-pattern-outside"])) == ("1000", rows[:20])
-    assert outside_headers([{"row": 0, "columns": ["é" * 400]}]) == {"x-pattern-outside-rows": "1"}
+    assert with_remarks({}, {"outside": [{"row": 0, "columns": ["é" * 400]}]}) == {"x-pattern-outside-rows": "1"}
 
 
 def test_the_fake_pair_is_what_it_says() -> None:

@@ -1,0 +1,43 @@
+"""What an answer says of its rows beside the outputs: values that training never saw, and those filled in.
+
+{"outside": [{"row": 3, "columns": ["port"]}], "filled": [{"row": 0, "columns": ["age"]}]}
+
+It stands in the body where the protocol has a place for it, else in the headers.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from models_store.bundle import Bundle
+from models_store.tables.table import Raw, Table
+
+# Rows that a header lists, and the most bytes that it may have.
+MOST_IN_HEADER = 20
+LONGEST_HEADER = 2000
+Remarks = Mapping[str, list[dict[str, Any]]]
+NOTHING: Remarks = {}
+
+
+def remarks_on(bundle: Bundle, rows: Raw) -> Remarks:
+    """Return what is said asked or not: rows with categories that training never saw, and rows with filled values."""
+    if not isinstance(rows, Table):
+        return NOTHING
+    found = {"outside": bundle.unseen(rows), "filled": bundle.filled(rows)}
+    return {name: listed for name, listed in found.items() if listed}
+
+
+def with_remarks(headers: dict[str, str], remarks: Remarks) -> dict[str, str]:
+    """Return the headers of an answer whose body has no place for remarks; `headers` stay as they are.
+
+    Of each remark they have the number of rows, and the first rows.
+    """
+    if not remarks:
+        return headers
+    remarked = dict(headers)
+    for name, rows in remarks.items():
+        remarked[f"x-pattern-{name}-rows"] = str(len(rows))
+        first = json.dumps(rows[:MOST_IN_HEADER], separators=(",", ":"))
+        if len(first) <= LONGEST_HEADER:
+            remarked[f"x-pattern-{name}"] = first
+    return remarked
