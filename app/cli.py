@@ -33,12 +33,17 @@ TableFile = Annotated[
 ]
 Target = Annotated[list[str] | None, typer.Option(help="the column to predict; several for several numbers")]
 Columns = Annotated[
-    list[str] | None, typer.Option(help="NAME=KIND: number, category, boolean, date, text or drop, instead of inferred")
+    list[str] | None,
+    typer.Option(help="NAME=KIND: number, category, boolean, date, time, duration, text or drop"),
 ]
 Words = Annotated[
     list[str] | None, typer.Option("--missing-value", help="what means a missing value in this table, such as - or ?")
 ]
 Dates = Annotated[str | None, typer.Option(help="how dates such as 03/04/2020 are meant: day-first or month-first")]
+DateFormats = Annotated[
+    list[str] | None,
+    typer.Option("--date-format", help="NAME=FORMAT: how a column of dates or times is written, such as day=%d%m%y"),
+]
 Delimiter = Annotated[str | None, typer.Option(help="between fields: , ; | or tab; else as the first line shows")]
 Decimal = Annotated[str | None, typer.Option(help="in numbers: . or ,")]
 Encoding = Annotated[str | None, typer.Option(help="of a CSV that is not UTF-8, such as windows-1252")]
@@ -122,6 +127,7 @@ def train(
     task: TaskOption = None,
     missing_value: Words = None,
     dates: Dates = None,
+    date_format: DateFormats = None,
     delimiter: Delimiter = None,
     decimal: Decimal = None,
     encoding: Encoding = None,
@@ -133,7 +139,9 @@ def train(
 
     if csv is not None:
         dialect = CsvDialect.of(delimiter, decimal, encoding)
-        asked = Asked(csv, target or [], name, column or [], task, folds, missing_value or [], dates, dialect)
+        asked = Asked(
+            csv, target or [], name, column or [], task, folds, missing_value or [], dates, dialect, date_format or []
+        )
         specs = [_table_recipe(recipes or [], asked)]
     else:
         specs = missing_specs() if missing else [spec_named(name) for name in recipes or []]
@@ -165,6 +173,7 @@ def cross_validate(
     task: TaskOption = None,
     missing_value: Words = None,
     dates: Dates = None,
+    date_format: DateFormats = None,
     delimiter: Delimiter = None,
     decimal: Decimal = None,
     encoding: Encoding = None,
@@ -177,7 +186,9 @@ def cross_validate(
 
     if csv is not None:
         dialect = CsvDialect.of(delimiter, decimal, encoding)
-        asked = Asked(csv, target or [], None, column or [], task, None, missing_value or [], dates, dialect)
+        asked = Asked(
+            csv, target or [], None, column or [], task, None, missing_value or [], dates, dialect, date_format or []
+        )
         spec = _table_recipe([recipe] if recipe else [], asked)
     elif recipe is not None:
         spec = spec_named(recipe)

@@ -40,11 +40,12 @@ class Asked:
     missing: list[str] = field(default_factory=list)
     dates: str | None = None
     dialect: CsvDialect = PLAIN
+    date_formats: list[str] = field(default_factory=list)
 
     def changes(self, dataset: str) -> dict[str, Any]:
         """Return what the options change in a recipe for tables."""
         said = {"target": self.target, "columns": assigned(self.columns), "task": self.task}
-        said |= {"missing": self.missing, "dates": self.dates}
+        said |= {"missing": self.missing, "dates": self.dates, "date_format": formats_in(self.date_formats)}
         data = {"kind": "table", "dataset": dataset, **{key: value for key, value in said.items() if value}}
         changes: dict[str, Any] = {"data": data}
         if self.name is not None:
@@ -80,12 +81,13 @@ def recipe_for(asked: Asked, base: PatternSpec | None) -> PatternSpec:
 
 def _columns_of(stored: Stored, data: TableData) -> Sequence[ColumnFacts]:
     """Return the facts of the columns, inferred again where the recipe says how they are to be read."""
-    if not (data.missing or data.columns or data.dates != "auto"):
+    if not (data.missing or data.columns or data.date_format or data.dates != "auto"):
         return stored.columns
     from models_store.tables import inference  # deferred: polars, only where columns are inferred again
 
     frame = inference.without(open_datasets().frame(stored.id), data.missing)
-    return inference.facts(frame, data.columns, None if data.dates == "auto" else data.dates, data.missing)
+    dates = None if data.dates == "auto" else data.dates
+    return inference.facts(frame, data.columns, dates, data.missing, data.date_format)
 
 
 def add(path: Path, dialect: CsvDialect = PLAIN) -> Stored:
@@ -110,6 +112,14 @@ def assigned(columns: list[str]) -> dict[str, str]:
             kinds = ", ".join(KINDS)
             raise RecipeError(f"--column: {kind} is no kind; there are {kinds}, and drop, which leaves the column out")
     return {name: kind for name, _, kind in pairs}
+
+
+def formats_in(said: list[str]) -> dict[str, str]:
+    """`day=%d%m%y` -> {"day": "%d%m%y"}"""
+    pairs = [column.partition("=") for column in said]
+    if not all(name and written for name, _, written in pairs):
+        raise RecipeError("--date-format: write NAME=FORMAT, such as day=%d.%m.%y")
+    return {name: written for name, _, written in pairs}
 
 
 def name_of(path: Path) -> str:

@@ -27,10 +27,8 @@ from app.formats.reply import Reply
 from models_store.arrays import Array
 from models_store.tables.arrow_messages import DAMAGED, announced
 from models_store.tables.clock import is_storable, seconds_in
+from models_store.tables.moments import FIRST_DAY, LAST_DAY, MICROSECONDS_A_DAY
 from models_store.tables.table import (
-    FIRST_DAY,
-    LAST_DAY,
-    MICROSECONDS_A_DAY,
     Cell,
     Kind,
     Raw,

@@ -138,7 +138,7 @@ def _is_infinitely_missing(column: ExpectedColumn, value: Any) -> bool:
 
 
 def _plain(column: ExpectedColumn, value: Any) -> Any:
-    return column.spelling.plain(column.name, column.kind, value) if isinstance(value, str) else value
+    return column.spelling.plain(column.name, column.kind, value)
 
 
 # -- errors --------------------------------------------------------------------------------------------------------

@@ -31,7 +31,8 @@ def recipe_of_pattern(store: Store, name: str) -> PatternSpec:
 def check_columns(data: TableData, columns: Sequence[ColumnFacts]) -> None:
     """Raise RecipeError where the recipe names a column that the table lacks, before anything is queued."""
     names = [column.name for column in columns]
-    for field, named in (("target", data.target), ("columns", tuple(data.columns))):
+    said = {"target": data.target, "columns": tuple(data.columns), "date_format": tuple(data.date_format)}
+    for field, named in said.items():
         for name in named:
             if name not in names:
                 several = set(map(str.strip, name.split(","))) <= {*names}
@@ -41,6 +42,7 @@ def check_columns(data: TableData, columns: Sequence[ColumnFacts]) -> None:
 
 def check_ambiguity(data: TableData, columns: Sequence[ColumnFacts]) -> None:
     """Raise RecipeError where the kind of a column is ambiguous and the recipe does not say it."""
-    ambiguities = [column.ambiguity for column in columns if column.ambiguity and column.name not in data.columns]
+    said = data.columns.keys() | data.date_format.keys()
+    ambiguities = [column.ambiguity for column in columns if column.ambiguity and column.name not in said]
     if ambiguities:
         raise RecipeError(ambiguities[0])

@@ -1,19 +1,23 @@
 """Text columns that are almost numbers or dates: taken for categories, they would silently ruin a model.
 
 400 numbers and "12 kg"      one cell is to be mended        03/04/2020    day or month first?
-$1,017 · 7 % · 7,86          to be written plainly           31/12/20      of which century?
+$1,017 · 7 % · 7,86          to be written plainly           31/12/20      which is the year?
 """
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import polars as pl
 
 from models_store.errors import shortened_name
+from models_store.tables.date_formats import form_of
+from models_store.tables.moment_columns import moments_of
+from models_store.tables.moments import AT, GRAMMAR, IN_ORDER, MARKS, NAME, DateOrder, forms_in, microseconds_in
 from models_store.tables.number_syntax import POLARS_CODE, POLARS_NUMBER
-from models_store.tables.spelling import NOTHING, WRITTEN, DateOrder, iso_of
-from models_store.tables.table import DATE, Kind, from_text
+from models_store.tables.spelling import NOTHING
+from models_store.tables.table import Kind, from_text
 from models_store.tables.text_columns import stripped
 
 # Fewer different ones are codes, such as 1, 2 and 3A.
@@ -22,11 +26,32 @@ NEARLY_ALL = 0.8
 MARK = "[$€£¥]"
 FORMATTED = rf"^[-+]?\s?{MARK}?\s?[-+]?(?:[0-9]+|[0-9]{{1,3}}(?:[,.'\s][0-9]{{3}})+)?(?:[.,][0-9]+)?\s?(?:%|{MARK})?$"
 BARE_COMMA = "^[-+]?[0-9]*,[0-9]+$"
-ISO_DATE = f"^{DATE.pattern}$"
-WRITTEN_DATE = r"^[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{4}(?:[T ][0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?$"
-SHORT_DATE = "^[0-9]{1,2}/[0-9]{1,2}/[0-9]{2}$"
+FIRST_TWO = re.compile("([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]")
+_DAY = "(?:0?[1-9]|[12][0-9]|3[01])"
+
+
+def _any_of(patterns: Iterable[str]) -> str:
+    """Return a pattern for polars of texts that match one of these; no group of it has a name."""
+    return "^(?:" + "|".join(re.sub(r"\(\?P<[a-z_]+>", "(?:", pattern) for pattern in patterns) + ")$"
+
+
+PLAIN_DATE = _any_of(form.pattern for form in GRAMMAR)
+WRITTEN_DATE = _any_of(form.pattern for form in IN_ORDER["day-first"])
+SHORT_DATE = _any_of(
+    [
+        *(f"{_DAY}{mark}{_DAY}{mark}[0-9]{{2}}{AT}" for mark in MARKS),
+        f"{_DAY}[-/ ]?{NAME}[-/ ]?'?[0-9]{{2}}{AT}",
+        f"{NAME}[-/ ]'?[0-9]{{2}}",
+    ]
+)
 LIKE_A_CLOCK = r"^[-+]?[0-9]+:[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?$"
 CLOCK_KINDS: tuple[Literal["time"], Literal["duration"]] = ("time", "duration")
+# Of dates whose years have two digits, the likely first.
+SHORT_FORMATS = (
+    *(f"{first}{mark}{second}{mark}%y" for mark in "/-." for first, second in (("%d", "%m"), ("%m", "%d"))),
+    *(f"%d{mark}%b{mark}%y" for mark in ("-", " ", "/", "")),
+    *(f"%b{mark}%y" for mark in ("-", " ", "/")),
+)
 DIGIT = "[0-9]"
 
 
@@ -35,17 +60,13 @@ def order_of(texts: Sequence[str], said: DateOrder | None) -> DateOrder | None:
 
     None where there are no such dates, or nothing shows their order.
     """
-    found = [(int(match[1]), int(match[3])) for match in map(WRITTEN.fullmatch, texts) if match]
+    found = [(int(match[1]), int(match[2])) for match in map(FIRST_TWO.match, texts) if match]
     is_day_first, is_month_first = any(first > 12 for first, _ in found), any(second > 12 for _, second in found)
     if not found or said is not None:
         return said if found else None
     if is_day_first == is_month_first:
         return None
     return "day-first" if is_day_first else "month-first"
-
-
-def is_date(text: str, order: DateOrder | None) -> bool:
-    return is_a("date", iso_of(text, order) if order else text)
 
 
 def clock_kind(texts: pl.Series) -> Literal["time", "duration"] | None:
@@ -101,11 +122,15 @@ def infinity_in(column: pl.Series) -> str | None:
 def _ambiguity_of_dates(name: str, texts: pl.Series, distinct: pl.Series, said: DateOrder | None) -> str | None:
     written = _matching(distinct, WRITTEN_DATE)
     short = _matching(distinct, SHORT_DATE)
-    looking = pl.concat([_matching(distinct, ISO_DATE), written, short])
+    looking = pl.concat([_matching(distinct, PLAIN_DATE), written, short])
     if not _are_nearly_all(texts, looking, distinct, 1 if len(written) + len(short) else FEWEST_NUMBERS):
         return None
     if len(short):
-        return f"{name}: looks like dates with years of two digits ({_cell(short[0])}); {_write_iso(name)}"
+        written_as = f"{name}: {json.dumps(_format_of(short.to_list()))}"
+        return (
+            f"{name}: looks like dates with years of two digits ({_cell(short[0])}); say data.date_format, such as "
+            f"{{{written_as}}} (--date-format), or {_write_iso(name)}"
+        )
     order = order_of(written.to_list(), said)
     if len(written) and order is None:
         if any(_shows_order(text) for text in written):
@@ -114,8 +139,15 @@ def _ambiguity_of_dates(name: str, texts: pl.Series, distinct: pl.Series, said: 
             f"{name}: looks like dates, and whether day or month comes first is not clear ({_cell(written[0])}); say "
             f"data.dates: day-first or month-first (--dates), or {_write_iso(name)}"
         )
-    dates = [text for text in looking if is_date(text, order)]
+    dates = looking.filter(moments_of(looking, forms_in(order))[1]).to_list()
     return _exception_to(name, "date", texts, dates) if len(dates) < len(distinct) else None
+
+
+def _format_of(texts: Sequence[str]) -> str:
+    """Return a format that dates with years of two digits may have."""
+    formats = (f"{date}{time}" for date in SHORT_FORMATS for time in ("", " %H:%M", " %H:%M:%S"))
+    fitting = (written for written in formats if all(microseconds_in(text, [form_of(written)]) for text in texts))
+    return next(fitting, SHORT_FORMATS[0])
 
 
 def _ambiguity_of_times(name: str, texts: pl.Series, distinct: pl.Series) -> str | None:
@@ -161,7 +193,7 @@ def _ambiguity_of_numbers(name: str, texts: pl.Series, distinct: pl.Series) -> s
 
 def _shows_order(text: str) -> bool:
     """True if a day beyond 12 shows which of the two is the day."""
-    return not (is_date(text, "day-first") and is_date(text, "month-first"))
+    return any(microseconds_in(text, forms) is None for forms in IN_ORDER.values())
 
 
 def _matching(texts: pl.Series, pattern: str) -> pl.Series:

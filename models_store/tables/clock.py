@@ -5,6 +5,7 @@ duration    85:00:00   3 days 13:00:00   -1 days +23:00:00   P3DT13H   seconds, 
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, overload
 
 import numpy as np
@@ -17,13 +18,15 @@ SECONDS_OF_MICROSECONDS, MILLISECOND = 1 << 32, 1000
 # Ten thousand years: no timestamps are farther apart.
 MOST_DAYS = 3_652_059
 
-TIME = re.compile(
-    r"(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9])(?:[.,](?P<fraction>[0-9]{1,9}))?)?)?"
-    r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
-    # The zone is not converted: the time that a clock showed there counts.
-    r"(?: ?(?:Z|UTC|GMT|[-+][0-9]{2}(?::?[0-9]{2})?))?",
-    re.ASCII,
-)
+# Patterns for Python and for polars, whose engine (Rust's `regex`) has neither lookaround nor backreferences.
+FRACTION = "(?P<fraction>[0-9]{1,9})"
+SECOND = rf"(?P<second>[0-9]{{2}})(?:[.,]{FRACTION})?"
+HALF = r"(?P<half>[AaPp])\.?[Mm]\.?"
+CLOCK = rf"(?P<hour>[0-9]{{1,2}})(?::(?P<minute>[0-9]{{2}})(?::{SECOND})?)?(?: ?{HALF})?"
+# The zone is not converted: the time that a clock showed there counts.
+OFFSET = "(?:(?:UTC|GMT)?[-+][0-9]{2}(?::?[0-9]{2})?|[Zz]|[A-Z]{3,5})"
+ZONE = rf"(?: ?{OFFSET}(?: ?\([A-Za-z ]+\)|\[[A-Za-z0-9_/+-]+\])?)?"
+TIME = re.compile(f"{CLOCK}{ZONE}", re.ASCII)
 HOURS = re.compile(
     r"(?P<sign>[-+]?)(?P<hours>[0-9]{1,8}):(?P<minutes>[0-5][0-9]):(?P<seconds>[0-5][0-9])(?:\.(?P<fraction>[0-9]{1,9}))?",
     re.ASCII,
@@ -48,15 +51,24 @@ def time_seconds(text: str) -> float | None:
     found = TIME.fullmatch(text)
     if found is None or (found["minute"] is None and found["half"] is None):
         return None
-    hour = int(found["hour"])
-    if found["half"] is not None:
+    microseconds = microseconds_of_day(found.groupdict())
+    return None if microseconds is None else seconds_in(microseconds)
+
+
+def microseconds_of_day(part: Mapping[str, str | None]) -> int | None:
+    """Return the microseconds since midnight of the parts of a clock time, 0 where there are none.
+
+    None where there is no such time.
+    """
+    hour, minute, second = (int(part.get(name) or 0) for name in ("hour", "minute", "second"))
+    half = part.get("half")
+    if half is not None:
         if not 1 <= hour <= 12:
             return None
-        hour = hour % 12 + (12 if found["half"] in "pP" else 0)
-    if hour > 23:
+        hour = hour % 12 + (12 if half in "Pp" else 0)
+    if hour > 23 or minute > 59 or second > 59:
         return None
-    whole = hour * HOUR + int(found["minute"] or 0) * MINUTE + int(found["second"] or 0)
-    return seconds_in(whole * MICROSECONDS + micros_in(found["fraction"]))
+    return (hour * HOUR + minute * MINUTE + second) * MICROSECONDS + micros_in(part.get("fraction"))
 
 
 def time_of(seconds: float) -> str:

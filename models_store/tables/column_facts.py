@@ -27,6 +27,8 @@ class ColumnFacts:
     """True if predicting it is classification, unless the recipe's task says otherwise."""
     order: DateOrder | None = None
     """The order of day and month where dates are not written as in ISO 8601."""
+    format: str | None = None
+    """The format of dates or times that the recipe names, or that is inferred for numbers which are to be dates."""
     note: str | None = None
     """What to know about the column, though it is kept, in a few words."""
 

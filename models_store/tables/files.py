@@ -10,7 +10,7 @@ from models_store.tables.clock import MOST_DAYS
 from models_store.tables.column_facts import Form
 from models_store.tables.csv_dialect import PLAIN, CsvDialect
 from models_store.tables.csv_files import read_csv
-from models_store.tables.table import FIRST_DAY, LAST_DAY
+from models_store.tables.moments import FIRST_DAY, LAST_DAY
 from models_store.tables.typed_files import BEYOND, TEMPORAL, TOO_LONG, read_arrow, read_parquet
 
 

@@ -4,7 +4,7 @@ file -> DataFrame (`read`) -> ColumnFacts (`facts`) -> Table (`table_of`)
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from statistics import median
 from types import MappingProxyType
@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 from polars import selectors as cs
 
 from models_store.errors import TableError, shortened_name, unlike
-from models_store.tables.ambiguity import WRITTEN_DATE, ambiguity_of, clock_kind, infinity_in, is_date, order_of
+from models_store.tables.ambiguity import WRITTEN_DATE, ambiguity_of, clock_kind, infinity_in, order_of
 from models_store.tables.clock import seconds_in
 from models_store.tables.column_facts import ColumnFacts, Form
 from models_store.tables.csv_files import narrowed
+from models_store.tables.date_formats import form_of, kind_of_format
 from models_store.tables.files import read
 from models_store.tables.identifiers import is_prose, names_rows, note_on, numbers_rows, way_to_keep
 from models_store.tables.kinds import ORDERED
 from models_store.tables.missing_words import cell_or_none, is_among
+from models_store.tables.moment_columns import are_moments, moments_of
+from models_store.tables.moments import GRAMMAR, DateForm, forms_in
 from models_store.tables.number_columns import without_numbers
 from models_store.tables.number_syntax import NUMBER
 from models_store.tables.spelling import NOTHING, PLAIN, DateOrder, Spelling
@@ -59,6 +62,12 @@ MOST_EXACT = 2**53
 # Up to MOST_CODES whole numbers from 0 or 1 on, each in FEWEST_ROWS_OF_A_CODE rows, are taken for codes of labels.
 MOST_CODES, FEWEST_ROWS_OF_A_CODE = 10, 10
 Parse = Callable[[Kind, str], Cell]
+FORMATS_OF_DIGITS = ("%Y%m%d", "%Y%m%d%H%M%S")
+BY_FORMAT = (
+    "; numbers are dates or times by a format alone: data.date_format (--date-format NAME=FORMAT), such as %Y%m%d, "
+    "or %s for seconds since 1970"
+)
+NO_FORMATS: Mapping[str, str] = MappingProxyType({})
 NO_OVERRIDES: Mapping[str, Kind | Literal["drop"]] = MappingProxyType({})
 
 
@@ -67,19 +76,21 @@ def facts(
     overrides: Mapping[str, Kind | Literal["drop"]] = NO_OVERRIDES,
     dates: DateOrder | None = None,
     missing: Iterable[str] = (),
+    formats: Mapping[str, str] = NO_FORMATS,
 ) -> list[ColumnFacts]:
     """Return the facts of every column, in order.
 
     `overrides` give columns a kind and keep them, or drop them; `dates` gives the order of day and month to columns
-    that do not show it; `missing` are the words that `without` was given. Raises TableError where a column is not
-    there, or a cell is not of the given kind.
+    that do not show it; `missing` are the words that `without` was given; `formats` say how columns of dates or times
+    are written. Raises TableError where a column is not there, or a cell is not of the given kind.
     """
-    unknown = next((name for name in overrides if name not in frame.columns), None)
+    unknown = next((name for name in (*overrides, *formats) if name not in frame.columns), None)
     if unknown is not None:
         raise TableError(f"there is no column {shortened_name(unknown)}; {unlike(unknown, frame.columns)}")
+    overrides = {**{name: kind_of_format(given) for name, given in formats.items()}, **overrides}
     words = frozenset(missing)
     return [
-        _facts_of(column, distinct, overrides.get(column.name), dates, words)
+        _facts_of(column, distinct, overrides.get(column.name), dates, words, formats.get(column.name))
         for column, distinct in _with_distinct(frame)
     ]
 
@@ -111,7 +122,9 @@ def table_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling 
     """
     return Table(
         {
-            name: _values(_present(frame[name], kind, spelling), kind, partial(spelling.cell, name))
+            name: _values(
+                _present(frame[name], kind, spelling), kind, partial(spelling.cell, name), spelling.forms(name)
+            )
             for name, kind in kinds.items()
         }
     )
@@ -138,7 +151,7 @@ def _are_words(column: pl.Series) -> bool:
     )
 
 
-def _values(column: pl.Series, kind: Kind, parse: Parse) -> Values:
+def _values(column: pl.Series, kind: Kind, parse: Parse, forms: Sequence[DateForm] = GRAMMAR) -> Values:
     if (infinity := infinity_in(column)) is not None:
         raise TableError(infinity)
     numbers = _numbers(column, kind)
@@ -148,7 +161,7 @@ def _values(column: pl.Series, kind: Kind, parse: Parse) -> Values:
     places = pl.Series(np.arange(len(distinct), dtype=np.uint32))
     coded = column.replace_strict(distinct, places, default=None, return_dtype=pl.UInt32)
     codes: NDArray[np.uint32] = coded.fill_null(len(distinct)).to_numpy()
-    return column_of(kind, [*_cells(column, distinct, kind, parse), None])[codes]
+    return column_of(kind, [*_cells(column, distinct, kind, parse, forms), None])[codes]
 
 
 def _present(column: pl.Series, kind: Kind, spelling: Spelling) -> pl.Series:
@@ -192,21 +205,33 @@ def _floats(numbers: NDArray[np.float64], column: pl.Series) -> pl.Series:
     return pl.Series(np.where(column.is_null().to_numpy(), np.nan, numbers), nan_to_null=True)
 
 
-def _cells(column: pl.Series, distinct: pl.Series, kind: Kind, parse: Parse) -> list[Cell]:
+def _cells(
+    column: pl.Series, distinct: pl.Series, kind: Kind, parse: Parse, forms: Sequence[DateForm] = GRAMMAR
+) -> list[Cell]:
+    """Return the cell of each of the different values. Raises TableError, which names the row of the first wrong one.
+
+    `forms` are those in which `parse` reads dates: many are read together.
+    """
+    texts = _texts(distinct, are_digits=kind in ("date", "time"))
+    if kind == "date":
+        moments, known = moments_of(pl.Series(texts, dtype=pl.String), forms)
+        if known.all():
+            return cast(list[Cell], days_in(moments).tolist())
     cells: list[Cell] = []
-    for place, text in enumerate(_texts(distinct)):
+    for place, text in enumerate(texts):
         try:
             cells.append(parse(kind, text))
         except ValueError as error:
             row = column.index_of(distinct[place])
             assert row is not None
             name = shortened_name(column.name)
-            raise TableError(f"column {name}, data row {row + 1}: expected {error}") from None
+            hint = BY_FORMAT if kind in ("date", "time") and column.dtype.is_numeric() else ""
+            raise TableError(f"column {name}, data row {row + 1}: expected {error}{hint}") from None
     return cells
 
 
-def _texts(values: pl.Series) -> list[str]:
-    """Return the values as a CSV file would write them."""
+def _texts(values: pl.Series, *, are_digits: bool = False) -> list[str]:
+    """Return the values as a CSV file would write them; whole numbers as their digits alone, if `are_digits`."""
     if values.dtype == pl.String:
         return cast(list[str], values.to_list())
     kind = TEMPORAL_KINDS.get(values.dtype.base_type())
@@ -216,6 +241,9 @@ def _texts(values: pl.Series) -> list[str]:
         return [str(written(kind, number)) for number in numbers]
     if values.dtype == pl.Boolean:
         return ["true" if value else "false" for value in values]
+    if are_digits and values.dtype.is_float():
+        # Of other numbers the digits of the file are not known: 2020.1 may have been 2020.10.
+        return [str(int(value)) if value.is_integer() else "" for value in values]
     return [str(value) for value in values.to_numpy()]
 
 
@@ -240,16 +268,25 @@ def _facts_of(
     override: Kind | Literal["drop"] | None,
     dates: DateOrder | None,
     missing: frozenset[str],
+    date_format: str | None,
 ) -> ColumnFacts:
     has_digits = column.dtype == pl.String and _has_digits(distinct)
-    order = _order(distinct, dates) if has_digits else None
+    if override == "date" and date_format is None:
+        date_format = _format_of_digits(distinct)
+    order = _order(distinct, dates) if has_digits and date_format is None else None
     kind = _inferred(column, distinct, order, has_digits) if override is None or override == "drop" else override
-    may_be = kind in ("category", "text") if override is None else override == "date" and order is None
+    may_be = kind in ("category", "text") if override is None else override == "date" and order is date_format is None
     infinity = infinity_in(column)
     ambiguity = ambiguity_of(column, dates) if may_be and has_digits else None if override == "drop" else infinity
     if ambiguity and override is not None:
         raise TableError(ambiguity)
-    spelling = Spelling(missing, {column.name: order} if order else {})
+    if kind not in ("date", "time"):
+        date_format = None
+    spelling = Spelling(
+        missing,
+        {} if order is None else {column.name: order},
+        {} if date_format is None else {column.name: date_format},
+    )
     if missing or (column.dtype == pl.String and kind in ORDERED):
         column = _present(column, kind, spelling)
         distinct = column.drop_nulls().unique(maintain_order=True)
@@ -265,6 +302,7 @@ def _facts_of(
         ambiguity=ambiguity,
         labels=kind not in ORDERED or (kind == "number" and not infinity and _are_codes(column, n_distinct)),
         order=order if kind == "date" else None,
+        format=date_format,
         note=note_on(column, kind, n_distinct) if override is None and not (dropped or ambiguity) else None,
     )
 
@@ -272,6 +310,14 @@ def _facts_of(
 def _has_digits(texts: pl.Series) -> bool:
     """False for texts among which there can be neither a number nor a date."""
     return any(DIGIT.search(text) for text in texts.to_list())
+
+
+def _format_of_digits(distinct: pl.Series) -> str | None:
+    """Return the format of dates that are written in digits alone, such as 20200314; None where they are not."""
+    present = _without(distinct, NOTHING).drop_nulls() if distinct.dtype == pl.String else distinct
+    digits = pl.Series(_texts(present, are_digits=True), dtype=pl.String)
+    fitting = (given for given in FORMATS_OF_DIGITS if are_moments(digits, [form_of(given)]))
+    return next(fitting, None) if len(digits) else None
 
 
 def _order(distinct: pl.Series, dates: DateOrder | None) -> DateOrder | None:
@@ -312,7 +358,7 @@ def _measured(distinct: pl.Series, order: DateOrder | None) -> Kind | None:
     if rest.dtype != pl.String:
         # Where there are only dashes, they may mean something.
         return "number" if len(rest.drop_nulls()) else None
-    return "date" if all(is_date(text, order) for text in rest.drop_nulls()) else clock_kind(rest)
+    return "date" if are_moments(rest.drop_nulls(), forms_in(order)) else clock_kind(rest)
 
 
 def _is_text(column: pl.Series, distinct: list[str]) -> bool:
@@ -346,7 +392,8 @@ def _distinct(column: pl.Series, distinct: pl.Series, kind: Kind, spelling: Spel
     numbers = _numbers(distinct, kind)
     if numbers is not None:
         return len(numbers), numbers.head(MOST_EXAMPLES).to_list()
-    cells = list(dict.fromkeys(_cells(column, distinct, kind, partial(spelling.cell, column.name))))
+    name = column.name
+    cells = list(dict.fromkeys(_cells(column, distinct, kind, partial(spelling.cell, name), spelling.forms(name))))
     return len(cells), cells[:MOST_EXAMPLES]
 
 

@@ -6,7 +6,6 @@ category, text                                          objects: str, None where
 """
 
 import datetime
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from models_store.tables import kinds
 from models_store.tables.clock import duration_of, duration_seconds, time_of, time_seconds
+from models_store.tables.moments import EPOCH, MICROSECONDS_A_DAY, microseconds_in
 from models_store.tables.number_syntax import LEADING_ZERO, MOST_DIGITS, NUMBER
 
 Kind = kinds.Kind
@@ -27,16 +27,6 @@ Cell = float | str | None
 MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL"})
 TRUE = frozenset({"true", "yes"})
 FALSE = frozenset({"false", "no"})
-# The zone of a moment is not converted: the local time that a clock showed there counts.
-DATE = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[-+][0-9]{2}:?[0-9]{2})?)?",
-    re.ASCII,
-)
-EPOCH = datetime.datetime(1970, 1, 1)
-MICROSECONDS_A_DAY = 86_400_000_000
-# Days since 1970 of the years 0001 to 9999, which ISO 8601 writes with four digits: from FIRST_DAY, before LAST_DAY.
-FIRST_DAY, LAST_DAY = -719162, 2932897
 # A float64 tells microseconds apart only in this many days around 1970; farther away, milliseconds.
 DAYS_OF_MICROSECONDS, MILLISECOND = 1 << 16, 1000
 LONGEST_CATEGORY = 200
@@ -157,8 +147,8 @@ def from_text(kind: Kind, text: str) -> Cell:
             return _finite(float(text))
         case "boolean" if text.strip().lower() in TRUE | FALSE:
             return float(text.strip().lower() in TRUE)
-        case "date" if DATE.fullmatch(text.strip()):
-            return days_of(_moment(text.strip()))
+        case "date" if (microseconds := microseconds_in(text.strip())) is not None:
+            return days_in(microseconds)
         case "time" if (seconds := time_seconds(text.strip())) is not None:
             return seconds
         case "duration" if (seconds := duration_seconds(text.strip())) is not None:
@@ -176,13 +166,6 @@ def label_from_text(kind: Kind, text: str) -> Cell:
     """Return a label as the file writes it, and so as it is answered: where not all are numbers, 1.10 is a name."""
     from_text(kind, text)
     return text.strip()
-
-
-def _moment(text: str) -> datetime.datetime:
-    try:
-        return datetime.datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:  # the 30th of February; the words of Python would repeat the text
-        raise ValueError(EXPECTED["date"]) from None
 
 
 def category_of(text: str) -> str:

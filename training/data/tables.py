@@ -43,7 +43,8 @@ def make(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> Dataset:
     frame = inference.without(frame, data.missing)
     found = _facts(data, frame)
     orders = {name: facts.order for name, facts in found.items() if facts.order is not None}
-    spelling = Spelling(frozenset(data.missing), orders)
+    formats = {name: facts.format for name, facts in found.items() if facts.format is not None}
+    spelling = Spelling(frozenset(data.missing), orders, formats)
     kinds = _input_kinds(data, found)
     targets = inference.targets_of(frame, {name: found[name].kind for name in data.target}, spelling)
     kept = _has_target(targets)
@@ -71,7 +72,7 @@ def make(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> Dataset:
 
 
 def _check_targets(data: TableData, columns: Sequence[str]) -> None:
-    for name in (*data.target, *data.columns):
+    for name in (*data.target, *data.columns, *data.date_format):
         if name not in columns:
             raise DataError(f"{shortened_name(name)}: there is no such column; {unlike(name, columns)}")
 
@@ -79,7 +80,8 @@ def _check_targets(data: TableData, columns: Sequence[str]) -> None:
 def _facts(data: TableData, frame: "pl.DataFrame") -> dict[str, ColumnFacts]:
     """Infer each column from its values. Raises DataError where one is ambiguous, and says what settles it."""
     dates = None if data.dates == "auto" else data.dates
-    found = {facts.name: facts for facts in inference.facts(frame, data.columns, dates, data.missing)}
+    said = (data.columns, dates, data.missing, data.date_format)
+    found = {facts.name: facts for facts in inference.facts(frame, *said)}
     ambiguities = [facts.ambiguity for facts in found.values() if facts.ambiguity]
     if ambiguities:
         raise DataError(ambiguities[0])

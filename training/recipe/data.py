@@ -7,7 +7,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_
 
 from models_store.card import Task
 from models_store.encoding.texts import Weighting
-from models_store.errors import shortened
+from models_store.errors import shortened, shortened_name
+from models_store.tables.date_formats import form_of, kind_of_format
 from models_store.tables.spelling import DateOrder
 from models_store.tables.table import Kind
 from training.recipe.base import Part, Positive
@@ -126,6 +127,14 @@ TableColumn = Annotated[str, Field(min_length=1, max_length=200)]
 Targets = Annotated[tuple[TableColumn, ...], BeforeValidator(_listed), Field(min_length=1, max_length=64, strict=False)]
 
 
+def _format(written: str) -> str:
+    form_of(written)
+    return written
+
+
+DateFormat = Annotated[str, Field(min_length=2, max_length=100), AfterValidator(_format)]
+
+
 class TableData(Part):
     """Rows of a table, uploaded (its id) or well-known (its name). The kinds of columns not named are inferred."""
 
@@ -149,6 +158,8 @@ class TableData(Part):
     """Words that mean a missing value in this table, beside those that always do."""
     dates: Literal["auto"] | DateOrder = "auto"
     """Order of day and month in dates that are not ISO 8601; auto: inferred from a day beyond the 12th."""
+    date_format: Annotated[dict[TableColumn, DateFormat], Field(max_length=10_000)] = Field(default={})
+    """The format of columns of dates or times, in directives of `strftime`: %d.%m.%y; such columns are of that kind."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     """Seed of the split; None: the recipe's."""
 
@@ -156,6 +167,12 @@ class TableData(Part):
     def _each_once(self) -> Self:
         if len(set(self.target)) != len(self.target):
             raise ValueError("target: a column is named twice")
+        for name, written in self.date_format.items():
+            kind = kind_of_format(written)
+            if self.columns.get(name, kind) in {"date", "time"} - {kind}:
+                raise ValueError(
+                    f"date_format: {shortened_name(name)} is another kind of column, and {written} a {kind}"
+                )
         if self.task == "classification" and len(self.target) > 1:
             raise ValueError(
                 f"target: labels can be learned for one column at a time, and {len(self.target)} are named"

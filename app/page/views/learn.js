@@ -110,11 +110,19 @@ export class LearnForm {
     return words.map((word) => word.trim()).filter(Boolean);
   }
 
+  /** The formats of dates that were said, by column. */
+  #dateFormats() {
+    const said = find(this.#form, "#learn-formats", HTMLInputElement).value.split(";");
+    const pairs = said.filter((pair) => pair.trim()).map((pair) => pair.split(/=(.*)/s));
+    return Object.fromEntries(pairs.map(([name, format]) => [name.trim(), (format ?? "").trim()]));
+  }
+
   /** A doubt is settled by a kind, or by what cells mean: then the server reads the table again. */
   #settle() {
     const isSaid = this.#missingWords().length > 0 || this.#select("#learn-dates") !== undefined;
+    const formats = this.#dateFormats();
     for (const field of this.#kindFields()) {
-      field.required = Boolean(this.#column(field.dataset.column ?? "")?.doubt) && !isSaid;
+      field.required = Boolean(this.#column(field.dataset.column ?? "")?.doubt) && !isSaid && !((field.dataset.column ?? "") in formats);
     }
   }
 
@@ -158,6 +166,7 @@ export class LearnForm {
         columns: this.#kinds(),
         task: this.#select("#learn-task"),
         dates: this.#select("#learn-dates"),
+        date_format: this.#dateFormats(),
         missing: this.#missingWords(),
       },
       cross_validate: folds.value ? { folds: folds.valueAsNumber } : undefined,

@@ -72,6 +72,15 @@ async def as_scored_csv(client: httpx.AsyncClient, row: dict[str, str]) -> httpx
 WAYS = [in_json, in_csv, in_arrow_strings, in_oip, as_instance, as_record, as_scored_csv]
 
 
+MONTHS = ["2020-04", "04/2020", "2020Q2", "Apr 2020", "2020-04-01"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_months_and_quarters_are_their_first_day(client: httpx.AsyncClient, way: Any) -> None:
+    answers = {(await way(client, {**PLAIN, "day": month})).content for month in MONTHS}
+    assert len(answers) == 1
+
+
 def csv_of(row: dict[str, str]) -> bytes:
     target = io.StringIO()
     csv.writer(target).writerows([row.keys(), row.values()])
@@ -79,6 +88,29 @@ def csv_of(row: dict[str, str]) -> bytes:
 
 
 SPELLED = [
+    *(
+        ("day", spelled)
+        for spelled in (
+            "2020/03/14",
+            "2020.03.14",
+            "2020-3-14",
+            "14 Mar 2020",
+            "14-Mar-2020",
+            "Mar 14, 2020",
+            "14MAR2020",
+            "14mar2020 00:00:00",
+            "2020-03-14 00:00:00+00",
+            "2020-03-14 00:00:00 UTC",
+            "2020-03-14 00:00:00 +0000",
+            "2020-03-14 00:00:00.0000000",
+            "2020-03-14 00:00:00.000000000",
+            "2020-03-14 00:00:00,000",
+            "2020-03-14 12:00:00 AM",
+            "20200314T0000",
+            "[14/Mar/2020:00:00:00 -0700]",
+            "2020-W11-6",
+        )
+    ),
     ("at", "13:31"),
     ("at", "1:31 PM"),
     ("at", "13:31:00.000000000"),

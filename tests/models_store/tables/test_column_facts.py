@@ -15,6 +15,7 @@ SAVED = {
     "doubt": "day: looks like dates",
     "labels": True,
     "order": None,
+    "format": None,
     "note": None,
 }
 

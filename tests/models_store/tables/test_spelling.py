@@ -23,8 +23,8 @@ from models_store.encoding.numbers import NumberEncoder
 from models_store.encoding.rows import TableEncoder
 from models_store.errors import BundleDamaged, TableError
 from models_store.tables import inference
-from models_store.tables.spelling import NOTHING, DateOrder, Spelling, iso_of
-from models_store.tables.table import MISSING, Kind, Table, column_of
+from models_store.tables.spelling import NOTHING, DateOrder, Spelling
+from models_store.tables.table import MISSING, Kind, Table, column_of, from_text
 
 KINDS: dict[str, Kind] = {"size": "number", "day": "date", "colour": "category"}
 WORDS = ("unknown", "-", "7.0", "-9.99e2", "2000-01-01")
@@ -85,7 +85,7 @@ def test_a_file_is_read_alike_by_training_and_by_serving(
 
 @given(st.dates(), st.sampled_from(["day-first", "month-first"]))
 def test_iso_dates_are_themselves_in_any_order(day: object, order: DateOrder) -> None:
-    assert iso_of(str(day), order) == str(day)
+    assert Spelling(orders={"day": order}).cell("day", "date", str(day)) == from_text("date", str(day))
 
 
 DATE = "expected a date such as 2024-05-31 or 2024-05-31T18:00"
@@ -110,12 +110,23 @@ def test_what_is_no_date_is_told_how_dates_of_its_column_are_written(orders: dic
 
 
 def test_the_spelling_is_kept_with_the_encoder() -> None:
-    encoder = encoder_of(Spelling(frozenset({"unknown"}), {"day": "day-first"}))
+    encoder = encoder_of(Spelling(frozenset({"unknown"}), {"day": "day-first"}, {"at": "%H%M"}))
     saved = json.loads(json.dumps(encoder.to_dict()))
     assert TableEncoder.from_dict(saved).spelling == encoder.spelling
+    # Bundles from before there were formats, or spellings at all, have none.
+    older = {name: saved["spelling"][name] for name in ("missing", "orders")}
+    assert TableEncoder.from_dict({**saved, "spelling": older}).spelling == Spelling(
+        encoder.spelling.missing, encoder.spelling.orders
+    )
     # Bundles from before there were spellings have the one that everybody had.
     assert TableEncoder.from_dict({key: saved[key] for key in ("table", "dtype")}).spelling == Spelling()
-    for damage in ({"missing": [1], "orders": {}}, {"missing": [], "orders": {"day": "year-first"}}):
+    damages = (
+        {"missing": [1], "orders": {}},
+        {"missing": [], "orders": {"day": "year-first"}},
+        {"missing": [], "orders": {}, "formats": {"day": "%x"}},
+        {"missing": [], "orders": {}, "formats": {"day": 3}},
+    )
+    for damage in damages:
         with pytest.raises(BundleDamaged):
             TableEncoder.from_dict({**saved, "spelling": damage})
 
