@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 PARQUET = "application/vnd.apache.parquet"
 TABLE = b"size,colour,note\n1,red,\n2,blue,x\n3,red,y\n"
-PLAINLY = {"dropped": None, "doubt": None, "labels": True, "order": None, "note": None}
+PLAINLY = {"dropped": None, "doubt": None, "labels": True, "order": None, "format": None, "note": None}
 COLUMNS = [
     {"name": "size", "kind": "number", "missing": 0, "distinct": 3, "examples": [1, 2, 3], **PLAINLY, "labels": False},
     {"name": "colour", "kind": "category", "missing": 0, "distinct": 2, "examples": ["red", "blue"], **PLAINLY},
