@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("patterns.request")
 
+# Bytes. Copying a larger body beside its head takes longer than a second part to write.
+MOST_JOINED = 1 << 16
+
 
 class Unwatched:
     """Takes the place of the event that tells an ASGI app about its request: here nobody waits for it."""
@@ -43,6 +46,7 @@ class Direct:
         "_edge",
         "_exchange",
         "_future",
+        "_parts",
         "_protocol",
         "body",
         "disconnected",
@@ -57,6 +61,7 @@ class Direct:
         self._edge = edge
         self._exchange = edge.begin(head)
         self._future: asyncio.Future[Any] | None = None
+        self._parts: list[bytes] = []
         self.keep_alive = keep_alive
         self.body = b""
         self.more_body = True
@@ -75,9 +80,13 @@ class Direct:
         if not self.response_complete:
             self._protocol.tasks.add(self)  # type: ignore[arg-type]  # the server only counts and cancels them
 
+    def receive(self, part: bytes) -> None:
+        """Take a part of the body. They are put together once, at its end."""
+        self._parts.append(part)
+        self._exchange.bytes_in += len(part)
+
     def abandon(self) -> None:
         """End without an answer: the connection is gone before the body was complete."""
-        self._exchange.bytes_in = len(self.body)
         self._finish()
 
     def begin(self) -> None:
@@ -86,8 +95,9 @@ class Direct:
             return
         self._protocol.tasks.discard(self)
         self.more_body = False
+        self.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts.clear()
         exchange = self._exchange
-        exchange.bytes_in = len(self.body)
         self._coroutine: Coroutine[Any, None, Response] = self._edge.answer(Call(exchange.head, self.body), exchange)
         self._advance()
 
@@ -105,7 +115,6 @@ class Direct:
         if self.response_complete or not self.more_body:  # the rest of the body has arrived in between
             return
         self.more_body = False
-        self._exchange.bytes_in = len(self.body)
         answer = self._edge.refusal(Draining(), self._exchange)
         self._exchange.status = answer.status
         self._end(answer)
@@ -145,10 +154,13 @@ class Direct:
             self._coroutine = _after(protocol.flow.drain(), answer)
             self._advance()
             return
-        written = self._bytes_of(answer)
+        head, body = self._head_of(answer), b"" if self.head.method == "HEAD" else answer.body
         self.response_complete = True
         if is_heard:
-            transport.write(written)
+            if len(body) <= MOST_JOINED:
+                transport.write(head + body)
+            else:
+                transport.writelines((head, body))
             if not self.keep_alive:
                 transport.close()
         protocol.tasks.discard(self)
@@ -162,11 +174,10 @@ class Direct:
         self._protocol.tasks.discard(self)
         self._edge.end(self._exchange)
 
-    def _bytes_of(self, answer: Response) -> bytes:
+    def _head_of(self, answer: Response) -> bytes:
         server = server_lines(tuple(self._protocol.server_state.default_headers))
         end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
-        body = b"" if self._exchange.head.method == "HEAD" else answer.body
-        return b"".join((answer.head(server), self._exchange.own_lines, end, body))
+        return b"".join((answer.head(server), self._exchange.own_lines, end))
 
 
 async def _after(drained: Coroutine[Any, Any, None], answer: Response) -> Response:

@@ -18,6 +18,7 @@ from app.http.call import Call, Head
 from app.responses import Response
 from app.settings import Settings
 from models_store.bundle import Bundle
+from models_store.errors import PatternServerError
 
 PARAMETER = re.compile(r"\{([a-z]+)\}")
 
@@ -137,6 +138,15 @@ class Dispatch:
         call.route = found.address.path
         found.address.guard(call, self._answering.settings)
         return found.address.handler(self._answering, call)
+
+    def admits(self, head: Head) -> bool:
+        """True if the head's address would not refuse it for want of a key."""
+        try:
+            found = head.found or self._found(head)
+            found.address.guard(Call(head), self._answering.settings)
+        except PatternServerError:
+            return False
+        return True
 
     def _found(self, head: Head) -> Found:
         dialect = self._dialects.of(head.path)

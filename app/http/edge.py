@@ -1,6 +1,7 @@
 """The outermost layer, around every request: request id, admission, body size, errors, log line and metrics.
 
-Requests enter as ASGI calls; small calls of dialects enter by `Edge.answer` alone, from the protocol (direct.py).
+Requests enter as ASGI calls; calls of dialects of up to 1 MiB enter by `Edge.answer` alone, from the protocol
+(direct.py).
 """
 
 import asyncio
@@ -87,6 +88,11 @@ class Edge:
     def speaks(self, path: str) -> bool:
         """True if a dialect answers at this path, and so `answer` does."""
         return self._dialects.of(path) is not None
+
+    def admits(self, head: Head) -> bool:
+        """True if a request with this head has an address and a key, and there is room for it."""
+        is_room = self.under_way < self._settings.max_in_flight
+        return is_room and head.declared <= most_bytes(head.path, self._settings) and self._dispatch.admits(head)
 
     async def answer(self, call: Call, exchange: "Exchange") -> Response:
         """Return the answer to a call of a dialect; an error is an answer in the shape of its protocol.

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.answering.plan import MOST_BYTES_ON_LOOP
+from app.answering.plan import reads_on_loop
 from app.http.call import Head
 from app.http.direct import Direct
 from app.http.edge import Edge
@@ -30,7 +30,9 @@ END_OF_HEAD = b"\r\n\r\n"
 # alone; one with an id of its own for each request is not seen again.
 MOST_REMEMBERED, LONGEST_REMEMBERED = 512, 1024
 DIRECT_METHODS = frozenset({b"GET", b"HEAD", b"POST"})
-# Of a declared length; longer numbers are not small.
+# Bytes of a body that a connection keeps until it is complete; of a larger one the app receives part by part.
+MOST_DIRECT = 1 << 20
+# Of a declared length; longer numbers are larger than that.
 DIGITS = 8
 CLOSING_RESPONSE = "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -136,7 +138,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Count the body. A table may be larger than other bodies; `body_seconds` begin anew every `max_body_bytes`."""
         if self._direct is not None:
-            self._direct.body += body
+            self._direct.receive(body)
         else:
             super().on_body(body)
         self._is_told = True
@@ -231,7 +233,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._is_idle = False
         self._due_in(None)
         self.cycle = direct = Direct(self, self._edge, head, keep_alive=True)  # type: ignore[assignment]  # as above
-        direct.body = data[end:]
+        direct.receive(data[end:])
         direct.begin()
         return True
 
@@ -247,7 +249,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def _direct_call(self) -> Direct | None:
         """Return the call that begins with these headers, where the protocol can answer it by itself.
 
-        That is a small call of a dialect, whose length is declared, with no other request of its connection under way.
+        That is a call of a dialect, whose length is declared, with no other request of its connection under way. A
+        body that is not small is received only from somebody who may be answered.
         """
         if self.cycle is not None and not self.cycle.response_complete:
             return None
@@ -257,7 +260,8 @@ class LimitedProtocol(HttpToolsProtocol):
         method = self.parser.get_method()
         if method not in DIRECT_METHODS or self.parser.should_upgrade() or self.expect_100_continue or self.root_path:
             return None
-        if not self._is_small():
+        length = self._declared_length()
+        if length is None or length > MOST_DIRECT:
             return None
         url = httptools.parse_url(self.url)
         path = url.path.decode("ascii")
@@ -265,19 +269,22 @@ class LimitedProtocol(HttpToolsProtocol):
             path = unquote(path)
         if not self._edge.speaks(path):
             return None
-        self._begun_at_once += 1
         keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
         head = Head(method.decode(), path, url.query or b"", self.headers)
+        if not reads_on_loop(length) and not self._edge.admits(head):
+            return None
+        self._begun_at_once += 1
         return Direct(self, self._edge, head, keep_alive=keep_alive)
 
-    def _is_small(self) -> bool:
+    def _declared_length(self) -> int | None:
+        """Return the bytes that the body will have; None where they are not declared, or very many."""
         length = b"0"
         for name, value in self.headers:
             if name == b"content-length":
                 length = value
             elif name == b"transfer-encoding":
-                return False
-        return len(length) < DIGITS and length.isdigit() and int(length) <= MOST_BYTES_ON_LOOP
+                return None
+        return int(length) if len(length) < DIGITS and length.isdigit() else None
 
     def _count(self, size: int) -> None:
         self._header_bytes += size

@@ -13,8 +13,9 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from app.answering.plan import MOST_BYTES_ON_LOOP
 from app.http.direct import Direct
-from app.http.limits import LONGEST_REMEMBERED, MOST_PIPELINED, MOST_REMEMBERED, LimitedProtocol
+from app.http.limits import LONGEST_REMEMBERED, MOST_DIRECT, MOST_PIPELINED, MOST_REMEMBERED, LimitedProtocol
 from app.main import PatternServer
 from app.parts import parts_of
 from models_store.storage.store import Store
@@ -190,6 +191,8 @@ BODIES = [
     b'{"inputs": [[' + b"9" * 5000 + b"]]}",
     b'{"inputs": ' + b"[" * 2000,
     b'{"inputs": [' + b"[1]," * 2000 + b"[1]]}",
+    b'{"inputs": [' + b"[1]," * 900 + b" " * MOST_BYTES_ON_LOOP + b"[1]]}",
+    b'{"inputs": [' + b"[1]," * 20_000 + b"[1]]}",
 ]
 TYPES = ["application/json", "application/json; charset=utf-8", "text/csv", "application/x-npy", "text/plain", ""]
 METHODS = ["POST"] * 8 + ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"]
@@ -375,13 +378,40 @@ async def test_an_idle_connection_is_closed_in_time_without_a_word(store: Store)
 # -- single calls --------------------------------------------------------------------------------------------------
 
 
-async def test_a_small_call_is_answered_directly_and_a_large_one_is_not(store: Store) -> None:
-    async with running(store) as app:
-        for n_bytes, is_direct in ((100, True), (40_000, False)):
+@pytest.mark.parametrize(
+    ("n_bytes", "key", "is_direct"),
+    [
+        (100, KEY, True),
+        (100, "wrong", True),
+        (MOST_BYTES_ON_LOOP + 1, KEY, True),
+        (MOST_BYTES_ON_LOOP + 1, "wrong", False),
+        (MOST_DIRECT, KEY, True),
+        (MOST_DIRECT + 1, KEY, False),
+    ],
+)
+async def test_a_call_is_answered_directly_unless_it_is_very_large_or_large_and_without_a_key(
+    store: Store, n_bytes: int, key: str, is_direct: bool
+) -> None:
+    async with running(store, predict_key=KEY, admin_key="another") as app:
+        head = (HEAD % n_bytes).replace(b"host: a", b"authorization: Bearer " + key.encode())
+        async with connection(app, LimitedProtocol) as (protocol, wire):
+            protocol.data_received(head)
+            assert isinstance(protocol.cycle, Direct) == is_direct
             body = BODY.ljust(n_bytes)
-            async with connection(app, LimitedProtocol) as (protocol, _):
-                protocol.data_received(HEAD % len(body))
-                assert isinstance(protocol.cycle, Direct) == is_direct
+            for start in range(0, n_bytes, 200_000):
+                protocol.data_received(body[start : start + 200_000])
+            async with asyncio.timeout(PATIENCE):
+                await wire.arrived.wait()
+            assert wire.written.startswith(b"HTTP/1.1 200 " if key == KEY else b"HTTP/1.1 403 ")
+
+
+async def test_a_large_body_for_which_there_is_no_room_is_not_kept(store: Store) -> None:
+    async with running(store) as app, connection(app, LimitedProtocol) as (protocol, _):
+        app.front.under_way = parts_of(app).settings.max_in_flight
+        protocol.data_received(HEAD % (MOST_BYTES_ON_LOOP + 1))
+        is_direct = isinstance(protocol.cycle, Direct)
+        app.front.under_way = 0
+        assert not is_direct
 
 
 async def test_one_call_is_one_write(store: Store) -> None:
