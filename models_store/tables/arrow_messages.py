@@ -1,4 +1,7 @@
-"""Sizes that a message of an Arrow stream announces, read before it is decoded: a few bytes may unpack to gigabytes."""
+"""Sizes that a message of Arrow announces, read before it is decoded: a few bytes may unpack to gigabytes.
+
+Also the places of the messages of an Arrow file, which its footer gives.
+"""
 
 import struct
 from dataclasses import dataclass
@@ -13,6 +16,8 @@ BATCH_LENGTH, BATCH_BUFFERS, BATCH_COMPRESSION = 4, 8, 10
 # A buffer is described by two int64, offset and length; a compressed one begins with the length it unpacks to.
 BUFFER_BYTES = 16
 NOT_COMPRESSED = -1
+# Fields of a file's footer (format/File.fbs); a block is the offset of a message and two lengths, int64 each.
+DICTIONARIES, RECORD_BATCHES, BLOCK_BYTES = 8, 10, 24
 # Raised where the bytes are not such a message.
 DAMAGED = (struct.error, IndexError, TypeError, AttributeError)
 
@@ -36,6 +41,21 @@ def announced(message: Any) -> Announced:
     rows = 0 if message.type == "dictionary" else _int64(batch, BATCH_LENGTH)
     is_compressed = bool(batch.Offset(BATCH_COMPRESSION))
     return Announced(rows, is_compressed, _unpacked(batch, message.body) if is_compressed else message.body.size)
+
+
+def footer_of(metadata: bytes) -> list[int]:
+    """Return where the messages of an Arrow file begin. Raises one of `DAMAGED` where the bytes are no footer."""
+    root = FlatTable(metadata, struct.unpack_from("<I", metadata)[0])
+    return [place for field in (DICTIONARIES, RECORD_BATCHES) for place in _blocks(root, field)]
+
+
+def _blocks(footer: FlatTable, field: int) -> list[int]:
+    place = footer.Offset(field)
+    if not place:
+        return []
+    begin, count = footer.Vector(place), footer.VectorLen(place)
+    blocks = struct.iter_unpack("<qqq", footer.Bytes[begin : begin + count * BLOCK_BYTES])
+    return [offset for offset, _, _ in blocks]
 
 
 def _at(table: FlatTable, field: int) -> FlatTable:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from polars import selectors as cs
 
 from models_store.errors import TableError, shortened_name, unlike
+from models_store.tables import arrow_columns
 from models_store.tables.ambiguity import WRITTEN_DATE, ambiguity_of, clock_kind, infinity_in, order_of
 from models_store.tables.clock import seconds_in
 from models_store.tables.column_facts import ColumnFacts, Form
@@ -24,6 +25,7 @@ from models_store.tables.date_formats import form_of, kind_of_format
 from models_store.tables.files import read
 from models_store.tables.identifiers import is_prose, names_rows, note_on, numbers_rows, way_to_keep
 from models_store.tables.kinds import ORDERED
+from models_store.tables.left_out import type_left_out
 from models_store.tables.missing_words import cell_or_none, is_among
 from models_store.tables.moment_columns import are_moments, moments_of
 from models_store.tables.moments import GRAMMAR, DateForm, forms_in
@@ -270,6 +272,8 @@ def _facts_of(
     missing: frozenset[str],
     date_format: str | None,
 ) -> ColumnFacts:
+    if (type_name := type_left_out(column)) is not None:
+        return _facts_of_left_out(column, type_name, override)
     has_digits = column.dtype == pl.String and _has_digits(distinct)
     if override == "date" and date_format is None:
         date_format = _format_of_digits(distinct)
@@ -305,6 +309,14 @@ def _facts_of(
         format=date_format,
         note=note_on(column, kind, n_distinct) if override is None and not (dropped or ambiguity) else None,
     )
+
+
+def _facts_of_left_out(column: pl.Series, type_name: str, override: Kind | Literal["drop"] | None) -> ColumnFacts:
+    why = f"of the type {type_name}, from which nothing can be learned"
+    if override not in (None, "drop"):
+        raise TableError(f"column {shortened_name(column.name)}: {why}; leave it out (drop)")
+    dropped = why if override is None else "as the recipe says"
+    return ColumnFacts(column.name, "category", len(column), 0, [], dropped, labels=True)
 
 
 def _has_digits(texts: pl.Series) -> bool:
@@ -413,7 +425,9 @@ def _tells_nothing(column: pl.Series, kind: Kind, n_distinct: int) -> str | None
         return "all values are the same"
     is_number = kind == "number" and column.dtype.is_numeric()
     is_identifier = numbers_rows(column, n_distinct) if is_number else _names_rows(column, kind, n_distinct)
-    return "an identifier: every row has another" if is_identifier else None
+    if is_identifier:
+        return "an identifier: every row has another"
+    return "an index of pandas without a name" if arrow_columns.UNNAMED_INDEX.fullmatch(column.name) else None
 
 
 def _names_rows(column: pl.Series, kind: Kind, n_distinct: int) -> bool:

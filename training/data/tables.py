@@ -4,7 +4,7 @@ DataFrame -> kinds (inferred from whole columns, or as the recipe says) -> rows 
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from models_store.arrays import Array
 from models_store.errors import shortened, shortened_name, unlike
 from models_store.tables import inference
 from models_store.tables.inference import ColumnFacts
+from models_store.tables.left_out import type_left_out
 from models_store.tables.spelling import Spelling
 from models_store.tables.table import Kind, Table, are_missing, category_of
 from training.data.dataset import LARGEST_TARGET, DataError, Dataset, Labels, Rows
@@ -39,7 +40,7 @@ def make(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> Dataset:
 
     Raises DataError where the table has nothing to learn from, or too much; TableError where a column cannot be read.
     """
-    _check_targets(data, frame.columns)
+    _check_targets(data, frame)
     frame = inference.without(frame, data.missing)
     found = _facts(data, frame)
     orders = {name: facts.order for name, facts in found.items() if facts.order is not None}
@@ -71,10 +72,15 @@ def make(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> Dataset:
     )
 
 
-def _check_targets(data: TableData, columns: Sequence[str]) -> None:
+def _check_targets(data: TableData, frame: "pl.DataFrame") -> None:
     for name in (*data.target, *data.columns, *data.date_format):
-        if name not in columns:
-            raise DataError(f"{shortened_name(name)}: there is no such column; {unlike(name, columns)}")
+        if name not in frame.columns:
+            raise DataError(f"{shortened_name(name)}: there is no such column; {unlike(name, frame.columns)}")
+    for name in data.target:
+        if (type_name := type_left_out(frame[name])) is not None:
+            raise DataError(
+                f"data.target: {shortened_name(name)} is of the type {type_name}, from which nothing can be learned"
+            )
 
 
 def _facts(data: TableData, frame: "pl.DataFrame") -> dict[str, ColumnFacts]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from app.answering.plan import ARRAY_DISCOUNT
+from app.answering.plan import ARRAY_DISCOUNT, MOST_BYTES_ON_LOOP
 from app.errors import NotAcceptedType, Unprocessable
 from app.formats import arrow_stream, csv_rows, json_rows, npy
 from app.formats.expected import Expected
@@ -27,6 +27,8 @@ ARRAYS: Mapping[str, Callable[[bytes, Expected], bool]] = {
     NPY: lambda _body, _expected: True,
     ARROW: arrow_stream.is_one_array,
 }
+# True for a body that may unpack to far more than its bytes.
+UNPACKING: Mapping[str, Callable[[bytes], bool]] = {ARROW: arrow_stream.unpacks}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +42,18 @@ class NativeQuestion:
     is_light: bool = False
 
 
+def size(body: bytes, content_type: str) -> int:
+    """Return the size of the body, or more than the event loop reads where it may unpack to far more than that."""
+    if content_type == JSON:
+        return len(body)
+    unpacks = UNPACKING.get(content_type.partition(";")[0].strip().lower())
+    return max(len(body), MOST_BYTES_ON_LOOP + 1) if unpacks is not None and unpacks(body) else len(body)
+
+
 def cost(body: bytes, content_type: str, expected: Expected) -> int:
-    """Return how much work the body is to read, in bytes of JSON; an array of numbers is cheap."""
+    """Return how much work a large body is to read, in bytes of JSON; an array of numbers is cheap."""
     is_light = not expected.typed and content_type in ARRAYS and ARRAYS[content_type](body, expected)
-    return len(body) // ARRAY_DISCOUNT if is_light else len(body)
+    return len(body) // ARRAY_DISCOUNT if is_light else size(body, content_type)
 
 
 def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> NativeQuestion:

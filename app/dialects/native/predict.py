@@ -49,7 +49,8 @@ async def predict(answering: Answering, call: Call) -> Response:
     weighed = None if wanted.outside else partial(bodies.cost, body, content_type, release.expected)
     if wanted.outside:
         read = partial(_read_to_name, read)
-    return await answering.answer(release, len(body), read, partial(_written, release, wanted), most, weighed)
+    cost = bodies.size(body, content_type)
+    return await answering.answer(release, cost, read, partial(_written, release, wanted), most, weighed)
 
 
 PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])

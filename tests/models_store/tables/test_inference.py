@@ -117,6 +117,7 @@ PROSE = [f"{a} {b}" for a in ("red", "old", "long", "big") for b in ("barn", "ho
         ("No", list(range(1, 21)), IDENTIFIER),
         ("No", list(range(3, 23)), None),
         ("__index_level_0__", [9, 4, 7], IDENTIFIER),
+        ("__index_level_0__", [0, 1, 0, 1], "an index of pandas without a name"),
         ("id", [9, 4, 4], None),
         ("id", [0.5, 0.25, 0.75], None),
         ("humid", [9, 4, 7], None),

@@ -55,15 +55,10 @@ def test_typed_columns_keep_their_types(write: Write, form: str) -> None:
 @pytest.mark.parametrize(
     ("column", "said"),
     [
-        (pa.array([[1]]), "column x: of a type"),
-        (pa.array([{"a": 1}]), "column x: of a type"),
-        (pa.array([b"x"]), "column x: of a type"),
-        (pa.array([1], pa.decimal128(5, 2)), "column x: of a type"),
         (pa.array([10**6, -(10**6)], pa.date32()), "column x, data row 2: not in the years 1 to 9999"),
-        (pa.array([-(2**62)], pa.timestamp("ms")), "column x: not in the years 1 to 9999"),
+        (pa.array([-(2**62)], pa.timestamp("ms")), "column x, data row 1: not in the years 1 to 9999"),
         (pa.array([0, 2**40], pa.duration("s")), "column x, data row 2: a duration of more than 10 000 years"),
-        (pa.array([-(2**62)], pa.duration("ms")), "column x: a duration of more than 10 000 years"),
-        (pa.array([0], pa.timestamp("s", "Europe/Atlantis")), "column x: its time zone is not known here"),
+        (pa.array([-(2**62)], pa.duration("ms")), "column x, data row 1: a duration of more than 10 000 years"),
         (pa.array(["a", "a\0"]), "column x, data row 2: a NUL character"),
         (pa.array(["a", "a\0"]).dictionary_encode(), "column x, data row 2: a NUL character"),
         (pa.array([], pa.int64()), "the table has columns and no rows"),
@@ -79,7 +74,7 @@ def test_what_cannot_be_trained_on_is_refused_by_column(write: Write, form: str,
 def test_moments_too_far_away_become_no_others(write: Write, kind: Any) -> None:
     for count in (86_400_000 << 36, -86_400_000 << 36):
         moments = pa.array([0, count], pa.int64()).view(kind)
-        with pytest.raises(TableError, match=r"^column x: not in the years 1 to 9999$"):
+        with pytest.raises(TableError, match=r"^column x, data row 2: not in the years 1 to 9999$"):
             read(write(content_of(pa.table({"x": moments}), "stream")), "arrow")
 
 
@@ -108,7 +103,8 @@ def test_what_an_arrow_batch_unpacks_to_is_known_before_it_is_unpacked(
     texts = pa.table({"a": pa.array(["x" * 1_000_000] * 10).dictionary_encode()})
     monkeypatch.setattr(file_limits, "MOST_CELLS", 999_999)
     monkeypatch.setattr(file_limits, "MOST_BYTES", 999_999)
-    monkeypatch.setattr(typed_files, "_from_arrow", unpacked)
+    monkeypatch.setattr(typed_files, "_column", unpacked)
+    monkeypatch.setattr(pa.ipc, "read_record_batch", unpacked)
     for table, said in ((zeros, "more than 999999 values"), (texts, "larger than 0 GB when it is unpacked")):
         for form in ("stream", "file"):
             content = content_of(table, form, compression="zstd")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
 from models_store.encoding.rows import TableEncoder
+from models_store.tables.left_out import left_out
 from models_store.tables.spelling import Spelling
 from models_store.tables.table import Table
 from training.data import tables
@@ -68,6 +69,15 @@ def test_the_recipe_knows_better() -> None:
     data = made(frame(), spec(data={"columns": {"alone": "drop", "age": "category"}}))
     assert dict(data.kinds) == {"age": "category", "deck": "category"}
     assert data.remarks == ("alone was left out: as the recipe says.",)
+
+
+def test_a_column_of_a_type_that_cannot_be_learned_is_left_out_unless_it_is_the_target() -> None:
+    table = frame().with_columns(left_out("shape", "list<int64>", N_ROWS))
+    said = "of the type list<int64>, from which nothing can be learned"
+    data = made(table, spec())
+    assert dict(data.kinds) == {"age": "number", "deck": "category", "alone": "boolean"}
+    assert data.remarks == (f"shape was left out: {said}.",)
+    assert refused(table, spec("shape")) == f"data.target: shape is {said}"
 
 
 def test_what_tells_nothing_is_left_out_with_a_word() -> None:
