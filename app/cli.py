@@ -44,9 +44,14 @@ DateFormats = Annotated[
     list[str] | None,
     typer.Option("--date-format", help="NAME=FORMAT: how a column of dates or times is written, such as day=%d%m%y"),
 ]
-Delimiter = Annotated[str | None, typer.Option(help="between fields: , ; | or tab; else as the first line shows")]
+Delimiter = Annotated[str | None, typer.Option(help="between fields: , ; | tab or space; else as the first line shows")]
 Decimal = Annotated[str | None, typer.Option(help="in numbers: . or ,")]
 Encoding = Annotated[str | None, typer.Option(help="of a CSV that is not UTF-8, such as windows-1252")]
+Header = Annotated[
+    bool | None, typer.Option("--header/--no-header", help="whether the first line holds the names of the columns")
+]
+Comment = Annotated[str | None, typer.Option(help="the beginning of lines that are no rows, such as '#'")]
+HEADER = {True: "present", False: "absent", None: None}
 TaskOption = Annotated[str | None, typer.Option(help="regression or classification, instead of inferred")]
 OPTION = re.compile(r"--[^\W\d]")
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
@@ -131,6 +136,8 @@ def train(
     delimiter: Delimiter = None,
     decimal: Decimal = None,
     encoding: Encoding = None,
+    header: Header = None,
+    comment: Comment = None,
     folds: Annotated[int | None, typer.Option(help="cross-validate with so many folds first")] = None,
 ) -> None:
     """Train patterns and publish them into the store; a running server picks them up."""
@@ -138,7 +145,7 @@ def train(
     from app.commands.train import missing_specs, spec_named, train_all
 
     if csv is not None:
-        dialect = CsvDialect.of(delimiter, decimal, encoding)
+        dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment)
         asked = Asked(
             csv, target or [], name, column or [], task, folds, missing_value or [], dates, dialect, date_format or []
         )
@@ -177,6 +184,8 @@ def cross_validate(
     delimiter: Delimiter = None,
     decimal: Decimal = None,
     encoding: Encoding = None,
+    header: Header = None,
+    comment: Comment = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a recipe on rows held out in turn, and recommend a number of epochs. Publishes nothing."""
@@ -185,7 +194,7 @@ def cross_validate(
     from app.commands.train import spec_named
 
     if csv is not None:
-        dialect = CsvDialect.of(delimiter, decimal, encoding)
+        dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment)
         asked = Asked(
             csv, target or [], None, column or [], task, None, missing_value or [], dates, dialect, date_format or []
         )
@@ -229,12 +238,14 @@ def predict(
     delimiter: Delimiter = None,
     decimal: Decimal = None,
     encoding: Encoding = None,
+    header: Header = None,
+    comment: Comment = None,
 ) -> None:
     """Predict one row, or each row of a table: by the running server if there is one, else from the store."""
     if csv is not None:
         if values:
             raise typer.BadParameter("give the values of one row, or a table with --csv, not both")
-        dialect = CsvDialect.of(delimiter, decimal, encoding)
+        dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment)
         _predict_table(pattern, csv, out_file, version, url, dialect, probabilities=probabilities)
         return
     if not values:

@@ -22,7 +22,14 @@ from training.recipe.spec import PatternSpec
 
 err = Console(stderr=True)
 
-FORMS: dict[str, Form] = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow"}
+FORMS: dict[str, Form] = {
+    **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "json-lines"),
+    ".parquet": "parquet",
+    **dict.fromkeys((".arrow", ".feather"), "arrow"),
+}
+TEXT_FORMS: tuple[Form, ...] = ("csv", "json-lines")
+COMPRESSED = (".gz", ".zst")
 LONGEST_NAME = 63
 LONGEST_EXAMPLES = 40
 
@@ -91,15 +98,24 @@ def _columns_of(stored: Stored, data: TableData) -> Sequence[ColumnFacts]:
 
 
 def add(path: Path, dialect: CsvDialect = PLAIN) -> Stored:
-    form = FORMS.get(path.suffix.lower())
-    if path.suffix.lower() in (".xlsx", ".xls", ".xlsm"):
-        raise RecipeError(f"{path.name}: this is an Excel file; save it as CSV UTF-8")
-    if form is None:
-        raise RecipeError(f"{path.name}: a table is a file that ends with {', '.join(FORMS)}")
+    form = form_of(path)
     if not path.is_file():
         raise RecipeError(f"{path.name}: no such file")
     with err.status(f"reading {path.name}"):
         return open_datasets().add(path, form, path.name[:100], dialect)
+
+
+def form_of(path: Path) -> Form:
+    """Return the form that the ending of a file says: `sales.csv.gz` is CSV. Raises RecipeError for another ending."""
+    suffix = path.suffix.lower()
+    form = FORMS.get(path.with_suffix("").suffix.lower() if suffix in COMPRESSED else suffix)
+    if form is None or (suffix in COMPRESSED and form not in TEXT_FORMS):
+        texts = ", ".join(ending for ending, of_text in FORMS.items() if of_text in TEXT_FORMS)
+        raise RecipeError(
+            f"{path.name}: a table is a file that ends with {', '.join(FORMS)}; {texts} may have "
+            f"{' or '.join(COMPRESSED)} behind it"
+        )
+    return form
 
 
 def assigned(columns: list[str]) -> dict[str, str]:
@@ -123,8 +139,9 @@ def formats_in(said: list[str]) -> dict[str, str]:
 
 
 def name_of(path: Path) -> str:
-    """A pattern's name made of a file's: `Sales 2024.csv` -> sales-2024."""
-    name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:LONGEST_NAME]
+    """A pattern's name made of a file's: `Sales 2024.csv.gz` -> sales-2024."""
+    stem = Path(path.stem).stem if path.suffix.lower() in COMPRESSED else path.stem
+    name = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:LONGEST_NAME]
     return name if re.match("[a-z]", name) else f"table-{name}"[:LONGEST_NAME].rstrip("-")
 
 
@@ -139,7 +156,7 @@ def datasets_table(datasets: Sequence[Stored]) -> Table:
 def columns_table(stored: Stored, columns: Sequence[ColumnFacts], data: TableData) -> Table:
     """A line for each column: its kind, missing values and examples."""
     between = f", {DELIMITERS[stored.delimiter]} between fields" if stored.delimiter != "," else ""
-    title = f"{stored.rows} rows{between}, data set {stored.id}"
+    title = "\n".join([f"{stored.rows} rows{between}, data set {stored.id}", *map(words, stored.remarks)])
     table = folding_table("column", "kind", "missing", "examples", title=title, title_justify="left")
     for column in columns:
         is_target = column.name in data.target

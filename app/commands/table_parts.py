@@ -15,12 +15,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
-from app.commands.datasets import FORMS
+from app.commands.datasets import form_of
 from app.formats.media_types import ARROW, CSV, JSON
 from models_store.errors import PatternServerError, TableError
-from models_store.tables import csv_rows, inference
+from models_store.tables import csv_layout, inference
 from models_store.tables.csv_dialect import PLAIN, CsvDialect
 from models_store.tables.csv_files import with_commas
+from models_store.tables.csv_layout import TAIL
+from models_store.tables.files import WORDS_OF_CSV
+from models_store.tables.unpacking import opened
 
 # A part has so many bytes of a text file, which is less than 100 000 rows, the most that a server takes by default.
 TEXT_BYTES = 1 << 17
@@ -30,7 +33,6 @@ MOST_ROWS, MOST_CELLS, MOST_BYTES = 1 << 14, 1 << 20, 4 << 20
 BUFFER_BYTES = 1 << 20
 ARROW_FILE = b"ARROW1"
 PLACE = re.compile(r"\b(line|row) ([0-9]+)")
-JSON_LINES = (".jsonl", ".ndjson")
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,11 @@ class Refused(PatternServerError):
 
 def parts(path: Path, dialect: CsvDialect = PLAIN) -> Iterator[Part]:
     """Yield the file part by part. Raises TableError where it is no table."""
-    suffix = path.suffix.lower()
     if not path.is_file():
         raise TableError(f"{path.name}: no such file")
-    if suffix not in (*FORMS, *JSON_LINES):
-        raise TableError(f"{path.name}: a table is a file that ends with {', '.join((*FORMS, *JSON_LINES))}")
-    form = FORMS.get(suffix, "jsonl")
+    form = form_of(path)
     if form != "csv" and dialect != PLAIN:
-        raise TableError("delimiter, decimal and encoding are for CSV; other formats say these things themselves")
+        raise TableError(f"{WORDS_OF_CSV} are for CSV; other formats say these things themselves")
     return READERS.get(form, _of_others)(path, dialect)
 
 
@@ -88,13 +87,17 @@ def parts(path: Path, dialect: CsvDialect = PLAIN) -> Iterator[Part]:
 
 
 def _of_csv(path: Path, dialect: CsvDialect) -> Iterator[Part]:
-    dialect = csv_rows.settled(path, dialect)
-    names = csv_rows.header(path, dialect)
-    head, unique = _line_of(names), [name or csv_rows.UNNAMED for name in names]
-    is_plain = (dialect.delimiter, dialect.decimal) == (",", ".")  # its blocks are in UTF-8 whatever the file is in
+    layout = csv_layout.layout(path, dialect)
+    dialect, names = layout.dialect, list(layout.names)
+    # An index has no name in the file, and none in a request either.
+    head = _line_of(
+        ["" if layout.has_index and not place else name for place, name in enumerate(names) if name != TAIL]
+    )
+    # Its blocks are in UTF-8 whatever the file is in.
+    is_plain = (dialect.delimiter, dialect.decimal) == (",", ".") and TAIL not in names
     size, read, rows = path.stat().st_size, 0, 0
-    for block in csv_rows.blocks(path, len(names), TEXT_BYTES, dialect):
-        content = block.content if is_plain else with_commas(block, unique, dialect)
+    for block in layout.blocks(path, TEXT_BYTES):
+        content = block.content if is_plain else with_commas(block, names, dialect)
         read += len(block.content)
         yield Part(head + content, CSV, min(1.0, read / size), rows, block.line - 2)
         rows += block.rows
@@ -108,13 +111,14 @@ def _line_of(names: list[str]) -> bytes:
 
 def _of_json_lines(path: Path, _dialect: CsvDialect) -> Iterator[Part]:
     """A JSON value a line: records or rows."""
-    size, line, rows = path.stat().st_size, 0, 0
-    with path.open("rb") as file:
+    size, read, line, rows = path.stat().st_size, 0, 0, 0
+    with opened(path) as file:
         while lines := file.readlines(TEXT_BYTES):
             filled = [one for one in lines if one.strip()]
+            read += sum(map(len, lines))
             if filled:
                 body = b'{"inputs":[%s]}' % b",".join(filled)
-                yield Part(body, JSON, file.tell() / size, rows, line, len(filled))
+                yield Part(body, JSON, min(1.0, read / size), rows, line, len(filled))
             line, rows = line + len(lines), rows + len(filled)
 
 
@@ -145,13 +149,13 @@ def _of_arrow(path: Path, _dialect: CsvDialect) -> Iterator[Part]:
 
 def _of_others(path: Path, dialect: CsvDialect) -> Iterator[Part]:
     """Read the whole file: formats that have no parts are small."""
-    frame = inference.read(path, FORMS[path.suffix.lower()], dialect)
+    frame = inference.read(path, form_of(path), dialect)
     yield from _of_batches(frame.to_arrow().to_batches(), lambda rows: rows / frame.height)
 
 
 READERS: Mapping[str, Callable[[Path, CsvDialect], Iterator[Part]]] = {
     "csv": _of_csv,
-    "jsonl": _of_json_lines,
+    "json-lines": _of_json_lines,
     "parquet": _of_parquet,
     "arrow": _of_arrow,
 }

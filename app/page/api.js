@@ -79,7 +79,7 @@
  * @property {string | null} dropped                               why it is left out
  * @property {string | null} doubt                                 what is not clear about it
  * @property {string | null} [note]                                what to know about it, though it is kept
- * @typedef {{ id: string, name: string, rows: number, created: string }} TableHead
+ * @typedef {{ id: string, name: string, rows: number, created: string, remarks: string[] }} TableHead
  * @typedef {TableHead & { n_columns: number }} TableSummary
  * @typedef {TableHead & { columns: TableColumn[] }} Table
  */

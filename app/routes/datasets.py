@@ -18,12 +18,14 @@ from app.routes.dependencies import DatasetsPart, LibrarianPart, ReaderPart
 from app.routes.documented import DATASET_BODY
 from models_store.storage.datasets import Datasets, Form, Stored
 from models_store.storage.disk import writing
-from models_store.tables.csv_dialect import Charset, CsvDialect, Decimal, Delimiter
+from models_store.tables.csv_dialect import LONGEST_COMMENT, Charset, CsvDialect, Decimal, Delimiter, Header
 
 router = APIRouter(tags=["datasets"])
 
 FORMS: dict[str, Form] = {
     "text/csv": "csv",
+    **dict.fromkeys(("application/gzip", "application/zstd"), "csv"),
+    **dict.fromkeys(("application/x-ndjson", "application/jsonl", "application/jsonlines"), "json-lines"),
     "application/vnd.apache.parquet": "parquet",
     "application/vnd.apache.arrow.stream": "arrow",
 }
@@ -31,12 +33,17 @@ Answer = TypeVar("Answer")
 # How a CSV file is written, as the OpenAPI document has it; the store checks it. A tab has names, for it is not seen.
 DELIMITER = Query(
     description="of CSV; without it, as the first line shows",
-    json_schema_extra={"enum": [*get_args(Delimiter), "tab", "\\t"]},
+    json_schema_extra={"enum": [*get_args(Delimiter), "tab", "\\t", "space", "spaces"]},
 )
 DECIMAL = Query(description="of numbers in CSV", json_schema_extra={"enum": [*get_args(Decimal)]})
 CHARSET = Query(
     description="of CSV, in upper or lower case; without it UTF-8", json_schema_extra={"enum": [*get_args(Charset)]}
 )
+HEADER = Query(
+    description="of CSV: whether the first line holds the names; without it, it must not look like a row",
+    json_schema_extra={"enum": [*get_args(Header)]},
+)
+COMMENT = Query(description="of CSV: the beginning of lines that are no rows", max_length=LONGEST_COMMENT)
 LONGEST_NAME = 100
 BYTES_A_WRITE = 1 << 20
 
@@ -51,12 +58,14 @@ async def upload(
     delimiter: Annotated[str | None, DELIMITER] = None,
     decimal: Annotated[str | None, DECIMAL] = None,
     encoding: Annotated[str | None, CHARSET] = None,
+    header: Annotated[str | None, HEADER] = None,
+    comment: Annotated[str | None, COMMENT] = None,
 ) -> Response:
     """Store a table to train on; the answer says what each column was taken for. The same file has the same id."""
     form = _form_of(request)
     if not name.isprintable():
         raise Unprocessable("bad_parameter", "name: a label is made of printable characters")
-    dialect = CsvDialect.of(delimiter, decimal, encoding)
+    dialect = CsvDialect.of(delimiter, decimal, encoding, header, comment)
     async with _received(request, datasets, librarian) as file:
         stored = await reader.add(file, form, name, dialect)
     return JSONResponse(stored.to_json(), 201, {"location": f"/datasets/{stored.id}"})

@@ -135,7 +135,8 @@ DATASET_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "text/csv": {"schema": {"type": "string"}},
+            **dict.fromkeys(("text/csv", "application/gzip", "application/zstd"), BYTES),
+            **dict.fromkeys(("application/x-ndjson", "application/jsonl", "application/jsonlines"), BYTES),
             "application/vnd.apache.parquet": BYTES,
             "application/vnd.apache.arrow.stream": BYTES,
         },
@@ -153,6 +154,11 @@ DATASET_BODY: dict[str, Any] = {
                             "rows": {"type": "integer"},
                             "columns": {"type": "array", "items": COLUMN},
                             "created": {"type": "string", "format": "date-time"},
+                            "remarks": {
+                                "type": "array",
+                                "items": {"type": "string"},
+                                "description": "what to know of how the file was read",
+                            },
                         },
                     }
                 }

@@ -51,6 +51,8 @@ class Stored:
     """UTC, ISO 8601."""
     delimiter: str = ","
     """The character between the fields of a CSV file."""
+    remarks: tuple[str, ...] = ()
+    """What to know of how the file was read, such as lines that were taken for comments."""
 
     def to_json(self) -> dict[str, Any]:
         # Not `asdict`, which copies what is below: it takes longer than all the rest where there are many columns.
@@ -59,7 +61,7 @@ class Stored:
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Stored":
         columns = tuple(ColumnFacts.from_json(column) for column in saved["columns"])
-        return cls(**{**saved, "columns": columns})
+        return cls(**{**saved, "columns": columns, "remarks": tuple(saved.get("remarks", ()))})
 
 
 class Datasets:
@@ -128,14 +130,17 @@ class Datasets:
         if (known := self._intact(dataset)) is not None:
             return known
         from models_store.tables import (
-            csv_rows,  # deferred: whoever serves needs polars for tables only
+            csv_layout,  # deferred: whoever serves needs polars for tables only
+            files,  # deferred: whoever serves needs polars for tables only
             inference,  # deferred: whoever serves needs polars for tables only
         )
 
-        frame = inference.read(path, form, dialect)
+        found = files.reading(path, form, dialect)
+        frame = found.frame
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        delimiter = csv_rows.settled(path, dialect).delimiter if form == "csv" else None
-        stored = Stored(dataset, name, frame.height, tuple(inference.facts(frame)), created, delimiter or ",")
+        delimiter = csv_layout.layout(path, dialect).dialect.delimiter if form == "csv" else None
+        columns = tuple(inference.facts(frame))
+        stored = Stored(dataset, name, frame.height, columns, created, delimiter or ",", found.remarks)
         with self._writing():
             if (known := self._intact(dataset)) is not None:
                 return known
@@ -231,7 +236,7 @@ class Datasets:
 def _id_of(path: Path, dialect: CsvDialect) -> str:
     """The name of a table: the same file read in another way is another table."""
     content = _sha256(path)
-    return (content if dialect == PLAIN else hashlib.sha256(f"{content} {dialect}".encode()).hexdigest())[:32]
+    return (content if dialect == PLAIN else hashlib.sha256(f"{content} {dialect.key}".encode()).hexdigest())[:32]
 
 
 def _is_whole(path: Path, expected: str) -> bool:

@@ -10,48 +10,88 @@ from pathlib import Path
 import polars as pl
 
 from models_store.errors import TableError, shortened_name
-from models_store.tables import csv_rows
+from models_store.tables import csv_layout, csv_rows
 from models_store.tables.csv_dialect import CsvDialect
-from models_store.tables.csv_rows import ONE_LINE, UNNAMED
+from models_store.tables.csv_layout import TAIL, UNNAMED, Layout
+from models_store.tables.csv_rows import ONE_LINE
 from models_store.tables.file_limits import check_size
-from models_store.tables.number_syntax import POLARS_CODE, POLARS_INTEGER, POLARS_NUMBER, POLARS_PLAIN_INTEGER
+from models_store.tables.number_syntax import NUMBER, POLARS_CODE, POLARS_INTEGER, POLARS_NUMBER, POLARS_PLAIN_INTEGER
+from models_store.tables.reading import Reading
 from models_store.tables.spelling import NOTHING
 from models_store.tables.text_columns import all_stripped, may_hold_space, stripped, without_missing
 
 # They show of most columns of texts that they are no numbers.
 FIRST_ROWS = 16
+FEW = 5
+# A name stands among a few texts by chance.
+FEWEST_ROWS = 20
 
 
-def read_csv(path: Path, dialect: CsvDialect) -> pl.DataFrame:
+def read_csv(path: Path, dialect: CsvDialect) -> Reading:
     """Read block by block, each column as narrow as its cells so far; a column that turns out to be text is read twice.
 
     Raises TableError where the file is not a table.
     """
-    dialect = csv_rows.settled(path, dialect)
-    first, *others = csv_rows.header(path, dialect)
-    names = [first or UNNAMED, *others]
+    layout = csv_layout.layout(path, dialect)
+    names = list(layout.names)
     parts: list[pl.DataFrame] = []
     seen: list[_Seen] = []
     n_rows = 0
-    for block in csv_rows.blocks(path, len(names), dialect=dialect):
+    for block in layout.blocks(path):
         n_rows += block.rows
         check_size(n_rows, len(names))
-        cells = _cells(block, names, dialect)
+        cells = _cells(block, names, layout.dialect)
         found = _seen(cells.bare)
         seen = [before | now for before, now in zip(seen, found, strict=True)] if seen else found
         parts.append(_narrow(cells, [column.dtype for column in found]))
     if not parts:
-        only = f"; {ONE_LINE}" if csv_rows.has_one_line(path) else ""
+        only = f"; {ONE_LINE}" if csv_layout.has_one_line(path) else ""
         raise TableError(f"the table has columns and no rows{only}")
     dtypes = [column.dtype for column in seen]
     if again := _narrowed_too_early(parts, dtypes):
-        blocks = csv_rows.blocks(path, len(names), dialect=dialect)
-        texts = [_cells(block, names, dialect).texts(again) for block in blocks]
+        texts = [_cells(block, names, layout.dialect).texts(again) for block in layout.blocks(path)]
         parts = [part.with_columns(text) for part, text in zip(parts, texts, strict=True)]
-    frame = pl.concat([_cast(part, dtypes) for part in parts])
-    if not first:
+    return _whole(pl.concat([_cast(part, dtypes) for part in parts]), layout)
+
+
+def _whole(frame: pl.DataFrame, layout: Layout) -> Reading:
+    """Return the table without what are no columns of it. Raises TableError where its first line is not names."""
+    if TAIL in layout.names:
+        if frame[TAIL].null_count() < frame.height:
+            raise TableError(f"column {frame.width} has values and no name; give it one in the first line")
+        frame = frame.drop(TAIL)
+    if layout.has_index:
         _check_index(frame[UNNAMED])
-    return frame
+    if layout.dialect.header is None and _looks_like_data(frame):
+        shown = ", ".join(map(shortened_name, frame.columns[:FEW]))
+        raise TableError(
+            f"line {layout.n_before + 1}: looks like a row and not like names ({shown}); if it is a row, say "
+            "--no-header (?header=absent); if these are the names, say --header (?header=present)"
+        )
+    return Reading(frame, layout.remarks)
+
+
+def _looks_like_data(frame: pl.DataFrame) -> bool:
+    """True if each name could be a cell of its column: a number above numbers, a text that stands in it again.
+
+    Years above numbers are names nonetheless, as long as one other column has a name that cannot be its cell.
+    """
+    columns = [column for column in frame if column.name != UNNAMED and column.null_count() < len(column)]
+    if not columns or not all(map(_may_be_cell, columns)):
+        return False
+    if any(column.dtype.is_numeric() for column in columns):
+        return True
+    # Of texts alone it takes many rows; and some where one of the names stands without the others, which a line of
+    # names that comes again does not have.
+    are_names = [stripped(column) == column.name for column in columns]
+    n_all = pl.DataFrame(are_names).select(pl.all_horizontal(pl.all()).sum()).item()
+    return len(columns) > 1 and frame.height >= FEWEST_ROWS and any(found.sum() > n_all for found in are_names)
+
+
+def _may_be_cell(column: pl.Series) -> bool:
+    if column.dtype.is_numeric():
+        return NUMBER.fullmatch(column.name) is not None
+    return column.name.strip() in stripped(column)
 
 
 def _narrowed_too_early(parts: list[pl.DataFrame], dtypes: list[type[pl.DataType]]) -> list[str]:
@@ -126,7 +166,7 @@ def _cells(block: csv_rows.Block, names: list[str], dialect: CsvDialect) -> _Cel
         block.content,
         has_header=False,
         schema=dict.fromkeys(names, pl.String()),
-        separator=dialect.delimiter or ",",
+        separator=csv_rows.separator_of(dialect),
         empty_string_is_null=False,
     )
     if fields.height != block.rows:
@@ -142,7 +182,8 @@ def _cells(block: csv_rows.Block, names: list[str], dialect: CsvDialect) -> _Cel
 
 def with_commas(block: csv_rows.Block, names: list[str], dialect: CsvDialect) -> bytes:
     """Return the rows of a block with commas between fields and points in numbers, as in the body of a request."""
-    return _cells(block, names, dialect).fields.write_csv(include_header=False).encode()
+    fields = _cells(block, names, dialect).fields.drop(TAIL, strict=False)
+    return fields.write_csv(include_header=False).encode()
 
 
 def _with_points(column: pl.Series) -> pl.Series:
@@ -203,7 +244,10 @@ def _cast(part: pl.DataFrame, dtypes: list[type[pl.DataType]]) -> pl.DataFrame:
 def _check_index(column: pl.Series) -> None:
     """Raise TableError where a column without a name is not the row index that pandas and R write.
 
-    Such an index counts rows, or did before some rows were taken out: integers, none of them twice.
+    Such an index counts rows, or did before some rows were taken out, or holds R's names of rows: none of them twice.
     """
-    if not (column.dtype.is_integer() and column.null_count() == 0 and column.is_unique().all()):
-        raise TableError("line 1: column 1 has no name (pandas leaves out its index with index=False)")
+    is_index = column.dtype.is_integer() or column.dtype == pl.String
+    if not (is_index and column.null_count() == 0 and column.is_unique().all()):
+        raise TableError(
+            "line 1: column 1 has no name, and is no index either, for its values do not all differ; give it a name"
+        )

@@ -6,8 +6,9 @@ file -> CsvDialect, names -> Block, Block, ...      in UTF-8, whatever its chars
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -16,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.errors import TableError, shortened_name
-from models_store.tables.csv_dialect import CsvDialect, delimiter_in
+from models_store.tables.csv_dialect import CsvDialect
+from models_store.tables.unpacking import opened
 
 if TYPE_CHECKING:
     from _csv import Reader  # exists for type checkers alone
@@ -30,12 +32,12 @@ LONGEST_NAME = 200
 MOST_COLUMNS = 10_000
 BOM = b"\xef\xbb\xbf"
 QUOTE, LF, CR = b'"\n\r'
-ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
-COMMAS = CsvDialect(delimiter=",")
-# The name that pandas gives to a first column without a name.
-UNNAMED = "Unnamed: 0"
-OTHERWISE = "save the file as UTF-8, or say what it is: --encoding windows-1252 (?encoding=windows-1252)"
+# What stands between fields where spaces did, however many; and a comment line, once it is taken out.
+JOINED, TAKEN_OUT = b"\x01", b"\x02"
+SPACES, SPACED_END = re.compile(rb"[ \t]+"), re.compile(rb"[ \t]*\r?\n[ \t]*")
 ONE_LINE = "only one line: curl keeps line ends with --data-binary"
+COMMAS = CsvDialect(delimiter=",")
+OTHERWISE = "save the file as UTF-8, or say what it is: --encoding windows-1252 (?encoding=windows-1252)"
 
 
 @dataclass(frozen=True)
@@ -45,68 +47,6 @@ class Block:
     content: bytes
     rows: int
     line: int
-
-
-def settled(path: Path, dialect: CsvDialect) -> CsvDialect:
-    """Return the dialect with the delimiter that the header shows, if it has none.
-
-    Raises TableError for an Excel file, and for UTF-16 that is not said to be so.
-    """
-    with path.open("rb") as file:
-        start = file.read(BLOCK_BYTES)
-    _check_is_text(start, dialect)
-    if dialect.delimiter is not None:
-        return dialect
-    line = start.decode(dialect.encoding, errors="replace").partition("\n")[0]
-    return replace(dialect, delimiter=delimiter_in(line))
-
-
-def _check_is_text(start: bytes, dialect: CsvDialect) -> None:
-    if start.startswith(OLE) or (start.startswith(ZIP) and b"xl/" in start):
-        raise TableError("this is an Excel file; save it as CSV UTF-8")
-    is_wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or start[:4].count(0) == 2
-    if is_wide and dialect.encoding != "utf-16":
-        raise TableError("this is UTF-16; save it as UTF-8, or read it with --encoding utf-16 (?encoding=utf-16)")
-
-
-def header(path: Path, dialect: CsvDialect = COMMAS) -> list[str]:
-    """Return the names of the columns: unique, and not empty except perhaps the first, which may be an index.
-
-    Raises TableError, which names the column.
-    """
-    try:
-        return _header(path, dialect)
-    except TableError as error:
-        if has_one_line(path):
-            raise TableError(f"{error}; {ONE_LINE}") from None
-        raise
-
-
-def has_one_line(path: Path) -> bool:
-    """True if the file has no line end, as `curl -d` sends it."""
-    with path.open("rb") as file:
-        line = file.readline(LONGEST_ROW)
-    return bool(line) and not line.endswith(b"\n")
-
-
-def _header(path: Path, dialect: CsvDialect) -> list[str]:
-    first = next(_records(path, BLOCK_BYTES, dialect), None)
-    if first is None:
-        raise TableError("the file is empty; its first line must name the columns")
-    end = int(first.ends[0])
-    line = first.content[:end].decode().removesuffix("\n").removesuffix("\r")
-    if not line.strip():
-        raise TableError("line 1: empty, where the names of the columns belong")
-    delimiter = dialect.delimiter or ","
-    try:
-        names = next(reader_of(line, delimiter))
-    except csv.Error:  # its quotes were checked; a field may be longer than a row may be
-        raise TableError("line 1: too long for the names of columns") from None
-    names = [name.strip() for name in names]
-    check_names([names[0] or UNNAMED, *names[1:]] if len(names) > 1 else names, "line 1: ")
-    if len(names) == 1 and any(mark in names[0] for mark in ",;\t"):
-        raise TableError("line 1: a single column, with commas, semicolons or tabs in its name; say --delimiter")
-    return names
 
 
 def reader_of(text: str, delimiter: str = ",") -> "Reader":
@@ -133,34 +73,41 @@ def check_names(names: list[str], where: str = "") -> None:
         seen.add(name.strip())
 
 
-def blocks(path: Path, n_columns: int, size: int | None = None, dialect: CsvDialect = COMMAS) -> Iterator[Block]:
-    """Yield all rows after the header, in blocks of about `size` bytes.
+def blocks(
+    path: Path,
+    n_columns: int,
+    size: int | None = None,
+    dialect: CsvDialect = COMMAS,
+    n_before: int = 0,
+    *,
+    has_header: bool = True,
+) -> Iterator[Block]:
+    """Yield all rows after the first `n_before` lines and the header, in blocks of about `size` bytes.
 
     Raises TableError, which names the first line that has not `n_columns` fields.
     """
     blank_line = 0
-    is_header = True
-    for records in _records(path, size or max(BLOCK_BYTES, n_columns * BYTES_A_COLUMN), dialect):
-        first = 1 if is_header else 0
-        is_header = False
-        blank = records.blank[first:]
+    for found in records(path, size or max(BLOCK_BYTES, n_columns * BYTES_A_COLUMN), dialect, n_before):
+        first = 1 if has_header else 0
+        has_header = False
+        blank = found.blank[first:]
         n_rows = len(blank) if not blank.any() else int(blank.argmax())
         if blank_line == 0 and n_rows < len(blank):
-            blank_line = records.line_of(first + n_rows)
-        if blank_line and not (blank[n_rows:].all() and (n_rows == 0 or records.line_of(first) < blank_line)):
+            blank_line = found.line_of(first + n_rows)
+        if blank_line and not (blank[n_rows:].all() and (n_rows == 0 or found.line_of(first) < blank_line)):
             raise TableError(f"line {blank_line}: empty, with more rows after it")
-        wrong = np.flatnonzero(records.n_fields[first : first + n_rows] != n_columns)
+        wrong = np.flatnonzero(found.n_fields[first : first + n_rows] != n_columns)
         if len(wrong):
             row = first + int(wrong[0])
-            found = records.n_fields[row]
-            raise TableError(f"line {records.line_of(row)}: expected {n_columns} fields, found {found}")
+            count = found.n_fields[row]
+            raise TableError(f"line {found.line_of(row)}: expected {n_columns} fields, found {count}")
         if n_rows:
-            begin, end = records.begin_of(first), int(records.ends[first + n_rows - 1])
-            yield Block(records.content[begin:end], n_rows, records.line_of(first))
+            begin, end = found.begin_of(first), int(found.ends[first + n_rows - 1])
+            yield Block(found.content[begin:end], n_rows, found.line_of(first))
 
 
 @dataclass(frozen=True, eq=False)
-class _Records:
+class Records:
     """Whole records: `content`, the line of the file where it begins, and arrays (n_records,) of facts."""
 
     content: bytes
@@ -169,6 +116,8 @@ class _Records:
     """The offset in `content` behind each record."""
     n_fields: NDArray[np.int64]
     blank: NDArray[np.bool_]
+    lines: NDArray[np.int64] | None = None
+    """The line where each record begins, where comment lines were between them."""
 
     @classmethod
     def of(cls, content: bytes, line: int, delimiter: int) -> Self:
@@ -196,32 +145,92 @@ class _Records:
     def begin_of(self, record: int) -> int:
         return int(self.ends[record - 1]) if record else 0
 
+    def without_comments(self) -> "Records":
+        """Return the records that are not `TAKEN_OUT`."""
+        if TAKEN_OUT not in self.content:
+            return self
+        begins = np.concatenate([[0], self.ends[:-1]])
+        letters = np.frombuffer(self.content, dtype=np.uint8)
+        kept = letters[begins] != TAKEN_OUT[0]
+        lines = self.line + np.searchsorted(np.flatnonzero(letters == LF), begins)
+        ends = np.cumsum((self.ends - begins)[kept])
+        content = self.content.replace(TAKEN_OUT + b"\n", b"")
+        return Records(content, self.line, ends, self.n_fields[kept], self.blank[kept], lines[kept])
+
     def line_of(self, record: int) -> int:
+        if self.lines is not None:
+            return int(self.lines[record])
         return _line_at(self.content, self.line, self.begin_of(record))
 
 
-def _records(path: Path, size: int, dialect: CsvDialect) -> Iterator[_Records]:
+def records(path: Path, size: int, dialect: CsvDialect, n_before: int = 0) -> Iterator[Records]:
+    """Yield the records after the first `n_before` lines, comment lines aside, about `size` bytes at a time."""
     line, pending = 1, b""
-    delimiter = ord(dialect.delimiter or ",")
-    for read in _pieces(path, size, dialect):
+    for read in pieces(path, size, dialect):
         is_last = not read
+        _check_marks(read, dialect, line)
         content = pending + (read.removeprefix(BOM) if line == 1 and not pending else read)
         if is_last and content:
             content += b"\n"
-        records = _Records.of(content, line, delimiter)
-        if len(records.ends):
-            yield records
-        pending = content[len(records.content) :]
-        line += records.content.count(b"\n")
+        content, n_skipped = _after(content, n_before)
+        line, n_before = line + n_skipped, n_before - n_skipped
+        content = _prepared(content, dialect)
+        found = Records.of(content, line, ord(separator_of(dialect)))
+        pending = content[len(found.content) :]
+        line += found.content.count(b"\n")
+        found = found.without_comments()
+        if len(found.ends):
+            yield found
         if not is_last and len(pending) > max(LONGEST_ROW, size):
             raise TableError(f"line {line}: the row does not end within {LONGEST_ROW >> 20} MB; is a quote left open?")
     if pending:
         raise TableError(f"line {line}: a quote is opened in this row and not closed")
 
 
-def _pieces(path: Path, size: int, dialect: CsvDialect) -> Iterator[bytes]:
+def separator_of(dialect: CsvDialect) -> str:
+    """Return the character that stands between fields once spaces are joined."""
+    return JOINED.decode() if dialect.delimiter == " " else dialect.delimiter or ","
+
+
+def _after(content: bytes, n_lines: int) -> tuple[bytes, int]:
+    """Return what stands behind the first `n_lines` lines, and how many of them `content` has."""
+    taken = content.split(b"\n", n_lines)
+    return taken[-1], len(taken) - 1
+
+
+def _check_marks(read: bytes, dialect: CsvDialect, line: int) -> None:
+    """Raise TableError for the characters that `_prepared` puts in place of others."""
+    marks = (JOINED if dialect.delimiter == " " else b"", TAKEN_OUT if dialect.comment else b"")
+    for mark in filter(None, marks):
+        if mark in read:
+            raise TableError(f"line {_line_at(read, line, read.index(mark))}: a control character; this is no text")
+
+
+def _prepared(content: bytes, dialect: CsvDialect) -> bytes:
+    """Return whole lines with one mark for the spaces between two fields, and one for a comment; the rest is as it was.
+
+    What it returns may be given to it again, with more behind it.
+    """
+    end = content.rfind(b"\n") + 1
+    lines = content[:end]
+    if dialect.comment:
+        lines = re.sub(rb"(?m)^[ \t]*" + re.escape(dialect.comment.encode()) + rb"[^\n]*\n", TAKEN_OUT + b"\n", lines)
+    if dialect.delimiter == " ":
+        lines = _joined(lines)
+    return lines + content[end:]
+
+
+def _joined(lines: bytes) -> bytes:
+    """Return lines with `JOINED` for spaces outside quotes, and none at the beginning or the end of a line."""
+    parts = lines.split(b'"')
+    parts[0] = parts[0].lstrip(b" \t")
+    parts[::2] = [SPACES.sub(JOINED, SPACED_END.sub(b"\n", part)) for part in parts[::2]]
+    return b'"'.join(parts)
+
+
+def pieces(path: Path, size: int, dialect: CsvDialect) -> Iterator[bytes]:
     """Yield the file in UTF-8, about `size` bytes at a time; the last piece is empty, and no other."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         if dialect.encoding == "utf-8":
             yield from iter(partial(file.read, size), b"")
         else:

@@ -10,32 +10,43 @@ from models_store.tables.clock import MOST_DAYS
 from models_store.tables.column_facts import Form
 from models_store.tables.csv_dialect import PLAIN, CsvDialect
 from models_store.tables.csv_files import read_csv
+from models_store.tables.json_lines import read_json_lines
 from models_store.tables.moments import FIRST_DAY, LAST_DAY
+from models_store.tables.reading import Reading
 from models_store.tables.typed_files import BEYOND, TEMPORAL, TOO_LONG, read_arrow, read_parquet
+
+WORDS_OF_CSV = "delimiter, decimal, encoding, header and comment"
 
 
 def read(path: Path, form: Form, dialect: CsvDialect = PLAIN) -> pl.DataFrame:
     """Read the whole table, missing values as null. Raises TableError, which says what is wrong with it and where."""
+    return reading(path, form, dialect).frame
+
+
+def reading(path: Path, form: Form, dialect: CsvDialect = PLAIN) -> Reading:
+    """Read the whole table as `read` does, and say how it was read."""
     if form != "csv" and dialect != PLAIN:
-        raise TableError("delimiter, decimal and encoding are for CSV; other formats say these things themselves")
+        raise TableError(f"{WORDS_OF_CSV} are for CSV; other formats say these things themselves")
     try:
-        frame = _read(path, form, dialect)
+        found = _read(path, form, dialect)
     except MemoryError:
         raise TableError("the table needs more memory than there is for it when it is unpacked") from None
-    if frame.height == 0:
+    if found.frame.height == 0:
         raise TableError("the table has columns and no rows")
-    _check_values(frame)
-    return frame
+    _check_values(found.frame)
+    return found
 
 
-def _read(path: Path, form: Form, dialect: CsvDialect) -> pl.DataFrame:
+def _read(path: Path, form: Form, dialect: CsvDialect) -> Reading:
     match form:
         case "csv":
             return read_csv(path, dialect)
         case "parquet":
-            return read_parquet(path)
+            return Reading(read_parquet(path))
         case "arrow":
-            return read_arrow(path)
+            return Reading(read_arrow(path))
+        case "json-lines":
+            return Reading(read_json_lines(path))
 
 
 def _check_values(frame: pl.DataFrame) -> None:

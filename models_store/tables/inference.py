@@ -21,6 +21,7 @@ from models_store.tables.ambiguity import WRITTEN_DATE, ambiguity_of, clock_kind
 from models_store.tables.clock import seconds_in
 from models_store.tables.column_facts import ColumnFacts, Form
 from models_store.tables.csv_files import narrowed
+from models_store.tables.csv_layout import UNNAMED
 from models_store.tables.date_formats import form_of, kind_of_format
 from models_store.tables.files import read
 from models_store.tables.identifiers import is_prose, names_rows, note_on, numbers_rows, way_to_keep
@@ -423,6 +424,8 @@ def _tells_nothing(column: pl.Series, kind: Kind, n_distinct: int) -> str | None
         return "empty"
     if n_distinct == 1 and column.null_count() == 0 and len(column) > 1:
         return "all values are the same"
+    if column.name == UNNAMED and n_distinct == len(column):
+        return "an identifier: every row has another"
     is_number = kind == "number" and column.dtype.is_numeric()
     is_identifier = numbers_rows(column, n_distinct) if is_number else _names_rows(column, kind, n_distinct)
     if is_identifier:

@@ -17,7 +17,11 @@ const MEDIA_TYPES = {
   parquet: "application/vnd.apache.parquet",
   arrow: "application/vnd.apache.arrow.stream",
   feather: "application/vnd.apache.arrow.stream",
+  jsonl: "application/x-ndjson",
+  ndjson: "application/x-ndjson",
 };
+/** The endings of a table that is compressed: what it is stands before them. */
+const COMPRESSED = /\.(gz|zst)$/i;
 const LONGEST_NAME = 100;
 
 export class NewTable {
@@ -121,7 +125,8 @@ export class NewTable {
    */
   async #sent(file) {
     await checkReadable(file);
-    const type = MEDIA_TYPES[file.name.split(".").pop()?.toLowerCase() ?? ""] ?? "text/csv";
+    const ending = file.name.replace(COMPRESSED, "").split(".").pop()?.toLowerCase() ?? "";
+    const type = MEDIA_TYPES[ending] ?? "text/csv";
     const query = new URLSearchParams({ name: nameOf(file) });
     // How a CSV file is written means nothing elsewhere.
     const dialect = type === "text/csv" ? findAll(this.#form, "[data-query]", HTMLSelectElement) : [];
@@ -151,9 +156,8 @@ async function checkReadable(file) {
 function uploadedWords(stored, file) {
   const size = `${stored.rows} rows, ${stored.columns.length} columns`;
   const isNew = stored.name === nameOf(file);
-  return isNew
-    ? `${stored.name} is here: ${size}.`
-    : `The same table is here already, as ${tableName(stored)}: ${size}.`;
+  const here = isNew ? `${stored.name} is here` : `The same table is here already, as ${tableName(stored)}`;
+  return [`${here}: ${size}`, ...stored.remarks].join("; ") + ".";
 }
 
 /** @param {TableHead} stored */
@@ -163,4 +167,4 @@ const tableAddress = ({ id }) => `/datasets/${encodeURIComponent(id)}`;
 const tableName = ({ name, id }) => name || id;
 
 /** @param {File} file */
-const nameOf = (file) => file.name.replace(/(?<=.)\.[^.]*$/s, "").slice(0, LONGEST_NAME);
+const nameOf = (file) => file.name.replace(COMPRESSED, "").replace(/(?<=.)\.[^.]*$/s, "").slice(0, LONGEST_NAME);

@@ -24,6 +24,7 @@ from tests.app.over_http import an_app, pair
 from tests.disks import HastyDisk
 from tests.fakes import LinearNetwork
 from tests.table_fakes import passengers
+from training.recipe.base import RecipeError
 
 TRAVELLERS: dict[str, list[Any]] = {
     "age": [22.5, None, 54.0, 2.0, 31.25],
@@ -203,7 +204,7 @@ def test_an_error_says_where_it_is_in_the_file_and_nothing_is_left_behind(
     ("name", "content", "error", "said"),
     [
         ("gone.csv", None, TableError, "gone.csv: no such file"),
-        ("asked.xls", "x1,x2\n1,2\n", TableError, "asked.xls: a table is a file that ends with .csv"),
+        ("asked.xls", "x1,x2\n1,2\n", RecipeError, "asked.xls: a table is a file that ends with .csv"),
         ("asked.csv", "x1,x2\n1\n", TableError, "line 2: expected 2 fields, found 1"),
         ("asked.csv", "x1,x2\n", TableError, "asked.csv: the table has columns and no rows"),
         ("asked.csv", "x1,x3\n1,2\n", Refused, "line 1: column x2 is missing"),

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from app.formats import csv_rows
 from app.formats.expected import Expected
 from models_store.errors import PatternServerError, TableError
-from models_store.tables.csv_rows import ONE_LINE, header
+from models_store.tables.csv_layout import header
+from models_store.tables.csv_rows import ONE_LINE
 from tests.app.over_http import CSV, an_array, csv_of, message, numbers, post, refusal
 
 pytestmark = pytest.mark.anyio

@@ -1,6 +1,7 @@
 """Uploading tables over HTTP: what comes back, what is refused, and that nobody else waits for it."""
 
 import asyncio
+import gzip
 import io
 import threading
 from collections.abc import AsyncIterator, Sequence
@@ -14,6 +15,7 @@ import polars as pl
 import pytest
 
 from app.parts import parts_of
+from app.routes.datasets import FORMS
 from models_store.storage.datasets import Datasets, Stored
 from models_store.storage.store import Store
 from tests.app.over_http import ARROW, CSV, JSON, SESAME, an_app, client_of, message, refusal, serving
@@ -21,6 +23,7 @@ from tests.app.test_imports import imported
 
 pytestmark = pytest.mark.anyio
 
+NDJSON = "application/x-ndjson"
 PARQUET = "application/vnd.apache.parquet"
 TABLE = b"size,colour,note\n1,red,\n2,blue,x\n3,red,y\n"
 PLAINLY = {"dropped": None, "doubt": None, "labels": True, "order": None, "format": None, "note": None}
@@ -65,7 +68,7 @@ async def test_a_table_is_kept_and_described(client: httpx.AsyncClient, store: S
     stored = answer.json()
     assert answer.status_code == 201
     told = {key: stored[key] for key in ("id", "created")}
-    assert stored == {**told, "name": "shirts", "rows": 3, "columns": COLUMNS, "delimiter": ","}
+    assert stored == {**told, "name": "shirts", "rows": 3, "columns": COLUMNS, "delimiter": ",", "remarks": []}
     assert answer.headers["location"] == f"/datasets/{stored['id']}"
     assert (await client.get(answer.headers["location"])).json() == stored
     assert Datasets(store.root).frame(stored["id"])["colour"].to_list() == ["red", "blue", "red"]
@@ -102,7 +105,7 @@ async def test_a_column_in_doubt_is_said_at_once_and_not_trained_on(client: http
 async def test_tables_are_listed_without_their_columns(client: httpx.AsyncClient) -> None:
     assert (await client.get("/datasets")).json() == {"datasets": []}
     stored = (await upload(client, name="shirts")).json()
-    facts = {key: stored[key] for key in ("id", "name", "rows", "created", "delimiter")}
+    facts = {key: stored[key] for key in ("id", "name", "rows", "created", "delimiter", "remarks")}
     assert (await client.get("/datasets")).json() == {"datasets": [{**facts, "n_columns": 3}]}
 
 
@@ -119,6 +122,36 @@ async def test_a_table_may_be_larger_than_other_bodies(client: httpx.AsyncClient
     assert 1 << 20 < len(rows) < 2 << 20
     assert (await upload(client, rows)).json()["rows"] == 180_000
     assert refusal(await client.post("/predict/line", content=rows)) == (413, "body_too_large")
+
+
+HEADLESS = b"1,red\n2,blue\n3,red\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "query"),
+    [
+        (b"sep=;\nsize;colour\n1;red\n2;blue\n3;red\n", CSV, {}),
+        (b"# shirts\nsize,colour\n1,red\n2,blue\n3,red\n", CSV, {}),
+        (b"size,colour\n% one\n1,red\n2,blue\n3,red\n", CSV, {"comment": "%"}),
+        (b"size  colour\n1  red\n2  blue\n3  red\n", CSV, {"delimiter": "space"}),
+        (gzip.compress(b"size,colour\n1,red\n2,blue\n3,red\n"), CSV, {}),
+        (gzip.compress(b"size,colour\n1,red\n2,blue\n3,red\n"), "application/gzip", {}),
+        (b'{"size": 1, "colour": "red"}\n{"size": 2, "colour": "blue"}\n{"size": 3, "colour": "red"}\n', NDJSON, {}),
+    ],
+)
+async def test_the_same_table_is_read_from_other_files(
+    client: httpx.AsyncClient, body: bytes, content_type: str, query: dict[str, str]
+) -> None:
+    answer = await upload(client, body, content_type, **query)
+    assert answer.json()["columns"] == COLUMNS[:2]
+
+
+async def test_a_table_without_names_is_asked_about_and_read_when_that_is_said(client: httpx.AsyncClient) -> None:
+    assert "?header=absent" in message(await upload(client, HEADLESS))
+    names = [column["name"] for column in (await upload(client, HEADLESS, header="absent")).json()["columns"]]
+    assert names == ["column_1", "column_2"]
+    assert (await upload(client, HEADLESS, header="present")).json()["rows"] == 2
+    assert refusal(await upload(client, HEADLESS, header="maybe")) == (422, "bad_table")
 
 
 # -- what is refused -----------------------------------------------------------------------------------------------
@@ -239,7 +272,7 @@ async def test_who_waits_for_tables_does_not_take_the_threads_of_others(store: S
 
 async def test_the_document_tells_what_can_be_uploaded(client: httpx.AsyncClient) -> None:
     paths: dict[str, Any] = (await client.get("/openapi.json")).json()["paths"]
-    assert list(paths["/datasets"]["post"]["requestBody"]["content"]) == [CSV, PARQUET, ARROW]
+    assert list(paths["/datasets"]["post"]["requestBody"]["content"]) == list(FORMS)
     assert "bad_table" in paths["/datasets"]["post"]["responses"]["422"]["description"]
     assert "unknown_dataset" in paths["/datasets/{dataset}"]["get"]["responses"]["404"]["description"]
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.page import PAGE_FILES
-from models_store.tables.csv_dialect import PLAIN, Charset, Decimal, Delimiter
+from models_store.tables.csv_dialect import PLAIN, Charset, Decimal, Delimiter, Header
 from tests.app.over_http import refusal
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +72,9 @@ def test_no_id_is_given_twice_where_both_could_be_shown() -> None:
         assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize(("field", "known"), [("delimiter", Delimiter), ("decimal", Decimal), ("encoding", Charset)])
+@pytest.mark.parametrize(
+    ("field", "known"), [("delimiter", Delimiter), ("decimal", Decimal), ("encoding", Charset), ("header", Header)]
+)
 def test_the_page_offers_what_a_csv_file_may_be_written_with(field: str, known: Any) -> None:
     """The first choice is what is taken where nothing is said."""
     [choices] = re.findall(rf'data-query="{field}">(.*?)</select>', text_of("index.html"), re.DOTALL)

@@ -6,10 +6,17 @@ from models_store.tables.csv_dialect import CsvDialect, delimiter_in
 from models_store.tables.inference import TableError
 
 
-@pytest.mark.parametrize("said", [{"delimiter": "x"}, {"decimal": ";"}, {"encoding": "rot13"}])
+@pytest.mark.parametrize(
+    "said", [{"delimiter": "x"}, {"decimal": ";"}, {"encoding": "rot13"}, {"header": "no"}, {"comment": " "}]
+)
 def test_a_way_of_writing_that_there_is_not_is_refused(said: dict[str, str]) -> None:
     with pytest.raises(TableError, match=next(iter(said))):
         CsvDialect.of(**said)
+
+
+def test_fields_that_came_later_are_in_its_key_where_they_are_said() -> None:
+    assert CsvDialect(";").key == repr(CsvDialect(";"))
+    assert CsvDialect(header="absent", comment="#").key == f"{CsvDialect()!r} header='absent' comment='#'"
 
 
 def test_its_repr_never_changes_because_the_ids_of_datasets_are_hashes_of_it() -> None:

@@ -63,7 +63,8 @@ def test_what_the_csv_module_writes_is_accepted(place: Path, rows: list[list[str
         ("a,b\n1,2\n\n3,4\n", "line 3: empty, with more rows after it"),
         ("a,a\n1,2", "line 1: two columns are called a"),
         ("a, a\n1,2", "line 1: two columns are called a"),
-        (",a\nx,1", "line 1: column 1 has no name"),
+        (",a\nx,1\nx,2", "line 1: column 1 has no name, and is no index either"),
+        (",a\n0.5,1", "line 1: column 1 has no name, and is no index either"),
         (",a\n0,1\n0,2", "line 1: column 1 has no name"),
         (",\n0,1", "line 1: column 2 has no name"),
         (",Unnamed: 0\n0,1", "line 1: two columns are called Unnamed: 0"),
@@ -75,8 +76,8 @@ def test_what_the_csv_module_writes_is_accepted(place: Path, rows: list[list[str
         (f"{'b' * 60},{'b' * 60}\n1,2", f"line 1: two columns are called {'b' * 39}…"),
         ("a;b\tc\n1;2\t3", "line 1: a single column, with commas, semicolons or tabs in its name; say --delimiter"),
         ("a;b\n1;2\n3\n", "line 3: expected 2 fields, found 1"),
-        (b"PK\x03\x04....xl/workbook.xml", "this is an Excel file; save it as CSV UTF-8"),
-        (b"\xd0\xcf\x11\xe0rest", "this is an Excel file; save it as CSV UTF-8"),
+        (b"PK\x03\x04....xl/workbook.xml", "this is an Excel file; name it .xlsx, or send it as"),
+        (b"\xd0\xcf\x11\xe0rest", "this is an Excel file of before 2007; save it as .xlsx, or save it as CSV UTF-8"),
         ("a,b\n1,2\n".encode("utf-16"), "this is UTF-16; save it as UTF-8, or read it with --encoding utf-16"),
         ("a,b\n1,2\n".encode("utf-16-le"), "this is UTF-16; save it as UTF-8"),
         ("a,b\n1,2\x00", "line 2: a NUL byte"),
@@ -103,7 +104,7 @@ def test_a_csv_that_is_no_table_is_refused_by_line(write: Write, content: str | 
 @given(st.text(alphabet="aé\n;€", max_size=40), st.sampled_from(["utf-16", "windows-1252"]), st.integers(1, 5))
 def test_an_encoding_is_read_piece_by_piece_as_at_once(place: Path, text: str, encoding: Charset, size: int) -> None:
     place.write_bytes(text.encode(encoding))
-    pieces = list(csv_rows._pieces(place, size, CsvDialect(encoding=encoding)))
+    pieces = list(csv_rows.pieces(place, size, CsvDialect(encoding=encoding)))
     assert b"".join(pieces).decode() == text
     assert [not piece for piece in pieces] == [False] * (len(pieces) - 1) + [True]
 

@@ -31,7 +31,7 @@ def test_any_bytes_are_read_or_refused(place: Path, content: bytes, form: Form) 
 
 def test_only_a_csv_is_written_in_another_way(write: Write) -> None:
     content = content_of(pa.table({"x": pa.array([1, 2])}), "parquet")
-    with pytest.raises(TableError, match="delimiter, decimal and encoding are for CSV"):
+    with pytest.raises(TableError, match="delimiter, decimal, encoding, header and comment are for CSV"):
         read(write(content), "parquet", CsvDialect(decimal=","))
 
 

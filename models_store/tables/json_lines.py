@@ -1,0 +1,113 @@
+"""JSON lines as polars frames: an object a line, whose keys are columns; a key that a line lacks is a missing value.
+
+{"a": 1, "b": "x"}\n{"a": 2.5}      ->      a: Float64 1.0, 2.5 · b: String x, null
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+from models_store.errors import TableError, shortened_name
+from models_store.tables.csv_files import narrowed
+from models_store.tables.csv_rows import BOM, LONGEST_ROW, MOST_COLUMNS, check_names
+from models_store.tables.file_limits import check_size
+from models_store.tables.text_columns import without_missing
+from models_store.tables.unpacking import opened
+
+ROWS_AT_ONCE = 10_000
+LARGEST_INTEGER = 2**63
+SHAPES = {list: "a list", dict: "an object"}
+Column = list[Any]
+
+
+def read_json_lines(path: Path) -> pl.DataFrame:
+    """Read block by block. Raises TableError, which names the line."""
+    parts: list[pl.DataFrame] = []
+    names: dict[str, None] = {}
+    n_rows = 0
+    for rows in _blocks(path):
+        n_rows += len(rows)
+        for _, row in rows:
+            names.update(dict.fromkeys(row))
+        check_names(list(names))
+        check_size(n_rows, len(names))
+        parts.append(_texts(rows, list(names)))
+    if not parts:
+        raise TableError("the file has no rows; expected a JSON object on each line")
+    texts = pl.concat(parts, how="diagonal")
+    return without_missing(pl.DataFrame([_typed(texts[name]) for name in names]))
+
+
+def _blocks(path: Path) -> Iterator[list[tuple[int, dict[str, Any]]]]:
+    """Yield rows with their lines, counted from 1; empty lines are none."""
+    block = []
+    with opened(path) as file:
+        line = 0
+        while content := file.readline(LONGEST_ROW):
+            line += 1
+            if line == 1:
+                content = content.removeprefix(BOM)
+            if len(content) == LONGEST_ROW:
+                raise TableError(f"line {line}: longer than {LONGEST_ROW >> 20} MB")
+            if content.strip():
+                block.append((line, _row(content, line)))
+            if len(block) == ROWS_AT_ONCE:
+                yield block
+                block = []
+    if block:
+        yield block
+
+
+def _row(content: bytes, line: int) -> dict[str, Any]:
+    try:
+        row = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        raise TableError(f'line {line}: no JSON; expected an object, such as {{"a": 1}}, on each line') from None
+    if not isinstance(row, dict):
+        kind = "a list" if isinstance(row, list) else "a single value"
+        raise TableError(f"line {line}: expected an object whose keys name the columns, found {kind}")
+    if len(row) > MOST_COLUMNS:
+        raise TableError(f"line {line}: {len(row)} keys; {MOST_COLUMNS} columns are the most")
+    return row
+
+
+# -- columns ---------------------------------------------------------------------------------------------------------
+#
+# A cell is held as the JSON text of its value until all rows are known: a column of 1, 2.5 and "x" is one of texts.
+
+
+def _texts(rows: list[tuple[int, dict[str, Any]]], names: list[str]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {name: pl.Series([_text(row.get(name), line, name) for line, row in rows], dtype=pl.String) for name in names}
+    )
+
+
+def _text(value: Any, line: int, name: str) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return f'"{value}'
+    if isinstance(value, list | dict):
+        raise TableError(
+            f"line {line}: column {shortened_name(name)} holds {SHAPES[type(value)]}; a cell is a number, a text, a "
+            "boolean or null"
+        )
+    return "true" if value is True else "false" if value is False else repr(value)
+
+
+def _typed(column: pl.Series) -> pl.Series:
+    """Return a column of booleans, numbers or texts; of texts as CSV has them where values are of several kinds."""
+    are_texts = column.str.starts_with('"')
+    are_booleans = column.is_in(["true", "false"])
+    if column.null_count() == len(column):
+        return column.cast(pl.Float64)
+    if are_booleans.all():
+        return (column == "true").alias(column.name)
+    if are_texts.all():
+        return column.str.slice(1)
+    if are_texts.any() or are_booleans.any():
+        return narrowed(column.str.strip_prefix('"'))
+    return narrowed(column)
