@@ -370,7 +370,7 @@ async def test_a_path_says_what_may_stand_in_it(document: Document) -> None:
 
 async def test_how_a_csv_file_is_written_is_one_of_a_list(document: Document) -> None:
     given = {each["name"]: each["schema"] for each in document["paths"]["/datasets"]["post"]["parameters"]}
-    assert given["delimiter"]["enum"] == [",", ";", "\t", "|", "tab", "\\t"]
+    assert given["delimiter"]["enum"] == [",", ";", "\t", "|", " ", "tab", "\\t", "space", "spaces"]
     assert given["decimal"]["enum"] == [".", ","]
     assert {"utf-8", "windows-1252"} <= set(given["encoding"]["enum"])
 
