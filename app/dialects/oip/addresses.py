@@ -61,9 +61,10 @@ def _read(settings: Settings, release: Served, sent: Sent) -> OipQuestion:
 
 
 def _written(release: Served, accept_encoding: str, question: OipQuestion, answers: Array) -> Response:
-    written = bodies.write(release, question, answers)
+    remarks = remarks_on(release.bundle, question.rows)
+    written = bodies.write(release, question, answers, remarks)
     content, headers = compressed(written.content, accept_encoding)
-    headers |= with_remarks(release.headers, remarks_on(release.bundle, question.rows))
+    headers |= with_remarks(release.headers, remarks)
     if written.header_size is not None:  # the size of the JSON before it is compressed
         headers[HEADER_LENGTH] = str(written.header_size)
     return Response(content, media_type=JSON if written.header_size is None else BINARY, headers=headers)

@@ -14,6 +14,7 @@ from app.answering.plan import ARRAY_DISCOUNT
 from app.dialects.oip import tensors
 from app.dialects.oip.inputs import flag_in, name_of, object_in, objects_in, parameters_of, rows_of, tensors_in
 from app.dialects.oip.tensors import Values
+from app.dialects.remarks import NOTHING, Remarks
 from app.errors import Malformed, TooManyRows, Unprocessable
 from app.formats import strict_json
 from app.formats.expected import Expected
@@ -103,8 +104,11 @@ def read(
     return OipQuestion(rows_of(tensors_in(document, binary, max_rows), expected), request_id, wanted, is_compressed)
 
 
-def write(release: Release, question: OipQuestion, answers: Array) -> Written:
-    """Write `answers`, float64 (n_rows, n_outputs). Raises NotFinite if one is too large for its datatype."""
+def write(release: Release, question: OipQuestion, answers: Array, remarks: Remarks = NOTHING) -> Written:
+    """Write `answers`, float64 (n_rows, n_outputs), with remarks as parameters, whose values can only be texts.
+
+    Raises NotFinite if an answer is too large for its datatype.
+    """
     outputs: list[dict[str, Any]] = []
     binary: list[bytes] = []
     for wanted, values in _answered(release.bundle, question.wanted, answers):
@@ -117,6 +121,8 @@ def write(release: Release, question: OipQuestion, answers: Array) -> Written:
     about: dict[str, Any] = {"model_name": release.bundle.pattern, "model_version": str(release.version)}
     if question.id is not None:
         about["id"] = question.id
+    if remarks:
+        about["parameters"] = {name: orjson.dumps(rows).decode() for name, rows in remarks.items()}
     header = orjson.dumps({**about, "outputs": outputs}, option=orjson.OPT_SERIALIZE_NUMPY)
     return Written(b"".join([header, *binary]), len(header)) if binary else Written(header, None)
 

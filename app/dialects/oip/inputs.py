@@ -36,7 +36,8 @@ def tensors_in(document: Object, binary: memoryview, max_rows: int) -> dict[str,
             if name in found:
                 raise Unprocessable("duplicate_column", "its name is that of an input before it")
             content = _content(given, binary)
-            found[name] = _tensor(given, content, max_rows)
+            values = _tensor(given, content, max_rows)
+            found[name] = tensors.from_base64(values) if _is_base64(given) else values
         except Unprocessable as error:
             raise Unprocessable(error.fault, f"input {place} of {len(inputs)}: {error}") from None
         binary = binary[0 if content is None else len(content) :]
@@ -77,6 +78,11 @@ def _tensor(given: Object, content: memoryview | None, max_rows: int) -> Values:
         return tensors.from_json(datatype, shape, given["data"])
     _check_rows(shape, max_rows, is_there=tensors.least_bytes(datatype, prod(shape)) <= len(content))
     return tensors.from_bytes(datatype, shape, content)
+
+
+def _is_base64(given: Object) -> bool:
+    """True for the content type that MLServer's codec gives to BYTES in base64; other content types change nothing."""
+    return given.get("datatype") == "BYTES" and parameters_of(given).get("content_type") == "base64"
 
 
 def _check_rows(shape: Sequence[int], max_rows: int, *, is_there: bool) -> None:

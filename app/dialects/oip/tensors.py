@@ -4,6 +4,7 @@
 BYTES are texts: strings in JSON; else each is its length, 4 bytes, and then itself in UTF-8.
 """
 
+import base64
 import struct
 import sys
 from collections.abc import Mapping, Sequence
@@ -181,6 +182,17 @@ def _texts(content: memoryview, count: int) -> Values:
     except UnicodeDecodeError:
         raise Unprocessable("bad_value", f"element {number} of BYTES is not a text in UTF-8") from None
     raise Unprocessable("bad_shape", "the lengths of the BYTES do not fit binary_data_size and shape")
+
+
+def from_base64(texts: Values) -> Values:
+    """Return the texts whose UTF-8 these are in base64; None stays None. Raises Unprocessable where one is none."""
+    decoded = np.empty(texts.size, dtype=object)
+    for place, text in enumerate(texts.ravel().tolist()):
+        try:
+            decoded[place] = None if text is None else base64.b64decode(text, validate=True).decode()
+        except ValueError:
+            raise Unprocessable("bad_value", f"element {place} is not the base64 of a text in UTF-8") from None
+    return decoded.reshape(texts.shape)
 
 
 def check_count(count: int, shape: Sequence[int]) -> None:

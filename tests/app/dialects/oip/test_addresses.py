@@ -1,5 +1,6 @@
 """Inference by the Open Inference Protocol: as Triton's, KServe's and MLServer's clients ask, and as they expect it."""
 
+import base64
 import gzip
 import json
 import zlib
@@ -163,6 +164,38 @@ async def test_columns_of_every_kind_in_bytes(client: httpx.AsyncClient) -> None
     assert outputs_in(answer)["survived"] == [
         row[0] for row in await outputs_of(client, NATIVE_PASSENGERS, "passengers")
     ]
+
+
+async def test_bytes_in_base64_as_mlserver_encodes_them_are_decoded(client: httpx.AsyncClient) -> None:
+    texts = ["win money", "täglich", ""]
+    coded = [base64.b64encode(text.encode()).decode() for text in texts]
+    expected = outputs_in(await infer(client, "messages", [in_json("message", "BYTES", texts)]))
+    in_base64 = {"parameters": {"content_type": "base64"}}
+    given = in_json("message", "BYTES", coded, [3, 1]) | in_base64
+    assert outputs_in(await infer(client, "messages", [given])) == expected
+    about, content = in_bytes("message", "BYTES", np.array(coded, dtype=object))
+    about["parameters"] |= in_base64["parameters"]
+    assert outputs_in(await infer(client, "messages", [about], content)) == expected
+    plain = in_json("message", "BYTES", texts) | {"parameters": {"content_type": "str"}}
+    assert outputs_in(await infer(client, "messages", [plain])) == expected
+
+
+@pytest.mark.parametrize("wrong", ["sesame!", "c2VzYW1", base64.b64encode(b"\xff").decode(), "ß"])
+async def test_what_is_no_base64_of_a_text_is_refused_by_its_place(client: httpx.AsyncClient, wrong: str) -> None:
+    given = in_json("message", "BYTES", ["dGVh", wrong]) | {"parameters": {"content_type": "base64"}}
+    answer = await infer(client, "messages", [given])
+    assert refusal(answer) == 400
+    assert answer.json()["error"] == "input 1 of 1: element 1 is not the base64 of a text in UTF-8"
+
+
+async def test_an_unseen_category_is_said_in_the_parameters_and_a_header(client: httpx.AsyncClient) -> None:
+    rows = [in_json("rooms", "INT64", [1, 2]), in_json("district", "BYTES", ["north", "Atlantis"])]
+    answer = await infer(client, "rents", rows)
+    said = [{"row": 1, "columns": ["district"]}]
+    assert {name: json.loads(value) for name, value in answer.json()["parameters"].items()} == {"outside": said}
+    assert json.loads(answer.headers["x-pattern-outside"]) == said
+    known = [in_json("rooms", "INT64", [1]), in_json("district", "BYTES", ["north"])]
+    assert "parameters" not in (await infer(client, "rents", known)).json()
 
 
 async def test_a_column_that_takes_missing_values_may_be_left_out(client: httpx.AsyncClient) -> None:
