@@ -26,7 +26,7 @@ NEARLY_ALL = 0.8
 MARK = "[$€£¥]"
 FORMATTED = rf"^[-+]?\s?{MARK}?\s?[-+]?(?:[0-9]+|[0-9]{{1,3}}(?:[,.'\s][0-9]{{3}})+)?(?:[.,][0-9]+)?\s?(?:%|{MARK})?$"
 BARE_COMMA = "^[-+]?[0-9]*,[0-9]+$"
-FIRST_TWO = re.compile("([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]")
+FIRST_TWO = "^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]"
 _DAY = "(?:0?[1-9]|[12][0-9]|3[01])"
 
 
@@ -55,18 +55,22 @@ SHORT_FORMATS = (
 DIGIT = "[0-9]"
 
 
-def order_of(texts: Sequence[str], said: DateOrder | None) -> DateOrder | None:
+def order_of(texts: pl.Series, said: DateOrder | None) -> DateOrder | None:
     """Return the order of day and month in the dates among `texts`: `said`, or the one that a day beyond 12 shows.
 
     None where there are no such dates, or nothing shows their order.
     """
-    found = [(int(match[1]), int(match[2])) for match in map(FIRST_TWO.match, texts) if match]
-    is_day_first, is_month_first = any(first > 12 for first, _ in found), any(second > 12 for _, second in found)
-    if not found or said is not None:
-        return said if found else None
+    dates = _matching(texts, WRITTEN_DATE)
+    if dates.is_empty() or said is not None:
+        return None if dates.is_empty() else said
+    is_day_first, is_month_first = (_is_any_beyond_12(dates.str.extract(FIRST_TWO, place)) for place in (1, 2))
     if is_day_first == is_month_first:
         return None
     return "day-first" if is_day_first else "month-first"
+
+
+def _is_any_beyond_12(numbers: pl.Series) -> bool:
+    return bool((numbers.cast(pl.UInt8) > 12).any())
 
 
 def clock_kind(texts: pl.Series) -> Literal["time", "duration"] | None:
@@ -131,7 +135,7 @@ def _ambiguity_of_dates(name: str, texts: pl.Series, distinct: pl.Series, said: 
             f"{name}: looks like dates with years of two digits ({_cell(short[0])}); say data.date_format, such as "
             f"{{{written_as}}} (--date-format), or {_write_iso(name)}"
         )
-    order = order_of(written.to_list(), said)
+    order = order_of(written, said)
     if len(written) and order is None:
         if any(_shows_order(text) for text in written):
             return f"{name}: looks like dates, some of them day-first and some month-first; {_write_iso(name)}"

@@ -17,7 +17,7 @@ from polars import selectors as cs
 
 from models_store.errors import TableError, shortened_name, unlike
 from models_store.tables import arrow_columns
-from models_store.tables.ambiguity import WRITTEN_DATE, ambiguity_of, clock_kind, infinity_in, order_of
+from models_store.tables.ambiguity import ambiguity_of, clock_kind, infinity_in, order_of
 from models_store.tables.clock import seconds_in
 from models_store.tables.column_facts import ColumnFacts, Form
 from models_store.tables.csv_files import narrowed
@@ -334,8 +334,7 @@ def _format_of_digits(distinct: pl.Series) -> str | None:
 
 
 def _order(distinct: pl.Series, dates: DateOrder | None) -> DateOrder | None:
-    texts = stripped(distinct)
-    return order_of(texts.filter(texts.str.contains(WRITTEN_DATE)).to_list(), dates)
+    return order_of(stripped(distinct), dates)
 
 
 def _inferred(column: pl.Series, distinct: pl.Series, order: DateOrder | None, has_digits: bool) -> Kind:

@@ -90,8 +90,8 @@ IN_ORDER: Mapping[DateOrder, tuple[DateForm, ...]] = {
 
 @cache
 def forms_in(order: DateOrder | None) -> tuple[DateForm, ...]:
-    """Return the grammar, with the dates whose day and month come in this order."""
-    return (*GRAMMAR, *(IN_ORDER[order] if order is not None else ()))
+    """Return the grammar, with the dates whose day and month come in this order, which then are the likely ones."""
+    return (*(IN_ORDER[order] if order is not None else ()), *GRAMMAR)
 
 
 def microseconds_in(text: str, forms: Sequence[DateForm] = GRAMMAR) -> int | None:
