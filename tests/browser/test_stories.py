@@ -296,6 +296,33 @@ def test_a_table_is_uploaded_its_doubt_is_settled_and_it_is_learned(page: Page, 
     expect(page.locator("#answer")).to_contain_text("sweet = ")
 
 
+def visits() -> FilePayload:
+    """A CSV of times of day, durations, and dates whose years have two digits."""
+    rows = [f"{place % 28 + 1:02}-03-20,{place % 24}:30,{place + 20}:00:00,{place}" for place in range(60)]
+    return {"name": "visits.csv", "mimeType": "text/csv", "buffer": "\n".join(["day,at,waited,cost", *rows]).encode()}
+
+
+@pytest.mark.keras
+def test_times_and_dates_with_a_format_are_learned_and_asked(page: Page, serve: Callable[..., Server]) -> None:
+    page.goto(at(serve(), "/new/table"))
+    page.get_by_label("File").set_input_files(visits())
+    button(page, "Upload").click()
+    page.get_by_label("Predict").select_option("cost")
+    expect(page.get_by_label("day is taken for")).to_have_accessible_description(re.compile("years of two digits"))
+    page.get_by_text("Cells and training", exact=True).click()
+    page.get_by_label("Formats of dates").fill("day=%d-%m-%y")
+    button(page, "Train it").click()
+    expect(page.get_by_text("Version 1 of visits is published.")).to_be_visible(timeout=TRAINING_MS)
+    expect(page.get_by_label("day", exact=True)).to_have_attribute("type", "date")
+    clock = page.get_by_label("at", exact=True)
+    expect(clock).to_have_attribute("type", "time")
+    clock.fill("13:31")
+    expect(clock).to_have_accessible_description(re.compile("trained on 00:30:00 to 23:30:00"))
+    page.get_by_label("waited", exact=True).fill("2 days 01:00:00")
+    button(page, "Predict").click()
+    expect(page.locator("#answer")).to_contain_text("cost = ")
+
+
 def test_a_table_is_deleted_only_when_the_reader_means_it(page: Page, serve: Callable[..., Server]) -> None:
     server = serve()
     page.goto(at(server, "/new/table"))

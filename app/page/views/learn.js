@@ -122,7 +122,10 @@ export class LearnForm {
     const isSaid = this.#missingWords().length > 0 || this.#select("#learn-dates") !== undefined;
     const formats = this.#dateFormats();
     for (const field of this.#kindFields()) {
-      field.required = Boolean(this.#column(field.dataset.column ?? "")?.doubt) && !isSaid && !((field.dataset.column ?? "") in formats);
+      field.required =
+        Boolean(this.#column(field.dataset.column ?? "")?.doubt) &&
+        !isSaid &&
+        !((field.dataset.column ?? "") in formats);
     }
   }
 
