@@ -3,7 +3,9 @@
 import csv
 import datetime
 import io
+import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -11,11 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from models_store.bundle import Bundle
 from models_store.encoding.outputs import OutputDecoder
+from models_store.encoding.rows import TableEncoder
 from models_store.encoding.scaler import Scaler
 from models_store.storage.store import Store
-from models_store.tables.table import Kind
-from tests.app.over_http import ARROW, CSV, arrow_of, from_arrow, refusal, serving
+from models_store.tables.spelling import Spelling
+from models_store.tables.table import Kind, Table, column_of, from_json
+from tests.app.over_http import ARROW, CSV, arrow_of, from_arrow, message, refusal, serving
 from tests.disks import HastyDisk
 from tests.fakes import LinearNetwork
 from tests.table_fakes import tabular
@@ -27,13 +32,35 @@ VISITS: dict[str, tuple[Kind, list[Any]]] = {
     "at": ("time", ["00:00", "13:31", "23:59:59", None]),
     "waited": ("duration", ["00:05:00", "3 days 13:00:00", "-01:00:00", None]),
 }
+COST = OutputDecoder(("cost",), Scaler("standard", np.zeros(1), np.ones(1)))
 PLAIN = {"day": "2020-03-14", "at": "13:31:00", "waited": "3 days 13:00:00"}
+
+
+FORMATS = {"day": "%Y%m%d", "seen": "%s", "at": "%H%M", "ends": "%d-%b-%y"}
+STAMPS: dict[str, tuple[Kind, list[Any]]] = {
+    "day": ("date", ["2020-01-01", "2020-06-30", "2020-12-31", None]),
+    "seen": ("date", ["2020-01-01", "2020-06-30T10:30", "2020-12-31", None]),
+    "at": ("time", ["00:00", "13:31", "23:59", None]),
+    "ends": ("date", ["2020-01-01", "2020-06-30", "2020-12-31", None]),
+}
+IN_ISO = {"day": "2020-03-14", "seen": "2020-03-14T10:30", "at": "09:31", "ends": "2020-03-14"}
+AS_FORMATTED = {"day": 20200314, "seen": 1584181800, "at": 931, "ends": "14-MAR-20"}
+
+
+def stamps() -> Bundle:
+    """A pattern whose columns have formats, most of them of digits."""
+    bundle = tabular("stamps", STAMPS, COST)
+    encoder = bundle.predictor.encoder
+    assert isinstance(encoder, TableEncoder)
+    spelled = replace(encoder, spelling=Spelling(formats=FORMATS))
+    return replace(bundle, predictor=replace(bundle.predictor, encoder=spelled))
 
 
 @pytest.fixture(scope="module")
 async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
     store = Store(tmp_path_factory.mktemp("visits") / "store", LinearNetwork.from_bytes, disk=HastyDisk())
-    store.publish(tabular("visits", VISITS, OutputDecoder(("cost",), Scaler("standard", np.zeros(1), np.ones(1)))))
+    store.publish(tabular("visits", VISITS, COST))
+    store.publish(stamps())
     async with serving(store, log_level="warning") as client:
         yield client
 
@@ -193,3 +220,63 @@ async def test_the_card_says_the_range_as_it_is_asked(client: httpx.AsyncClient)
         "at": ("time", "00:00:00", "23:59:59"),
         "waited": ("duration", "-01:00:00", "3 days 13:00:00"),
     }
+
+
+IN_COLUMNS: dict[str, list[Any]] = {name: [value] for name, value in AS_FORMATTED.items()}
+FORMATTED: dict[str, Any] = {
+    "JSON": {"path": "/predict/stamps", "json": {"inputs": AS_FORMATTED}},
+    "JSON texts": {"path": "/predict/stamps", "json": {"inputs": {**AS_FORMATTED, "day": "20200314", "at": "0931"}}},
+    "JSON floats": {"path": "/predict/stamps", "json": {"inputs": {**AS_FORMATTED, "day": 20200314.0, "at": 931.0}}},
+    "CSV": {"path": "/predict/stamps", "content": b"day,seen,at,ends\n20200314,1584181800,0931,14-MAR-20\n"},
+    "CSV of floats": {"path": "/predict/stamps", "content": b"day,seen,at,ends\n20200314.0,1584181800.0,931,14Mar2020"},
+    "scored CSV": {"path": "/invocations?pattern=stamps", "content": b"20200314,1584181800,0931,14-MAR-20\n"},
+    "instances": {"path": "/v1/models/stamps:predict", "json": {"instances": [AS_FORMATTED]}},
+    "records": {"path": "/invocations?pattern=stamps", "json": {"dataframe_records": [AS_FORMATTED]}},
+    "tensors": {
+        "path": "/v2/models/stamps/infer",
+        "json": {
+            "inputs": [
+                {"name": "day", "datatype": "INT32", "shape": [1], "data": [20200314]},
+                {"name": "seen", "datatype": "INT64", "shape": [1], "data": [1584181800]},
+                {"name": "at", "datatype": "UINT16", "shape": [1], "data": [931]},
+                {"name": "ends", "datatype": "BYTES", "shape": [1], "data": ["14-MAR-20"]},
+            ]
+        },
+    },
+    "Arrow": {"path": "/predict/stamps", "table": IN_COLUMNS},
+    "Arrow floats": {"path": "/predict/stamps", "table": {**IN_COLUMNS, "day": [20200314.0]}},
+    "JSON in ISO": {"path": "/predict/stamps", "json": {"inputs": IN_ISO}},
+}
+
+
+@pytest.mark.parametrize("question", FORMATTED.values(), ids=FORMATTED)
+async def test_a_format_is_read_alike_everywhere_and_beside_iso_8601(
+    client: httpx.AsyncClient, question: dict[str, Any]
+) -> None:
+    bundle = stamps()
+    row = {name: [from_json(kind, IN_ISO[name])] for name, kind in bundle.kinds.items()}
+    expected = bundle.predict(Table({name: column_of(bundle.kinds[name], cells) for name, cells in row.items()}))
+    body = {"json": question["json"]} if "json" in question else {}
+    if "content" in question:
+        body = {"content": question["content"], "headers": {"content-type": CSV, "accept": "*/*"}}
+    if "table" in question:
+        body = {"content": arrow_of(pa.table(question["table"])), "headers": {"content-type": ARROW}}
+    answer = await client.post(question["path"], **body)
+    assert answer.status_code == 200, answer.text
+    assert cost_in(answer) == pytest.approx(expected.item(), rel=1e-6)
+
+
+def cost_in(answer: httpx.Response) -> float:
+    """Return the one number of an answer, whatever its layout."""
+    if answer.headers["content-type"] == ARROW:
+        (cost,) = from_arrow(answer.content)["cost"]
+        return float(cost)
+    numbers = re.findall(r"-?[0-9]+\.[0-9]+(?:e-?[0-9]+)?", answer.text)
+    return float(numbers[-1])
+
+
+async def test_what_has_not_the_format_is_told_the_format(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/predict/stamps", json={"inputs": {**AS_FORMATTED, "day": 20201399}})
+    assert refusal(answer) == (422, "bad_value")
+    expected = "a date such as 2024-05-31 or 2024-05-31T18:00, or 20240531 (%Y%m%d)"
+    assert message(answer) == f"row 0, column day: expected {expected}, found a number"
