@@ -52,6 +52,10 @@ Header = Annotated[
 ]
 Comment = Annotated[str | None, typer.Option(help="the beginning of lines that are no rows, such as '#'")]
 HEADER = {True: "present", False: "absent", None: None}
+Weight = Annotated[str | None, typer.Option(help="the column that says how much each row counts; no input")]
+TestFile = Annotated[Path | None, typer.Option("--test", help="a table of test rows, instead of a share of the rows")]
+Group = Annotated[str | None, typer.Option(help="the column of groups whose rows are never split, such as a patient")]
+Time = Annotated[str | None, typer.Option(help="the column that rows are ordered by: the last ones are the test rows")]
 TaskOption = Annotated[str | None, typer.Option(help="regression or classification, instead of inferred")]
 OPTION = re.compile(r"--[^\W\d]")
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
@@ -138,17 +142,21 @@ def train(
     encoding: Encoding = None,
     header: Header = None,
     comment: Comment = None,
+    weight: Weight = None,
+    test: TestFile = None,
+    group: Group = None,
+    time: Time = None,
     folds: Annotated[int | None, typer.Option(help="cross-validate with so many folds first")] = None,
 ) -> None:
     """Train patterns and publish them into the store; a running server picks them up."""
-    from app.commands.datasets import Asked  # deferred: only this command needs them
+    from app.commands.datasets import Asked, AskedRows  # deferred: only this command needs them
     from app.commands.train import missing_specs, spec_named, train_all
 
     if csv is not None:
         dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment)
-        asked = Asked(
-            csv, target or [], name, column or [], task, folds, missing_value or [], dates, dialect, date_format or []
-        )
+        rows = AskedRows(weight, test, group, time)
+        words, formats = missing_value or [], date_format or []
+        asked = Asked(csv, target or [], name, column or [], task, folds, words, dates, dialect, formats, rows)
         specs = [_table_recipe(recipes or [], asked)]
     else:
         specs = missing_specs() if missing else [spec_named(name) for name in recipes or []]
@@ -186,18 +194,22 @@ def cross_validate(
     encoding: Encoding = None,
     header: Header = None,
     comment: Comment = None,
+    weight: Weight = None,
+    test: TestFile = None,
+    group: Group = None,
+    time: Time = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a recipe on rows held out in turn, and recommend a number of epochs. Publishes nothing."""
     from app.commands.cross_validate import fold_scores, folds_table  # deferred: only this command needs them
-    from app.commands.datasets import Asked
+    from app.commands.datasets import Asked, AskedRows
     from app.commands.train import spec_named
 
     if csv is not None:
         dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment)
-        asked = Asked(
-            csv, target or [], None, column or [], task, None, missing_value or [], dates, dialect, date_format or []
-        )
+        rows = AskedRows(weight, test, group, time)
+        words, formats = missing_value or [], date_format or []
+        asked = Asked(csv, target or [], None, column or [], task, None, words, dates, dialect, formats, rows)
         spec = _table_recipe([recipe] if recipe else [], asked)
     elif recipe is not None:
         spec = spec_named(recipe)

@@ -14,13 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
 
 from models_store.arrays import Array
 from models_store.card import AnyScore, CrossValidation, Fold
-from training.data.dataset import DataError, Dataset, Rows
-from training.data.tables import cut
+from training.data.dataset import Dataset, Rows
+from training.data.splits import Indices, cut, folds
 from training.evaluation.baselines import baselines
 from training.evaluation.scores import measured
 from training.fitting.learn import Learned, Runtime, learn
@@ -28,7 +26,6 @@ from training.fitting.progress import Progress
 from training.recipe.fit import CrossValidate
 from training.recipe.spec import PatternSpec
 
-Indices = NDArray[np.int64]
 Result = TypeVar("Result")
 
 
@@ -96,7 +93,8 @@ class Folding:
         self, spec: PatternSpec, data: Dataset, rows: Rows, runtime: Runtime, workers: int = 1, fits_after: int = 0
     ) -> None:
         self.data = data
-        self.splits = list(_splits(spec, data, rows))
+        are_labels = data.labels is not None
+        self.splits = list(folds(rows, _recipe(spec), spec.seed % 2**32, are_labels=are_labels))
         passes = 1 if spec.fit.early_stopping else 2
         self.work = Work(runtime.progress, (passes * len(self.splits) + fits_after) * spec.fit.epochs)
         self._rows = rows
@@ -223,27 +221,12 @@ def _recipe(spec: PatternSpec) -> CrossValidate:
     return spec.cross_validate or CrossValidate()
 
 
-def _splits(spec: PatternSpec, data: Dataset, rows: Rows) -> Iterator[tuple[Indices, Indices]]:
-    """Yield for each fold the indices of the remaining rows, and of those it holds out."""
-    recipe = _recipe(spec)
-    strata = rows.targets[:, 0] if data.labels is not None and recipe.stratified else None
-    fewest = len(rows) if strata is None else int(np.unique(strata, return_counts=True)[1].min())
-    if fewest < recipe.folds:
-        found = f"{fewest} rows" if strata is None else f"{fewest} rows of the rarest label"
-        raise DataError(
-            f"cross_validate.folds: {recipe.folds} folds need as many rows, and there are {found}; ask for fewer folds"
-        )
-    kind = RepeatedKFold if strata is None else RepeatedStratifiedKFold
-    folds = kind(n_splits=recipe.folds, n_repeats=recipe.repeats, random_state=spec.seed % 2**32)
-    yield from folds.split(np.zeros(len(rows)), strata)
-
-
 def _with_own_validation(spec: PatternSpec, data: Dataset, rows: Rows, rest: Indices) -> Dataset:
     """Return the remaining rows of a fold, split into training rows and those that early stopping watches, if any."""
     if spec.fit.early_stopping is None or spec.split.validation == 0:
         return replace(data, train=rows.take(rest), validation=None)
-    strata = rows.targets[:, 0] if data.labels is not None else None
-    train, watched = cut(rest, spec.split, "validation", spec.seed % 2**32, strata)
+    are_labels = data.labels is not None
+    train, watched = cut(rows, rest, spec.split, "validation", spec.seed % 2**32, are_labels=are_labels)
     return replace(data, train=rows.take(train), validation=rows.take(watched))
 
 

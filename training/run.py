@@ -97,16 +97,19 @@ def score_folds(
 ) -> CrossValidation:
     """Cross-validate a recipe on all of its rows, the test rows included, because nothing is served afterwards.
 
-    Raises what `train` raises.
+    Test rows of a table of their own stay out. Raises what `train` raises.
     """
     data = dataset_of(spec, read_table)
     runtime = Runtime(device, progress or Progress(), programs)
-    return cross_validate(spec, data, joined(data.fitted, data.test), runtime, free_cores())
+    has_own_test = isinstance(spec.data, TableData) and spec.data.test is not None
+    rows = data.fitted if has_own_test else joined(data.fitted, data.test)
+    return cross_validate(spec, data, rows, runtime, free_cores())
 
 
 def dataset_of(spec: PatternSpec, read_table: ReadTable) -> Dataset:
     if isinstance(spec.data, TableData):
-        return tables.make(spec, spec.data, read_table(spec.data.dataset))
+        test = None if spec.data.test is None else read_table(spec.data.test)
+        return tables.make(spec, spec.data, read_table(spec.data.dataset), test)
     return Dataset.make(spec)
 
 
@@ -132,7 +135,7 @@ def _refuse_worse_than_constant(spec: PatternSpec, answers: Array, data: Dataset
     if data.labels is not None:
         _refuse_worse_than_shares(answers, data.train, sample_weights(spec, data.labels, data.train))
         return
-    explained = r_squared(answers, data.train.targets)
+    explained = r_squared(answers, data.train.targets, data.train.weights)
     if explained is not None and explained < 0:
         raise Diverged(
             f"on its own training rows the network does worse than their mean would (R² {explained:.3g}); "

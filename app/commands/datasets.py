@@ -11,7 +11,7 @@ from rich.table import Table
 
 from app.commands.store import open_datasets
 from app.commands.wording import folding_table, words
-from app.jobs.recipes import check_ambiguity, check_columns
+from app.jobs.recipes import check_ambiguity, check_columns, check_test_columns
 from models_store.storage.datasets import Stored
 from models_store.tables.column_facts import ColumnFacts, Form
 from models_store.tables.csv_dialect import DELIMITERS, PLAIN, CsvDialect
@@ -35,6 +35,16 @@ LONGEST_EXAMPLES = 40
 
 
 @dataclass(frozen=True)
+class AskedRows:
+    """The options that say how much rows count, and which are test rows."""
+
+    weight: str | None = None
+    test: Path | None = None
+    group: str | None = None
+    time: str | None = None
+
+
+@dataclass(frozen=True)
 class Asked:
     """The options of the command line that are about a table."""
 
@@ -48,13 +58,18 @@ class Asked:
     dates: str | None = None
     dialect: CsvDialect = PLAIN
     date_formats: list[str] = field(default_factory=list)
+    rows: AskedRows = AskedRows()
 
-    def changes(self, dataset: str) -> dict[str, Any]:
-        """Return what the options change in a recipe for tables."""
+    def changes(self, dataset: str, test: str | None) -> dict[str, Any]:
+        """Return what the options change in a recipe for tables; `test` is the table of its test rows."""
         said = {"target": self.target, "columns": assigned(self.columns), "task": self.task}
         said |= {"missing": self.missing, "dates": self.dates, "date_format": formats_in(self.date_formats)}
+        said |= {"weight": self.rows.weight, "test": test}
         data = {"kind": "table", "dataset": dataset, **{key: value for key, value in said.items() if value}}
         changes: dict[str, Any] = {"data": data}
+        split = {"group": self.rows.group, "time": self.rows.time}
+        if any(split.values()):
+            changes["split"] = split
         if self.name is not None:
             changes["name"] = self.name
         if self.folds is not None:
@@ -72,16 +87,19 @@ def recipe_for(asked: Asked, base: PatternSpec | None) -> PatternSpec:
     if base is None and not asked.target:
         raise RecipeError("--target: name the column that is to be predicted")
     stored = add(asked.path, asked.dialect)
-    changes = asked.changes(stored.id)
+    test = None if asked.rows.test is None else add(asked.rows.test, asked.dialect)
+    changes = asked.changes(stored.id, None if test is None else test.id)
     if base is not None:
         spec = base.overridden(changes)
     else:
         described = f"{', '.join(asked.target)} from {asked.path.name}"
         spec = PatternSpec.parse({"name": name_of(asked.path), "description": described[:500], **changes})
     assert isinstance(spec.data, TableData)
-    check_columns(spec.data, stored.columns)
+    check_columns(spec, spec.data, stored.columns)
+    if test is not None:
+        check_test_columns(spec.data, test.columns)
     columns = _columns_of(stored, spec.data)
-    err.print(columns_table(stored, columns, spec.data))
+    err.print(columns_table(stored, columns, spec))
     check_ambiguity(spec.data, columns)
     return spec
 
@@ -153,18 +171,22 @@ def datasets_table(datasets: Sequence[Stored]) -> Table:
     return table
 
 
-def columns_table(stored: Stored, columns: Sequence[ColumnFacts], data: TableData) -> Table:
+def columns_table(stored: Stored, columns: Sequence[ColumnFacts], spec: PatternSpec) -> Table:
     """A line for each column: its kind, missing values and examples."""
+    data = spec.data
+    assert isinstance(data, TableData)
+    roles = {spec.split.time: "time", spec.split.group: "group", data.weight: "weight"}
+    roles |= dict.fromkeys(data.target, "target")
     between = f", {DELIMITERS[stored.delimiter]} between fields" if stored.delimiter != "," else ""
     title = "\n".join([f"{stored.rows} rows{between}, data set {stored.id}", *map(words, stored.remarks)])
     table = folding_table("column", "kind", "missing", "examples", title=title, title_justify="left")
     for column in columns:
-        is_target = column.name in data.target
+        role = roles.get(column.name)
         table.add_row(
-            f"{words(column.name)} (target)" if is_target else words(column.name),
+            words(column.name) if role is None else f"{words(column.name)} ({role})",
             _taken_for(column, data),
             str(column.missing or ""),
-            _shown(column) if is_target else _remarked(column),
+            _remarked(column) if role in (None, "time") else _shown(column),
         )
     return table
 

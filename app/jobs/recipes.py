@@ -28,16 +28,32 @@ def recipe_of_pattern(store: Store, name: str) -> PatternSpec:
     return known[name]
 
 
-def check_columns(data: TableData, columns: Sequence[ColumnFacts]) -> None:
+def check_columns(spec: PatternSpec, data: TableData, columns: Sequence[ColumnFacts]) -> None:
     """Raise RecipeError where the recipe names a column that the table lacks, before anything is queued."""
     names = [column.name for column in columns]
-    said = {"target": data.target, "columns": tuple(data.columns), "date_format": tuple(data.date_format)}
-    for field, named in said.items():
-        for name in named:
+    fields = {
+        "data.target": data.target,
+        "data.columns": tuple(data.columns),
+        "data.date_format": tuple(data.date_format),
+        "data.weight": (data.weight,),
+        "split.group": (spec.split.group,),
+        "split.time": (spec.split.time,),
+    }
+    for field, named in fields.items():
+        for name in filter(None, named):
             if name not in names:
                 several = set(map(str.strip, name.split(","))) <= {*names}
                 hint = "a list names several columns (--target a --target b); " if several else ""
-                raise RecipeError(f"data.{field}: the table has no such column; {hint}{unlike(name, names)}")
+                raise RecipeError(f"{field}: the table has no such column; {hint}{unlike(name, names)}")
+
+
+def check_test_columns(data: TableData, columns: Sequence[ColumnFacts]) -> None:
+    """Raise RecipeError where the table of test rows lacks the target or the weight. The trainer looks at the rest."""
+    names = [column.name for column in columns]
+    for name in filter(None, (*data.target, data.weight)):
+        if name not in names:
+            what = "weight" if name == data.weight else "target"
+            raise RecipeError(f"data.test: this table lacks the {what} that rows are tested by; {unlike(name, names)}")
 
 
 def check_ambiguity(data: TableData, columns: Sequence[ColumnFacts]) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Depends, Header, Response
@@ -17,13 +17,14 @@ from app.formats.found import kind_of
 from app.http.keys import require_admin
 from app.jobs.job import Job
 from app.jobs.jobs import Jobs
-from app.jobs.recipes import check_ambiguity, check_columns, recipe_of_pattern
+from app.jobs.recipes import check_ambiguity, check_columns, check_test_columns, recipe_of_pattern
 from app.routes.bodies import ParsedJson, RawJson
 from app.routes.dependencies import DatasetsPart, JobsPart, RegistryPart, StorePart
 from app.routes.documented import EVENTS, JOB, TRAIN_BODY, answer
 from models_store.errors import DatasetGone, PatternServerError, UnknownDataset
 from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
+from models_store.tables.column_facts import ColumnFacts
 from training.recipe.base import RecipeError
 from training.recipe.data import TableData, WellKnown
 from training.recipe.fit import Fit
@@ -132,15 +133,26 @@ def recipe_of(asked: Any, store: Store) -> PatternSpec:
 
 def check_dataset(spec: PatternSpec, datasets: Datasets) -> None:
     """Raise DatasetGone or RecipeError, before the training is queued, where the recipe does not fit its table."""
-    if not isinstance(spec.data, TableData) or spec.data.dataset in get_args(WellKnown):
+    if not isinstance(spec.data, TableData):
         return
-    try:
-        columns = datasets.get(spec.data.dataset).columns
-    except UnknownDataset:
-        raise DatasetGone from None
-    check_columns(spec.data, columns)
+    if spec.data.test is not None and (tested := _columns(spec.data.test, datasets)) is not None:
+        check_test_columns(spec.data, tested)
+    columns = _columns(spec.data.dataset, datasets)
+    if columns is None:
+        return
+    check_columns(spec, spec.data, columns)
     if not spec.data.missing and spec.data.dates == "auto":  # else only reading the whole table can tell
         check_ambiguity(spec.data, columns)
+
+
+def _columns(dataset: str, datasets: Datasets) -> Sequence[ColumnFacts] | None:
+    """Return the columns of a table; None of a well-known one, which only the trainer reads. Raises DatasetGone."""
+    if dataset in get_args(WellKnown):
+        return None
+    try:
+        return datasets.get(dataset).columns
+    except UnknownDataset:
+        raise DatasetGone from None
 
 
 def _flag(asked: dict[str, Any], name: str, *, default: bool) -> bool:

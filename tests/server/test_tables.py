@@ -134,6 +134,11 @@ def test_a_retraining_with_folds_tells_each_and_keeps_the_recipe(server: Server,
         (recipe("ID", data={"columns": {"colour": "drop"}}), 422, "bad_recipe"),
         (recipe("ID", split={"validation": 0}), 422, "bad_recipe"),
         (recipe("ID", scaling={"scope": "global"}), 422, "bad_recipe"),
+        (recipe("ID", data={"weight": "heft"}), 422, "bad_recipe"),
+        (recipe("ID", data={"test": "ID"}), 422, "bad_recipe"),
+        (recipe("ID", data={"test": "0" * 32}), 404, "dataset_gone"),
+        (recipe("ID", split={"group": "farm"}), 422, "bad_recipe"),
+        (recipe("ID", split={"time": "hour"}), 422, "bad_recipe"),
     ],
 )
 def test_a_recipe_that_does_not_fit_its_table_is_refused_at_once(
@@ -143,6 +148,19 @@ def test_a_recipe_that_does_not_fit_its_table_is_refused_at_once(
     sent = json.loads(json.dumps(body).replace('"ID"', f'"{dataset}"'))
     answer = server.client.post("/train", json=sent)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
+
+
+def test_weights_groups_and_test_rows_of_ones_own_are_trained_and_asked_without_them(server: Server) -> None:
+    kept = harvests().splitlines()
+    table = "\n".join([f"{kept[0]},farm,heft", *(f"{line},{place % 9},2.5" for place, line in enumerate(kept[1:]))])
+    dataset, test = (uploaded(server, content)["id"] for content in (table, table.replace(",2.5", ",1")))
+    asked = recipe(dataset, name="weighted", data={"test": test, "weight": "heft"}, split={"group": "farm"})
+    job = trained(server, asked)
+    card = server.client.get(f"/patterns/weighted/versions/{job['version']}").json()["card"]
+    assert (card["test"]["rows"], card["train"]["rows"] + card["validation"]["rows"]) == (240, 240)
+    assert {column["name"] for column in card["inputs"]} == {"picked", "sun", "rain", "soil", "sprayed", "remark"}
+    late = {"picked": "2024-09-28", "sun": 9.5, "rain": None, "soil": "loam", "sprayed": True, "remark": "red"}
+    assert server.predict("weighted", late)["outputs"] == {"sweet": "yes"}
 
 
 def test_one_command_makes_a_served_pattern_of_a_csv(server: Server, tmp_path: Path) -> None:

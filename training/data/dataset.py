@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models_store.arrays import Array
 from models_store.encoding.outputs import LabelKind
@@ -41,6 +42,12 @@ class Rows:
 
     inputs: Raw
     targets: Array
+    weights: Array | None = None
+    """How much each row counts, above 0 and about 1 in the mean, float64 (n_rows,); None: all alike."""
+    groups: NDArray[np.int64] | None = None
+    """The number of the group of each row, (n_rows,); None: the rows are not split by group."""
+    times: Array | None = None
+    """What the rows are ordered by, float64 (n_rows,); None: they are not split by time."""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -52,12 +59,23 @@ class Rows:
         return self.inputs
 
     def take(self, places: Any) -> "Rows":
-        return Rows(take(self.inputs, places), self.targets[places])
+        beside = (None if values is None else values[places] for values in (self.weights, self.groups, self.times))
+        return Rows(take(self.inputs, places), self.targets[places], *beside)
 
 
 def joined(*parts: Rows) -> Rows:
-    """Return the rows of all parts, one part after another."""
-    return Rows(table.joined([rows.inputs for rows in parts]), np.concatenate([rows.targets for rows in parts]))
+    """Return the rows of all parts, one part after another. The parts were split off the same rows."""
+    return Rows(
+        table.joined([rows.inputs for rows in parts]),
+        np.concatenate([rows.targets for rows in parts]),
+        _concatenated([rows.weights for rows in parts]),
+        _concatenated([rows.groups for rows in parts]),
+        _concatenated([rows.times for rows in parts]),
+    )
+
+
+def _concatenated(parts: list[Any]) -> Any:
+    return None if any(part is None for part in parts) else np.concatenate(parts)
 
 
 @dataclass(frozen=True)
@@ -131,6 +149,8 @@ class Dataset:
                 content = repr(column.tolist()).encode() if column.dtype == object else column.tobytes()
                 digest.update(content)
             digest.update(np.ascontiguousarray(rows.targets).tobytes())
+            if rows.weights is not None:
+                digest.update(rows.weights.tobytes())
         return digest.hexdigest()
 
 

@@ -4,21 +4,23 @@ DataFrame -> kinds (inferred from whole columns, or as the recipe says) -> rows 
 """
 
 from collections import Counter
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from models_store.arrays import Array
-from models_store.errors import shortened, shortened_name, unlike
+from models_store.errors import TableError, shortened, shortened_name, unlike
 from models_store.tables import inference
 from models_store.tables.inference import ColumnFacts
+from models_store.tables.kinds import ORDERED
 from models_store.tables.left_out import type_left_out
-from models_store.tables.spelling import Spelling
+from models_store.tables.spelling import PLAIN, Spelling
 from models_store.tables.table import Kind, Table, are_missing, category_of
 from training.data.dataset import LARGEST_TARGET, DataError, Dataset, Labels, Rows
+from training.data.splits import FEWEST_ROWS_OF_A_LABEL, cut
 from training.recipe.data import TableData
 from training.recipe.fit import Split
 from training.recipe.spec import MOST_NUMBERS, PatternSpec
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 MOST_LABELS = 1000  # of a classification
-FEWEST_ROWS_OF_A_LABEL = 2
 FEWEST_ROWS = 10
 MOST_NAMED = 5
 
@@ -35,52 +36,130 @@ ReadTable = Callable[[str], "pl.DataFrame"]
 """Id of a data set, or a well-known name -> its table."""
 
 
-def make(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> Dataset:
+Parts = tuple[Rows, Rows | None, Rows]
+
+
+def make(
+    spec: PatternSpec, data: TableData, frame: "pl.DataFrame", test_frame: "pl.DataFrame | None" = None
+) -> Dataset:
     """Return the rows of a table, split. The same recipe and table make the same rows in the same parts.
 
-    Raises DataError where the table has nothing to learn from, or too much; TableError where a column cannot be read.
+    `test_frame` is a table of test rows; None: they are a share of the rows of `frame`. Kinds and labels are those of
+    `frame`. Raises DataError where the table has nothing to learn from, or too much; TableError where a column cannot
+    be read.
     """
-    _check_targets(data, frame)
+    _check_named(spec, data, frame)
     frame = inference.without(frame, data.missing)
     found = _facts(data, frame)
     orders = {name: facts.order for name, facts in found.items() if facts.order is not None}
     formats = {name: facts.format for name, facts in found.items() if facts.format is not None}
     spelling = Spelling(frozenset(data.missing), orders, formats)
-    kinds = _input_kinds(data, found)
-    targets = inference.targets_of(frame, {name: found[name].kind for name in data.target}, spelling)
-    kept = _has_target(targets)
+    kinds = _input_kinds(data, found, _no_inputs(spec, data))
+    columns = _Columns(kinds, {name: found[name].kind for name in data.target}, spelling, data.weight)
+    targets, kept = columns.targets(frame)
     if kept.sum() < FEWEST_ROWS:
         raise DataError(
             f"data.target: only {int(kept.sum())} rows have a value there; a training needs {FEWEST_ROWS} at least"
         )
-    labels = _labels(data, found, targets.take(kept))
-    numbers = _label_numbers(targets.take(kept), labels) if labels else _numbers(data, found, targets.take(kept))
-    remarks = [remark for name, facts in found.items() if name not in data.target for remark in _remarks(facts)]
-    if not kept.all():
-        remarks.append(f"{int((~kept).sum())} rows without a {' or '.join(data.target)} were left out.")
-    inputs = inference.table_of(frame, kinds, spelling)
-    rows = Rows(inputs if kept.all() else inputs.take(kept), numbers)
+    labels = _labels(data, found, targets)
+    numbers = _label_numbers(targets, labels) if labels else _numbers(data, found, targets)
+    rows = columns.rows(frame, numbers, kept)
+    rows = _with_groups(rows, frame, spec.split.group, kept)
+    kind = found[spec.split.time].kind if spec.split.time else None
+    rows = _with_times(rows, frame, spec.split.time, kind, spelling, kept)
+    own_test = None if test_frame is None else _test_rows(columns, data, labels, test_frame)
     seed = spec.seed if data.seed is None else data.seed
-    train, validation, test = _parts(rows, spec.split, seed, labels)
+    train, validation, test = _parts(rows, spec.split, seed, own_test, are_labels=labels is not None)
     if len(train) * len(kinds) > MOST_NUMBERS:
         raise DataError(
             f"data.dataset: {len(train)} training rows of {len(kinds)} columns are more than {MOST_NUMBERS} values; "
             "drop columns, or upload fewer rows"
         )
-    return Dataset(
-        kinds, data.target, train, validation, test, labels=labels, remarks=tuple(remarks), spelling=spelling
-    )
+    remarks = (*_all_remarks(spec, data, found), *_without_target(data, kept))
+    return Dataset(kinds, data.target, train, validation, test, labels=labels, remarks=remarks, spelling=spelling)
 
 
-def _check_targets(data: TableData, frame: "pl.DataFrame") -> None:
-    for name in (*data.target, *data.columns, *data.date_format):
+@dataclass(frozen=True)
+class _Columns:
+    """The columns that are read of a table, by what the training table showed of them."""
+
+    inputs: dict[str, Kind]
+    target: dict[str, Kind]
+    spelling: Spelling
+    weight: str | None
+
+    def targets(self, frame: "pl.DataFrame") -> tuple[Table, NDArray[np.bool_]]:
+        """Return the targets of the rows that have one, and a mask of these rows."""
+        targets = inference.targets_of(frame, self.target, self.spelling)
+        kept = _has_target(targets)
+        return targets.take(kept), kept
+
+    def rows(self, frame: "pl.DataFrame", numbers: Array, kept: NDArray[np.bool_], field: str = "data.weight") -> Rows:
+        """Return the rows that are kept; `numbers` are their targets. `field` is named where a weight is none."""
+        inputs = inference.table_of(frame, self.inputs, self.spelling)
+        rows = Rows(inputs if kept.all() else inputs.take(kept), numbers)
+        return rows if self.weight is None else replace(rows, weights=_weights(frame, self.weight, kept, field))
+
+
+def _test_rows(columns: _Columns, data: TableData, labels: Labels | None, frame: "pl.DataFrame") -> Rows:
+    """Return the rows of a test table, read as the training table was. Raises DataError, TableError."""
+    needed = (*columns.inputs, *columns.target, *filter(None, [columns.weight]))
+    lacking = [name for name in needed if name not in frame.columns]
+    if lacking:
+        raise DataError(
+            f"data.test: the table lacks {len(lacking)} column(s) of the training table: "
+            f"{shortened(map(shortened_name, lacking), MOST_NAMED)}"
+        )
+    try:
+        frame = inference.without(frame, data.missing)
+        targets, kept = columns.targets(frame)
+        if not kept.any():
+            raise DataError(f"data.test: no row has a value of {' and '.join(data.target)}, which it is tested by")
+        numbers = _known_numbers(targets, labels) if labels else _finite_numbers(targets)
+        return columns.rows(frame, numbers, kept, "data.test")
+    except TableError as error:
+        raise TableError(f"data.test: {error}") from None
+
+
+def _no_inputs(spec: PatternSpec, data: TableData) -> set[str | None]:
+    """Return the columns that are no inputs: the target, the weight, and groups unless the recipe names their kind.
+
+    A group of the test rows is one that training has not seen.
+    """
+    group = spec.split.group if spec.split.group not in data.columns else None
+    return {*data.target, data.weight, group}
+
+
+def _all_remarks(spec: PatternSpec, data: TableData, found: dict[str, ColumnFacts]) -> Iterator[str]:
+    aside = _no_inputs(spec, data)
+    if data.weight is not None:
+        yield f"Rows count by their {data.weight} in the loss, the scores and the baselines."
+    if (group := spec.split.group) is not None and group in aside:
+        yield (
+            f"{group} was left out: it names the groups that the split keeps together; keep it with "
+            f"--column {group}=category."
+        )
+    for name, facts in found.items():
+        if name not in aside:
+            yield from _remarks(facts)
+
+
+def _without_target(data: TableData, kept: NDArray[np.bool_]) -> Iterator[str]:
+    if not kept.all():
+        yield f"{int((~kept).sum())} rows without a {' or '.join(data.target)} were left out."
+
+
+def _check_named(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> None:
+    beside = {"data.weight": data.weight, "split.group": spec.split.group, "split.time": spec.split.time}
+    for name in filter(None, (*data.target, *data.columns, *data.date_format, *beside.values())):
         if name not in frame.columns:
             raise DataError(f"{shortened_name(name)}: there is no such column; {unlike(name, frame.columns)}")
-    for name in data.target:
-        if (type_name := type_left_out(frame[name])) is not None:
-            raise DataError(
-                f"data.target: {shortened_name(name)} is of the type {type_name}, from which nothing can be learned"
-            )
+    for field, names in ({"data.target": data.target} | {field: (name,) for field, name in beside.items()}).items():
+        for name in filter(None, names):
+            if (type_name := type_left_out(frame[name])) is not None:
+                raise DataError(
+                    f"{field}: {shortened_name(name)} is of the type {type_name}, from which nothing can be learned"
+                )
 
 
 def _facts(data: TableData, frame: "pl.DataFrame") -> dict[str, ColumnFacts]:
@@ -94,8 +173,8 @@ def _facts(data: TableData, frame: "pl.DataFrame") -> dict[str, ColumnFacts]:
     return found
 
 
-def _input_kinds(data: TableData, found: dict[str, ColumnFacts]) -> dict[str, Kind]:
-    kinds = {name: facts.kind for name, facts in found.items() if name not in data.target and facts.dropped is None}
+def _input_kinds(data: TableData, found: dict[str, ColumnFacts], aside: set[str | None]) -> dict[str, Kind]:
+    kinds = {name: facts.kind for name, facts in found.items() if name not in aside and facts.dropped is None}
     if not kinds:
         raise DataError(
             f"data.columns: no column is left to predict from, of {len(found)}; drop fewer, or name their kinds"
@@ -171,6 +250,19 @@ def _label_numbers(targets: Table, labels: Labels) -> Array:
     return np.searchsorted(known, values.astype(np.float64)).astype(np.float64)[:, None]
 
 
+def _known_numbers(targets: Table, labels: Labels) -> Array:
+    """Return the numbers of the labels of test rows. Raises DataError where one is none of the training table."""
+    (name, values), *_ = targets.columns.items()
+    words = dict.fromkeys(_word(value) for value in values.tolist())
+    unknown = [word for word in words if word not in labels.names]
+    if unknown and labels.kind != "boolean":
+        raise DataError(
+            f"data.test: {len(unknown)} label(s) of {shortened_name(name)} are none of the training table: "
+            f"{shortened(map(shortened_name, unknown), MOST_NAMED)}; take these rows out"
+        )
+    return _label_numbers(targets, labels)
+
+
 def _numbers(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> Array:
     """Return the targets of a regression, float64 (n_rows, n_outputs). Raises DataError if one cannot be learned."""
     for name in data.target:
@@ -179,49 +271,90 @@ def _numbers(data: TableData, found: dict[str, ColumnFacts], targets: Table) -> 
                 f"data.target: {shortened_name(name)} is no column of numbers but of kind {found[name].kind}; "
                 "labels are learned one column at a time, and not as a regression"
             )
-    numbers = np.stack([values.astype(np.float64) for values in targets.columns.values()], axis=1)
+    numbers = _finite_numbers(targets)
     if (numbers == numbers[0]).all(axis=0).any():
         raise DataError("data.target: a column has the same value in every row; there is nothing to learn")
+    return numbers
+
+
+def _finite_numbers(targets: Table) -> Array:
+    """Return numbers as targets, float64 (n_rows, n_outputs). Raises DataError where one is too large."""
+    numbers = np.stack([values.astype(np.float64) for values in targets.columns.values()], axis=1)
     if not (np.abs(numbers) < LARGEST_TARGET).all():
         raise DataError(f"data.target: a value is beyond {LARGEST_TARGET:g}; use a smaller unit, or leave the row out")
     return numbers
 
 
+# -- what rows have beside inputs and targets ----------------------------------------------------------------------
+
+
+def _weights(frame: "pl.DataFrame", name: str, kept: NDArray[np.bool_], field: str) -> Array:
+    """Return how much each kept row counts, 1 in the mean, (n_kept,). Raises DataError where one has no weight."""
+    weights = _numbers_beside(frame, name, "number")
+    wrong = kept & ~(weights > 0)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        found = "no value" if np.isnan(weights[row]) else f"{weights[row]:g}"
+        raise DataError(
+            f"{field}: {shortened_name(name)} has {found} in data row {row + 1}; a weight is a number above 0, and "
+            f"{int(wrong.sum())} row(s) have none: mend them, or take them out"
+        )
+    largest = weights[kept].max()
+    relative = weights[kept] / largest  # so that no sum overflows
+    return np.asarray(relative / relative.mean())
+
+
+def _with_groups(rows: Rows, frame: "pl.DataFrame", name: str | None, kept: NDArray[np.bool_]) -> Rows:
+    """Return the rows with the number of their group. Raises DataError where a row has none."""
+    if name is None:
+        return rows
+    column = frame[name]
+    _check_present(column.is_not_null().to_numpy() | ~kept, "group", name)
+    _, numbers = np.unique(column.cast(str).fill_null("").str.strip_chars().to_numpy(), return_inverse=True)
+    return replace(rows, groups=numbers[kept])
+
+
+def _with_times(
+    rows: Rows, frame: "pl.DataFrame", name: str | None, kind: Kind | None, spelling: Spelling, kept: NDArray[np.bool_]
+) -> Rows:
+    """Return the rows with what they are ordered by. Raises DataError where that has no order, or a row has none."""
+    if name is None or kind is None:
+        return rows
+    if kind not in ORDERED:
+        raise DataError(
+            f"split.time: {shortened_name(name)} is of kind {kind}, which has no order; it must be a date, a number, "
+            "a time or a duration (data.columns says which)"
+        )
+    times = _numbers_beside(frame, name, kind, spelling)
+    _check_present(~np.isnan(times) | ~kept, "time", name)
+    return replace(rows, times=times[kept])
+
+
+def _numbers_beside(frame: "pl.DataFrame", name: str, kind: Kind, spelling: Spelling = PLAIN) -> Array:
+    return inference.table_of(frame, {name: kind}, spelling).columns[name].astype(np.float64)
+
+
+def _check_present(are_present: NDArray[np.bool_], field: str, name: str) -> None:
+    if not are_present.all():
+        row, n_missing = int(np.argmin(are_present)) + 1, int((~are_present).sum())
+        raise DataError(
+            f"split.{field}: {shortened_name(name)} has no value in data row {row}; rows are split by it, and "
+            f"{n_missing} row(s) have none: fill it in, or take them out"
+        )
+
+
 # -- the split -----------------------------------------------------------------------------------------------------
 
 
-def _parts(rows: Rows, split: Split, seed: int, labels: Labels | None) -> tuple[Rows, Rows | None, Rows]:
-    numbers = rows.targets[:, 0] if labels else None
-    rest, test = cut(np.arange(len(rows)), split, "test", seed, numbers)
+def _parts(rows: Rows, split: Split, seed: int, own_test: Rows | None, *, are_labels: bool) -> "Parts":
+    """Return training, validation and test rows; `own_test` are those of a table of their own."""
+    everything = np.arange(len(rows))
+    if own_test is None:
+        rest, tested = cut(rows, everything, split, "test", seed, are_labels=are_labels)
+        test = rows.take(tested)
+    else:
+        rest, test = everything, own_test
     if split.validation == 0:
-        return rows.take(rest), None, rows.take(test)
-    train, validation = cut(rest, split, "validation", seed, numbers)
-    return rows.take(train), rows.take(validation), rows.take(test)
-
-
-def cut(
-    places: NDArray[Any], split: Split, part: Literal["test", "validation"], seed: int, numbers: Array | None
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Split off a part; return the indices of the remaining rows, and those of the part.
-
-    `places` are indices of rows, int (n,); `numbers` the numbers of the labels of all rows, or None.
-    The split is scikit-learn's own, so that a recipe with a seed used elsewhere finds the same rows.
-    Raises DataError where the part, or what remains, would have no rows.
-    """
-    share = split.test if part == "test" else split.validation
-    n_taken = round(share * len(places))
-    if not 0 < n_taken < len(places):
-        raise DataError(f"split.{part}: {share:g} of {len(places)} rows leaves a part without rows; use more rows")
-    if not split.shuffle:
-        return places[:-n_taken], places[-n_taken:]
-    strata = None if numbers is None or not split.stratify else numbers[places]
-    if strata is not None and not _can_be_shared(strata, n_taken):
-        strata = None
-    rest, taken = train_test_split(places, test_size=n_taken, random_state=seed, stratify=strata)
-    return np.asarray(rest), np.asarray(taken)
-
-
-def _can_be_shared(numbers: Array, n_taken: int) -> bool:
-    """True if both parts can have a row of each label."""
-    counts = np.unique(numbers, return_counts=True)[1]
-    return bool(counts.min() >= FEWEST_ROWS_OF_A_LABEL and n_taken >= len(counts) <= len(numbers) - n_taken)
+        return rows.take(rest), None, test
+    train, validation = cut(rows, rest, split, "validation", seed, are_labels=are_labels)
+    return rows.take(train), rows.take(validation), test

@@ -1,5 +1,7 @@
 """Baselines: models that need no network, learned from the same training rows and scored on the same test rows.
 
+Rows count by their weights, in learning as in scoring.
+
 mean or majority · linear model · gradient-boosted trees  ->  RMSE or accuracy of each  ->  a verdict
 """
 
@@ -48,12 +50,13 @@ def baselines(
 
 
 def _mean(data: Dataset) -> float:
-    return root_mean_square(data.train.targets.mean(axis=0) - data.test.targets)
+    mean = np.average(data.train.targets, axis=0, weights=data.train.weights)
+    return root_mean_square(mean - data.test.targets, data.test.weights)
 
 
 def _majority(data: Dataset) -> float:
-    most_frequent = np.bincount(data.train.targets[:, 0].astype(int)).argmax()
-    return accuracy(np.full(len(data.test), most_frequent), data.test.targets[:, 0])
+    most_frequent = np.bincount(data.train.targets[:, 0].astype(int), data.train.weights).argmax()
+    return accuracy(np.full(len(data.test), most_frequent), data.test.targets[:, 0], data.test.weights)
 
 
 def _straight_line(data: Dataset) -> dict[str, float]:
@@ -81,4 +84,6 @@ def _of_table(data: Dataset, encoder: TableEncoder, seed: int) -> dict[str, floa
 
 def _figure(answers: Array, test: Rows, n_labels: int) -> float:
     """Return accuracy or RMSE of `answers`, float64 (n_rows, n_outputs): numbers of labels, or raw numbers."""
-    return accuracy(answers, test.targets) if n_labels else root_mean_square(answers - test.targets)
+    if n_labels:
+        return accuracy(answers[:, 0], test.targets[:, 0], test.weights)
+    return root_mean_square(answers - test.targets, test.weights)

@@ -42,7 +42,7 @@ def answers(encoder: TableEncoder, train: Rows, test: Table, n_labels: int, seed
     straight = straightened(encoder, train.inputs)
     kept = train.take(subsample(len(train), _most_rows(straight, n_labels), seed))
     assert isinstance(kept.inputs, Table)
-    model = _fitted(encoded(straight, kept.inputs), kept.targets, n_labels)
+    model = _fitted(encoded(straight, kept.inputs), kept, n_labels)
     predicted = [model.predict(block) for block in blocks(straight, test)]
     return np.concatenate(predicted).astype(np.float64).reshape(-1, train.targets.shape[1])
 
@@ -81,12 +81,12 @@ def is_sparse(straight: TableEncoder) -> bool:
     return 100 * (filled + one_hot) < SPARSE_PERCENT * straight.n_inputs
 
 
-def _fitted(inputs: Inputs, targets: Array, n_labels: int) -> Any:
+def _fitted(inputs: Inputs, rows: Rows, n_labels: int) -> Any:
     if n_labels:
-        return LogisticRegression(max_iter=MOST_STEPS).fit(inputs, targets[:, 0])
+        return LogisticRegression(max_iter=MOST_STEPS).fit(inputs, rows.targets[:, 0], rows.weights)
     # With about as many inputs as rows, plain least squares would fit the noise of every row.
-    has_room = not sparse.issparse(inputs) and len(targets) > 2 * inputs.shape[1]
-    return (LinearRegression() if has_room else Ridge()).fit(inputs, targets)
+    has_room = not sparse.issparse(inputs) and len(rows) > 2 * inputs.shape[1]
+    return (LinearRegression() if has_room else Ridge()).fit(inputs, rows.targets, rows.weights)
 
 
 def _most_rows(straight: TableEncoder, n_labels: int) -> int:

@@ -56,7 +56,7 @@ def answers(encoder: TableEncoder, train: Rows, test: Table, n_labels: int, seed
     }
     kind = HistGradientBoostingClassifier if n_labels else HistGradientBoostingRegressor
     seen, asked = columns(rows.inputs), columns(test)
-    each = [kind(**options).fit(seen, target).predict(asked) for target in rows.targets.T]
+    each = [kind(**options).fit(seen, target, rows.weights).predict(asked) for target in rows.targets.T]
     return np.stack(each, axis=1).astype(np.float64)
 
 

@@ -52,6 +52,11 @@ class Examples:
     sample_weights: Encoded | None = None
     """Factor of each row in the loss, (n_rows,); None: all rows count alike."""
 
+    @property
+    def parts(self) -> tuple[Encoded, ...]:
+        weights = () if self.sample_weights is None else (self.sample_weights,)
+        return (self.inputs, self.targets, *weights)
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -210,6 +215,7 @@ def shape_of(
         rest=n_rows % batch if batch > LARGEST_MASKED else 0,
         block=min(EVALUATION_BLOCK, n_held_out),
         is_weighted=train.sample_weights is not None,
+        is_held_out_weighted=validation is not None and validation.sample_weights is not None,
     )
 
 
@@ -226,12 +232,9 @@ def _rounded_up(examples: Examples) -> int:
 
 
 def _data(shape: Shape, train: Examples, validation: Examples | None, unit: float) -> Data:
-    weights = (train.sample_weights,) if train.sample_weights is not None else ()
-    learned = (train.inputs, train.targets, *weights)
-    held_out = (validation.inputs, validation.targets) if validation else ()
     return Data(
-        train=tuple(_padded(part, shape.rows) for part in learned),
-        held_out=tuple(_padded(part, shape.held_out) for part in held_out),
+        train=tuple(_padded(part, shape.rows) for part in train.parts),
+        held_out=tuple(_padded(part, shape.held_out) for part in validation.parts) if validation else (),
         counts=tf.constant([len(train.inputs), len(validation.inputs) if validation else 0]),
         unit=tf.constant(unit, tf.float32),
     )

@@ -56,7 +56,11 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime) -> Learned:
     )
     held_out = None
     if data.validation is not None:
-        held_out = Examples(encoder.encode(data.validation.inputs), decoder.encode(data.validation.targets))
+        held_out = Examples(
+            encoder.encode(data.validation.inputs),
+            decoder.encode(data.validation.targets),
+            _weights(data.validation, spec),
+        )
     runtime.progress.pulse()
     started = time.perf_counter()
     with on_device(device_name(runtime.device)):
@@ -89,7 +93,27 @@ def _finite(inputs: Encoded) -> Encoded:
 
 
 def sample_weights(spec: PatternSpec, labels: Labels | None, rows: Rows) -> Encoded | None:
-    """Return how much each row counts in the loss, by its label: (n_rows,) of the network's dtype; None: all alike.
+    """Return how much each row counts in the loss, (n_rows,) of the network's dtype; None: all alike.
+
+    The product of its own weight and that of its label. Raises as `_label_weights` does.
+    """
+    of_rows, of_labels = _weights(rows, spec), _label_weights(spec, labels, rows)
+    if of_rows is None or of_labels is None:
+        return of_labels if of_rows is None else of_rows
+    weighted: Encoded = of_rows * of_labels
+    return weighted
+
+
+def _weights(rows: Rows, spec: PatternSpec) -> Encoded | None:
+    """Return the rows' own weights, 1 in the mean of these rows, so that steps are as large as without weights."""
+    if rows.weights is None:
+        return None
+    weights: Encoded = (rows.weights / rows.weights.mean()).astype(spec.network.dtype)
+    return weights
+
+
+def _label_weights(spec: PatternSpec, labels: Labels | None, rows: Rows) -> Encoded | None:
+    """Return the weight of each row's label, (n_rows,) of the network's dtype; None: all alike.
 
     `balanced` is scikit-learn's formula, n_rows / (n_labels * rows of the label).
     Raises DataError where the target is numbers, or a weight is for a label that does not occur.

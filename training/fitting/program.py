@@ -56,6 +56,7 @@ class Shape:
     block: int
     """Rows in one step of the validation pass."""
     is_weighted: bool
+    is_held_out_weighted: bool
 
 
 class Packed:
@@ -210,8 +211,8 @@ class Program:
         metric = tf.cast(self.shape.measure(targets, outputs), tf.float32)
         return tf.stack([tf.cast(loss, tf.float32), tf.reduce_mean(tf.cast(share, tf.float32) * metric)])
 
-    def _evaluate(self, n_rows: Any, inputs: Any, targets: Any) -> Any:
-        """Return the mean loss and metric of the first `n_rows` validation rows, (2,)."""
+    def _evaluate(self, n_rows: Any, inputs: Any, targets: Any, weights: Any = None) -> Any:
+        """Return the mean loss and metric of the first `n_rows` validation rows, (2,); `weights` are 1 in the mean."""
         size, last = self.shape.block, self.shape.held_out - self.shape.block
 
         def run_block(block: Any, total: Any) -> Any:
@@ -220,6 +221,8 @@ class Program:
             places = first + tf.range(size)
             taken = tf.minimum(size, n_rows - block * size)
             share = _share((places >= block * size) & (places < n_rows), taken, inputs.dtype)
+            if weights is not None:
+                share *= tf.slice(weights, [first], [size])
             some, expected = (tf.slice(part, [first, 0], [size, part.shape[1]]) for part in (inputs, targets))
             outputs = self._outputs(self.weights(), some, is_training=False)
             loss = self._loss(expected, outputs, sample_weight=share)

@@ -19,6 +19,7 @@ KINDS = frozenset(
 # Names that pydantic puts at the end of a location for the alternatives of a field that takes several types.
 ALTERNATIVE = re.compile(r"(constrained-|literal\[|dict\[|function-).*|int|float|str|bool")
 
+TableColumn = Annotated[str, Field(min_length=1, max_length=200)]
 Fraction = Annotated[FiniteFloat, Field(ge=0, lt=1)]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 # Strict: an int may stand for a float, but "3" and true are not numbers.

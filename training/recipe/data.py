@@ -11,7 +11,7 @@ from models_store.errors import shortened, shortened_name
 from models_store.tables.date_formats import form_of, kind_of_format
 from models_store.tables.spelling import DateOrder
 from models_store.tables.table import Kind
-from training.recipe.base import Part, Positive
+from training.recipe.base import Part, Positive, TableColumn
 
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
 
@@ -123,7 +123,6 @@ def _dataset(name: str) -> str:
 
 
 Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(str.strip)]
-TableColumn = Annotated[str, Field(min_length=1, max_length=200)]
 Targets = Annotated[tuple[TableColumn, ...], BeforeValidator(_listed), Field(min_length=1, max_length=64, strict=False)]
 
 
@@ -160,6 +159,13 @@ class TableData(Part):
     """Order of day and month in dates that are not ISO 8601; auto: inferred from a day beyond the 12th."""
     date_format: Annotated[dict[TableColumn, DateFormat], Field(max_length=10_000)] = Field(default={})
     """The format of columns of dates or times, in directives of `strftime`: %d.%m.%y; such columns are of that kind."""
+    weight: TableColumn | None = None
+    """The column that says how much each row counts, above 0: in the loss, the scores and the baselines.
+
+    It is no input. None: all rows count alike.
+    """
+    test: Annotated[str, AfterValidator(_dataset)] | None = None
+    """The table whose rows are the test rows; None: they are a share of the rows of `dataset`."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     """Seed of the split; None: the recipe's."""
 
@@ -173,6 +179,12 @@ class TableData(Part):
                 raise ValueError(
                     f"date_format: {shortened_name(name)} is another kind of column, and {written} a {kind}"
                 )
+        if self.weight in self.target:
+            raise ValueError("weight: names the target, which is learned; a weight needs a column of its own")
+        if self.test == self.dataset:
+            raise ValueError(
+                "test: is the table that is learned; leave it out, and a share of its rows is kept for tests"
+            )
         if self.task == "classification" and len(self.target) > 1:
             raise ValueError(
                 f"target: labels can be learned for one column at a time, and {len(self.target)} are named"

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
 
 from models_store.arrays import Dtype
 from models_store.encoding.scaler import Method, Scope
-from training.recipe.base import Fraction, Part, Positive
+from training.recipe.base import Fraction, Part, Positive, TableColumn
 
 
 def _one_spelling(method: object) -> object:
@@ -15,7 +15,10 @@ def _one_spelling(method: object) -> object:
 
 
 class Split(Part):
-    """Shares of the rows, drawn by seed. `test` is ignored where the data have a test region of their own."""
+    """Shares of the rows, drawn by seed. `test` is ignored where the data have test rows of their own.
+
+    Rows of a table may be split by group or by time, in the folds of a cross-validation too.
+    """
 
     test: Fraction = 0.2
     validation: Fraction = 0.0
@@ -23,6 +26,16 @@ class Split(Part):
     shuffle: bool = True
     stratify: bool = True
     """Each part has its share of every label, if there are enough rows of each. Numbers are never stratified."""
+    group: TableColumn | None = None
+    """The column whose values name groups: all rows of a group are in the same part."""
+    time: TableColumn | None = None
+    """The column that rows are ordered by: the last ones are the test rows, those before them the validation rows."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.group is not None and self.time is not None:
+            raise ValueError("group and time: rows are split by one of them; leave the other out")
+        return self
 
 
 class Scaling(Part):

@@ -88,12 +88,17 @@ class PatternSpec(Part):
             raise ValueError(
                 f"fit.early_stopping: {stopping.monitor} needs split.validation above 0, or monitor loss or metric"
             )
-        if self.cross_validate is not None and not self.split.shuffle:
+        by_column = self.split.group or self.split.time
+        if by_column and not isinstance(self.data, TableData):
+            raise ValueError(f"split.{'group' if self.split.group else 'time'}: names a column of a table")
+        if self.cross_validate is not None and self.cross_validate.repeats > 1 and self.split.time:
+            raise ValueError("cross_validate.repeats: folds by time are always the same ones; leave it at 1")
+        if self.cross_validate is not None and not self.split.shuffle and not by_column:
             raise ValueError(
                 "cross_validate: folds are drawn at random, and split.shuffle is false: leave out one of them"
             )
-        has_test_region = isinstance(self.data, FormulaData) and self.data.test is not None
-        if self.split.test == 0 and not has_test_region:
+        has_test_rows = isinstance(self.data, FormulaData | TableData) and self.data.test is not None
+        if self.split.test == 0 and not has_test_rows:
             raise ValueError("split.test: must be above 0, or the card could not say how good the pattern is")
         if isinstance(self.data, TableData):
             self._check_table(self.data)
@@ -112,6 +117,9 @@ class PatternSpec(Part):
             raise ValueError(
                 "scaling.scope: each column of a table is scaled by itself: use per-column, and outputs own or none"
             )
+        for field, name in (("group", self.split.group), ("time", self.split.time)):
+            if name is not None and name in (*data.target, data.weight):
+                raise ValueError(f"split.{field}: names the target or the weight; rows are split by another column")
         dropped = [name for name in data.target if data.columns.get(name) == "drop"]
         if dropped:
             raise ValueError(f"data.columns: the target cannot be dropped, and {len(dropped)} of its columns are")

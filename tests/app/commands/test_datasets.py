@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from app.cli import cli
 from app.commands import datasets, show
-from app.commands.datasets import Asked
+from app.commands.datasets import Asked, AskedRows
 from app.commands.store import open_datasets
 from models_store.names import RESERVED, is_name
 from models_store.storage.store import Store
@@ -49,6 +49,42 @@ def test_a_csv_and_a_target_make_a_recipe(fruit: Path, capsys: pytest.CaptureFix
     again = datasets.recipe_for(Asked(fruit, ["price"], name="other"), None)
     assert isinstance(again.data, TableData)
     assert (again.name, again.data.dataset) == ("other", spec.data.dataset)
+
+
+def test_weights_groups_and_a_table_of_test_rows_are_in_the_recipe(
+    fruit: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "test.csv").write_text("price,size,colour,extra\n1,2,r,x\n")
+    rows = AskedRows(weight="size", test=tmp_path / "test.csv", group="colour")
+    spec = datasets.recipe_for(Asked(fruit, ["price"], rows=rows), None)
+    assert isinstance(spec.data, TableData)
+    assert (spec.data.weight, spec.split.group, spec.split.time) == ("size", "colour", None)
+    assert spec.data.test in open_datasets().ids() and spec.data.test != spec.data.dataset
+    shown = capsys.readouterr().err
+    assert "size (weight)" in shown and "colour (group)" in shown
+    later = datasets.recipe_for(Asked(fruit, ["price"], rows=AskedRows(time="size")), None)
+    assert (later.split.time, later.split.test) == ("size", 0.2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (AskedRows(weight="wieght"), "data.weight: the table has no such column; "),
+        (AskedRows(group="color"), "split.group: the table has no such column; did you mean colour"),
+        (AskedRows(time="day"), "split.time: the table has no such column; "),
+        (AskedRows(group="size", time="colour"), "split: group and time: rows are split by one of them"),
+        (AskedRows(test=Path("test.csv")), "data.test: this table lacks the target that rows are tested by; "),
+        (AskedRows(test=Path("gone.csv")), "gone.csv: no such file"),
+    ],
+)
+def test_what_rows_are_split_or_counted_by_must_be_there(
+    fruit: Path, monkeypatch: pytest.MonkeyPatch, rows: AskedRows, said: str
+) -> None:
+    monkeypatch.chdir(fruit.parent)
+    Path("test.csv").write_text("size,colour\n1,r\n")
+    with pytest.raises(RecipeError) as refused:
+        datasets.recipe_for(Asked(fruit, ["price"], rows=rows), None)
+    assert str(refused.value).startswith(said)
 
 
 def test_a_recipe_of_ones_own_keeps_what_it_says(fruit: Path) -> None:

@@ -1,5 +1,6 @@
 """Baselines: each figure is that of a model by hand."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -126,3 +127,23 @@ def test_of_very_many_labels_no_trees_are_grown() -> None:
     numbers = np.arange(505) % len(names)
     data, encoder = split_table({"x": ("number", numbers.tolist())}, numbers[:, None].astype(float), *names)
     assert set(found(data, encoder).figures) == {"majority", "linear", "network"}
+
+
+@pytest.mark.parametrize("labels", [(), ("low", "high")])
+def test_rows_count_by_their_weights_in_every_baseline(labels: tuple[str, ...]) -> None:
+    rng = np.random.default_rng(1)
+    bend = rng.uniform(-3, 3, 500)
+    # Rows of little weight say the contrary of the others, and are as many.
+    is_heavy = np.arange(500) % 2 == 0
+    said = np.where(is_heavy, 1, -1) * bend
+    targets = (said > 0).astype(float)[:, None] if labels else (10 + said)[:, None]
+    data, encoder = split_table({"x": ("number", bend.tolist())}, targets, *labels)
+    heavy = is_heavy[:400], is_heavy[400:]
+    weights = [np.where(rows, 2 - 1e-3, 1e-3) for rows in heavy]
+    weighted = replace(data, train=replace(data.train, weights=weights[0]), test=replace(data.test, weights=weights[1]))
+    alone = replace(data, train=data.train.take(heavy[0]), test=data.test.take(heavy[1]))
+    figures, expected = found(weighted, encoder).figures, found(alone, encoder).figures
+    assert figures.keys() == expected.keys()
+    for name, figure in expected.items():
+        assert figures[name] == pytest.approx(figure, abs=0.1), name
+    assert found(data, encoder).figures["linear"] != pytest.approx(figures["linear"], abs=0.2)

@@ -64,6 +64,24 @@ def test_each_output_has_a_score_of_its_own() -> None:
     assert told.overall == score(answers, targets)
 
 
+@given(
+    arrays(np.float64, (7, 2, 2), elements=st.integers(-1000, 1000).map(float)),
+    st.lists(st.integers(1, 5), min_size=7, max_size=7),
+)
+def test_a_row_of_weight_3_counts_as_three_rows_do(pair: Any, counts: list[int]) -> None:
+    predicted, targets = pair[..., 0], pair[..., 1]
+    weighted = score(predicted, targets, np.array(counts, dtype=np.float64))
+    repeated = score(predicted.repeat(counts, axis=0), targets.repeat(counts, axis=0))
+    assert (weighted.rmse, weighted.mae, weighted.max_error) == pytest.approx(
+        (repeated.rmse, repeated.mae, repeated.max_error)
+    )
+    gaps = np.sort(np.abs(predicted - targets).repeat(counts, axis=0).ravel())
+    assert weighted.median_error in gaps[[(len(gaps) - 1) // 2, len(gaps) // 2]]
+    if weighted.r2 is not None and np.ptp(targets, axis=0).min() > 1:
+        assert weighted.r2 == pytest.approx(repeated.r2)
+        assert weighted.r2 == pytest.approx(metrics.r2_score(targets, predicted, sample_weight=counts))
+
+
 def test_authors_count_errors_in_their_own_ways() -> None:
     exact = score(rows(0, 0, 0, 0), rows(2, 2, 2, 2))
     assert author_metrics(exact, 4) == {"rmse": 2.0, "mae": 2.0, "rmse_over_root_n": 1.0}
@@ -147,3 +165,16 @@ def probabilities(says_second: Array) -> Array:
 
 def numbers(both: Rows) -> Dataset:
     return Dataset({"x": "number", "z": "number"}, ("a", "b"), both, None, both)
+
+
+@pytest.mark.parametrize("n_labels", [2, 3])
+def test_labels_of_weight_3_count_as_three_rows_do(n_labels: int) -> None:
+    rng = np.random.default_rng(n_labels)
+    probabilities = rng.dirichlet(np.ones(n_labels), 50)
+    numbers, counts = rng.integers(0, n_labels, 50), rng.integers(1, 4, 50)
+    weighted = label_score(probabilities, numbers, counts / counts.mean()).model_dump()
+    repeated = label_score(probabilities.repeat(counts, axis=0), numbers.repeat(counts)).model_dump()
+    assert weighted.pop("confusion") == label_score(probabilities, numbers).confusion
+    del repeated["confusion"]
+    for name, figure in repeated.items():
+        assert weighted[name] == pytest.approx(figure), name

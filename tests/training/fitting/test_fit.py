@@ -233,9 +233,10 @@ def test_labels_are_learned_as_keras_learns_them(
     numbers = np.digitize(rows.targets, np.linspace(-1, 1, len(decoder.labels) - 1)).astype(np.float64)
     weights = np.array([1.0, 3.0, 0.5], dtype=np.float32)[numbers[:, 0].astype(int)] if weighted else None
     train = Examples(rows.inputs, decoder.encode(numbers), weights)
+    held_out = Examples(train.inputs, train.targets)
     recipe = Fit.model_validate({"optimizer": {"name": "adam", "learning_rate": 0.01}, "batch_size": 16})
     ours, theirs = model(shape), model(shape)
-    curves = CompiledFit(ours, recipe, train, train, Objective(loss, measure_of(decoder))).run(orders(), N_EPOCHS)
+    curves = CompiledFit(ours, recipe, train, held_out, Objective(loss, measure_of(decoder))).run(orders(), N_EPOCHS)
     loss_function = getattr(keras.losses, keras_loss)()
     theirs.compile(keras.optimizers.Adam(0.01), loss_function, metrics=[keras_metric], jit_compile=False)
     expected = [
@@ -254,6 +255,22 @@ def test_labels_are_learned_as_keras_learns_them(
     for name, keras_name in kerass.items():
         np.testing.assert_allclose(curves[name], [epoch[keras_name][0] for epoch in expected], rtol=1e-4)
     assert_same_weights(ours, theirs)
+
+
+@pytest.mark.parametrize("n_rows", [N_ROWS, 20_000])
+def test_held_out_rows_count_by_their_weights(n_rows: int) -> None:
+    from training.fitting.fit import CompiledFit, Examples  # deferred: imports TensorFlow
+
+    held_out = examples(n_rows, seed=3)
+    weights = np.random.default_rng(4).uniform(0.1, 5, n_rows)
+    weights /= weights.mean()
+    weighted = Examples(held_out.inputs, held_out.targets, weights.astype(np.float32))
+    ours = model()
+    curves = CompiledFit(ours, Fit(batch_size=16), examples(), weighted).run(orders(n_epochs=1), 1)
+    gaps = (ours.predict(held_out.inputs, verbose=0) - held_out.targets)[:, 0]
+    expected = [np.average(values, weights=weights) for values in (gaps**2, np.abs(gaps))]
+    assert [curves["val_loss"][0], curves["val_metric"][0]] == pytest.approx(expected, rel=1e-4)
+    assert curves["val_loss"][0] != pytest.approx((gaps**2).mean(), rel=1e-3)
 
 
 def test_weight_decay_is_keras_own() -> None:

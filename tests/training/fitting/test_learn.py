@@ -76,6 +76,17 @@ def test_a_label_that_is_not_named_counts_once() -> None:
     assert (found.tolist(), found.dtype.name) == ([1.0, 3.0, 1.0, 3.0], "float32")
 
 
+def test_a_row_counts_by_its_own_weight_and_by_that_of_its_label() -> None:
+    from training.fitting.learn import sample_weights  # deferred: imports TensorFlow
+
+    some = Rows(rows(0, 1, 2), rows(0, 1, 2), weights=np.array([1.0, 2.0, 3.0]))
+    plain = sample_weights(rare_spec(), LABELS, some)
+    both = sample_weights(rare_spec(class_weights={"b": 3.0}), LABELS, some)
+    assert plain is not None and both is not None
+    assert (plain.tolist(), plain.dtype.name) == ([0.5, 1.0, 1.5], "float32")
+    assert (both.tolist(), both.dtype.name) == ([0.5, 3.0, 1.5], "float32")
+
+
 def test_class_weights_of_numbers_are_refused() -> None:
     with pytest.raises(DataError, match=r"fit\.class_weights: are for labels, and the target is numbers"):
         weights_of("balanced", 1.5, 2.5, labels=None)
