@@ -73,6 +73,11 @@ class Direct:
     def head(self) -> Head:
         return self._exchange.head
 
+    @property
+    def n_received(self) -> int:
+        """Bytes of the body that have arrived."""
+        return self._exchange.bytes_in
+
     # -- the body --------------------------------------------------------------------------------------------------
 
     def wait_for_body(self) -> None:

@@ -47,8 +47,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self._edge: Edge = self.app_state["edge"]
         self._direct: Direct | None = None
         self._begun_at_once = 0
-        self._arrived: Head | None = None
+        self._arrived: Direct | None = None
         self._is_between = True
+        # Bytes of the body of a direct call that are still to come, where the parser does not know of it.
+        self._left = 0
         # Seconds of the loop's clock. Most requests end long before their deadline, so the timer is not moved with it;
         # if it rings too early, it is set again.
         self._due = float("inf")
@@ -73,7 +75,12 @@ class LimitedProtocol(HttpToolsProtocol):
             direct.abandon()
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing() or self._answers_at_once(data):
+        if self.transport.is_closing():
+            return
+        if self._left:
+            self._receive_unparsed(data)
+            return
+        if self._begins_unparsed(data):
             return
         if self._is_idle:
             self._is_idle = False
@@ -83,7 +90,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._direct is not None:
             self._direct.wait_for_body()
-        elif was_between and self._is_between and self._arrived is not None:
+        if was_between and self._arrived is not None:
             self._remember(data, self._arrived)
         # The parser reports a header or a trailer only when it is complete; what arrives before that is counted here.
         if not self._is_told and not self.transport.is_closing():
@@ -130,6 +137,7 @@ class LimitedProtocol(HttpToolsProtocol):
             super().on_headers_complete()
         else:
             self.cycle = self._direct  # type: ignore[assignment]  # it has all of a cycle that uvicorn uses here
+            self._arrived = self._direct
         if self._is_draining:
             self.cycle.keep_alive = False
         if len(self.pipeline) > MOST_PIPELINED:
@@ -203,7 +211,6 @@ class LimitedProtocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         direct, self._direct = self._direct, None
-        self._arrived = direct.head if direct.keep_alive else None
         direct.begin()
 
     def on_direct_complete(self) -> None:
@@ -218,29 +225,53 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._is_idle = True
                 self._due_in(self.timeout_keep_alive)
 
-    def _answers_at_once(self, data: bytes) -> bool:
-        """Begin the call in `data`, if it is a whole one whose head has been parsed before, and say whether it is.
+    # -- calls that are not parsed -----------------------------------------------------------------------------------
 
-        A client sends the same head with each of its calls, to the byte, and parsing it takes as long as answering.
+    def _begins_unparsed(self, data: bytes) -> bool:
+        """Begin the call in `data`, if its head has been parsed before, and say whether it has.
+
+        A client sends the same head with each of its calls, to the byte, and parsing it takes as long as answering. The
+        parser is between two requests all the while.
         """
         if not self._is_between or self._is_draining or (self.cycle is not None and not self.cycle.response_complete):
             return False
         end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
         head = self._edge.heads.get(data[:end])
-        if head is None or len(data) - end != head.declared:
+        if head is None or len(data) - end > head.declared:
+            return False
+        if not reads_on_loop(head.declared) and not self._edge.admits(head):
             return False
         self._unset_keepalive_if_required()
         self._is_idle = False
-        self._due_in(None)
         self.cycle = direct = Direct(self, self._edge, head, keep_alive=True)  # type: ignore[assignment]  # as above
+        self._left = head.declared - (len(data) - end)
         direct.receive(data[end:])
-        direct.begin()
+        if self._left:
+            self._direct = direct
+            self._due_in(self.settings.body_seconds)
+            direct.wait_for_body()
+        else:
+            self._due_in(None)
+            direct.begin()
         return True
 
-    def _remember(self, data: bytes, head: Head) -> None:
+    def _receive_unparsed(self, data: bytes) -> None:
+        assert self._direct is not None
+        part, rest = (data, b"") if len(data) <= self._left else (data[: self._left], data[self._left :])
+        self._direct.receive(part)
+        self._left -= len(part)
+        if not self._left:
+            direct, self._direct = self._direct, None
+            self._due_in(None)
+            direct.begin()
+        if rest:
+            self.data_received(rest)
+
+    def _remember(self, data: bytes, direct: Direct) -> None:
         """Remember a head if `data` is exactly its call: the parser would read the same of the same bytes."""
-        end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
-        if end > LONGEST_REMEMBERED or len(data) - end != head.declared or "x-request-id" in head.headers:
+        end, head = data.find(END_OF_HEAD) + len(END_OF_HEAD), direct.head
+        is_whole = len(data) - end == direct.n_received
+        if not (is_whole and direct.keep_alive) or end > LONGEST_REMEMBERED or "x-request-id" in head.headers:
             return
         if len(self._edge.heads) >= MOST_REMEMBERED:
             self._edge.heads.clear()

@@ -110,7 +110,7 @@ def write(release: Release, question: OipQuestion, answers: Array, remarks: Rema
     Raises NotFinite if an answer is too large for its datatype.
     """
     outputs: list[dict[str, Any]] = []
-    binary: list[bytes] = []
+    binary: list[bytes | memoryview] = []
     for wanted, values in _answered(release.bundle, question.wanted, answers):
         output = {"name": wanted.name, "datatype": tensors.datatype_of(values), "shape": list(values.shape)}
         if wanted.is_binary:

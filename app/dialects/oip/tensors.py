@@ -131,11 +131,13 @@ def _beyond(datatype: str, fits: list[bool]) -> Unprocessable:
 # -- bytes ---------------------------------------------------------------------------------------------------------
 
 
-def to_bytes(values: Values) -> bytes:
+def to_bytes(values: Values) -> bytes | memoryview:
+    """Return the elements in row order, little-endian; of numbers, a view of the array where it lies so in memory."""
     if values.dtype.kind in "OU":
         texts = [text.encode() for text in values.ravel().tolist()]
         return b"".join(part for text in texts for part in (LENGTH.pack(len(text)), text))
-    return values.astype(NUMBERS[datatype_of(values)], copy=False).tobytes()
+    numbers = np.ascontiguousarray(values.astype(NUMBERS[datatype_of(values)], copy=False))
+    return numbers.data.cast("B")
 
 
 def from_bytes(datatype: str, shape: Sequence[int], content: memoryview) -> Values:

@@ -41,7 +41,7 @@ class ThroughAsgi(LimitedProtocol):
     def _direct_call(self) -> None:
         return None
 
-    def _answers_at_once(self, data: bytes) -> bool:
+    def _begins_unparsed(self, _data: bytes) -> bool:
         return False
 
 
@@ -277,13 +277,16 @@ class Parsing(LimitedProtocol):
         super().on_message_begin()
 
 
-async def one_after_another(app: PatternServer, kind: type[LimitedProtocol], requests: list[bytes]) -> list[bytes]:
-    """Return the answers to requests that are sent, each whole, when the one before it has been answered."""
+async def one_after_another(
+    app: PatternServer, kind: type[LimitedProtocol], requests: list[list[bytes]]
+) -> list[bytes]:
+    """Return the answers to requests that are sent, each in its pieces, when the one before it has been answered."""
     answers = []
     async with connection(app, kind) as (protocol, wire):
         for request in requests:
             wire.written = b""
-            protocol.data_received(request)
+            for piece in request:
+                protocol.data_received(piece)
             async with asyncio.timeout(PATIENCE):
                 while not wire.is_closed and count_of_answers(wire.written) < 1:
                     wire.arrived.clear()
@@ -308,7 +311,8 @@ async def test_a_head_that_is_sent_again_means_the_same(store: Store, state: str
         for number in range(ROUNDS // 20):
             several = [without_a_name(a_request(rng, number, is_last=False)) for _ in range(4)]
             several = [request for request in several if not request.startswith(b"HEAD")]
-            sent = [request for request in several for _ in range(2)] + several
+            whole = [[request] for request in several]
+            sent = whole + whole + [cut(rng, request) for request in several] + whole
             direct = await one_after_another(app, LimitedProtocol, sent)
             assert direct == await one_after_another(app, ThroughAsgi, sent), (state, sent)
         assert app.front.heads
@@ -325,6 +329,40 @@ async def test_only_the_first_of_many_equal_heads_is_parsed(store: Store) -> Non
         assert protocol.parsed == 1
 
 
+async def test_large_bodies_behind_a_known_head_are_not_parsed_either(store: Store) -> None:
+    body = BODY.ljust(MOST_DIRECT)
+    async with running(store) as app, connection(app, Parsing) as (protocol, wire):
+        assert isinstance(protocol, Parsing)
+        for _ in range(3):
+            wire.arrived.clear()
+            sent = HEAD % len(body) + body
+            for start in range(0, len(sent), 300_000):
+                protocol.data_received(sent[start : start + 300_000])
+            await wire.arrived.wait()
+        assert wire.written.count(b'"outputs":[[2.0]]}') == 3
+        assert protocol.parsed == 1
+
+
+async def test_who_leaves_within_a_body_behind_a_known_head_leaves_nothing_behind(store: Store) -> None:
+    async with running(store) as app:
+        await one_after_another(app, LimitedProtocol, [[HEAD % len(BODY) + BODY]])
+        async with connection(app, LimitedProtocol) as (protocol, wire):
+            protocol.data_received(HEAD % len(BODY) + BODY[:3])
+            assert (app.front.under_way, len(protocol.tasks)) == (1, 1)
+        assert (wire.written, app.front.under_way, protocol.tasks) == (b"", 0, set())
+
+
+async def test_a_body_behind_a_known_head_has_its_time(store: Store) -> None:
+    async with running(store) as app:
+        await one_after_another(app, LimitedProtocol, [[HEAD % len(BODY) + BODY]])
+        async with connection(app, LimitedProtocol) as (protocol, wire), asyncio.timeout(PATIENCE):
+            protocol.settings = protocol.settings.model_copy(update={"body_seconds": 0})
+            protocol.data_received(HEAD % len(BODY) + BODY[:3])
+            await wire.arrived.wait()
+            assert wire.written.startswith(b"HTTP/1.1 408 ")
+            assert wire.is_closed
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -338,7 +376,7 @@ async def test_only_the_first_of_many_equal_heads_is_parsed(store: Store) -> Non
 )
 async def test_a_known_head_is_known_however_its_bytes_arrive(store: Store, sent: list[bytes]) -> None:
     async with running(store) as app:
-        await one_after_another(app, LimitedProtocol, [HEAD % len(BODY) + BODY])
+        await one_after_another(app, LimitedProtocol, [[HEAD % len(BODY) + BODY]])
         assert len(app.front.heads) == 1
         n_requests = b"".join(sent).count(BODY)
         written = await answers_to(app, LimitedProtocol, sent, n_requests)
@@ -349,7 +387,7 @@ async def test_heads_with_an_id_of_their_own_and_long_ones_are_not_kept(store: S
     async with running(store) as app:
         for line in (b"x-request-id: mine", b"cookie: " + b"x" * LONGEST_REMEMBERED):
             head = (HEAD % len(BODY)).replace(b"host: a", line)
-            await one_after_another(app, LimitedProtocol, [head + BODY] * 2)
+            await one_after_another(app, LimitedProtocol, [[head + BODY]] * 2)
         assert app.front.heads == {}
 
 
@@ -357,7 +395,7 @@ async def test_the_heads_that_are_kept_are_limited(store: Store) -> None:
     async with running(store) as app:
         for number in range(2 * MOST_REMEMBERED):
             head = (HEAD % len(BODY)).replace(b"host: a", b"host: %d" % number)
-            [answer] = await one_after_another(app, LimitedProtocol, [head + BODY])
+            [answer] = await one_after_another(app, LimitedProtocol, [[head + BODY]])
             assert answer.startswith(b"HTTP/1.1 200 ")
             assert len(app.front.heads) <= MOST_REMEMBERED
 

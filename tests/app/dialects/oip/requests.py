@@ -30,7 +30,7 @@ def in_json(name: str, datatype: str, data: Sequence[Any], shape: Sequence[int] 
 
 
 def in_bytes(name: str, datatype: str, values: NDArray[Any]) -> tuple[Object, bytes]:
-    content = tensors.to_bytes(values)
+    content = bytes(tensors.to_bytes(values))
     about = {"name": name, "datatype": datatype, "shape": list(values.shape)}
     return {**about, "parameters": {"binary_data_size": len(content)}}, content
 
