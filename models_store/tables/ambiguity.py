@@ -6,6 +6,7 @@ $1,017 · 7 % · 7,86          to be written plainly           31/12/20      whi
 
 import json
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -130,10 +131,10 @@ def _ambiguity_of_dates(name: str, texts: pl.Series, distinct: pl.Series, said: 
     if not _are_nearly_all(texts, looking, distinct, 1 if len(written) + len(short) else FEWEST_NUMBERS):
         return None
     if len(short):
-        written_as = f"{name}: {json.dumps(_format_of(short.to_list()))}"
+        likely = _format_of(short.to_list())
         return (
             f"{name}: looks like dates with years of two digits ({_cell(short[0])}); say data.date_format, such as "
-            f"{{{written_as}}} (--date-format), or {_write_iso(name)}"
+            f"{{{name}: {json.dumps(likely)}}} (--date-format {shlex.quote(f'{name}={likely}')}), or {_write_iso(name)}"
         )
     order = order_of(written, said)
     if len(written) and order is None:

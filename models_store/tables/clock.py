@@ -33,7 +33,7 @@ HOURS = re.compile(
 )
 # Written by pandas, PostgreSQL, DuckDB, and Python (with a comma).
 DAYS = re.compile(
-    r"(?P<sign>[-+]?)(?P<days>[0-9]{1,7}) days?(?:(?P<comma>,)? (?P<time_sign>[-+]?)(?P<hours>[0-9]{1,2})"
+    r"(?P<sign>[-+]?)(?P<days>[0-9]{1,7}) days?(?:,? (?P<time_sign>[-+]?)(?P<hours>[0-9]{1,2})"
     r":(?P<minutes>[0-5][0-9])(?::(?P<seconds>[0-5][0-9])(?:\.(?P<fraction>[0-9]{1,9}))?)?)?",
     re.ASCII,
 )
@@ -78,9 +78,9 @@ def time_of(seconds: float) -> str:
 
 
 def duration_seconds(text: str) -> float | None:
-    """Return the seconds of a duration; None where the text is none, or may mean two things.
+    """Return the seconds of a duration; None where the text is none.
 
-    `-3 days 13:00:00` is refused: it is 59 hours before for PostgreSQL, and 85 for pandas.
+    Days have a sign of their own: `-3 days 13:00:00` is -59 hours, as PostgreSQL, DuckDB, pandas and Python have it.
     """
     found = HOURS.fullmatch(text) or DAYS.fullmatch(text) or ISO_DURATION.fullmatch(text)
     if found is None:
@@ -92,8 +92,6 @@ def duration_seconds(text: str) -> float | None:
     whole = int(part.get("hours") or 0) * HOUR + int(part["minutes"] or 0) * MINUTE + int(part["seconds"] or 0)
     of_time = whole * MICROSECONDS + micros_in(part["fraction"]) * (-1 if is_negative else 1)
     if found.re is DAYS:
-        if sign < 0 and of_time and not (part["comma"] or part["time_sign"]):
-            return None
         microseconds = sign * of_days * MICROSECONDS + (-of_time if part["time_sign"] == "-" else of_time)
     else:
         microseconds = sign * (of_days * MICROSECONDS + of_time)

@@ -56,6 +56,7 @@ def test_what_is_no_time_of_day_is_refused(text: str) -> None:
         ("-1 days +23:00:00", "-01:00:00"),
         ("-4 days, 11:00:00", "-85:00:00"),
         ("-3 days -13:00:00", "-85:00:00"),
+        ("-3 days 13:00:00", "-59:00:00"),
         ("-01:30:00", "-01:30:00"),
         ("P3DT13H", "3 days 13:00:00"),
         ("-PT23H59M54.99975S", "-23:59:54.999750"),
@@ -72,8 +73,8 @@ def test_a_duration_is_read_as_pandas_python_databases_and_iso_8601_write_it(tex
     assert seconds == from_json("duration", text) == from_text("duration", f" {text} ")
 
 
-@pytest.mark.parametrize("text", ["", "P", "PT", "P1DT", "P1Y", "P1M", "1 month 2 days", "12:30", "-3 days 13:00:00"])
-def test_what_is_no_duration_or_may_be_two_is_refused(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "P", "PT", "P1DT", "P1Y", "P1M", "1 month 2 days", "12:30"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=EXPECTED["duration"]):
         from_text("duration", text)
 

@@ -282,3 +282,20 @@ def test_years_of_two_digits_are_asked_about_with_a_format_that_fits(cells: list
     assert json.dumps(written) in ambiguity
     (found,) = facts(pl.DataFrame({"x": cells}), formats={"x": written})
     assert (found.kind, found.ambiguity, found.distinct) == ("date", None, 2)
+
+
+# -- texts and typed columns ---------------------------------------------------------------------------------------
+
+LENGTHS = st.timedeltas(datetime.timedelta(days=-30_000), datetime.timedelta(days=30_000))
+TYPED: dict[Kind, st.SearchStrategy[object]] = {"date": st.datetimes(), "time": st.times(), "duration": LENGTHS}
+
+
+@pytest.mark.parametrize("kind", ["date", "time", "duration"])
+@given(data=st.data())
+def test_a_column_of_texts_is_read_as_a_typed_one(kind: Kind, data: st.DataObject) -> None:
+    drawn = data.draw(st.lists(st.none() | TYPED[kind], min_size=1, max_size=5))
+    texts = [None if value is None else str(value) for value in drawn]
+    # Durations in microseconds: by default polars has nanoseconds of them, which do not reach so far.
+    dtype = {"date": pl.Datetime("us"), "time": pl.Time(), "duration": pl.Duration("us")}[kind]
+    typed = values(pl.DataFrame({"x": pl.Series(drawn, dtype=dtype)}), kind)
+    assert values(pl.DataFrame({"x": pl.Series(texts, dtype=pl.String)}), kind) == typed
