@@ -134,6 +134,11 @@ class Bundle:
         return self.predictor.decoder.columns
 
     @property
+    def beside(self) -> tuple[str, ...]:
+        """The columns that the data had beside the inputs: the targets, and those that training left out."""
+        return (*self.outputs, *self.card.left_out)
+
+    @property
     def kinds(self) -> dict[str, Kind]:
         """The kind of each input column, in order."""
         return self.predictor.encoder.kinds

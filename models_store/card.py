@@ -18,6 +18,10 @@ def is_none(value: object) -> bool:
     return value is None
 
 
+def is_empty(names: list[str]) -> bool:
+    return not names
+
+
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -179,5 +183,10 @@ class Card(Frozen):
     gaps: list[Gap]
     fitted: Fitted
     lineage: Lineage
+    left_out: list[str] = Field(default=[], exclude_if=is_empty)
+    """Columns of the table that are neither inputs nor targets; a question may have them, and they are ignored.
+
+    Cards from before they were listed have none.
+    """
     notes: list[str]
     """Remarks on the data and the fit that a reader should know before trusting the version."""

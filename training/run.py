@@ -204,6 +204,7 @@ def _card(
             data_sha256=data.sha256(),
             software={name: version_of(name) for name in SOFTWARE},
         ),
+        left_out=list(data.left_out),
         notes=notes(spec, data, history, train, test, learned.architecture.n_parameters),
     )
 

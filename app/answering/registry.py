@@ -56,7 +56,7 @@ class Served(Release):
     @classmethod
     def of(cls, release: Release, counters: Counters) -> Self:
         bundle = release.bundle
-        expected, architecture = Expected.of(bundle.predictor.encoder), bundle.architecture
+        expected, architecture = Expected.of(bundle.predictor.encoder, bundle.beside), bundle.architecture
         shape = Shape(
             len(bundle.inputs), architecture.n_outputs, architecture.n_parameters, is_table=bool(expected.typed)
         )

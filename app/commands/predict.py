@@ -171,7 +171,7 @@ def _ask_store(settings: Settings, pattern: str, values: list[str], version: int
     bundle = store.load(pattern, number).bundle
     # Read by the server's own code, so that it is refused in the same words.
     body = json.dumps({"inputs": record(pattern, bundle.kinds, values)}).encode()
-    question = bodies.read(body, JSON, Expected.of(bundle.predictor.encoder), max_rows=1)
+    question = bodies.read(body, JSON, Expected.of(bundle.predictor.encoder, bundle.beside), max_rows=1)
     said = Reply(bundle, bundle.predict(question.rows), with_probabilities=bundle.labels is not None)
     answer = said.in_layout("record")
     outside, filled = _columns(bundle.outside(question.rows)), _columns(bundle.filled(question.rows))

@@ -128,7 +128,7 @@ def _of_store(settings: Settings, asked: Asked, source: str) -> Answerer:
     store = Store(settings.store, network_loader(settings))
     version = asked.version or store.champion(asked.pattern)
     bundle = store.load(asked.pattern, version).bundle
-    expected = Expected.of(bundle.predictor.encoder)
+    expected = Expected.of(bundle.predictor.encoder, bundle.beside)
     likely = asked.probabilities and bundle.labels is not None
 
     def answer(part: Part) -> tuple[Columns, Remarked]:

@@ -1,12 +1,14 @@
 """The parameters behind the question mark of an address that predicts."""
 
 from functools import lru_cache
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import QueryParams
 
 from app.errors import Unprocessable
+from app.formats.expected import Expected
 from app.http.call import Call
 
 Parameters = TypeVar("Parameters", bound="Version")
@@ -22,6 +24,8 @@ class Version(BaseModel):
 
     version: Annotated[int | None, Field(ge=1)] = None
     label: str | None = None
+    extra: Literal["refuse", "ignore"] = "refuse"
+    """What to do with columns that the pattern does not know."""
 
     @classmethod
     def by(cls, call: Call) -> Self:
@@ -39,6 +43,10 @@ class Version(BaseModel):
             raise Unprocessable("bad_parameter", "give a version or a label, not both")
         return wanted
 
+    def known(self, expected: Expected) -> Expected:
+        """Return the columns of the pattern as the question may have them."""
+        return expected.ignoring_extra if self.extra == "ignore" else expected
+
     @classmethod
     def _bad(cls, error: ValidationError) -> Unprocessable:
         fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
@@ -46,6 +54,16 @@ class Version(BaseModel):
             there_are = ", ".join(cls.model_fields)
             return Unprocessable("bad_parameter", f"there is no such parameter; there are {there_are}")
         return Unprocessable("bad_parameter", f"{fault['loc'][0]}: {fault['msg']}")
+
+
+def expected_by(call: Call, expected: Expected) -> Expected:
+    """Return the columns as the question may have them, where the address has other parameters, which are ignored.
+
+    Raises Unprocessable where `extra` is neither refuse nor ignore.
+    """
+    query = call.head.query
+    said = QueryParams(query).get("extra") if query else None
+    return expected if said is None else Version.of(urlencode({"extra": said}).encode()).known(expected)
 
 
 def _read(kind: type[Parameters], query: bytes) -> Parameters:

@@ -17,7 +17,6 @@ from app.formats.expected import (
     read_numbers,
     repeated_column,
     row_of,
-    unknown_column,
 )
 from app.formats.reply import Reply
 from models_store.arrays import Array
@@ -86,7 +85,8 @@ def check_schema(schema: Any, expected: Expected) -> None:
     if missing:
         raise missing_columns(missing)
     if len(there) > len(known):
-        raise _index_column(schema, expected) or unknown_column(names, expected)
+        _check_index(schema, expected)
+        expected.check_known(names)
     for name in () if expected.typed else expected.names:
         _check_type(name, "number", schema.field(name).type)
     for column in expected.typed:
@@ -96,17 +96,17 @@ def check_schema(schema: Any, expected: Expected) -> None:
             _check_type(column.name, column.kind, given)
 
 
-def _index_column(schema: Any, expected: Expected) -> Unprocessable | None:
-    """Return an error that names an index of pandas which is no column of the pattern; None where there is none."""
+def _check_index(schema: Any, expected: Expected) -> None:
+    """Raise Unprocessable, which names an index of pandas that the pattern neither knows nor ignores."""
     try:
         about = json.loads((schema.metadata or {})[b"pandas"])["index_columns"]
-        named = [name for name in about if name in schema.names and name not in expected.names]
+        named = expected.unknown(name for name in about if name in schema.names)
     except (KeyError, TypeError, ValueError):
-        return None
+        return
     if not named:
-        return None
+        return
     words = f"is the index of the pandas table, and not one of {expected.listed}; leave it out with index=False"
-    return Unprocessable("unknown_column", f"column {shortened_name(named[0])} {words}")
+    raise Unprocessable("unknown_column", f"column {shortened_name(named[0])} {words}")
 
 
 def _check_type(name: str, kind: Kind, given: Any) -> None:

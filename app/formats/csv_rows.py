@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import Malformed, TooManyRows, Unprocessable
-from app.formats.expected import Expected, missing_columns, repeated_column, table_of, unknown_column
+from app.formats.expected import Expected, missing_columns, repeated_column, table_of
 from app.formats.found import kind_of
 from app.formats.reply import Reply
 from models_store.arrays import Array
 from models_store.tables import number_syntax
+from models_store.tables.csv_layout import UNNAMED
 from models_store.tables.csv_rows import ONE_LINE, reader_of
 from models_store.tables.table import Raw, Table, from_text
 
@@ -62,7 +63,7 @@ def read(
                 raise Malformed("line 1: empty")
             lines = reader_of(text)
         order = _order(first, expected) if has_header else list(range(len(expected.names)))
-        rows = _rows(lines, order, max_rows)
+        rows = _rows(lines, order, len(first) if has_header else len(order), max_rows)
         raw = _table(rows, expected) if expected.typed else _numbers(rows, expected)
         return raw, partial(write, has_header=has_header)
     except UnicodeDecodeError:
@@ -105,17 +106,19 @@ def _names_a_column(fields: list[str], expected: Expected) -> bool:
 def _order(header: list[str], expected: Expected) -> list[int]:
     """Return the place in a line of each column of the pattern, from 0."""
     names = [name.strip() for name in header]
+    if len(names) > 1 and not names[0]:  # the index of pandas
+        names[0] = UNNAMED
     if len(set(names)) != len(names):
         raise repeated_column(names, "line 1: ")
     missing = [name for name in expected.names if name not in names]
     if missing:
         raise missing_columns(missing, "line 1: ")
     if len(names) > len(expected.names):
-        raise unknown_column(names, expected, "line 1: ")
+        expected.check_known(names, "line 1: ")
     return [names.index(name) for name in expected.names]
 
 
-def _rows(lines: "Reader", order: list[int], max_rows: int) -> Iterator[tuple[int, list[str]]]:
+def _rows(lines: "Reader", order: list[int], n_fields: int, max_rows: int) -> Iterator[tuple[int, list[str]]]:
     """Yield the line where a row ends, from 1, and the fields of the row in the order of the pattern's columns."""
     n_rows = blank_line = 0
     for fields in lines:
@@ -124,8 +127,8 @@ def _rows(lines: "Reader", order: list[int], max_rows: int) -> Iterator[tuple[in
             continue
         if blank_line:
             raise Unprocessable("bad_row", f"line {blank_line}: empty, with more rows after it")
-        if len(fields) != len(order):
-            raise Unprocessable("bad_row", f"line {lines.line_num}: expected {len(order)} fields, found {len(fields)}")
+        if len(fields) != n_fields:
+            raise Unprocessable("bad_row", f"line {lines.line_num}: expected {n_fields} fields, found {len(fields)}")
         if n_rows == max_rows:
             raise TooManyRows(max_rows)
         n_rows += 1

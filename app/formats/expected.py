@@ -4,8 +4,9 @@ Where all columns are numbers of a formula, rows are one array and `typed` is em
 An error names row and column and says what was found: its kind, never its value.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isinf
 from typing import Any, Self
@@ -16,11 +17,15 @@ from app.errors import Fault, Unprocessable
 from app.formats.found import kind_of
 from models_store.arrays import Array
 from models_store.encoding.rows import Encoder, TableEncoder
+from models_store.errors import shortened, shortened_name
 from models_store.tables.missing_words import is_among
 from models_store.tables.number_syntax import number_in
 from models_store.tables.spelling import PLAIN, Spelling
 from models_store.tables.table import EXPECTED, Cell, Kind, Table, Values, column_of
 
+# The names that pandas gives to an index without a name; training leaves such a column out as well.
+INDEX = re.compile("__index_level_[0-9]+__|Unnamed: 0")
+MOST_NAMED = 5
 # They may be written as text, but not as any text.
 WRITTEN_AS_TEXT: frozenset[Kind] = frozenset({"boolean", "date", "time", "duration"})
 
@@ -46,17 +51,37 @@ class Expected:
 
     names: tuple[str, ...]
     typed: tuple[ExpectedColumn, ...] = ()
+    ignored: frozenset[str] = frozenset()
+    """Columns that the data had beside them: targets, and those that training left out. A question may have them."""
+    ignores_extra: bool = False
+    """True if a question may have any other column."""
 
     @classmethod
-    def of(cls, encoder: Encoder) -> Self:
-        """Return what the pattern with this encoder expects."""
+    def of(cls, encoder: Encoder, ignored: Iterable[str] = ()) -> Self:
+        """Return what the pattern with this encoder expects, and which columns it ignores."""
+        beside = frozenset(ignored) - {*encoder.columns}
         if not isinstance(encoder, TableEncoder):
-            return cls(encoder.columns)
+            return cls(encoder.columns, ignored=beside)
         columns = [
             ExpectedColumn(name, column.kind, encoder.takes_missing(name), encoder.spelling)
             for name, column in encoder.encoders.items()
         ]
-        return cls(encoder.columns, tuple(columns))
+        return cls(encoder.columns, tuple(columns), beside)
+
+    @cached_property
+    def ignoring_extra(self) -> "Expected":
+        """The same columns, where the question says that all others are to be ignored."""
+        return replace(self, ignores_extra=True)
+
+    def unknown(self, given: Iterable[str]) -> list[str]:
+        """Return the columns that the pattern neither knows nor ignores."""
+        known = self.ignored.union(self.names)
+        return [] if self.ignores_extra else [name for name in given if name not in known and not INDEX.fullmatch(name)]
+
+    def check_known(self, given: Iterable[str], where: str = "") -> None:
+        """Raise Unprocessable, which names the columns that the pattern neither knows nor ignores."""
+        if unknown := self.unknown(given):
+            raise unknown_columns(unknown, self, where)
 
     @property
     def optional(self) -> frozenset[str]:
@@ -167,11 +192,12 @@ def missing_columns(names: Sequence[str], where: str = "") -> Unprocessable:
     return Unprocessable("missing_column", f"{where}{columns} missing")
 
 
-def unknown_column(given: Iterable[str], expected: Expected, where: str = "") -> Unprocessable:
-    """Return an error that gives the place of the first unknown column, not its name: that is part of the request."""
-    names, known = list(given), set(expected.names)
-    place = next(place for place, name in enumerate(names, 1) if name not in known)
-    return Unprocessable("unknown_column", f"{where}column {place} of {len(names)} is not one of {expected.listed}")
+def unknown_columns(unknown: Sequence[str], expected: Expected, where: str = "") -> Unprocessable:
+    """Return an error that names the columns that the pattern does not know."""
+    named = shortened([shortened_name(name) or "without a name" for name in unknown], MOST_NAMED)
+    columns = f"column {named} is" if len(unknown) == 1 else f"columns {named} are"
+    words = f"{where}{columns} not among {expected.listed}; leave out what is not, or add ?extra=ignore to the address"
+    return Unprocessable("unknown_column", words)
 
 
 def repeated_column(given: Iterable[str], where: str = "") -> Unprocessable:

@@ -11,7 +11,7 @@ import numpy as np
 
 from app.errors import Fault, TooManyRows, Unprocessable
 from app.formats import strict_json
-from app.formats.expected import Expected, missing_columns, row_of, table_of, unknown_column
+from app.formats.expected import Expected, missing_columns, row_of, table_of
 from app.formats.found import kind_of
 from app.formats.reply import Layout
 from models_store.arrays import Array
@@ -35,7 +35,8 @@ def loads(
     Raises TooManyRows where it holds more cells, or more lists and objects, than `max_rows` rows have. They are counted
     before the body is parsed, because the parser holds the GIL.
     """
-    most = (max_rows * brackets_a_row + SLACK, (max_rows + SLACK) * (len(expected.names) + 1))
+    n_columns = len(expected.names) + len(expected.ignored)
+    most = (max_rows * brackets_a_row + SLACK, (max_rows + SLACK) * (n_columns + 1))
     if is_too_much(body, *most):
         raise TooManyRows(max_rows)
     return strict_json.loads(body, decoder)
@@ -132,7 +133,7 @@ def _in_order(record: Any, expected: Expected, where: str, optional: frozenset[s
     if not optional.issuperset(missing) or len(missing) == len(expected.names):
         raise missing_columns([name for name in missing if name not in optional] or missing, where)
     if len(record) + len(missing) > len(expected.names):
-        raise unknown_column(record, expected, where)
+        expected.check_known(record, where)
     return [record.get(name) for name in expected.names]
 
 

@@ -125,6 +125,7 @@ async def test_a_prediction_takes_and_gives_every_format(document: Document) -> 
         "pattern",
         "version",
         "label",
+        "extra",
         "outside",
         "probabilities",
     }

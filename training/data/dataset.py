@@ -100,6 +100,8 @@ class Dataset:
     duplicates_dropped: int = 0
     labels: Labels | None = None
     """Labels of a classification; None if the targets are numbers."""
+    left_out: tuple[str, ...] = ()
+    """Columns of the table that are neither inputs nor targets."""
     remarks: tuple[str, ...] = field(default=())
     """Sentences for the card: the columns and rows that were left out, and why."""
     spelling: Spelling = PLAIN

@@ -75,8 +75,17 @@ def make(
             f"data.dataset: {len(train)} training rows of {len(kinds)} columns are more than {MOST_NUMBERS} values; "
             "drop columns, or upload fewer rows"
         )
-    remarks = (*_all_remarks(spec, data, found), *_without_target(data, kept))
-    return Dataset(kinds, data.target, train, validation, test, labels=labels, remarks=remarks, spelling=spelling)
+    return Dataset(
+        kinds,
+        data.target,
+        train,
+        validation,
+        test,
+        labels=labels,
+        left_out=tuple(name for name in frame.columns if name not in kinds and name not in data.target),
+        remarks=(*_all_remarks(spec, data, found), *_without_target(data, kept)),
+        spelling=spelling,
+    )
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,11 @@ PREDICT: dict[str, Any] = {
         query_parameter("version", {"type": "integer", "minimum": 1}, "a version; without it the champion answers"),
         query_parameter("label", {"type": "string"}, "a label, such as champion"),
         query_parameter(
+            "extra",
+            {"enum": ["refuse", "ignore"], "type": "string"},
+            "ignore: columns that the pattern does not know are ignored; those that training left out always are",
+        ),
+        query_parameter(
             "outside",
             {"type": "boolean"},
             "add the rows outside what training saw",

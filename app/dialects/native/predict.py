@@ -44,9 +44,10 @@ async def predict(answering: Answering, call: Call) -> Response:
         check_plain(coding)
     body = await call.body()
     content_type = headers.get("content-type", "")
-    read = partial(bodies.read, body, content_type, release.expected, answering.settings.max_rows)
+    expected = wanted.known(release.expected)
+    read = partial(bodies.read, body, content_type, expected, answering.settings.max_rows)
     most = MOST_LABELS_ANSWERED if wanted.probabilities else MOST_NUMBERS
-    weighed = None if wanted.outside else partial(bodies.cost, body, content_type, release.expected)
+    weighed = None if wanted.outside else partial(bodies.cost, body, content_type, expected)
     if wanted.outside:
         read = partial(_read_to_name, read)
     cost = bodies.size(body, content_type)

@@ -17,10 +17,12 @@ from app.dialects.oip.bodies import OipQuestion
 from app.dialects.oip.compressed import HEADER_LENGTH, Sent, compressed
 from app.dialects.oip.inputs import object_in, parameters_of
 from app.dialects.oip.openapi import Operation
+from app.dialects.parameters import expected_by
 from app.dialects.remarks import remarks_on, with_remarks
 from app.envelopes import PLAIN
 from app.errors import AnswerTooLarge, BodyTooLarge, Unprocessable
 from app.formats import compression, strict_json
+from app.formats.expected import Expected
 from app.formats.found import kind_of
 from app.formats.media_types import JSON
 from app.formats.strict_json import LARGEST
@@ -40,16 +42,16 @@ async def infer(answering: Answering, call: Call) -> Response:
     """Answer an inference. The content type does not matter: clients send none, or a wrong one."""
     release = await _release(answering, call)
     sent = await Sent.of(call, release.expected, answering.settings.max_body_bytes)
-    read = partial(_read, answering.settings, release, sent)
+    read = partial(_read, answering.settings, release, expected_by(call, release.expected), sent)
     return await answering.answer(release, sent.cost, read, partial(_written, release, sent.accept_encoding))
 
 
-def _read(settings: Settings, release: Served, sent: Sent) -> OipQuestion:
+def _read(settings: Settings, release: Served, expected: Expected, sent: Sent) -> OipQuestion:
     body = sent.plain(settings.max_body_bytes)
     question = bodies.read(
         body,
         sent.header_length,
-        release.expected,
+        expected,
         release.bundle.outputs,
         settings.max_rows,
         is_compressed=sent.wants_compression,

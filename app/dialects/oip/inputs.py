@@ -125,12 +125,11 @@ def _packed(given: Mapping[str, Values], expected: Expected) -> Values | None:
 
 
 def _by_name(given: Mapping[str, Values], expected: Expected) -> dict[str, Values]:
-    if not given.keys() <= set(expected.names):
-        place = next(place for place, name in enumerate(given, 1) if name not in expected.names)
-        raise Unprocessable("unknown_column", f"input {place} of {len(given)} is not one of {expected.listed}")
+    expected.check_known(given)
+    given = {name: given[name] for name in expected.names if name in given}
     missing = [name for name in expected.names if name not in given and name not in expected.optional]
-    if missing:
-        raise missing_columns(missing)
+    if missing or not given:
+        raise missing_columns(missing or expected.names)
     for name, values in given.items():
         if values.ndim == 2 and values.shape[1] != 1:
             words = f"column {name}: a tensor of one column must have the shape [rows] or [rows, 1]"

@@ -49,7 +49,7 @@ async def invocations(answering: Answering, call: Call) -> Response:
     content_type = call.headers.get("content-type", "")
     media_type = preferred(call.headers.get("accept", ""), (JSON, CSV)) or JSON
     body = await call.body()
-    read = partial(bodies.read, body, content_type, release.expected, answering.settings.max_rows)
+    read = partial(bodies.read, body, content_type, wanted.known(release.expected), answering.settings.max_rows)
     return await answering.answer(release, len(body), read, partial(_written, release, media_type))
 
 
@@ -108,6 +108,11 @@ def _invocations_at(path: str, name: str) -> Address:
         query_parameter("pattern", {"type": "string"}, "without it PATTERNS_DEFAULT, or the only one there is"),
         query_parameter("version", {"type": "integer", "minimum": 1}, "a version; without it the champion answers"),
         query_parameter("label", {"type": "string"}, "a label, such as champion"),
+        query_parameter(
+            "extra",
+            {"enum": ["refuse", "ignore"], "type": "string"},
+            "ignore: columns that the pattern does not know are ignored; those that training left out always are",
+        ),
     ]
     return Address("POST", path, invocations, documented=described, example=_example)
 

@@ -12,7 +12,7 @@ import orjson
 
 from app.errors import NotAcceptedType, TooManyRows, Unprocessable
 from app.formats import csv_rows, json_rows, strict_json
-from app.formats.expected import Expected, missing_columns, unknown_column
+from app.formats.expected import Expected, missing_columns
 from app.formats.found import kind_of
 from app.formats.json_numbers import FEWEST_BYTES, document_of, few_rows
 from app.formats.media_types import CSV, JSON, media_type_of, parameters_of
@@ -150,6 +150,5 @@ def _order(names: list[Any], expected: Expected) -> list[int | None]:
     missing = [name for name in absent if name not in expected.optional]
     if missing or len(absent) == len(expected.names):
         raise missing_columns(missing or absent)
-    if not set(places) <= set(expected.names):
-        raise unknown_column(places, expected)
+    expected.check_known(places)
     return [places.get(name) for name in expected.names]

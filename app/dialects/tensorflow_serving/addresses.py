@@ -17,6 +17,7 @@ from app.answering.answer import Answering
 from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS
 from app.answering.registry import Served, Shelf
 from app.dialects import documented as doc
+from app.dialects.parameters import expected_by
 from app.dialects.remarks import remarks_on, with_remarks
 from app.dialects.tensorflow_serving import bodies as tfs
 from app.errors import NotHere, NotLoaded, Unprocessable
@@ -54,7 +55,7 @@ class Verb:
         if coding := call.headers.get("content-encoding"):
             check_plain(coding)
         body = await call.body()
-        read = partial(self.read, body, release.expected, answering.settings.max_rows)
+        read = partial(self.read, body, expected_by(call, release.expected), answering.settings.max_rows)
         most = MOST_LABELS_ANSWERED if self.name == "classify" else MOST_NUMBERS
         return await answering.answer(release, len(body), read, partial(self._written, release), most)
 

@@ -50,6 +50,7 @@ def rows_of_request(content: bytes) -> Rows | str:
         ("a,b\nx,y\n", [["x", "y"]]),
         ("a,b\r\nx,y\r\nz,w", [["x", "y"], ["z", "w"]]),
         ("b,a\nx,y\n", [["y", "x"]]),
+        (",a,b\n0,x,y\n1,z,w\n", [["x", "y"], ["z", "w"]]),
         ("\ufeffa,b\nx,y\n\n\r\n", [["x", "y"]]),
         ('"a",b\nx,y\n', [["x", "y"]]),
         ('a,b\n"x, ""y""\n\r\nz",w\n', [['x, "y"\n\r\nz', "w"]]),
@@ -125,8 +126,7 @@ def test_a_file_to_train_on_is_refused_where_a_request_is_not(
         # A request is written by a program, for a pattern whose columns it knows: nothing is guessed.
         ("a;b\nx;y\n", {"a": ["x"], "b": ["y"]}, "line 1: commas must stand between fields"),
         ("a\tb\nx\ty\n", {"a": ["x"], "b": ["y"]}, "line 1: commas must stand between fields"),
-        (",a,b\n0,x,y\n", {"Unnamed: 0": [0], "a": ["x"], "b": ["y"]}, "line 1: column 1 of 3 is not one of a, b"),
-        ("a,b,c\nx,y,z\n", {"a": ["x"], "b": ["y"], "c": ["z"]}, "line 1: column 3 of 3 is not one of a, b"),
+        ("a,b,c\nx,y,z\n", {"a": ["x"], "b": ["y"], "c": ["z"]}, "line 1: column c is not among a, b"),
     ],
 )
 def test_a_request_is_refused_where_a_file_to_train_on_is_not(

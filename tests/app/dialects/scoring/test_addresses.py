@@ -84,7 +84,13 @@ BAD, GONE = "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST"
         ("", {"dataframe_split": {"columns": ["x1"], "data": [[1]]}}, 400, BAD, "column x2 is missing"),
         ("", {"dataframe_split": {"columns": ["x1", "x1"], "data": [[1, 1]]}}, 400, BAD, "columns must be"),
         ("", {"dataframe_split": {"columns": [1, [2]], "data": [[1, 1]]}}, 400, BAD, "columns must be names"),
-        ("", {"dataframe_split": {"columns": ["x1", "x2", "z"], "data": [[1, 1, 1]]}}, 400, BAD, "column 3 of"),
+        (
+            "",
+            {"dataframe_split": {"columns": ["x1", "x2", "z"], "data": [[1, 1, 1]]}},
+            400,
+            BAD,
+            "column z is not among",
+        ),
         ("", {"dataframe_records": {"x1": [1], "x2": [2]}}, 400, BAD, "dataframe_records must be a list of"),
         ("", {"dataframe_records": [[1, 2]]}, 400, BAD, "dataframe_records must be a list of objects"),
         ("", {"dataframe_records": []}, 400, BAD, "there are no rows to predict"),
@@ -96,7 +102,7 @@ BAD, GONE = "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST"
         ("", b"1" * (1 << 21), 413, BAD, "the body is larger than the limit of 1048576 bytes"),
         ("?pattern=line&version=0", {"inputs": [1]}, 400, BAD, "version: Input should be greater than or eq"),
         ("?pattern=line&version=1&label=a", {"inputs": [1]}, 400, BAD, "give a version or a label, not both"),
-        ("?sesame=1", {"inputs": [1]}, 400, BAD, "there is no such parameter; there are version, label, pat"),
+        ("?sesame=1", {"inputs": [1]}, 400, BAD, "there is no such parameter; there are version, label, ext"),
         ("?pattern=sesame", {"inputs": [1]}, 404, GONE, "no such pattern; there are flowers, fo"),
         ("?pattern=", {"inputs": [1]}, 404, GONE, "no such pattern; there are"),
         ("?pattern=line&version=9", {"inputs": [1]}, 404, GONE, "pattern line has no such version"),
@@ -133,7 +139,7 @@ NAMES = "columns must be names, each of them once"
         ({"dataframe_split": {"columns": ["z"], "data": [[1]]}}, "columns x1, x2 are missing"),
         (
             {"dataframe_split": {"columns": ["x1", "z", "x2"], "data": [[1, 1, 1]]}},
-            "column 2 of 3 is not one of x1, x2",
+            "column z is not among x1, x2; leave out what is not, or add ?extra=ignore to the address",
         ),
         (
             {"dataframe_split": {"columns": ["x1", "x2"], "data": [[1, 1], [1]]}},

@@ -157,7 +157,7 @@ PREDICT, TWO = "line:predict", "pair:predict"
         (PREDICT, {"instances": [True]}, 400, "row 0, column x: expected a number"),
         (PREDICT, {"instances": [1, None]}, 400, "row 1, column x: expected a number"),
         (PREDICT, {"instances": [b64("1")]}, 400, "row 0, column x: expected a number"),
-        (PREDICT, {"instances": [{"x": 1, "sesame": 2}]}, 400, "row 0: column 2 of 2 is not one of x"),
+        (PREDICT, {"instances": [{"x": 1, "other": 2}]}, 400, "row 0: column other is not among x"),
         (PREDICT, b'{"instances": [NaN]}', 400, "row 0, column x: not a finite number"),
         (PREDICT, b'{"instances": [1, -Infinity]}', 400, "row 1, column x: not a finite number"),
         (PREDICT, {"instances": [1, 1e300]}, 400, "row 1: "),
