@@ -159,6 +159,9 @@ def test_weights_groups_and_test_rows_of_ones_own_are_trained_and_asked_without_
     card = server.client.get(f"/patterns/weighted/versions/{job['version']}").json()["card"]
     assert (card["test"]["rows"], card["train"]["rows"] + card["validation"]["rows"]) == (240, 240)
     assert {column["name"] for column in card["inputs"]} == {"picked", "sun", "rain", "soil", "sprayed", "remark"}
+    # The table itself may be asked, with its target, groups and weights.
+    answer = server.client.post("/predict/weighted", content=table, headers={"content-type": "text/csv"})
+    assert (answer.status_code, len(answer.text.splitlines())) == (200, 241), answer.text
     late = {"picked": "2024-09-28", "sun": 9.5, "rain": None, "soil": "loam", "sprayed": True, "remark": "red"}
     assert server.predict("weighted", late)["outputs"] == {"sweet": "yes"}
 

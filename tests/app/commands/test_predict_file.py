@@ -1,5 +1,6 @@
 """`patterns predict NAME --csv FILE`: every row of a table, answered as the server answers it."""
 
+import gzip
 import json
 import socket
 import threading
@@ -72,19 +73,30 @@ def with_semicolons(frame: pl.DataFrame, path: Path) -> None:
     path.write_bytes(text.encode("utf-16"))
 
 
-OLDEST = pl.CompatLevel.oldest()
+def with_categories(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(pl.col(pl.String).cast(pl.Categorical))
+
+
 WRITTEN: dict[str, tuple[str, Callable[[pl.DataFrame, Path], Any], CsvDialect]] = {
     "CSV": ("asked.csv", lambda frame, path: frame.write_csv(path), PLAIN),
     "TSV": ("asked.tsv", lambda frame, path: frame.write_csv(path, separator="\t"), PLAIN),
     "CSV with decimal commas": ("asked.csv", with_semicolons, CsvDialect(";", ",", "utf-16")),
-    "Parquet": ("asked.parquet", lambda frame, path: frame.write_parquet(path), PLAIN),
-    "Arrow file": ("asked.arrow", lambda frame, path: frame.write_ipc(path, compat_level=OLDEST), PLAIN),
-    "Arrow stream": (
-        "asked.arrow",
-        lambda frame, path: frame.write_ipc_stream(path, compat_level=OLDEST),
-        CsvDialect(),
+    "compressed CSV": (
+        "asked.csv.gz",
+        lambda frame, path: path.write_bytes(gzip.compress(frame.write_csv().encode())),
+        PLAIN,
     ),
+    "Parquet": ("asked.parquet", lambda frame, path: frame.write_parquet(path), PLAIN),
+    "Parquet with categories": ("asked.parquet", lambda frame, path: with_categories(frame).write_parquet(path), PLAIN),
+    "Arrow file": ("asked.arrow", lambda frame, path: frame.write_ipc(path), PLAIN),
+    "Arrow file with categories": ("asked.arrow", lambda frame, path: with_categories(frame).write_ipc(path), PLAIN),
+    "Arrow stream": ("asked.arrow", lambda frame, path: frame.write_ipc_stream(path), PLAIN),
     "JSON lines": ("asked.jsonl", lambda frame, path: frame.write_ndjson(path), PLAIN),
+    "compressed JSON lines": (
+        "asked.jsonl.gz",
+        lambda frame, path: path.write_bytes(gzip.compress(frame.write_ndjson().encode())),
+        PLAIN,
+    ),
 }
 
 
