@@ -29,7 +29,7 @@ cli = typer.Typer(
 out = Console()
 err = Console(stderr=True)
 TableFile = Annotated[
-    Path | None, typer.Option("--csv", "--table", help="a table: FILE.csv, FILE.parquet or FILE.arrow")
+    Path | None, typer.Option("--csv", "--table", help="a table: FILE.csv, .csv.gz, .jsonl, .xlsx, .parquet and others")
 ]
 Target = Annotated[list[str] | None, typer.Option(help="the column to predict; several for several numbers")]
 Columns = Annotated[
@@ -51,6 +51,7 @@ Header = Annotated[
     bool | None, typer.Option("--header/--no-header", help="whether the first line holds the names of the columns")
 ]
 Comment = Annotated[str | None, typer.Option(help="the beginning of lines that are no rows, such as '#'")]
+SheetName = Annotated[str | None, typer.Option("--sheet", help="of a workbook (xlsx, ods) with several")]
 HEADER = {True: "present", False: "absent", None: None}
 Weight = Annotated[str | None, typer.Option(help="the column that says how much each row counts; no input")]
 TestFile = Annotated[Path | None, typer.Option("--test", help="a table of test rows, instead of a share of the rows")]
@@ -142,6 +143,7 @@ def train(
     encoding: Encoding = None,
     header: Header = None,
     comment: Comment = None,
+    sheet: SheetName = None,
     weight: Weight = None,
     test: TestFile = None,
     group: Group = None,
@@ -153,7 +155,7 @@ def train(
     from app.commands.train import missing_specs, spec_named, train_all
 
     if csv is not None:
-        dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment)
+        dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment, sheet)
         rows = AskedRows(weight, test, group, time)
         words, formats = missing_value or [], date_format or []
         asked = Asked(csv, target or [], name, column or [], task, folds, words, dates, dialect, formats, rows)
@@ -194,6 +196,7 @@ def cross_validate(
     encoding: Encoding = None,
     header: Header = None,
     comment: Comment = None,
+    sheet: SheetName = None,
     weight: Weight = None,
     test: TestFile = None,
     group: Group = None,
@@ -206,7 +209,7 @@ def cross_validate(
     from app.commands.train import spec_named
 
     if csv is not None:
-        dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment)
+        dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment, sheet)
         rows = AskedRows(weight, test, group, time)
         words, formats = missing_value or [], date_format or []
         asked = Asked(csv, target or [], None, column or [], task, None, words, dates, dialect, formats, rows)
@@ -252,12 +255,13 @@ def predict(
     encoding: Encoding = None,
     header: Header = None,
     comment: Comment = None,
+    sheet: SheetName = None,
 ) -> None:
     """Predict one row, or each row of a table: by the running server if there is one, else from the store."""
     if csv is not None:
         if values:
             raise typer.BadParameter("give the values of one row, or a table with --csv, not both")
-        dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment)
+        dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment, sheet)
         _predict_table(pattern, csv, out_file, version, url, dialect, probabilities=probabilities)
         return
     if not values:

@@ -27,8 +27,12 @@ FORMS: dict[str, Form] = {
     **dict.fromkeys((".jsonl", ".ndjson"), "json-lines"),
     ".parquet": "parquet",
     **dict.fromkeys((".arrow", ".feather"), "arrow"),
+    **dict.fromkeys((".xlsx", ".xlsm", ".ods"), "workbook"),
+    ".arff": "arff",
+    **dict.fromkeys((".sav", ".zsav"), "spss"),
+    ".dta": "stata",
 }
-TEXT_FORMS: tuple[Form, ...] = ("csv", "json-lines")
+TEXT_FORMS: tuple[Form, ...] = ("csv", "json-lines", "arff")
 COMPRESSED = (".gz", ".zst")
 LONGEST_NAME = 63
 LONGEST_EXAMPLES = 40

@@ -22,7 +22,7 @@ from models_store.tables import csv_layout, inference
 from models_store.tables.csv_dialect import PLAIN, CsvDialect
 from models_store.tables.csv_files import with_commas
 from models_store.tables.csv_layout import TAIL
-from models_store.tables.files import WORDS_OF_CSV
+from models_store.tables.files import check_said
 from models_store.tables.unpacking import opened
 
 # A part has so many bytes of a text file, which is less than 100 000 rows, the most that a server takes by default.
@@ -78,8 +78,7 @@ def parts(path: Path, dialect: CsvDialect = PLAIN) -> Iterator[Part]:
     if not path.is_file():
         raise TableError(f"{path.name}: no such file")
     form = form_of(path)
-    if form != "csv" and dialect != PLAIN:
-        raise TableError(f"{WORDS_OF_CSV} are for CSV; other formats say these things themselves")
+    check_said(form, dialect)
     return READERS.get(form, _of_others)(path, dialect)
 
 

@@ -28,6 +28,11 @@ FORMS: dict[str, Form] = {
     **dict.fromkeys(("application/x-ndjson", "application/jsonl", "application/jsonlines"), "json-lines"),
     "application/vnd.apache.parquet": "parquet",
     "application/vnd.apache.arrow.stream": "arrow",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "workbook",
+    "application/vnd.oasis.opendocument.spreadsheet": "workbook",
+    "text/x-arff": "arff",
+    "application/x-spss-sav": "spss",
+    "application/x-stata-dta": "stata",
 }
 Answer = TypeVar("Answer")
 # How a CSV file is written, as the OpenAPI document has it; the store checks it. A tab has names, for it is not seen.
@@ -60,12 +65,13 @@ async def upload(
     encoding: Annotated[str | None, CHARSET] = None,
     header: Annotated[str | None, HEADER] = None,
     comment: Annotated[str | None, COMMENT] = None,
+    sheet: Annotated[str | None, Query(max_length=LONGEST_NAME, description="of a workbook with several")] = None,
 ) -> Response:
     """Store a table to train on; the answer says what each column was taken for. The same file has the same id."""
     form = _form_of(request)
     if not name.isprintable():
         raise Unprocessable("bad_parameter", "name: a label is made of printable characters")
-    dialect = CsvDialect.of(delimiter, decimal, encoding, header, comment)
+    dialect = CsvDialect.of(delimiter, decimal, encoding, header, comment, sheet)
     async with _received(request, datasets, librarian) as file:
         stored = await reader.add(file, form, name, dialect)
     return JSONResponse(stored.to_json(), 201, {"location": f"/datasets/{stored.id}"})

@@ -139,6 +139,9 @@ DATASET_BODY: dict[str, Any] = {
             **dict.fromkeys(("application/x-ndjson", "application/jsonl", "application/jsonlines"), BYTES),
             "application/vnd.apache.parquet": BYTES,
             "application/vnd.apache.arrow.stream": BYTES,
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": BYTES,
+            "application/vnd.oasis.opendocument.spreadsheet": BYTES,
+            **dict.fromkeys(("text/x-arff", "application/x-spss-sav", "application/x-stata-dta"), BYTES),
         },
     },
     "responses": {

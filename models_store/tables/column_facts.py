@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from models_store.tables.spelling import DateOrder
 from models_store.tables.table import Kind
 
-Form = Literal["csv", "parquet", "arrow", "json-lines"]
+Form = Literal["csv", "parquet", "arrow", "json-lines", "arff", "workbook", "spss", "stata"]
 
 
 @dataclass(frozen=True)

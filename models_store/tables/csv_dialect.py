@@ -38,11 +38,13 @@ class CsvDialect:
     """`None`: present, unless the first row looks like data; then the file is refused."""
     comment: str | None = field(default=None, repr=False)
     """The beginning of lines that are no rows."""
+    sheet: str | None = field(default=None, repr=False)
+    """The name of the sheet of a workbook, which has a header as well, and nothing else of the above."""
 
     @property
     def key(self) -> str:
         """Its `repr`, and the fields that came later where they are said."""
-        later = {name: getattr(self, name) for name in ("header", "comment")}
+        later = {name: getattr(self, name) for name in ("header", "comment", "sheet")}
         return "".join([repr(self), *(f" {name}={value!r}" for name, value in later.items() if value is not None)])
 
     @classmethod
@@ -53,6 +55,7 @@ class CsvDialect:
         encoding: str | None = None,
         header: str | None = None,
         comment: str | None = None,
+        sheet: str | None = None,
     ) -> Self:
         """Make one of a caller's words. Raises TableError, which names the choices."""
         delimiter = NAMES.get(delimiter or "", delimiter)
@@ -68,7 +71,7 @@ class CsvDialect:
         if comment is not None and not (comment.isprintable() and 0 < len(comment.strip()) <= LONGEST_COMMENT):
             raise TableError(f"comment: expected the beginning of comment lines, {LONGEST_COMMENT} characters at most")
         said = (cast(Delimiter | None, delimiter), cast(Decimal, decimal or "."), cast(Charset, encoding))
-        return cls(*said, cast(Header | None, header), comment)
+        return cls(*said, cast(Header | None, header), comment, sheet)
 
 
 PLAIN = CsvDialect()

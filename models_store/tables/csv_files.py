@@ -61,8 +61,8 @@ def _whole(frame: pl.DataFrame, layout: Layout) -> Reading:
             raise TableError(f"column {frame.width} has values and no name; give it one in the first line")
         frame = frame.drop(TAIL)
     if layout.has_index:
-        _check_index(frame[UNNAMED])
-    if layout.dialect.header is None and _looks_like_data(frame):
+        check_index(frame[UNNAMED])
+    if layout.dialect.header is None and looks_like_data(frame):
         shown = ", ".join(map(shortened_name, frame.columns[:FEW]))
         raise TableError(
             f"line {layout.n_before + 1}: looks like a row and not like names ({shown}); if it is a row, say "
@@ -71,7 +71,7 @@ def _whole(frame: pl.DataFrame, layout: Layout) -> Reading:
     return Reading(frame, layout.remarks)
 
 
-def _looks_like_data(frame: pl.DataFrame) -> bool:
+def looks_like_data(frame: pl.DataFrame) -> bool:
     """True if each name could be a cell of its column: a number above numbers, a text that stands in it again.
 
     Years above numbers are names nonetheless, as long as one other column has a name that cannot be its cell.
@@ -241,7 +241,7 @@ def _cast(part: pl.DataFrame, dtypes: list[type[pl.DataType]]) -> pl.DataFrame:
     return part.with_columns(pl.col(several).cast(dtype) for dtype, several in names.items())
 
 
-def _check_index(column: pl.Series) -> None:
+def check_index(column: pl.Series) -> None:
     """Raise TableError where a column without a name is not the row index that pandas and R write.
 
     Such an index counts rows, or did before some rows were taken out, or holds R's names of rows: none of them twice.

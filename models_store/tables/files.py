@@ -1,11 +1,13 @@
 """Table files, read strictly. Importing this module imports polars, which takes a moment: a server defers it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from models_store.errors import TableError, shortened_name
+from models_store.tables.arff import read_arff
 from models_store.tables.clock import MOST_DAYS
 from models_store.tables.column_facts import Form
 from models_store.tables.csv_dialect import PLAIN, CsvDialect
@@ -13,9 +15,8 @@ from models_store.tables.csv_files import read_csv
 from models_store.tables.json_lines import read_json_lines
 from models_store.tables.moments import FIRST_DAY, LAST_DAY
 from models_store.tables.reading import Reading
+from models_store.tables.statistics_files import read_statistics
 from models_store.tables.typed_files import BEYOND, TEMPORAL, TOO_LONG, read_arrow, read_parquet
-
-WORDS_OF_CSV = "delimiter, decimal, encoding, header and comment"
 
 
 def read(path: Path, form: Form, dialect: CsvDialect = PLAIN) -> pl.DataFrame:
@@ -25,8 +26,7 @@ def read(path: Path, form: Form, dialect: CsvDialect = PLAIN) -> pl.DataFrame:
 
 def reading(path: Path, form: Form, dialect: CsvDialect = PLAIN) -> Reading:
     """Read the whole table as `read` does, and say how it was read."""
-    if form != "csv" and dialect != PLAIN:
-        raise TableError(f"{WORDS_OF_CSV} are for CSV; other formats say these things themselves")
+    check_said(form, dialect)
     try:
         found = _read(path, form, dialect)
     except MemoryError:
@@ -35,6 +35,18 @@ def reading(path: Path, form: Form, dialect: CsvDialect = PLAIN) -> Reading:
         raise TableError("the table has columns and no rows")
     _check_values(found.frame)
     return found
+
+
+def check_said(form: Form, dialect: CsvDialect) -> None:
+    """Raise TableError where the dialect says what files of this form say themselves."""
+    if form != "workbook" and dialect.sheet is not None:
+        raise TableError("sheet is for workbooks (xlsx, ods); another file has one table")
+    if form == "workbook" and replace(dialect, header=None, sheet=None) != PLAIN:
+        raise TableError("delimiter, decimal, encoding and comment are for CSV; of a workbook, say sheet and header")
+    if form not in ("csv", "workbook") and dialect != PLAIN:
+        raise TableError(
+            "delimiter, decimal, encoding, header and comment are for CSV; other formats say these things themselves"
+        )
 
 
 def _read(path: Path, form: Form, dialect: CsvDialect) -> Reading:
@@ -47,6 +59,14 @@ def _read(path: Path, form: Form, dialect: CsvDialect) -> Reading:
             return Reading(read_arrow(path))
         case "json-lines":
             return Reading(read_json_lines(path))
+        case "arff":
+            return Reading(read_arff(path))
+        case "workbook":
+            from models_store.tables.spreadsheets import read_sheet  # deferred: most tables are read without fastexcel
+
+            return read_sheet(path, dialect.sheet, dialect.header)
+        case "spss" | "stata":
+            return read_statistics(path, form)
 
 
 def _check_values(frame: pl.DataFrame) -> None:

@@ -19,6 +19,13 @@ const MEDIA_TYPES = {
   feather: "application/vnd.apache.arrow.stream",
   jsonl: "application/x-ndjson",
   ndjson: "application/x-ndjson",
+  xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+  xlsm: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+  ods: "application/vnd.oasis.opendocument.spreadsheet",
+  arff: "text/x-arff",
+  sav: "application/x-spss-sav",
+  zsav: "application/x-spss-sav",
+  dta: "application/x-stata-dta",
 };
 /** The endings of a table that is compressed: what it is stands before them. */
 const COMPRESSED = /\.(gz|zst)$/i;
@@ -128,6 +135,9 @@ export class NewTable {
     const ending = file.name.replace(COMPRESSED, "").split(".").pop()?.toLowerCase() ?? "";
     const type = MEDIA_TYPES[ending] ?? "text/csv";
     const query = new URLSearchParams({ name: nameOf(file) });
+    const sheet = find(this.#form, "#upload-sheet", HTMLInputElement).value.trim();
+    const isWorkbook = type === MEDIA_TYPES.xlsx || type === MEDIA_TYPES.ods;
+    if (isWorkbook && sheet) query.set("sheet", sheet);
     // How a CSV file is written means nothing elsewhere.
     const dialect = type === "text/csv" ? findAll(this.#form, "[data-query]", HTMLSelectElement) : [];
     for (const field of dialect) if (field.value) query.set(field.dataset.query ?? "", field.value);

@@ -20,6 +20,7 @@ from models_store.storage.datasets import Datasets, Stored
 from models_store.storage.store import Store
 from tests.app.over_http import ARROW, CSV, JSON, SESAME, an_app, client_of, message, refusal, serving
 from tests.app.test_imports import imported
+from tests.models_store.tables.workbook_files import number, text, xlsx
 
 pytestmark = pytest.mark.anyio
 
@@ -124,6 +125,10 @@ async def test_a_table_may_be_larger_than_other_bodies(client: httpx.AsyncClient
     assert refusal(await client.post("/predict/line", content=rows)) == (413, "body_too_large")
 
 
+SHIRTS = ((1, "red"), (2, "blue"), (3, "red"))
+SHEET = [[text("size"), text("colour")], *([number(size), text(colour)] for size, colour in SHIRTS)]
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+ARFF = b"@relation x\n@attribute size integer\n@attribute colour {red,blue}\n@data\n1,red\n2,blue\n3,red\n"
 HEADLESS = b"1,red\n2,blue\n3,red\n"
 
 
@@ -136,6 +141,9 @@ HEADLESS = b"1,red\n2,blue\n3,red\n"
         (b"size  colour\n1  red\n2  blue\n3  red\n", CSV, {"delimiter": "space"}),
         (gzip.compress(b"size,colour\n1,red\n2,blue\n3,red\n"), CSV, {}),
         (gzip.compress(b"size,colour\n1,red\n2,blue\n3,red\n"), "application/gzip", {}),
+        (xlsx({"Shirts": SHEET}), XLSX, {}),
+        (xlsx({"Other": [[text("a")], [number(1)]], "Shirts": SHEET}), XLSX, {"sheet": "Shirts"}),
+        (ARFF, "text/x-arff", {}),
         (b'{"size": 1, "colour": "red"}\n{"size": 2, "colour": "blue"}\n{"size": 3, "colour": "red"}\n', NDJSON, {}),
     ],
 )

@@ -1,0 +1,126 @@
+"""A sheet of a workbook (xlsx, ods) as a polars frame: numbers, booleans, dates, times of day, durations and texts.
+
+fastexcel decodes it, after `workbooks` has looked through its parts.
+"""
+
+import datetime
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import fastexcel
+import polars as pl
+
+from models_store.errors import TableError, shortened, shortened_name
+from models_store.tables import workbooks
+from models_store.tables.csv_files import check_index, looks_like_data, narrowed
+from models_store.tables.csv_layout import UNNAMED
+from models_store.tables.csv_rows import check_names
+from models_store.tables.reading import Reading, whole_where_exact
+from models_store.tables.text_columns import without_missing
+from models_store.tables.workbooks import DAMAGED, Sheet, column_name
+
+# The day of a cell that holds a time of day alone; which of the two depends on the program that reads it.
+NO_DAYS = (datetime.date(1899, 12, 30), datetime.date(1899, 12, 31))
+FEW = 5
+
+# It prints a line for each column of several types, which are read as texts here.
+logging.getLogger("fastexcel").setLevel(logging.ERROR)
+
+
+def read_sheet(path: Path, sheet: str | None, header: str | None) -> Reading:
+    """Read the sheet of this name, or the only one that has cells. Raises TableError, which names the sheets."""
+    found = _chosen(workbooks.sheets(path), sheet)
+    frame = _loaded(path, found.name, has_header=header != "absent")
+    first = _first_row(path, found.name) if header != "absent" else []
+    n_rows = frame.height
+    frame, has_index = _named(frame, first)
+    frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    typed = without_missing(pl.DataFrame([_typed(column) for column in frame]))
+    if has_index:
+        check_index(typed[UNNAMED])
+    if header is None and looks_like_data(typed):
+        shown = ", ".join(map(shortened_name, typed.columns[:FEW]))
+        raise TableError(
+            f"sheet {shortened_name(found.name)}: its first row looks like data and not like names ({shown}); if it is "
+            "data, say --no-header (?header=absent); if these are the names, say --header (?header=present)"
+        )
+    empty = n_rows - frame.height
+    remarks = [f"{empty} empty rows were left out"] if empty else []
+    return Reading(typed, (*remarks, *map(_said, found.formulas.items())))
+
+
+def _chosen(sheets: Sequence[Sheet], name: str | None) -> Sheet:
+    filled = [sheet for sheet in sheets if sheet.n_rows]
+    listed = shortened(shortened_name(sheet.name) for sheet in filled)
+    if name is not None:
+        chosen = [sheet for sheet in filled if sheet.name == name]
+        if not chosen:
+            raise TableError(f"sheet: there is no {shortened_name(name)} with cells; there are {listed}")
+        return chosen[0]
+    if not filled:
+        raise TableError("the workbook has no sheet with cells")
+    if len(filled) > 1:
+        raise TableError(f"the workbook has several sheets: {listed}; say which by --sheet NAME (?sheet=NAME)")
+    return filled[0]
+
+
+def _loaded(path: Path, sheet: str, **how: Any) -> pl.DataFrame:
+    options: dict[str, Any] = {"header_row": 0} if how.pop("has_header") else {"header_row": None}
+    try:
+        frame = fastexcel.read_excel(str(path)).load_sheet(sheet, schema_sample_rows=None, **options, **how).to_polars()
+    except BaseException as error:
+        # It panics over some damaged files, which is no Exception.
+        if isinstance(error, fastexcel.FastExcelError) or type(error).__name__ == "PanicException":
+            raise TableError(DAMAGED) from None
+        raise
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _first_row(path: Path, sheet: str) -> list[str]:
+    """Return the names as they stand there; fastexcel would tell equal ones apart by numbers."""
+    row = _loaded(path, sheet, has_header=False, n_rows=1, dtypes="string")
+    return [(name or "").strip() for name in (row.row(0) if row.height else ())]
+
+
+def _named(frame: pl.DataFrame, names: list[str]) -> tuple[pl.DataFrame, bool]:
+    """Return the columns by name, empty ones without a name left out; True if the first is an index without one."""
+    if not names:
+        return frame.rename({name: f"column_{place + 1}" for place, name in enumerate(frame.columns)}), False
+    columns = [
+        (name, column) for name, column in zip(names, frame, strict=False) if name or column.null_count() < len(column)
+    ]
+    has_index = bool(columns) and not columns[0][0] and len(columns) > 1
+    if has_index:
+        columns[0] = (UNNAMED, columns[0][1])
+    check_names([name for name, _ in columns], "row 1: ")
+    return pl.DataFrame([column.alias(name) for name, column in columns]), has_index
+
+
+def _typed(column: pl.Series) -> pl.Series:
+    dtype = column.dtype
+    if isinstance(dtype, pl.Datetime):
+        moments = column.cast(pl.Datetime("us"))
+        has_no_day = moments.dt.date().is_in(NO_DAYS).fill_null(value=True).all()
+        return moments.dt.time() if has_no_day and moments.null_count() < len(moments) else moments
+    if isinstance(dtype, pl.Duration):
+        return column.cast(pl.Duration("us"))
+    if dtype == pl.String:
+        return narrowed(without_missing(column.to_frame()).to_series())
+    if dtype.is_float():
+        return whole_where_exact(column.fill_nan(None))
+    return column.cast(pl.Float64) if dtype == pl.Null else column
+
+
+def _said(formulas: tuple[int, workbooks.Formulas]) -> str:
+    number, found = formulas
+    column = column_name(number)
+    cells = f"{found.count} cells of column {column} are formulas, from {column}{found.first_row} on"
+    if found.n_without_value:
+        return (
+            f"{cells}; {found.n_without_value} of them were never calculated, and are missing: open the file in a "
+            "spreadsheet program and save it there"
+        )
+    return f"{cells}; read is the value that the writing program stored, which is 0 where it did not calculate them"
