@@ -132,9 +132,7 @@ def _of_xlsx(archive: zipfile.ZipFile) -> list[Sheet]:
 
 def _xlsx_sheet(archive: zipfile.ZipFile, name: str, part: str) -> Sheet:
     sheet = Sheet(name)
-    n_seen = 0
-    for found in _tokens(archive, part, CELL):
-        n_seen += 1
+    for n_seen, found in enumerate(_tokens(archive, part, CELL)):
         file_limits.check_size(n_seen, 1)
         address = ADDRESS.search(found["attributes"])
         if found["is_empty"] or address is None:
@@ -167,9 +165,9 @@ def column_name(number: int) -> str:
 
 def _of_ods(archive: zipfile.ZipFile) -> list[Sheet]:
     listed: list[Sheet] = []
-    row = column = n_rows = n_seen = 0
-    for found in _tokens(archive, "content.xml", ODS_TOKEN):
-        n_seen += 1
+    row = column = n_rows = 0
+    for n_seen, found in enumerate(_tokens(archive, "content.xml", ODS_TOKEN)):
+        # A cell has two tokens at most, and its row two more.
         file_limits.check_size(n_seen // 4, 1)
         attributes, what = found["attributes"] or b"", found["what"]
         if what == b"table" and not found["closing"]:
