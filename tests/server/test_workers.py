@@ -3,8 +3,10 @@
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -37,6 +39,18 @@ def answers(server: Server) -> bool:
     with contextlib.suppress(httpx.TransportError):
         return server.client.post("/predict/add-ten", json={"inputs": [5]}).status_code == 200
     return False
+
+
+def asked_without_end(server: Server, is_over: threading.Event) -> set[int]:
+    """Return the statuses of requests until it is over, each on a connection of its own; any worker may take it."""
+    statuses = set()
+    headers = {"connection": "close"}
+    with httpx.Client(base_url=server.client.base_url, headers=headers) as client:
+        while not is_over.is_set():
+            # A worker that ends closes the connections that wait for it.
+            with contextlib.suppress(httpx.TransportError):
+                statuses.add(client.post("/predict/add-ten", json={"inputs": [5]}).status_code)
+    return statuses
 
 
 def test_a_worker_that_hangs_and_then_dies_is_replaced_and_the_server_can_be_stopped(server: Server) -> None:
@@ -73,9 +87,16 @@ def test_workers_end_with_their_supervisor_and_the_next_start_finds_the_port_fre
     assert answers(server)
 
 
-def test_told_to_restart_all_workers_are_replaced(server: Server) -> None:
+def test_told_to_restart_all_workers_are_replaced_and_no_request_is_refused(server: Server) -> None:
     before = set(workers_of(server))
     server.process.send_signal(signal.SIGHUP)
-    until(lambda: not before & set(workers_of(server)), PATIENCE_SECONDS)
-    assert len(workers_of(server)) == 2
-    until(lambda: answers(server))
+    is_over = threading.Event()
+    with ThreadPoolExecutor(2) as clients:
+        asking = [clients.submit(asked_without_end, server, is_over) for _ in range(2)]
+        try:
+            until(lambda: not before & set(workers_of(server)), PATIENCE_SECONDS)
+            assert len(workers_of(server)) == 2
+            time.sleep(1)  # a worker that refused what it has not loaded would do so now
+        finally:
+            is_over.set()
+    assert {status for asked in asking for status in asked.result()} == {200}
