@@ -79,7 +79,7 @@ async def upload(
 
 @router.get("/datasets")
 async def listed(datasets: DatasetsPart, librarian: LibrarianPart) -> dict[str, list[dict[str, Any]]]:
-    """Every table, newest first, without its columns."""
+    """Every table, newest first, without its columns and what was remarked on its file."""
     return {"datasets": [_summary(stored) for stored in await _in(librarian, datasets.list)]}
 
 
@@ -132,5 +132,5 @@ def _write(file: FileIO, chunks: list[bytes]) -> None:
 
 def _summary(stored: Stored) -> dict[str, Any]:
     summary = {**stored.to_json(), "n_columns": len(stored.columns)}
-    del summary["columns"]
+    del summary["columns"], summary["remarks"]
     return summary

@@ -106,7 +106,7 @@ async def test_a_column_in_doubt_is_said_at_once_and_not_trained_on(client: http
 async def test_tables_are_listed_without_their_columns(client: httpx.AsyncClient) -> None:
     assert (await client.get("/datasets")).json() == {"datasets": []}
     stored = (await upload(client, name="shirts")).json()
-    facts = {key: stored[key] for key in ("id", "name", "rows", "created", "delimiter", "remarks")}
+    facts = {key: stored[key] for key in ("id", "name", "rows", "created", "delimiter")}
     assert (await client.get("/datasets")).json() == {"datasets": [{**facts, "n_columns": 3}]}
 
 
