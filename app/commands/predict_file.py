@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from app.answering.engine import network_loader
 from app.commands.answer_files import Columns, check_ending, writing_to
 from app.commands.predict import Server, ask_patiently, server_at
-from app.commands.table_parts import Part, parts
+from app.commands.table_parts import Part, check_file, parts
 from app.dialects.native import bodies
 from app.formats.expected import Expected
 from app.formats.media_types import ARROW, CSV
@@ -76,6 +76,7 @@ class Answerer:
     """One version of a pattern, which answers parts: columns by name, and what is remarked on their rows."""
 
     answer: Callable[[Part], tuple[Columns, Remarked]]
+    inputs: tuple[str, ...]
     labels: tuple[str, ...]
     version: int
     source: str
@@ -89,12 +90,12 @@ def answer_file(asked: Asked) -> Answered:
     """
     if asked.out is not None:
         check_ending(asked.out)
-    found = parts(asked.path, asked.dialect)
+    check_file(asked.path, asked.dialect)
     answerer = _answerer(asked)
     n_rows, remarked = 0, Remarked()
     with writing_to(asked.out, answerer.labels) as writer, _bar() as bar:
         task = bar.add_task(asked.path.name, total=1.0, rows=0)
-        for part in found:
+        for part in parts(asked.path, asked.dialect, answerer.inputs):
             with part.placed():
                 columns, found_there = answerer.answer(part)
                 part.check(len(next(iter(columns.values()))))
@@ -136,7 +137,7 @@ def _of_store(settings: Settings, asked: Asked, source: str) -> Answerer:
         reply = Reply(bundle, bundle.predict(question.rows), with_probabilities=likely)
         return reply.columns, Remarked(len(bundle.unseen(question.rows)), len(bundle.filled(question.rows)))
 
-    return Answerer(answer, bundle.labels or (), version, source)
+    return Answerer(answer, bundle.inputs, bundle.labels or (), version, source)
 
 
 # -- by a server ---------------------------------------------------------------------------------------------------
@@ -161,7 +162,8 @@ def _of_server(server: Server, asked: Asked) -> Answerer:
         return _from_json(said, summary["outputs"]), remarked
 
     source = f"from the server at {server.address}"
-    return Answerer(answer, tuple(summary["classes"] or ()), version, source)
+    inputs = tuple(column["name"] for column in described["inputs"])
+    return Answerer(answer, inputs, tuple(summary["classes"] or ()), version, source)
 
 
 def _from_csv(content: bytes, reads: Mapping[str, Callable[[str], Any]]) -> Columns:

@@ -6,7 +6,7 @@ Each part is a body that a server reads, so that the file is answered as the ser
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from app.commands.datasets import form_of
 from app.formats.media_types import ARROW, CSV, JSON
 from models_store.errors import PatternServerError, TableError
 from models_store.tables import csv_layout, inference
-from models_store.tables.csv_dialect import PLAIN, CsvDialect
+from models_store.tables.csv_dialect import CsvDialect
 from models_store.tables.csv_files import with_commas
 from models_store.tables.csv_layout import TAIL
 from models_store.tables.files import check_said
@@ -63,8 +63,9 @@ class Part:
             raise Refused(PLACE.sub(self._place, str(error), count=1)) from None
 
     def _place(self, found: re.Match[str]) -> str:
-        before = self.lines_before if found[1] == "line" else self.rows_before
-        return f"{found[1]} {int(found[2]) + before}"
+        if found[1] == "line":  # the names of a file that has none are no line of it
+            return f"line {max(1, int(found[2]) + self.lines_before)}"
+        return f"row {int(found[2]) + self.rows_before}"
 
 
 class Refused(PatternServerError):
@@ -73,21 +74,29 @@ class Refused(PatternServerError):
     code = "refused"
 
 
-def parts(path: Path, dialect: CsvDialect = PLAIN) -> Iterator[Part]:
-    """Yield the file part by part. Raises TableError where it is no table."""
+def check_file(path: Path, dialect: CsvDialect) -> None:
+    """Raise TableError where there is no such file, or it is not to be read so."""
     if not path.is_file():
         raise TableError(f"{path.name}: no such file")
+    check_said(form_of(path), dialect)
+
+
+def parts(path: Path, dialect: CsvDialect, names: Sequence[str]) -> Iterator[Part]:
+    """Yield the file part by part; columns without names are `names`, in order. Raises TableError."""
     form = form_of(path)
-    check_said(form, dialect)
+    if form == "csv":
+        return _of_csv(path, dialect, names)
     return READERS.get(form, _of_others)(path, dialect)
 
 
 # -- texts ---------------------------------------------------------------------------------------------------------
 
 
-def _of_csv(path: Path, dialect: CsvDialect) -> Iterator[Part]:
+def _of_csv(path: Path, dialect: CsvDialect, unnamed: Sequence[str]) -> Iterator[Part]:
     layout = csv_layout.layout(path, dialect)
     dialect, names = layout.dialect, list(layout.names)
+    if not layout.has_header and len(names) == len(unnamed):
+        names = list(unnamed)
     # An index has no name in the file, and none in a request either.
     head = _line_of(
         ["" if layout.has_index and not place else name for place, name in enumerate(names) if name != TAIL]
@@ -153,7 +162,6 @@ def _of_others(path: Path, dialect: CsvDialect) -> Iterator[Part]:
 
 
 READERS: Mapping[str, Callable[[Path, CsvDialect], Iterator[Part]]] = {
-    "csv": _of_csv,
     "json-lines": _of_json_lines,
     "parquet": _of_parquet,
     "arrow": _of_arrow,

@@ -173,6 +173,17 @@ def test_without_a_file_to_write_answers_are_a_csv_on_standard_output(
     assert isinstance(done, Answered)
 
 
+@pytest.mark.parametrize("by_server", [False, True])
+def test_columns_without_names_are_those_of_the_pattern_in_order(url: str, tmp_path: Path, by_server: bool) -> None:
+    (tmp_path / "asked.csv").write_text("2,1\n0,0\n")
+    where, dialect = url if by_server else None, CsvDialect(header="absent")
+    answer_file(Asked("pair", tmp_path / "asked.csv", tmp_path / "answers.csv", url=where, dialect=dialect))
+    assert (tmp_path / "answers.csv").read_text() == "y1,y2\n4.0,1.0\n0.0,0.0\n"
+    (tmp_path / "asked.csv").write_text("2,1,3\n")
+    with pytest.raises(Refused, match=r"line 1: columns x1, x2 are missing"):
+        answer_file(Asked("pair", tmp_path / "asked.csv", tmp_path / "answers.csv", url=where, dialect=dialect))
+
+
 @pytest.mark.parametrize("ending", READ)
 def test_many_parts_are_one_table(fleet: Store, tmp_path: Path, ending: str) -> None:
     numbers = np.arange(50_000) / 4
