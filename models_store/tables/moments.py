@@ -50,14 +50,23 @@ class DateForm:
         return not DATE_PARTS.isdisjoint(self.regex.groupindex)
 
 
+def _in_any_case(names: str) -> str:
+    """Return the pattern for letters of either case.
+
+    Letter by letter: where Rust's engine ignores case, it takes a long s for an s, and Python's does not.
+    """
+    return re.sub("[a-z]", lambda found: f"[{found[0].upper()}{found[0]}]", names)
+
+
 YEAR, MONTH, DAY_OF_MONTH = "(?P<year>[0-9]{4})", "(?P<month>[0-9]{1,2})", "(?P<day>[0-9]{1,2})"
 # Where no day is written, numbers beyond these are codes rather than years.
 LIKELY_YEAR = "(?P<year>(?:1[89]|20|21)[0-9]{2})"
-NAME = (
-    r"(?P<name>(?i:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t|tember)?"
-    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?))\.?"
+MONTH_NAMES = (
+    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t|tember)?|oct(?:ober)?"
+    "|nov(?:ember)?|dec(?:ember)?"
 )
-WEEKDAY = r"(?i:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?i:day)?\.?"
+NAME = rf"(?P<name>{_in_any_case(MONTH_NAMES)})\.?"
+WEEKDAY = rf"{_in_any_case('(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?')}\.?"
 NTH = "(?:st|nd|rd|th)?"
 AT = rf"(?:(?:[Tt]|  ?|, ?|:){CLOCK}{ZONE})?"
 MARKS = ("-", "/", r"\.")

@@ -280,3 +280,11 @@ async def test_what_has_not_the_format_is_told_the_format(client: httpx.AsyncCli
     assert refusal(answer) == (422, "bad_value")
     expected = "a date such as 2024-05-31 or 2024-05-31T18:00, or 20240531 (%Y%m%d)"
     assert message(answer) == f"row 0, column day: expected {expected}, found a number"
+
+
+async def test_what_is_written_as_text_is_text_in_the_metadata(client: httpx.AsyncClient) -> None:
+    model = (await client.get("/v2/models/visits")).json()
+    assert {column["name"]: column["datatype"] for column in model["inputs"]} == dict.fromkeys(VISITS, "BYTES")
+    served = (await client.get("/v1/models/visits/metadata")).json()
+    inputs = served["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"]
+    assert {name: column["dtype"] for name, column in inputs.items()} == dict.fromkeys(VISITS, "DT_STRING")

@@ -97,6 +97,7 @@ NONE = [
     "31 Foo 2020",
     "14/03/2020",
     "14 Mar 20",
+    "14 \u017fep 2020",
     "2020-01/01",
     "",
 ]
@@ -123,7 +124,7 @@ FORMATS = [
     "%Y-%m",
     "%m/%Y",
 ]
-moments = st.datetimes(datetime.datetime(1800, 1, 1), datetime.datetime(2199, 12, 31))
+moments = st.datetimes(datetime.datetime(1801, 1, 1), datetime.datetime(2198, 12, 31))
 
 
 @given(st.lists(moments, min_size=1, max_size=5), st.sampled_from(FORMATS))
@@ -175,6 +176,7 @@ def test_no_text_has_two_readings(text: str) -> None:
         ("%s.%f", "-1.5", "1969-12-31T23:59:58.500000"),
         ("%Q", "1584144000123", "2020-03-14T00:00:00.123000"),
         ("%Y%%%m", "2020%03", "2020-03-01T00:00:00"),
+        ("%Y年%m月%d日", "2020年3月14日", "2020-03-14T00:00:00"),
         ("%Y%j", "2021366", None),
         ("%d%m%Y", "3112020", "2020-11-03T00:00:00"),
         ("%Y%m%d", "2020314", None),
