@@ -151,8 +151,11 @@ def _ambiguity_of_dates(name: str, texts: pl.Series, distinct: pl.Series, said: 
 def _format_of(texts: Sequence[str]) -> str:
     """Return a format that dates with years of two digits may have."""
     formats = (f"{date}{time}" for date in SHORT_FORMATS for time in ("", " %H:%M", " %H:%M:%S"))
-    fitting = (written for written in formats if all(microseconds_in(text, [form_of(written)]) for text in texts))
-    return next(fitting, SHORT_FORMATS[0])
+    return next((written for written in formats if _all_have(written, texts)), SHORT_FORMATS[0])
+
+
+def _all_have(written: str, texts: Sequence[str]) -> bool:
+    return all(microseconds_in(text, [form_of(written)]) is not None for text in texts)
 
 
 def _ambiguity_of_times(name: str, texts: pl.Series, distinct: pl.Series) -> str | None:

@@ -301,3 +301,8 @@ def test_a_column_of_texts_is_read_as_a_typed_one(kind: Kind, data: st.DataObjec
     dtype = {"date": pl.Datetime("us"), "time": pl.Time(), "duration": pl.Duration("us")}[kind]
     typed = values(pl.DataFrame({"x": pl.Series(drawn, dtype=dtype)}), kind)
     assert values(pl.DataFrame({"x": pl.Series(texts, dtype=pl.String)}), kind) == typed
+
+
+def test_a_format_is_suggested_also_for_the_first_day_of_1970() -> None:
+    ambiguity = the_facts(["01-JAN-70", "31-DEC-71"]).ambiguity or ""
+    assert '{x: "%d-%b-%y"} (--date-format x=%d-%b-%y)' in ambiguity
