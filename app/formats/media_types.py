@@ -9,6 +9,10 @@ JSON = "application/json"
 CSV = "text/csv"
 NPY = "application/x-npy"
 ARROW = "application/vnd.apache.arrow.stream"
+ARROW_FILE = "application/vnd.apache.arrow.file"
+PARQUET = "application/vnd.apache.parquet"
+# The first is SageMaker's.
+JSON_LINES = ("application/jsonlines", "application/x-ndjson", "application/jsonl")
 
 # RFC 9110, 12.4.2: from 0 to 1; more digits than three are read as well.
 Q_VALUE = re.compile(r"0?\.[0-9]+|0\.?|1(\.0*)?", re.ASCII)

@@ -1,7 +1,8 @@
-"""NumPy's own file format: one array of float32 or float64, (n_rows, n_columns).
+"""NumPy's own file format: one array of numbers or booleans, (n_rows, n_columns), or rows of named fields, (n_rows,).
 
-Numbers are answered in the same dtype, (n_rows, n_outputs); labels in a dtype of their own, (n_rows, 1). Where
-probabilities are asked for, they are the whole answer, (n_rows, n_labels).
+Numbers are answered as float32 to float32, else as float64, (n_rows, n_outputs); labels in a dtype of their own,
+(n_rows, 1). Where probabilities are asked for, they are the whole answer, (n_rows, n_labels). Named fields are answered
+with named fields, and read as the same columns of Arrow are.
 """
 
 import io
@@ -10,18 +11,30 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from app.errors import Malformed, TooManyRows, Unprocessable
+from app.formats import arrow_rows
 from app.formats.expected import Expected, row_of, table_of
 from app.formats.reply import Reply
 from models_store.bundle import all_finite
+from models_store.tables.arrow_files import Batches
 from models_store.tables.table import Raw, from_json
 
 # A hostile header may state sizes of thousands of digits, which a message shall not repeat.
 LONGEST_SIZE, MOST_AXES = 10**6, 3
-HEADERS = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
+# The header of version 3 is that of version 2, but in UTF-8.
+UNICODE = (3, 0)
+HEADERS = {
+    (1, 0): npy_format.read_array_header_1_0,
+    (2, 0): npy_format.read_array_header_2_0,
+    UNICODE: npy_format.read_array_header_2_0,
+}
+FLOAT32, FLOAT64 = 4, 8
+# Units of moments and durations that Arrow has as well.
+UNITS = (("s", 1), ("ms", 1), ("us", 1), ("ns", 1))
 
 
 def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[[Reply], bytes]]:
@@ -31,27 +44,48 @@ def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[
     TooManyRows, or Unprocessable where dtype, shape or a value is not as expected.
     """
     stream = io.BytesIO(body)
-    width = len(expected.names)
     try:
-        shape, fortran_order, dtype = HEADERS[npy_format.read_magic(stream)](stream)
+        version = npy_format.read_magic(stream)
+        shape, fortran_order, dtype = HEADERS[version](stream)
     except Exception:  # noqa: BLE001  # NumPy's header parser raises whatever its parts raise
-        raise Malformed("the body is not an npy file of version 1 or 2") from None
-    if dtype.kind != "f" or dtype.itemsize not in (4, 8):
-        raise Unprocessable("bad_type", f"the array must be float32 or float64, found {dtype.name}")
-    if len(shape) == 1 and width == 1:
-        shape = (shape[0], 1)
-    if len(shape) != 2 or shape[1] != width or shape[0] < 1:
-        words = f"expected the shape (rows, {width}), found {_written_out(shape)}"
-        raise Unprocessable("bad_shape", f"{words}; the columns are {expected.listed}")
-    if shape[0] > max_rows:
-        raise TooManyRows(max_rows)
+        raise Malformed("the body is not an npy file of version 1, 2 or 3") from None
+    _check_dtype(dtype)
+    shape = _checked(shape, dtype, expected, max_rows)
     size, n_left = prod(shape) * dtype.itemsize, len(body) - stream.tell()
     if n_left != size:
         raise Malformed(f"an array of this shape takes {size} bytes, found {n_left}")
     values = np.frombuffer(body, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran_order else "C")
+    if dtype.names is not None:
+        return _of_fields(values, version, expected), _write_fields
+    if dtype.kind == "b":
+        values = _booleans(values)
     with np.errstate(invalid="ignore"):  # a signalling NaN; it is refused with the others
         rows = values.astype(np.float64, copy=False)
-    return _raw(rows, expected), lambda reply: _written(reply, dtype.newbyteorder("<"))
+    answered = np.dtype("<f4" if dtype.kind == "f" and dtype.itemsize == FLOAT32 else "<f8")
+    return _raw(rows, expected, is_boolean=dtype.kind == "b"), lambda reply: _written(reply, answered)
+
+
+def _check_dtype(dtype: np.dtype[Any]) -> None:
+    is_number = dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize <= FLOAT64)
+    if dtype.hasobject or not dtype.itemsize or (dtype.names is None and not is_number):
+        raise Unprocessable("bad_type", f"the array must hold numbers, booleans or named fields, found {dtype.name}")
+
+
+def _checked(shape: tuple[int, ...], dtype: np.dtype[Any], expected: Expected, max_rows: int) -> tuple[int, ...]:
+    """Return the shape, (n_rows, n_columns), or (n_rows,) of named fields. Raises Unprocessable or TooManyRows."""
+    width = len(expected.names)
+    if dtype.names is not None:
+        if len(shape) != 1 or shape[0] < 1:
+            raise Unprocessable("bad_shape", f"expected the shape (rows,) of named fields, found {_written_out(shape)}")
+    else:
+        if len(shape) == 1 and width == 1:
+            shape = (shape[0], 1)
+        if len(shape) != 2 or shape[1] != width or shape[0] < 1:
+            words = f"expected the shape (rows, {width}), found {_written_out(shape)}"
+            raise Unprocessable("bad_shape", f"{words}; the columns are {expected.listed}")
+    if shape[0] > max_rows:
+        raise TooManyRows(max_rows)
+    return shape
 
 
 def _written_out(shape: tuple[int, ...]) -> str:
@@ -59,16 +93,73 @@ def _written_out(shape: tuple[int, ...]) -> str:
     return f"({', '.join([*sizes, *['...'] * (len(shape) > MOST_AXES)])}{',' * (len(shape) == 1)})"
 
 
-def _raw(rows: NDArray[np.float64], expected: Expected) -> Raw:
+def _raw(rows: NDArray[np.float64], expected: Expected, *, is_boolean: bool) -> Raw:
     """Return the array, or a table where columns have kinds. An array has no null: NaN stands for a missing value."""
     if not expected.typed:
         return rows
     for column in expected.typed:
-        if column.kind != "number":
+        if column.kind != "number" and not (is_boolean and column.kind == "boolean"):
             words = f"an array holds numbers alone, and column {column.name} is a {column.kind}"
-            raise Unprocessable("bad_type", f"{words}; send another format")
+            raise Unprocessable("bad_type", f"{words}; send named fields, or another format")
     columns = [[None if cell != cell else cell for cell in column.tolist()] for column in rows.T]  # NaN
-    return table_of(expected, columns, from_json, row_of)
+    return table_of(expected, columns, lambda kind, cell: cell if is_boolean else from_json(kind, cell), row_of)
+
+
+def _booleans(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return True for every byte but 0, which NumPy writes for False."""
+    return values.view(np.uint8).astype(np.bool_)
+
+
+# -- named fields --------------------------------------------------------------------------------------------------
+
+
+def _of_fields(values: NDArray[Any], version: tuple[int, int], expected: Expected) -> Raw:
+    """Return the fields as columns. Raises Unprocessable, which names the column."""
+    kinds = {column.name: column.kind for column in expected.typed}
+    columns = {}
+    for written in values.dtype.names or ():
+        # NumPy writes names that are not Latin in version 3, whose header is UTF-8; it is read as the others are.
+        try:
+            name = written.encode("latin-1").decode() if version == UNICODE else written
+        except UnicodeError:
+            raise Malformed("the name of a field is not UTF-8") from None
+        is_read = name in expected.names
+        is_number = kinds.get(name, "number") == "number"
+        columns[name] = _column(values[written], name, is_number=is_number) if is_read else pa.nulls(len(values))
+    batch = pa.record_batch(columns)
+    return arrow_rows.raw_of(Batches(batch.schema, iter([batch])), expected)
+
+
+def _column(values: NDArray[Any], name: str, *, is_number: bool) -> Any:
+    dtype = values.dtype
+    try:
+        if dtype.kind in "Mm" and np.datetime_data(dtype) not in UNITS:
+            values = values.astype(f"{dtype.kind}8[us]")
+        elif dtype.kind == "b":
+            values = _booleans(values).astype(np.uint8) if is_number else _booleans(values)
+        return pa.array(np.ascontiguousarray(values, values.dtype.newbyteorder("=")))
+    except (pa.ArrowException, ValueError, TypeError, UnicodeError):
+        raise Unprocessable("bad_type", f"column {name} is of a type that is not read: {dtype.name}") from None
+
+
+def _write_fields(reply: Reply) -> bytes:
+    columns = {name: _plain(column) for name, column in reply.columns.items()}
+    dtype = [(name, column.dtype) for name, column in columns.items()]
+    array = np.empty(len(next(iter(columns.values()))), dtype)
+    for name, column in columns.items():
+        array[name] = column
+    content = io.BytesIO()
+    version = (1, 0) if all(name.isascii() for name in columns) else UNICODE
+    npy_format.write_array(content, array, version, allow_pickle=False)
+    return content.getvalue()
+
+
+def _plain(column: NDArray[Any]) -> NDArray[Any]:
+    """Return texts with their longest for their width; numbers as they are."""
+    return column.astype(str) if column.dtype == object else column
+
+
+# -- answers -------------------------------------------------------------------------------------------------------
 
 
 def _written(reply: Reply, dtype: np.dtype[Any]) -> bytes:
@@ -80,9 +171,7 @@ def _written(reply: Reply, dtype: np.dtype[Any]) -> bytes:
     if reply.probabilities or not reply.are_labels:
         with np.errstate(over="ignore"):
             array = all_finite(array.astype(dtype, copy=False))
-    elif array.dtype == object:  # an array of texts has their longest for its width
-        array = array.astype(str)
-    array = np.ascontiguousarray(array)
+    array = np.ascontiguousarray(_plain(array))
     header = io.BytesIO()
     npy_format.write_array_header_1_0(header, npy_format.header_data_from_array_1_0(array))
     return b"".join([header.getvalue(), array.data])

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
+from models_store.tables.arrow_columns import is_bytes, is_text
 from models_store.tables.arrow_messages import DAMAGED, announced, footer_of
 
 # Raised over bytes that are no such file; a MemoryError of pyarrow's is one of these as well.
@@ -42,13 +43,21 @@ def of_arrow(source: Any, check: Check) -> Batches:
     return _of_file(source, check) if is_file else _of_stream(source, check)
 
 
-def of_parquet(source: Any, wanted: Callable[[Any], Sequence[str]], check: Check) -> Batches:
-    """Read the columns that `wanted` names of the schema; the others may be of types that nothing here decodes."""
+def of_parquet(
+    source: Any, wanted: Callable[[Any], Sequence[str]], check: Check, *, keeps_encoded: bool = False
+) -> Batches:
+    """Read the columns that `wanted` names of the schema; the others may be of types that nothing here decodes.
+
+    With `keeps_encoded`, texts stay dictionaries, where a text that the file holds once is not written out.
+    """
     file = pyarrow.parquet.ParquetFile(source)
     schema, about = file.schema_arrow, file.metadata
     names = wanted(schema)
     check(about.num_rows, len(schema.names), 0)
     check(0, 0, sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups)))
+    if keeps_encoded:
+        texts = [name for name in names if is_text(schema.field(name).type) or is_bytes(schema.field(name).type)]
+        file = pyarrow.parquet.ParquetFile(source, read_dictionary=texts)
     columns = None if len(names) == len(schema.names) else names
     return Batches(schema, _checked(file.iter_batches(batch_size=ROWS_AT_A_TIME, columns=columns), schema, check))
 

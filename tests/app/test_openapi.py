@@ -9,12 +9,15 @@ import httpx
 import pytest
 from jsonschema_rs import Draft202012Validator
 
+from app.formats.media_types import ARROW_FILE, JSON_LINES, PARQUET
 from models_store.storage.store import Store
 from tests.app.over_http import ARROW, CSV, JSON, NPY, addresses, an_app, client_of, pair, serving
 from tests.table_fakes import passengers
 from training.recipe.spec import PatternSpec, catalogue
 
 pytestmark = pytest.mark.anyio
+
+FORMATS = [JSON, CSV, NPY, ARROW, ARROW_FILE, PARQUET, *JSON_LINES]
 
 Document = dict[str, Any]
 SCHEMAS = "#/components/schemas/"
@@ -118,8 +121,8 @@ async def test_no_code_is_listed_that_is_never_sent(document: Document) -> None:
 
 async def test_a_prediction_takes_and_gives_every_format(document: Document) -> None:
     operation = document["paths"]["/predict/{pattern}"]["post"]
-    assert list(operation["requestBody"]["content"]) == [JSON, CSV, NPY, ARROW]
-    assert list(operation["responses"]["200"]["content"]) == [JSON, CSV, NPY, ARROW]
+    assert list(operation["requestBody"]["content"]) == FORMATS
+    assert list(operation["responses"]["200"]["content"]) == FORMATS
     assert operation["requestBody"]["required"]
     assert {given["name"] for given in operation["parameters"]} == {
         "pattern",
@@ -180,7 +183,7 @@ async def test_examples_come_and_go_with_what_is_served(published: Store) -> Non
     async def examples(client: httpx.AsyncClient) -> list[str]:
         document = (await client.get("/openapi.json")).json()
         content = document["paths"]["/predict/{pattern}"]["post"]["requestBody"]["content"]
-        assert list(content) == [JSON, CSV, NPY, ARROW]
+        assert list(content) == FORMATS
         return list(content[JSON]["examples"])
 
     async with serving(published) as client:

@@ -12,12 +12,12 @@ import orjson
 
 from app.answering.plan import ARRAY_DISCOUNT, MOST_BYTES_ON_LOOP
 from app.errors import NotAcceptedType, Unprocessable
-from app.formats import arrow_stream, csv_rows, json_rows, npy
+from app.formats import arrow_stream, csv_rows, json_lines, json_rows, npy, parquet
 from app.formats.expected import Expected
 from app.formats.found import kind_of
 from app.formats.json_numbers import rows_of_numbers
 from app.formats.json_rows import check_finite, raw_of, rows_of
-from app.formats.media_types import ARROW, CSV, JSON, NPY, media_type_of
+from app.formats.media_types import ARROW, ARROW_FILE, CSV, JSON, JSON_LINES, NPY, PARQUET, media_type_of
 from app.formats.reply import Layout, Reply
 from models_store.storage.store import Release
 from models_store.tables.table import Raw
@@ -28,7 +28,11 @@ ARRAYS: Mapping[str, Callable[[bytes, Expected], bool]] = {
     ARROW: arrow_stream.is_one_array,
 }
 # True for a body that may unpack to far more than its bytes.
-UNPACKING: Mapping[str, Callable[[bytes], bool]] = {ARROW: arrow_stream.unpacks}
+UNPACKING: Mapping[str, Callable[[bytes], bool]] = {
+    ARROW: arrow_stream.unpacks,
+    ARROW_FILE: arrow_stream.unpacks,
+    PARQUET: lambda _body: True,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +78,9 @@ TABLES: Mapping[str, Callable[[bytes, Expected, int], tuple[Raw, Callable[[Reply
     CSV: csv_rows.read,
     NPY: npy.read,
     ARROW: arrow_stream.read,
+    ARROW_FILE: arrow_stream.read,
+    PARQUET: parquet.read,
+    **dict.fromkeys(JSON_LINES, json_lines.read),
 }
 
 

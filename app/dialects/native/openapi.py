@@ -2,12 +2,17 @@
 
 from typing import Any
 
+from app.formats.media_types import JSON_LINES
 from app.openapi import BYTES, CELLS, RECORD, RECORDS, path_parameter, query_parameter
 
+TEXT: dict[str, Any] = {"schema": {"type": "string"}}
 TABLES: dict[str, Any] = {
-    "text/csv": {"schema": {"type": "string"}},
+    "text/csv": TEXT,
     "application/x-npy": BYTES,
     "application/vnd.apache.arrow.stream": BYTES,
+    "application/vnd.apache.arrow.file": BYTES,
+    "application/vnd.apache.parquet": BYTES,
+    **dict.fromkeys(JSON_LINES, TEXT),
 }
 PREDICT: dict[str, Any] = {
     "tags": ["predict"],

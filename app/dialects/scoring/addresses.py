@@ -13,7 +13,7 @@ from app.dialects.scoring.bodies import ScoringQuestion
 from app.envelopes import SCORING
 from app.errors import Unprocessable
 from app.formats.compression import check_plain
-from app.formats.media_types import CSV, JSON, preferred
+from app.formats.media_types import JSON_LINES
 from app.formats.reply import Reply
 from app.http.call import Call
 from app.http.dispatch import Address, Dialect, anybody
@@ -47,7 +47,7 @@ async def invocations(answering: Answering, call: Call) -> Response:
     if coding := call.headers.get("content-encoding"):
         check_plain(coding)
     content_type = call.headers.get("content-type", "")
-    media_type = preferred(call.headers.get("accept", ""), (JSON, CSV)) or JSON
+    media_type = bodies.answer_type(content_type, call.headers.get("accept", ""))
     body = await call.body()
     read = partial(bodies.read, body, content_type, wanted.known(release.expected), answering.settings.max_rows)
     return await answering.answer(release, len(body), read, partial(_written, release, media_type))
@@ -100,10 +100,11 @@ def _invocations_at(path: str, name: str) -> Address:
         "instances": doc.ROWS,
         "inputs": doc.TENSORS,
     }
-    answer = '{"predictions": [{"y": 4.0}, ...]}, or CSV where Accept asks for it'
+    answer = '{"predictions": [{"y": 4.0}, ...]}, or CSV or JSON lines where Accept asks for them'
     described = doc.operation(TAG, path, name, "Predict, as they ask for it", answer, doc.one_of(IGNORED, **forms))
-    described["requestBody"]["content"]["text/csv"] = doc.TEXT
-    described["responses"]["200"]["content"]["text/csv"] = doc.TEXT
+    for media_type in ("text/csv", *JSON_LINES):
+        described["requestBody"]["content"][media_type] = doc.TEXT
+        described["responses"]["200"]["content"][media_type] = doc.TEXT
     described["parameters"] = [
         query_parameter("pattern", {"type": "string"}, "without it PATTERNS_DEFAULT, or the only one there is"),
         query_parameter("version", {"type": "integer", "minimum": 1}, "a version; without it the champion answers"),

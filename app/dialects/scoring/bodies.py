@@ -1,6 +1,6 @@
 """The bodies of /invocations, as clients of MLflow, SageMaker and Vertex AI send them.
 
-bytes + content type -> ScoringQuestion (rows) -> Reply -> bytes, as JSON or CSV
+bytes + content type -> ScoringQuestion (rows) -> Reply -> bytes, as JSON, JSON lines or CSV
 """
 
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 
 from app.errors import NotAcceptedType, TooManyRows, Unprocessable
-from app.formats import csv_rows, json_rows, strict_json
+from app.formats import csv_rows, json_lines, json_rows, strict_json
 from app.formats.expected import Expected, missing_columns
 from app.formats.found import kind_of
 from app.formats.json_numbers import FEWEST_BYTES, document_of, few_rows
-from app.formats.media_types import CSV, JSON, media_type_of, parameters_of
+from app.formats.media_types import CSV, JSON, JSON_LINES, media_type_of, parameters_of, preferred
 from app.formats.reply import Layout, Reply
 from models_store.arrays import Array
 from models_store.tables.table import Raw
@@ -27,10 +27,11 @@ PARAMETERS = ("params", "parameters")
 
 @dataclass(frozen=True, eq=False)
 class ScoringQuestion:
-    """Raw rows in the card's column order, and the function that writes the reply to them as CSV."""
+    """Raw rows in the card's column order, and the functions that write the reply to them as CSV and as JSON lines."""
 
     rows: Raw
     write_csv: Callable[[Reply], bytes]
+    write_lines: Callable[[Reply], bytes] = json_lines.write
     is_light: bool = False
 
 
@@ -45,7 +46,17 @@ def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> S
             rows = _rows(_document(body, expected, max_rows), expected, max_rows)
             raw = json_rows.raw_of(json_rows.scalars(rows), expected)
             return ScoringQuestion(raw, partial(csv_rows.write, has_header=False))
-    raise NotAcceptedType(f"the content type must be {JSON} or {CSV}; the body is not guessed at")
+        case lines if lines in JSON_LINES:
+            raw, write_lines = json_lines.read(body, expected, max_rows, strict_json.WITH_NAN)
+            return ScoringQuestion(raw, partial(csv_rows.write, has_header=False), write_lines)
+    raise NotAcceptedType(f"the content type must be {JSON}, {JSON_LINES[0]} or {CSV}; the body is not guessed at")
+
+
+def answer_type(content_type: str, accept: str) -> str:
+    """Return the media type of the answer: what Accept prefers; without it, JSON lines answer JSON lines."""
+    is_lines = media_type_of(content_type) in JSON_LINES
+    available = (*JSON_LINES, JSON, CSV) if is_lines else (JSON, CSV, *JSON_LINES)
+    return preferred(accept, available) or available[0]
 
 
 def _few_numbers(body: bytes, expected: Expected, max_rows: int) -> tuple[Layout, Array] | None:
@@ -64,9 +75,11 @@ def _few_numbers(body: bytes, expected: Expected, max_rows: int) -> tuple[Layout
 
 
 def write(question: ScoringQuestion, reply: Reply, media_type: str) -> bytes:
-    """Write the reply as CSV or JSON."""
+    """Write the reply as CSV, JSON lines or JSON."""
     if media_type == CSV:
         return question.write_csv(reply)
+    if media_type in JSON_LINES:
+        return question.write_lines(reply)
     return orjson.dumps({"predictions": reply.in_layout("records")["outputs"]})
 
 

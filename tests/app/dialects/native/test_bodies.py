@@ -202,8 +202,8 @@ async def test_json_in_utf_8_is_accepted_however_its_type_is_spelled(
         "application/jsonx",
         "application/json, text/csv",
         "application/json+sesame",
-        "application/vnd.apache.arrow.file",
-        "application/vnd.apache.parquet",
+        "application/vnd.apache.arrow",
+        "application/x-parquet",
         "application/x-npz",
         "application/xml",
         "application/json; charset=utf-16",
@@ -223,7 +223,8 @@ async def test_a_body_without_a_content_type_is_not_guessed_at(shared: httpx.Asy
     assert refusal(answer) == (415, "unsupported_content_type")
     assert message(answer) == (
         "the content type must be application/json, text/csv, application/x-npy, "
-        "application/vnd.apache.arrow.stream; the body is not guessed at"
+        "application/vnd.apache.arrow.stream, application/vnd.apache.arrow.file, application/vnd.apache.parquet, "
+        "application/jsonlines, application/x-ndjson, application/jsonl; the body is not guessed at"
     )
 
 

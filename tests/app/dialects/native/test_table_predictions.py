@@ -309,7 +309,7 @@ REFUSED: list[tuple[str, str, Any, str, int, str]] = [
     ("passengers", CSV, "age,crew,boarded,note\n1,no,1912-04-10,x\n", "missing_column", 422,
      "line 1: column port is missing"),
     ("passengers", NPY, npy_of(np.zeros((1, 5))), "bad_type", 422,
-     "an array holds numbers alone, and column port is a category; send another format"),
+     "an array holds numbers alone, and column port is a category; send named fields, or another format"),
     ("flowers", NPY, npy_of(np.array([[1.0, 2.0], [np.nan, 1.0]])), "missing_value", 422,
      f"row 1, column length: expected a number, {NONE_MISSING}"),
     ("flowers", NPY, npy_of(np.array([[1.0, np.inf]])), "not_a_number", 422,

@@ -62,6 +62,36 @@ async def test_every_form_is_answered_with_records(
     assert answer.json() == {"predictions": predictions}
 
 
+LINES = "application/jsonlines"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind", "written"),
+    [
+        ("", LINES, '{"y1":4.0,"y2":1.0}\n{"y1":0.0,"y2":0.0}\n'),
+        ("*/*", LINES, '{"y1":4.0,"y2":1.0}\n{"y1":0.0,"y2":0.0}\n'),
+        (LINES, LINES, '{"y1":4.0,"y2":1.0}\n{"y1":0.0,"y2":0.0}\n'),
+        (JSON, JSON, '{"predictions":[{"y1":4.0,"y2":1.0},{"y1":0.0,"y2":0.0}]}'),
+        (CSV, CSV, "4.0,1.0\n0.0,0.0\n"),
+    ],
+)
+async def test_json_lines_are_answered_line_by_line_unless_accept_wants_another(
+    spoken: httpx.AsyncClient, accept: str, kind: str, written: str
+) -> None:
+    body = b'{"x1": 2, "x2": 1}\n{"x2": 0, "x1": 0}\n'
+    answer = await asked(spoken, body, content_type=LINES, accept=accept)
+    assert answer.headers["content-type"].partition(";")[0] == kind
+    assert answer.text == written
+
+
+async def test_lines_of_values_are_answered_with_lines_of_values_and_json_with_lines_of_records(
+    spoken: httpx.AsyncClient,
+) -> None:
+    assert (await asked(spoken, b"[2, 1]\n[0, 0]", content_type=LINES)).text == "[4.0,1.0]\n[0.0,0.0]\n"
+    assert (await asked(spoken, {"instances": [[2, 1]]}, accept=LINES)).text == '{"y1":4.0,"y2":1.0}\n'
+
+
+TYPES = "the content type must be application/json, application/jsonlines or text/csv"
 BAD, GONE = "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST"
 
 
@@ -156,8 +186,11 @@ async def test_a_refusal_of_invocations_says_what_was_found(spoken: httpx.AsyncC
 @pytest.mark.parametrize(
     ("headers", "words"),
     [
-        ({"content_type": "application/vnd.apache.parquet"}, "the content type must be application/json or text/csv"),
-        ({"content_type": SESAME}, "the content type must be application/json or text/csv"),
+        (
+            {"content_type": "application/vnd.apache.parquet"},
+            TYPES,
+        ),
+        ({"content_type": SESAME}, TYPES),
         ({"content_type": "text/csv; charset=latin-1"}, "the charset must be UTF-8"),
         ({"content_encoding": "gzip"}, "the body must be sent without Content-Encoding"),
     ],
