@@ -32,6 +32,7 @@ class Batcher:
 
     def __init__(self) -> None:
         self._waiting: dict[Served, list[Waiting]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def in_turn(self, release: Served, rows: Raw, timeline: Timeline) -> "asyncio.Future[Array]":
         """Return the release's answers to raw rows, once their turn has come.
@@ -39,7 +40,10 @@ class Batcher:
         They are float64 (n_rows, n_outputs), or a probability for each label. The future raises NotFinite, with the
         row's number in this request, and whatever the network raises.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None or not loop.is_running():
+            # Remembered, as it asks the system for the number of the process at each call.
+            loop = self._loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._answer)
         waiting = Waiting(rows, loop.create_future(), timeline)
