@@ -1,8 +1,11 @@
-"""Files of SPSS (sav, zsav) and Stata (dta) as polars frames, by pyreadstat.
+"""Files of SPSS (sav, zsav) and Stata (dta) as polars frames, by pyreadstat in a process of its own.
 
 A column all of whose values have labels is one of labels; user-missing values are missing.
 """
 
+import asyncio
+import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -10,38 +13,50 @@ from typing import Any, Literal
 import polars as pl
 
 from models_store.errors import TableError, shortened_name
-from models_store.tables import file_limits
+from models_store.tables import file_limits, statistics_process
 from models_store.tables.csv_rows import check_names
 from models_store.tables.reading import Reading, whole_where_exact
+from models_store.tables.statistics_process import NOT_INSTALLED
 from models_store.tables.text_columns import without_missing
 
+Labels = Mapping[str, Mapping[Any, str]]
 Program = Literal["spss", "stata"]
 PROGRAMS: dict[Program, str] = {"spss": "SPSS", "stata": "Stata"}
 
 
 def read_statistics(path: Path, program: Program) -> Reading:
     """Read the whole file. Raises TableError where it is none, or where pyreadstat is not installed."""
-    try:
-        import pyreadstat  # deferred: of the extra `statistics`
-    except ImportError:
-        raise TableError(
-            "files of SPSS and Stata are read by pyreadstat, which is not installed here: "
-            "pip install 'pattern-server[statistics]', or save the table as CSV"
-        ) from None
-    read = pyreadstat.read_sav if program == "spss" else pyreadstat.read_dta
-    try:
-        _, about = read(str(path), metadataonly=True, output_format="dict")
-        check_names(about.column_names)
-        # What the file says of its rows may be untrue, or nothing: one more than may be is read, and refused.
-        most = file_limits.MOST_CELLS // max(1, len(about.column_names)) + 1
-        frame, about = read(str(path), output_format="polars", row_limit=most)
-    except pyreadstat.ReadstatError:
-        raise TableError(f"the file cannot be read as {PROGRAMS[program]}; is it whole, and of that format?") from None
+    frame, labels = _decoded(path, program)
+    check_names(frame.columns)
     file_limits.check_size(frame.height, frame.width)
-    labels: Mapping[str, Mapping[Any, str]] = about.variable_value_labels
     columns = [_typed(column, labels.get(column.name, {})) for column in frame]
     partly = [column.name for column in columns if column.dtype.is_numeric() and labels.get(column.name)]
     return Reading(without_missing(pl.DataFrame(columns)), tuple(map(_said, partly)))
+
+
+def _decoded(path: Path, program: Program) -> tuple[pl.DataFrame, Labels]:
+    status, content = asyncio.run(_in_a_process(path, program))
+    if status == NOT_INSTALLED:
+        raise TableError(
+            "files of SPSS and Stata are read by pyreadstat, which is not installed here: "
+            "pip install 'pattern-server[statistics]', or save the table as CSV"
+        )
+    if status != 0:
+        raise TableError(f"the file cannot be read as {PROGRAMS[program]}; is it whole, and of that format?")
+    about, _, table = content.partition(b"\n")
+    labels = {name: dict(pairs) for name, pairs in json.loads(about)["labels"].items()}
+    return pl.read_ipc_stream(table), labels
+
+
+async def _in_a_process(path: Path, program: Program) -> tuple[int | None, bytes]:
+    """Return the exit status and what is written. A damaged file ends pyreadstat's process, and not this one."""
+    # -I: the folder of the script holds modules that may be called like others.
+    command = (sys.executable, "-I", str(Path(statistics_process.__file__)), str(path), program)
+    process = await asyncio.create_subprocess_exec(
+        *command, str(file_limits.MOST_CELLS), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    content, _ = await process.communicate()
+    return process.returncode, content
 
 
 def _typed(column: pl.Series, labels: Mapping[Any, str]) -> pl.Series:

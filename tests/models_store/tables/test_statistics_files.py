@@ -79,3 +79,15 @@ def test_too_many_values_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(file_limits, "MOST_CELLS", 20)
     with pytest.raises(TableError, match="more than 20 values"):
         read(tmp_path / "table.sav", "spss")
+
+
+def test_a_damaged_file_ends_the_process_that_reads_it_and_not_this_one(tmp_path: Path) -> None:
+    path = tmp_path / "table.sav"
+    pyreadstat.write_sav(FRAME, path, variable_value_labels=LABELS)
+    content = bytearray(path.read_bytes())
+    for place in range(176, len(content), 97):
+        path.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
+        try:
+            assert read(path, "spss").width > 0
+        except TableError as refusal:
+            assert len(str(refusal)) < 300
