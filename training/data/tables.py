@@ -184,6 +184,10 @@ def _facts(data: TableData, frame: "pl.DataFrame") -> dict[str, ColumnFacts]:
 
 def _input_kinds(data: TableData, found: dict[str, ColumnFacts], aside: set[str | None]) -> dict[str, Kind]:
     kinds = {name: facts.kind for name, facts in found.items() if name not in aside and facts.dropped is None}
+    if not kinds and set(found) <= {*data.target}:
+        raise DataError(
+            "data.target: the table has no other column, and a prediction needs one at least to predict from"
+        )
     if not kinds:
         raise DataError(
             f"data.columns: no column is left to predict from, of {len(found)}; drop fewer, or name their kinds"
