@@ -262,3 +262,10 @@ def test_the_version_that_is_named_answers_or_the_champion(
         assert (
             answer_file(Asked("twice", tmp_path / "asked.csv", tmp_path / "a.csv", named, where)).version == answering
         )
+
+
+def test_a_file_of_a_format_without_parts_is_read_whole(fleet: Store, tmp_path: Path) -> None:
+    lines = ["@relation pairs", "@attribute x1 numeric", "@attribute x2 numeric", "@data", "2,1", "0,0"]
+    (tmp_path / "asked.arff").write_text("\n".join(lines))
+    answer_file(Asked("pair", tmp_path / "asked.arff", tmp_path / "answers.csv"))
+    assert (tmp_path / "answers.csv").read_text() == "y1,y2\n4.0,1.0\n0.0,0.0\n"
