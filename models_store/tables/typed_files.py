@@ -24,6 +24,7 @@ from models_store.tables.text_columns import without_missing
 
 log = logging.getLogger("patterns.tables")
 
+WIDE_INTEGERS = "Integers with more than 64 bits"
 BEYOND = "not in the years 1 to 9999"
 TOO_LONG = "a duration of more than 10 000 years"
 TEMPORAL = (pl.Date, pl.Datetime)
@@ -118,5 +119,7 @@ def _refused_as(form: str) -> Iterator[None]:
     except NotASchema as error:
         raise TableError(f"the Arrow stream begins with a message of type {error}; expected its schema") from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError, KeyError, *NOT_READABLE) as error:
+        if WIDE_INTEGERS in str(error):  # pyarrow reads none, and does not say which column it is
+            raise TableError("a column is of integers of 128 bits, which are not read; write it as int64") from None
         log.info("not a table", extra={"form": form, "reason": str(error)[:200]})
         raise TableError(f"the file cannot be read as {form}; is it whole, and of that format?") from None

@@ -78,6 +78,15 @@ def test_what_polars_writes_is_what_polars_holds(write: Write, form: str) -> Non
     assert found == {name: given if expected is None else expected for name, (_, given, expected) in cells.items()}
 
 
+@forms
+def test_integers_of_128_bits_are_refused_by_their_type(write: Write, form: str) -> None:
+    frame = pl.DataFrame({"x": pl.Series([1, 2], dtype=pl.Int128)})
+    with pytest.raises(
+        TableError, match=r"^a column is of integers of 128 bits, which are not read; write it as int64$"
+    ):
+        read(write(by_polars(frame, form)), form_of(form))
+
+
 def test_dictionaries_may_be_replaced_and_extended_between_batches(write: Write) -> None:
     parts: list[list[str | None]] = [["a", "b"], ["c", None], ["b", "c", "d"]]
     schema = pa.schema([("x", pa.dictionary(pa.int8(), pa.string()))])
