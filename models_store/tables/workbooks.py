@@ -70,7 +70,7 @@ def sheets(path: Path) -> list[Sheet]:
             _check_parts(archive)
             is_ods = "content.xml" in archive.namelist()
             return _of_ods(archive) if is_ods else _of_xlsx(archive)
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError, OSError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError, OSError, ValueError):
         raise TableError(DAMAGED) from None
 
 

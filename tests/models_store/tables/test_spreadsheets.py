@@ -145,6 +145,7 @@ def test_parts_that_unpack_to_too_much_are_refused_while_they_are_read(
         (b"a,b\n1,2\n", "the file cannot be read as a workbook"),
         (xlsx({"Data": ROWS})[:-30], "the file cannot be read as a workbook"),
         (zipped({"table.csv": "a,b\n1,2\n"}), "the file cannot be read as a workbook"),
+        (zipped({"é": ""}).replace("é".encode(), b"\x80a"), "the file cannot be read as a workbook"),
         (xlsx({"Data": []}), "the workbook has no sheet with cells"),
         (ods("<!ENTITY a 'b'>"), "the workbook defines entities in its XML"),
         (xlsx({"Data": [[text("a"), text("b")]]}), "the table has columns and no rows"),
