@@ -58,18 +58,16 @@ class Answering:
         read: Callable[[], Asked],
         write: Callable[[Asked, Array], Answer],
         most: int = MOST_NUMBERS,
-        weighed: Callable[[], int] | None = None,
     ) -> Answer:
         """Return what `write` makes of the question that `read` reads and of its answers, float64 (n_rows, n_outputs).
 
-        `cost` is that of reading the body, which `weighed` finds out more closely if it is much. What costs much to
-        read or to write leaves the event loop, so both may be called in a thread. Raises AnswerTooLarge, before
-        anything is computed, where the answer would hold more than `most` numbers; Overloaded, DeadlinePassed and
-        NotFinite; and whatever `read` raises.
+        `cost` is that of reading the body. What costs much to read or to write leaves the event loop, so both may be
+        called in a thread. Raises AnswerTooLarge, before anything is computed, where the answer would hold more than
+        `most` numbers; Overloaded, DeadlinePassed and NotFinite; and whatever `read` raises.
         """
         timeline = Timeline(perf_counter_ns())
         try:
-            if reads_on_loop(cost) or (weighed is not None and reads_on_loop(cost := weighed())):
+            if reads_on_loop(cost):
                 question = read()
                 n_rows = timeline.rows = _checked(question, release, most)
                 timeline.read_at = perf_counter_ns()

@@ -12,11 +12,11 @@ import pyarrow as pa
 from app.errors import Malformed
 from app.formats import arrow_rows
 from app.formats.expected import Expected
+from app.formats.format import Content
 from app.formats.reply import Reply
 from models_store.tables import arrow_files
 from models_store.tables.arrow_files import FILE_NAME, NOT_READABLE, NotASchema
 from models_store.tables.arrow_messages import DAMAGED, announced
-from models_store.tables.table import Raw
 
 # A body is read by the event loop up to so many bytes that describe a message, and so many numbers in all columns.
 LONGEST_DESCRIPTION = 1 << 12
@@ -25,7 +25,7 @@ MOST_NUMBERS_DECODED = 1 << 17
 MARKER, FRAMED = 0xFFFFFFFF, 8
 
 
-def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[[Reply], bytes]]:
+def read(body: bytes, expected: Expected, max_rows: int) -> Content:
     """Return the rows, float64 (n_rows, n_columns) or a table, and the function that writes their answer.
 
     The sizes of each batch are checked in its metadata before it is decoded. Raises Malformed, TooManyRows,
@@ -33,7 +33,7 @@ def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[
     """
     try:
         file = arrow_files.of_arrow(pa.BufferReader(body), arrow_rows.limit(max_rows))
-        return arrow_rows.raw_of(file, expected), write_file if body.startswith(FILE_NAME) else write
+        return Content(arrow_rows.raw_of(file, expected), write_file if body.startswith(FILE_NAME) else write)
     except NotASchema:
         raise Malformed("the Arrow IPC stream does not begin with a schema") from None
     except NOT_READABLE:

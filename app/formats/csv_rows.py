@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from math import isfinite
 from types import SimpleNamespace
@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from app.errors import Malformed, TooManyRows, Unprocessable
 from app.formats.expected import Expected, missing_columns, repeated_column, table_of
+from app.formats.format import Content
 from app.formats.found import kind_of
 from app.formats.reply import Reply
 from models_store.arrays import Array
 from models_store.tables import number_syntax
 from models_store.tables.csv_layout import UNNAMED
 from models_store.tables.csv_rows import ONE_LINE, reader_of
-from models_store.tables.table import Raw, Table, from_text
+from models_store.tables.table import Table, from_text
 
 if TYPE_CHECKING:
     from _csv import Reader  # exists for type checkers alone
@@ -35,9 +36,7 @@ CRLF = "\r\n"
 QUOTED = re.compile(rb'"[^"]*+"?')
 
 
-def read(
-    body: bytes, expected: Expected, max_rows: int, header: Header = "present"
-) -> tuple[Raw, Callable[[Reply], bytes]]:
+def read(body: bytes, expected: Expected, max_rows: int, header: Header = "present") -> Content:
     """Return the rows, float64 (n_rows, n_columns) or a table, and the function that writes their answer.
 
     A header names the pattern's columns in any order; without one, columns are in the pattern's order. Where `header`
@@ -65,7 +64,7 @@ def read(
         order = _order(first, expected) if has_header else list(range(len(expected.names)))
         rows = _rows(lines, order, len(first) if has_header else len(order), max_rows)
         raw = _table(rows, expected) if expected.typed else _numbers(rows, expected)
-        return raw, partial(write, has_header=has_header)
+        return Content(raw, partial(write, has_header=has_header))
     except UnicodeDecodeError:
         raise Malformed("the CSV is not UTF-8") from None
     except Unprocessable as error:

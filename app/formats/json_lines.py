@@ -1,6 +1,5 @@
 """JSON lines: a record or a list of values a line, or one value for a pattern with one input; answered line by line."""
 
-from collections.abc import Callable
 from functools import partial
 from json import JSONDecoder
 from typing import Any
@@ -10,13 +9,11 @@ import orjson
 from app.errors import Malformed, TooManyRows
 from app.formats import json_rows, strict_json
 from app.formats.expected import Expected
+from app.formats.format import Content
 from app.formats.reply import Layout, Reply
-from models_store.tables.table import Raw
 
 
-def read(
-    body: bytes, expected: Expected, max_rows: int, decoder: JSONDecoder = strict_json.STRICT
-) -> tuple[Raw, Callable[[Reply], bytes]]:
+def read(body: bytes, expected: Expected, max_rows: int, decoder: JSONDecoder = strict_json.STRICT) -> Content:
     """Return the rows, float64 (n_rows, n_columns) or a table, and the function that writes their answer.
 
     Lines without a value are skipped. Raises Malformed, which names the line; TooManyRows; or Unprocessable, which
@@ -30,7 +27,7 @@ def read(
     if len(values) > max_rows:
         raise TooManyRows(max_rows)
     layout, rows = json_rows.rows_of(values, expected, max_rows)
-    return json_rows.raw_of(json_rows.scalars(rows), expected), partial(write, layout=layout)
+    return Content(json_rows.raw_of(json_rows.scalars(rows), expected), partial(write, layout=layout))
 
 
 def write(reply: Reply, layout: Layout = "records") -> bytes:

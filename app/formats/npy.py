@@ -6,9 +6,9 @@ with named fields, and read as the same columns of Arrow are.
 """
 
 import io
-from collections.abc import Callable
+from functools import lru_cache, partial
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from app.errors import Malformed, TooManyRows, Unprocessable
 from app.formats import arrow_rows
 from app.formats.expected import Expected, row_of, table_of
+from app.formats.format import Content
 from app.formats.reply import Reply
 from models_store.bundle import all_finite
 from models_store.tables.arrow_files import Batches
@@ -32,37 +33,70 @@ HEADERS = {
     (2, 0): npy_format.read_array_header_2_0,
     UNICODE: npy_format.read_array_header_2_0,
 }
+VERSION_1 = b"\x93NUMPY\x01\x00"
+# Bytes of headers: NumPy reads none that is longer, and those of arrays of numbers have 128.
+LONGEST_HEADER, SHORT = 1 << 16, 256
 FLOAT32, FLOAT64 = 4, 8
 # Units of moments and durations that Arrow has as well.
 UNITS = (("s", 1), ("ms", 1), ("us", 1), ("ns", 1))
 
 
-def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[[Reply], bytes]]:
+def read(body: bytes, expected: Expected, max_rows: int) -> Content:
     """Return the rows, float64 (n_rows, n_columns) or a table, and the function that writes their answer.
 
     The header is checked against the bytes that are there before anything is allocated. Raises Malformed,
     TooManyRows, or Unprocessable where dtype, shape or a value is not as expected.
     """
-    stream = io.BytesIO(body)
     try:
-        version = npy_format.read_magic(stream)
-        shape, fortran_order, dtype = HEADERS[version](stream)
+        end = _end_of_header(body)
+        version, shape, fortran_order, dtype, begin = (_remembered if end <= SHORT else _header)(body[:end])
     except Exception:  # noqa: BLE001  # NumPy's header parser raises whatever its parts raise
         raise Malformed("the body is not an npy file of version 1, 2 or 3") from None
     _check_dtype(dtype)
     shape = _checked(shape, dtype, expected, max_rows)
-    size, n_left = prod(shape) * dtype.itemsize, len(body) - stream.tell()
+    size, n_left = prod(shape) * dtype.itemsize, len(body) - begin
     if n_left != size:
         raise Malformed(f"an array of this shape takes {size} bytes, found {n_left}")
-    values = np.frombuffer(body, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran_order else "C")
+    values = np.frombuffer(body, dtype, offset=begin).reshape(shape, order="F" if fortran_order else "C")
     if dtype.names is not None:
-        return _of_fields(values, version, expected), _write_fields
+        return Content(_of_fields(values, version, expected), _write_fields)
     if dtype.kind == "b":
         values = _booleans(values)
     with np.errstate(invalid="ignore"):  # a signalling NaN; it is refused with the others
         rows = values.astype(np.float64, copy=False)
     answered = np.dtype("<f4" if dtype.kind == "f" and dtype.itemsize == FLOAT32 else "<f8")
-    return _raw(rows, expected, is_boolean=dtype.kind == "b"), lambda reply: _written(reply, answered)
+    return Content(_raw(rows, expected, is_boolean=dtype.kind == "b"), partial(_written, dtype=answered))
+
+
+class Header(NamedTuple):
+    """What stands before the numbers; `begin` is the place of the first."""
+
+    version: tuple[int, int]
+    shape: tuple[int, ...]
+    is_fortran: bool
+    dtype: np.dtype[Any]
+    begin: int
+
+
+def _end_of_header(body: bytes) -> int:
+    """Return where the header of a file of version 1 ends; of the others, a place behind it."""
+    size = len(VERSION_1) + 2
+    return size + int.from_bytes(body[size - 2 : size], "little") if body.startswith(VERSION_1) else LONGEST_HEADER
+
+
+def _header(begin: bytes) -> Header:
+    stream = io.BytesIO(begin)
+    version = npy_format.read_magic(stream)
+    return Header(version, *HEADERS[version](stream), stream.tell())
+
+
+# A client sends the same header each time, and NumPy reads it as Python source, which takes as long as many rows.
+_remembered = lru_cache(maxsize=64)(_header)
+
+
+def is_array(_body: bytes, _expected: Expected) -> bool:
+    """Return True: every npy file is an array as it is in memory."""
+    return True
 
 
 def _check_dtype(dtype: np.dtype[Any]) -> None:

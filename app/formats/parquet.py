@@ -1,6 +1,5 @@
 """Parquet files: columns by name, in any order, answered with a Parquet file."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -9,14 +8,14 @@ import pyarrow.parquet
 from app.errors import BodyTooLarge, Malformed, Unprocessable
 from app.formats import arrow_rows
 from app.formats.expected import Expected
+from app.formats.format import Content
 from app.formats.reply import Reply
 from models_store.tables import arrow_files, parquet_pages
 from models_store.tables.arrow_files import NOT_READABLE
 from models_store.tables.parquet_pages import NotAPage
-from models_store.tables.table import Raw
 
 
-def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[[Reply], bytes]]:
+def read(body: bytes, expected: Expected, max_rows: int) -> Content:
     """Return the rows, float64 (n_rows, n_columns) or a table, and the function that writes their answer.
 
     Sizes are checked before anything is decoded. Raises Malformed, TooManyRows, BodyTooLarge, or Unprocessable, which
@@ -30,9 +29,14 @@ def read(body: bytes, expected: Expected, max_rows: int) -> tuple[Raw, Callable[
         _check_pages(body)
         limit = arrow_rows.limit(max_rows)
         file = arrow_files.of_parquet(pa.BufferReader(body), wanted, limit, keeps_encoded=True)
-        return arrow_rows.raw_of(file, expected), write
+        return Content(arrow_rows.raw_of(file, expected), write)
     except (*NOT_READABLE, NotAPage):
         raise Malformed("the body is not a Parquet file") from None
+
+
+def unpacks(_body: bytes) -> bool:
+    """Return True: the pages of any file may be compressed."""
+    return True
 
 
 def write(reply: Reply) -> bytes:

@@ -1,7 +1,7 @@
 """The answers to the rows of a question, by name, before they are written in any format."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -22,6 +22,9 @@ class Reply:
     answers: Array
     """float64 (n_rows, n_outputs), or of a classification the probabilities (n_rows, n_labels)."""
     with_probabilities: bool = False
+    version: int = 0
+    remarks: Mapping[str, Any] = field(default_factory=dict)
+    """What is remarked on rows, by kind of remark: outside, unseen, filled. Formats without a place for it leave it."""
 
     @property
     def are_labels(self) -> bool:

@@ -47,11 +47,10 @@ async def predict(answering: Answering, call: Call) -> Response:
     expected = wanted.known(release.expected)
     read = partial(bodies.read, body, content_type, expected, answering.settings.max_rows)
     most = MOST_LABELS_ANSWERED if wanted.probabilities else MOST_NUMBERS
-    weighed = None if wanted.outside else partial(bodies.cost, body, content_type, expected)
+    cost = bodies.cost(body, content_type, expected)
     if wanted.outside:
-        read = partial(_read_to_name, read)
-    cost = bodies.size(body, content_type)
-    return await answering.answer(release, cost, read, partial(_written, release, wanted), most, weighed)
+        read, cost = partial(_read_to_name, read), max(cost, len(body))
+    return await answering.answer(release, cost, read, partial(_written, release, wanted), most)
 
 
 PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])
@@ -67,5 +66,5 @@ def _written(release: Served, wanted: Wanted, question: NativeQuestion, answers:
     if wanted.outside:
         remarks = {**remarks, "outside": release.bundle.outside(question.rows)}
     headers = release.headers if question.media_type == JSON else with_remarks(release.headers, remarks)
-    reply = Reply(release.bundle, answers, with_probabilities=wanted.probabilities)
-    return Response(question.write(release, reply, remarks), headers=headers, media_type=question.media_type)
+    reply = Reply(release.bundle, answers, wanted.probabilities, release.version, remarks)
+    return Response(question.write(reply), headers=headers, media_type=question.media_type)

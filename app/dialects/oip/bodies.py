@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from app.answering.plan import ARRAY_DISCOUNT
+from app.answering.plan import cost_of_array
 from app.dialects.oip import tensors
 from app.dialects.oip.inputs import flag_in, name_of, object_in, objects_in, parameters_of, rows_of, tensors_in
 from app.dialects.oip.tensors import Values
@@ -74,7 +74,7 @@ def cost(body: bytes, header_length: str, expected: Expected) -> int:
         return len(body)
     if expected.typed or b"BYTES" in header or b"\\" in header:
         return len(body)
-    return len(header) + len(binary) // ARRAY_DISCOUNT
+    return len(header) + cost_of_array(len(binary))
 
 
 def read(

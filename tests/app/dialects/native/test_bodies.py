@@ -14,9 +14,9 @@ from app.dialects.native import bodies
 from app.errors import NotAcceptedType
 from app.formats.expected import Expected
 from app.formats.media_types import media_type_of
+from app.formats.reply import Reply
 from models_store.errors import PatternServerError
-from models_store.storage.store import Release
-from tests.app.over_http import CSV, JSON, an_array, message, numbers, pair, post, refusal
+from tests.app.over_http import CSV, JSON, an_array, message, pair, post, refusal
 
 pytestmark = pytest.mark.anyio
 
@@ -48,7 +48,7 @@ def test_every_layout_gives_the_rows_that_were_written(table: list[tuple[float, 
 def test_answers_are_written_so_that_they_are_read_back_exactly(table: list[tuple[float, float]]) -> None:
     answers = np.array(table, dtype=np.float64)
     question = bodies.read(b'{"inputs": [[1, 2]]}', JSON, COLUMNS, 1000)
-    written = orjson.loads(question.write(Release(7, pair()), numbers(("y1", "y2"), answers), {"outside": []}))
+    written = orjson.loads(question.write(Reply(pair(), answers, version=7, remarks={"outside": []})))
     assert written == {"pattern": "pair", "version": 7, "outputs": answers.tolist(), "outside": []}
 
 
