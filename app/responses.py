@@ -1,6 +1,7 @@
 """The response of a dialect, before it is sent: through ASGI, or by the protocol itself."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
@@ -9,7 +10,8 @@ from starlette.types import Receive, Scope, Send
 
 # A line end in a value would begin a header of its own.
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-# Different heads of answers that are remembered: statuses, versions and media types are few.
+# Different heads of answers that are remembered. Most answers of a version have the same; those with remarks on rows,
+# of up to 2 KB, have their own.
 MOST_REMEMBERED = 256
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
@@ -27,7 +29,7 @@ class Response:
         self,
         body: bytes = b"",
         status: int = 200,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         media_type: str | None = None,
     ) -> None:
         self._head = _head(status, tuple(headers.items()) if headers else (), media_type)

@@ -1,11 +1,11 @@
 """The places of large requests, the threads that do long work, and the deadline of an answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from app.answering.plan import AT_A_TIME, is_refused, reads_on_loop
 from app.errors import DeadlinePassed, Overloaded
@@ -42,18 +42,17 @@ class Admission:
 
     async def predict(self, work: Callable[[], Result]) -> Result:
         """Return `work()`, called in a thread. Raises DeadlinePassed where it takes too long."""
-        return await self.in_time(asyncio.get_running_loop().run_in_executor(self._predicting, work))
+        return await self._in_time(asyncio.get_running_loop().run_in_executor(self._predicting, work))
 
-    async def write(self, write: Callable[..., Result], *parts: Any) -> Result:
-        """Return `write(*parts)`, called in a thread. Raises DeadlinePassed where it takes too long."""
-        return await self.in_time(asyncio.get_running_loop().run_in_executor(self._writing, write, *parts))
+    async def write(self, work: Callable[[], Result]) -> Result:
+        """Return `work()`, called in a thread. Raises DeadlinePassed where it takes too long."""
+        return await self._in_time(asyncio.get_running_loop().run_in_executor(self._writing, work))
 
-    async def in_time(self, result: Awaitable[Result]) -> Result:
-        """Return the awaited result. Raises DeadlinePassed after the seconds that an answer may take.
+    async def _in_time(self, work: "asyncio.Future[Result]") -> Result:
+        """Return the result of the work. Raises DeadlinePassed after the seconds that an answer may take.
 
         Unlike `asyncio.wait_for` this needs no task around it: the protocol answers calls without one.
         """
-        work = asyncio.ensure_future(result)
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         timer = asyncio.get_running_loop().call_later(self._answer_seconds, partial(_end, waiting))
         work.add_done_callback(lambda _: _end(waiting))

@@ -101,7 +101,7 @@ class Answering:
             timeline.predicted_at = perf_counter_ns()
             if plan.writes_on_loop:
                 return write(question, answers)
-            return await self.admission.write(write, question, answers)
+            return await self.admission.write(partial(write, question, answers))
 
 
 def _answer_in_thread(

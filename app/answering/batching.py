@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.answering.plan import size_of_batch
+from app.answering.plan import MOST_REQUESTS_A_TURN, size_of_batch
 from app.answering.registry import Served
 from app.telemetry import metrics
 from app.telemetry.statistics import Timeline
@@ -60,7 +60,8 @@ class Batcher:
         waiting = self._waiting.pop(release)
         size = 1
         if len(waiting) > 1:
-            size = size_of_batch([len(one.rows) for one in waiting], [release.work(one.rows) for one in waiting])
+            first = waiting[:MOST_REQUESTS_A_TURN]
+            size = size_of_batch([len(one.rows) for one in first], [release.work(one.rows) for one in first])
             if waiting[size:]:
                 self._waiting[release] = waiting[size:]
         if self._waiting:
@@ -77,7 +78,10 @@ def _answer_together(release: Served, batch: list[Waiting]) -> None:
             _settle(waiting, error)
         return
     ns = perf_counter_ns() - began
-    batch[0].timeline.calls = 1
+    for waiting in batch:
+        if not waiting.answers.done():  # one whose client has gone has been counted already
+            waiting.timeline.calls = 1
+            break
     is_finite = np.isfinite(answers).all()
     start = 0
     for waiting in batch:

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Self
@@ -50,8 +50,8 @@ class Served(Release):
     """Rows up to which everything happens on the event loop."""
     has_labels: bool
     counters: Counters
-    headers: dict[str, str]
-    """What every answer says of its version. Not to be changed."""
+    headers: Mapping[str, str]
+    """What every answer says of its version."""
 
     @classmethod
     def of(cls, release: Release, counters: Counters) -> Self:

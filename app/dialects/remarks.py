@@ -27,7 +27,7 @@ def remarks_on(bundle: Bundle, rows: Raw) -> Remarks:
     return {name: listed for name, listed in found.items() if listed}
 
 
-def with_remarks(headers: dict[str, str], remarks: Remarks) -> dict[str, str]:
+def with_remarks(headers: Mapping[str, str], remarks: Remarks) -> Mapping[str, str]:
     """Return the headers of an answer whose body has no place for remarks; `headers` stay as they are.
 
     Of each remark they have the number of rows, and the first rows.

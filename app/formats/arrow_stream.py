@@ -49,10 +49,14 @@ def unpacks(body: bytes) -> bool:
         first = messages.read_next_message()
         if first.type != "schema":
             return False
-        is_plain = all(_stands_in_every_row(field.type) for field in pa.ipc.read_schema(first))
-        return not is_plain or any(announced(message).is_compressed for message in messages)
+        return not _is_plain(first) or any(announced(message).is_compressed for message in messages)
     except (*NOT_READABLE, ValueError):  # it is refused as soon as it is read
         return False
+
+
+def _is_plain(schema: Any) -> bool:
+    """True if each row has its own cells: no type of the schema holds once what stands in many rows."""
+    return all(_stands_in_every_row(field.type) for field in pa.ipc.read_schema(schema))
 
 
 def _stands_in_every_row(kind: Any) -> bool:
@@ -64,14 +68,15 @@ def is_one_array(body: bytes, expected: Expected) -> bool:
 
     What pyarrow builds from a description may be far larger than its bytes, so its length is checked first.
     """
-    if unpacks(body):
-        return False
     try:
         end = _end_of_description(body, _end_of_description(body, 0))
         messages = pa.ipc.MessageReader.open_stream(pa.py_buffer(body))
-        if messages.read_next_message().body.size:  # then the next message is not where it was looked for
+        schema = messages.read_next_message()
+        if schema.body.size or not _is_plain(schema):  # with a body, the next message is not where it was looked for
             return False
         batch = messages.read_next_message()
+        if announced(batch).is_compressed:
+            return False
         n_numbers = announced(batch).rows * len(expected.names)
         return bool(n_numbers <= MOST_NUMBERS_DECODED and len(body) - end - batch.body.size <= LONGEST_DESCRIPTION)
     except (pa.ArrowException, OSError, StopIteration, ValueError, *DAMAGED):

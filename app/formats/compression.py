@@ -14,7 +14,7 @@ FEWEST_BYTES = 1024
 
 
 def is_plain(content_encoding: str) -> bool:
-    return content_encoding.strip().lower() in ("", "identity")
+    return not content_encoding or content_encoding.strip().lower() in ("", "identity")
 
 
 def check_plain(content_encoding: str) -> None:

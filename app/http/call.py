@@ -18,7 +18,10 @@ MOST_DIGITS = 18
 
 
 class Head:
-    """What stands before the body of a request. Nothing changes it, so requests of the same bytes may share one."""
+    """What stands before the body of a request. Requests of the same bytes may share one.
+
+    Its address is found once; nothing else changes it.
+    """
 
     __slots__ = ("declared", "found", "headers", "method", "path", "query")
 

@@ -63,7 +63,7 @@ class Direct:
         self._future: asyncio.Future[Any] | None = None
         self._parts: list[bytes] = []
         self.keep_alive = keep_alive
-        self.body = b""
+        self.body = b""  # of a cycle; ours is in parts
         self.more_body = True
         self.disconnected = False
         self.response_complete = False
@@ -100,10 +100,10 @@ class Direct:
             return
         self._protocol.tasks.discard(self)
         self.more_body = False
-        self.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
         exchange = self._exchange
-        self._coroutine: Coroutine[Any, None, Response] = self._edge.answer(Call(exchange.head, self.body), exchange)
+        self._coroutine: Coroutine[Any, None, Response] = self._edge.answer(Call(exchange.head, body), exchange)
         self._advance()
 
     # -- the end of the server -------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from app.answering.answer import Answering
@@ -85,7 +86,7 @@ class Dialect:
         for address in self.addresses:
             if (match := address.pattern.fullmatch(path)) is not None:
                 if address.answers(method):
-                    return Found(address, match.groupdict())
+                    return Found(address, MappingProxyType(match.groupdict()))
                 methods |= {address.method, "HEAD"} if address.method == "GET" else {address.method}
         if methods:
             raise WrongMethod(methods)

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import errors
 from app.http.call import AsgiCall, Call, Head
 from app.http.dispatch import Dialects, Dispatch
+from app.http.heads import Heads
 from app.http.sizes import most_bytes
 from app.responses import RawHeaders, Response, lines_of
 from app.settings import Settings
@@ -45,8 +46,7 @@ class Edge:
         self._dialects = dialects
         self._settings = settings
         self._least_limit = min(settings.max_body_bytes, settings.max_dataset_bytes)
-        self.heads: dict[bytes, Head] = {}
-        """Heads of direct calls that were answered lately, by their bytes."""
+        self.heads = Heads()
         self.under_way = 0
         """Requests between the end of their headers and the end of their answer."""
 

@@ -1,4 +1,8 @@
-"""Limits of the HTTP protocol: bytes and seconds that headers and bodies may take before the app sees a request."""
+"""The HTTP protocol of a connection: limits of what a client may send, and calls that it answers itself.
+
+Headers and bodies may take so many bytes and seconds before the app sees a request. Calls of dialects need no ASGI:
+they go to `Direct`, and past the parser where their head is known.
+"""
 
 import asyncio
 from typing import Any, NoReturn
@@ -25,15 +29,9 @@ LAST_MOMENT = 0.5
 PAUSE_SECONDS = 1.0
 # Seconds that a timer may fire too early.
 LATE = 0.005
-END_OF_HEAD = b"\r\n\r\n"
-# Heads that all connections together remember, and the bytes of one. Those of a client differ in the length of the body
-# alone; one with an id of its own for each request is not seen again.
-MOST_REMEMBERED, LONGEST_REMEMBERED = 512, 1024
 DIRECT_METHODS = frozenset({b"GET", b"HEAD", b"POST"})
 # Bytes of a body that a connection keeps until it is complete; of a larger one the app receives part by part.
 MOST_DIRECT = 1 << 20
-# Of a declared length; longer numbers are larger than that.
-DIGITS = 8
 CLOSING_RESPONSE = "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -90,8 +88,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._direct is not None:
             self._direct.wait_for_body()
-        if was_between and self._arrived is not None:
-            self._remember(data, self._arrived)
+        if was_between and self._arrived is not None and self._arrived.keep_alive:
+            self._edge.heads.keep(data, self._arrived.head, self._arrived.n_received)
         # The parser reports a header or a trailer only when it is complete; what arrives before that is counted here.
         if not self._is_told and not self.transport.is_closing():
             self._unparsed += len(data)
@@ -115,7 +113,7 @@ class LimitedProtocol(HttpToolsProtocol):
         # Set where a direct call before this one, in the same piece of data, has been answered already.
         self._unset_keepalive_if_required()
         self._header_bytes = self._unparsed = self._body_bytes = 0
-        self._is_between = False
+        self._is_between = self._is_idle = False
         self._in_headers = self._is_told = True
         self._due_in(self.settings.header_seconds)
 
@@ -145,12 +143,12 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Count the body. A table may be larger than other bodies; `body_seconds` begin anew every `max_body_bytes`."""
-        if self._direct is not None:
-            self._direct.receive(body)
-        else:
-            super().on_body(body)
         self._is_told = True
         self._unparsed = 0
+        if self._direct is not None:
+            self._direct.receive(body)
+            return
+        super().on_body(body)
         part = self.settings.max_body_bytes
         begun = self._body_bytes // part
         self._body_bytes += len(body)
@@ -235,9 +233,11 @@ class LimitedProtocol(HttpToolsProtocol):
         """
         if not self._is_between or self._is_draining or (self.cycle is not None and not self.cycle.response_complete):
             return False
-        end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
-        head = self._edge.heads.get(data[:end])
-        if head is None or len(data) - end > head.declared:
+        known = self._edge.heads.of(data)
+        if known is None:
+            return False
+        head, end = known
+        if len(data) - end > head.declared:
             return False
         if not reads_on_loop(head.declared) and not self._edge.admits(head):
             return False
@@ -267,16 +267,6 @@ class LimitedProtocol(HttpToolsProtocol):
         if rest:
             self.data_received(rest)
 
-    def _remember(self, data: bytes, direct: Direct) -> None:
-        """Remember a head if `data` is exactly its call: the parser would read the same of the same bytes."""
-        end, head = data.find(END_OF_HEAD) + len(END_OF_HEAD), direct.head
-        is_whole = len(data) - end == direct.n_received
-        if not (is_whole and direct.keep_alive) or end > LONGEST_REMEMBERED or "x-request-id" in head.headers:
-            return
-        if len(self._edge.heads) >= MOST_REMEMBERED:
-            self._edge.heads.clear()
-        self._edge.heads[data[:end]] = head
-
     def _direct_call(self) -> Direct | None:
         """Return the call that begins with these headers, where the protocol can answer it by itself.
 
@@ -291,8 +281,7 @@ class LimitedProtocol(HttpToolsProtocol):
         method = self.parser.get_method()
         if method not in DIRECT_METHODS or self.parser.should_upgrade() or self.expect_100_continue or self.root_path:
             return None
-        length = self._declared_length()
-        if length is None or length > MOST_DIRECT:
+        if any(name == b"transfer-encoding" for name, _ in self.headers):
             return None
         url = httptools.parse_url(self.url)
         path = url.path.decode("ascii")
@@ -300,22 +289,12 @@ class LimitedProtocol(HttpToolsProtocol):
             path = unquote(path)
         if not self._edge.speaks(path):
             return None
-        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
         head = Head(method.decode(), path, url.query or b"", self.headers)
-        if not reads_on_loop(length) and not self._edge.admits(head):
+        if head.declared > MOST_DIRECT or not (reads_on_loop(head.declared) or self._edge.admits(head)):
             return None
         self._begun_at_once += 1
+        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
         return Direct(self, self._edge, head, keep_alive=keep_alive)
-
-    def _declared_length(self) -> int | None:
-        """Return the bytes that the body will have; None where they are not declared, or very many."""
-        length = b"0"
-        for name, value in self.headers:
-            if name == b"content-length":
-                length = value
-            elif name == b"transfer-encoding":
-                return None
-        return int(length) if len(length) < DIGITS and length.isdigit() else None
 
     def _count(self, size: int) -> None:
         self._header_bytes += size

@@ -21,7 +21,7 @@ from app.processes.limits import end_with
 
 log = logging.getLogger("uvicorn.error")
 
-# Set in the environment of a worker that takes another's place, while the others answer.
+# Set in the environment of a worker that starts while others answer.
 SUCCESSOR = "PATTERNS_WORKER_IS_SUCCESSOR"
 # Importing TensorFlow holds the interpreter for seconds; that is no hang.
 HUNG_SECONDS = 120

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-# Rows. The fixed part of a call no longer matters in calls of more, so they tell how long a row takes.
+# Rows. The fixed part of a call no longer matters in calls of more, so they tell how long a row takes. Requests of more
+# rows share no call, so its time is that of their rows.
 MANY_ROWS = 1024
 # The shortest time of a row may grow by half with every call, so one lucky call is soon forgotten.
 FORGETTING = 1.5
@@ -53,11 +54,11 @@ class Counters:
     read_ns: int = 0
     """Time to read rows from bodies, without waiting for a thread."""
     queue_ns: int = 0
-    """Time to wait for a thread, for the turn of the batch, and for the event loop to take the answers up."""
+    """Time to wait for a thread that predicts, for the turn of the batch, and for the loop to take the answers up."""
     network_ns: int = 0
     """Time in the network, that of a shared call once for every request that shared it."""
     write_ns: int = 0
-    """Time to write answers."""
+    """Time to write answers, with the wait for a thread that writes."""
     failed: int = 0
     """Requests that were refused, or failed, after their version was found."""
     failed_ns: int = 0
@@ -119,7 +120,5 @@ class Statistics:
         self._counters: dict[tuple[str, int], Counters] = {}
 
     def of(self, pattern: str, version: int) -> Counters:
-        counters = self._counters.get((pattern, version))
-        if counters is None:
-            counters = self._counters[pattern, version] = Counters()
-        return counters
+        """Return the counters of a version. Any thread may ask first."""
+        return self._counters.setdefault((pattern, version), Counters())

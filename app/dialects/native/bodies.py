@@ -39,10 +39,9 @@ def cost(body: bytes, content_type: str, expected: Expected) -> int:
     found = None if content_type == JSON else FORMATS.get(content_type.partition(";")[0].strip().lower())
     if found is None:
         return len(body)
-    if found.unpacks is not None and found.unpacks(body):
-        return cost_of_unpacking(len(body))
-    is_array = not reads_on_loop(len(body)) and not expected.typed and found.is_array(body, expected)
-    return cost_of_array(len(body)) if is_array else len(body)
+    if reads_on_loop(len(body)):
+        return cost_of_unpacking(len(body)) if found.unpacks is not None and found.unpacks(body) else len(body)
+    return cost_of_array(len(body)) if not expected.typed and found.is_array(body, expected) else len(body)
 
 
 def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> NativeQuestion:

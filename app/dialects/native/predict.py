@@ -40,8 +40,7 @@ async def predict(answering: Answering, call: Call) -> Response:
     if wanted.probabilities and bundle.labels is None:
         raise Unprocessable("not_a_classification", "only classification patterns have probabilities")
     headers = call.head.headers
-    if coding := headers.get("content-encoding"):
-        check_plain(coding)
+    check_plain(headers.get("content-encoding", ""))
     body = await call.body()
     content_type = headers.get("content-type", "")
     expected = wanted.known(release.expected)
@@ -57,7 +56,7 @@ PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, docume
 
 
 def _read_to_name(read: Callable[[], NativeQuestion]) -> NativeQuestion:
-    """Read rows of which those outside of what training saw are named one by one, which is much to write."""
+    """Return what `read` does, but not as light: the answer names rows one by one."""
     return replace(read(), is_light=False)
 
 

@@ -45,19 +45,15 @@ class Sent:
     @property
     def wants_compression(self) -> bool:
         """True if an answer as large as the question would be compressed."""
-        return bool(self.accept_encoding) and bool(compression.encoding_for(self.accept_encoding, self.cost))
+        return bool(compression.encoding_for(self.accept_encoding, self.cost))
 
     def plain(self, max_body_bytes: int) -> bytes:
         """Return the body uncompressed. Raises BodyTooLarge, Malformed or NotAcceptedType."""
-        if not self.content_encoding:
-            return self.body
         return compression.decoded(self.body, self.content_encoding, max_body_bytes)
 
 
 def compressed(content: bytes, accept_encoding: str) -> tuple[bytes, dict[str, str]]:
     """Return the content as the client wants it, and the headers that say how it is compressed."""
-    if not accept_encoding:
-        return content, {}
     encoding = compression.encoding_for(accept_encoding, len(content))
     if not encoding:
         return content, {}

@@ -44,8 +44,7 @@ async def invocations(answering: Answering, call: Call) -> Response:
     wanted = Wanted.by(call)
     pattern = _default(answering) if wanted.pattern is None else wanted.pattern
     release = await answering.registry.release(pattern, wanted.version, wanted.label)
-    if coding := call.headers.get("content-encoding"):
-        check_plain(coding)
+    check_plain(call.headers.get("content-encoding", ""))
     content_type = call.headers.get("content-type", "")
     media_type = bodies.answer_type(content_type, call.headers.get("accept", ""))
     body = await call.body()

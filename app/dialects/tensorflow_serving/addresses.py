@@ -52,8 +52,7 @@ class Verb:
         release = await _release(answering, call)
         self.check(release.bundle)
         # As for TensorFlow Serving, the content type does not matter: that of curl is a form's.
-        if coding := call.headers.get("content-encoding"):
-            check_plain(coding)
+        check_plain(call.headers.get("content-encoding", ""))
         body = await call.body()
         read = partial(self.read, body, expected_by(call, release.expected), answering.settings.max_rows)
         most = MOST_LABELS_ANSWERED if self.name == "classify" else MOST_NUMBERS

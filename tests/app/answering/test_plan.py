@@ -8,7 +8,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.answering.plan import (
-    ARRAY_DISCOUNT,
     AT_A_TIME,
     COST_OF_ARRAY_NUMBER,
     COST_OF_JSON_NUMBER,
@@ -18,12 +17,14 @@ from app.answering.plan import (
     MOST_WAITING,
     MOST_WORK_ON_LOOP,
     Shape,
+    cost_of_array,
     few_rows,
     is_refused,
     plan_of,
     reads_on_loop,
     size_of_batch,
 )
+from app.telemetry.statistics import MANY_ROWS
 
 SMALL = Shape(n_columns=1, n_outputs=1, n_parameters=100)
 MANY_OUTPUTS = Shape(n_columns=1, n_outputs=1000, n_parameters=10_000)
@@ -124,5 +125,14 @@ def test_no_number_in_json_is_longer_than_it_is_counted(number: float) -> None:
 
 
 def test_a_number_in_an_array_costs_its_eight_bytes_at_the_discount() -> None:
-    assert pytest.approx(8 / ARRAY_DISCOUNT) == COST_OF_ARRAY_NUMBER
+    assert cost_of_array(8 * 4000) == pytest.approx(COST_OF_ARRAY_NUMBER * 4000)
     assert COST_OF_ARRAY_NUMBER < COST_OF_JSON_NUMBER
+
+
+def test_requests_whose_time_tells_that_of_a_row_share_no_call() -> None:
+    assert MANY_ROWS >= MOST_ROWS_ON_LOOP
+
+
+@pytest.mark.parametrize(("shape", "n_rows"), [(SMALL, 1024), (MANY_OUTPUTS, 1), (WIDE, 6), (TABLE, 0)])
+def test_rows_that_need_no_plan_are_as_many_as_can_be(shape: Shape, n_rows: int) -> None:
+    assert few_rows(shape) == n_rows

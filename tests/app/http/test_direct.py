@@ -1,10 +1,11 @@
 """Calls that the protocol answers itself: status, headers and body are those that the same bytes get through ASGI."""
 
 import asyncio
+import json
 import logging
 import random
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -14,8 +15,9 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from app.answering.plan import MOST_BYTES_ON_LOOP
+from app.http import heads
 from app.http.direct import Direct
-from app.http.limits import LONGEST_REMEMBERED, MOST_DIRECT, MOST_PIPELINED, MOST_REMEMBERED, LimitedProtocol
+from app.http.limits import MOST_DIRECT, MOST_PIPELINED, LimitedProtocol
 from app.main import PatternServer
 from app.parts import parts_of
 from models_store.storage.store import Store
@@ -51,12 +53,18 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.n_writes = 0
         self.is_closed = False
         self.arrived = asyncio.Event()
 
     def write(self, data: Any) -> None:
         self.written += bytes(data)
+        self.n_writes += 1
         self.arrived.set()
+
+    def writelines(self, list_of_data: Iterable[Any]) -> None:
+        for data in list_of_data:
+            self.write(data)
 
     def close(self) -> None:
         self.is_closed = True
@@ -385,19 +393,20 @@ async def test_a_known_head_is_known_however_its_bytes_arrive(store: Store, sent
 
 async def test_heads_with_an_id_of_their_own_and_long_ones_are_not_kept(store: Store) -> None:
     async with running(store) as app:
-        for line in (b"x-request-id: mine", b"cookie: " + b"x" * LONGEST_REMEMBERED):
-            head = (HEAD % len(BODY)).replace(b"host: a", line)
+        for header in (b"x-request-id: mine", b"traceparent: 00-1-2-01", b"cookie: " + b"x" * heads.LONGEST):
+            head = (HEAD % len(BODY)).replace(b"host: a", header)
             await one_after_another(app, LimitedProtocol, [[head + BODY]] * 2)
-        assert app.front.heads == {}
+        assert len(app.front.heads) == 0
 
 
 async def test_the_heads_that_are_kept_are_limited(store: Store) -> None:
     async with running(store) as app:
-        for number in range(2 * MOST_REMEMBERED):
+        for number in range(2 * heads.MOST):
             head = (HEAD % len(BODY)).replace(b"host: a", b"host: %d" % number)
             [answer] = await one_after_another(app, LimitedProtocol, [[head + BODY]])
             assert answer.startswith(b"HTTP/1.1 200 ")
-            assert len(app.front.heads) <= MOST_REMEMBERED
+            assert app.front.heads.of(head) is not None
+        assert len(app.front.heads) == heads.MOST
 
 
 async def test_an_idle_connection_is_closed_in_time_without_a_word(store: Store) -> None:
@@ -452,12 +461,17 @@ async def test_a_large_body_for_which_there_is_no_room_is_not_kept(store: Store)
         assert not is_direct
 
 
-async def test_one_call_is_one_write(store: Store) -> None:
+@pytest.mark.parametrize(("n_rows", "n_writes"), [(1, 1), (20_000, 2)])
+async def test_one_call_is_one_write_and_a_large_answer_is_not_copied_for_it(
+    store: Store, n_rows: int, n_writes: int
+) -> None:
+    body = json.dumps({"inputs": [[1]] * n_rows}).encode()
     async with running(store) as app, connection(app, LimitedProtocol) as (protocol, wire):
-        protocol.data_received(HEAD % len(BODY) + BODY)
+        protocol.data_received(HEAD % len(body) + body)
         await wire.arrived.wait()
-        assert count_of_answers(wire.written) == 1
-        assert wire.written.endswith(b'"outputs":[[2.0]]}')
+        assert wire.n_writes == n_writes
+        [through_asgi] = await one_after_another(app, ThroughAsgi, [[HEAD % len(body) + body]])
+        assert re.sub(rb"[0-9a-f]{32}", b"its id", wire.written) == through_asgi
 
 
 async def test_a_call_that_is_under_way_when_the_server_ends_hears_why(store: Store) -> None:
@@ -517,11 +531,38 @@ async def test_a_body_that_is_complete_before_the_refusal_is_answered_once(store
         assert (protocol.tasks, app.front.under_way) == (set(), 0)
 
 
-async def test_the_connection_of_a_call_that_is_under_way_is_not_taken_for_an_idle_one(store: Store) -> None:
+@pytest.mark.parametrize("pieces", [[BODY[:0]], [BODY[:3], BODY[3:5]]], ids=["the head alone", "a part of the body"])
+async def test_a_connection_on_which_the_next_call_has_begun_is_not_taken_for_an_idle_one(
+    store: Store, pieces: list[bytes]
+) -> None:
     async with running(store) as app, connection(app, LimitedProtocol) as (protocol, wire):
-        protocol.data_received(b"GET /v2/health/live HTTP/1.1\r\nhost: a\r\n\r\n" + HEAD % len(BODY) + BODY)
+        protocol.settings = protocol.settings.model_copy(update={"body_seconds": 0.05})
+        protocol.data_received(b"GET /v2/health/live HTTP/1.1\r\nhost: a\r\n\r\n" + HEAD % len(BODY) + pieces[0])
         assert count_of_answers(wire.written) == 1
-        assert protocol.timeout_keep_alive_task is None
+        for piece in pieces[1:]:
+            protocol.data_received(piece)
+        async with asyncio.timeout(PATIENCE):
+            while not wire.is_closed:
+                wire.arrived.clear()
+                await wire.arrived.wait()
+        assert b"HTTP/1.1 408 " in wire.written
+
+
+async def test_a_connection_keeps_no_body_that_has_been_answered(store: Store) -> None:
+    async with running(store) as app, connection(app, LimitedProtocol) as (protocol, wire):
+        body = BODY.ljust(MOST_DIRECT)
+        protocol.data_received(HEAD % len(body) + body)
+        await wire.arrived.wait()
+        assert protocol.cycle.body == b""
+
+
+async def test_the_largest_body_that_the_settings_allow_is_answered_on_both_ways(store: Store) -> None:
+    body = BODY.ljust(MOST_DIRECT)
+    request = HEAD % len(body) + body
+    async with running(store, max_body_mb=1) as app:
+        for kind in (LimitedProtocol, ThroughAsgi):
+            [answer] = await one_after_another(app, kind, [[request[:600_000], request[600_000:]]])
+            assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 async def test_of_very_many_calls_in_one_piece_of_data_only_some_are_answered_at_once(store: Store) -> None:
