@@ -16,6 +16,7 @@ from models_store.errors import PatternServerError
 from models_store.tables.csv_dialect import CsvDialect
 
 if TYPE_CHECKING:
+    from app.commands import predict_file
     from app.commands.datasets import Asked
     from training.recipe.spec import PatternSpec
 
@@ -250,6 +251,9 @@ def predict(
         typer.Option("--out", help="write the answers to a table here: .csv, .jsonl, .parquet, .arrow or .npy"),
     ] = None,
     probabilities: Annotated[bool, typer.Option(help="to a table: add the probability of each label")] = False,
+    ignore_extra: Annotated[
+        bool, typer.Option("--ignore-extra", help="of a table: ignore columns that the pattern does not know")
+    ] = False,
     delimiter: Delimiter = None,
     decimal: Decimal = None,
     encoding: Encoding = None,
@@ -262,7 +266,9 @@ def predict(
         if values:
             raise typer.BadParameter("give the values of one row, or a table with --csv, not both")
         dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment, sheet)
-        _predict_table(pattern, csv, out_file, version, url, dialect, probabilities=probabilities)
+        from app.commands.predict_file import Asked  # deferred: only this command needs it
+
+        _predict_table(Asked(pattern, csv, out_file, version, url, probabilities, dialect, ignore_extra))
         return
     if not values:
         raise typer.BadParameter("give the values of one row, or a table with --csv FILE")
@@ -283,27 +289,18 @@ def predict(
     err.print(source, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
-def _predict_table(
-    pattern: str,
-    path: Path,
-    out_file: Path | None,
-    version: int | None,
-    url: str | None,
-    dialect: CsvDialect,
-    *,
-    probabilities: bool,
-) -> None:
-    from app.commands.predict_file import Asked, answer_file  # deferred: only this command needs them
+def _predict_table(asked: "predict_file.Asked") -> None:
+    from app.commands.predict_file import answer_file  # deferred: only this command needs it
 
-    done = answer_file(Asked(pattern, path, out_file, version, url, probabilities, dialect))
+    done = answer_file(asked)
     if done.unseen:
         said = f"{done.unseen:,} rows hold a category that training never saw; their answers are guesses"
         err.print(f"[yellow]warning:[/] {said}", highlight=False, soft_wrap=True)
     if done.filled:
         said = f"{done.filled:,} rows lack a value that all training rows had; a usual one stands in for it"
         err.print(f"[yellow]warning:[/] {said}", highlight=False, soft_wrap=True)
-    where = "" if out_file is None else f", written to {out_file}"
-    said = f"{done.rows:,} rows: {pattern} version {done.version}, {done.source}{where}"
+    where = "" if asked.out is None else f", written to {asked.out}"
+    said = f"{done.rows:,} rows: {asked.pattern} version {done.version}, {done.source}{where}"
     err.print(said, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -43,6 +43,8 @@ class Asked:
     url: str | None = None
     probabilities: bool = False
     dialect: CsvDialect = PLAIN
+    ignores_extra: bool = False
+    """True if columns that the pattern does not know are ignored."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,8 @@ def _of_store(settings: Settings, asked: Asked, source: str) -> Answerer:
     version = asked.version or store.champion(asked.pattern)
     bundle = store.load(asked.pattern, version).bundle
     expected = Expected.of(bundle.predictor.encoder, bundle.beside)
+    if asked.ignores_extra:
+        expected = expected.ignoring_extra
     likely = asked.probabilities and bundle.labels is not None
 
     def answer(part: Part) -> tuple[Columns, Remarked]:
@@ -150,6 +154,7 @@ def _of_server(server: Server, asked: Asked) -> Answerer:
     reads = {output["name"]: BY_DATATYPE.get(output["datatype"], float) for output in described["outputs"]}
     likely = asked.probabilities and summary["task"] == "classification"
     path = f"/predict/{asked.pattern}?version={version}" + ("&probabilities=true" if likely else "")
+    path += "&extra=ignore" if asked.ignores_extra else ""
 
     def answer(part: Part) -> tuple[Columns, Remarked]:
         content, headers = server.answered(path, part.body, part.media_type)

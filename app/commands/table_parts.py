@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from app.commands.datasets import form_of
+from app.formats.expected import TO_IGNORE
 from app.formats.media_types import ARROW, CSV, JSON
 from models_store.errors import PatternServerError, TableError
 from models_store.tables import csv_layout, inference
@@ -32,6 +33,7 @@ MOST_ROWS, MOST_CELLS, MOST_BYTES = 1 << 14, 1 << 20, 4 << 20
 # Small reads of Parquet: the default would read a whole row group, which may be the whole file.
 BUFFER_BYTES = 1 << 20
 ARROW_FILE = b"ARROW1"
+IGNORE_OPTION = "say --ignore-extra"
 PLACE = re.compile(r"\b(line|row) ([0-9]+)")
 
 
@@ -60,7 +62,8 @@ class Part:
         try:
             yield
         except PatternServerError as error:
-            raise Refused(PLACE.sub(self._place, str(error), count=1)) from None
+            said = str(error).replace(TO_IGNORE, IGNORE_OPTION)
+            raise Refused(PLACE.sub(self._place, said, count=1)) from None
 
     def _place(self, found: re.Match[str]) -> str:
         if found[1] == "line":  # the names of a file that has none are no line of it

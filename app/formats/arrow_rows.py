@@ -12,7 +12,6 @@ from app.errors import BodyTooLarge, TooManyRows, Unprocessable
 from app.formats.expected import (
     Expected,
     ExpectedColumn,
-    missing_columns,
     read_column,
     read_numbers,
     repeated_column,
@@ -58,8 +57,8 @@ def limit(max_rows: int) -> Check:
 
 def raw_of(file: Batches, expected: Expected) -> Raw:
     """Return the rows, float64 (n_rows, n_columns) or a table. Raises Unprocessable, which names the column."""
-    check_schema(file.schema, expected)
-    batches = list(file.batches)
+    absent = check_schema(file.schema, expected)
+    batches = [_with_nulls(batch, absent) for batch in file.batches]
     if not sum(map(len, batches)):
         raise Unprocessable("no_rows", "there are no rows to predict")
     return _table(batches, expected) if expected.typed else _numbers(batches, expected)
@@ -74,26 +73,28 @@ def batch_of(reply: Reply) -> Any:
 # -- the schema ----------------------------------------------------------------------------------------------------
 
 
-def check_schema(schema: Any, expected: Expected) -> None:
-    """Raise Unprocessable where a column is missing, too many, or of a type that its kind cannot have."""
+def check_schema(schema: Any, expected: Expected) -> list[str]:
+    """Return the columns that are left out and count as missing.
+
+    Raises Unprocessable where a column is missing and may not be, is too many, or of a type that its kind cannot have.
+    """
     known = set(expected.names)
     names = [name for name in schema.names if name in known or not arrow_columns.UNNAMED_INDEX.fullmatch(name)]
     there = set(names)
     if len(there) != len(names):
         raise repeated_column(names)
-    missing = [name for name in expected.names if name not in there]
-    if missing:
-        raise missing_columns(missing)
-    if len(there) > len(known):
+    absent = expected.absent(there)
+    if len(there) + len(absent) > len(known):
         _check_index(schema, expected)
         expected.check_known(names)
     for name in () if expected.typed else expected.names:
         _check_type(name, "number", schema.field(name).type)
-    for column in expected.typed:
+    for column in (column for column in expected.typed if column.name not in absent):
         given = schema.field(column.name).type
         is_by_format = column.name in column.spelling.formats and arrow_columns.is_number(given)
         if not (arrow_columns.is_null(given) or is_by_format):
             _check_type(column.name, column.kind, given)
+    return absent
 
 
 def _check_index(schema: Any, expected: Expected) -> None:
@@ -169,6 +170,12 @@ def _table(batches: Sequence[Any], expected: Expected) -> Table:
             most_bytes -= sum(part.nbytes for part in parts)
         columns[column.name] = _column(column, parts)
     return Table(columns)
+
+
+def _with_nulls(batch: Any, absent: Sequence[str]) -> Any:
+    for name in absent:
+        batch = batch.append_column(name, pa.nulls(len(batch)))
+    return batch
 
 
 def _plain(name: str, batches: Sequence[Any], most_bytes: int) -> list[Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import Malformed, TooManyRows, Unprocessable
-from app.formats.expected import Expected, missing_columns, repeated_column, table_of
+from app.formats.expected import Expected, repeated_column, table_of
 from app.formats.format import Content
 from app.formats.found import kind_of
 from app.formats.reply import Reply
@@ -103,18 +103,16 @@ def _names_a_column(fields: list[str], expected: Expected) -> bool:
 
 
 def _order(header: list[str], expected: Expected) -> list[int]:
-    """Return the place in a line of each column of the pattern, from 0."""
+    """Return the place in a line of each column of the pattern, from 0; behind the last for one that is left out."""
     names = [name.strip() for name in header]
     if len(names) > 1 and not names[0]:  # the index of pandas
         names[0] = UNNAMED
     if len(set(names)) != len(names):
         raise repeated_column(names, "line 1: ")
-    missing = [name for name in expected.names if name not in names]
-    if missing:
-        raise missing_columns(missing, "line 1: ")
-    if len(names) > len(expected.names):
+    absent = expected.absent(names, "line 1: ")
+    if len(names) + len(absent) > len(expected.names):
         expected.check_known(names, "line 1: ")
-    return [names.index(name) for name in expected.names]
+    return [len(names) if name in absent else names.index(name) for name in expected.names]
 
 
 def _rows(lines: "Reader", order: list[int], n_fields: int, max_rows: int) -> Iterator[tuple[int, list[str]]]:
@@ -131,6 +129,7 @@ def _rows(lines: "Reader", order: list[int], n_fields: int, max_rows: int) -> It
         if n_rows == max_rows:
             raise TooManyRows(max_rows)
         n_rows += 1
+        fields.append("")  # a missing value, for columns that the header leaves out
         yield lines.line_num, [fields[place] for place in order]
     if not n_rows:
         raise Unprocessable("no_rows", "the CSV has a header and no rows")

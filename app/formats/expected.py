@@ -5,7 +5,7 @@ An error names row and column and says what was found: its kind, never its value
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isinf
@@ -26,6 +26,7 @@ from models_store.tables.table import EXPECTED, Cell, Kind, Table, Values, colum
 # The names that pandas gives to an index without a name; training leaves such a column out as well.
 INDEX = re.compile("__index_level_[0-9]+__|Unnamed: 0")
 MOST_NAMED = 5
+TO_IGNORE = "add ?extra=ignore to the address"
 # They may be written as text, but not as any text.
 WRITTEN_AS_TEXT: frozenset[Kind] = frozenset({"boolean", "date", "time", "duration"})
 
@@ -83,9 +84,21 @@ class Expected:
         if unknown := self.unknown(given):
             raise unknown_columns(unknown, self, where)
 
-    @property
+    def absent(self, given: Container[str], where: str = "") -> list[str]:
+        """Return the columns that a question leaves out, each of which counts as missing in all its rows.
+
+        Raises Unprocessable where one of them takes no missing value, or where the question has none of the columns,
+        and so is about something else.
+        """
+        absent = [name for name in self.names if name not in given]
+        required = [name for name in absent if name not in self.optional]
+        if required or len(absent) == len(self.names):
+            raise missing_columns(required or absent, where)
+        return absent
+
+    @cached_property
     def optional(self) -> frozenset[str]:
-        """Columns that a record may leave out."""
+        """Columns that a question may leave out."""
         return frozenset(column.name for column in self.typed if column.takes_missing)
 
     @property
@@ -196,7 +209,7 @@ def unknown_columns(unknown: Sequence[str], expected: Expected, where: str = "")
     """Return an error that names the columns that the pattern does not know."""
     named = shortened([shortened_name(name) or "without a name" for name in unknown], MOST_NAMED)
     columns = f"column {named} is" if len(unknown) == 1 else f"columns {named} are"
-    words = f"{where}{columns} not among {expected.listed}; leave out what is not, or add ?extra=ignore to the address"
+    words = f"{where}{columns} not among {expected.listed}; leave out what is not, or {TO_IGNORE}"
     return Unprocessable("unknown_column", words)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from app.errors import Fault, TooManyRows, Unprocessable
 from app.formats import strict_json
-from app.formats.expected import Expected, missing_columns, row_of, table_of
+from app.formats.expected import Expected, row_of, table_of
 from app.formats.found import kind_of
 from app.formats.reply import Layout
 from models_store.arrays import Array
@@ -19,6 +19,8 @@ from models_store.tables.table import Raw, from_json
 
 # Brackets or commas allowed beyond those of the rows; a body that is only nested too deeply is refused by the parser.
 SLACK = 1000
+# Columns that rows may have beside those of the pattern where others are ignored.
+MOST_EXTRA = 100
 NUMBERS = frozenset({int, float})
 LISTS = frozenset({list})
 
@@ -35,7 +37,7 @@ def loads(
     Raises TooManyRows where it holds more cells, or more lists and objects, than `max_rows` rows have. They are counted
     before the body is parsed, because the parser holds the GIL.
     """
-    n_columns = len(expected.names) + len(expected.ignored)
+    n_columns = len(expected.names) + (MOST_EXTRA if expected.ignores_extra else len(expected.ignored))
     most = (max_rows * brackets_a_row + SLACK, (max_rows + SLACK) * (n_columns + 1))
     if is_too_much(body, *most):
         raise TooManyRows(max_rows)
@@ -60,20 +62,15 @@ def rows_of(inputs: Any, expected: Expected, max_rows: int) -> tuple[Layout, lis
     Raises TooManyRows, and Unprocessable where a row or a column is missing or too many.
     """
     if isinstance(inputs, dict):
-        if not any(isinstance(value, list) for value in inputs.values()):
-            return "record", [_in_order(inputs, expected, "", expected.optional)]
-        values = _in_order(inputs, expected, "")
-        if not all(isinstance(value, list) and len(value) == len(values[0]) for value in values):
-            raise _uneven(values, expected)
-        _check_count(values[0], max_rows)
-        return "columns", [list(row) for row in zip(*values, strict=True)]
+        if not any(isinstance(inputs.get(name), list) for name in expected.names):
+            return "record", [_in_order(inputs, expected, "")]
+        return "columns", _of_columns(inputs, expected, max_rows)
     if not isinstance(inputs, list):
         words = "inputs must be a list of rows or records, or an object of columns"
         raise Unprocessable("bad_layout", f"{words}, found {kind_of(inputs)}")
     _check_count(inputs, max_rows)
     if isinstance(inputs[0], dict):
-        optional = expected.optional
-        return "records", [_in_order(record, expected, f"row {row}: ", optional) for row, record in enumerate(inputs)]
+        return "records", [_in_order(record, expected, f"row {row}: ") for row, record in enumerate(inputs)]
     if not isinstance(inputs[0], list) and len(expected.names) == 1:
         return "flat", [[value] for value in inputs]
     for row, values in enumerate(inputs):
@@ -123,29 +120,37 @@ def _check_count(rows: list[Any], max_rows: int) -> None:
         raise TooManyRows(max_rows)
 
 
-def _in_order(record: Any, expected: Expected, where: str, optional: frozenset[str] = frozenset()) -> list[Any]:
+def _of_columns(columns: dict[str, Any], expected: Expected, max_rows: int) -> list[list[Any]]:
+    """Return rows of cells in column order, None in those of an optional column that is left out."""
+    values = _in_order(columns, expected, "")
+    given = {name: value for name, value in zip(expected.names, values, strict=True) if name in columns}
+    first, *others = given.values()
+    if not all(isinstance(value, list) and len(value) == len(first) for value in (first, *others)):
+        raise _uneven(given)
+    _check_count(first, max_rows)
+    nothing = [None] * len(first)
+    return [list(row) for row in zip(*(given.get(name, nothing) for name in expected.names), strict=True)]
+
+
+def _in_order(record: Any, expected: Expected, where: str) -> list[Any]:
     """Return the record's values in column order, None for an optional column that it leaves out."""
     if not isinstance(record, dict):
         words = f"{where}expected a record, found {kind_of(record)}"
         raise Unprocessable("bad_row", f"{words}; the columns are {expected.listed}")
-    missing = [name for name in expected.names if name not in record]
-    # A record without any column that is known is about something else.
-    if not optional.issuperset(missing) or len(missing) == len(expected.names):
-        raise missing_columns([name for name in missing if name not in optional] or missing, where)
-    if len(record) + len(missing) > len(expected.names):
+    absent = expected.absent(record, where)
+    if len(record) + len(absent) > len(expected.names):
         expected.check_known(record, where)
     return [record.get(name) for name in expected.names]
 
 
-def _uneven(values: list[Any], expected: Expected) -> Unprocessable:
+def _uneven(columns: dict[str, Any]) -> Unprocessable:
     """Return an error for columns of which the first list differs from another column in length or kind."""
+    names, values = list(columns), list(columns.values())
     first = next(place for place, value in enumerate(values) if isinstance(value, list))
     other = next(
         place for place, value in enumerate(values) if not isinstance(value, list) or len(value) != len(values[first])
     )
-    found = " and ".join(
-        f"column {expected.names[place]} is {kind_of(values[place])}" for place in sorted((first, other))
-    )
+    found = " and ".join(f"column {names[place]} is {kind_of(values[place])}" for place in sorted((first, other)))
     words = "columns must all be lists of the same length, or all be single values"
     return Unprocessable("bad_layout", f"{words}; {found}")
 

@@ -296,6 +296,21 @@ def test_a_table_is_uploaded_its_doubt_is_settled_and_it_is_learned(page: Page, 
     expect(page.locator("#answer")).to_contain_text("sweet = ")
 
 
+def test_the_target_is_not_said_to_be_left_out(page: Page, serve: Callable[..., Server]) -> None:
+    page.goto(at(serve(), "/new/table"))
+    rows = "\n".join(f"{place},{place % 7}" for place in range(60))
+    content = f"user_id,hours\n{rows}\n".encode()
+    page.get_by_label("File").set_input_files({"name": "users.csv", "mimeType": "text/csv", "buffer": content})
+    button(page, "Upload").click()
+    kind = page.get_by_label("user_id is taken for")
+    expect(kind).to_have_accessible_description(re.compile("Left out: "))
+    page.get_by_label("Predict").select_option("user_id")
+    expect(kind).to_have_accessible_description("")
+    expect(page.get_by_text("Left out: ")).to_have_count(0)
+    page.get_by_label("Predict").select_option("hours")
+    expect(page.get_by_text("Left out: ")).to_be_visible()
+
+
 def visits() -> FilePayload:
     """A CSV of times of day, durations, and dates whose years have two digits."""
     rows = [f"{place % 28 + 1:02}-03-20,{place % 24}:30,{place + 20}:00:00,{place}" for place in range(60)]

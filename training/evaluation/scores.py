@@ -14,6 +14,7 @@ from training.data.dataset import Dataset, Rows
 
 # A confusion matrix of more labels would be larger than the network, and nobody would read it.
 MOST_CONFUSED = 100
+LARGEST = float(np.finfo(np.float64).max)
 
 
 def measured(answers: Array, rows: Rows, data: Dataset) -> Measured:
@@ -54,7 +55,10 @@ def _median(gaps: Array, weights: Array | None) -> float:
 
 
 def r_squared(predicted: Array, targets: Array, weights: Array | None = None) -> float | None:
-    """Return R² = 1 - SSE/SST, averaged over outputs; None if the targets of an output are constant."""
+    """Return R² = 1 - SSE/SST, averaged over outputs; None if the targets of an output are constant.
+
+    An R² below all float64 is the lowest of them.
+    """
     size = np.abs(targets).max(axis=0)
     unit = _unit(size)
     mean = np.average(targets, axis=0, weights=weights)
@@ -63,7 +67,12 @@ def r_squared(predicted: Array, targets: Array, weights: Array | None = None) ->
     rounding = len(targets) * (NEGLIGIBLE * size / unit) ** 2
     if (total <= rounding).any():
         return None
-    return float((1 - (each * ((predicted - targets) / unit) ** 2).sum(axis=0) / total).mean())
+    gaps = np.abs(predicted - targets)
+    unit_of_gaps = _unit(gaps.max(axis=0))
+    unexplained = (each * (gaps / unit_of_gaps) ** 2).sum(axis=0) / total
+    with np.errstate(over="ignore"):
+        unexplained *= np.minimum((unit_of_gaps / unit) ** 2, LARGEST)
+        return max(float((1 - np.minimum(unexplained, LARGEST)).mean()), -LARGEST)
 
 
 def root_mean_square(gaps: Array, weights: Array | None = None) -> float:
@@ -76,7 +85,7 @@ def root_mean_square(gaps: Array, weights: Array | None = None) -> float:
 
 def _unit(size: Any) -> Any:
     """Return a power of two near `size`. Divided by it, squares neither overflow nor vanish, and no digit is lost."""
-    return np.where(size > 0, np.ldexp(1.0, np.frexp(size)[1]), 1.0)
+    return np.where(size > 0, np.ldexp(1.0, np.frexp(size)[1] - 1), 1.0)
 
 
 def label_score(probabilities: Array, numbers: NDArray[Any], weights: Array | None = None) -> LabelScore:

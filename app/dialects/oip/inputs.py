@@ -12,7 +12,7 @@ import numpy as np
 from app.dialects.oip import tensors
 from app.dialects.oip.tensors import Values
 from app.errors import TooManyRows, Unprocessable
-from app.formats.expected import Expected, ExpectedColumn, missing_columns, read_column, read_numbers, row_of
+from app.formats.expected import Expected, ExpectedColumn, read_column, read_numbers, row_of
 from app.formats.found import kind_of
 from app.formats.json_rows import check_finite
 from models_store.arrays import Array
@@ -126,10 +126,8 @@ def _packed(given: Mapping[str, Values], expected: Expected) -> Values | None:
 
 def _by_name(given: Mapping[str, Values], expected: Expected) -> dict[str, Values]:
     expected.check_known(given)
+    expected.absent(given)
     given = {name: given[name] for name in expected.names if name in given}
-    missing = [name for name in expected.names if name not in given and name not in expected.optional]
-    if missing or not given:
-        raise missing_columns(missing or expected.names)
     for name, values in given.items():
         if values.ndim == 2 and values.shape[1] != 1:
             words = f"column {name}: a tensor of one column must have the shape [rows] or [rows, 1]"

@@ -12,7 +12,7 @@ import orjson
 
 from app.errors import NotAcceptedType, TooManyRows, Unprocessable
 from app.formats import csv_rows, json_lines, json_rows, strict_json
-from app.formats.expected import Expected, missing_columns
+from app.formats.expected import Expected
 from app.formats.found import kind_of
 from app.formats.json_numbers import FEWEST_BYTES, document_of, rows_in
 from app.formats.media_types import CSV, JSON, JSON_LINES, media_type_of, parameters_of, preferred
@@ -157,9 +157,6 @@ def _order(names: list[Any], expected: Expected) -> list[int | None]:
     if len(places) != len(names):
         other = next((kind_of(name) for name in names if not isinstance(name, str)), "one of them twice")
         raise Unprocessable("duplicate_column", f"columns must be names, each of them once, found {other}")
-    absent = [name for name in expected.names if name not in places]
-    missing = [name for name in absent if name not in expected.optional]
-    if missing or len(absent) == len(expected.names):
-        raise missing_columns(missing or absent)
+    expected.absent(places)
     expected.check_known(places)
     return [places.get(name) for name in expected.names]

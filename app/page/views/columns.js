@@ -4,7 +4,7 @@
  *
  * @typedef {import("../api.js").TableColumn} TableColumn
  */
-import { cell, element, findAll, table } from "../dom.js";
+import { cell, element, find, findAll, table } from "../dom.js";
 import { sentence } from "../format.js";
 
 const KINDS = ["number", "category", "boolean", "date", "time", "duration", "text"];
@@ -64,6 +64,29 @@ function kindOf({ name, kind, dropped, doubt, note }, place) {
   );
 }
 
+/** @param {string} reason */
+const leftOut = (reason) => `Left out: ${reason}.`;
+
+/**
+ * A target is never left out: take back what is said of that on the column that is chosen as one.
+ * @param {HTMLElement} made
+ * @param {TableColumn[]} columns
+ * @param {string} target
+ */
+export function showTarget(made, columns, target) {
+  const rows = findAll(made, "tbody tr:not(.remark)");
+  columns.forEach(({ name, kind, dropped, doubt }, place) => {
+    if (!dropped || doubt) return;
+    const isTarget = name === target;
+    const said = find(made, `#remark-${place}`);
+    said.textContent = isTarget ? "" : leftOut(dropped);
+    said.parentElement?.toggleAttribute("hidden", isTarget);
+    find(rows[place], "option").textContent = isTarget ? `${kind}, as found` : "left out";
+    rows[place].classList.toggle("remarked", !isTarget);
+    rows[place].classList.toggle("faint", !isTarget);
+  });
+}
+
 /** @param {TableColumn} column */
 const examplesOf = ({ examples }) =>
   element(
@@ -84,7 +107,7 @@ const examplesOf = ({ examples }) =>
 function remark(row, { dropped, doubt, note }, place) {
   if (!dropped && !doubt && !note) return;
   row.classList.add("remarked");
-  const words = doubt ? sentence(doubt) : dropped ? `Left out: ${dropped}.` : sentence(note ?? "");
+  const words = doubt ? sentence(doubt) : dropped ? leftOut(dropped) : sentence(note ?? "");
   const look = doubt ? "remark doubtful" : "remark faint";
   row.after(element("tr", { class: look }, element("td", { colspan: 4, id: `remark-${place}` }, words)));
 }

@@ -9,7 +9,7 @@
 import { element, find, findAll } from "../dom.js";
 import { patternName } from "../format.js";
 import { mark, placesIn, tell, unmark } from "../problem.js";
-import { columnsOf } from "./columns.js";
+import { columnsOf, showTarget } from "./columns.js";
 import { hintName } from "./new-formula.js";
 
 export class LearnForm {
@@ -136,6 +136,7 @@ export class LearnForm {
       ? answersOf(column, this.#task.value, this.#kinds()[column.name])
       : "the column to be answered";
     find(this.#form, "#learn-target-hint").textContent = words;
+    showTarget(find(this.#form, "#columns"), this.#table?.columns ?? [], this.#target.value);
   }
 
   async #learn() {

@@ -164,6 +164,20 @@ def test_labels_come_with_their_probabilities(url: str, tmp_path: Path, by_serve
     assert (tmp_path / "answers.csv").read_bytes() == answer.content
 
 
+@pytest.mark.parametrize("by_server", [False, True])
+@pytest.mark.parametrize("name", ["asked.csv", "asked.jsonl", "asked.parquet", "asked.arrow"])
+def test_columns_that_are_not_known_are_refused_with_the_option_that_ignores_them(
+    url: str, tmp_path: Path, by_server: bool, name: str
+) -> None:
+    write = {"csv": "write_csv", "jsonl": "write_ndjson", "parquet": "write_parquet", "arrow": "write_ipc"}
+    getattr(pl.DataFrame({"fare": [1] * 4} | PAIRS), write[name.partition(".")[2]])(tmp_path / name)
+    where = url if by_server else None
+    with pytest.raises(Refused, match=r"column fare is not among x1, x2; leave out .*, or say --ignore-extra$"):
+        answer_file(Asked("pair", tmp_path / name, tmp_path / "answers.csv", url=where))
+    done = answer_file(Asked("pair", tmp_path / name, tmp_path / "answers.csv", url=where, ignores_extra=True))
+    assert done.rows == 4
+
+
 def test_without_a_file_to_write_answers_are_a_csv_on_standard_output(
     fleet: Store, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -1,11 +1,15 @@
 """Missing values in questions: read alike in every format and every protocol."""
 
+import io
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import httpx
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from models_store.bundle import Bundle
@@ -13,7 +17,7 @@ from models_store.encoding.outputs import LabelDecoder
 from models_store.encoding.rows import TableEncoder
 from models_store.storage.store import Store
 from models_store.tables.spelling import Spelling
-from tests.app.over_http import message, refusal, serving
+from tests.app.over_http import message, npy_of, refusal, serving
 from tests.disks import HastyDisk
 from tests.fakes import LinearNetwork
 from tests.server.forms import FORMS, Form, Rows
@@ -133,6 +137,70 @@ async def test_a_usual_value_stands_in_for_a_missing_one_and_the_answer_says_so(
         body, headers = form.write(rows, BUNDLES[pattern].kinds)
         answer = await asked.post(form.path.format(pattern=pattern), content=body, headers=headers)
         assert remarked(answer) == [{"row": 1, "columns": [column]}], column
+
+
+# Forms without names have a place for every column.
+UNNAMED = ("rows", "flat", "npy", "lists", "one tensor", "instances", "without header")
+NAMED = [(name, form) for name, form in FILLING if not any(word in form.name for word in UNNAMED)]
+
+
+@pytest.mark.parametrize(("pattern", "form"), NAMED, ids=[f"{pattern}: {form.name}" for pattern, form in NAMED])
+async def test_a_column_that_is_left_out_is_missing_in_every_row(
+    asked: httpx.AsyncClient, pattern: str, form: Form
+) -> None:
+    kinds = BUNDLES[pattern].kinds
+    filled = FILLED[0] if pattern == "whole" else {"upper": 1.0, "lower": 2.0}
+    for column in filled:
+        without = {name: cell for name, cell in filled.items() if name != column}
+        body, headers = form.write([without] * 2, {name: kinds[name] for name in without})
+        answer = await asked.post(form.path.format(pattern=pattern), content=body, headers=headers)
+        assert answer.status_code == 200, (column, answer.text)
+        same = filled | {"note": "zzz"} if column == "note" else filled
+        assert form.read(answer, BUNDLES[pattern].outputs) == await answers(asked, form, pattern, [same] * 2)
+        assert remarked(answer) == [{"row": row, "columns": [column]} for row in range(2)]
+
+
+@pytest.mark.parametrize("form", [form for _, form in NAMED], ids=[f"{name}: {form.name}" for name, form in NAMED])
+async def test_a_column_that_may_not_be_missing_may_not_be_left_out(asked: httpx.AsyncClient, form: Form) -> None:
+    kinds = {name: kind for name, kind in STRICT.kinds.items() if name != "gust"}
+    if not form.takes(STRICT):
+        return
+    body, headers = form.write([{name: FILLED[0][name] for name in kinds}], kinds)
+    answer = await asked.post(form.path.format(pattern="strict"), content=body, headers=headers)
+    assert answer.status_code in (400, 422)
+    assert "column gust is missing" in answer.text
+
+
+async def test_columns_left_out_of_other_files_are_missing_too(asked: httpx.AsyncClient) -> None:
+    expected = (await asked.post("/predict/levels", json={"inputs": [{"upper": 1.5, "lower": 2.0}]})).json()["outputs"]
+    table = pa.table({"upper": [1.5]})
+    parquet, file = pa.BufferOutputStream(), pa.BufferOutputStream()
+    pa.parquet.write_table(table, parquet)
+    with pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    bodies = {
+        "application/vnd.apache.parquet": parquet.getvalue().to_pybytes(),
+        "application/vnd.apache.arrow.file": file.getvalue().to_pybytes(),
+        "application/jsonlines": b'{"upper": 1.5}',
+        "application/x-npy": npy_of(np.array([(1.5,)], [("upper", "<f8")])),
+    }
+    for media_type, content in bodies.items():
+        answer = await asked.post("/predict/levels", content=content, headers={"content-type": media_type})
+        assert answer.status_code == 200, answer.text
+        assert remarked(answer) == [{"row": 0, "columns": ["lower"]}]
+        assert numbers_in(answer) == [expected[0]["rent"]]
+
+
+def numbers_in(answer: httpx.Response) -> Any:
+    match answer.headers["content-type"]:
+        case "application/vnd.apache.parquet":
+            return pa.parquet.read_table(pa.BufferReader(answer.content))["rent"].to_pylist()
+        case "application/vnd.apache.arrow.file":
+            return pa.ipc.open_file(answer.content).read_all()["rent"].to_pylist()
+        case "application/x-npy":
+            return np.load(io.BytesIO(answer.content))["rent"].tolist()
+        case _:
+            return [json.loads(answer.content)["rent"]]
 
 
 def remarked(answer: httpx.Response) -> Any:

@@ -51,6 +51,14 @@ def test_errors_whose_squares_no_float64_holds_are_those_of_others(power: int) -
     assert (extreme.r2, extreme.rmse) == (usual.r2, usual.rmse * factor)
 
 
+def test_an_answer_that_is_wrong_beyond_all_measure_has_the_lowest_r2() -> None:
+    lowest = -np.finfo(np.float64).max
+    assert r_squared(rows(1e200, 2), rows(1, 2)) == lowest
+    assert r_squared(np.full((2, 3), 1e300), np.array([[0.0, 1.0, 2.0], [1.0, 2.0, 3.0]])) == lowest
+    assert r_squared(rows(1e308, 1, 2), rows(1e-300, 1, 2), np.array([0.0, 1.0, 1.0])) == 1.0
+    assert r_squared(rows(1e100, 2), rows(1, 2)) == pytest.approx(-2e200)
+
+
 def test_each_output_has_a_score_of_its_own() -> None:
     targets = np.array([[0.0, 0.0], [2.0, 4.0]])
     data = numbers(Rows(targets, targets))
