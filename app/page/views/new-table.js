@@ -177,4 +177,8 @@ const tableAddress = ({ id }) => `/datasets/${encodeURIComponent(id)}`;
 const tableName = ({ name, id }) => name || id;
 
 /** @param {File} file */
-const nameOf = (file) => file.name.replace(COMPRESSED, "").replace(/(?<=.)\.[^.]*$/s, "").slice(0, LONGEST_NAME);
+const nameOf = (file) =>
+  file.name
+    .replace(COMPRESSED, "")
+    .replace(/(?<=.)\.[^.]*$/s, "")
+    .slice(0, LONGEST_NAME);
