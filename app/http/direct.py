@@ -94,15 +94,17 @@ class Direct:
         """End without an answer: the connection is gone before the body was complete."""
         self._finish()
 
-    def begin(self) -> None:
-        """Answer, now that the body is complete."""
+    def begin(self, last: bytes = b"") -> None:
+        """Answer, now that the body is complete; `last` is its last part, if that has not been received yet."""
         if self.response_complete:
             return
         self._protocol.tasks.discard(self)
         self.more_body = False
+        exchange = self._exchange
+        if last:
+            self.receive(last)
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
-        exchange = self._exchange
         self._coroutine: Coroutine[Any, None, Response] = self._edge.answer(Call(exchange.head, body), exchange)
         self._advance()
 
@@ -159,7 +161,7 @@ class Direct:
             self._coroutine = _after(protocol.flow.drain(), answer)
             self._advance()
             return
-        head, body = self._head_of(answer), b"" if self.head.method == "HEAD" else answer.body
+        head, body = self._head_of(answer), b"" if self._exchange.head.method == "HEAD" else answer.body
         self.response_complete = True
         if is_heard:
             if len(body) <= MOST_JOINED:

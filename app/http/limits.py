@@ -5,6 +5,7 @@ they go to `Direct`, and past the parser where their head is known.
 """
 
 import asyncio
+import re
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
@@ -15,6 +16,7 @@ from app.answering.plan import reads_on_loop
 from app.http.call import Head
 from app.http.direct import Direct
 from app.http.edge import Edge
+from app.http.heads import END
 from app.http.sizes import most_bytes
 from app.settings import Settings
 
@@ -29,6 +31,7 @@ LAST_MOMENT = 0.5
 PAUSE_SECONDS = 1.0
 # Seconds that a timer may fire too early.
 LATE = 0.005
+UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 DIRECT_METHODS = frozenset({b"GET", b"HEAD", b"POST"})
 # Bytes of a body that a connection keeps until it is complete; of a larger one the app receives part by part.
 MOST_DIRECT = 1 << 20
@@ -84,6 +87,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._is_idle = False
             self._due_in(None)
         was_between = self._is_between
+        if was_between:
+            data = _without_upgrade(data)
         self._expect_news()
         super().data_received(data)
         if self._direct is not None:
@@ -136,7 +141,8 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             self.cycle = self._direct  # type: ignore[assignment]  # it has all of a cycle that uvicorn uses here
             self._arrived = self._direct
-        if self._is_draining:
+        if self._is_draining or self.parser.should_upgrade():
+            # After an upgrade the parser takes the body of the request for the next one.
             self.cycle.keep_alive = False
         if len(self.pipeline) > MOST_PIPELINED:
             self._refuse("429 Too Many Requests")
@@ -207,6 +213,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._is_between = True
         if self._direct is None:
             super().on_message_complete()
+            if self.cycle.response_complete:  # answered before its body was complete; uvicorn's timer is gone
+                self._is_idle = True
+                self._due_in(self.timeout_keep_alive)
             return
         direct, self._direct = self._direct, None
         direct.begin()
@@ -237,22 +246,19 @@ class LimitedProtocol(HttpToolsProtocol):
         if known is None:
             return False
         head, end = known
-        if len(data) - end > head.declared:
-            return False
-        if not reads_on_loop(head.declared) and not self._edge.admits(head):
+        left = head.declared - (len(data) - end)
+        if left < 0 or (left and not reads_on_loop(head.declared) and not self._edge.admits(head)):
             return False
         self._unset_keepalive_if_required()
         self._is_idle = False
+        self._due_in(self.settings.body_seconds if left else None)
         self.cycle = direct = Direct(self, self._edge, head, keep_alive=True)  # type: ignore[assignment]  # as above
-        self._left = head.declared - (len(data) - end)
-        direct.receive(data[end:])
-        if self._left:
-            self._direct = direct
-            self._due_in(self.settings.body_seconds)
+        if left:
+            self._left, self._direct = left, direct
+            direct.receive(data[end:])
             direct.wait_for_body()
         else:
-            self._due_in(None)
-            direct.begin()
+            direct.begin(data[end:])
         return True
 
     def _receive_unparsed(self, data: bytes) -> None:
@@ -340,3 +346,15 @@ class LimitedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         if not self.transport.is_closing():
             super().send_400_response(msg)
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """Return the data with the header Upgrade of the request that begins it under another name.
+
+    Nothing is upgraded here, so the header is ignored (RFC 9110, 7.8); the parser would ignore the body instead. Java's
+    HTTP client asks for HTTP/2 in this way, with the first request of each connection.
+    """
+    end = data.find(END)
+    if end < 0 or (found := UPGRADE.search(data, 0, end)) is None:
+        return data
+    return data[: found.start()] + b"\r\nx-upgrade:" + data[found.end() :]

@@ -36,7 +36,7 @@ class NativeQuestion:
 
 def cost(body: bytes, content_type: str, expected: Expected) -> int:
     """Return how much work the body is to read, in bytes of JSON: its length, unless it is an array or may unpack."""
-    found = None if content_type == JSON else FORMATS.get(content_type.partition(";")[0].strip().lower())
+    found = FORMATS.get(content_type.partition(";")[0].strip().lower())
     if found is None:
         return len(body)
     if reads_on_loop(len(body)):

@@ -11,7 +11,7 @@ from app.dialects.native import bodies
 from app.dialects.native.bodies import NativeQuestion
 from app.dialects.native.openapi import PREDICT
 from app.dialects.parameters import Version
-from app.dialects.remarks import remarks_on, with_remarks
+from app.dialects.remarks import NOTHING, remarks_on, with_remarks
 from app.errors import Unprocessable
 from app.formats.compression import check_plain
 from app.formats.media_types import JSON
@@ -43,10 +43,10 @@ async def predict(answering: Answering, call: Call) -> Response:
     check_plain(headers.get("content-encoding", ""))
     body = await call.body()
     content_type = headers.get("content-type", "")
-    expected = wanted.known(release.expected)
+    expected = release.expected if wanted.extra == "refuse" else wanted.known(release.expected)
     read = partial(bodies.read, body, content_type, expected, answering.settings.max_rows)
     most = MOST_LABELS_ANSWERED if wanted.probabilities else MOST_NUMBERS
-    cost = bodies.cost(body, content_type, expected)
+    cost = len(body) if content_type == JSON else bodies.cost(body, content_type, expected)
     if wanted.outside:
         read, cost = partial(_read_to_name, read), max(cost, len(body))
     return await answering.answer(release, cost, read, partial(_written, release, wanted), most)
@@ -61,7 +61,7 @@ def _read_to_name(read: Callable[[], NativeQuestion]) -> NativeQuestion:
 
 
 def _written(release: Served, wanted: Wanted, question: NativeQuestion, answers: Array) -> Response:
-    remarks = remarks_on(release.bundle, question.rows)
+    remarks = remarks_on(release.bundle, question.rows) if release.shape.is_table else NOTHING
     if wanted.outside:
         remarks = {**remarks, "outside": release.bundle.outside(question.rows)}
     headers = release.headers if question.media_type == JSON else with_remarks(release.headers, remarks)

@@ -556,6 +556,48 @@ async def test_a_connection_keeps_no_body_that_has_been_answered(store: Store) -
         assert protocol.cycle.body == b""
 
 
+@pytest.mark.parametrize("kind", [LimitedProtocol, ThroughAsgi])
+@pytest.mark.parametrize("is_whole", [True, False], ids=["at once", "head and body apart"])
+async def test_a_wish_to_upgrade_is_ignored_and_the_body_is_read(
+    store: Store, kind: type[LimitedProtocol], is_whole: bool
+) -> None:
+    """Java's HTTP client asks for HTTP/2 with the first request of each connection."""
+    wish = b"host: a\r\nconnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAA\r\nUpgrade: h2c"
+    head = (HEAD % len(BODY)).replace(b"host: a", wish)
+    async with running(store) as app:
+        pieces = [head + BODY] if is_whole else [head, BODY]
+        first, second = await one_after_another(app, kind, [pieces, [HEAD % len(BODY) + BODY]])
+        assert first.startswith(b"HTTP/1.1 200 ") and second == first
+        assert b'"outputs":[[2.0]]}' in first
+
+
+async def test_a_body_is_never_taken_for_a_request_whatever_its_head_wishes(store: Store) -> None:
+    wish = b"host: a\r\nconnection: Upgrade\r\nupgrade: websocket"
+    body = b"GET /v2/health/live HTTP/1.1\r\nhost: a\r\n\r\n"
+    head = (HEAD % len(body)).replace(b"host: a", wish)
+    async with running(store) as app:
+        for pieces in ([head, body], [head[:70], head[70:], body]):
+            written = await answers_to(app, LimitedProtocol, pieces, 1)
+            assert b'"live"' not in written
+            assert count_of_answers(written) == 1
+
+
+async def test_a_connection_whose_request_was_refused_before_its_body_came_does_not_stay_open_for_ever(
+    store: Store,
+) -> None:
+    async with running(store) as app, connection(app, LimitedProtocol) as (protocol, wire):
+        protocol.data_received(b"POST /nowhere HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n1")
+        async with asyncio.timeout(PATIENCE):
+            await wire.arrived.wait()
+            assert wire.written.startswith(b"HTTP/1.1 404 ")
+            protocol.timeout_keep_alive = 0
+            wire.arrived.clear()
+            protocol.data_received(b"1")
+            while not wire.is_closed:
+                wire.arrived.clear()
+                await wire.arrived.wait()
+
+
 async def test_the_largest_body_that_the_settings_allow_is_answered_on_both_ways(store: Store) -> None:
     body = BODY.ljust(MOST_DIRECT)
     request = HEAD % len(body) + body
