@@ -13,7 +13,8 @@ from models_store.networks.architecture import Architecture
 def drawn(architecture: Architecture, seed: int = 0) -> list[Encoded]:
     """Return kernels that keep the size of the numbers that flow through them, and small biases."""
     rng = np.random.default_rng(seed)
-    weights = [rng.normal(size=shape) / np.sqrt(shape[0]) for shape in architecture.weight_shapes]
+    axes = 0 if architecture.members == 1 else 1
+    weights = [rng.normal(size=shape) / np.sqrt(shape[axes]) for shape in architecture.weight_shapes]
     return [weight.astype(architecture.dtype) for weight in weights]
 
 
@@ -29,13 +30,14 @@ def keras_file(weights: list[Encoded]) -> bytes:
 def hdf5(weights: list[Encoded]) -> bytes:
     written = io.BytesIO()
     with h5py.File(written, "w") as file:
+        layer = "dense" if weights[0].ndim == 2 else "einsum_dense"
         for place, weight in enumerate(weights):
-            file[path_of(place)] = weight
+            file[path_of(place, layer)] = weight
         file.create_group("vars")
     return written.getvalue()
 
 
-def path_of(place: int) -> str:
+def path_of(place: int, name: str = "dense") -> str:
     """Return the path of a weight by its place: layers/dense/vars/0, layers/dense/vars/1, layers/dense_1/vars/0, …"""
     layer, part = divmod(place, 2)
-    return f"layers/dense{f'_{layer}' if layer else ''}/vars/{part}"
+    return f"layers/{name}{f'_{layer}' if layer else ''}/vars/{part}"

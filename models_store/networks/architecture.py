@@ -1,7 +1,7 @@
 """The layers of a network, and the interface of the engines that compute it. Free of Keras."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from math import prod
@@ -36,11 +36,20 @@ class Layer:
 
 @dataclass(frozen=True)
 class Architecture:
-    """Dense layers in order, the last one the output."""
+    """Dense layers in order, the last one the output; each member has weights of its own, and the answer is their mean.
+
+    With several members, the first axis of every weight is that of the members.
+    """
 
     n_inputs: int
     layers: tuple[Layer, ...]
     dtype: "Dtype" = "float32"
+    members: int = 1
+
+    @property
+    def member(self) -> Self:
+        """The architecture of one member."""
+        return replace(self, members=1)
 
     @property
     def n_outputs(self) -> int:
@@ -48,26 +57,33 @@ class Architecture:
 
     @property
     def widest(self) -> int:
-        """Units of the widest layer."""
-        return max(layer.units for layer in self.layers)
+        """Units of the widest layer, in all members."""
+        return self.members * max(layer.units for layer in self.layers)
 
     @property
     def weight_shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the kernel, (n_before, units), and the bias, (units,), of every layer in order."""
+        """Shapes of the kernel, (n_before, units), and the bias, (units,), of every layer in order.
+
+        Of several members: (members, n_before, units) and (members, units).
+        """
+        axis = (self.members,) if self.members > 1 else ()
         widths = [self.n_inputs, *(layer.units for layer in self.layers)]
         pairs = pairwise(widths)
-        return [shape for before, after in pairs for shape in ((before, after), (after,))]
+        return [shape for before, after in pairs for shape in ((*axis, before, after), (*axis, after))]
 
     @cached_property
     def n_parameters(self) -> int:
         return sum(prod(shape) for shape in self.weight_shapes)
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        saved = asdict(self)
+        # Files of a network of one are those of earlier releases.
+        return saved if self.members > 1 else {name: value for name, value in saved.items() if name != "members"}
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Self:
-        return cls(saved["n_inputs"], tuple(Layer(**layer) for layer in saved["layers"]), saved["dtype"])
+        layers = tuple(Layer(**layer) for layer in saved["layers"])
+        return cls(saved["n_inputs"], layers, saved["dtype"], saved.get("members", 1))
 
 
 LoadNetwork = Callable[[bytes, Architecture], Network]

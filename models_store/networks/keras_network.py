@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, cast
 
+import numpy as np
+
 from models_store.arrays import Encoded
 from models_store.errors import DeviceUnavailable
 from models_store.networks.architecture import Architecture, Device
@@ -55,6 +57,8 @@ SMALLEST_BLOCK, LARGEST_BLOCK = 1 << 8, 1 << 15
 # Up to this many weights are constants of the graph: a call of few rows takes a third less time, and memory holds the
 # weights eight times over. With more weights, the overhead of a call does not matter.
 MOST_CONSTANTS = 1 << 16
+# Between the seeds of two members: far more than there are folds and layers, whose seeds follow each other.
+MEMBER_STRIDE = 1 << 20
 
 
 def use_threads(count: int) -> None:
@@ -93,9 +97,12 @@ def on_device(name: str) -> AbstractContextManager[Any]:
 def build(architecture: Architecture, seed: int = 0) -> keras.Model:
     """Return a new model; layer i draws its weights (Glorot uniform, Keras' default) from `seed + i`.
 
+    Of several members, the first is the model that `seed` would draw alone.
     Models of one architecture have the same names. Names that Keras makes up (dense_1, dense_2, …) are new each time,
     and TensorFlow keeps about 30 KB for each new name of a variable until the process ends.
     """
+    if architecture.members > 1:
+        return _with_members(architecture, seed)
     rows = keras.Input((architecture.n_inputs,), dtype=architecture.dtype, name="rows")
     model = keras.Sequential([rows], name="network")
     for position, layer in enumerate(architecture.layers):
@@ -107,6 +114,37 @@ def build(architecture: Architecture, seed: int = 0) -> keras.Model:
                 kernel_initializer=keras.initializers.GlorotUniform(seed=seed + position),
                 dtype=architecture.dtype,
             )
+        )
+    return model
+
+
+def _with_members(architecture: Architecture, seed: int) -> keras.Model:
+    """Return a model of Keras' own layers, in which members stand side by side; its answer is the mean of theirs.
+
+    (n_rows, n_inputs) -> (n_rows, members, n_inputs) -> (n_rows, members, units) … -> (n_rows, n_outputs)
+    """
+    members, dtype = architecture.members, architecture.dtype
+    rows = keras.Input((architecture.n_inputs,), dtype=dtype, name="rows")
+    model = keras.Sequential([rows, keras.layers.RepeatVector(members, name="members", dtype=dtype)], name="network")
+    for position, layer in enumerate(architecture.layers):
+        model.add(
+            keras.layers.EinsumDense(
+                "bmi,mio->bmo",
+                (members, layer.units),
+                bias_axes="mo",
+                name=f"layer_{position}",
+                activation=layer.activation,
+                kernel_initializer="zeros",
+                dtype=dtype,
+            )
+        )
+    model.add(keras.layers.GlobalAveragePooling1D(name="mean", dtype=dtype))
+    for position, layer in enumerate(model.layers[1:-1]):
+        # Drawn one by one, because Glorot's formula would take the axis of the members for more inputs.
+        seeds = [(seed + number * MEMBER_STRIDE) % 2**32 + position for number in range(members)]
+        shape = layer.kernel.shape[1:]
+        layer.kernel.assign(
+            np.stack([keras.initializers.GlorotUniform(seed=each)(shape, dtype=dtype) for each in seeds])
         )
     return model
 
@@ -150,9 +188,16 @@ class KerasNetwork:
     def _compile(self) -> Callable[[Any], Any]:
         is_small = self.architecture.n_parameters <= MOST_CONSTANTS
         weights = self.model.get_weights() if is_small else self.model.trainable_variables
+        members = self.architecture.members
+        # Each member is computed by itself: TensorFlow multiplies a stack of small matrices in one way or another
+        # depending on their size, so that a row's answer would depend on the number of rows.
+        member = self.model if members == 1 else build(self.architecture.member)
 
         def answer(encoded: Any) -> Any:
-            return self.model.stateless_call([tf.convert_to_tensor(weight) for weight in weights], [], encoded)[0]
+            tensors = [tf.convert_to_tensor(weight) for weight in weights]
+            each = [tensors] if members == 1 else zip(*(tf.unstack(tensor) for tensor in tensors), strict=True)
+            answers = [member.stateless_call(list(own), [], encoded)[0] for own in each]
+            return tf.add_n(answers) / members if members > 1 else answers[0]
 
         with on_device(self.device):
             rows = tf.TensorSpec([None, self.architecture.n_inputs], self.architecture.dtype)

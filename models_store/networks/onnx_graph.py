@@ -9,10 +9,13 @@ from math import exp, pi, sqrt
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from models_store.arrays import Dtype, Encoded
 from models_store.networks.architecture import Architecture
+
+Axes = NDArray[np.int64]
 
 INPUT, OUTPUT = "encoded", "outputs"
 # Fixed, because the `onnx` package would write newer ones, which ONNX Runtime may not know yet.
@@ -36,16 +39,17 @@ class Graph:
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
 
-    def __call__(self, operator: str, *inputs: str | float | Encoded, **attributes: Any) -> str:
+    def __call__(self, operator: str, *inputs: str | float | Encoded | Axes, **attributes: Any) -> str:
         """Append an operator and return the name of its output. Inputs are names of outputs, or constants."""
         names = [given if isinstance(given, str) else self._constant(given) for given in inputs]
         made = f"{operator}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, names, [made], **attributes))
         return made
 
-    def _constant(self, value: float | Encoded) -> str:
+    def _constant(self, value: float | Encoded | Axes) -> str:
         name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(value, self.dtype), name))
+        are_axes = isinstance(value, np.ndarray) and value.dtype == np.int64
+        self.constants.append(numpy_helper.from_array(np.asarray(value, None if are_axes else self.dtype), name))
         return name
 
 
@@ -53,12 +57,17 @@ Activation = Callable[[Graph, str], str]
 
 
 def onnx_model(architecture: Architecture, weights: list[Encoded]) -> bytes:
-    """Return a serialised ONNX model; `weights` are the kernel and bias of every layer, in order."""
+    """Return a serialised ONNX model; `weights` are the kernel and bias of every layer, in order.
+
+    Several members are products of stacked matrices: (members, n_rows, units), of which the mean is the answer.
+    """
     graph = Graph(architecture.dtype)
     activations = FLOAT32 if architecture.dtype == "float32" else FLOAT64
     flowing = INPUT
     for activation, kernel, bias in merged(architecture, weights):
-        flowing = activations[activation](graph, graph("Gemm", flowing, kernel, bias))
+        flowing = activations[activation](graph, _product(graph, flowing, kernel, bias))
+    if architecture.members > 1:
+        flowing = graph("ReduceMean", flowing, np.array([0]), keepdims=0)
     graph.nodes.append(helper.make_node("Identity", [flowing], [OUTPUT]))
     element = helper.np_dtype_to_tensor_dtype(np.dtype(architecture.dtype))
     made = helper.make_graph(
@@ -73,14 +82,20 @@ def onnx_model(architecture: Architecture, weights: list[Encoded]) -> bytes:
     return saved
 
 
+def _product(graph: Graph, x: str, kernel: Encoded, bias: Encoded) -> str:
+    if kernel.ndim == 2:
+        return graph("Gemm", x, kernel, bias)
+    return graph("Add", graph("MatMul", x, kernel), bias[:, None])
+
+
 def merged(architecture: Architecture, weights: list[Encoded]) -> Iterator[tuple[str, Encoded, Encoded]]:
     """Yield activation, kernel, bias of every layer; a linear layer and the next are merged where that saves work."""
     kernel, bias = weights[:2]
     for layer, next_kernel, next_bias in zip(architecture.layers, weights[2::2], weights[3::2], strict=False):
-        n_inputs, n_outputs = len(kernel), len(next_bias)
-        if layer.activation == "linear" and n_inputs * n_outputs <= kernel.size + next_kernel.size:
+        n_merged = kernel[..., 0].size * next_bias.shape[-1]
+        if layer.activation == "linear" and n_merged <= kernel.size + next_kernel.size:
             exact = next_kernel.astype(np.float64)
-            kernel, bias = kernel @ exact, bias @ exact + next_bias
+            kernel, bias = kernel @ exact, np.vecmat(bias, exact) + next_bias
         else:
             yield layer.activation, kernel, bias
             kernel, bias = next_kernel, next_bias

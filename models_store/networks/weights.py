@@ -1,6 +1,8 @@
 """The weights in a `network.keras`, read without Keras: an HDF5 file in a zip file.
 
 layers/dense/vars/{0, 1}  layers/dense_1/vars/{0, 1}  …    kernel and bias of each layer, in order
+
+Of several members, `einsum_dense` stands for `dense`, and the first axis of each weight is that of the members.
 """
 
 import io
@@ -58,7 +60,8 @@ def check_finite(weights: list[Encoded]) -> None:
 
 def _layer_names(architecture: Architecture) -> list[str]:
     """Return the names that Keras gives to dense layers within a file, whatever else they are called."""
-    return ["dense", *(f"dense_{position}" for position in range(1, len(architecture.layers)))]
+    name = "dense" if architecture.members == 1 else "einsum_dense"
+    return [name, *(f"{name}_{position}" for position in range(1, len(architecture.layers)))]
 
 
 def _hdf5_of(saved: bytes, architecture: Architecture) -> bytes:

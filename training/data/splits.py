@@ -84,6 +84,28 @@ def _by_time(places: Indices, times: Array, n_taken: int, part: Part) -> tuple[I
     return places[~is_taken], places[is_taken]
 
 
+def dealt(rows: Rows, n_folds: int, seed: int, *, are_labels: bool) -> Indices:
+    """Return the number of the fold of each row, (n_rows,); each fold has its share of every label.
+
+    By group, the rows of a group are in the same fold; by time, a fold is a stretch of time. Where there are fewer
+    rows, groups or moments than folds, some folds are empty.
+    """
+    if rows.times is not None:
+        moments, moment_of = np.unique(rows.times, return_inverse=True)
+        return np.asarray(moment_of * n_folds // len(moments))
+    rng = np.random.default_rng(seed)
+    if rows.groups is not None:
+        groups, group_of = np.unique(rows.groups, return_inverse=True)
+        return np.asarray(rng.permutation(len(groups))[group_of] % n_folds)
+    order = rng.permutation(len(rows))
+    if are_labels:
+        # Sorted by label, so that dealing one row after another gives each fold its share.
+        order = order[np.argsort(rows.targets[order, 0], kind="stable")]
+    folds = np.empty(len(rows), np.int64)
+    folds[order] = np.arange(len(rows)) % n_folds
+    return folds
+
+
 # -- folds ---------------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from models_store.arrays import Encoded
 from models_store.errors import PatternServerError
 from models_store.networks.keras_network import keras, tf
 from training.fitting.keras_parts import KerasModel, Measure, mean_absolute_error
+from training.fitting.members import NONE, LeftOut, validating
 from training.fitting.program import Data, Program, Programs, Shape
 from training.fitting.progress import Curves, History, Progress, Weights
 from training.recipe.fit import NUMBER_LOSSES, EarlyStopping, Fit, LossName
@@ -51,11 +52,18 @@ class Examples:
     targets: Encoded
     sample_weights: Encoded | None = None
     """Factor of each row in the loss, (n_rows,); None: all rows count alike."""
+    left_out: LeftOut = None
+    """True where a member does not learn from a row, and is validated by it, (n_rows, members)."""
 
     @property
     def parts(self) -> tuple[Encoded, ...]:
         weights = () if self.sample_weights is None else (self.sample_weights,)
         return (self.inputs, self.targets, *weights)
+
+    @property
+    def n_validating(self) -> int:
+        """The most rows that validate a member."""
+        return len(self.inputs) if self.left_out is None else int(self.left_out.sum(axis=0).max())
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,9 @@ def fit(
     programs: Programs | None = None,
 ) -> History:
     """Fit `model`'s weights to the training rows, in place. `seed` draws the order of the rows in each epoch.
+
+    Where a model has members, its inputs being (n_rows, members, n_inputs), each is fitted by itself, and validated by
+    the rows that it left out, or by all validation rows. Their mean loss chooses one best epoch for all.
 
     `programs` are those that an earlier fit may have compiled; None: compile for this fit alone.
     Raises Diverged where a loss is not finite, and whatever `progress` raises to stop the fit.
@@ -194,11 +205,12 @@ class CompiledFit:
 def shape_of(
     model: keras.Model, recipe: Fit, train: Examples, validation: Examples | None, objective: Objective
 ) -> Shape:
-    stopping, batch = recipe.early_stopping, min(recipe.batch_rows(len(train.inputs)), len(train.inputs))
-    n_rows = _rounded_up(train) if batch <= LARGEST_MASKED else len(train.inputs)
-    n_held_out = _rounded_up(validation) if validation else 0
+    known, stopping = KerasModel.of(model), recipe.early_stopping
+    batch = min(recipe.batch_rows(len(train.inputs)), len(train.inputs))
+    n_rows = _rounded_up(len(train.inputs), train) if batch <= LARGEST_MASKED else len(train.inputs)
+    n_held_out = _rounded_up(validation.n_validating, validation) if validation else 0
     return Shape(
-        model=KerasModel.of(model),
+        model=known,
         device=model.trainable_variables[0].value.device,
         loss=objective.loss,
         measure=objective.measure,
@@ -213,18 +225,17 @@ def shape_of(
         held_out=n_held_out,
         batch=batch,
         rest=n_rows % batch if batch > LARGEST_MASKED else 0,
-        block=min(EVALUATION_BLOCK, n_held_out),
+        block=min(EVALUATION_BLOCK // known.n_members, n_held_out),
         is_weighted=train.sample_weights is not None,
         is_held_out_weighted=validation is not None and validation.sample_weights is not None,
     )
 
 
-def _rounded_up(examples: Examples) -> int:
-    """Rows rounded up to a coarse step, so that folds of slightly different size reuse one program.
+def _rounded_up(n_rows: int, examples: Examples) -> int:
+    """Return a number of rows rounded up to a coarse step, so that folds of slightly different size reuse one program.
 
     Large inputs are not rounded up: padding would copy them.
     """
-    n_rows = len(examples.inputs)
     if examples.inputs.nbytes > LARGEST_PADDED:
         return n_rows
     stride = 1 << max(0, n_rows.bit_length() - 5)
@@ -232,15 +243,33 @@ def _rounded_up(examples: Examples) -> int:
 
 
 def _data(shape: Shape, train: Examples, validation: Examples | None, unit: float) -> Data:
-    return Data(
-        train=tuple(_padded(part, shape.rows) for part in train.parts),
-        held_out=tuple(_padded(part, shape.held_out) for part in validation.parts) if validation else (),
-        counts=tf.constant([len(train.inputs), len(validation.inputs) if validation else 0]),
-        unit=tf.constant(unit, tf.float32),
-    )
+    parts = tuple(_padded(part, shape.rows) for part in train.parts)
+    held_out: tuple[Any, ...] = ()
+    counts = (0, 0)
+    if validation:
+        rows = validating(len(validation.inputs), validation.left_out, shape.model.axis)
+        counts = (len(rows), int(np.count_nonzero(rows != NONE)))
+        held_out = (_padded(rows, shape.held_out, NONE), *_held_out_parts(shape, train, validation, parts))
+    n_rows = tf.constant([len(train.inputs), *counts])
+    return Data(parts, _learns(shape, train), held_out, n_rows, tf.constant(unit, tf.float32))
 
 
-def _padded(part: Encoded, n_rows: int) -> Any:
+def _learns(shape: Shape, train: Examples) -> Any:
+    """Return True where a member learns from a row, (shape.rows, members); None of a network of one."""
+    if not shape.model.axis:
+        return None
+    everywhere = np.ones((len(train.inputs), *shape.model.axis), bool)
+    return _padded(everywhere if train.left_out is None else ~train.left_out, shape.rows)
+
+
+def _held_out_parts(shape: Shape, train: Examples, validation: Examples, known: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the validation rows as tensors; parts that are training rows as well are not copied again."""
+    made = {id(part): tensor for part, tensor in zip(train.parts, known, strict=True)}
+    n_rows = shape.held_out if validation.left_out is None else shape.rows
+    return tuple(made[id(part)] if id(part) in made else _padded(part, n_rows) for part in validation.parts)
+
+
+def _padded(part: NDArray[Any], n_rows: int, filling: int = 0) -> Any:
     if len(part) == n_rows:
         return tf.constant(part)
-    return tf.constant(np.concatenate([part, np.zeros((n_rows - len(part), *part.shape[1:]), part.dtype)]))
+    return tf.constant(np.concatenate([part, np.full((n_rows - len(part), *part.shape[1:]), filling, part.dtype)]))

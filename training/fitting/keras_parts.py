@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 from typing import Any, Self
 
 from models_store.arrays import Dtype
@@ -28,13 +28,15 @@ from training.recipe.fit import (
 from training.recipe.spec import PatternSpec
 
 Measure = Callable[[Any, Any], Any]
-"""Traced: targets and outputs (n_rows, n_outputs) -> the metric of each row (n_rows,)."""
+"""Traced: targets and outputs (n_rows, n_outputs) -> the metric of each row (n_rows,); or each (n_rows, members, …)."""
 
 
 @dataclass(frozen=True)
 class KerasModel:
     """The facts of a Keras model that a compiled program depends on: not its weights, nor the names of its layers."""
 
+    axis: tuple[int, ...]
+    """(members,), or () of a network of one."""
     n_inputs: int
     dtype: Dtype
     layers: tuple[tuple[object, ...], ...]
@@ -43,11 +45,16 @@ class KerasModel:
     @classmethod
     def of(cls, model: keras.Model) -> Self:
         dtype: Dtype = "float64" if model.input_dtype == "float64" else "float32"
-        return cls(model.input_shape[1], dtype, tuple(map(_layer, model.layers)), model.count_params())
+        _, *axis, n_inputs = model.input_shape
+        return cls(tuple(axis), n_inputs, dtype, tuple(map(_layer, model.layers)), model.count_params())
+
+    @property
+    def n_members(self) -> int:
+        return prod(self.axis)
 
 
 def _layer(layer: keras.Layer) -> tuple[object, ...]:
-    return (layer.rate,) if isinstance(layer, Dropout) else (layer.units, layer.activation)
+    return (layer.rate,) if isinstance(layer, Dropout) else (layer.kernel.shape, layer.activation)
 
 
 def architecture_of(spec: PatternSpec, n_inputs: int, decoder: Decoder) -> Architecture:
@@ -55,7 +62,21 @@ def architecture_of(spec: PatternSpec, n_inputs: int, decoder: Decoder) -> Archi
     activation: str = spec.network.output_activation
     if isinstance(decoder, LabelDecoder):
         activation = "sigmoid" if decoder.is_binary else "softmax"
-    return Architecture(n_inputs, (*hidden, Layer(decoder.n_outputs, activation)), spec.network.dtype)
+    layers = (*hidden, Layer(decoder.n_outputs, activation))
+    return Architecture(n_inputs, layers, spec.network.dtype, spec.network.members)
+
+
+def apart(model: keras.Model) -> keras.Model:
+    """Return a model of the same layers with the members apart: (n_rows, members, n_inputs) -> the answer of each.
+
+    It is fitted; `model` itself is served. A model of one member is returned as it is.
+    """
+    dense = [layer for layer in model.layers if layer.weights]
+    if len(dense) == len(model.layers):
+        return model
+    members, n_inputs, _ = dense[0].kernel.shape
+    rows = keras.Input((members, n_inputs), dtype=model.input_dtype, name="rows")
+    return keras.Sequential([rows, *dense], name="apart")
 
 
 def with_dropout(model: keras.Model, rate: float, seed: int) -> keras.Model:
@@ -108,7 +129,7 @@ def loss_of(name: LossName, dtype: Dtype) -> keras.losses.Loss:
 
 def mean_absolute_error(targets: Any, outputs: Any) -> Any:
     """(n_rows,), the mean over the outputs of each row."""
-    return tf.reduce_mean(tf.abs(outputs - targets), axis=1)
+    return tf.reduce_mean(tf.abs(outputs - targets), axis=-1)
 
 
 def measure_of(decoder: Decoder) -> Measure:
@@ -126,15 +147,15 @@ def unit_of(decoder: Decoder) -> float:
 
 
 def _is_binary_right(targets: Any, outputs: Any) -> Any:
-    return tf.equal(outputs > 0.5, targets > 0.5)[:, 0]
+    return tf.equal(outputs > 0.5, targets > 0.5)[..., 0]
 
 
 def _is_label_right(targets: Any, outputs: Any) -> Any:
-    return tf.equal(tf.argmax(outputs, axis=1), tf.cast(targets[:, 0], tf.int64))
+    return tf.equal(tf.argmax(outputs, axis=-1), tf.cast(targets[..., 0], tf.int64))
 
 
 def _is_one_hot_right(targets: Any, outputs: Any) -> Any:
-    return tf.equal(tf.argmax(outputs, axis=1), tf.argmax(targets, axis=1))
+    return tf.equal(tf.argmax(outputs, axis=-1), tf.argmax(targets, axis=-1))
 
 
 def optimizer_of(recipe: Optimizer, schedule: Schedule | None = None, steps: int = 1) -> keras.optimizers.Optimizer:

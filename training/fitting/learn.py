@@ -1,7 +1,7 @@
 """One fit: rows -> encoders from TRAIN rows -> Keras model -> the predictor that will serve, and its history."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,9 +11,11 @@ from models_store.errors import shortened, shortened_name
 from models_store.networks.architecture import Architecture, Device
 from models_store.networks.keras_network import KerasNetwork, build, device_name, on_device
 from training.data.dataset import DataError, Dataset, Labels, Rows
+from training.data.splits import dealt
 from training.fitting.encoders import encoders
 from training.fitting.fit import Diverged, Examples, Objective, fit
-from training.fitting.keras_parts import architecture_of, loss_name, measure_of, unit_of, with_dropout
+from training.fitting.keras_parts import apart, architecture_of, loss_name, measure_of, unit_of, with_dropout
+from training.fitting.members import LeftOut
 from training.fitting.program import Programs
 from training.fitting.progress import History, Progress
 from training.recipe.spec import PatternSpec
@@ -53,6 +55,7 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime) -> Learned:
         _finite(encoder.encode(data.train.inputs)),
         decoder.encode(data.train.targets),
         sample_weights(spec, data.labels, data.train),
+        _left_out(spec, data),
     )
     held_out = None
     if data.validation is not None:
@@ -61,12 +64,14 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime) -> Learned:
             decoder.encode(data.validation.targets),
             _weights(data.validation, spec),
         )
+    elif train.left_out is not None:
+        held_out = replace(train, sample_weights=_weights(data.train, spec))
     runtime.progress.pulse()
     started = time.perf_counter()
     with on_device(device_name(runtime.device)):
         model = build(architecture, spec.seed)
         history = fit(
-            with_dropout(model, spec.network.dropout, spec.seed),
+            with_dropout(apart(model), spec.network.dropout, spec.seed),
             train,
             held_out,
             spec.fit,
@@ -80,6 +85,15 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime) -> Learned:
     seconds = round(time.perf_counter() - started, 3)
     predictor = Predictor(encoder, KerasNetwork(model, architecture, runtime.device), decoder)
     return Learned(predictor, architecture, history, seconds)
+
+
+def _left_out(spec: PatternSpec, data: Dataset) -> LeftOut:
+    """Return the rows that each member leaves out; None where there are validation rows, or one member."""
+    members = spec.network.members
+    if members == 1 or data.validation is not None:
+        return None
+    folds = dealt(data.train, members, spec.seed % 2**32, are_labels=data.labels is not None)
+    return np.equal.outer(folds, np.arange(members)).astype(bool)
 
 
 def _finite(inputs: Encoded) -> Encoded:

@@ -2,6 +2,9 @@
 
     [ epoch: [ batch: gradient -> optimizer.apply ] -> validation -> best weights, patience ]
 
+Of a network with members, inputs, targets and outputs of a step are (n_rows, members, …): the same rows for each member
+in training, where those that it leaves out have share 0, and in validation rows of its own.
+
 Rows, their number, weights and seeds are arguments or variables of the program. So folds, seeds and retrainings of a
 recipe share one program, even where their numbers of rows differ a little.
 """
@@ -49,7 +52,7 @@ class Shape:
     rows: int
     """Training rows, padding included."""
     held_out: int
-    """Validation rows, padding included; 0: there is no validation."""
+    """Validation rows of a member, padding included; 0: there is no validation."""
     batch: int
     rest: int
     """Rows of a last short batch that has a step of its own; 0: it is padded to a whole batch, or there is none."""
@@ -151,16 +154,19 @@ class Program:
         `orders` are row numbers, int32 (shape.epochs, rows padded to whole batches).
         """
         chunk = (orders, tf.constant(n_epochs), tf.constant(steps))
-        return self._run(*chunk, data.counts, data.unit, data.train, data.held_out)
+        return self._run(*chunk, data.counts, data.unit, data.train, data.learns, data.held_out)
 
     # -- traced ----------------------------------------------------------------------------------------------------
 
-    def _chunk(self, orders: Any, n_epochs: Any, steps: Any, counts: Any, unit: Any, train: Any, held_out: Any) -> Any:
+    def _chunk(
+        self, orders: Any, n_epochs: Any, steps: Any, counts: Any, unit: Any, train: Any, learns: Any, held_out: Any
+    ) -> Any:
         def run_epoch(epoch: Any, curves: Any) -> Any:
-            self._train_epoch(orders[epoch], steps, counts[0], train)
+            self._train_epoch(orders[epoch], steps, counts[0], train, learns)
             is_done = steps[1] * self.shape.batch >= counts[0]
             values = [self._total / tf.cast(counts[0], tf.float32)]
-            values.append(self._evaluate(tf.where(is_done, counts[1], 0), *held_out) if held_out else tf.zeros([2]))
+            rows = (tf.where(is_done, counts[1], 0), counts[2])
+            values.append(self._evaluate(*rows, *held_out) if held_out else tf.zeros([2]))
             values = tf.concat(values, 0) * tf.stack([1.0, unit, 1.0, unit])
             self._total.assign(tf.where(is_done, 0.0, self._total))
             self._remember(values[self.shape.monitored], is_done)
@@ -171,14 +177,17 @@ class Program:
 
         return tf.while_loop(goes_on, run_epoch, [tf.constant(0), tf.zeros([self.shape.epochs, 4])])[1]
 
-    def _train_epoch(self, order: Any, steps: Any, n_rows: Any, train: Any) -> None:
+    def _train_epoch(self, order: Any, steps: Any, n_rows: Any, train: Any, learns: Any) -> None:
         """Add to the total the loss and metric of each batch, measured before its step as Keras does."""
 
         def run_batch(step: Any, total: Any, size: int = self.shape.batch) -> Any:
             batch = tf.slice(order, [step * self.shape.batch], [size])
             taken = tf.minimum(size, n_rows - step * self.shape.batch)
-            share = _share(tf.range(size) < taken, taken, self.shape.model.dtype)
-            measured = self._train_batch(share, *[tf.gather(part, batch) for part in train])
+            are_taken = tf.range(size) < taken
+            if learns is not None:
+                are_taken = are_taken[:, None] & tf.gather(learns, batch)
+            share = _share(are_taken, size, tf.math.count_nonzero(are_taken, 0, dtype=tf.int32), self.shape.model.dtype)
+            measured = self._train_batch(share, *[self._for_all(tf.gather(part, batch)) for part in train])
             return step + 1, total + tf.cast(taken, tf.float32) * measured
 
         last = tf.minimum(steps[1], self.shape.rows // self.shape.batch) if self.shape.rest else steps[1]
@@ -195,8 +204,15 @@ class Program:
             tape.watch(variables)
             outputs = self._outputs(variables, inputs, is_training=True)
             loss = self._loss(targets, outputs, sample_weight=share if weights is None else share * weights)
-        self._optimizer.apply(self._packed.pack(tape.gradient(loss, variables)), self._weights)
+            # The loss is the mean over the members, and each is to take the step of its own.
+            steepest = loss * self.shape.model.n_members
+        self._optimizer.apply(self._packed.pack(tape.gradient(steepest, variables)), self._weights)
         return self._measured(loss, share, targets, outputs)
+
+    def _for_all(self, rows: Any) -> Any:
+        """Return the same rows for each member: (n_rows, …) -> (n_rows, members, …)."""
+        axis = self.shape.model.axis
+        return tf.broadcast_to(rows[:, None], [rows.shape[0], *axis, *rows.shape[1:]]) if axis else rows
 
     def _outputs(self, variables: Tensors, inputs: Any, *, is_training: bool) -> Any:
         state = self._model.non_trainable_variables
@@ -211,25 +227,30 @@ class Program:
         metric = tf.cast(self.shape.measure(targets, outputs), tf.float32)
         return tf.stack([tf.cast(loss, tf.float32), tf.reduce_mean(tf.cast(share, tf.float32) * metric)])
 
-    def _evaluate(self, n_rows: Any, inputs: Any, targets: Any, weights: Any = None) -> Any:
-        """Return the mean loss and metric of the first `n_rows` validation rows, (2,); `weights` are 1 in the mean."""
+    def _evaluate(self, n_rows: Any, n_all: Any, rows: Any, *parts: Any) -> Any:
+        """Return the mean loss and metric, (2,), of the first `n_rows` of these rows, `n_all` in all columns.
+
+        Weights among the parts are 1 in the mean.
+        """
         size, last = self.shape.block, self.shape.held_out - self.shape.block
 
         def run_block(block: Any, total: Any) -> Any:
             # The last block begins early enough to be a whole one; rows that the block before has counted get share 0.
             first = tf.minimum(block * size, last)
-            places = first + tf.range(size)
-            taken = tf.minimum(size, n_rows - block * size)
-            share = _share((places >= block * size) & (places < n_rows), taken, inputs.dtype)
-            if weights is not None:
-                share *= tf.slice(weights, [first], [size])
-            some, expected = (tf.slice(part, [first, 0], [size, part.shape[1]]) for part in (inputs, targets))
-            outputs = self._outputs(self.weights(), some, is_training=False)
-            loss = self._loss(expected, outputs, sample_weight=share)
-            return block + 1, total + tf.cast(taken, tf.float32) * self._measured(loss, share, expected, outputs)
+            some = _slice(rows, first, size)
+            is_new = first + tf.range(size) >= block * size
+            are_taken = self._for_all(is_new) & (some >= 0)
+            taken = tf.math.count_nonzero(are_taken, dtype=tf.int32)
+            share = _share(are_taken, some.shape.num_elements(), taken, self.shape.model.dtype)
+            inputs, targets, *weights = (tf.gather(part, tf.maximum(some, 0)) for part in parts)
+            if weights:
+                share *= weights[0]
+            outputs = self._outputs(self.weights(), inputs, is_training=False)
+            loss = self._loss(targets, outputs, sample_weight=share)
+            return block + 1, total + tf.cast(taken, tf.float32) * self._measured(loss, share, targets, outputs)
 
         total = tf.while_loop(lambda block, total: block * size < n_rows, run_block, [tf.constant(0), tf.zeros([2])])[1]
-        return total / tf.cast(tf.maximum(n_rows, 1), tf.float32)
+        return total / tf.cast(tf.maximum(n_all, 1), tf.float32)
 
     def _remember(self, monitored: Any, is_done: Any) -> None:
         """Keep the weights if they are the best so far, and stop after `patience` epochs without an improvement.
@@ -250,12 +271,17 @@ class Program:
         self._stopped.assign(self._waited >= stopping.patience)
 
 
-def _share(are_taken: Any, n_taken: Any, dtype: Any) -> Any:
-    """Return how much each row of a batch counts, (n_rows,): 0 for padding, n_rows / n_taken for real rows.
+def _slice(rows: Any, first: Any, size: int) -> Any:
+    return tf.slice(rows, [first, *(0 for _ in rows.shape[1:])], [size, *rows.shape[1:]])
+
+
+def _share(are_taken: Any, n_rows: int, n_taken: Any, dtype: Any) -> Any:
+    """Return how much each row of a batch counts, in the shape of `are_taken`: 0 for padding, or n_rows / n_taken.
 
     So the mean over the batch is the mean over its real rows.
     """
-    return tf.where(are_taken, tf.cast(are_taken.shape[0], dtype) / tf.cast(n_taken, dtype), tf.zeros([], dtype))
+    real = tf.cast(n_rows, dtype) / tf.cast(tf.maximum(n_taken, 1), dtype)
+    return tf.where(are_taken, real, tf.zeros([], dtype))
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,9 +289,12 @@ class Data:
     """Rows of a fit as tensors, padded to the numbers of rows that its program is compiled for."""
 
     train: tuple[Any, ...]
+    learns: Any
+    """True where a member learns from a training row, (n_rows, members); None of a network of one."""
     held_out: tuple[Any, ...]
+    """Row numbers, int32 (n_rows,) or (n_rows, members), below 0 where there is none; and the rows that they choose."""
     counts: Any
-    """int32 (2,): training rows and validation rows, padding left out."""
+    """int32 (3,): training rows, the most validation rows of a member, and those of all members; without padding."""
     unit: Any
     """A metric of 1 in raw units, float32 ()."""
 

@@ -76,6 +76,11 @@ class NetworkSpec(Part):
     """Activation of outputs that are numbers; labels always have a sigmoid (two) or a softmax."""
     dropout: Fraction = 0.0
     """Share of each hidden layer's outputs that a training step sets to 0."""
+    members: Annotated[int, Field(ge=1, le=32)] = 1
+    """Networks of these layers that learn side by side and answer together: the mean of numbers, or of probabilities.
+
+    Without validation rows, each leaves out a fold of the training rows, and is validated by it.
+    """
     polynomial_degree: Annotated[int, Field(ge=1, le=8)] = 1
     """Highest degree of the input features: 2 adds the square of each input and the product of every two."""
     dtype: Dtype = "float32"

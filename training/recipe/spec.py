@@ -84,9 +84,11 @@ class PatternSpec(Part):
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         stopping = self.fit.early_stopping
-        if stopping is not None and stopping.monitor.startswith("val_") and self.split.validation == 0:
+        is_validated = self.split.validation > 0 or self.network.members > 1
+        if stopping is not None and stopping.monitor.startswith("val_") and not is_validated:
             raise ValueError(
-                f"fit.early_stopping: {stopping.monitor} needs split.validation above 0, or monitor loss or metric"
+                f"fit.early_stopping: {stopping.monitor} needs split.validation above 0 or network.members above 1, "
+                "or monitor loss or metric"
             )
         by_column = self.split.group or self.split.time
         if by_column and not isinstance(self.data, TableData):
@@ -150,7 +152,7 @@ class PatternSpec(Part):
             raise ValueError(f"data.test.rows: more than {MOST_NUMBERS} numbers in the test table: ask for fewer rows")
         if data.rows * (len(data.columns()) + n_features + len(data.outputs)) > MOST_NUMBERS:
             raise ValueError(f"data.rows: more than {MOST_NUMBERS} numbers in the training table: ask for fewer rows")
-        n_parameters = sum((before + 1) * after for before, after in pairwise(widths))
+        n_parameters = self.network.members * sum((before + 1) * after for before, after in pairwise(widths))
         if n_parameters > MOST_PARAMETERS:
             raise ValueError(
                 f"network.layers: more than {MOST_PARAMETERS} parameters ({n_parameters}): use fewer units"

@@ -1,6 +1,7 @@
 """Architectures: the shapes of their weights, and what is saved of them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,14 @@ def test_every_layer_has_a_kernel_and_a_bias() -> None:
     assert TWO_LAYERS.weight_shapes == [(4, 16), (16,), (16, 3), (3,)]
     assert TWO_LAYERS.n_parameters == 4 * 16 + 16 + 16 * 3 + 3
     assert TWO_LAYERS.n_outputs == 3
+
+
+def test_every_weight_has_an_axis_of_members_if_there_are_several() -> None:
+    eight = replace(TWO_LAYERS, members=8)
+    assert eight.weight_shapes == [(8, 4, 16), (8, 16), (8, 16, 3), (8, 3)]
+    assert (eight.n_parameters, eight.widest) == (8 * TWO_LAYERS.n_parameters, 8 * 16)
+    assert eight.member == TWO_LAYERS
+    assert Architecture.from_dict(json.loads(json.dumps(eight.to_dict()))) == eight
 
 
 @pytest.mark.parametrize(("units", "widest"), [((1,), 1), ((16, 3), 16), ((2, 90, 5), 90)])

@@ -1,5 +1,6 @@
 """Networks of Keras: one answer for a row whichever rows are beside it, the same after a file, and no other file."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from models_store.networks.weights import read_weights
 pytestmark = pytest.mark.keras
 
 SMALL = Architecture(2, (Layer(3, "relu"), Layer(1, "linear")))
+MEMBERS = Architecture(3, (Layer(5, "relu"), Layer(7, "linear")), "float64", members=8)
 DEEP = Architecture(4, (Layer(128, "relu"), Layer(64, "tanh"), Layer(32, "elu"), Layer(2, "linear")))
 
 
@@ -63,16 +65,28 @@ def test_a_row_has_the_same_answer_to_the_bit_whoever_is_beside_it() -> None:
 
 @pytest.mark.parametrize(("n_inputs", "units"), [(1, 1), (1, 16), (13, 64), (50, 257), (3, 3000)])
 @pytest.mark.parametrize("n_outputs", [1, 3])
-def test_nor_does_it_depend_on_how_many_rows_a_call_holds(n_inputs: int, units: int, n_outputs: int) -> None:
+@pytest.mark.parametrize("members", [1, 8])
+def test_nor_does_it_depend_on_how_many_rows_a_call_holds(
+    n_inputs: int, units: int, n_outputs: int, members: int
+) -> None:
     from models_store.networks.keras_network import block_of, bucket  # deferred: imports TensorFlow
 
-    architecture = Architecture(n_inputs, (Layer(units, "relu"), Layer(n_outputs, "linear")))
+    architecture = Architecture(n_inputs, (Layer(units, "relu"), Layer(n_outputs, "linear")), members=members)
     made, block = network(architecture), block_of(architecture)
     assert bucket(block) == block
     rows = encoded(block + 100, architecture)
     together = made(rows)
     for start, end in [(0, 1), (5, 30), (block - 3, block + 9), (1, block), (0, block)]:
         np.testing.assert_array_equal(made(rows[start:end]), together[start:end])
+
+
+def test_a_row_has_the_same_answer_to_the_bit_in_small_float64_networks_with_members() -> None:
+    # TensorFlow multiplies a stack of such small matrices differently where there are more rows.
+    made, rows = network(MEMBERS), encoded(256, MEMBERS)
+    together = made(rows)
+    np.testing.assert_allclose(together, made.model.predict(rows, verbose=0), rtol=1e-12)
+    for n_rows in (1, 7, 9, 17, 100):
+        np.testing.assert_array_equal(made(rows[:n_rows]), together[:n_rows])
 
 
 def test_a_network_of_many_weights_computes_what_they_say_as_well() -> None:
@@ -145,9 +159,9 @@ def test_a_gpu_that_is_not_there_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("architecture", [SMALL, DEEP], ids=["small", "deep"])
+@pytest.mark.parametrize("architecture", [SMALL, DEEP, MEMBERS], ids=["small", "deep", "members"])
 def test_a_network_is_the_same_to_the_bit_after_its_file(architecture: Architecture, dtype: Any) -> None:
-    architecture = Architecture(architecture.n_inputs, architecture.layers, dtype)
+    architecture = replace(architecture, dtype=dtype)
     made, rows = network(architecture), encoded(50, architecture)
     np.testing.assert_array_equal(from_bytes(made.to_bytes(), architecture)(rows), made(rows))
 

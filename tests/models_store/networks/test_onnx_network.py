@@ -50,17 +50,18 @@ def encoded(n_rows: int, architecture: Architecture, size: float = 2.0) -> Encod
 
 
 def architectures() -> st.SearchStrategy[Architecture]:
-    """Draw up to four hidden layers of odd and even widths, with every activation."""
+    """Draw up to four hidden layers of odd and even widths, with every activation, and one member or several."""
     activations = st.sampled_from([name for name in DEFINITIONS if name != "softmax"])
     widths = st.sampled_from([1, 2, 3, 5, 8, 17, 32, 64, 100])
     hidden = st.lists(st.builds(Layer, widths, activations), max_size=4)
     last = st.builds(Layer, st.integers(1, 5), st.sampled_from(list(DEFINITIONS)))
     return st.builds(
-        lambda n_inputs, hidden, last, dtype: Architecture(n_inputs, (*hidden, last), dtype),
+        lambda n_inputs, hidden, last, dtype, members: Architecture(n_inputs, (*hidden, last), dtype, members),
         st.integers(1, 20),
         hidden,
         last,
         st.sampled_from(DTYPES),
+        st.sampled_from([1, 1, 2, 3, 8]),
     )
 
 
@@ -100,15 +101,33 @@ def test_a_row_has_the_same_answer_to_the_bit_whoever_is_beside_it(
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("n_inputs", "units"), [(1, 1), (1, 16), (3, 2), (13, 64), (50, 257)])
 @pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("members", [1, 8])
 def test_nor_does_it_depend_on_how_many_rows_a_call_holds(
-    n_inputs: int, units: int, n_outputs: int, dtype: Dtype
+    n_inputs: int, units: int, n_outputs: int, dtype: Dtype, members: int
 ) -> None:
-    architecture = Architecture(n_inputs, (Layer(units, "relu"), Layer(n_outputs, "linear")), dtype)
+    architecture = Architecture(n_inputs, (Layer(units, "relu"), Layer(n_outputs, "linear")), dtype, members)
     made = network(architecture)
     rows = encoded(made.block + 100, architecture)
     together = made(rows)
     for start, end in [(0, 1), (5, 30), (made.block - 3, made.block + 9), (1, made.block)]:
         np.testing.assert_array_equal(made(rows[start:end]), together[start:end])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("units", [(64, 64, 2), (16, 1, 2), (1, 16, 2)])
+def test_members_answer_together_the_mean_of_what_each_answers(units: tuple[int, ...], dtype: Dtype) -> None:
+    activations = ("linear", "relu", "softmax")
+    layers = tuple(Layer(width, name) for width, name in zip(units, activations, strict=True))
+    architecture = Architecture(5, layers, dtype, members=3)
+    weights = drawn(architecture)
+    made, rows = OnnxNetwork.from_bytes(keras_file(weights), architecture), encoded(40, architecture)
+    each = [
+        OnnxNetwork.from_bytes(keras_file([weight[number] for weight in weights]), architecture.member)(rows)
+        for number in range(3)
+    ]
+    np.testing.assert_allclose(made(rows), np.mean(each, axis=0), rtol=1e-5, atol=1e-6)
+    turned = OnnxNetwork.from_bytes(keras_file([weight[[2, 0, 1]] for weight in weights]), architecture)
+    np.testing.assert_allclose(turned(rows), made(rows), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 255, 256, 257, 768])

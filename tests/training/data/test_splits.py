@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.data.dataset import DataError, Rows
-from training.data.splits import cut, folds
+from training.data.splits import cut, dealt, folds
 from training.recipe.fit import CrossValidate, Split
 
 BY_GROUP, BY_TIME = Split(test=0.2, group="patient"), Split(test=0.2, time="day")
@@ -113,3 +113,29 @@ def test_more_folds_than_groups_or_moments_are_refused(beside: Any, said: str) -
     with pytest.raises(DataError) as refused:
         list(folds(some(20, **beside), CrossValidate(folds=4), 0, are_labels=False))
     assert str(refused.value) == f"cross_validate.folds: {said}"
+
+
+# -- members ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_rows", [3, 8, 100, 101])
+def test_every_row_is_dealt_to_one_fold_of_nearly_the_same_size(n_rows: int) -> None:
+    sizes = np.bincount(dealt(some(n_rows), 8, 0, are_labels=False), minlength=8)
+    assert (sizes.sum(), sizes.max() - sizes.min() <= 1) == (n_rows, True)
+
+
+def test_each_fold_is_dealt_its_share_of_a_rare_label() -> None:
+    labels = np.repeat([0.0, 1.0], [184, 16])[:, None]
+    folds = dealt(Rows(np.zeros((200, 1)), labels), 8, 3, are_labels=True)
+    assert np.bincount(folds[184:], minlength=8).tolist() == [2] * 8
+    assert np.bincount(folds).tolist() == [25] * 8
+
+
+def test_a_group_is_dealt_to_one_fold_and_time_in_stretches() -> None:
+    groups = np.arange(60) % 12
+    by_group = dealt(some(60, groups=groups), 4, 0, are_labels=False)
+    assert all(len({*by_group[groups == group]}) == 1 for group in range(12))
+    by_time = dealt(some(6, times=np.array([5.0, 1, 2, 2, 4, 3])), 2, 0, are_labels=False)
+    assert by_time.tolist() == [1, 0, 0, 0, 1, 0]
+    few = dealt(some(60, groups=groups % 2), 4, 0, are_labels=False)
+    assert len({*few}) == 2
