@@ -18,6 +18,7 @@ from models_store.tables.file_limits import check_size
 from models_store.tables.number_syntax import NUMBER, POLARS_CODE, POLARS_INTEGER, POLARS_NUMBER, POLARS_PLAIN_INTEGER
 from models_store.tables.reading import Reading
 from models_store.tables.spelling import NOTHING
+from models_store.tables.table import FALSE, TRUE
 from models_store.tables.text_columns import all_stripped, may_hold_space, stripped, without_missing
 
 # They show of most columns of texts that they are no numbers.
@@ -79,7 +80,7 @@ def looks_like_data(frame: pl.DataFrame) -> bool:
     columns = [column for column in frame if column.name != UNNAMED and column.null_count() < len(column)]
     if not columns or not all(map(_may_be_cell, columns)):
         return False
-    if any(column.dtype.is_numeric() for column in columns):
+    if any(column.dtype != pl.String for column in columns):
         return True
     # Of texts alone it takes many rows; and some where one of the names stands without the others, which a line of
     # names that comes again does not have.
@@ -91,6 +92,10 @@ def looks_like_data(frame: pl.DataFrame) -> bool:
 def _may_be_cell(column: pl.Series) -> bool:
     if column.dtype.is_numeric():
         return NUMBER.fullmatch(column.name) is not None
+    if column.dtype == pl.Boolean:
+        return column.name.strip().lower() in TRUE | FALSE
+    if column.dtype != pl.String:  # a date, time or duration of a workbook
+        return any(map(str.isdigit, column.name))
     return column.name.strip() in stripped(column)
 
 

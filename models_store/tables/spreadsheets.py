@@ -24,6 +24,8 @@ from models_store.tables.workbooks import DAMAGED, Sheet, column_name
 # The day of a cell that holds a time of day alone; which of the two depends on the program that reads it.
 NO_DAYS = (datetime.date(1899, 12, 30), datetime.date(1899, 12, 31))
 FEW = 5
+# Rows that may stand above the names.
+MOST_TITLES = 20
 
 # It prints a line for each column of several types, which are read as texts here.
 logging.getLogger("fastexcel").setLevel(logging.ERROR)
@@ -32,10 +34,11 @@ logging.getLogger("fastexcel").setLevel(logging.ERROR)
 def read_sheet(path: Path, sheet: str | None, header: str | None) -> Reading:
     """Read the sheet of this name, or the only one that has cells. Raises TableError, which names the sheets."""
     found = _chosen(workbooks.sheets(path), sheet)
-    frame = _loaded(path, found.name, has_header=header != "absent")
-    first = _first_row(path, found.name) if header != "absent" else []
+    top = _top(path, found.name) if header != "absent" else []
+    n_titles = _n_titles(top)
+    frame = _loaded(path, found.name, n_titles if header != "absent" else None)
     n_rows = frame.height
-    frame, has_index = _named(frame, first)
+    frame, has_index = _named(frame, top[n_titles] if top else [], f"row {n_titles + 1}: ")
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
     typed = without_missing(pl.DataFrame([_typed(column) for column in frame]))
     if has_index:
@@ -48,6 +51,8 @@ def read_sheet(path: Path, sheet: str | None, header: str | None) -> Reading:
         )
     empty = n_rows - frame.height
     remarks = [f"{empty} empty rows were left out"] if empty else []
+    if n_titles:
+        remarks.insert(0, f"rows above the names that hold at most one cell were left out, as a title: {n_titles}")
     return Reading(typed, (*remarks, *map(_said, found.formulas.items())))
 
 
@@ -66,10 +71,10 @@ def _chosen(sheets: Sequence[Sheet], name: str | None) -> Sheet:
     return filled[0]
 
 
-def _loaded(path: Path, sheet: str, **how: Any) -> pl.DataFrame:
-    options: dict[str, Any] = {"header_row": 0} if how.pop("has_header") else {"header_row": None}
+def _loaded(path: Path, sheet: str, names_at: int | None, **how: Any) -> pl.DataFrame:
     try:
-        frame = fastexcel.read_excel(str(path)).load_sheet(sheet, schema_sample_rows=None, **options, **how).to_polars()
+        book = fastexcel.read_excel(str(path))
+        frame = book.load_sheet(sheet, schema_sample_rows=None, header_row=names_at, **how).to_polars()
     except BaseException as error:
         # It panics over some damaged files, which is no Exception.
         if isinstance(error, fastexcel.FastExcelError) or type(error).__name__ == "PanicException":
@@ -79,13 +84,20 @@ def _loaded(path: Path, sheet: str, **how: Any) -> pl.DataFrame:
     return frame
 
 
-def _first_row(path: Path, sheet: str) -> list[str]:
-    """Return the names as they stand there; fastexcel would tell equal ones apart by numbers."""
-    row = _loaded(path, sheet, has_header=False, n_rows=1, dtypes="string")
-    return [(name or "").strip() for name in (row.row(0) if row.height else ())]
+def _top(path: Path, sheet: str) -> list[list[str]]:
+    """Return the first rows as texts: names as they stand there, of which fastexcel would number equal ones."""
+    rows = _loaded(path, sheet, None, n_rows=MOST_TITLES + 1, dtypes="string").rows()
+    return [[(cell or "").strip() for cell in row] for row in rows]
 
 
-def _named(frame: pl.DataFrame, names: list[str]) -> tuple[pl.DataFrame, bool]:
+def _n_titles(top: list[list[str]]) -> int:
+    """Return how many rows stand above the names: a title, and rows without a cell, above a row of several cells."""
+    n_cells = [sum(map(bool, row)) for row in top]
+    n_titles = next((place for place, n in enumerate(n_cells) if n > 1), 0)
+    return n_titles if n_titles and n_cells[n_titles] > 2 else 0
+
+
+def _named(frame: pl.DataFrame, names: list[str], where: str) -> tuple[pl.DataFrame, bool]:
     """Return the columns by name, empty ones without a name left out; True if the first is an index without one."""
     if not names:
         return frame.rename({name: f"column_{place + 1}" for place, name in enumerate(frame.columns)}), False
@@ -95,7 +107,7 @@ def _named(frame: pl.DataFrame, names: list[str]) -> tuple[pl.DataFrame, bool]:
     has_index = bool(columns) and not columns[0][0] and len(columns) > 1
     if has_index:
         columns[0] = (UNNAMED, columns[0][1])
-    check_names([name for name, _ in columns], "row 1: ")
+    check_names([name for name, _ in columns], where)
     return pl.DataFrame([column.alias(name) for name, column in columns]), has_index
 
 

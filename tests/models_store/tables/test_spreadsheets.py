@@ -57,6 +57,39 @@ def test_each_cell_of_a_sheet_is_of_its_kind(write: Write) -> None:
     assert day in found.frame["day"].dt.date()
 
 
+@pytest.mark.parametrize("n_blank", [0, 2])
+def test_a_title_above_the_names_is_left_out(write: Write, n_blank: int) -> None:
+    blank: list[list[str]] = [["", "", ""]] * n_blank
+    found = reading(write(xlsx({"Data": [[text("Sales of 2024")], *blank, *ROWS[:3]]})), "workbook")
+    assert found.frame.equals(read(write(xlsx({"Data": ROWS[:3]})), "workbook"))
+    (said,) = found.remarks
+    assert said == f"rows above the names that hold at most one cell were left out, as a title: {n_blank + 1}"
+    twice = write(xlsx({"Data": [[text("Sales")], *blank, [text("a")] * 3, [number(1)] * 3]}))
+    with pytest.raises(TableError, match=f"row {n_blank + 2}: "):
+        read(twice, "workbook")
+
+
+@pytest.mark.parametrize(
+    ("cell", "names", "is_data"),
+    [
+        (number(45443, 1), ("day", "2024-05-31"), (False, True)),
+        (number(0.5625, 3), ("at", "13:30:00"), (False, True)),
+        (number(1.25, 4), ("took", "1 day 06:00:00"), (False, True)),
+        (flag(True), ("wet", "TRUE"), (False, True)),
+    ],
+)
+def test_a_sheet_whose_columns_are_all_dates_times_or_booleans_is_read(
+    write: Write, cell: str, names: tuple[str, str], is_data: tuple[bool, bool]
+) -> None:
+    for name, asked in zip(names, is_data, strict=True):
+        path = write(xlsx({"Data": [[text(name)], [cell], [cell]]}))
+        if asked:
+            with pytest.raises(TableError, match="its first row looks like data"):
+                read(path, "workbook")
+        else:
+            assert read(path, "workbook").columns == [name]
+
+
 def test_a_workbook_with_several_sheets_is_asked_about(write: Write) -> None:
     one = [[text("a"), text("b")], [number(1), text("x")]]
     path = write(xlsx({"First & last": one, "Empty": [], "Data": [[text("c"), text("d")], [number(2), text("x")]]}))
