@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.formats import csv_rows
-from app.formats.expected import Expected
+from app.formats.expected import Expected, ExpectedColumn
 from models_store.errors import PatternServerError, TableError
 from models_store.tables.csv_layout import header
 from models_store.tables.csv_rows import ONE_LINE
+from models_store.tables.table import Table
 from tests.app.over_http import CSV, an_array, csv_of, message, numbers, post, refusal
 
 pytestmark = pytest.mark.anyio
@@ -27,6 +28,14 @@ NOT_AMONG = "not among x1, x2; leave out what is not, or add ?extra=ignore to th
 COLUMNS = Expected(("x1", "x2"))
 finite = st.floats(allow_nan=False, allow_infinity=False)
 tables = st.lists(st.tuples(finite, finite), min_size=1, max_size=10)
+
+
+@pytest.mark.parametrize("first", ["late; a note", "a\tb", "a note", "# 7"])
+def test_a_single_text_without_a_header_may_hold_what_stands_between_fields_elsewhere(first: str) -> None:
+    expected = Expected(("note",), (ExpectedColumn("note", "text", takes_missing=True),))
+    rows, _ = csv_rows.read(f"{first}\nb\n".encode(), expected, 2, "unknown")
+    assert isinstance(rows, Table)
+    assert rows.columns["note"].tolist() == [first, "b"]
 
 
 @given(tables)
@@ -107,6 +116,8 @@ REFUSED: list[tuple[str | bytes, int, str, str]] = [
     ("1,2\n3,4\n", 422, "missing_column", "line 1: columns x1, x2 are missing"),
     ("x1;x2\n1;2\n", 422, "bad_row", "line 1: commas must stand between fields, and not semicolons"),
     ("x1\tx2\n1\t2\n", 422, "bad_row", "line 1: commas must stand between fields, and not tabs"),
+    ("x1  x2\n1   2\n", 422, "bad_row", "line 1: commas must stand between fields, and not spaces"),
+    ("# of 2024\nx1,x2\n1,2\n", 422, "bad_row", "line 1: begins with #; the first line must name the columns"),
     ("\ufeff\ufeffx1,x2\n1,2\n", 422, "missing_column", "line 1: column x1 is missing"),
     ("x1\n1\n", 422, "missing_column", "line 1: column x2 is missing"),
     ("x1,X2\n1,2\n", 422, "missing_column", "line 1: column x2 is missing"),
