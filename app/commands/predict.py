@@ -4,7 +4,8 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPException
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 
 from app.answering.engine import network_loader
 from app.dialects.native import bodies
-from app.formats.expected import Expected
+from app.formats.expected import TO_IGNORE, Expected
 from app.formats.media_types import JSON
 from app.formats.reply import Reply
 from app.settings import Settings, load_settings
@@ -73,10 +74,22 @@ def predict_row(pattern: str, values: list[str], version: int | None, url: str |
     """
     settings = load_settings()
     server = server_at(url, settings)
+    with _without_address():
+        try:
+            return ask_patiently(server, pattern, version, lambda: _ask_server(server, pattern, values, version))
+        except OSError:
+            return _ask_store(settings, pattern, values, version, f"from the store; no server at {server.address}")
+
+
+@contextmanager
+def _without_address() -> Iterator[None]:
+    """Raise errors without the way out that is for those who write the address of a request themselves."""
     try:
-        return ask_patiently(server, pattern, version, lambda: _ask_server(server, pattern, values, version))
-    except OSError:
-        return _ask_store(settings, pattern, values, version, f"from the store; no server at {server.address}")
+        yield
+    except PatternServerError as error:
+        if TO_IGNORE not in str(error):
+            raise
+        raise Refused("unknown_column", str(error).replace(f", or {TO_IGNORE}", "")) from None
 
 
 def server_at(url: str | None, settings: Settings) -> "Server":

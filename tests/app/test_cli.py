@@ -215,6 +215,8 @@ def test_where_no_server_answers_the_store_is_asked(stocked: Store, run: Run, mo
     assert run("predict", "passengers", *PASSENGER[:3], "note=--cabin", "age=").status == 0
     refused = run("predict", "passengers", *PASSENGER[:-1], "age=old")
     assert (refused.status, refused.err) == (1, "error: row 0, column age: expected a number, found text")
+    unknown = run("predict", "pair", "x2=1", "x1=2", "x3=4")
+    assert (unknown.status, unknown.err) == (1, "error: column x3 is not among x1, x2; leave out what is not")
 
 
 def test_a_table_is_answered_row_by_row(stocked: Store, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,6 +227,11 @@ def test_a_table_is_answered_row_by_row(stocked: Store, run: Run, monkeypatch: p
     assert Path("answers.jsonl").read_text() == '{"y1":4.5,"y2":1.5}\n{"y1":0.0,"y2":0.0}\n'
     tried = f"no server at http://127.0.0.1:{os.environ['PATTERNS_PORT']}"
     assert ran.err == f"2 rows: pair version 2, from the store; {tried}, written to answers.jsonl"
+    Path("more.csv").write_text("x1,x2,x3\n2.5,1,7\n")
+    refused = run("predict", "pair", "--csv", "more.csv", "--out", "more.jsonl")
+    assert refused.err.endswith("column x3 is not among x1, x2; leave out what is not, or say --ignore-extra")
+    assert run("predict", "pair", "--csv", "more.csv", "--ignore-extra", "--out", "more.jsonl").status == 0
+    assert Path("more.jsonl").read_text() == '{"y1":4.5,"y2":1.5}\n'
     both, neither = run("predict", "pair", "1", "2", "--csv", "asked.csv"), run("predict", "pair")
     assert both.status == neither.status == 2
     assert "not both" in both.err and "a table with --csv FILE" in neither.err
