@@ -49,7 +49,7 @@ async def asked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx
     store = Store(tmp_path_factory.mktemp("extra") / "store", LinearNetwork.from_bytes, disk=HastyDisk())
     for bundle in BUNDLES.values():
         store.publish(bundle)
-    async with serving(store, log_level="warning") as client:
+    async with serving(store, log_level="warning", max_rows=60) as client:
         yield client
 
 
@@ -108,3 +108,18 @@ async def test_an_index_that_pandas_gave_no_name_is_ignored(asked: httpx.AsyncCl
     indexed: Rows = [{name: float(place), **row} for place, row in enumerate(ROWS[pattern])]
     KINDS[name] = "number"
     assert await answers(asked, form, pattern, indexed) == expected
+
+
+async def test_many_columns_that_are_ignored_are_not_taken_for_many_rows(asked: httpx.AsyncClient) -> None:
+    more = {f"column {place}": place for place in range(90)}
+    rows = [{"x1": 1.0, "x2": 2.0, **more}] * 60
+    answer = await asked.post("/predict/pair?extra=ignore", json={"inputs": rows})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["outputs"]) == 60
+
+
+async def test_a_list_in_a_column_that_is_ignored_is_none_of_the_layout(asked: httpx.AsyncClient) -> None:
+    row = {"x1": 1.0, "x2": 2.0}
+    expected = await asked.post("/predict/pair", json={"inputs": row})
+    answer = await asked.post("/predict/pair", json={"inputs": {**row, "y1": [1.0, 2.0]}})
+    assert (answer.status_code, answer.json()) == (200, expected.json())
