@@ -139,17 +139,23 @@ class ArrowWriter(GroupWriter):
 
 
 class NpyWriter:
-    """One array, (n_rows, n_columns). How many rows there are is written into its header at the end."""
+    """One array, (n_rows, n_columns). How many rows there are is written into its header at the end.
+
+    An array has one type, so beside probabilities there is no place for the labels: they are the whole answer, as in
+    the npy answers of a server.
+    """
 
     def __init__(self, file: BinaryIO, labels: Sequence[str]) -> None:
         self._file = file
+        self._has_labels = bool(labels)
         # An array of texts has the longest of them for its width, and the longest may come last.
         self._texts = np.array(labels).dtype if labels else np.dtype(str)
         self._shape = (0, 0)
         self._dtype = np.dtype(np.float64)
 
     def write(self, columns: Columns) -> None:
-        rows = np.stack(list(columns.values()), axis=1)
+        _, *probabilities = columns.values()
+        rows = np.stack(probabilities if self._has_labels and probabilities else list(columns.values()), axis=1)
         if rows.dtype == object:
             rows = rows.astype(self._texts)
         if not self._shape[0]:

@@ -10,6 +10,7 @@ sunny, 21.5                      or sparse, as {1 21.5}: what is left out is 0, 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -25,7 +26,7 @@ ATTRIBUTE = re.compile(
     r"@attribute\s+('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^\s{]+)\s*(.*)", re.IGNORECASE | re.DOTALL
 )
 PART = re.compile(r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^,'\"])*+(?:,|$)", re.DOTALL)
-SPARSE = re.compile(r"\s*([0-9]+)\s+(.*)", re.DOTALL)
+SPARSE = re.compile(r"\s*([0-9]{1,9})\s+(.*)", re.DOTALL)
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 NUMERIC = ("numeric", "real", "integer")
@@ -35,7 +36,12 @@ LETTERS = {
     "yyyy": "%Y", "yy": "%y", "MM": "%m", "MMM": "%b", "MMMM": "%B", "dd": "%d", "d": "%d", "HH": "%H", "H": "%H",
     "hh": "%I", "mm": "%M", "ss": "%S", "SSS": "%3f", "a": "%p", "EEE": "%a", "EEEE": "%A",
 }  # fmt: skip
+# At the end of a date, where its format says that there is one.
+ZONE = r"\s*(?:Z|[A-Z]{3,4}|[+-][0-9]{2}:?[0-9]{2})$"
 JAVA = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|.", re.DOTALL)
+
+
+ANY_ZONE = "%#z"
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,13 @@ class Attribute:
     is_numeric: bool = False
     date_format: str | None = None
     """In directives of strftime."""
+    has_zone: bool = False
+    """True if a zone stands behind each date."""
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The nominal values, to look one up."""
+        return frozenset(self.values or ())
 
     @property
     def default(self) -> str:
@@ -112,7 +125,9 @@ def _attribute(text: str, line: int) -> Attribute:
         return Attribute(name)
     if kind == "date":
         pattern = _unquoted(said[4:].strip()) or ISO_MOMENT
-        return Attribute(name, date_format=_directives(pattern, name))
+        directives = _directives(pattern, name)
+        bare = directives.removesuffix(ANY_ZONE).rstrip()
+        return Attribute(name, date_format=bare, has_zone=directives.endswith(ANY_ZONE))
     kinds = "numeric, real, integer, string, date and {nominal, values}"
     raise TableError(
         f"line {line}: attribute {shortened_name(name)} is of type {shortened_name(said)}; read are {kinds}"
@@ -134,7 +149,7 @@ def _directives(pattern: str, name: str) -> str:
                 f"attribute {shortened_name(name)}: its dates have {part[0]} in their format, and are not read"
             )
         else:
-            directives += "%#z"
+            directives += ANY_ZONE
     return directives.replace(".%3f", "%.3f")
 
 
@@ -165,7 +180,7 @@ def _known(cell: str, attribute: Attribute, line: int) -> str | None:
     """Return None for a question mark. Raises TableError for what is none of the nominal values, or no number."""
     if cell == "?":
         return None
-    if attribute.values is not None and cell not in attribute.values:
+    if attribute.values is not None and cell not in attribute.known:
         raise TableError(
             f"line {line}: attribute {shortened_name(attribute.name)}: {shortened_name(cell)} is none of its values"
         )
@@ -205,6 +220,8 @@ def _typed(cells: pl.Series, attribute: Attribute) -> pl.Series:
     if attribute.date_format is None:
         return cells
     has_time = any(letter in attribute.date_format for letter in ("%H", "%I", "%M", "%S"))
+    if attribute.has_zone:  # not converted: the local time that a clock showed there counts
+        cells = cells.str.replace(ZONE, "")
     try:
         moments = cells.str.strptime(pl.Datetime("us") if has_time else pl.Date, attribute.date_format)
     except pl.exceptions.PolarsError:

@@ -5,7 +5,7 @@ format -> DateForm      read as the spellings that need no format are
 
 import re
 from collections.abc import Set
-from functools import cache
+from functools import lru_cache
 from typing import Literal
 
 from models_store.tables import clock, moments
@@ -40,7 +40,7 @@ OF_DIGITS = frozenset("YymdejHIMSfsQ")
 PIECE = re.compile(r"%(?P<directive>.?)|(?P<space> +)|(?P<text>[^% ]+)", re.DOTALL)
 
 
-@cache
+@lru_cache(maxsize=256)  # recipes name any
 def form_of(written: str) -> DateForm:
     """Return the form of a format. Raises ValueError, which says what is wrong with it."""
     form = DateForm(_pattern(re.sub("%(.)", lambda found: SHORTHANDS.get(found[1], found[0]), written)))

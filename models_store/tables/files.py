@@ -16,6 +16,7 @@ from models_store.tables.json_lines import read_json_lines
 from models_store.tables.moments import FIRST_DAY, LAST_DAY
 from models_store.tables.reading import Reading
 from models_store.tables.statistics_files import read_statistics
+from models_store.tables.text_columns import without_missing
 from models_store.tables.typed_files import BEYOND, TEMPORAL, TOO_LONG, read_arrow, read_parquet
 
 
@@ -60,7 +61,7 @@ def _read(path: Path, form: Form, dialect: CsvDialect) -> Reading:
         case "json-lines":
             return Reading(read_json_lines(path))
         case "arff":
-            return Reading(read_arff(path))
+            return Reading(without_missing(read_arff(path)))
         case "workbook":
             from models_store.tables.spreadsheets import read_sheet  # deferred: most tables are read without fastexcel
 

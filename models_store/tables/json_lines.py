@@ -3,7 +3,9 @@
 {"a": 1, "b": "x"}\n{"a": 2.5}      ->      a: Float64 1.0, 2.5 · b: String x, null
 """
 
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +71,26 @@ def _row(content: bytes, line: int) -> dict[str, Any]:
     if not isinstance(row, dict):
         kind = "a list" if isinstance(row, list) else "a single value"
         raise TableError(f"line {line}: expected an object whose keys name the columns, found {kind}")
+    if content.count(b":") != len(row):
+        _check_once(content, line)
     if len(row) > MOST_COLUMNS:
         raise TableError(f"line {line}: {len(row)} keys; {MOST_COLUMNS} columns are the most")
     return row
+
+
+def _check_once(content: bytes, line: int) -> None:
+    """Raise TableError where a key stands twice in an object; of those, orjson keeps the last."""
+
+    def keyed(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        row = dict(pairs)
+        if len(row) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in row if names.count(name) > 1)
+            raise TableError(f"line {line}: the key {shortened_name(twice)} stands there twice")
+        return row
+
+    with suppress(RecursionError):  # a nested value is refused below
+        json.loads(content, object_pairs_hook=keyed)
 
 
 # -- columns ---------------------------------------------------------------------------------------------------------

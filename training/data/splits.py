@@ -84,6 +84,20 @@ def _by_time(places: Indices, times: Array, n_taken: int, part: Part) -> tuple[I
     return places[~is_taken], places[is_taken]
 
 
+def left_out(rows: Rows, members: int, seed: int, *, are_labels: bool) -> NDArray[np.bool_]:
+    """Return the rows that each member of a network leaves out, (n_rows, members): its own fold of them.
+
+    Raises DataError where a member would leave out all rows.
+    """
+    folds = dealt(rows, members, seed, are_labels=are_labels)
+    if len(rows) and folds.min() == folds.max():
+        raise DataError(
+            "network.members: all training rows are of one group or moment, which a member would leave out; set "
+            "network.members: 1, or split.validation"
+        )
+    return np.equal.outer(folds, np.arange(members)).astype(bool)
+
+
 def dealt(rows: Rows, n_folds: int, seed: int, *, are_labels: bool) -> Indices:
     """Return the number of the fold of each row, (n_rows,); each fold has its share of every label.
 

@@ -119,6 +119,9 @@ def _test_rows(columns: _Columns, data: TableData, labels: Labels | None, frame:
             f"data.test: the table lacks {len(lacking)} column(s) of the training table: "
             f"{shortened(map(shortened_name, lacking), MOST_NAMED)}"
         )
+    for name in needed:
+        if (type_name := type_left_out(frame[name])) is not None:
+            raise DataError(f"data.test: {shortened_name(name)} is of the type {type_name}, which is not read")
     try:
         frame = inference.without(frame, data.missing)
         targets, kept = columns.targets(frame)

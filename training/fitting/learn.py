@@ -11,7 +11,7 @@ from models_store.errors import shortened, shortened_name
 from models_store.networks.architecture import Architecture, Device
 from models_store.networks.keras_network import KerasNetwork, build, device_name, on_device
 from training.data.dataset import DataError, Dataset, Labels, Rows
-from training.data.splits import dealt
+from training.data.splits import left_out
 from training.fitting.encoders import encoders
 from training.fitting.fit import Diverged, Examples, Objective, fit
 from training.fitting.keras_parts import apart, architecture_of, loss_name, measure_of, unit_of, with_dropout
@@ -88,12 +88,14 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime) -> Learned:
 
 
 def _left_out(spec: PatternSpec, data: Dataset) -> LeftOut:
-    """Return the rows that each member leaves out; None where there are validation rows, or one member."""
+    """Return the rows that each member leaves out; None where there are validation rows, or one member.
+
+    Raises DataError where a member would leave out all rows.
+    """
     members = spec.network.members
     if members == 1 or data.validation is not None:
         return None
-    folds = dealt(data.train, members, spec.seed % 2**32, are_labels=data.labels is not None)
-    return np.equal.outer(folds, np.arange(members)).astype(bool)
+    return left_out(data.train, members, spec.seed % 2**32, are_labels=data.labels is not None)
 
 
 def _finite(inputs: Encoded) -> Encoded:

@@ -165,6 +165,17 @@ def test_labels_come_with_their_probabilities(url: str, tmp_path: Path, by_serve
 
 
 @pytest.mark.parametrize("by_server", [False, True])
+def test_an_array_of_probabilities_holds_them_alone(url: str, tmp_path: Path, by_server: bool) -> None:
+    pl.DataFrame(TRAVELLERS).write_csv(tmp_path / "asked.csv")
+    where = url if by_server else None
+    for ending in ("csv", "npy"):
+        written = tmp_path / f"answers.{ending}"
+        answer_file(Asked("passengers", tmp_path / "asked.csv", written, url=where, probabilities=True))
+    expected = pl.read_csv(tmp_path / "answers.csv").drop("survived", strict=False).select(pl.selectors.contains("="))
+    np.testing.assert_array_equal(np.load(tmp_path / "answers.npy"), expected.to_numpy())
+
+
+@pytest.mark.parametrize("by_server", [False, True])
 @pytest.mark.parametrize("name", ["asked.csv", "asked.jsonl", "asked.parquet", "asked.arrow"])
 def test_columns_that_are_not_known_are_refused_with_the_option_that_ignores_them(
     url: str, tmp_path: Path, by_server: bool, name: str

@@ -53,6 +53,18 @@ def test_a_sparse_row_is_0_or_the_first_value_where_it_says_nothing(write: Write
     assert columns_of(frame) == {"a": [0, 0, 7], "b": ["oh, yes", "no", None], "c": [2.5, 0.0, 0.0]}
 
 
+@pytest.mark.parametrize("zone", ["-0500", "+02:00", "Z", "EST", " -0500"])
+def test_the_zone_of_a_date_is_not_converted(write: Write, zone: str) -> None:
+    at = "@attribute at date \"yyyy-MM-dd'T'HH:mm:ssZ\""
+    frame = read(write(f"@relation x\n{at}\n@data\n'2020-03-14T23:30:00{zone}'\n"), "arff")
+    assert columns_of(frame) == {"at": [datetime.datetime(2020, 3, 14, 23, 30)]}
+
+
+def test_words_for_missing_are_missing_as_in_any_file(write: Write) -> None:
+    frame = read(write("@relation x\n@attribute a {NA,EU}\n@attribute b string\n@data\nNA,null\nEU,x\n"), "arff")
+    assert columns_of(frame) == {"a": [None, "EU"], "b": [None, "x"]}
+
+
 HEAD = "@relation x\n@attribute a numeric\n@attribute b {x,y}\n@data\n"
 
 
@@ -71,6 +83,7 @@ HEAD = "@relation x\n@attribute a numeric\n@attribute b {x,y}\n@data\n"
         (f"{HEAD}1,z\n", "line 5: attribute b: z is none of its values"),
         (f"{HEAD}one,x\n", "line 5: attribute a: one is no number"),
         (f"{HEAD}1,'x\n", "line 5: a quote is opened and not closed"),
+        (f"{HEAD}{{{'1' * 5000} 2}}\n", "line 5: expected an index of an attribute (from 0) and its value"),
         (f"{HEAD}{{2 1}}\n", "line 5: expected an index of an attribute (from 0) and its value in a sparse row"),
         ("@relation x\n@attribute a date\n@data\n2024-05-31\n", "attribute a: not all of its dates are written as"),
         ("@relation x\n@attribute a real\n@attribute a real\n@data\n1,2\n", "two columns are called a"),

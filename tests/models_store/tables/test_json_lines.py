@@ -68,12 +68,17 @@ def test_what_polars_writes_is_read_again(write: Write) -> None:
         ('{"a": 1}\n\n{"a": [1]}\n', "line 3: column a holds a list; a cell is a number, a text, a boolean or null"),
         ('{"a": {"b": 1}}\n', "line 1: column a holds an object"),
         ('{"a": 1}\n{"": 1}\n', "column 2 has no name"),
+        ('{"a": 1}\n{"a": 1, "b": 2, "a": 3}\n', "line 2: the key a stands there twice"),
     ],
 )
 def test_what_is_no_row_is_refused_by_its_line(write: Write, text: str, said: str) -> None:
     with pytest.raises(TableError) as refusal:
         read(write(text), "json-lines")
     assert str(refusal.value).startswith(said)
+
+
+def test_a_colon_in_a_text_is_no_key(write: Write) -> None:
+    assert columns_of(read(write('{"a": "x: y", "b": 1}\n'), "json-lines")) == {"a": ["x: y"], "b": [1.0]}
 
 
 def test_too_many_values_are_refused_while_they_are_read(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

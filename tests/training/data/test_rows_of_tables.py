@@ -204,6 +204,11 @@ def test_test_rows_without_a_target_are_left_out_and_labels_are_those_of_the_tra
 @pytest.mark.parametrize(
     ("own", "said"),
     [
+        (
+            # As a reader leaves a column of lists.
+            visits().with_columns(dose=pl.lit(None, dtype=pl.Enum(["list<element: int64>"]))),
+            "data.test: dose is of the type list<element: int64>, which is not read",
+        ),
         (visits().drop("dose"), "data.test: the table lacks 1 column(s) of the training table: dose"),
         (visits().drop("felt", "w"), "data.test: the table lacks 2 column(s) of the training table: felt, w"),
         (visits(dose=["much"] * N_ROWS), "data.test: column dose, data row 1: expected a number"),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.data.dataset import DataError, Rows
-from training.data.splits import cut, dealt, folds
+from training.data.splits import cut, dealt, folds, left_out
 from training.recipe.fit import CrossValidate, Split
 
 BY_GROUP, BY_TIME = Split(test=0.2, group="patient"), Split(test=0.2, time="day")
@@ -122,6 +122,15 @@ def test_more_folds_than_groups_or_moments_are_refused(beside: Any, said: str) -
 def test_every_row_is_dealt_to_one_fold_of_nearly_the_same_size(n_rows: int) -> None:
     sizes = np.bincount(dealt(some(n_rows), 8, 0, are_labels=False), minlength=8)
     assert (sizes.sum(), sizes.max() - sizes.min() <= 1) == (n_rows, True)
+
+
+def test_each_member_leaves_out_its_own_fold_and_no_member_all_rows() -> None:
+    left = left_out(some(20), 3, 0, are_labels=False)
+    assert left.sum(axis=1).tolist() == [1] * 20
+    assert left.sum(axis=0).tolist() == [7, 7, 6]
+    for together in ({"groups": np.zeros(20, np.int64)}, {"times": np.zeros(20)}):
+        with pytest.raises(DataError, match=r"network\.members: all training rows are of one group or moment"):
+            left_out(some(20, **together), 3, 0, are_labels=False)
 
 
 def test_each_fold_is_dealt_its_share_of_a_rare_label() -> None:
