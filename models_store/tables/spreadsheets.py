@@ -36,9 +36,10 @@ def read_sheet(path: Path, sheet: str | None, header: str | None) -> Reading:
     found = _chosen(workbooks.sheets(path), sheet)
     top = _top(path, found.name) if header != "absent" else []
     n_titles = _n_titles(top)
-    frame = _loaded(path, found.name, n_titles if header != "absent" else None)
+    names_at = n_titles + _n_empty_above(path, found.name) if n_titles else 0
+    frame = _loaded(path, found.name, names_at if header != "absent" else None)
     n_rows = frame.height
-    frame, has_index = _named(frame, top[n_titles] if top else [], f"row {n_titles + 1}: ")
+    frame, has_index = _named(frame, top[n_titles] if top else [], f"row {names_at + 1}: ")
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
     typed = without_missing(pl.DataFrame([_typed(column) for column in frame]))
     if has_index:
@@ -88,6 +89,12 @@ def _top(path: Path, sheet: str) -> list[list[str]]:
     """Return the first rows as texts: names as they stand there, of which fastexcel would number equal ones."""
     rows = _loaded(path, sheet, None, n_rows=MOST_TITLES + 1, dtypes="string").rows()
     return [[(cell or "").strip() for cell in row] for row in rows]
+
+
+def _n_empty_above(path: Path, sheet: str) -> int:
+    """Return how many rows without a cell stand above the first: fastexcel counts them only where it skips a row."""
+    below_the_first = _loaded(path, sheet, None, dtypes="string", skip_rows=1).height
+    return 1 + below_the_first - _loaded(path, sheet, None, dtypes="string").height
 
 
 def _n_titles(top: list[list[str]]) -> int:

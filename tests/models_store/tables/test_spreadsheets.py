@@ -57,15 +57,16 @@ def test_each_cell_of_a_sheet_is_of_its_kind(write: Write) -> None:
     assert day in found.frame["day"].dt.date()
 
 
+@pytest.mark.parametrize("n_above", [0, 1, 3])
 @pytest.mark.parametrize("n_blank", [0, 2])
-def test_a_title_above_the_names_is_left_out(write: Write, n_blank: int) -> None:
-    blank: list[list[str]] = [["", "", ""]] * n_blank
-    found = reading(write(xlsx({"Data": [[text("Sales of 2024")], *blank, *ROWS[:3]]})), "workbook")
+def test_a_title_above_the_names_is_left_out(write: Write, n_above: int, n_blank: int) -> None:
+    above, blank = [[["", "", ""]] * n_rows for n_rows in (n_above, n_blank)]
+    found = reading(write(xlsx({"Data": [*above, [text("Sales of 2024")], *blank, *ROWS[:3]]})), "workbook")
     assert found.frame.equals(read(write(xlsx({"Data": ROWS[:3]})), "workbook"))
     (said,) = found.remarks
     assert said == f"rows above the names that hold at most one cell were left out, as a title: {n_blank + 1}"
-    twice = write(xlsx({"Data": [[text("Sales")], *blank, [text("a")] * 3, [number(1)] * 3]}))
-    with pytest.raises(TableError, match=f"row {n_blank + 2}: "):
+    twice = write(xlsx({"Data": [*above, [text("Sales")], *blank, [text("a")] * 3, [number(1)] * 3]}))
+    with pytest.raises(TableError, match=f"row {n_above + n_blank + 2}: "):
         read(twice, "workbook")
 
 
