@@ -146,12 +146,19 @@ class Records:
         return int(self.ends[record - 1]) if record else 0
 
     def without_comments(self) -> "Records":
-        """Return the records that are not `TAKEN_OUT`."""
+        """Return the records that are not `TAKEN_OUT`. Raises TableError for a line within quotes that is."""
         if TAKEN_OUT not in self.content:
             return self
         begins = np.concatenate([[0], self.ends[:-1]])
         letters = np.frombuffer(self.content, dtype=np.uint8)
         kept = letters[begins] != TAKEN_OUT[0]
+        marks = np.flatnonzero(letters == TAKEN_OUT[0])
+        within = marks[~np.isin(marks, begins)]
+        if len(within):
+            raise TableError(
+                f"line {_line_at(self.content, self.line, int(within[0]))}: within quotes a line begins as a comment "
+                "does; write it otherwise, or say no --comment"
+            )
         lines = self.line + np.searchsorted(np.flatnonzero(letters == LF), begins)
         ends = np.cumsum((self.ends - begins)[kept])
         content = self.content.replace(TAKEN_OUT + b"\n", b"")

@@ -107,6 +107,8 @@ def _tokens(archive: zipfile.ZipFile, name: str, token: re.Pattern[bytes]) -> It
             yield found
             place = found.end()
         pending = pending[max(place, end, 0) :]
+        if len(pending) > BYTES_AT_ONCE + LONGEST_TOKEN:  # looked through again with each piece, it would take for ever
+            pending = pending[-LONGEST_TOKEN:]
     yield from token.finditer(pending)
 
 

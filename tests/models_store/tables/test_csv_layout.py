@@ -203,6 +203,12 @@ def test_what_is_no_csv_is_named_by_its_first_bytes(write: Write, content: bytes
         ("# x\na,b\n1,2\n3\n", PLAIN, "line 4: expected 2 fields, found 1"),
         ("a b\n1 2\n3\n4 5\n", SPACES, "line 3: expected 2 fields, found 1"),
         ("a b\n1 2\x01\n", SPACES, "line 2: a control character; this is no text"),
+        (
+            'a,b\n1,"x\n% y\nz"\n2,w\n',
+            CsvDialect(comment="%"),
+            "line 3: within quotes a line begins as a comment does; write it otherwise, or say no --comment",
+        ),
+        ('a,b\n1,"x\n% y\nz"\n2,w\n\n', CsvDialect(comment="%"), "line 3: within quotes a line begins as a comment"),
         ("a,b\n1,2\n\x02\n", CsvDialect(comment="%"), "line 3: a control character; this is no text"),
         ('a b\n"x\ny" 2\n"x\n', SPACES, "line 4: a quote is opened in this row and not closed"),
     ],

@@ -204,6 +204,18 @@ def test_columns_are_called_as_a_spreadsheet_shows_them(place: int, name: str) -
     assert column_name(place) == name
 
 
+def test_a_long_stretch_without_cells_hides_no_cell_behind_it(write: Write) -> None:
+    cell = '<row r="{0}"><c r="A{0}"><v>{0}</v></c><c r="B{0}"><f>1+1</f><v>2</v></c></row>'
+    names = (
+        '<row r="1"><c r="A1" t="inlineStr"><is><t>a</t></is></c><c r="B1" t="inlineStr"><is><t>b</t></is></c></row>'
+    )
+    found = reading(
+        write(xlsx({"Data": f"{names}{cell.format(2)}<!--{' ' * 3_000_000}-->{cell.format(3)}"})), "workbook"
+    )
+    assert found.frame["a"].to_list() == [2, 3]
+    assert found.remarks[0].startswith("2 cells of column B are formulas, from B2 on")
+
+
 def test_rows_of_a_large_sheet_are_told_across_pieces(write: Write) -> None:
     rows = [[text("a"), text("b")], *([number(n), formula(str(n / 2))] for n in range(30_000))]
     found = reading(write(xlsx({"Data": rows})), "workbook")
