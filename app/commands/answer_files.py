@@ -4,6 +4,7 @@ A file is there whole or not at all: it is written aside and renamed.
 """
 
 import io
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from app.formats.csv_rows import csv_of
-from models_store.errors import PatternServerError
+from models_store.errors import PatternServerError, shortened_name
 
 Columns = Mapping[str, NDArray[Any]]
 """Answers by the name of their column, (n_rows,) each: numbers as float64, labels in the type of the data."""
@@ -26,8 +27,8 @@ Columns = Mapping[str, NDArray[Any]]
 ROWS_OF_A_GROUP = 1 << 17
 
 
-class WrongEnding(PatternServerError):
-    """A file whose ending does not say in which format the answers are to be written."""
+class NoPlace(PatternServerError):
+    """A file that answers cannot be written to: its ending names no format, or its folder is not there."""
 
 
 class Writer(Protocol):
@@ -41,29 +42,33 @@ class Writer(Protocol):
 def writing_to(path: Path | None, labels: Sequence[str]) -> Iterator[Writer]:
     """Write answers into the file, or as CSV to standard output. `labels` are those of a classification, else none.
 
-    Raises WrongEnding.
+    Raises NoPlace.
     """
     if path is None:
         writer: Writer = CsvWriter(sys.stdout.buffer)
         yield writer
         writer.close()
         return
-    check_ending(path)
-    aside = path.with_name(f".{path.name}.part")
+    check_place(path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with aside.open("wb") as file:
             writer = NpyWriter(file, labels) if path.suffix.lower() == ".npy" else WRITERS[path.suffix.lower()](file)
             yield writer
             writer.close()
+            file.flush()
+            os.fsync(file.fileno())
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
 
 
-def check_ending(path: Path) -> None:
-    """Raise WrongEnding for a file whose ending names no format."""
+def check_place(path: Path) -> None:
+    """Raise NoPlace for a file whose ending names no format, or whose folder is not there."""
     if path.suffix.lower() not in (*WRITERS, ".npy"):
-        raise WrongEnding(f"--out: the name of the file must end with {', '.join((*WRITERS, '.npy'))}")
+        raise NoPlace(f"--out: the name of the file must end with {', '.join((*WRITERS, '.npy'))}")
+    if not path.parent.is_dir():
+        raise NoPlace(f"--out: there is no folder {shortened_name(path.parent.name)}; make it first")
 
 
 class CsvWriter:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from app.answering.engine import network_loader
-from app.commands.answer_files import Columns, check_ending, writing_to
+from app.commands.answer_files import Columns, check_place, writing_to
 from app.commands.predict import Server, ask_patiently, server_at
 from app.commands.table_parts import Part, check_file, parts
 from app.dialects.native import bodies
@@ -88,10 +88,10 @@ def answer_file(asked: Asked) -> Answered:
     """Answer each row of the file, in its order, and write the answers. The rows come as an iterator of parts.
 
     The server at `asked.url` (by default that of the settings) is asked or, where none listens, the store. One version
-    answers all rows. Raises WrongEnding, WrongAddress, TableError, Refused, and all that a prediction raises.
+    answers all rows. Raises NoPlace, WrongAddress, TableError, Refused, and all that a prediction raises.
     """
     if asked.out is not None:
-        check_ending(asked.out)
+        check_place(asked.out)
     check_file(asked.path, asked.dialect)
     answerer = _answerer(asked)
     n_rows, remarked = 0, Remarked()

@@ -185,7 +185,7 @@ def records(path: Path, size: int, dialect: CsvDialect, n_before: int = 0) -> It
         found = Records.of(content, line, ord(separator_of(dialect)))
         pending = content[len(found.content) :]
         line += found.content.count(b"\n")
-        found = found.without_comments()
+        found = found.without_comments() if dialect.comment else found
         if len(found.ends):
             yield found
         if not is_last and len(pending) > max(LONGEST_ROW, size):

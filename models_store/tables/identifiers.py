@@ -16,9 +16,9 @@ from models_store.tables.words import words_of
 
 # In a smaller table all values of a column may differ by chance.
 FEWEST_ROWS = 20
-# The names say that they tell rows apart, whatever numbers they do it with ...
+# The names say that they tell rows apart, whatever numbers they do it with. (A heat index does not.)
 TELLS_ROWS_APART = re.compile(
-    r"(?:.*[_\s.-])?(?:id|idx|index|row[_\s.-]?id)|__index_level_[0-9]+__|unnamed: 0", re.IGNORECASE
+    r"(?:.*[_\s.-])?(?:id|row[_\s.-]?(?:id|idx|index))|idx|index|__index_level_[0-9]+__|unnamed: 0", re.IGNORECASE
 )
 IN_CAMEL_CASE = re.compile(r".*[a-z]I[dD]")
 # ... or may say that they count them: `no` may also be a number of something.

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 import uvicorn
 
-from app.commands.answer_files import WrongEnding
+from app.commands.answer_files import NoPlace
 from app.commands.predict_file import Answered, Asked, answer_file
 from app.commands.table_parts import Refused
 from models_store.errors import PatternServerError, TableError
@@ -274,8 +274,13 @@ def test_a_file_that_cannot_be_answered_is_refused(
 
 
 def test_an_ending_that_names_no_format_is_refused_before_anything_is_asked(fleet: Store, tmp_path: Path) -> None:
-    with pytest.raises(WrongEnding, match=r"--out: the name of the file must end with \.csv, "):
+    with pytest.raises(NoPlace, match=r"--out: the name of the file must end with \.csv, "):
         answer_file(Asked("unheard-of", tmp_path / "gone.csv", tmp_path / "answers.xls"))
+
+
+def test_a_folder_that_is_not_there_is_refused_before_anything_is_asked(fleet: Store, tmp_path: Path) -> None:
+    with pytest.raises(NoPlace, match=r"--out: there is no folder .*nowhere; make it first"):
+        answer_file(Asked("unheard-of", tmp_path / "gone.csv", tmp_path / "nowhere" / "answers.csv"))
 
 
 @pytest.mark.parametrize(("named", "answering"), [(1, 1), (None, 2)])

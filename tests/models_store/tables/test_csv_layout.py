@@ -56,6 +56,10 @@ def test_what_is_left_out_of_a_file_is_said(write: Write, text: str, remark: str
     assert reading(write(text), "csv").remarks == (remark,)
 
 
+def test_a_control_character_is_a_character_where_nothing_is_a_comment(write: Write) -> None:
+    assert columns_of(read(write('a,b\n1,\x02\n2,"x\n\x02\ny"\n'), "csv")) == {"a": [1, 2], "b": ["\x02", "x\n\x02\ny"]}
+
+
 def test_a_name_may_begin_as_a_comment_does(write: Write) -> None:
     assert columns_of(read(write("#a,b\n1,2\n"), "csv")) == {"#a": [1], "b": [2]}
 

@@ -1,5 +1,6 @@
 """The linear baseline: exact where the target is linear, whatever the columns, and bounded in memory."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,13 @@ def test_labels_are_answered_by_their_numbers() -> None:
     answers = linear.answers(encoder, data.train, data.test.inputs, n_labels=2, seed=0)
     assert set(answers[:, 0]) == {0.0, 1.0}
     assert (answers == data.test.targets).mean() > 0.95
+
+
+def test_what_stands_in_for_missing_values_stands_in_for_them_in_the_baseline_as_well() -> None:
+    data, encoder = split_table({"x": ("number", BEND.tolist())}, BEND[:, None])
+    assert isinstance(data.train.inputs, Table)
+    filling = replace(encoder, fills={"x": 1.5})
+    assert linear.straightened(filling, data.train.inputs).fills == {"x": 1.5}
 
 
 def test_words_are_held_as_sparse_rows_and_numbers_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
