@@ -106,13 +106,14 @@ CLIENTS = (
         ("tensorflow-serving-api==2.21.*", "grpcio", "protobuf"),
         borrows=True,
     ),
+    Client("SageMaker's and Vertex AI's contracts", "contracts"),
+    Client("all dialects beside the native API", "agreement"),
+    # The last, as it trains patterns of its own.
     Client(
         "tables of pandas 3.1 and DuckDB 2.0",
         "with_pandas_and_duckdb",
         ("pandas==3.1.*", "duckdb==2.0.*", "pyarrow", "openpyxl"),
     ),
-    Client("SageMaker's and Vertex AI's contracts", "contracts"),
-    Client("all dialects beside the native API", "agreement"),
 )
 
 
