@@ -33,6 +33,7 @@ ROUNDS = 4000
 # Seconds. Far longer than any of it takes.
 PATIENCE = 20
 KEY = "open-sesame"
+STATES = ["usual", "keys", "overloaded", "draining"]
 HEAD = b"POST /predict/line HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 BODY = b'{"inputs": [[1]]}'
 
@@ -95,6 +96,18 @@ async def running(store: Store, log_level: str = "warning", **changes: Any) -> A
     app = cast(PatternServer, an_app(store, log_level=log_level, **changes))
     async with app.router.lifespan_context(app):
         await parts_of(app).registry.refresh()
+        yield app
+
+
+@asynccontextmanager
+async def running_in(state: str, store: Store) -> AsyncIterator[PatternServer]:
+    """An app with few rows at most, in one of the STATES."""
+    changes: dict[str, Any] = {"predict_key": KEY, "admin_key": "another"} if state == "keys" else {}
+    async with running(store, max_rows=1000, **changes) as app:
+        if state == "draining":
+            parts_of(app).jobs.drain()
+        if state == "overloaded":
+            app.front.under_way = parts_of(app).settings.max_in_flight
         yield app
 
 
@@ -253,15 +266,10 @@ async def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store
 
 
-@pytest.mark.parametrize("state", ["usual", "keys", "overloaded", "draining"])
+@pytest.mark.parametrize("state", STATES)
 async def test_the_same_bytes_get_the_same_answer_on_both_ways(store: Store, state: str) -> None:
-    changes: dict[str, Any] = {"predict_key": KEY, "admin_key": "another"} if state == "keys" else {}
     rng = random.Random(state)
-    async with running(store, max_rows=1000, **changes) as app:
-        if state == "draining":
-            parts_of(app).jobs.drain()
-        if state == "overloaded":
-            app.front.under_way = parts_of(app).settings.max_in_flight
+    async with running_in(state, store) as app:
         for number in range(ROUNDS // 4):
             n_requests = rng.choice([1, 1, 1, 2, 4])
             requests = [a_request(rng, number, is_last=place == n_requests - 1) for place in range(n_requests)]
@@ -307,15 +315,10 @@ def without_a_name(request: bytes) -> bytes:
     return re.sub(rb"x-request-id: [^\r]*\r\n", b"", request)
 
 
-@pytest.mark.parametrize("state", ["usual", "keys", "overloaded", "draining"])
+@pytest.mark.parametrize("state", STATES)
 async def test_a_head_that_is_sent_again_means_the_same(store: Store, state: str) -> None:
-    changes: dict[str, Any] = {"predict_key": KEY, "admin_key": "another"} if state == "keys" else {}
     rng = random.Random(state)
-    async with running(store, max_rows=1000, **changes) as app:
-        if state == "draining":
-            parts_of(app).jobs.drain()
-        if state == "overloaded":
-            app.front.under_way = parts_of(app).settings.max_in_flight
+    async with running_in(state, store) as app:
         for number in range(ROUNDS // 20):
             several = [without_a_name(a_request(rng, number, is_last=False)) for _ in range(4)]
             several = [request for request in several if not request.startswith(b"HEAD")]
