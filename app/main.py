@@ -38,7 +38,7 @@ from app.parts import Parts, parts_of
 from app.processes import memory
 from app.processes.table_reader import Reader
 from app.processes.trainer import Trainer
-from app.processes.workers import SUCCESSOR
+from app.processes.workers import LOADS_FIRST
 from app.routes import datasets, health, models, page, train
 from app.settings import Settings
 from app.telemetry import logs
@@ -134,7 +134,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     settings = parts.settings
     logs.configure(settings.log_level)
     memory.keep_freed()
-    if SUCCESSOR in os.environ:
+    if LOADS_FIRST in os.environ:
         # The workers beside it answer meanwhile; this one would refuse what it has not loaded yet.
         await parts.registry.catch_up()
     works = (asyncio.to_thread(_recover, parts.store), parts.registry.watch(), parts.jobs.lead())

@@ -21,8 +21,8 @@ from app.processes.limits import end_with
 
 log = logging.getLogger("uvicorn.error")
 
-# Set in the environment of a worker that starts while others answer.
-SUCCESSOR = "PATTERNS_WORKER_IS_SUCCESSOR"
+# Set in the environment of a worker that loads the store before it takes a connection: others answer meanwhile.
+LOADS_FIRST = "PATTERNS_WORKER_LOADS_FIRST"
 # Importing TensorFlow holds the interpreter for seconds; that is no hang.
 HUNG_SECONDS = 120
 # From the end of the drain until a worker that is still there is killed. A worker ends itself within LAST_SECONDS.
@@ -32,9 +32,9 @@ GRACE_SECONDS = 4.5
 class Worker(Process):
     """One process that serves. Its parent knows at once when it has died, and never waits for its answer."""
 
-    def __init__(self, config: Config, sockets: list[socket], *, is_successor: bool) -> None:
+    def __init__(self, config: Config, sockets: list[socket], *, loads_first: bool) -> None:
         super().__init__(config, sockets)
-        self._is_successor = is_successor
+        self.loads_first = loads_first
         self._parent = os.getpid()
         self._asked_at: float | None = None
 
@@ -45,8 +45,8 @@ class Worker(Process):
 
     def target(self, sockets: list[socket] | None = None) -> None:
         """Serve, in the new process; end with the supervisor."""
-        if self._is_successor:
-            os.environ[SUCCESSOR] = "1"
+        if self.loads_first:
+            os.environ[LOADS_FIRST] = "1"
         end_with(self._parent, signal.SIGTERM)
         super().target(sockets)
 
@@ -77,7 +77,8 @@ class Supervisor(Multiprocess):
             signal.signal(number, lambda *_: self.should_exit.set())
 
     def init_processes(self) -> None:
-        self._workers = [self._started(is_successor=False) for _ in range(self.processes_num)]
+        # The first says from the start that it is alive, and when it is ready; then no other may refuse what it lacks.
+        self._workers = [self._started(loads_first=place > 0) for place in range(self.processes_num)]
 
     def keep_subprocess_alive(self) -> None:
         """Replace each worker that has ended or hangs. Returns at once."""
@@ -125,8 +126,8 @@ class Supervisor(Multiprocess):
             self.processes_num -= 1
             self._retire(self._workers.pop())
 
-    def _started(self, *, is_successor: bool = True) -> Worker:
-        worker = Worker(self.config, self.sockets, is_successor=is_successor)
+    def _started(self, *, loads_first: bool = True) -> Worker:
+        worker = Worker(self.config, self.sockets, loads_first=loads_first)
         worker.start()
         return worker
 
