@@ -5,6 +5,7 @@
  * @typedef {import("./api.js").Score} Score
  * @typedef {import("./api.js").NumberScore} NumberScore
  * @typedef {import("./api.js").LabelScore} LabelScore
+ * @typedef {import("./api.js").TableHead} TableHead
  * @typedef {{ kind: "text" | "name" | "power", text: string }} MathPart
  */
 
@@ -88,6 +89,9 @@ export function sentence(text) {
 
 /** @param {string} iso */
 export const when = (iso) => new Date(iso).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+
+/** @param {TableHead} stored */
+export const tableName = ({ name, id }) => name || id;
 
 /**
  * `Boats of 2024` as a pattern may be called.

@@ -338,6 +338,56 @@ def test_times_and_dates_with_a_format_are_learned_and_asked(page: Page, serve: 
     expect(page.locator("#answer")).to_contain_text("cost = ")
 
 
+def scans(n_patients: int, name: str) -> FilePayload:
+    """A CSV of four scans of each patient, which count by their quality."""
+    rows = [f"p{place // 4},{place % 4},{place % 3 + 1},{place % 4 * 3}" for place in range(4 * n_patients)]
+    return {"name": name, "mimeType": "text/csv", "buffer": "\n".join(["patient,hour,quality,dose", *rows]).encode()}
+
+
+def uploaded(page: Page, file: FilePayload) -> None:
+    page.get_by_label("File").set_input_files(file)
+    button(page, "Upload").click()
+    expect(page.locator("#columns-words")).to_contain_text(f"{file['name'].removesuffix('.csv')}: ")
+
+
+@pytest.mark.keras
+def test_rows_count_by_a_weight_and_test_rows_are_another_table(page: Page, serve: Callable[..., Server]) -> None:
+    server = serve()
+    page.goto(at(server, "/new/table"))
+    uploaded(page, scans(5, "later.csv"))
+    uploaded(page, scans(15, "scans.csv"))
+    page.get_by_label("Predict").select_option("dose")
+    page.get_by_text("Rows and tests", exact=True).click()
+    page.get_by_label("Rows count by").select_option("quality")
+    page.get_by_label("Test rows").select_option("later, 20 rows")
+    page.get_by_label("Never split").select_option("patient")
+    expect(page.get_by_label("Test the last rows by")).to_be_disabled()
+    button(page, "Train it").click()
+    expect(page.get_by_text("Version 1 of scans is published.")).to_be_visible(timeout=TRAINING_MS)
+    expect(page.get_by_text("patient was left out: it names the groups")).to_be_visible()
+    recipe, card = (server.client.get("/patterns/scans").json()[part] for part in ("recipe", "card"))
+    assert (recipe["data"]["weight"], recipe["split"]["group"], recipe["split"]["time"]) == ("quality", "patient", None)
+    assert (card["test"]["rows"], [column["name"] for column in card["inputs"]]) == (20, ["hour"])
+
+
+def test_a_field_about_rows_is_marked_when_it_is_refused(page: Page, serve: Callable[..., Server]) -> None:
+    page.goto(at(serve(), "/new/table"))
+    uploaded(page, scans(15, "scans.csv"))
+    page.get_by_label("Predict").select_option("dose")
+    page.get_by_text("Rows and tests", exact=True).click()
+    weight, time = page.get_by_label("Rows count by"), page.get_by_label("Test the last rows by")
+    weight.select_option("dose")
+    time.select_option("hour")
+    expect(page.get_by_label("Never split")).to_be_disabled()
+    button(page, "Train it").click()
+    expect(weight).to_have_accessible_description(re.compile("names the target, which is learned"))
+    weight.select_option("all alike")
+    time.select_option("dose")
+    button(page, "Train it").click()
+    expect(time).to_have_accessible_description(re.compile("names the target or the weight"))
+    expect(time).to_be_focused()
+
+
 def test_a_table_is_deleted_only_when_the_reader_means_it(page: Page, serve: Callable[..., Server]) -> None:
     server = serve()
     page.goto(at(server, "/new/table"))

@@ -18,6 +18,8 @@ KINDS = frozenset(
 )
 # Names that pydantic puts at the end of a location for the alternatives of a field that takes several types.
 ALTERNATIVE = re.compile(r"(constrained-|literal\[|dict\[|function-).*|int|float|str|bool")
+# What a check of a whole part begins with, if it is about one field of it.
+FIELD = re.compile(r"[a-z_]+(\.[a-z_]+)*: ")
 
 TableColumn = Annotated[str, Field(min_length=1, max_length=200)]
 Fraction = Annotated[FiniteFloat, Field(ge=0, lt=1)]
@@ -89,4 +91,6 @@ def _named(location: tuple[int | str, ...]) -> str:
 
 
 def _phrase(place: str, message: str) -> str:
-    return f"{place}: {message}" if place else message
+    """Return `data.weight: …` where a check of the whole part `data` says `weight: …`."""
+    joint = "." if FIELD.match(message) else ": "
+    return f"{place}{joint}{message}" if place else message

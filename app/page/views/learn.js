@@ -4,10 +4,11 @@
  *
  * @typedef {import("../api.js").Table} Table
  * @typedef {import("../api.js").TableColumn} TableColumn
+ * @typedef {import("../api.js").TableSummary} TableSummary
  * @typedef {import("../problem.js").Control} Control
  */
 import { element, find, findAll } from "../dom.js";
-import { patternName } from "../format.js";
+import { patternName, tableName } from "../format.js";
 import { mark, placesIn, tell, unmark } from "../problem.js";
 import { columnsOf, showTarget } from "./columns.js";
 import { hintName } from "./new-formula.js";
@@ -18,6 +19,9 @@ export class LearnForm {
   #name;
   #target;
   #task;
+  #group;
+  #time;
+  #test;
   #problem;
   /** @type {Table | null} */
   #table = null;
@@ -32,6 +36,9 @@ export class LearnForm {
     this.#name = find(form, "#learn-name", HTMLInputElement);
     this.#target = find(form, "#learn-target", HTMLSelectElement);
     this.#task = find(form, "#learn-task", HTMLSelectElement);
+    this.#group = find(form, "#learn-group", HTMLSelectElement);
+    this.#time = find(form, "#learn-time", HTMLSelectElement);
+    this.#test = find(form, "#learn-test", HTMLSelectElement);
     this.#problem = find(form, "#learn-problem");
     hintName(this.#name, find(form, "#learn-name-hint"), page.patterns);
     form.addEventListener("submit", (submitted) => {
@@ -39,7 +46,10 @@ export class LearnForm {
       return this.#learn();
     });
     form.addEventListener("input", () => this.#settle());
-    form.addEventListener("change", () => this.#hintTarget());
+    form.addEventListener("change", () => {
+      this.#hintTarget();
+      this.#splitOneWay();
+    });
   }
 
   /** @param {import("../api.js").TableHead} stored */
@@ -55,6 +65,20 @@ export class LearnForm {
   show(stored, name) {
     if (!this.isOn(stored)) this.#begin(stored, name);
     this.#form.hidden = false;
+  }
+
+  /**
+   * Offer the other tables of this server as test rows; one that was chosen stays, if it is still there.
+   * @param {TableSummary[]} tables
+   */
+  offer(tables) {
+    const chosen = this.#test.value;
+    const others = tables.filter((other) => !this.isOn(other));
+    const options = others.map((other) =>
+      element("option", { value: other.id }, `${tableName(other)}, ${other.rows} rows`),
+    );
+    this.#test.replaceChildren(element("option", { value: "" }, "a share of its rows"), ...options);
+    if (others.some(({ id }) => id === chosen)) this.#test.value = chosen;
   }
 
   /** Bring the reader here. */
@@ -80,14 +104,22 @@ export class LearnForm {
     this.#name.value = patternName(name);
     this.#name.dispatchEvent(new Event("input"));
     find(this.#form, "#columns").replaceChildren(columnsOf(stored.columns));
-    this.#target.replaceChildren(
-      element("option", { value: "" }, "choose …"),
-      ...stored.columns.map((column) => element("option", { value: column.name }, column.name)),
-    );
+    const names = stored.columns.map(({ name: column }) => column);
+    offerColumns(this.#target, "choose …", names);
+    offerColumns(find(this.#form, "#learn-weight", HTMLSelectElement), "all alike", names);
+    offerColumns(this.#group, "no groups", names);
+    offerColumns(this.#time, "no order", names);
     find(this.#form, "#columns-words").textContent = wordsOn(stored, name);
     tell(this.#problem, null);
     unmark(this.#form, this.#problem);
     this.#hintTarget();
+    this.#splitOneWay();
+  }
+
+  /** Rows are split by groups or by their order. */
+  #splitOneWay() {
+    this.#group.disabled = this.#time.value !== "";
+    this.#time.disabled = this.#group.value !== "";
   }
 
   /** @param {string} name */
@@ -172,7 +204,10 @@ export class LearnForm {
         dates: this.#select("#learn-dates"),
         date_format: this.#dateFormats(),
         missing: this.#missingWords(),
+        weight: this.#select("#learn-weight"),
+        test: this.#select("#learn-test"),
       },
+      split: { group: this.#select("#learn-group"), time: this.#select("#learn-time") },
       cross_validate: folds.value ? { folds: folds.valueAsNumber } : undefined,
     };
   }
@@ -181,6 +216,16 @@ export class LearnForm {
   #select(id) {
     return find(this.#form, id, HTMLSelectElement).value || undefined;
   }
+}
+
+/**
+ * @param {HTMLSelectElement} field
+ * @param {string} none      what it says where no column is chosen
+ * @param {string[]} names
+ */
+function offerColumns(field, none, names) {
+  const options = names.map((name) => element("option", { value: name }, name));
+  field.replaceChildren(element("option", { value: "" }, none), ...options);
 }
 
 /**

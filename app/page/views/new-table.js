@@ -8,7 +8,7 @@
  */
 import { Refusal } from "../api.js";
 import { button, cell, element, find, findAll, fromTemplate, table } from "../dom.js";
-import { megabytes, when } from "../format.js";
+import { megabytes, tableName, when } from "../format.js";
 import { attempt, tell } from "../problem.js";
 import { LearnForm } from "./learn.js";
 
@@ -58,8 +58,10 @@ export class NewTable {
 
   async show() {
     await attempt(this.#tablesProblem, async () => {
+      /** @type {{ datasets: TableSummary[] }} */
       const { datasets } = await this.#server.ask("/datasets");
-      const rows = /** @type {TableSummary[]} */ (datasets).map((stored) => ({
+      this.#learn.offer(datasets);
+      const rows = datasets.map((stored) => ({
         mark: this.#learn.isOn(stored) ? "strong" : null,
         cells: [
           cell(tableName(stored)),
@@ -172,9 +174,6 @@ function uploadedWords(stored, file) {
 
 /** @param {TableHead} stored */
 const tableAddress = ({ id }) => `/datasets/${encodeURIComponent(id)}`;
-
-/** @param {TableHead} stored */
-const tableName = ({ name, id }) => name || id;
 
 /** @param {File} file */
 const nameOf = (file) =>

@@ -107,7 +107,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"split": {"test": True}}, "split.test:"),
     ({"split": {"validation": float("nan")}}, "split.validation:"),
     ({"scaling": {"method": "robust"}}, "scaling.method:"),
-    ({"scaling": {"outputs": "shared"}}, "scaling: outputs: shared needs scope: global"),
+    ({"scaling": {"outputs": "shared"}}, "scaling.outputs: shared needs scope: global"),
     ({"network": {"layers": [{"units": 0}]}}, "network.layers.0.units:"),
     ({"network": {"layers": [{"units": 8, "activation": "evil"}]}}, "network.layers.0.activation:"),
     ({"network": {"layers": [{"units": 8}] * 33}}, "network.layers:"),
