@@ -19,11 +19,13 @@ from models_store.encoding.outputs import Decoder, LabelDecoder, output_decoder_
 from models_store.encoding.rows import Encoder, TableEncoder, input_encoder_from
 from models_store.errors import BundleDamaged, NotFinite, shortened_name
 from models_store.networks.architecture import Architecture, LoadNetwork, Network
+from models_store.out_of_fold import OutOfFold
 from models_store.tables.table import Kind, Raw, Table, Values, are_missing, column_of, take, to_json
 
 FORMAT = 1
 DESCRIPTION, NETWORK, GOLDEN = "bundle.json", "network.keras", "golden.json"
 HISTORY, EVALUATION = "history.json", "evaluation.json"
+OUT_OF_FOLD = "out_of_fold.npz"
 
 # Golden rows may differ this much, in units of the output scale and relatively: between a CPU and a GPU float32
 # sums are ordered differently, and this is ten times what that was seen to change.
@@ -120,6 +122,8 @@ class Bundle:
     history: dict[str, list[float]]
     evaluation: Evaluation
     golden_inputs: Raw
+    out_of_fold: OutOfFold | None = None
+    """Answers to rows by the member that left them out; None of a network of one, and of earlier releases."""
 
     @property
     def description(self) -> Description:
@@ -204,13 +208,14 @@ class Bundle:
             "decoder": self.predictor.decoder.to_dict(),
             "card": self.card.model_dump(mode="json"),
         }
-        return {
+        files = {
             DESCRIPTION: _json(description),
             NETWORK: self.predictor.network.to_bytes(),
             HISTORY: _json(self.history),
             EVALUATION: _json(vars(self.evaluation)),
             GOLDEN: _json(golden),
         }
+        return files if self.out_of_fold is None else files | {OUT_OF_FOLD: self.out_of_fold.to_bytes()}
 
     @classmethod
     def from_files(cls, files: dict[str, bytes], load_network: LoadNetwork) -> Self:
@@ -226,6 +231,8 @@ class Bundle:
         with damage_at(NETWORK):
             network = load_network(content_of(files, NETWORK), architecture)
         golden = SavedObject.of(files, GOLDEN)
+        with damage_at(OUT_OF_FOLD):
+            out_of_fold = OutOfFold.from_bytes(files[OUT_OF_FOLD]) if OUT_OF_FOLD in files else None
         bundle = cls(
             pattern=saved.read("pattern", _text),
             recipe=described.recipe,
@@ -235,6 +242,7 @@ class Bundle:
             history=described.history,
             evaluation=described.evaluation,
             golden_inputs=golden.read("inputs", partial(_restored, encoder=encoder)),
+            out_of_fold=out_of_fold,
         )
         expected = golden.read("outputs", _rows_of_numbers)
         with damage_at(GOLDEN):

@@ -144,6 +144,14 @@ class Author(Frozen):
     """`rmse`, `mae`, `accuracy`, `log_loss`, or `rmse_over_root_n`, the author's sqrt(sum(err²)) / n."""
 
 
+class Refit(Frozen):
+    """The second fit, of the network that is served, on all rows: with the epochs that the first fit found."""
+
+    rows: int
+    epochs: int
+    seconds: FiniteFloat
+
+
 class Fitted(Frozen):
     """The course of the fit: `best_epoch` is the one whose weights were kept, counted from 1."""
 
@@ -156,6 +164,8 @@ class Fitted(Frozen):
     parameters: int
     engine: str
     device: str
+    refit: Refit | None = Field(default=None, exclude_if=is_none)
+    """None where the network that was measured is the one that is served."""
 
 
 class Lineage(Frozen):
@@ -175,6 +185,12 @@ class Card(Frozen):
     train: Measured
     validation: Measured | None
     test: Measured
+    """Scores on rows that the measured network has not seen. Where there was a refit, the served one has."""
+    out_of_fold: Measured | None = Field(default=None, exclude_if=is_none)
+    """Scores of the served network on the rows that it was fitted on, each answered by the member that left it out.
+
+    Those of one member, which errs more than all of them together. None of a network of one.
+    """
     author_metrics: dict[str, FiniteFloat]
     """The test error by each way an author has counted it; same keys as `Author.metric`."""
     author: Author | None

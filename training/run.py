@@ -1,6 +1,7 @@
-"""A training from recipe to bundle: `train(spec) -> Bundle`. Scores are those of the predictor that will serve.
+"""A training from recipe to bundle: `train(spec) -> Bundle`.
 
 data -> split -> [ cross-validation ] -> learn from TRAIN rows -> Predictor -> measured on test rows -> Bundle
+                                                  [ learn again, from all rows -> Predictor ] -> Bundle
 """
 
 import os
@@ -13,26 +14,32 @@ import numpy as np
 
 from models_store.arrays import Array, Encoded
 from models_store.bundle import Bundle, Predictor
-from models_store.card import Author, Card, CrossValidation, Fitted, Lineage
+from models_store.card import Author, Card, CrossValidation, Fitted, Lineage, Measured, Refit
 from models_store.networks.architecture import Device
+from models_store.out_of_fold import OutOfFold
 from models_store.tables.table import Raw, Table
 from training.cross_validation import cross_validate
 from training.data import tables
 from training.data.dataset import DataError, Dataset, Rows, joined
+from training.data.subsample import subsample
 from training.data.tables import ReadTable
 from training.evaluation import report
 from training.evaluation.baselines import baselines
 from training.evaluation.missing import with_worth
 from training.evaluation.notes import is_lost_outside, notes
 from training.evaluation.scores import author_metrics, measured, r_squared
-from training.fitting.fit import Diverged
+from training.fitting.chosen import chosen
+from training.fitting.fit import Diverged, Extent
 from training.fitting.learn import Learned, Runtime, learn, sample_weights
 from training.fitting.program import Programs
 from training.fitting.progress import Progress
 from training.recipe.data import TableData
 from training.recipe.spec import PatternSpec
+from training.refit import FirstFit, SecondFit, refit, rows_of
 
 MOST_GOLDEN = 16
+# Numbers that a version keeps of the answers out of fold: enough for every quantile, and a few megabytes.
+MOST_OUT_OF_FOLD = 200_000
 SOFTWARE = ("keras", "tensorflow", "numpy", "scikit-learn")
 # Kept as long as the process: a retraining of the same shape compiles nothing.
 PROGRAMS = Programs()
@@ -44,6 +51,26 @@ class Answers:
 
     train: Array
     test: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """All that the card of a version tells of."""
+
+    spec: PatternSpec
+    data: Dataset
+    measured: Learned
+    """The fit on the training rows, that the scores of test rows are of."""
+    answers: Answers
+    served: Learned
+    """The fit that is served: the same, or a second one on all rows."""
+    rows: Rows
+    """The rows that the served network was fitted on."""
+    crossed: CrossValidation | None
+
+    @property
+    def is_refitted(self) -> bool:
+        return self.served is not self.measured
 
 
 def no_tables(dataset: str) -> NoReturn:
@@ -65,25 +92,38 @@ def train(
     Raises DataError where nothing can be learned from the data, NotFinite where the network has no finite answer to a
     test row, Diverged, DeviceUnavailable, and whatever `progress` raises.
     """
-    runtime = Runtime(device, progress or Progress(), programs)
+    told = FirstFit(progress or Progress())
+    runtime = Runtime(device, told, programs)
     data = dataset_of(spec, read_table)
-    crossed, final = None, spec
+    used = chosen(spec, data)
+    all_rows = rows_of(spec, data)
+    crossed = None
     if spec.cross_validate is not None:
-        crossed = cross_validate(spec, data, data.fitted, runtime, free_cores(), fits_after=1)
+        fits_after = 1 if all_rows is None else 2
+        crossed = cross_validate(used, data, data.fitted, runtime, free_cores(), fits_after)
         # The number of epochs is known now, so that no rows need to be held back to find it.
         data = replace(data, train=data.fitted, validation=None)
-        final = spec.overridden({"fit": {"epochs": crossed.epochs, "early_stopping": None}})
-    learned = learn(final, data, runtime)
-    answers = _answers(spec, learned.predictor, data)
+        used = used.overridden({"fit": {"epochs": crossed.epochs, "early_stopping": None}})
+    elif all_rows is not None:
+        told.work(0, 2 * used.fit.epochs)
+    measured = learn(used, data, runtime, Extent(n_rows=len(all_rows or ())))
+    answers = _answers(used, measured.predictor, data)
+    served = measured
+    if all_rows is not None:
+        again = SecondFit(told, told.done, measured.history.best_epoch)
+        served = refit(used, data, all_rows, measured, replace(runtime, progress=again))
+        _refuse_worse_than_constant(used, served.predictor.answers(all_rows.inputs), all_rows, data)
+    training = Training(spec, data, measured, answers, served, all_rows or data.train, crossed)
     return Bundle(
         pattern=spec.name,
         recipe=spec.to_json(),
-        architecture=learned.architecture,
-        predictor=learned.predictor,
-        card=_card(spec, data, learned, answers, crossed, job),
-        history=learned.history.to_dict(),
+        architecture=served.architecture,
+        predictor=served.predictor,
+        card=_card(training, job),
+        history=measured.history.to_dict(),
         evaluation=report.evaluation(answers.test, data.test, data),
-        golden_inputs=_golden_rows(data),
+        golden_inputs=_golden_rows(training.rows),
+        out_of_fold=_kept(served.out_of_fold, spec.seed),
     )
 
 
@@ -121,21 +161,21 @@ def free_cores() -> int:
 def _answers(spec: PatternSpec, predictor: Predictor, data: Dataset) -> Answers:
     """Predict each row once. Raises Diverged after the training rows, NotFinite where a test row has no answer."""
     train = predictor.answers(data.train.inputs)
-    _refuse_worse_than_constant(spec, train, data)
+    _refuse_worse_than_constant(spec, train, data.train, data)
     return Answers(train, predictor.predict(data.test.inputs))
 
 
-def _refuse_worse_than_constant(spec: PatternSpec, answers: Array, data: Dataset) -> None:
+def _refuse_worse_than_constant(spec: PatternSpec, answers: Array, rows: Rows, data: Dataset) -> None:
     """Raise Diverged if the network does worse on its own training rows than one constant answer would.
 
-    `answers` float64 (n_rows, n_outputs) in raw units, or probabilities (n_rows, n_labels).
+    `answers` to these rows: float64 (n_rows, n_outputs) in raw units, or probabilities (n_rows, n_labels).
     """
     if not np.isfinite(answers).all():
         raise Diverged("the network answers its own training rows with numbers that are not finite")
     if data.labels is not None:
-        _refuse_worse_than_shares(answers, data.train, sample_weights(spec, data.labels, data.train))
+        _refuse_worse_than_shares(answers, rows, sample_weights(spec, data.labels, rows))
         return
-    explained = r_squared(answers, data.train.targets, data.train.weights)
+    explained = r_squared(answers, rows.targets, rows.weights)
     if explained is not None and explained < 0:
         raise Diverged(
             f"on its own training rows the network does worse than their mean would (R² {explained:.3g}); "
@@ -156,35 +196,22 @@ def _refuse_worse_than_shares(probabilities: Array, train: Rows, weights: Encode
         )
 
 
-def _card(
-    spec: PatternSpec,
-    data: Dataset,
-    learned: Learned,
-    answers: Answers,
-    crossed: CrossValidation | None,
-    job: str | None,
-) -> Card:
-    predictor, history = learned.predictor, learned.history
+def _card(training: Training, job: str | None) -> Card:
+    spec, data, answers = training.spec, training.data, training.answers
+    predictor, history = training.measured.predictor, training.measured.history
+    n_parameters = training.measured.architecture.n_parameters
     train = measured(answers.train, data.train, data)
     test = measured(answers.test, data.test, data)
-    fitted = Fitted(
-        epochs=len(history.loss),
-        best_epoch=history.best_epoch,
-        stopped_early=history.stopped_early,
-        final_loss=float(history.loss[-1]),
-        seconds=learned.seconds,
-        rows=len(data.train),
-        parameters=learned.architecture.n_parameters,
-        engine="keras-tensorflow",
-        device=predictor.network.device,
-    )
+    seen = replace(data, train=training.rows)
+    columns = report.input_columns(seen, training.served.predictor.encoder)
     return Card(
         task="regression" if data.labels is None else "classification",
-        inputs=with_worth(report.input_columns(data, predictor.encoder), predictor, data, spec.seed),
-        outputs=report.output_columns(data, predictor.decoder),
+        inputs=with_worth(columns, predictor, data, spec.seed),
+        outputs=report.output_columns(seen, predictor.decoder),
         train=train,
         validation=data.validation and measured(predictor.predict(data.validation.inputs), data.validation, data),
         test=test,
+        out_of_fold=_out_of_fold(training),
         author_metrics=author_metrics(test.overall, data.test.targets.size),
         author=spec.author and Author(**spec.author.model_dump()),
         baselines=baselines(
@@ -194,9 +221,9 @@ def _card(
             spec.seed,
             is_lost_outside=is_lost_outside(data, train, test),
         ),
-        cross_validation=crossed,
+        cross_validation=training.crossed,
         gaps=report.gaps(answers.test, data.test, data, predictor.decoder),
-        fitted=fitted,
+        fitted=_fitted(training),
         lineage=Lineage(
             trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
             job=job,
@@ -205,18 +232,47 @@ def _card(
             software={name: version_of(name) for name in SOFTWARE},
         ),
         left_out=list(data.left_out),
-        notes=notes(spec, data, history, train, test, learned.architecture.n_parameters),
+        notes=notes(spec, data, history, train, test, n_parameters),
     )
 
 
-def _golden_rows(data: Dataset) -> Raw:
-    """Return at most 16 training rows: some spread over all of them, and those with the extremes of each column."""
-    spread = np.linspace(0, len(data.train) - 1, MOST_GOLDEN // 2).astype(int)
-    inputs = data.train.inputs
+def _fitted(training: Training) -> Fitted:
+    fit, served = training.measured, training.served
+    second = Refit(rows=len(training.rows), epochs=len(served.history.loss), seconds=served.seconds)
+    return Fitted(
+        epochs=len(fit.history.loss),
+        best_epoch=fit.history.best_epoch,
+        stopped_early=fit.history.stopped_early,
+        final_loss=float(fit.history.loss[-1]),
+        seconds=fit.seconds,
+        rows=len(training.data.train),
+        parameters=fit.architecture.n_parameters,
+        engine="keras-tensorflow",
+        device=fit.predictor.network.device,
+        refit=second if training.is_refitted else None,
+    )
+
+
+def _out_of_fold(training: Training) -> Measured | None:
+    found = training.served.out_of_fold
+    return None if found is None else measured(found.answers, training.rows, training.data)
+
+
+def _kept(found: OutOfFold | None, seed: int) -> OutOfFold | None:
+    """Return the answers out of fold to all rows, or to a random subsample, as far as a version keeps them."""
+    if found is None:
+        return None
+    return found.take(subsample(len(found.targets), max(1, MOST_OUT_OF_FOLD // found.answers.shape[1]), seed))
+
+
+def _golden_rows(rows: Rows) -> Raw:
+    """Return at most 16 of the rows: some spread over all of them, and those with the extremes of each column."""
+    spread = np.linspace(0, len(rows) - 1, MOST_GOLDEN // 2).astype(int)
+    inputs = rows.inputs
     columns = list(inputs.T) if isinstance(inputs, np.ndarray) else _number_columns(inputs)
     corners = [place(column) for column in columns for place in (np.nanargmin, np.nanargmax)]
     edges = np.array(corners[: MOST_GOLDEN // 2], dtype=int)
-    return data.train.take(np.unique(np.concatenate([spread, edges]))).inputs
+    return rows.take(np.unique(np.concatenate([spread, edges]))).inputs
 
 
 def _number_columns(table: Table) -> list[Array]:

@@ -23,7 +23,8 @@ def scores(card: Card) -> Table:
     of_labels = ("accuracy", "balanced", "F1", "ROC AUC", "log loss")
     of_numbers = ("RMSE", "MAE", "R²", "max error")
     table = folding_table("rows", "n", *(of_labels if isinstance(card.test.overall, LabelScore) else of_numbers))
-    for name, measured in (("train", card.train), ("validation", card.validation), ("test", card.test)):
+    sets = {"train": card.train, "validation": card.validation, "test": card.test, "out of fold": card.out_of_fold}
+    for name, measured in sets.items():
         if measured is not None:
             table.add_row(name, str(measured.rows), *_scored(measured.overall))
             for output, score in measured.outputs.items() if len(measured.outputs) > 1 else ():
@@ -36,6 +37,15 @@ def _scored(score: AnyScore) -> tuple[str, ...]:
         shares = (score.accuracy, score.balanced_accuracy, score.f1, score.roc_auc)
         return (*map(share, shares), number(score.log_loss))
     return number(score.rmse), number(score.mae), share(score.r2), number(score.max_error)
+
+
+def served(card: Card) -> str:
+    """Return which network the rows of `scores` are of, where the one that is served is another."""
+    refit = card.fitted.refit
+    if refit is None:
+        return ""
+    said = f"served: fitted again on all {refit.rows} rows, {refit.epochs} epochs; train and test are before that"
+    return f"{said}; out of fold is it, each row by the one member that left it out" if card.out_of_fold else said
 
 
 def confusion(output: Column, score: LabelScore) -> Table:

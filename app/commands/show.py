@@ -144,6 +144,8 @@ def print_card(out: Console, shown: Shown) -> None:
     )
     out.print(_made_from(card, recipe["data"]), highlight=False)
     out.print(card_tables.scores(card))
+    if served := card_tables.served(card):
+        out.print(served, style="dim", highlight=False)
     if isinstance(card.test.overall, LabelScore):
         out.print(card_tables.confusion(card.outputs[0], card.test.overall))
     out.print(card_tables.baselines(card.baselines))

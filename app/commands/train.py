@@ -39,6 +39,7 @@ from training.messages import (
     Publish,
     Published,
     Started,
+    WorkDone,
 )
 from training.recipe.base import RecipeError
 from training.recipe.spec import PatternSpec, catalogue
@@ -193,8 +194,10 @@ class Bar:
                 self.bars.update(self.task, visible=True)
             case FoldScored(fold=fold, folds=folds):
                 self.bars.update(self.task, loss=f"fold {fold} of {folds}")
-            case EpochsDone(epochs=epochs):
-                self.bars.update(self.task, completed=epochs[-1].epoch, loss=_losses(epochs[-1]))
+            case EpochsDone(epochs=epochs, before=before):
+                self.bars.update(self.task, completed=before + epochs[-1].epoch, loss=_losses(epochs[-1]))
+            case WorkDone(done=done, of=of):
+                self.bars.update(self.task, completed=done, total=of)
 
 
 def _losses(epoch: Epoch) -> str:

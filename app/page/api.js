@@ -22,13 +22,15 @@
  * @property {Measured} train
  * @property {Measured | null} validation
  * @property {Measured} test
+ * @property {Measured} [out_of_fold]                             each row by the member that left it out
  * @property {{ metric: string, figures: Record<string, number>, verdict: string }} baselines
  * @property {{ metric: string, figure: number } | null} author
  * @property {Record<string, number>} author_metrics
  * @property {CrossValidation | null} cross_validation
  * @property {Gap[]} gaps
  * @property {{ epochs: number, best_epoch: number, stopped_early: boolean, final_loss: number, seconds: number,
- *   rows: number, parameters: number, device: string }} fitted
+ *   rows: number, parameters: number, device: string,
+ *   refit?: { rows: number, epochs: number, seconds: number } }} fitted
  * @property {{ trained_at: string, seed: number, software: Record<string, string> }} lineage
  * @property {string[]} notes
  * @typedef {object} Recipe

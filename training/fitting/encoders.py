@@ -73,7 +73,7 @@ def table_encoder(spec: PatternSpec, recipe: TableData, data: Dataset, rows: Tab
 
     Raises DataError where a number is too large, or the network would have too many inputs.
     """
-    bins = _bins(recipe, data.kinds, len(rows))
+    bins = bins_of(recipe, data.kinds, len(rows))
     for name, kind in data.kinds.items():
         if kind == "number" and (np.abs(rows.columns[name].astype(np.float64)) > LARGEST_INPUT).any():
             raise DataError(
@@ -108,7 +108,8 @@ def _fill(kind: Kind, values: Values) -> float | str:
     return float(np.sort(values.astype(np.float64))[(len(values) - 1) // 2])
 
 
-def _bins(recipe: TableData, kinds: Mapping[str, Kind], n_rows: int) -> int:
+def bins_of(recipe: TableData, kinds: Mapping[str, Kind], n_rows: int) -> int:
+    """Return the pieces of a number's encoding, learned from `n_rows` training rows; 0: numbers are scaled only."""
     if recipe.numbers == "scaled":
         return 0
     by_rows = min(max(n_rows // ROWS_A_PIECE, FEWEST_PIECES), MOST_PIECES)

@@ -9,6 +9,7 @@ Batches are those that `model.fit(shuffle=False)` would take from rows in the or
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ LARGEST_PADDED = 1 << 25
 EVALUATION_BLOCK = 8192
 
 CURVES = ("loss", "metric", "val_loss", "val_metric")
+# Epochs without an improvement: more than there can be.
+UNENDING = np.iinfo(np.int32).max
 
 
 class Diverged(PatternServerError):
@@ -79,6 +82,22 @@ class Objective:
 MEAN_SQUARES = Objective("mse", mean_absolute_error)
 
 
+@dataclass(frozen=True)
+class Extent:
+    """How far a fit goes, where another one is fitted like it: the first finds `epochs`, and the second has more rows.
+
+    Both have the recipe's schedule, and run in one program.
+    """
+
+    epochs: int | None = None
+    """End after so many epochs of the recipe's, and keep the weights of the last; None: as the recipe says."""
+    n_rows: int = 0
+    """The most training rows of both fits."""
+
+
+AS_THE_RECIPE_SAYS = Extent()
+
+
 def fit(
     model: keras.Model,
     train: Examples,
@@ -88,6 +107,7 @@ def fit(
     progress: Progress,
     objective: Objective = MEAN_SQUARES,
     programs: Programs | None = None,
+    extent: Extent = AS_THE_RECIPE_SAYS,
 ) -> History:
     """Fit `model`'s weights to the training rows, in place. `seed` draws the order of the rows in each epoch.
 
@@ -97,9 +117,9 @@ def fit(
     `programs` are those that an earlier fit may have compiled; None: compile for this fit alone.
     Raises Diverged where a loss is not finite, and whatever `progress` raises to stop the fit.
     """
-    program = CompiledFit(model, recipe, train, validation, objective, programs)
+    program = CompiledFit(model, recipe, train, validation, objective, programs, extent)
     try:
-        return _run(program, len(train.inputs), recipe.epochs, seed, progress)
+        return _run(program, len(train.inputs), extent.epochs or recipe.epochs, seed, progress)
     finally:
         program.close()
 
@@ -140,15 +160,17 @@ class CompiledFit:
         validation: Examples | None,
         objective: Objective = MEAN_SQUARES,
         programs: Programs | None = None,
+        extent: Extent = AS_THE_RECIPE_SAYS,
     ) -> None:
         self._model = model
-        self._stopping = recipe.early_stopping
+        self._stopping = recipe.early_stopping if extent.epochs is None else None
         self._curves = CURVES if validation else CURVES[:2]
         self._programs = programs or Programs()
-        shape = shape_of(model, recipe, train, validation, objective)
+        shape = shape_of(model, recipe, train, validation, objective, extent.n_rows)
         self._data = _data(shape, train, validation, objective.unit)
         self.program = self._programs.take(shape, lambda: Program(model, shape))
-        self.program.begin(model)
+        patience = self._stopping.patience if self._stopping else UNENDING
+        self.program.begin(model, recipe.steps(len(train.inputs)), patience)
         self._n_steps = -(-len(train.inputs) // shape.batch)
         work = 6 * shape.model.n_parameters * len(train.inputs)
         self.epochs_per_call = int(np.clip(MOST_WORK // work, 1, shape.epochs))
@@ -203,12 +225,19 @@ class CompiledFit:
 
 
 def shape_of(
-    model: keras.Model, recipe: Fit, train: Examples, validation: Examples | None, objective: Objective
+    model: keras.Model,
+    recipe: Fit,
+    train: Examples,
+    validation: Examples | None,
+    objective: Objective,
+    most_rows: int = 0,
 ) -> Shape:
+    """Return what is compiled for a fit, and for another like it of up to `most_rows` training rows."""
     known, stopping = KerasModel.of(model), recipe.early_stopping
     batch = min(recipe.batch_rows(len(train.inputs)), len(train.inputs))
-    n_rows = _rounded_up(len(train.inputs), train) if batch <= LARGEST_MASKED else len(train.inputs)
-    n_held_out = _rounded_up(validation.n_validating, validation) if validation else 0
+    more = max(1.0, most_rows / len(train.inputs))
+    n_rows = _rounded_up(len(train.inputs), train, more) if batch <= LARGEST_MASKED else len(train.inputs)
+    n_held_out = _rounded_up(validation.n_validating, validation, more) if validation else 0
     return Shape(
         model=known,
         device=model.trainable_variables[0].value.device,
@@ -216,7 +245,6 @@ def shape_of(
         measure=objective.measure,
         optimizer=recipe.optimizer,
         schedule=recipe.schedule,
-        steps=recipe.steps(len(train.inputs)) if recipe.schedule else 1,
         stopping=stopping,
         monitored=CURVES.index(stopping.monitor) if stopping else 0,
         more_is_better=stopping is not None and is_better_high(stopping, objective),
@@ -231,13 +259,14 @@ def shape_of(
     )
 
 
-def _rounded_up(n_rows: int, examples: Examples) -> int:
-    """Return a number of rows rounded up to a coarse step, so that folds of slightly different size reuse one program.
+def _rounded_up(n_rows: int, examples: Examples, more: float = 1.0) -> int:
+    """Return a number of rows, times `more`, rounded up to a coarse step.
 
-    Large inputs are not rounded up: padding would copy them.
+    So folds of slightly different size reuse one program. Large inputs are not rounded up: padding would copy them.
     """
     if examples.inputs.nbytes > LARGEST_PADDED:
         return n_rows
+    n_rows = ceil(round(n_rows * more, 6))
     stride = 1 << max(0, n_rows.bit_length() - 5)
     return -(-n_rows // stride) * stride
 

@@ -158,10 +158,26 @@ def _is_one_hot_right(targets: Any, outputs: Any) -> Any:
     return tf.equal(tf.argmax(outputs, axis=-1), tf.argmax(targets, axis=-1))
 
 
-def optimizer_of(recipe: Optimizer, schedule: Schedule | None = None, steps: int = 1) -> keras.optimizers.Optimizer:
-    """Return Keras' optimiser, with Keras' schedule over `steps` steps. Its SGD class does momentum as well."""
+class Course:
+    """The steps that a schedule is spread over, as variables, so that a program serves fits of other lengths too."""
+
+    def __init__(self) -> None:
+        self.warmup = tf.Variable(1, dtype=tf.int32, trainable=False)
+        self.falling = tf.Variable(1, dtype=tf.int32, trainable=False)
+
+    def begin(self, schedule: Schedule | None, steps: int) -> None:
+        """Spread the schedule over `steps` steps."""
+        warmup = ceil(schedule.warmup * steps) if isinstance(schedule, Cosine) else 0
+        self.warmup.assign(max(1, warmup))
+        self.falling.assign(max(1, steps - warmup))
+
+
+def optimizer_of(
+    recipe: Optimizer, schedule: Schedule | None = None, course: Course | None = None
+) -> keras.optimizers.Optimizer:
+    """Return Keras' optimiser, with Keras' schedule over the steps of `course`. Its SGD class does momentum as well."""
     settings = recipe.model_dump()  # with the name: Keras would make up another each time, as `build` says
-    settings["learning_rate"] = _learning_rate(recipe.learning_rate, schedule, steps)
+    settings["learning_rate"] = _learning_rate(recipe.learning_rate, schedule, course or Course())
     match recipe:
         case Sgd() | Momentum():
             return keras.optimizers.SGD(**settings)
@@ -174,17 +190,16 @@ def optimizer_of(recipe: Optimizer, schedule: Schedule | None = None, steps: int
             return keras.optimizers.Adam(**{**settings, "weight_decay": settings["weight_decay"] or None})
 
 
-def _learning_rate(highest: float, schedule: Schedule | None, steps: int) -> Any:
+def _learning_rate(highest: float, schedule: Schedule | None, course: Course) -> Any:
     """Return a number, or a Keras schedule: a learning rate for each step that the optimiser has counted."""
     match schedule:
         case None:
             return highest
         case Exponential(final=final):
-            return keras.optimizers.schedules.ExponentialDecay(highest, steps, final)
+            return keras.optimizers.schedules.ExponentialDecay(highest, course.falling, final)
         case Cosine(final=final, warmup=0):
-            return keras.optimizers.schedules.CosineDecay(highest, steps, final)
-        case Cosine(final=final, warmup=warmup):
-            rising = ceil(warmup * steps)
+            return keras.optimizers.schedules.CosineDecay(highest, course.falling, final)
+        case Cosine(final=final):
             return keras.optimizers.schedules.CosineDecay(
-                0.0, max(1, steps - rising), final, warmup_target=highest, warmup_steps=rising
+                0.0, course.falling, final, warmup_target=highest, warmup_steps=course.warmup
             )

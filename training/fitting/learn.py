@@ -4,21 +4,27 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models_store.arrays import Encoded
 from models_store.bundle import Predictor
+from models_store.encoding.outputs import Decoder
 from models_store.errors import shortened, shortened_name
 from models_store.networks.architecture import Architecture, Device
-from models_store.networks.keras_network import KerasNetwork, build, device_name, on_device
+from models_store.networks.keras_network import KerasNetwork, build, device_name, keras, on_device, tf
+from models_store.out_of_fold import OutOfFold
 from training.data.dataset import DataError, Dataset, Labels, Rows
 from training.data.splits import left_out
 from training.fitting.encoders import encoders
-from training.fitting.fit import Diverged, Examples, Objective, fit
+from training.fitting.fit import AS_THE_RECIPE_SAYS, Diverged, Examples, Extent, Objective, fit
 from training.fitting.keras_parts import apart, architecture_of, loss_name, measure_of, unit_of, with_dropout
 from training.fitting.members import LeftOut
 from training.fitting.program import Programs
 from training.fitting.progress import History, Progress
 from training.recipe.spec import PatternSpec
+
+# Network inputs of all members in one call after the fit, which bounds its memory.
+MOST_INPUTS = 1 << 23
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +45,14 @@ class Learned:
     history: History
     seconds: float
     """Wall time of the fit, compilation included."""
+    out_of_fold: OutOfFold | None
+    """Of some training rows at least, in their order; None where no member left a row out."""
 
 
-def learn(spec: PatternSpec, data: Dataset, runtime: Runtime) -> Learned:
+def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = AS_THE_RECIPE_SAYS) -> Learned:
     """Fit the recipe's network to the training rows; the same `spec.seed` gives the same network to the bit.
 
+    `extent` says how far, where a second fit follows this one, or follows another.
     Raises DataError where the rows cannot be encoded, Diverged where a loss or weight is not finite, DeviceUnavailable
     where there is no GPU and one is asked for, and whatever `runtime.progress` raises.
     """
@@ -79,12 +88,17 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime) -> Learned:
             runtime.progress,
             Objective(loss, measure_of(decoder), unit_of(decoder)),
             runtime.programs,
+            extent,
         )
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
         raise Diverged("a weight of the network is not finite after the fit; lower fit.optimizer.learning_rate")
     seconds = round(time.perf_counter() - started, 3)
     predictor = Predictor(encoder, KerasNetwork(model, architecture, runtime.device), decoder)
-    return Learned(predictor, architecture, history, seconds)
+    left = None
+    if train.left_out is not None:
+        with on_device(device_name(runtime.device)):
+            left = _out_of_fold(apart(model), train.inputs, train.left_out, decoder, data.train)
+    return Learned(predictor, architecture, history, seconds, left)
 
 
 def _left_out(spec: PatternSpec, data: Dataset) -> LeftOut:
@@ -96,6 +110,22 @@ def _left_out(spec: PatternSpec, data: Dataset) -> LeftOut:
     if members == 1 or data.validation is not None:
         return None
     return left_out(data.train, members, spec.seed % 2**32, are_labels=data.labels is not None)
+
+
+def _out_of_fold(
+    model: keras.Model, inputs: Encoded, left_out: NDArray[np.bool_], decoder: Decoder, rows: Rows
+) -> OutOfFold:
+    """Answer each row by the member that left it out; `model` has the members apart, `inputs` (n_rows, n_inputs)."""
+    answers, spreads = [], []
+    n_rows = max(1, MOST_INPUTS // (left_out.shape[1] * inputs.shape[1]))
+    for start in range(0, len(inputs), n_rows):
+        some = slice(start, start + n_rows)
+        asked = tf.constant(inputs[some])[:, None]
+        outputs = model(tf.repeat(asked, left_out.shape[1], axis=1), training=False).numpy()
+        each = np.stack([decoder.decode(outputs[:, member]) for member in range(left_out.shape[1])])
+        answers.append(each[left_out[some].argmax(axis=1), np.arange(each.shape[1])])
+        spreads.append(each.std(axis=0))
+    return OutOfFold(np.concatenate(answers), np.concatenate(spreads), rows.targets)
 
 
 def _finite(inputs: Encoded) -> Encoded:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from models_store.networks.keras_network import keras, tf
-from training.fitting.keras_parts import KerasModel, Measure, loss_of, optimizer_of
+from training.fitting.keras_parts import Course, KerasModel, Measure, loss_of, optimizer_of
 from training.recipe.fit import EarlyStopping, LossName, Optimizer, Schedule
 
 # Arrays of at most so many weights share one vector: an optimiser's step is then one loop of the program instead of one
@@ -41,8 +41,6 @@ class Shape:
     measure: Measure
     optimizer: Optimizer
     schedule: Schedule | None
-    steps: int
-    """Steps that the schedule is spread over; 1 without a schedule."""
     stopping: EarlyStopping | None
     monitored: int
     """Index, among the four curves, of the one that early stopping watches; lower is better unless `more_is_better`."""
@@ -100,7 +98,8 @@ class Program:
         self._weights = [
             keras.Variable(value, name="weights") for value in self._packed.pack(model.trainable_variables)
         ]
-        self._optimizer = optimizer_of(shape.optimizer, shape.schedule, shape.steps)
+        self._course = Course()
+        self._optimizer = optimizer_of(shape.optimizer, shape.schedule, self._course)
         self._optimizer.build(self._weights)
         self._fresh = [variable.numpy() for variable in self._optimizer.variables]
         watched = self._weights if shape.stopping else []
@@ -109,19 +108,25 @@ class Program:
         self._best_epoch = tf.Variable(0, dtype=tf.int32, trainable=False)
         self._epoch = tf.Variable(0, dtype=tf.int32, trainable=False)
         self._waited = tf.Variable(0, dtype=tf.int32, trainable=False)
+        self._patience = tf.Variable(0, dtype=tf.int32, trainable=False)
         self._stopped = tf.Variable(False, trainable=False)
         self._total = tf.Variable(tf.zeros([2]), trainable=False)
         # AutoGraph would rewrite Keras' own functions as well, which takes as long as tracing them.
         self._run = tf.function(self._chunk, jit_compile=True, autograph=False)
 
-    def begin(self, model: keras.Model) -> None:
-        """Start a fit from this model's weights and dropout seeds, with a fresh optimiser."""
+    def begin(self, model: keras.Model, steps: int, patience: int) -> None:
+        """Start a fit from this model's weights and dropout seeds, with a fresh optimiser.
+
+        `steps` are those of the whole schedule; `patience` the epochs without an improvement after which it stops.
+        """
         for variable, value in zip(self._weights, self._packed.pack(model.trainable_variables), strict=True):
             variable.assign(value)
         for variable, value in zip(self._model.non_trainable_variables, model.non_trainable_variables, strict=True):
             variable.assign(value)
         for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
+        self._course.begin(self.shape.schedule, steps)
+        self._patience.assign(patience)
         self._best.assign(np.inf)
         for counter in (self._best_epoch, self._epoch, self._waited):
             counter.assign(0)
@@ -268,7 +273,7 @@ class Program:
         self._best.assign(tf.where(improved, signed, self._best))
         self._best_epoch.assign(tf.where(improved, self._epoch, self._best_epoch))
         self._waited.assign(tf.where(improved, 0, self._waited + tf.cast(is_done, tf.int32)))
-        self._stopped.assign(self._waited >= stopping.patience)
+        self._stopped.assign(self._waited >= self._patience)
 
 
 def _slice(rows: Any, first: Any, size: int) -> Any:

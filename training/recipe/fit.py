@@ -23,6 +23,11 @@ class Split(Part):
     test: Fraction = 0.2
     validation: Fraction = 0.0
     """Share of the rows that are left after the test rows are taken."""
+    refit: bool = False
+    """After it is measured, fit the network again on all rows, the test rows included, and serve that one.
+
+    Test rows of a table of their own, or drawn from a region of their own, stay out.
+    """
     shuffle: bool = True
     stratify: bool = True
     """Each part has its share of every label, if there are enough rows of each. Numbers are never stratified."""

@@ -44,7 +44,7 @@ def _is_pattern_name(name: str) -> str:
 PatternName = Annotated[str, Field(pattern=f"^{NAME.pattern}$"), AfterValidator(_is_pattern_name)]
 # Defaults of recipes for tables: good without tuning. A recipe's own fields take precedence.
 TABLE_DEFAULTS: dict[str, Any] = {
-    "split": {"test": 0.2, "validation": 0.2},
+    "split": {"test": 0.2, "validation": 0.2, "refit": True},
     "network": {"layers": [{"units": 64}, {"units": 64}], "dropout": 0.2},
     "fit": {
         "loss": "auto",

@@ -60,7 +60,8 @@ export function showScores(root, card) {
   const rows = [...measuredRows(card, columns), ...baselineRows(card, Object.keys(columns).length)];
   find(root, "#scores").replaceChildren(table(caption, ["rows", ...Object.keys(columns)], rows));
   find(root, "#score-words").textContent = words;
-  find(root, "#author").textContent = [authorSentence(card), foldsSentence(card)].filter(Boolean).join(" ");
+  const sentences = [authorSentence(card), foldsSentence(card), refitSentence(card)];
+  find(root, "#author").textContent = sentences.filter(Boolean).join(" ");
   showLabelScores(root, card);
 }
 
@@ -68,7 +69,7 @@ export function showScores(root, card) {
  * @param {Card} card
  * @param {ScoreTable["columns"]} columns
  */
-function measuredRows({ test, validation, train }, columns) {
+function measuredRows({ test, validation, train, out_of_fold: outOfFold }, columns) {
   /**
    * @param {(string | Node)[]} name
    * @param {Score} score
@@ -76,7 +77,7 @@ function measuredRows({ test, validation, train }, columns) {
   const cells = (name, score) => [element("span", {}, ...name), ...Object.values(columns).map((read) => read(score))];
   /**
    * @param {string} name
-   * @param {import("../api.js").Measured | null} measured
+   * @param {import("../api.js").Measured | null | undefined} measured
    */
   const overall = (name, measured) =>
     measured ? [cells([name, " ", element("small", {}, `${measured.rows} rows`)], measured.overall)] : [];
@@ -88,6 +89,7 @@ function measuredRows({ test, validation, train }, columns) {
     })),
     ...overall("validation", validation).map((row) => ({ cells: row })),
     ...overall("training", train).map((row) => ({ cells: row })),
+    ...overall("out of fold", outOfFold).map((row) => ({ cells: row })),
   ];
 }
 
@@ -133,6 +135,14 @@ function foldsSentence({ cross_validation: crossed }) {
   const found = `: ${metric.replaceAll("_", " ")} ${short(mean[metric] ?? 0, 3)} ± ${short(sd[metric] ?? 0, 2)}`;
   const words = `Cross-validated over ${folds.length} folds${metric in mean ? found : ""}`;
   return `${words}; it is trained for the ${epochs} epochs that this recommends.`;
+}
+
+/** @param {Card} card */
+function refitSentence({ fitted: { rows, refit }, out_of_fold: outOfFold }) {
+  if (!refit) return "";
+  const words = `Test and training rows are answered by a network fitted on ${rows} rows; the one that is served was then
+    fitted again on all ${refit.rows}.`;
+  return outOfFold ? `${words} Out of fold, each row is answered by the one member that left it out.` : words;
 }
 
 /** @type {Record<string, string>} */

@@ -11,7 +11,7 @@ from rich.console import Console
 from app.commands import card_tables, show
 from app.commands.wording import share, value_of, words
 from models_store.bundle import Bundle
-from models_store.card import Column, CrossValidation, Fold, Gap, LabelScore, Value
+from models_store.card import Column, CrossValidation, Fold, Gap, LabelScore, Refit, Value
 from models_store.errors import PatternServerError
 from tests.fakes import card
 from tests.table_fakes import flowers, messages, passengers, rents
@@ -59,6 +59,20 @@ def test_scores_and_mistakes_of_labels_are_shown() -> None:
     assert "│ test  │ 8 │ 0.875    │ 0.875    │ 0.875 │ 0.9375  │ 0.25     │" in lines
     assert "│ yes        │  0 │   1 │      1 │" in lines
     assert "│ precision  │  1 │   1 │        │" in lines
+
+
+def test_a_card_shows_which_scores_are_of_the_network_that_is_served() -> None:
+    bundle = rents()
+    told = bundle.card.model_copy(
+        update={
+            "out_of_fold": bundle.card.test,
+            "fitted": bundle.card.fitted.model_copy(update={"refit": Refit(rows=10, epochs=7, seconds=0.1)}),
+        }
+    )
+    text = " ".join(shown(replace(bundle, card=told)).split())
+    assert f"│ out of fold │ {told.test.rows} │" in text
+    assert "served: fitted again on all 10 rows, 7 epochs; train and test are before that; out of fold is it" in text
+    assert "served:" not in shown(bundle)
 
 
 def test_many_labels_are_shown_by_their_most_frequent_mistakes() -> None:
