@@ -93,10 +93,11 @@ def is_a(kind: Kind, text: str) -> bool:
         return False
 
 
-def ambiguity_of(column: pl.Series, said: DateOrder | None) -> str | None:
+def ambiguity_of(column: pl.Series, said: DateOrder | None, *, is_text: bool = False) -> str | None:
     """Say what is ambiguous about a column of texts that are not all dates, and the ways to settle it.
 
     None where the column is a category or a text without doubt. `said`: the order of day and month, if it is known.
+    `is_text`: the file says that all cells are texts, so that digits are numbers only where its owner says so.
     """
     texts = stripped(column)
     texts = texts.set(texts.is_in(list(NOTHING)), None)
@@ -106,7 +107,7 @@ def ambiguity_of(column: pl.Series, said: DateOrder | None) -> str | None:
     return (
         _ambiguity_of_dates(column.name, texts, distinct, said)
         or _ambiguity_of_times(column.name, texts, distinct)
-        or _ambiguity_of_numbers(column.name, texts, distinct)
+        or _ambiguity_of_numbers(column.name, texts, distinct, is_text=is_text)
     )
 
 
@@ -178,7 +179,7 @@ def _n_good(found: tuple[Kind, list[str]]) -> int:
     return len(found[1])
 
 
-def _ambiguity_of_numbers(name: str, texts: pl.Series, distinct: pl.Series) -> str | None:
+def _ambiguity_of_numbers(name: str, texts: pl.Series, distinct: pl.Series, *, is_text: bool) -> str | None:
     plain = _matching(distinct, POLARS_NUMBER)
     formatted = _matching(distinct.filter(distinct.str.contains(DIGIT)), FORMATTED)
     formatted = formatted.filter(~formatted.is_in(plain.to_list()))
@@ -187,7 +188,9 @@ def _ambiguity_of_numbers(name: str, texts: pl.Series, distinct: pl.Series) -> s
     ):
         return None
     if formatted.is_empty():
-        return _exception_to(name, "number", texts, plain.to_list()) if len(plain) < len(distinct) else None
+        if len(plain) == len(distinct):
+            return None
+        return _exception_to(name, "number", texts, plain.to_list(), is_text=is_text)
     if len(_matching(formatted, BARE_COMMA)) == len(formatted):
         return (
             f"{name}: looks like numbers with decimal commas ({_cell(formatted[0])}); read the file with --decimal , "
@@ -217,7 +220,7 @@ def _are_nearly_all(texts: pl.Series, looking: pl.Series, distinct: pl.Series, f
     return len(looking) >= n_needed and n_looking >= NEARLY_ALL * (len(texts) - texts.null_count())
 
 
-def _exception_to(name: str, kind: Kind, texts: pl.Series, good: list[str]) -> str:
+def _exception_to(name: str, kind: Kind, texts: pl.Series, good: list[str], *, is_text: bool = False) -> str:
     """Say how many cells are of the kind, and name the first that is not."""
     is_good = texts.is_in(good).fill_null(value=True)
     row = (~is_good).arg_max()
@@ -225,9 +228,14 @@ def _exception_to(name: str, kind: Kind, texts: pl.Series, good: list[str]) -> s
     n_present = len(texts) - texts.null_count()
     n_good = n_present - int((~is_good).sum())
     cell = _cell(texts[row])
+    way = f"say that it means nothing (data.missing: [{cell}], --missing-value)"
+    if is_text:
+        way += f" and that the others are numbers (data.columns: {{{name}: number}}, --column {name}=number)"
+    else:
+        way = f"mend it, or {way}"
     return (
         f"{name}: {n_good} of {n_present} values are {kind}s, and {cell} in data row {row + 1} is none; "
-        f"mend it, or say that it means nothing (data.missing: [{cell}], --missing-value), or {_give_up(name)}"
+        f"{way}, or {_give_up(name)}"
     )
 
 

@@ -18,6 +18,7 @@ from models_store.tables.reading import Reading
 from models_store.tables.statistics_files import read_statistics
 from models_store.tables.text_columns import without_missing
 from models_store.tables.typed_files import BEYOND, TEMPORAL, TOO_LONG, read_arrow, read_parquet
+from models_store.tables.typed_texts import marked, unmarked
 
 
 def read(path: Path, form: Form, dialect: CsvDialect = PLAIN) -> pl.DataFrame:
@@ -34,7 +35,7 @@ def reading(path: Path, form: Form, dialect: CsvDialect = PLAIN) -> Reading:
         raise TableError("the table needs more memory than there is for it when it is unpacked") from None
     if found.frame.height == 0:
         raise TableError("the table has columns and no rows")
-    _check_values(found.frame)
+    _check_values(unmarked(found.frame))
     return found
 
 
@@ -61,7 +62,7 @@ def _read(path: Path, form: Form, dialect: CsvDialect) -> Reading:
         case "json-lines":
             return Reading(read_json_lines(path))
         case "arff":
-            return Reading(without_missing(read_arff(path)))
+            return Reading(marked(without_missing(read_arff(path))))
         case "workbook":
             from models_store.tables.spreadsheets import read_sheet  # deferred: most tables are read without fastexcel
 

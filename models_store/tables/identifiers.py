@@ -103,6 +103,11 @@ def note_on(column: pl.Series, kind: Kind, n_distinct: int) -> str | None:
     return None
 
 
+def note_on_texts(name: str) -> str:
+    """Return what to know about a column of numbers that its file calls texts."""
+    return f"is of texts in its file, each of which is a category; if they are numbers, say so: {_said(name, 'number')}"
+
+
 def way_to_keep(name: str, kind: Kind) -> str:
     return f"keep it with {_said(name, kind)}"
 

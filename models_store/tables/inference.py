@@ -5,6 +5,7 @@ file -> DataFrame (`read`) -> ColumnFacts (`facts`) -> Table (`table_of`)
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from statistics import median
 from types import MappingProxyType
@@ -24,7 +25,7 @@ from models_store.tables.csv_files import narrowed
 from models_store.tables.csv_layout import UNNAMED
 from models_store.tables.date_formats import form_of, kind_of_format
 from models_store.tables.files import read
-from models_store.tables.identifiers import is_prose, names_rows, note_on, numbers_rows, way_to_keep
+from models_store.tables.identifiers import is_prose, names_rows, note_on, note_on_texts, numbers_rows, way_to_keep
 from models_store.tables.kinds import ORDERED
 from models_store.tables.left_out import type_left_out
 from models_store.tables.missing_words import cell_or_none, is_among
@@ -47,6 +48,7 @@ from models_store.tables.table import (
 )
 from models_store.tables.text_columns import stripped
 from models_store.tables.typed_files import TEMPORAL, TEMPORAL_KINDS
+from models_store.tables.typed_texts import is_marked, unmarked
 from models_store.tables.words import words_of
 
 __all__ = ["ColumnFacts", "Form", "TableError", "facts", "read", "table_of", "targets_of", "without"]
@@ -91,30 +93,40 @@ def facts(
     if unknown is not None:
         raise TableError(f"there is no column {shortened_name(unknown)}; {unlike(unknown, frame.columns)}")
     overrides = {**{name: kind_of_format(given) for name, given in formats.items()}, **overrides}
-    words = frozenset(missing)
-    return [
-        _facts_of(column, distinct, overrides.get(column.name), dates, words, formats.get(column.name))
-        for column, distinct in _with_distinct(frame)
-    ]
+    said = {
+        column.name: _Said(
+            overrides.get(column.name), dates, frozenset(missing), formats.get(column.name), is_marked(column)
+        )
+        for column in frame
+    }
+    return [_facts_of(column, distinct, said[column.name]) for column, distinct in _with_distinct(unmarked(frame))]
 
 
 def without(frame: pl.DataFrame, missing: Iterable[str]) -> pl.DataFrame:
     """Return the table with null for these words too; a column that is numbers beside them becomes a numeric one.
 
-    Numbers are compared as numbers. Cells of other kinds are compared when the kind of their column is known.
+    Unless it is one of texts in a typed file. Numbers are compared as numbers. Cells of other kinds are compared when
+    the kind of their column is known.
     """
     words = frozenset(missing)
     if not words:
         return frame
     texts = [_without(column, words) for column in frame.select(pl.col(pl.String))]
+    typed = [
+        column.set(_are_among(column.cast(pl.String), words), None) for column in frame.select(pl.col(pl.Categorical))
+    ]
     return frame.with_columns(without_numbers(column, words) for column in frame.select(cs.numeric())).with_columns(
-        without_numbers(column, words) if column.dtype.is_numeric() else column for column in texts
+        *(without_numbers(column, words) if column.dtype.is_numeric() else column for column in texts), *typed
     )
 
 
 def _without(column: pl.Series, words: frozenset[str]) -> pl.Series:
-    are_words = stripped(column).is_in(list(words))
+    are_words = _are_among(column, words)
     return narrowed(column.set(are_words, None)) if are_words.any() else column
+
+
+def _are_among(texts: pl.Series, words: frozenset[str]) -> pl.Series:
+    return stripped(texts).is_in(list(words))
 
 
 def table_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling = PLAIN) -> Table:
@@ -123,6 +135,7 @@ def table_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling 
     Equal texts are one object, so that categories take little memory. Where polars holds a column as numbers, 1e2 and
     100.0 are one category, or one text. Raises TableError, which names the row.
     """
+    frame = unmarked(frame[[*kinds]])
     return Table(
         {
             name: _values(
@@ -135,6 +148,8 @@ def table_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling 
 
 def targets_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling = PLAIN) -> Table:
     """Return target columns as `table_of` does, but labels as the file writes them, unless all of them are numbers."""
+
+    frame = unmarked(frame[[*kinds]])
 
     def parse(name: str, kind: Kind) -> Parse:
         is_label = kind == "category" and _are_words(frame[name])
@@ -265,34 +280,47 @@ def _with_distinct(frame: pl.DataFrame) -> Iterator[tuple[pl.Series, pl.Series]]
         yield from zip(columns, (values[0] for values in distinct), strict=True)
 
 
-def _facts_of(
-    column: pl.Series,
-    distinct: pl.Series,
-    override: Kind | Literal["drop"] | None,
-    dates: DateOrder | None,
-    missing: frozenset[str],
-    date_format: str | None,
-) -> ColumnFacts:
+@dataclass(frozen=True)
+class _Said:
+    """What the recipe says of a column, and whether its file says that it is one of texts."""
+
+    kind: Kind | Literal["drop"] | None
+    dates: DateOrder | None
+    missing: frozenset[str]
+    format: str | None
+    is_text: bool
+
+
+def _facts_of(column: pl.Series, distinct: pl.Series, said: _Said) -> ColumnFacts:
+    override, date_format = said.kind, said.format
     if (type_name := type_left_out(column)) is not None:
         return _facts_of_left_out(column, type_name, override)
     has_digits = column.dtype == pl.String and _has_digits(distinct)
     if override == "date" and date_format is None:
         date_format = _format_of_digits(distinct)
-    order = _order(distinct, dates) if has_digits and date_format is None else None
-    kind = _inferred(column, distinct, order, has_digits) if override is None or override == "drop" else override
+    order = _order(distinct, said.dates) if has_digits and date_format is None else None
+    kind = override
+    if kind is None or kind == "drop":
+        kind = _inferred(column, distinct, order, has_digits, is_text=said.is_text)
     may_be = kind in ("category", "text") if override is None else override == "date" and order is date_format is None
     infinity = infinity_in(column)
-    ambiguity = ambiguity_of(column, dates) if may_be and has_digits else None if override == "drop" else infinity
+    ambiguity = (
+        ambiguity_of(column, said.dates, is_text=said.is_text)
+        if may_be and has_digits
+        else None
+        if override == "drop"
+        else infinity
+    )
     if ambiguity and override is not None:
         raise TableError(ambiguity)
     if kind not in ("date", "time"):
         date_format = None
     spelling = Spelling(
-        missing,
+        said.missing,
         {} if order is None else {column.name: order},
         {} if date_format is None else {column.name: date_format},
     )
-    if missing or (column.dtype == pl.String and kind in ORDERED):
+    if said.missing or (column.dtype == pl.String and kind in ORDERED):
         column = _present(column, kind, spelling)
         distinct = column.drop_nulls().unique(maintain_order=True)
     n_distinct, first = _distinct(column, distinct, kind, spelling)
@@ -308,8 +336,16 @@ def _facts_of(
         labels=kind not in ORDERED or (kind == "number" and not infinity and _are_codes(column, n_distinct)),
         order=order if kind == "date" else None,
         format=date_format,
-        note=note_on(column, kind, n_distinct) if override is None and not (dropped or ambiguity) else None,
+        note=_note(column, distinct, kind, n_distinct, said)
+        if override is None and not (dropped or ambiguity)
+        else None,
     )
+
+
+def _note(column: pl.Series, distinct: pl.Series, kind: Kind, n_distinct: int, said: _Said) -> str | None:
+    if said.is_text and kind == "category" and _are_numbers(distinct):
+        return note_on_texts(column.name)
+    return note_on(column, kind, n_distinct)
 
 
 def _facts_of_left_out(column: pl.Series, type_name: str, override: Kind | Literal["drop"] | None) -> ColumnFacts:
@@ -337,7 +373,9 @@ def _order(distinct: pl.Series, dates: DateOrder | None) -> DateOrder | None:
     return order_of(stripped(distinct), dates)
 
 
-def _inferred(column: pl.Series, distinct: pl.Series, order: DateOrder | None, has_digits: bool) -> Kind:
+def _inferred(
+    column: pl.Series, distinct: pl.Series, order: DateOrder | None, has_digits: bool, *, is_text: bool
+) -> Kind:
     if column.dtype.is_integer() and _has_inexact(column):
         return "category"
     if column.dtype.is_numeric():
@@ -348,7 +386,7 @@ def _inferred(column: pl.Series, distinct: pl.Series, order: DateOrder | None, h
         return temporal
     if distinct.is_empty():
         return "category"
-    if has_digits and (kind := _measured(distinct, order)) is not None:
+    if has_digits and (kind := _measured(distinct, order, is_text=is_text)) is not None:
         return kind
     texts = distinct.to_list()
     # Only true and false: a yes is a category, and is answered as a yes.
@@ -364,13 +402,18 @@ def _has_inexact(column: pl.Series) -> bool:
     return any(abs(end) > MOST_EXACT for end in ends)
 
 
-def _measured(distinct: pl.Series, order: DateOrder | None) -> Kind | None:
-    """Return the kind of texts that are all numbers, dates, times or durations."""
+def _measured(distinct: pl.Series, order: DateOrder | None, *, is_text: bool) -> Kind | None:
+    """Return the kind of texts that are all numbers, dates, times or durations; `is_text`: they are no numbers."""
     rest = _without(distinct, NOTHING)
     if rest.dtype != pl.String:
         # Where there are only dashes, they may mean something.
-        return "number" if len(rest.drop_nulls()) else None
+        return "number" if rest.count() and not is_text else None
     return "date" if are_moments(rest.drop_nulls(), forms_in(order)) else clock_kind(rest)
+
+
+def _are_numbers(distinct: pl.Series) -> bool:
+    numbers = narrowed(distinct.set(_are_among(distinct, NOTHING), None))
+    return numbers.dtype.is_numeric() and numbers.count() > 0
 
 
 def _is_text(column: pl.Series, distinct: list[str]) -> bool:

@@ -17,6 +17,7 @@ from models_store.tables.csv_files import narrowed
 from models_store.tables.csv_rows import BOM, LONGEST_ROW, MOST_COLUMNS, check_names
 from models_store.tables.file_limits import check_size
 from models_store.tables.text_columns import without_missing
+from models_store.tables.typed_texts import marked_column
 from models_store.tables.unpacking import opened
 
 ROWS_AT_ONCE = 10_000
@@ -40,7 +41,7 @@ def read_json_lines(path: Path) -> pl.DataFrame:
     if not parts:
         raise TableError("the file has no rows; expected a JSON object on each line")
     texts = pl.concat(parts, how="diagonal")
-    return without_missing(pl.DataFrame([_typed(texts[name]) for name in names]))
+    return pl.DataFrame([_typed(texts[name]) for name in names])
 
 
 def _blocks(path: Path) -> Iterator[list[tuple[int, dict[str, Any]]]]:
@@ -126,7 +127,7 @@ def _typed(column: pl.Series) -> pl.Series:
     if are_booleans.all():
         return (column == "true").alias(column.name)
     if are_texts.all():
-        return column.str.slice(1)
+        return marked_column(without_missing(column.str.slice(1).to_frame()).to_series())
     if are_texts.any() or are_booleans.any():
         return narrowed(column.str.strip_prefix('"'))
     return narrowed(column)

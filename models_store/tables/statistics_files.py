@@ -18,6 +18,7 @@ from models_store.tables.csv_rows import check_names
 from models_store.tables.reading import Reading, whole_where_exact
 from models_store.tables.statistics_process import NOT_INSTALLED
 from models_store.tables.text_columns import without_missing
+from models_store.tables.typed_texts import marked
 
 Labels = Mapping[str, Mapping[Any, str]]
 Program = Literal["spss", "stata"]
@@ -31,7 +32,7 @@ def read_statistics(path: Path, program: Program) -> Reading:
     file_limits.check_size(frame.height, frame.width)
     columns = [_typed(column, labels.get(column.name, {})) for column in frame]
     partly = [column.name for column in columns if column.dtype.is_numeric() and labels.get(column.name)]
-    return Reading(without_missing(pl.DataFrame(columns)), tuple(map(_said, partly)))
+    return Reading(marked(without_missing(pl.DataFrame(columns))), tuple(map(_said, partly)))
 
 
 def _decoded(path: Path, program: Program) -> tuple[pl.DataFrame, Labels]:

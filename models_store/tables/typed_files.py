@@ -21,6 +21,7 @@ from models_store.tables.file_limits import MOST_BYTES, check_bytes, check_size
 from models_store.tables.kinds import Kind
 from models_store.tables.left_out import emptied, left_out
 from models_store.tables.text_columns import without_missing
+from models_store.tables.typed_texts import marked
 
 log = logging.getLogger("patterns.tables")
 
@@ -61,7 +62,7 @@ def _from_arrow(file: Batches) -> pl.DataFrame:
         n_rows, n_bytes = n_rows + len(batch), n_bytes + sum(column.nbytes for column in columns)
         check_bytes(n_bytes)
         frames.append(pl.DataFrame(list(map(_series, file.schema, columns))))
-    return without_missing(_joined(frames)) if frames else pl.DataFrame(schema=file.schema.names)
+    return marked(without_missing(_joined(frames))) if frames else pl.DataFrame(schema=file.schema.names)
 
 
 def _column(field: Any, batch: Any, n_rows_before: int) -> Any:
