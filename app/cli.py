@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from models_store.errors import PatternServerError
+from models_store.exports.names import TARGETS
 from models_store.tables.csv_dialect import CsvDialect
 
 if TYPE_CHECKING:
@@ -330,6 +331,23 @@ def show(
         print_card(out, described)
     for path in described.write_plots(plots) if plots is not None else []:
         err.print(f"[dim]wrote {path}[/]")
+
+
+@cli.command()
+def export(
+    pattern: Annotated[str, typer.Argument(help="the pattern's name")],
+    to: Annotated[str, typer.Option(help=", ".join(TARGETS))],
+    version: Annotated[int | None, typer.Option(help="a version; without it the champion")] = None,
+    out_file: Annotated[Path | None, typer.Option("-o", "--out", help="the file; by default NAME-VERSION here")] = None,
+) -> None:
+    """Write a version as one file of another language or format, which answers raw values as the server does."""
+    from app.commands.export import export_to  # deferred: only this command needs it
+
+    exported, place = export_to(pattern, version, to, out_file)
+    out.print(str(place), markup=False, highlight=False, soft_wrap=True)
+    apart, allowed = f"{exported.difference:.2g}", f"{exported.tolerance:g}"
+    said = f"tried on {exported.rows:,} rows: answers differ by {apart} at most; {allowed} is allowed"
+    err.print(said, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 @cli.command()

@@ -39,7 +39,7 @@ from app.processes import memory
 from app.processes.table_reader import Reader
 from app.processes.trainer import Trainer
 from app.processes.workers import LOADS_FIRST
-from app.routes import datasets, health, models, page, train
+from app.routes import datasets, exports, health, models, page, train
 from app.settings import Settings
 from app.telemetry import logs
 from app.telemetry.statistics import Statistics
@@ -52,7 +52,7 @@ log = logging.getLogger("patterns")
 
 # Between the end of the time to finish requests and the end of the process, whatever its threads wait for.
 LAST_SECONDS = 4
-ROUTERS = [routes.router for routes in (train, datasets, models, health, page)]
+ROUTERS = [routes.router for routes in (train, datasets, models, exports, health, page)]
 DESCRIPTION = "Trains small Keras networks on patterns in numbers and serves them: raw values in, raw values out."
 
 
@@ -108,6 +108,7 @@ def _parts(settings: Settings, load_network: LoadNetwork, routes: list[Route]) -
         admission=Admission(settings.answer_seconds),
         # Threads of their own: many plots or tables, or a slow disk, must not take those that everybody else needs.
         artist=ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw"),
+        exporter=ThreadPoolExecutor(max_workers=1, thread_name_prefix="export"),
         librarian=ThreadPoolExecutor(max_workers=2, thread_name_prefix="tables"),
         jobs=Jobs(records, store, Trainer(settings.trainer_memory_mb), settings),
         dialects=Dialects([PREDICT_DIALECT, OIP_DIALECT, V1_DIALECT, SCORING_DIALECT, *vertex_dialects(settings)]),

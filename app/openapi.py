@@ -37,6 +37,10 @@ IN_PATHS = {
 # The names under which a path has a pattern.
 PATTERNS = ("pattern", "model")
 ADMIN_KEY, PREDICT_KEY = "adminKey", "predictKey"
+GUARDS: dict[Any, Guard] = {
+    keys.require_admin: keys.check_admin,
+    keys.require_predictor: keys.check_predictor,
+}
 
 
 def path_parameter(name: str) -> dict[str, Any]:
@@ -162,7 +166,7 @@ def _guard(parts: Parts, path: str, method: str) -> Guard | None:
     for route in parts.routes:
         if isinstance(route, APIRoute) and route.path == path and method.upper() in (route.methods or ()):
             guards = {given.dependency for given in route.dependencies}
-            return keys.check_admin if keys.require_admin in guards else None
+            return next((check for guard, check in GUARDS.items() if guard in guards), None)
     return None
 
 

@@ -34,6 +34,8 @@ class Parts:
     admission: Admission
     artist: ThreadPoolExecutor
     """Draws plots."""
+    exporter: ThreadPoolExecutor
+    """Writes exports, and tries each with its runtime."""
     librarian: ThreadPoolExecutor
     """Reads and writes the uploaded tables."""
     jobs: Jobs
@@ -44,6 +46,7 @@ class Parts:
     def close(self) -> None:
         self.admission.close()
         self.librarian.shutdown(wait=False, cancel_futures=True)
+        self.exporter.shutdown(wait=False, cancel_futures=True)
         self.artist.shutdown(wait=False, cancel_futures=True)
         self.registry.close()
         self.jobs.close()

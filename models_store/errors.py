@@ -9,6 +9,7 @@ PatternServerError
   StoreUnwritable · StoreBusy · DiskFull · PublishUnconfirmed
   DeviceUnavailable · EngineUnavailable
   NotFinite
+  NotExpressible · UnknownTarget · RuntimeAbsent · ExportDiffers
   TableError
   UnknownDataset
     DatasetGone
@@ -153,6 +154,38 @@ class NotFinite(PatternServerError):
     def __init__(self, row: int) -> None:
         super().__init__(f"row {row}: a value is too large for the network, or its answer is not a finite number")
         self.row = row
+
+
+class NotExpressible(PatternServerError):
+    """A version that a format cannot hold whole; the message says what of it."""
+
+    code = "not_expressible"
+
+    def __init__(self, target: str, reason: str) -> None:
+        super().__init__(f"this version cannot be exported to {target}: {reason}")
+
+
+class UnknownTarget(PatternServerError):
+    code = "unknown_target"
+
+    def __init__(self, known: Iterable[str]) -> None:
+        super().__init__(f"there is no such export; there are {shortened(known)}")
+
+
+class RuntimeAbsent(PatternServerError):
+    """A file is handed out only once its runtime has answered with it."""
+
+    code = "runtime_absent"
+
+    def __init__(self, runtime: str, way_out: str) -> None:
+        super().__init__(f"an export is tried before it is handed out, and {runtime} is not here; {way_out}")
+
+
+class ExportDiffers(PatternServerError):
+    code = "export_differs"
+
+    def __init__(self, how: str) -> None:
+        super().__init__(f"the export was tried and is not handed out: {how}")
 
 
 class TableError(PatternServerError):

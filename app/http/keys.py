@@ -21,6 +21,11 @@ async def require_admin(request: Request) -> None:
     check_admin(request, cast(Settings, request.app.state.parts.settings))
 
 
+async def require_predictor(request: Request) -> None:
+    """Guard a route of FastAPI that gives away what a pattern has learned. Raises as `check_predictor` does."""
+    check_predictor(request, cast(Settings, request.app.state.parts.settings))
+
+
 def check_admin(request: Request | Call, settings: Settings) -> None:
     """Guard everything that changes state.
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from models_store.card import Column, Gap
 from models_store.encoding.outputs import OutputDecoder
 from models_store.encoding.rows import InputEncoder
 from models_store.encoding.scaler import Scaler
-from models_store.networks.architecture import Architecture, Layer
+from models_store.networks.architecture import Architecture, Layer, LoadNetwork
 from models_store.storage.datasets import Datasets, Form, Stored
 from models_store.storage.store import Store
 from models_store.tables.csv_dialect import CsvDialect
@@ -48,7 +48,6 @@ WORTH_A_RETRY = {
     "store_busy",
     "store_unreadable",
 }
-LoadFake = Callable[[bytes, Architecture], LinearNetwork]
 
 
 def pair(pattern: str = "pair") -> Bundle:
@@ -101,7 +100,7 @@ def recipe(pattern: str, inputs: tuple[str, ...], formulas: dict[str, str]) -> d
 # -- serving -------------------------------------------------------------------------------------------------------
 
 
-def an_app(store: Store, load_network: LoadFake = LinearNetwork.from_bytes, **changes: Any) -> FastAPI:
+def an_app(store: Store, load_network: LoadNetwork = LinearNetwork.from_bytes, **changes: Any) -> FastAPI:
     """An app on the store, with some settings changed; it serves nothing before its lifespan begins."""
     app = create_app(Settings(_env_file=None, store=store.root, trainer_warm=False, **changes), load_network)
     app.state.parts = replace(parts_of(app), reader=ReadsHere(store.root))

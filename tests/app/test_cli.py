@@ -18,9 +18,11 @@ import uvicorn
 
 from app.cli import main
 from app.commands import predict
+from models_store.networks.onnx_network import OnnxNetwork
 from models_store.storage.store import Store
 from models_store.tables.table import Kind
 from tests.app.over_http import an_app, fork, pair
+from tests.exported import probable
 from tests.fakes import LinearNetwork, line
 from tests.table_fakes import passengers, table_of
 
@@ -137,6 +139,39 @@ def test_plots_are_written_into_a_directory(stocked: Store, run: Run, tmp_path: 
     written = sorted(path.name for path in (tmp_path / "new" / "plots").iterdir())
     assert written == sorted(f"pair-2-{kind}.{picture}" for kind in kinds for picture in ("svg", "png"))
     assert json.loads(ran.out)["version"] == 2
+
+
+def test_a_version_is_exported_into_a_file(store: Store, run: Run, tmp_path: Path) -> None:
+    Store(store.root, OnnxNetwork.from_bytes).publish(probable())
+    ran = run("export", "drawn", "--to", "python", engine="onnx")
+    assert (ran.status, ran.out) == (0, "drawn-1.py\n")
+    assert ran.err.startswith("tried on 1,008 rows: answers differ by ")
+    assert b"version 1" in (tmp_path / "drawn-1.py").read_bytes()
+    run("export", "drawn", "--version", "1", "--to", "python", "-o", "other.py", engine="onnx")
+    assert (tmp_path / "other.py").read_bytes() == (tmp_path / "drawn-1.py").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("drawn", "--to", "cobol"), "error: there is no such export"),
+        (("nothing", "--to", "python"), "error: no such pattern"),
+        (("drawn", "--to", "python", "--version", "2"), "error: pattern drawn has no such version"),
+        (("drawn", "--to", "python", "-o", "nowhere/x.py"), "error: nowhere/x.py cannot be written"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_line(store: Store, run: Run, arguments: tuple[str, ...], words: str) -> None:
+    Store(store.root, OnnxNetwork.from_bytes).publish(probable())
+    ran = run("export", *arguments, engine="onnx")
+    assert ran.status == 1
+    assert ran.err.startswith(words)
+
+
+def test_an_unloaded_pattern_is_not_exported(store: Store, run: Run) -> None:
+    Store(store.root, OnnxNetwork.from_bytes).publish(probable())
+    store.mark_unloaded("drawn")
+    ran = run("export", "drawn", "--to", "python", engine="onnx")
+    assert ran.err.startswith("error: pattern drawn was unloaded")
 
 
 def test_settings_are_shown_and_nothing_is_served(run: Run) -> None:

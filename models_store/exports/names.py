@@ -1,0 +1,6 @@
+"""The names of the targets of exports, free of NumPy for the command line."""
+
+from typing import Literal, get_args
+
+TargetName = Literal["python"]
+TARGETS: tuple[TargetName, ...] = get_args(TargetName)

@@ -1,0 +1,31 @@
+"""Python: one file that needs NumPy alone; a module, and a program."""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+PLACE = 'r"""{}"""'
+
+
+def python_file(portable: dict[str, Any]) -> bytes:
+    """Return the program with the pattern in its place."""
+    program = files("models_store.exports").joinpath("program.py").read_text("utf-8")
+    head, found, tail = program.partition(PLACE)
+    assert found
+    return f"{stated(portable, '#')}{head}{raw_text(portable)}{tail}".encode()
+
+
+def stated(portable: dict[str, Any], mark: str) -> str:
+    """Return comment lines that say what the file is, and how exact. Names of patterns are letters and dashes."""
+    allowed = f"{portable['tolerance']:g}"
+    return (
+        f"{mark} The pattern {portable['pattern']}, version {portable['version']}, as Pattern Server exported it.\n"
+        f"{mark} Its answers were compared with the server's on the pattern's golden rows and on 1000 rows drawn from\n"
+        f"{mark} what training saw. They differ by at most {allowed} of what an output varies by, plus its size.\n"
+    )
+
+
+def raw_text(portable: dict[str, Any]) -> str:
+    """Return the pattern as JSON in a raw text. All that could end the text is escaped in the JSON itself."""
+    indented = json.dumps(portable, indent=1, ensure_ascii=True, allow_nan=False)
+    return "r'''" + indented.replace("'", "\\u0027") + "'''"
