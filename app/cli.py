@@ -181,6 +181,71 @@ def _table_recipe(recipes: list[str], asked: "Asked") -> "PatternSpec":
     return recipe_for(asked, spec_named(recipes[0]) if recipes else None)
 
 
+@cli.command()
+def search(
+    recipe: Annotated[str | None, typer.Argument(help="a pattern's name, or a FILE.yaml")] = None,
+    method: Annotated[str | None, typer.Option(help="bayesian (the usual one), random, grid or hyperband")] = None,
+    trials: Annotated[int | None, typer.Option(help="how many; usually 40, or all of a grid")] = None,
+    seconds: Annotated[float | None, typer.Option(help="no trial begins after so long")] = None,
+    space: Annotated[
+        list[str] | None,
+        typer.Option(help="FIELD=VALUES, such as 'network.layers=[1, 2]' or 'network.dropout={low: 0, high: 0.5}'"),
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="rmse, mae, r2, log_loss, accuracy, f1 or roc_auc")] = None,
+    folds: Annotated[int | None, typer.Option(help="score trials on so many folds, not on the validation rows")] = None,
+    pruning: Annotated[str | None, typer.Option(help="ends poor trials early: median, halving or hyperband")] = None,
+    seed: Annotated[int | None, typer.Option(help="draws the trials; the networks have the recipe's")] = None,
+    promote: Annotated[bool, typer.Option(help="let the new version answer from now on")] = True,
+    csv: TableFile = None,
+    target: Target = None,
+    name: Annotated[str | None, typer.Option(help="the pattern's name; by default the file's")] = None,
+    column: Columns = None,
+    task: TaskOption = None,
+    missing_value: Words = None,
+    dates: Dates = None,
+    date_format: DateFormats = None,
+    delimiter: Delimiter = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    header: Header = None,
+    comment: Comment = None,
+    sheet: SheetName = None,
+    weight: Weight = None,
+    test: TestFile = None,
+    group: Group = None,
+    time: Time = None,
+) -> None:
+    """Try a recipe with many values of its fields, and publish the best; test rows are kept for that one."""
+    from app.commands.datasets import Asked, AskedRows  # deferred: only this command needs them
+    from app.commands.search import print_found, space_of
+    from app.commands.search import search as find
+    from app.commands.train import spec_named
+
+    if csv is not None:
+        dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment, sheet)
+        rows = AskedRows(weight, test, group, time)
+        words, formats = missing_value or [], date_format or []
+        asked = Asked(csv, target or [], name, column or [], task, None, words, dates, dialect, formats, rows)
+        spec = _table_recipe([recipe] if recipe else [], asked)
+    elif recipe is not None:
+        spec = spec_named(recipe)
+    else:
+        raise typer.BadParameter("name a pattern or a file, or give --csv and --target")
+    said: dict[str, Any] = {
+        "method": method,
+        "trials": trials,
+        "seconds": seconds,
+        "space": space_of(space) if space else None,
+        "metric": metric,
+        "folds": folds,
+        "pruning": pruning,
+        "seed": seed,
+    }
+    changes = {field: value for field, value in said.items() if value is not None}
+    found, board = find(spec.overridden({"search": changes}), promote=promote)
+    print_found(out, found, board)
+
+
 @cli.command("cross-validate")
 def cross_validate(
     recipe: Annotated[str | None, typer.Argument(help="a pattern's name, or a FILE.yaml")] = None,

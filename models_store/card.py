@@ -5,7 +5,7 @@ It is written once, inside `bundle.json`, and lives as long as the version.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
 from models_store.tables.kinds import Kind
 
@@ -136,6 +136,44 @@ class CrossValidation(Frozen):
     """
 
 
+SearchMetric = Literal["rmse", "mae", "r2", "accuracy", "log_loss", "balanced_accuracy", "f1", "roc_auc"]
+NUMBER_METRICS: frozenset[SearchMetric] = frozenset({"rmse", "mae", "r2"})
+LOWER_IS_BETTER: frozenset[SearchMetric] = frozenset({"rmse", "mae", "log_loss"})
+
+
+class Trial(Frozen):
+    """One trial of a search: the fields it changed, and how it went."""
+
+    number: int
+    """Counted from 0, in the order in which they were chosen."""
+    state: Literal["complete", "pruned", "failed"]
+    value: FiniteFloat | None
+    """The metric on rows that the trial did not learn from; None unless it is complete."""
+    point: dict[str, JsonValue]
+    """Values of the recipe's fields, by their paths."""
+    epochs: int
+    seconds: FiniteFloat
+    error: str | None = Field(default=None, exclude_if=is_none)
+    """Why it failed."""
+    reports: list[tuple[int, FiniteFloat]] = Field(default=[], exclude_if=lambda reports: not reports)
+    """The values by which it might have been pruned, each with the epoch or the fold."""
+
+
+class Searched(Frozen):
+    """The search that chose the recipe of a version. No trial has seen the test rows."""
+
+    method: str
+    metric: SearchMetric
+    folds: int | None
+    """None: trials were scored on the validation rows."""
+    best: int
+    """The number of the trial whose recipe this is."""
+    trials: list[Trial]
+    seconds: FiniteFloat
+    importance: dict[str, FiniteFloat] = {}
+    """Share of each field in how much the trials differ; empty if there were too few trials to tell."""
+
+
 class Author(Frozen):
     """The figure that the pattern's original author reports for this recipe."""
 
@@ -196,6 +234,7 @@ class Card(Frozen):
     author: Author | None
     baselines: Baselines
     cross_validation: CrossValidation | None = None
+    search: Searched | None = Field(default=None, exclude_if=is_none)
     gaps: list[Gap]
     fitted: Fitted
     lineage: Lineage

@@ -118,7 +118,7 @@ class Folding:
     def scored(self, spec: PatternSpec, number: int) -> Scored:
         """Fit fold `number`, from 0, and score it on the rows it holds out."""
         rest, held_out = self.splits[number]
-        part = _with_own_validation(spec, self.data, self._rows, rest)
+        part = with_own_validation(spec, self.data, self._rows, rest)
         test = self._rows.take(held_out)
         learned = self._learned(spec, part, number)
         score = measured(learned.predictor.predict(test.inputs), test, self.data).overall
@@ -221,7 +221,7 @@ def _recipe(spec: PatternSpec) -> CrossValidate:
     return spec.cross_validate or CrossValidate()
 
 
-def _with_own_validation(spec: PatternSpec, data: Dataset, rows: Rows, rest: Indices) -> Dataset:
+def with_own_validation(spec: PatternSpec, data: Dataset, rows: Rows, rest: Indices) -> Dataset:
     """Return the remaining rows of a fold, split into training rows and those that early stopping watches, if any."""
     if spec.fit.early_stopping is None or spec.split.validation == 0:
         return replace(data, train=rows.take(rest), validation=None)

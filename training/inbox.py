@@ -4,7 +4,7 @@ import queue
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from training.messages import Cancel, Measure, Publish, ScoreFolds, request_of
+from training.messages import Cancel, Finish, Measure, Publish, ScoreFolds, request_of
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,8 @@ class Inbox:
     requests: "queue.SimpleQueue[Publish | Measure | ScoreFolds | None]" = field(default_factory=queue.SimpleQueue)
     """Requests in the order of their lines; None at the end."""
     cancelled: set[str] = field(default_factory=set)
+    finishing: set[str] = field(default_factory=set)
+    """Searches whose best trial so far is wanted."""
 
     def read(self, lines: Iterable[str]) -> None:
         """Take requests until the input ends. Raises ValueError at a line that is not a request."""
@@ -22,6 +24,8 @@ class Inbox:
                 request = request_of(line)
                 if isinstance(request, Cancel):
                     self.cancelled.add(request.id)
+                elif isinstance(request, Finish):
+                    self.finishing.add(request.id)
                 else:
                     self.requests.put(request)
         finally:

@@ -1,7 +1,8 @@
 """The trainer's protocol: requests to it and events from it, each a JSON object on a line of its own.
 
-    requests    publish · measure · score_folds · cancel
-    events      ready · started, work, fold, epochs, evaluated, published, cross_validated, failed, cancelled
+    requests    publish · measure · score_folds · cancel · finish
+    events      ready · started, work, fold, trial_epochs, trial, epochs, evaluated, published, cross_validated,
+                failed, cancelled
 
 `ready` comes once, when the trainer has imported its engine. Every other event carries the id of its request.
 Imports neither NumPy nor Keras.
@@ -13,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, TypeAdapter
 
-from models_store.card import Card, CrossValidation
+from models_store.card import Card, CrossValidation, Trial
 from models_store.networks.architecture import Device, Engine
 
 Count = Annotated[int, Field(ge=0)]
@@ -46,6 +47,8 @@ class Publish(TrainingRequest):
     """Versions of the pattern that the store keeps."""
     engine: Engine
     """Computes the golden rows once more before the version is published."""
+    trials: tuple[Trial, ...] = ()
+    """Trials of this recipe's search that an earlier training had done before it was cut off."""
 
 
 class Measure(TrainingRequest):
@@ -67,7 +70,14 @@ class Cancel(Message):
     id: str
 
 
-Request = Annotated[Publish | Measure | ScoreFolds | Cancel, Field(discriminator="request")]
+class Finish(Message):
+    """End the trials of the search with this id, and train the recipe of the best so far."""
+
+    request: Literal["finish"] = "finish"
+    id: str
+
+
+Request = Annotated[Publish | Measure | ScoreFolds | Cancel | Finish, Field(discriminator="request")]
 
 
 # -- events --------------------------------------------------------------------------------------------------------
@@ -123,6 +133,23 @@ class EpochsDone(TrainingEvent):
     """Epochs of all fits; None without a cross-validation."""
 
 
+class TrialEpochs(TrainingEvent):
+    """The newest epoch of a trial that is under way."""
+
+    event: Literal["trial_epochs"] = "trial_epochs"
+    number: Count
+    epoch: Epoch
+
+
+class TrialEnded(TrainingEvent):
+    event: Literal["trial"] = "trial"
+    trial: Trial
+    best: Count | None
+    """The number of the best trial so far; None if none has a score."""
+    of: Positive
+    """Trials that are to be run."""
+
+
 class Evaluated(TrainingEvent):
     event: Literal["evaluated"] = "evaluated"
     card: Card
@@ -151,7 +178,18 @@ class Cancelled(TrainingEvent):
 
 
 Event = Annotated[
-    Ready | Started | WorkDone | FoldScored | EpochsDone | Evaluated | Published | CrossValidated | Failed | Cancelled,
+    Ready
+    | Started
+    | WorkDone
+    | FoldScored
+    | TrialEpochs
+    | TrialEnded
+    | EpochsDone
+    | Evaluated
+    | Published
+    | CrossValidated
+    | Failed
+    | Cancelled,
     Field(discriminator="event"),
 ]
 

@@ -4,9 +4,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from models_store.card import Trial
 from models_store.storage.checkpoints import Checkpoint
 from training.fitting.progress import Curves, Progress, Weights
-from training.messages import Epoch, EpochsDone, FoldScored, TrainingEvent, WorkDone
+from training.messages import Epoch, EpochsDone, FoldScored, TrainingEvent, TrialEnded, TrialEpochs, WorkDone
 
 # A training that is done in less leaves nothing worth keeping.
 CHECKPOINT_SECONDS = 5.0
@@ -32,6 +33,7 @@ class LineProgress(Progress):
         self._before = 0
         self._of: int | None = None
         self._work_told_at = 0.0
+        self._trial_told_at = time.monotonic()
         # Folds are fitted by several threads; two events must not share a line.
         self._lock = threading.Lock()
 
@@ -52,6 +54,17 @@ class LineProgress(Progress):
             if time.monotonic() - self._work_told_at > WORK_SECONDS:
                 self._tell(WorkDone(id=self._training, done=done, of=of))
                 self._work_told_at = time.monotonic()
+
+    def trial(self, trial: Trial, best: int | None, of: int) -> None:
+        """A trial of a search has ended; `best` is the number of the best so far, of `of` that are to be run."""
+        self._tell(TrialEnded(id=self._training, trial=trial, best=best, of=of))
+
+    def trial_epochs(self, number: int, done: int, curves: Curves) -> None:
+        """`done` epochs of trial `number` are complete."""
+        with self._lock:
+            if time.monotonic() - self._trial_told_at > WORK_SECONDS:
+                self._tell(TrialEpochs(id=self._training, number=number, epoch=_epoch(done, curves, -1)))
+                self._trial_told_at = time.monotonic()
 
     def checkpoint(self, done: int, best_epoch: int, weights: Callable[[], Weights]) -> None:
         if time.monotonic() - self._kept_at > CHECKPOINT_SECONDS:

@@ -12,6 +12,7 @@ from typing import IO
 
 import polars as pl
 
+from models_store.bundle import Bundle
 from models_store.errors import PatternServerError
 from models_store.networks import engines
 from models_store.networks.keras_network import use_threads
@@ -52,7 +53,7 @@ def run(stream: IO[str], _arguments: Sequence[str]) -> None:
     use_threads(max(1, (os.cpu_count() or 2) - 1))
     tell(Ready())
     while (request := inbox.requests.get()) is not None:
-        Training(request, lambda training: training in inbox.cancelled, tell).run()
+        Training(request, inbox, tell).run()
 
 
 class StopRequested(Exception):
@@ -65,12 +66,12 @@ class Training:
     def __init__(
         self,
         request: Publish | Measure | ScoreFolds,
-        is_cancelled: Callable[[str], bool],
+        inbox: Inbox,
         tell: Callable[[Message], None],
     ) -> None:
         self._id = request.id
         self._request = request
-        self._is_cancelled = is_cancelled
+        self._inbox = inbox
         self._tell = tell
 
     def run(self) -> None:
@@ -105,7 +106,7 @@ class Training:
         checkpoints = Checkpoints(request.root)
         progress = self._progress(partial(checkpoints.write, self._id))
         try:
-            bundle = train(spec, read_table=self._read_table, device=request.device, progress=progress, job=self._id)
+            bundle = self._bundle(spec, request, progress)
             self._tell(Evaluated(id=self._id, card=bundle.card))
             self._stop_if_cancelled()
             version = Store(request.root, load, keep=request.keep).publish(bundle, promote=request.promote)
@@ -114,6 +115,23 @@ class Training:
             # Only a process that is killed leaves its checkpoint.
             checkpoints.remove(self._id)
 
+    def _bundle(self, spec: PatternSpec, request: Publish, progress: LineProgress) -> Bundle:
+        if spec.search is None:
+            return train(spec, read_table=self._read_table, device=request.device, progress=progress, job=self._id)
+        from training.search.search import Listener, search  # deferred: Optuna, which other trainings do not need
+
+        listener = Listener(
+            progress, progress.trial, progress.trial_epochs, is_finishing=lambda: self._id in self._inbox.finishing
+        )
+        return search(
+            spec,
+            read_table=self._read_table,
+            device=request.device,
+            listener=listener,
+            job=self._id,
+            known=request.trials,
+        )
+
     def _progress(self, keep: Callable[[Checkpoint], None] = lambda _: None) -> LineProgress:
         return LineProgress(self._id, self._tell, self._stop_if_cancelled, keep)
 
@@ -121,7 +139,7 @@ class Training:
         return well_known(dataset) if dataset in NAMES else Datasets(self._request.root).frame(dataset)
 
     def _stop_if_cancelled(self) -> None:
-        if self._is_cancelled(self._id):
+        if self._id in self._inbox.cancelled:
             raise StopRequested
 
     def _fail(self, code: str, message: str) -> None:

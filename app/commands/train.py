@@ -39,6 +39,7 @@ from training.messages import (
     Publish,
     Published,
     Started,
+    TrialEnded,
     WorkDone,
 )
 from training.recipe.base import RecipeError
@@ -92,17 +93,17 @@ async def _train_all(specs: list[PatternSpec], promote: bool) -> int:
     with writing():
         settings.store.mkdir(parents=True, exist_ok=True)
     failures = 0
-    async for outcome in trainings(specs, lambda spec: _publish(spec, settings, promote)):
+    async for outcome in trainings(specs, lambda spec: publish(spec, settings, promote)):
         match outcome:
             case Trained():
-                _print_trained(outcome)
+                print_trained(outcome)
             case NotTrained(spec=spec, reason=reason):
                 failures += 1
                 err.print(f"[red]✗[/] {spec.name}: {words(reason)}")
     return failures
 
 
-def _publish(spec: PatternSpec, settings: Settings, promote: bool) -> Publish:
+def publish(spec: PatternSpec, settings: Settings, promote: bool) -> Publish:
     return Publish(
         id=uuid.uuid4().hex,
         recipe=spec.to_json(),
@@ -114,7 +115,7 @@ def _publish(spec: PatternSpec, settings: Settings, promote: bool) -> Publish:
     )
 
 
-def _print_trained(trained: "Trained") -> None:
+def print_trained(trained: "Trained") -> None:
     card = trained.card
     err.print(f"[green]✓[/] {trained.spec.name} version {trained.version}: {headline(card.test.overall)}")
     err.print(f"  {card.baselines.verdict}", style="dim", markup=False, highlight=False)
@@ -194,6 +195,8 @@ class Bar:
                 self.bars.update(self.task, visible=True)
             case FoldScored(fold=fold, folds=folds):
                 self.bars.update(self.task, loss=f"fold {fold} of {folds}")
+            case TrialEnded(trial=trial, of=of):
+                self.bars.update(self.task, loss=f"trial {trial.number + 1} of {of}")
             case EpochsDone(epochs=epochs, before=before):
                 self.bars.update(self.task, completed=before + epochs[-1].epoch, loss=_losses(epochs[-1]))
             case WorkDone(done=done, of=of):

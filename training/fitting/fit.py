@@ -129,7 +129,7 @@ def _run(program: "CompiledFit", n_rows: int, n_epochs: int, seed: int, progress
     chunks: list[Curves] = []
     done = 0
     while done < n_epochs and not program.has_stopped:
-        chunk = min(program.epochs_per_call, n_epochs - done)
+        chunk = min(program.epochs_per_call, progress.epochs_per_report or n_epochs, n_epochs - done)
         orders = np.stack([rng.permutation(n_rows) for _ in range(chunk)]).astype(np.int32)
         curves = program.run(orders, chunk, progress.pulse)
         done += len(curves["loss"])

@@ -38,6 +38,9 @@ class History:
 class Progress:
     """A listener to one training. Any method may raise, which ends the training; this class ignores all it is told."""
 
+    epochs_per_report: int | None = None
+    """The most epochs between two reports; None: about a quarter of a second."""
+
     def epochs(self, done: int, curves: Curves) -> None:
         """`done` epochs of the served network are complete; `curves` are those since the last call."""
 

@@ -12,12 +12,15 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from models_store.card import NUMBER_METRICS, is_none
 from models_store.encoding.rows import n_monomials
 from models_store.names import NAME, RESERVED
 from training.recipe.base import Part, RecipeError
 from training.recipe.data import Data, FormulaData, SequenceData, TableData
 from training.recipe.fit import NUMBER_LOSSES, AuthorFigure, CrossValidate, Fit, NetworkSpec, Scaling, Split
 from training.recipe.formula import Formula, FormulaError
+from training.recipe.search import Search
+from training.recipe.space import space_of
 
 CATALOGUE = Path(__file__).parents[1] / "catalogue"
 LARGEST_FILE = 1 << 20
@@ -33,6 +36,14 @@ class _RecipeLoader(yaml.SafeLoader):
 _RecipeLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
+
+
+def parsed(text: str) -> Any:
+    """Return what a text in YAML, or JSON, says. Raises ValueError if it is neither."""
+    try:
+        return yaml.load(text, Loader=_RecipeLoader)  # noqa: S506  # a SafeLoader
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError("not YAML") from error
 
 
 def _is_pattern_name(name: str) -> str:
@@ -70,6 +81,8 @@ class PatternSpec(Part):
     missing: Literal["fill", "refuse"] = "fill"
     """A missing value in a question, in a column of a table that had none in training: filled in, or refused."""
     cross_validate: CrossValidate | None = None
+    search: Search | None = Field(default=None, exclude_if=is_none)
+    """How fields of this recipe are to be chosen; the published version has the chosen recipe, without it."""
     author: AuthorFigure | None = None
     improves: PatternName | None = None
     """The pattern that this recipe improves on, with the same rows."""
@@ -107,7 +120,19 @@ class PatternSpec(Part):
         else:
             self._check_formulas(self.data)
             self._check_size(self.data)
+        if self.search is not None:
+            self._check_search(self.search)
         return self
+
+    def _check_search(self, search: Search) -> None:
+        if self.cross_validate is not None:
+            raise ValueError("cross_validate: folds of a search stand in search.folds; leave cross_validate out")
+        if not isinstance(self.data, TableData) and search.metric not in NUMBER_METRICS | {"auto"}:
+            raise ValueError(f"search.metric: {search.metric} is for labels, and a formula gives numbers: try rmse")
+        try:
+            space_of(self, search)
+        except RecipeError as error:
+            raise ValueError(str(error)) from None
 
     def _check_table(self, data: TableData) -> None:
         if self.network.polynomial_degree > 1:
@@ -172,8 +197,8 @@ class PatternSpec(Part):
         if path.stat().st_size > LARGEST_FILE:
             raise RecipeError(f"{path.name} is larger than {LARGEST_FILE} bytes; a recipe is a page of text")
         try:
-            recipe = yaml.load(path.read_text(encoding="utf-8"), Loader=_RecipeLoader)  # noqa: S506  # a SafeLoader
-        except (yaml.YAMLError, ValueError, RecursionError):
+            recipe = parsed(path.read_text(encoding="utf-8"))
+        except ValueError:
             raise RecipeError(f"{path.name} is not YAML; recipes are written in YAML or JSON, as UTF-8 text") from None
         return cls.parse(recipe)
 
@@ -197,7 +222,8 @@ def _merged(recipe: Mapping[str, Any], changes: Mapping[str, Any], *path: str) -
 
 
 def _replaced(part: object, change: object, *path: str) -> object:
-    if not isinstance(part, Mapping) or not isinstance(change, Mapping):
+    # Fields of another space belong to another search.
+    if not isinstance(part, Mapping) or not isinstance(change, Mapping) or path == ("search", "space"):
         return change
     # Another optimiser, distribution or kind of data has other fields: nothing of the old one may stay.
     tag = _tag_at(path)

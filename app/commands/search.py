@@ -1,0 +1,141 @@
+"""`patterns search`: the trials of a search as they come, and the version that the best of them becomes."""
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from app.commands.train import NotTrained, Trained, print_trained, publish
+from app.commands.wording import folding_table, number, words
+from app.processes.trainer import Trainer, TrainerDied
+from app.settings import Settings, load_settings
+from models_store.card import LOWER_IS_BETTER, Card, Trial
+from models_store.errors import PatternServerError
+from models_store.storage.disk import writing
+from training.messages import Cancelled, Evaluated, Event, Failed, Published, Started, TrialEnded, TrialEpochs
+from training.recipe.base import RecipeError
+from training.recipe.spec import PatternSpec, parsed
+
+err = Console(stderr=True)
+MOST_SHOWN = 12
+
+
+class NotFound(PatternServerError):
+    """A search that ended without a version."""
+
+
+def space_of(written: list[str]) -> dict[str, object]:
+    """Read `FIELD=VALUES` options, the values in YAML. Raises RecipeError."""
+    space: dict[str, object] = {}
+    for option in written:
+        name, is_given, values = option.partition("=")
+        try:
+            space[name] = parsed(values)
+        except ValueError:
+            is_given = ""
+        if not is_given:
+            raise RecipeError("--space: say FIELD=VALUES, as in --space 'network.layers.*.units=[16, 32]'")
+    return space
+
+
+def search(spec: PatternSpec, *, promote: bool) -> tuple[Trained, "Board"]:
+    """Have the trainer search, and publish the best. Raises NotFound with the reason where nothing was published."""
+    board = Board(spec)
+    settings = load_settings()
+    with writing():
+        settings.store.mkdir(parents=True, exist_ok=True)
+    outcome = asyncio.run(_search(board, settings, promote))
+    if isinstance(outcome, NotTrained):
+        raise NotFound(outcome.reason)
+    return outcome, board
+
+
+async def _search(board: "Board", settings: Settings, promote: bool) -> Trained | NotTrained:
+    trainer = Trainer(settings.trainer_memory_mb)
+    try:
+        with Live(console=err, get_renderable=board.table, refresh_per_second=4, transient=True):
+            await trainer.submit(publish(board.spec, settings, promote))
+            while True:
+                if (outcome := board.heard(await trainer.event())) is not None:
+                    return outcome
+    except TrainerDied as error:
+        return NotTrained(board.spec, str(error))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            await trainer.stop()
+
+
+@dataclass
+class Board:
+    """What is known of a search under way."""
+
+    spec: PatternSpec
+    trials: list[Trial] = field(default_factory=list)
+    best: int | None = None
+    of: int = 0
+    card: Card | None = None
+    doing: str = "starting TensorFlow (takes some seconds)"
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def metric(self) -> str:
+        return self.spec.search.metric if self.spec.search is not None else "auto"
+
+    def heard(self, event: Event) -> Trained | NotTrained | None:
+        """Take in an event; return how the search ended, if it has."""
+        match event:
+            case Started():
+                self.doing, self.began = "the first trial", time.monotonic()
+            case TrialEpochs(number=number, epoch=epoch):
+                self.doing = f"trial {number}: epoch {epoch.epoch}, loss {epoch.loss:.3g}"
+            case TrialEnded(trial=trial, best=best, of=of):
+                self.trials.append(trial)
+                self.best, self.of = best, of
+                self.doing = "the best recipe is trained" if len(self.trials) == of else f"trial {trial.number + 1}"
+            case Evaluated(card=card):
+                self.card = card
+            case Published(version=version):
+                assert self.card is not None  # evaluated comes before published
+                return Trained(self.spec, self.card, version)
+            case Failed(message=message):
+                return NotTrained(self.spec, message)
+            case Cancelled():
+                return NotTrained(self.spec, "cancelled")
+        return None
+
+    def table(self) -> Table:
+        """Return the best trials, the newest, and how long the others will take."""
+        shown = trials_table(self.trials, self.best, self.metric)
+        left = self.of - len(self.trials)
+        seconds = (time.monotonic() - self.began) / max(1, len(self.trials)) * left
+        eta = f", about {seconds:.0f} s left" if self.trials and left else ""
+        shown.caption = f"{self.spec.name}: {len(self.trials)} of {self.of or '…'} trials{eta}; {words(self.doing)}"
+        return shown
+
+
+def trials_table(trials: list[Trial], best: int | None, metric: str) -> Table:
+    """Return a line for each of the best trials, the best first, and one for the newest."""
+    scored = [trial for trial in trials if trial.value is not None]
+    scored.sort(key=lambda trial: trial.value or 0.0, reverse=metric != "auto" and metric not in LOWER_IS_BETTER)
+    shown = folding_table("trial", "score" if metric == "auto" else metric, "epochs", "seconds", "chosen")
+    for trial in [*scored[:MOST_SHOWN], *(trial for trial in trials[-1:] if trial not in scored[:MOST_SHOWN])]:
+        score = trial.state if trial.value is None else number(trial.value)
+        point = ", ".join(f"{name.rpartition('.')[2]} {_value(value)}" for name, value in trial.point.items())
+        style = "bold green" if trial.number == best else None
+        facts = (str(trial.number), score, str(trial.epochs), f"{trial.seconds:.1f}", words(trial.error or point))
+        shown.add_row(*facts, style=style)
+    return shown
+
+
+def _value(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def print_found(out: Console, trained: Trained, board: Board) -> None:
+    """Print the best trials, and what the published version is worth."""
+    out.print(trials_table(board.trials, board.best, board.metric))
+    print_trained(trained)

@@ -1,0 +1,108 @@
+"""The score of one trial: its recipe fitted, and measured on rows that it has not learned from.
+
+These are the validation rows of the recipe, a fifth of the training rows if it has none, or folds. Test rows are not
+among them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from models_store.card import NUMBER_METRICS, SearchMetric
+from models_store.errors import PatternServerError
+from training.cross_validation import with_own_validation
+from training.data.dataset import DataError, Dataset, Rows
+from training.data.splits import Indices, cut, folds
+from training.evaluation.scores import measured
+from training.fitting.learn import Runtime, learn
+from training.recipe.fit import CrossValidate
+from training.recipe.search import Search
+from training.recipe.spec import PatternSpec
+
+# Share of the training rows that trials are scored on if the recipe has no validation rows.
+HELD_OUT = 0.2
+
+
+class NoScore(PatternServerError):
+    """The metric has no value on the rows that are held out."""
+
+    code = "no_score"
+
+
+@dataclass(frozen=True, eq=False)
+class Scoring:
+    """The rows of all trials of a search, and what is measured on them."""
+
+    data: Dataset
+    rows: Rows
+    splits: list[tuple[Indices, Indices]] | None
+    """Rows to learn from and rows held out, for each fold; None: the recipe's own validation rows are held out."""
+    metric: SearchMetric
+    are_folds: bool
+
+    @classmethod
+    def of(cls, spec: PatternSpec, search: Search, data: Dataset) -> Self:
+        """Raises DataError where the metric does not fit the target, or there are too few rows."""
+        metric = metric_of(search, data)
+        seed, are_labels = spec.seed % 2**32, data.labels is not None
+        if search.folds is not None:
+            rows = data.fitted
+            splits = list(folds(rows, CrossValidate(folds=search.folds), seed, are_labels=are_labels))
+            return cls(data, rows, splits, metric, are_folds=True)
+        if data.validation is not None:
+            return cls(data, data.train, None, metric, are_folds=False)
+        share = spec.split.model_copy(update={"validation": HELD_OUT})
+        one = cut(data.train, np.arange(len(data.train)), share, "validation", seed, are_labels=are_labels)
+        return cls(data, data.train, [one], metric, are_folds=False)
+
+    @property
+    def fits(self) -> int:
+        """The number of fits of a trial."""
+        return len(self.splits) if self.splits is not None else 1
+
+    def score(self, spec: PatternSpec, runtime: Runtime, report: Callable[[int, float], None]) -> float:
+        """Fit a trial's recipe and return its metric, the mean over folds.
+
+        `report` is told the mean of the folds so far. Raises what `learn` raises, NotFinite, NoScore, and what
+        `report` raises.
+        """
+        scores: list[float] = []
+        for number in range(self.fits):
+            part, held_out = self._part(spec, number)
+            # Each fold begins with weights of its own.
+            own = spec.overridden({"seed": (spec.seed + number) % 2**32}) if number else spec
+            predictor = learn(own, part, runtime).predictor
+            score = measured(predictor.predict(held_out.inputs), held_out, self.data).overall
+            value = getattr(score, self.metric)
+            if value is None:
+                raise NoScore(f"the rows that are held out have no {self.metric}: they are too few, or all alike")
+            scores.append(value)
+            if self.are_folds:
+                report(number + 1, float(np.mean(scores)))
+        return float(np.mean(scores))
+
+    def _part(self, spec: PatternSpec, number: int) -> tuple[Dataset, Rows]:
+        """Return the rows that a fit learns from and may watch, and those that it is scored on."""
+        if self.splits is None:
+            assert self.data.validation is not None
+            return self.data, self.data.validation
+        rest, taken = self.splits[number]
+        held_out = self.rows.take(taken)
+        if self.are_folds:
+            return with_own_validation(spec, self.data, self.rows, rest), held_out
+        # Members watch rows that they leave out; otherwise the rows held out show how the trial goes.
+        watched = held_out if spec.network.members == 1 else None
+        return replace(self.data, train=self.rows.take(rest), validation=watched), held_out
+
+
+def metric_of(search: Search, data: Dataset) -> SearchMetric:
+    """Raises DataError where the metric is not one of the target's kind."""
+    are_numbers = data.labels is None
+    if search.metric == "auto":
+        return "rmse" if are_numbers else "log_loss"
+    if (search.metric in NUMBER_METRICS) != are_numbers:
+        kind, usual = ("numbers", "rmse") if are_numbers else ("labels", "log_loss")
+        raise DataError(f"search.metric: {search.metric} does not fit the target, which is {kind}; try {usual}")
+    return search.metric
