@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from training.inbox import Inbox
-from training.messages import Cancel, Measure, to_line
+from training.messages import Cancel, Finish, Measure, to_line
 
 
 def measure(name: str) -> Measure:
@@ -18,6 +18,12 @@ def test_requests_are_kept_in_order_and_cancellations_seen_at_once() -> None:
     inbox.read(map(to_line, [measure("a"), measure("b"), Cancel(id="b")]))
     assert inbox.cancelled == {"b"}
     assert [inbox.requests.get() for _ in range(3)] == [measure("a"), measure("b"), None]
+
+
+def test_a_search_that_is_to_finish_is_known_at_once() -> None:
+    inbox = Inbox()
+    inbox.read(map(to_line, [measure("a"), Finish(id="a")]))
+    assert (inbox.finishing, inbox.cancelled) == ({"a"}, set())
 
 
 @pytest.mark.parametrize("line", ["", "{", "nonsense", '{"request": "unheard-of"}', '{"id": "a", "recipe": {}}'])
