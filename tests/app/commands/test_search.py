@@ -51,7 +51,8 @@ def test_the_board_shows_the_best_first_and_what_goes_on() -> None:
     assert "│ 1 │ 2.25 │ 5 │ 1.5 │ units 16, learning_rate 0.0123 │" in lines
     best, other = (next(i for i, line in enumerate(lines) if value in line) for value in ("2.25", "4.5"))
     assert best < other
-    assert "2 of 3 trials" in lines[-1] and "trial 2: epoch 4, loss 0.125" in lines[-1]
+    caption = " ".join(lines)
+    assert "2 of 3 trials" in caption and "trial 2: epoch 4, loss 0.125" in caption
 
 
 def test_the_newest_trial_is_shown_also_if_it_failed() -> None:
