@@ -20,6 +20,7 @@ from training.fitting.progress import Curves, Progress
 from training.recipe.search import Search
 from training.recipe.space import Space, space_of
 from training.recipe.spec import PatternSpec
+from training.refit import FirstFit
 from training.run import PROGRAMS, dataset_of, no_tables, train
 from training.search.choosing import Asked, Chooser, epochs_per_report
 from training.search.scoring import Scoring
@@ -75,7 +76,8 @@ def search(
     if best is None:
         raise SearchFailed(_no_score(trials))
     winner = searching.space.recipe(best.point)
-    bundle = train(winner, read_table=read_table, device=device, progress=listener.progress, job=job, programs=programs)
+    progress = AfterTrials(listener.progress, searching.done)
+    bundle = train(winner, read_table=read_table, device=device, progress=progress, job=job, programs=programs)
     found = searching.summary(trials, best)
     card = bundle.card.model_copy(update={"search": found, "notes": [*bundle.card.notes, note(found, best)]})
     return replace(bundle, card=card)
@@ -98,6 +100,7 @@ class Searching:
         self._work = Work(runtime.progress, self._chooser.trials * self._planned + spec.fit.epochs)
         self._by_recipe: dict[str, Trial] = {}
         self._began = time.monotonic()
+        self._done = 0
 
     def trials(self, known: Sequence[Trial]) -> list[Trial]:
         """Return the trials that have ended: those that are known, and then those that are run."""
@@ -112,12 +115,18 @@ class Searching:
                 trial = trial or self._run(asked)
                 self._chooser.tell(asked, trial)
                 ended.append(trial)
+                self._done += trial.epochs
                 self._work.add(done=trial.epochs, spared=self._planned - trial.epochs)
                 if is_new and (best := best_of(ended, self.metric)) is not None:
                     self._listener.trial(trial, best.number, self._chooser.trials)
                 elif is_new:
                     self._listener.trial(trial, None, self._chooser.trials)
         return ended
+
+    @property
+    def done(self) -> int:
+        """Epochs of all trials that have ended."""
+        return self._done
 
     def summary(self, trials: Sequence[Trial], best: Trial) -> Searched:
         return Searched(
@@ -189,6 +198,17 @@ class TrialProgress(Progress):
         if self._listener.is_finishing():
             raise Finished
         self._listener.progress.pulse()
+
+
+class AfterTrials(FirstFit):
+    """Progress of the training of the best recipe, which counts the epochs of all trials as well."""
+
+    def __init__(self, progress: Progress, trials: int) -> None:
+        super().__init__(progress)
+        self._trials = trials
+
+    def work(self, done: int, of: int) -> None:
+        super().work(self._trials + done, self._trials + of)
 
 
 def best_of(trials: Sequence[Trial], metric: SearchMetric) -> Trial | None:

@@ -62,7 +62,7 @@ def test_layers_are_chosen_by_number_by_units_or_whole(point: dict[str, Any], un
 
 
 def test_a_point_changes_its_fields_and_no_others() -> None:
-    point = {"fit.optimizer.learning_rate": 0.5, "scaling.method": "standard", "seed": 3}
+    point: dict[str, Any] = {"fit.optimizer.learning_rate": 0.5, "scaling.method": "standard", "seed": 3}
     changed = {"fit": {"optimizer": {"learning_rate": 0.5}}, "scaling": {"method": "standard"}, "seed": 3}
     assert recipe_at(QUADRATIC, point) == QUADRATIC.overridden(changed)
 

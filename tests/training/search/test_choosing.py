@@ -40,7 +40,7 @@ def run(score: Callable[[Point], float], known: list[Trial] | None = None, **sea
     spec = QUADRATIC.overridden({"search": search})
     assert spec.search is not None
     chooser = Chooser(space_of(spec, spec.search), spec.search, "rmse", epochs=27)
-    trials = []
+    trials: list[Trial] = []
     before = {trial.number: trial for trial in known or []}
     while len(trials) < chooser.trials:
         asked = chooser.ask()
