@@ -23,7 +23,7 @@ from tests.fakes import card
 from tests.keras_files import drawn, keras_file
 from tests.table_fakes import encoder_of
 
-PROGRAMS = ["python"]
+PROGRAMS = ["python", "js"]
 N_ROWS = 24
 NAMES = ["x", "größe", "a b", 'say "hi"', "two,lines", "__proto__", "int", "</script>", "*/ x", "`${1}`", "'''"]
 WORDS = ["cabin", "first", "don't", "größe", "third", "3rd", "ÉCOLE", "naïve"]

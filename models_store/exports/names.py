@@ -2,5 +2,5 @@
 
 from typing import Literal, get_args
 
-TargetName = Literal["python"]
+TargetName = Literal["python", "js"]
 TARGETS: tuple[TargetName, ...] = get_args(TargetName)

@@ -31,6 +31,9 @@ def answers(name: TargetName, content: bytes, sample: Sample) -> Array:
 
 def command(name: str, content: bytes, folder: str) -> list[str]:
     """Return the command that runs the program, which is written into the folder. Raises RuntimeAbsent."""
+    match name:
+        case "js":
+            return [found(("node", "nodejs"), "install Node.js 18 or newer"), _placed(folder, "pattern.mjs", content)]
     return [sys.executable, "-I", _placed(folder, "pattern.py", content)]
 
 

@@ -12,6 +12,7 @@ from models_store.bundle import Bundle
 from models_store.errors import ExportDiffers, UnknownTarget
 from models_store.exports import programs
 from models_store.exports.exactness import difference, tolerance_of
+from models_store.exports.js_file import js_file
 from models_store.exports.names import TARGETS, TargetName
 from models_store.exports.portable import portable
 from models_store.exports.python_file import python_file
@@ -67,6 +68,12 @@ def _target(name: str) -> Target:
 
 
 BY_NAME: Mapping[TargetName, Target] = {
+    "js": Target(
+        ".mjs",
+        "text/javascript",
+        lambda bundle, version: js_file(portable(bundle, version)),
+        partial(programs.answers, "js"),
+    ),
     "python": Target(
         ".py",
         "text/x-python",
