@@ -11,22 +11,24 @@ from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
 
-from models_store.errors import TableError
+from models_store.errors import TableError, shortened_name
 from models_store.tables import file_limits
 
 BYTES_AT_ONCE = 1 << 20
 MOST_PARTS = 10_000
+# The most that a spreadsheet program has; a cell beyond them would make a table of many empty columns or rows.
+MOST_ROWS, MOST_COLUMNS = 1 << 20, 1 << 14
 # A cell, or a row, is told within so many bytes; a longer one is cut, and counts as it begins.
 LONGEST_TOKEN = 1 << 18
 DAMAGED = "the file cannot be read as a workbook; is it whole, and of that format?"
 
 SHEET = re.compile(rb"<(?:\w+:)?sheet\s([^>]*)>")
 RELATION = re.compile(rb"<(?:\w+:)?Relationship\s([^>]*)>")
-CELL = re.compile(
-    rb"<(?:\w+:)?c\s(?P<attributes>[^>]*?)(?P<is_empty>/?)>"
+XLSX_TOKEN = re.compile(
+    rb"<(?:\w+:)?(?P<what>row|c)\b(?P<attributes>[^>]*?)(?P<is_empty>/?)>"
     rb"(?:\s*(?P<formula><(?:\w+:)?f\b[^>]*?(?:/>|>[^<]*</(?:\w+:)?f>))\s*(?P<value><(?:\w+:)?v>[^<]+<)?)?"
 )
-ADDRESS = re.compile(rb'\br="([A-Z]{1,3})([0-9]{1,7})"')
+PLACE = re.compile(rb"""\br=["']([A-Za-z]{0,9})([0-9]{1,19})["']""")
 ODS_TOKEN = re.compile(
     rb"<(?P<closing>/?)table:(?P<what>table-row|table|table-cell|covered-table-cell)(?P<attributes>\s[^>]*?)?(?P<is_empty>/?)>"
 )
@@ -46,6 +48,11 @@ class Sheet:
 
     def add(self, row: int, column: int) -> None:
         self.n_rows, self.n_columns = max(self.n_rows, row), max(self.n_columns, column)
+        if self.n_rows > MOST_ROWS or self.n_columns > MOST_COLUMNS:
+            raise TableError(
+                f"the sheet {shortened_name(self.name)} has cells beyond row {MOST_ROWS} or column "
+                f"{column_name(MOST_COLUMNS)}, where spreadsheets end; keep the table alone, from cell A1 on"
+            )
         file_limits.check_size(self.n_rows, self.n_columns)
 
     def add_formula(self, row: int, column: int, *, has_value: bool) -> None:
@@ -133,13 +140,20 @@ def _of_xlsx(archive: zipfile.ZipFile) -> list[Sheet]:
 
 
 def _xlsx_sheet(archive: zipfile.ZipFile, name: str, part: str) -> Sheet:
+    """Rows and cells that do not say their place follow those before them."""
     sheet = Sheet(name)
-    for n_seen, found in enumerate(_tokens(archive, part, CELL)):
-        file_limits.check_size(n_seen, 1)
-        address = ADDRESS.search(found["attributes"])
-        if found["is_empty"] or address is None:
+    row = column = 0
+    for n_seen, found in enumerate(_tokens(archive, part, XLSX_TOKEN)):
+        # Each cell may have a row of its own.
+        file_limits.check_size(n_seen // 2, 1)
+        place = PLACE.search(found["attributes"])
+        if found["what"] == b"row":
+            row, column = int(place[2]) if place else row + 1, 0
             continue
-        row, column = int(address[2]), _column(address[1])
+        column = _column(place[1]) if place else column + 1
+        row = int(place[2]) if place else row
+        if found["is_empty"]:
+            continue
         sheet.add(row, column)
         if found["formula"]:
             sheet.add_formula(row, column, has_value=found["value"] is not None)
@@ -148,7 +162,7 @@ def _xlsx_sheet(archive: zipfile.ZipFile, name: str, part: str) -> Sheet:
 
 def _column(letters: bytes) -> int:
     number = 0
-    for letter in letters:
+    for letter in letters.upper():
         number = number * 26 + letter - ord("A") + 1
     return number
 

@@ -64,7 +64,7 @@ def make(
     labels = _labels(data, found, targets)
     numbers = _label_numbers(targets, labels) if labels else _numbers(data, found, targets)
     rows = columns.rows(frame, numbers, kept)
-    rows = _with_groups(rows, frame, spec.split.group, kept)
+    rows = _with_groups(rows, frame, spec.split.group, spelling, kept)
     kind = found[spec.split.time].kind if spec.split.time else None
     rows = _with_times(rows, frame, spec.split.time, kind, spelling, kept)
     own_test = None if test_frame is None else _test_rows(columns, data, labels, test_frame)
@@ -320,14 +320,16 @@ def _weights(frame: "pl.DataFrame", name: str, kept: NDArray[np.bool_], field: s
     return np.asarray(relative / relative.mean())
 
 
-def _with_groups(rows: Rows, frame: "pl.DataFrame", name: str | None, kept: NDArray[np.bool_]) -> Rows:
+def _with_groups(
+    rows: Rows, frame: "pl.DataFrame", name: str | None, spelling: Spelling, kept: NDArray[np.bool_]
+) -> Rows:
     """Return the rows with the number of their group. Raises DataError where a row has none."""
     if name is None:
         return rows
-    column = frame[name]
-    _check_present(column.is_not_null().to_numpy() | ~kept, "group", name)
-    _, numbers = np.unique(column.cast(str).fill_null("").str.strip_chars().to_numpy(), return_inverse=True)
-    return replace(rows, groups=numbers[kept])
+    groups = inference.table_of(frame, {name: "category"}, spelling).columns[name]
+    _check_present(~are_missing(groups) | ~kept, "group", name)
+    _, numbers = np.unique(groups[kept], return_inverse=True)
+    return replace(rows, groups=numbers)
 
 
 def _with_times(

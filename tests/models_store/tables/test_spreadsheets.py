@@ -155,11 +155,18 @@ FAR = '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"
 MANY = ods_row(ods_number(1, ' table:number-columns-repeated="16384"'), more=' table:number-rows-repeated="1048576"')
 
 
-@pytest.mark.parametrize("content", [xlsx({"Data": FAR}), ods(MANY)])
+@pytest.mark.parametrize("content", [xlsx({"Data": FAR}), xlsx({"Data": FAR.replace('"', "'")}), ods(MANY)])
 def test_cells_that_would_reach_too_far_are_refused_before_they_are_unpacked(write: Write, content: bytes) -> None:
     assert len(content) < 4096
     with pytest.raises(TableError, match="more than 50000000 values, the most that a table may have, in 16384 columns"):
         read(write(content), "workbook")
+
+
+@pytest.mark.parametrize("place", ["XFE2", "ZZZ2", "ZZZZ2", "zzzz2", "AAAAAAAAA2", "A1048577", "A99999999999"])
+def test_a_cell_where_no_spreadsheet_has_one_is_refused_before_it_is_unpacked(write: Write, place: str) -> None:
+    rows = f'<row r="1"><c r="A1"><v>1</v></c></row><row><c r="{place}"><v>1</v></c></row>'
+    with pytest.raises(TableError, match="sheet Data has cells beyond row 1048576 or column XFD, where spreadsheets"):
+        read(write(xlsx({"Data": rows})), "workbook")
 
 
 def test_parts_that_unpack_to_too_much_are_refused_while_they_are_read(
@@ -214,6 +221,15 @@ def test_a_long_stretch_without_cells_hides_no_cell_behind_it(write: Write) -> N
     )
     assert found.frame["a"].to_list() == [2, 3]
     assert found.remarks[0].startswith("2 cells of column B are formulas, from B2 on")
+
+
+def test_rows_and_cells_need_not_say_their_place(write: Write) -> None:
+    names = '<row><c t="inlineStr"><is><t>a</t></is></c><c t="inlineStr"><is><t>b</t></is></c></row>'
+    row = "<row><c><v>1</v></c><c><f>2+3</f><v>5</v></c></row>"
+    rows = f"{row}<row><c/><c><v>7</v></c></row><row><c r='A4'><v>3</v></c></row>"
+    found = reading(write(xlsx({"Data": names + rows})), "workbook")
+    assert columns_of(found.frame) == {"a": [1, None, 3], "b": [5, 7, None]}
+    assert found.remarks[0].startswith("1 cells of column B are formulas, from B2 on")
 
 
 def test_rows_of_a_large_sheet_are_told_across_pieces(write: Write) -> None:

@@ -1,5 +1,6 @@
 """Which rows of a table count how much, and which are test rows: weights, groups, times, and a table of its own."""
 
+import datetime
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,23 @@ def test_no_group_is_in_two_parts_and_it_is_no_input_unless_it_is_named(target: 
     parts = [{*cells(rows, "patient")} for rows in (kept.train, kept.validation, kept.test)]
     assert (sum(map(len, parts)), len(set.union(*parts))) == (12, 12)
     assert all(parts)
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        pl.Series([datetime.timedelta(hours=place % 12) for place in range(N_ROWS)]),
+        pl.Series([datetime.date(2024, 1, 1 + place % 12) for place in range(N_ROWS)]),
+        pl.Series([datetime.time(place % 12) for place in range(N_ROWS)]),
+        pl.Series([place % 12 for place in range(N_ROWS)], dtype=pl.UInt8),
+        pl.Series([f" {place % 12}" if place % 5 else f"{place % 12} " for place in range(N_ROWS)]),
+    ],
+    ids=["durations", "dates", "times", "bytes", "spaces"],
+)
+def test_groups_may_be_named_by_values_of_any_kind(groups: pl.Series) -> None:
+    data = made(spec(split={"group": "g"}, columns={"g": "category"}), visits(g=groups))
+    parts = [{*cells(rows, "g")} for rows in (data.train, data.validation, data.test)]
+    assert (sum(map(len, parts)), len(set.union(*parts))) == (12, 12)
 
 
 def test_the_last_rows_are_the_test_rows_and_those_before_them_are_watched() -> None:
