@@ -71,6 +71,11 @@ class Server:
             said = error.read()[:200].decode(errors="replace")
             raise Trouble(f"answers {error.code} to {body.path}: {said}") from None
 
+    def get(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE_SECONDS) as answer:
+            content: bytes = answer.read()
+            return content
+
     def delete(self, path: str) -> None:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method="DELETE")
         urllib.request.urlopen(request, timeout=PATIENCE_SECONDS).close()
@@ -109,6 +114,10 @@ class Server:
     def resident_mb(self) -> float:
         """Return the MB of memory of the serving process, without its children."""
         return resident_mb(self.process.pid)
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU seconds of the server and all that it started, as far as that still runs."""
+        return _cpu_seconds(self.process.pid)
 
 
 @contextlib.contextmanager

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bodies import Json
+from benchmarks.environments import python
 from benchmarks.network import FOLDER, Network, is_served_here
-from benchmarks.peers import PEERS, TENSORFLOW, python
+from benchmarks.peers import PEERS, TENSORFLOW
 from benchmarks.servers import Contender
 
 REQUIREMENTS = ("bentoml==1.4.40", TENSORFLOW)

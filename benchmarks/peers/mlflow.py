@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bodies import Json
+from benchmarks.environments import python
 from benchmarks.network import FOLDER, Network, is_served_here
-from benchmarks.peers import PEERS, TENSORFLOW, python
+from benchmarks.peers import PEERS, TENSORFLOW
 from benchmarks.servers import Contender
 
 REQUIREMENTS = ("mlflow==3.17.0", TENSORFLOW)

@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 from benchmarks.bodies import OipJson
+from benchmarks.environments import python
 from benchmarks.network import FOLDER, Network, is_served_here
-from benchmarks.peers import PEERS, TENSORFLOW, python
+from benchmarks.peers import PEERS, TENSORFLOW
 from benchmarks.servers import PROJECT, Contender
 
 REQUIREMENTS = ("mlserver==1.7.1", TENSORFLOW)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bodies import OipJson
+from benchmarks.environments import python
 from benchmarks.network import FOLDER, Network
-from benchmarks.peers import PEERS, TENSORFLOW, python
+from benchmarks.peers import PEERS, TENSORFLOW
 from benchmarks.servers import Contender
 
 REQUIREMENTS = ("nvidia-pytriton==0.7.0", TENSORFLOW)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bodies import Json
+from benchmarks.environments import python
 from benchmarks.network import FOLDER, Network, is_served_here
-from benchmarks.peers import PEERS, TENSORFLOW, python
+from benchmarks.peers import PEERS, TENSORFLOW
 from benchmarks.servers import Contender
 
 REQUIREMENTS = ("ray[serve]==2.60.0", TENSORFLOW)
