@@ -4,7 +4,7 @@ file -> DataFrame (`read`) -> ColumnFacts (`facts`) -> Table (`table_of`)
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -51,7 +51,18 @@ from models_store.tables.typed_files import TEMPORAL, TEMPORAL_KINDS
 from models_store.tables.typed_texts import is_marked, unmarked
 from models_store.tables.words import words_of
 
-__all__ = ["ColumnFacts", "Form", "TableError", "facts", "read", "table_of", "targets_of", "without"]
+__all__ = [
+    "ColumnFacts",
+    "Form",
+    "TableError",
+    "facts",
+    "holds_texts",
+    "labels_as_written",
+    "read",
+    "table_of",
+    "targets_of",
+    "without",
+]
 
 NANOSECONDS = 1000
 MOST_EXAMPLES = 3
@@ -146,18 +157,26 @@ def table_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling 
     )
 
 
-def targets_of(frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling = PLAIN) -> Table:
-    """Return target columns as `table_of` does, but labels as the file writes them, unless all of them are numbers."""
-
+def targets_of(
+    frame: pl.DataFrame, kinds: Mapping[str, Kind], spelling: Spelling = PLAIN, as_written: Collection[str] = ()
+) -> Table:
+    """Return target columns as `table_of` does, but the labels of `as_written` as the file writes them."""
     frame = unmarked(frame[[*kinds]])
-
-    def parse(name: str, kind: Kind) -> Parse:
-        is_label = kind == "category" and _are_words(frame[name])
-        return label_from_text if is_label else partial(spelling.cell, name)
-
+    parses = {name: label_from_text if name in as_written else partial(spelling.cell, name) for name in kinds}
     return Table(
-        {name: _values(_present(frame[name], kind, spelling), kind, parse(name, kind)) for name, kind in kinds.items()}
+        {name: _values(_present(frame[name], kind, spelling), kind, parses[name]) for name, kind in kinds.items()}
     )
+
+
+def labels_as_written(frame: pl.DataFrame, kinds: Mapping[str, Kind]) -> frozenset[str]:
+    """Return the target columns whose labels are as the file writes them: texts that are not all numbers."""
+    frame = unmarked(frame[[*kinds]])
+    return frozenset(name for name, kind in kinds.items() if kind == "category" and _are_words(frame[name]))
+
+
+def holds_texts(column: pl.Series) -> bool:
+    """True for a column whose cells are as the file writes them, and not numbers or moments made of them."""
+    return column.dtype == pl.String or is_marked(column)
 
 
 # -- values --------------------------------------------------------------------------------------------------------

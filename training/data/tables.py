@@ -18,7 +18,7 @@ from models_store.tables.inference import ColumnFacts
 from models_store.tables.kinds import ORDERED
 from models_store.tables.left_out import type_left_out
 from models_store.tables.spelling import PLAIN, Spelling
-from models_store.tables.table import Kind, Table, are_missing, category_of
+from models_store.tables.table import Kind, Table, are_missing, category_of, column_of
 from training.data.dataset import LARGEST_TARGET, DataError, Dataset, Labels, Rows
 from training.data.splits import FEWEST_ROWS_OF_A_LABEL, cut
 from training.recipe.data import TableData
@@ -55,7 +55,8 @@ def make(
     formats = {name: facts.format for name, facts in found.items() if facts.format is not None}
     spelling = Spelling(frozenset(data.missing), orders, formats)
     kinds = _input_kinds(data, found, _no_inputs(spec, data))
-    columns = _Columns(kinds, {name: found[name].kind for name in data.target}, spelling, data.weight)
+    target = {name: found[name].kind for name in data.target}
+    columns = _Columns(kinds, target, spelling, data.weight, inference.labels_as_written(frame, target))
     targets, kept = columns.targets(frame)
     if kept.sum() < FEWEST_ROWS:
         raise DataError(
@@ -96,10 +97,12 @@ class _Columns:
     target: dict[str, Kind]
     spelling: Spelling
     weight: str | None
+    as_written: frozenset[str]
+    """The targets whose labels are as the file writes them."""
 
     def targets(self, frame: "pl.DataFrame") -> tuple[Table, NDArray[np.bool_]]:
         """Return the targets of the rows that have one, and a mask of these rows."""
-        targets = inference.targets_of(frame, self.target, self.spelling)
+        targets = inference.targets_of(frame, self.target, self.spelling, self.as_written)
         kept = _has_target(targets)
         return targets.take(kept), kept
 
@@ -127,6 +130,8 @@ def _test_rows(columns: _Columns, data: TableData, labels: Labels | None, frame:
         targets, kept = columns.targets(frame)
         if not kept.any():
             raise DataError(f"data.test: no row has a value of {' and '.join(data.target)}, which it is tested by")
+        if labels is not None and labels.kind == "text" and not inference.holds_texts(frame[data.target[0]]):
+            targets = _named(targets, labels)
         numbers = _known_numbers(targets, labels) if labels else _finite_numbers(targets)
         return columns.rows(frame, numbers, kept, "data.test")
     except TableError as error:
@@ -264,6 +269,27 @@ def _label_numbers(targets: Table, labels: Labels) -> Array:
         return values.astype(np.float64)[:, None]
     known = np.array([float(label) for label in labels.names])
     return np.searchsorted(known, values.astype(np.float64)).astype(np.float64)[:, None]
+
+
+def _named(targets: Table, labels: Labels) -> Table:
+    """Return the labels that numbers of a test table stand for: a file that has 1.10 alone is read as the number 1.1.
+
+    Raises DataError where a number may be one of two.
+    """
+    (name, values), *_ = targets.columns.items()
+    found: dict[str, str] = {}
+    words = list(map(category_of, values.tolist()))
+    for label in labels.names:
+        word = category_of(label)
+        if word in found and word in words:
+            raise DataError(
+                f"data.test: {shortened_name(name)} is a column of numbers there, and {shortened_name(word)} may be "
+                f"the label {shortened_name(found[word])} or {shortened_name(label)}; write both tables in a format "
+                "with types, such as Parquet, where the labels are texts"
+            )
+        found[word] = label
+    named = [found.get(word, word) for word in words]
+    return Table({name: column_of("category", named)})
 
 
 def _known_numbers(targets: Table, labels: Labels) -> Array:

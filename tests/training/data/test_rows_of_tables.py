@@ -219,6 +219,47 @@ def test_test_rows_without_a_target_are_left_out_and_labels_are_those_of_the_tra
     assert numbered.test.targets[:2, 0].tolist() == [1.0, 0.0]
 
 
+LABELS = ["1.10", "2b", "true", "3"] * 30
+
+
+@pytest.mark.parametrize(
+    ("own", "numbers"),
+    [
+        (["1.10", "3"] * 60, [0.0, 2.0]),
+        ([1.1, 3.0] * 60, [0.0, 2.0]),
+        ([3] * 120, [2.0, 2.0]),
+        ([True] * 120, [3.0, 3.0]),
+        ([None, 1.1] * 60, [0.0, 0.0]),
+    ],
+)
+def test_labels_are_those_of_the_training_table_whatever_stands_in_the_test_table(own: Any, numbers: Any) -> None:
+    data = made(spec("felt", test=OTHER), visits(felt=LABELS), visits(felt=own))
+    assert data.labels is not None
+    assert data.labels.names == ("1.10", "2b", "3", "true")
+    assert data.test.targets[:2, 0].tolist() == numbers
+
+
+def test_labels_of_numbers_stay_numbers_beside_texts_of_a_test_table() -> None:
+    numbers = pl.Series(["1.10", "2"] * 60, dtype=pl.Categorical)
+    data = made(spec("felt", test=OTHER), visits(felt=numbers), visits(felt=["1.1", "1.10", "2", None] * 30))
+    assert data.labels is not None
+    assert (data.labels.names, data.test.targets[:3, 0].tolist()) == (("1.1", "2"), [0.0, 0.0, 1.0])
+    assert refused(spec("felt", test=OTHER), visits(felt=numbers), visits(felt=["1.10", "x"] * 60)) == (
+        "data.test: 1 label(s) of felt are none of the training table: x; take these rows out"
+    )
+
+
+def test_a_text_or_a_number_that_is_no_label_of_the_training_table_is_refused() -> None:
+    unknown = "data.test: 1 label(s) of felt are none of the training table: "
+    for own in (["1.1", "2b"] * 60, [1.1, 4.0] * 60):
+        assert refused(spec("felt", test=OTHER), visits(felt=LABELS), visits(felt=own)).startswith(unknown)
+    twice = visits(felt=["1.10", "1.1", "x"] * 40)
+    assert refused(spec("felt", test=OTHER), twice, visits(felt=[1.1] * 120)) == (
+        "data.test: felt is a column of numbers there, and 1.1 may be the label 1.1 or 1.10; write both tables in a "
+        "format with types, such as Parquet, where the labels are texts"
+    )
+
+
 @pytest.mark.parametrize(
     ("own", "said"),
     [
