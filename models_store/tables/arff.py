@@ -13,13 +13,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from models_store.errors import TableError, shortened_name
+from models_store.tables.clock import OFFSET
 from models_store.tables.csv_rows import LONGEST_ROW, check_names
+from models_store.tables.date_formats import form_of
 from models_store.tables.file_limits import check_size
+from models_store.tables.moment_columns import moments_of
+from models_store.tables.moments import MICROSECONDS_A_DAY, DateForm
 from models_store.tables.number_syntax import NUMBER
 from models_store.tables.reading import whole_where_exact
+from models_store.tables.text_columns import without_missing
 from models_store.tables.unpacking import opened
 
 ATTRIBUTE = re.compile(
@@ -31,17 +37,17 @@ ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 NUMERIC = ("numeric", "real", "integer")
 ISO_MOMENT = "yyyy-MM-dd'T'HH:mm:ss"
-# Letters of Java's SimpleDateFormat, and what polars calls them.
+# Letters of Java's SimpleDateFormat as directives of strftime.
+ANY_ZONE = "%Z"
 LETTERS = {
-    "yyyy": "%Y", "yy": "%y", "MM": "%m", "MMM": "%b", "MMMM": "%B", "dd": "%d", "d": "%d", "HH": "%H", "H": "%H",
-    "hh": "%I", "mm": "%M", "ss": "%S", "SSS": "%3f", "a": "%p", "EEE": "%a", "EEEE": "%A",
+    "yyyy": "%Y", "y": "%Y", "yy": "%y", "MM": "%m", "M": "%m", "MMM": "%b", "MMMM": "%B", "dd": "%d", "d": "%d",
+    "DDD": "%j", "HH": "%H", "H": "%H", "hh": "%I", "h": "%I", "mm": "%M", "m": "%M", "ss": "%S", "s": "%S",
+    "SSS": "%f", "a": "%p", "EEE": "%a", "EEEE": "%A",
+    **dict.fromkeys(("z", "zzz", "zzzz", "Z", "X", "XX", "XXX"), ANY_ZONE),
 }  # fmt: skip
 # At the end of a date, where its format says that there is one.
-ZONE = r"\s*(?:Z|[A-Z]{3,4}|[+-][0-9]{2}:?[0-9]{2})$"
+ZONE = rf"\s*{OFFSET}$"
 JAVA = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|.", re.DOTALL)
-
-
-ANY_ZONE = "%#z"
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,8 @@ class Attribute:
     values: tuple[str, ...] | None = None
     """The nominal values; None for another type."""
     is_numeric: bool = False
-    date_format: str | None = None
-    """In directives of strftime."""
+    form: DateForm | None = None
+    """That of dates or times of day."""
     has_zone: bool = False
     """True if a zone stands behind each date."""
 
@@ -125,13 +131,23 @@ def _attribute(text: str, line: int) -> Attribute:
         return Attribute(name)
     if kind == "date":
         pattern = _unquoted(said[4:].strip()) or ISO_MOMENT
-        directives = _directives(pattern, name)
-        bare = directives.removesuffix(ANY_ZONE).rstrip()
-        return Attribute(name, date_format=bare, has_zone=directives.endswith(ANY_ZONE))
+        return _of_dates(name, pattern)
     kinds = "numeric, real, integer, string, date and {nominal, values}"
     raise TableError(
         f"line {line}: attribute {shortened_name(name)} is of type {shortened_name(said)}; read are {kinds}"
     )
+
+
+def _of_dates(name: str, pattern: str) -> Attribute:
+    directives = _directives(pattern, name)
+    try:
+        form = form_of(directives.removesuffix(ANY_ZONE).rstrip())
+    except ValueError as error:
+        raise TableError(
+            f"attribute {shortened_name(name)}: its dates are written as {shortened_name(pattern)}, which is not read: "
+            f"in directives of strftime, {error}"
+        ) from None
+    return Attribute(name, form=form, has_zone=directives.endswith(ANY_ZONE))
 
 
 def _directives(pattern: str, name: str) -> str:
@@ -139,18 +155,16 @@ def _directives(pattern: str, name: str) -> str:
     directives = ""
     for part in JAVA.finditer(pattern):
         if part[1] is not None:
-            directives += part[1].replace("''", "'") or "'"
+            directives += (part[1].replace("''", "'") or "'").replace("%", "%%")
         elif part[2] is None:
             directives += part[0].replace("%", "%%")
         elif part[0] in LETTERS:
             directives += LETTERS[part[0]]
-        elif part[0] not in ("z", "Z", "X", "XXX"):
+        else:
             raise TableError(
                 f"attribute {shortened_name(name)}: its dates have {part[0]} in their format, and are not read"
             )
-        else:
-            directives += ANY_ZONE
-    return directives.replace(".%3f", "%.3f")
+    return directives
 
 
 # -- rows ------------------------------------------------------------------------------------------------------------
@@ -159,10 +173,10 @@ def _directives(pattern: str, name: str) -> str:
 def _row(text: str, attributes: list[Attribute], line: int) -> list[str | None]:
     if text.startswith("{") and text.endswith("}"):
         return _sparse(text[1:-1], attributes, line)
-    cells = _cells(text, line)
-    if len(cells) != len(attributes):
-        raise TableError(f"line {line}: expected {len(attributes)} values, found {len(cells)}")
-    return [_known(cell, attribute, line) for cell, attribute in zip(cells, attributes, strict=True)]
+    parts = _parts(text, line)
+    if len(parts) != len(attributes):
+        raise TableError(f"line {line}: expected {len(attributes)} values, found {len(parts)}")
+    return [_cell(part, attribute, line) for part, attribute in zip(parts, attributes, strict=True)]
 
 
 def _sparse(text: str, attributes: list[Attribute], line: int) -> list[str | None]:
@@ -171,15 +185,19 @@ def _sparse(text: str, attributes: list[Attribute], line: int) -> list[str | Non
         found = SPARSE.fullmatch(part)
         if found is None or int(found[1]) >= len(attributes):
             raise TableError(f"line {line}: expected an index of an attribute (from 0) and its value in a sparse row")
-        (cell,) = _cells(found[2], line)
-        row[int(found[1])] = _known(cell, attributes[int(found[1])], line)
+        row[int(found[1])] = _cell(found[2], attributes[int(found[1])], line)
     return row
 
 
-def _known(cell: str, attribute: Attribute, line: int) -> str | None:
-    """Return None for a question mark. Raises TableError for what is none of the nominal values, or no number."""
-    if cell == "?":
+def _cell(part: str, attribute: Attribute, line: int) -> str | None:
+    """Return a value of a row, None for a question mark without quotes.
+
+    Raises TableError for what is none of the nominal values, or no number.
+    """
+    bare = part.strip()
+    if bare == "?":
         return None
+    cell = _unquoted(bare)
     if attribute.values is not None and cell not in attribute.known:
         raise TableError(
             f"line {line}: attribute {shortened_name(attribute.name)}: {shortened_name(cell)} is none of its values"
@@ -217,15 +235,25 @@ def _unquoted(text: str) -> str:
 def _typed(cells: pl.Series, attribute: Attribute) -> pl.Series:
     if attribute.is_numeric:
         return whole_where_exact(cells.cast(pl.Float64))
-    if attribute.date_format is None:
+    if attribute.form is None:
         return cells
-    has_time = any(letter in attribute.date_format for letter in ("%H", "%I", "%M", "%S"))
     if attribute.has_zone:  # not converted: the local time that a clock showed there counts
         cells = cells.str.replace(ZONE, "")
-    try:
-        moments = cells.str.strptime(pl.Datetime("us") if has_time else pl.Date, attribute.date_format)
-    except pl.exceptions.PolarsError:
+    return _moments(without_missing(cells.to_frame()).to_series(), attribute.form)
+
+
+def _moments(cells: pl.Series, form: DateForm) -> pl.Series:
+    """Return dates, moments or times of day, as the form has them. Raises TableError, which names the row."""
+    are_there = cells.is_not_null().to_numpy()
+    counts, known = np.zeros(len(cells), dtype=np.int64), ~are_there
+    counts[are_there], known[are_there] = moments_of(cells.drop_nulls(), [form])
+    if not known.all():
         raise TableError(
-            f"attribute {shortened_name(attribute.name)}: not all of its dates are written as its format says"
-        ) from None
-    return moments.dt.replace_time_zone(None) if has_time else moments
+            f"attribute {shortened_name(cells.name)}: not all of its dates are written as its format says: see data "
+            f"row {int(known.argmin()) + 1}"
+        )
+    microseconds = pl.Series(cells.name, counts).set(cells.is_null(), None)
+    if not form.has_date:
+        return (microseconds % MICROSECONDS_A_DAY * 1000).cast(pl.Time)
+    moments = microseconds.cast(pl.Datetime("us"))
+    return moments if "hour" in form.regex.groupindex else moments.dt.date()

@@ -95,8 +95,9 @@ class _Parts:
         return days, is_year & is_valid
 
     def _years(self) -> Integers:
-        if "short_year" not in self._columns.columns:
+        if "year" in self._columns.columns:
             return self._numbers("year", 0)
+        # A time of day has no year; a day that there is does for it.
         short = self._numbers("short_year", 0)
         return short + np.where(short >= FIRST_SHORT_YEAR, 1900, 2000)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models_store.arrays import Array
 from models_store.errors import TableError, shortened, shortened_name, unlike
 from models_store.tables import inference
+from models_store.tables.date_formats import kind_of_format
 from models_store.tables.inference import ColumnFacts
 from models_store.tables.kinds import ORDERED
 from models_store.tables.left_out import type_left_out
@@ -66,8 +67,7 @@ def make(
     numbers = _label_numbers(targets, labels) if labels else _numbers(data, found, targets)
     rows = columns.rows(frame, numbers, kept)
     rows = _with_groups(rows, frame, spec.split.group, spelling, kept)
-    kind = found[spec.split.time].kind if spec.split.time else None
-    rows = _with_times(rows, frame, spec.split.time, kind, spelling, kept)
+    rows = _with_times(rows, frame, spec.split.time, *_time_of(spec.split.time, data, found, spelling), kept)
     own_test = None if test_frame is None else _test_rows(columns, data, labels, test_frame)
     seed = spec.seed if data.seed is None else data.seed
     train, validation, test = _parts(rows, spec.split, seed, own_test, are_labels=labels is not None)
@@ -372,6 +372,18 @@ def _with_times(
     times = _numbers_beside(frame, name, kind, spelling)
     _check_present(~np.isnan(times) | ~kept, "time", name)
     return replace(rows, times=times[kept])
+
+
+def _time_of(
+    name: str | None, data: TableData, found: dict[str, ColumnFacts], spelling: Spelling
+) -> tuple[Kind | None, Spelling]:
+    """Return the kind of the column that rows are split by, and how it is written, also where it is left out."""
+    if name is None:
+        return None, spelling
+    written = data.date_format.get(name)
+    if written is None:
+        return found[name].kind, spelling
+    return kind_of_format(written), replace(spelling, formats={**spelling.formats, name: written})
 
 
 def _numbers_beside(frame: "pl.DataFrame", name: str, kind: Kind, spelling: Spelling = PLAIN) -> Array:

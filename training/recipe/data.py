@@ -175,9 +175,12 @@ class TableData(Part):
             raise ValueError("target: a column is named twice")
         for name, written in self.date_format.items():
             kind = kind_of_format(written)
-            if self.columns.get(name, kind) in {"date", "time"} - {kind}:
+            said = self.columns.get(name, kind)
+            # A column that is left out may still be what rows are split by.
+            if said not in (kind, "drop"):
                 raise ValueError(
-                    f"date_format: {shortened_name(name)} is another kind of column, and {written} a {kind}"
+                    f"date_format: {shortened_name(name)} is to be a {said}, and {written} is the format of a {kind}; "
+                    "take out one of the two (columns, date_format)"
                 )
         if self.weight in self.target:
             raise ValueError("weight: names the target, which is learned; a weight needs a column of its own")

@@ -60,6 +60,38 @@ def test_the_zone_of_a_date_is_not_converted(write: Write, zone: str) -> None:
     assert columns_of(frame) == {"at": [datetime.datetime(2020, 3, 14, 23, 30)]}
 
 
+@pytest.mark.parametrize(
+    ("written", "cell", "expected"),
+    [
+        ("dd.MM.yy", "14.03.69", datetime.date(1969, 3, 14)),
+        ("dd.MM.yy", "14.03.75", datetime.date(1975, 3, 14)),
+        ("dd-MMM-yy", "14-Mar-99", datetime.date(1999, 3, 14)),
+        ("dd.MM.yy", "14.03.20", datetime.date(2020, 3, 14)),
+        ("M/d/yyyy h:mm a", "3/4/2020 1:31 PM", datetime.datetime(2020, 3, 4, 13, 31)),
+        ("yyyy DDD", "2020 074", datetime.date(2020, 3, 14)),
+        ("yyyy-MM-dd HH:mm:ss.SSS", "2020-03-14 13:31:05.250", datetime.datetime(2020, 3, 14, 13, 31, 5, 250_000)),
+        ("EEE MMM dd HH:mm:ss zzz yyyy", "Sat Mar 14 13:31:05 CET 2020", datetime.datetime(2020, 3, 14, 13, 31, 5)),
+        ("yyyy-MM-dd HH:mm z", "2020-03-14 13:31 GMT+01:00", datetime.datetime(2020, 3, 14, 13, 31)),
+        ("yyyy' 100%'", "2020 100%", datetime.date(2020, 1, 1)),
+        ("HH:mm", "13:31", datetime.time(13, 31)),
+        ("hh:mm:ss a", "01:31:05 PM", datetime.time(13, 31, 5)),
+        ("HH:mm:ss.SSS", "13:31:05.250", datetime.time(13, 31, 5, 250_000)),
+    ],
+)
+def test_a_date_or_a_time_of_day_is_read_by_its_format(write: Write, written: str, cell: str, expected: object) -> None:
+    frame = read(write(f'@relation x\n@attribute at date "{written}"\n@data\n"{cell}"\n?\nNA\n'), "arff")
+    assert columns_of(frame) == {"at": [expected, None, None]}
+    (found,) = facts(frame)
+    assert found.kind == ("time" if isinstance(expected, datetime.time) else "date")
+
+
+def test_a_question_mark_in_quotes_is_a_text(write: Write) -> None:
+    text = "@relation x\n@attribute a {1,'?'}\n@attribute b string\n@data\n'?', \"?\"\n?, ?\n1, x\n{0 '?', 1 '?'}\n"
+    frame = read(write(text), "arff")
+    assert columns_of(frame) == {"a": ["?", None, "1", "?"], "b": ["?", None, "x", "?"]}
+    assert [(found.kind, found.missing) for found in facts(frame)] == [("category", 1), ("category", 1)]
+
+
 def test_words_for_missing_are_missing_as_in_any_file(write: Write) -> None:
     frame = read(write("@relation x\n@attribute a {NA,EU}\n@attribute b string\n@data\nNA,null\nEU,x\n"), "arff")
     assert columns_of(frame) == {"a": [None, "EU"], "b": [None, "x"]}
@@ -79,6 +111,8 @@ HEAD = "@relation x\n@attribute a numeric\n@attribute b {x,y}\n@data\n"
             "@relation x\n@attribute a date 'yyyy G'\n",
             "attribute a: its dates have G in their format, and are",
         ),
+        ("@relation x\n@attribute a date 'MM-dd'\n", "attribute a: its dates are written as MM-dd, which is not read"),
+        ("@relation x\n@attribute a numeric\n@data\n'?'\n", "line 4: attribute a: ? is no number"),
         (f"{HEAD}1\n", "line 5: expected 2 values, found 1"),
         (f"{HEAD}1,z\n", "line 5: attribute b: z is none of its values"),
         (f"{HEAD}one,x\n", "line 5: attribute a: one is no number"),

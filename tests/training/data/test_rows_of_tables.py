@@ -1,6 +1,7 @@
 """Which rows of a table count how much, and which are test rows: weights, groups, times, and a table of its own."""
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,39 @@ def test_the_last_rows_are_the_test_rows_and_those_before_them_are_watched() -> 
     assert [len(part) for part in days] == [77, 19, 24]
     assert max(days[0]) < min(days[1]) and max(days[1]) < min(days[2])
     assert data.kinds["day"] == "date"
+
+
+@pytest.mark.parametrize(
+    ("written", "cells_of"),
+    [
+        ("%d.%m.%y", lambda place: f"{1 + place % 28:02}.{1 + place // 28:02}.24"),
+        ("%Y%m%d", lambda place: 20240101 + 100 * (place // 28) + place % 28),
+        ("%H%M", lambda place: f"{place // 60:02}{place % 60:02}"),
+    ],
+)
+def test_rows_may_be_split_by_a_time_that_is_left_out_and_has_a_format(
+    written: str, cells_of: Callable[[int], Any]
+) -> None:
+    order = np.random.default_rng(1).permutation(N_ROWS)
+    table = visits(day=[cells_of(place) for place in order.tolist()], dose=order.astype(float))
+    recipe = spec(split={"time": "day"}, columns={"day": "drop"}, date_format={"day": written})
+    data = made(recipe, table)
+    assert "day" not in data.kinds and "day" in data.left_out
+    assert sorted(cells(data.test, "dose")) == list(range(96, 120))
+    wrong = table.with_columns(day=pl.lit("much"))
+    assert refused(recipe, wrong).startswith("column day, data row 1: expected a ")
+    # Where nothing is made of the column, its cells may be anything.
+    assert len(made(spec(columns={"day": "drop"}, date_format={"day": written}), wrong).fitted) == 96
+
+
+@pytest.mark.parametrize("kind", ["category", "text", "number", "time"])
+def test_a_format_of_a_column_that_is_to_be_no_date_is_refused(kind: str) -> None:
+    with pytest.raises(RecipeError) as refusal:
+        spec(columns={"day": kind}, date_format={"day": "%d.%m.%y"})
+    assert str(refusal.value) == (
+        f"data.date_format: day is to be a {kind}, and %d.%m.%y is the format of a date; take out one of the two "
+        "(columns, date_format)"
+    )
 
 
 @pytest.mark.parametrize(
