@@ -6,6 +6,7 @@ Reader.add     python -m app.processes app.processes.table_reader PARENT BYTES R
 
 import asyncio
 import json
+import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -22,6 +23,8 @@ from models_store.tables.csv_dialect import PLAIN, CsvDialect
 
 # Megabytes that Python and its libraries take, and how much larger than its file a table may become.
 ITSELF_MB, GROWTH = 768, 4
+# A library that gets no memory aborts; a system that has none left kills.
+OF_MEMORY = frozenset({signal.SIGABRT, signal.SIGKILL})
 # A table of a gigabyte takes half a minute. Each upload that waits lies on the disk meanwhile.
 MOST_SECONDS, MOST_WAITING = 600, 8
 
@@ -58,11 +61,15 @@ class Reader:
         if status == 0:
             return _stored(json.loads(answer))
         if status < 0:
-            raise TableError(
-                f"reading the table was ended by the system; most likely it takes more than {self._megabytes} MB of "
-                "memory, the most that an upload may take"
-            )
+            raise TableError(self._ended_by(-status))
         raise RuntimeError(f"the process that reads tables ended with {status}")
+
+    def _ended_by(self, number: int) -> str:
+        """Say which signal has ended the process, and what most likely sent it."""
+        said = f"reading the table was ended by the signal {signal.Signals(number).name}; most likely"
+        if number in OF_MEMORY:
+            return f"{said} it takes more than {self._megabytes} MB of memory, the most that an upload may take"
+        return f"{said} the file is damaged; write it again, or save it as CSV"
 
     async def _read(self, file: BinaryIO, form: Form, name: str, dialect: CsvDialect) -> tuple[int, bytes]:
         """Return the exit status and the answer. The process is killed if nobody waits for it any more."""

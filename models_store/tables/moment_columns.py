@@ -22,8 +22,8 @@ from models_store.tables.text_columns import stripped
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 # Texts that are tried before all of them are: most columns are no dates.
-FEW = 50
-ABSENT = -1
+FEW = 10
+TIME_PARTS = frozenset({"hour", "minute", "second", "fraction", "half"})
 
 
 def are_moments(texts: pl.Series, forms: Sequence[DateForm]) -> bool:
@@ -64,6 +64,8 @@ class _Parts:
 
     def _are_there(self) -> Mask:
         """True where a text has the form at all: some group of every form is never left out."""
+        if any(column.null_count() == 0 for column in self._columns):
+            return np.ones(self._columns.height, dtype=bool)
         return np.asarray(self._columns.select(pl.any_horizontal(pl.all().is_not_null())).to_series().to_numpy())
 
     def _since_1970(self, name: str, unit: int) -> tuple[Integers, Mask]:
@@ -74,13 +76,22 @@ class _Parts:
         return found, (days >= FIRST_DAY) & (days < LAST_DAY) & self._are_there()
 
     def _times(self) -> tuple[Integers, Mask]:
+        if TIME_PARTS.isdisjoint(self._columns.columns):
+            return np.zeros(self._columns.height, dtype=np.int64), np.ones(self._columns.height, dtype=bool)
         hour, minute, second = (self._numbers(name, 0) for name in ("hour", "minute", "second"))
+        hour, is_hour = self._hours(hour)
+        is_valid = is_hour & (minute <= 59) & (second <= 59)
+        return (hour * HOUR + minute * MINUTE + second) * MICROSECONDS + self._fraction(), is_valid
+
+    def _hours(self, hour: Integers) -> tuple[Integers, Mask]:
+        """Return hours of the day, where some of them are of its first or second half, and which of them there are."""
         halves = self._texts("half")
+        if _is_absent(halves):
+            return hour, hour <= 23
         has_half = halves.is_not_null().to_numpy()
         afternoon = halves.is_in(["P", "p"]).fill_null(value=False).to_numpy()
-        is_valid = (minute <= 59) & (second <= 59) & np.where(has_half, (hour >= 1) & (hour <= 12), hour <= 23)
-        hour = np.where(has_half, hour % 12 + 12 * afternoon, hour)
-        return (hour * HOUR + minute * MINUTE + second) * MICROSECONDS + self._fraction(), is_valid
+        is_hour = np.where(has_half, (hour >= 1) & (hour <= 12), hour <= 23)
+        return np.where(has_half, hour % 12 + 12 * afternoon, hour), is_hour
 
     def _days(self) -> tuple[Integers, Mask]:
         """Return days since 1970-01-01, and which of them there are."""
@@ -111,16 +122,28 @@ class _Parts:
         return np.asarray(numbers.fill_null(1).to_numpy())
 
     def _fraction(self) -> Integers:
-        digits = self._texts("fraction").str.slice(0, 6).str.pad_end(6, "0")
-        return np.asarray(digits.cast(pl.Int64).fill_null(0).to_numpy())
+        digits = self._texts("fraction")
+        return _integers(digits if _is_absent(digits) else digits.str.slice(0, 6).str.pad_end(6, "0"), 0)
 
     def _numbers(self, name: str, default: int) -> Integers:
-        return np.asarray(self._texts(name).cast(pl.Int64).fill_null(default).to_numpy())
+        return _integers(self._texts(name), default)
 
     def _texts(self, name: str) -> pl.Series:
         if name in self._columns.columns:
             return self._columns[name]
         return pl.Series(name, [None], dtype=pl.String).new_from_index(0, self._columns.height)
+
+
+def _is_absent(texts: pl.Series) -> bool:
+    return texts.null_count() == len(texts)
+
+
+def _integers(digits: pl.Series, default: int) -> Integers:
+    """Return the numbers, `default` for null. Polars is asked for little: a call takes longer than a short column."""
+    if _is_absent(digits):
+        return np.full(len(digits), default, dtype=np.int64)
+    numbers = digits.cast(pl.Int64)
+    return np.asarray((numbers.fill_null(default) if numbers.null_count() else numbers).to_numpy())
 
 
 def _days_from(year: Integers, months: int, month: Integers, day: Integers) -> tuple[Integers, Mask]:

@@ -73,10 +73,21 @@ async def test_a_text_that_a_file_holds_once_may_not_fill_the_memory(tmp_path: P
     assert Datasets(tmp_path / "store").ids() == []
 
 
-async def test_a_process_that_memory_ends_is_no_fault_of_the_server(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ended_by", "said"),
+    [
+        (signal.SIGABRT, f"SIGABRT; most likely it takes more than {ITSELF_MB + GROWTH} MB of memory"),
+        (signal.SIGKILL, f"SIGKILL; most likely it takes more than {ITSELF_MB + GROWTH} MB of memory"),
+        (signal.SIGSEGV, "SIGSEGV; most likely the file is damaged; write it again, or save it as CSV"),
+        (signal.SIGFPE, "SIGFPE; most likely the file is damaged"),
+    ],
+)
+async def test_a_process_that_a_signal_ends_is_no_fault_of_the_server(
+    tmp_path: Path, ended_by: signal.Signals, said: str
+) -> None:
     class EndedReader(Reader):
         async def _read(self, *asked: object) -> tuple[int, bytes]:
-            return -signal.SIGABRT, b""
+            return -ended_by, b""
 
-    with pytest.raises(TableError, match=f"more than {ITSELF_MB + GROWTH} MB of memory"):
+    with pytest.raises(TableError, match=f"^reading the table was ended by the signal {said}"):
         await add(EndedReader(tmp_path, 1), tmp_path / "file", CSV)
