@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := app models_store training tests benchmarks
 ARGS ?=
 
-.PHONY: serve test postgresql browser test-clients check check-page format bench bench-peers lock clean
+.PHONY: serve test postgresql browser test-clients check check-page format bench bench-peers lock protos clean
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/serve.done
@@ -51,10 +51,14 @@ bench-peers: $(VENV)/dev.done
 
 # Writes exact versions and hashes, for every platform and Python version, and no address of a package index.
 lock: $(VENV)/dev.done
-	for kind in "requirements:--extra postgres --extra onnx --extra statistics" "requirements-dev:--extra dev" "requirements-gpu:--extra postgres --extra onnx --extra statistics --extra gpu"; do \
+	for kind in "requirements:--extra postgres --extra onnx --extra statistics --extra grpc" "requirements-dev:--extra dev" "requirements-gpu:--extra postgres --extra onnx --extra statistics --extra grpc --extra gpu"; do \
 	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate --quiet --upgrade pyproject.toml $${kind#*:} --output-file $${kind%:*}.lock || exit 1; \
 	done
+
+# Writes the messages of gRPC anew from app/protos/*.proto, in an environment of their own.
+protos: $(VENV)/dev.done
+	$(BIN)/uv run --quiet --no-project --with grpcio-tools==1.85.1 app/protos/generate.sh python
 
 clean:
 	rm -rf $(VENV) build *.egg-info tests/browser/node_modules

@@ -1,7 +1,8 @@
 """The errors of the app, as facts; app/statuses.py has their HTTP statuses, app/envelopes.py the shapes of answers.
 
 PatternServerError
-  Malformed · NotAcceptedType · BodyTooLarge · AnswerTooLarge · TooManyRows · Unprocessable · NotHere · WrongMethod
+  Malformed · NotAcceptedType · BodyTooLarge · AnswerTooLarge · TooManyRows · Unprocessable
+  NotHere · WrongMethod · NotOffered
   KeyMissing · KeyWrong · ForeignOrigin
   UnknownJob · JobEnded · TrainingUnderWay · QueueFull · TrainingUnavailable
   NotLoaded · Unloaded · Overloaded · Draining · DeadlinePassed
@@ -82,6 +83,12 @@ class NotHere(PatternServerError):
 
     def __init__(self) -> None:
         super().__init__("there is nothing here")
+
+
+class NotOffered(PatternServerError):
+    """A part of a protocol that this server does not have."""
+
+    code = "not_offered"
 
 
 class WrongMethod(PatternServerError):

@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -141,15 +141,29 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     works = (asyncio.to_thread(_recover, parts.store), parts.registry.watch(), parts.jobs.lead())
     tasks = [asyncio.create_task(work) for work in works]
     try:
-        with _draining_on_signals(parts.jobs, settings.drain_seconds):
-            # What the protocol gets of it: see app/http/limits.py.
-            yield {"settings": settings, "edge": cast(PatternServer, app).front}
+        front = cast(PatternServer, app).front
+        async with _grpc(_answering(parts), front) as drain_grpc:
+            with _draining_on_signals(parts.jobs, settings.drain_seconds, drain_grpc):
+                # What the protocol gets of it: see app/http/limits.py.
+                yield {"settings": settings, "edge": front}
     finally:
         parts.jobs.drain()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         parts.close()
+
+
+@asynccontextmanager
+async def _grpc(answering: Answering, front: Edge) -> AsyncIterator[Callable[[], None]]:
+    """Serve gRPC too, if it has a port; yield what lets it drain."""
+    if answering.settings.grpc_port is None:
+        yield lambda: None
+        return
+    from app.grpc.server import serving  # deferred: without a port, gRPC need not be installed
+
+    async with serving(answering, front) as drain:
+        yield drain
 
 
 def _recover(store: Store) -> None:
@@ -160,7 +174,7 @@ def _recover(store: Store) -> None:
 
 
 @contextmanager
-def _draining_on_signals(jobs: Jobs, seconds: int) -> Iterator[None]:
+def _draining_on_signals(jobs: Jobs, seconds: int, drain_grpc: Callable[[], None]) -> Iterator[None]:
     """Drain from the signal on: not ready, no new trainings, and event streams end, so that nobody waits for them."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -169,6 +183,7 @@ def _draining_on_signals(jobs: Jobs, seconds: int) -> Iterator[None]:
 
     def drain(number: int, frame: FrameType | None) -> None:
         jobs.drain()
+        drain_grpc()
         _leave_in(seconds + LAST_SECONDS)
         handler = before[signal.Signals(number)]
         if callable(handler):

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    grpc_port: int | None = Field(None, ge=1, le=65535, description="port of gRPC; off unless it is set")
     workers: int = Field(1, ge=1, le=64, description="serving processes")
     store: Path = Field(Path(models_store.__file__).parent / "artifacts", description="directory of the bundles")
     database_url: SecretStr | None = Field(None, description="job records; default: SQLite inside the store")

@@ -1,4 +1,4 @@
-"""The one table from errors to HTTP statuses: no other module of the app knows the status of an error."""
+"""The one table from errors to HTTP statuses and gRPC's codes: no other module of the app knows those of an error."""
 
 from typing import get_args
 
@@ -16,6 +16,7 @@ from app.errors import (
     NotAcceptedType,
     NotHere,
     NotLoaded,
+    NotOffered,
     Overloaded,
     QueueFull,
     TooManyRows,
@@ -62,6 +63,7 @@ STATUS: dict[type[PatternServerError], int] = {
     store_errors.TableError: 422,
     RecipeError: 422,
     QueueFull: 429,
+    NotOffered: 501,
     TrainingUnavailable: 503,
     NotLoaded: 503,
     Unloaded: 503,
@@ -81,6 +83,22 @@ STATUS: dict[type[PatternServerError], int] = {
     store_errors.DiskFull: 507,
 }
 BUG = 500
+# gRPC's codes for them.
+RPC_CODES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "FAILED_PRECONDITION",
+    413: "RESOURCE_EXHAUSTED",
+    415: "INVALID_ARGUMENT",
+    422: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+    507: "RESOURCE_EXHAUSTED",
+}
 UNPROCESSABLE = STATUS[Unprocessable]
 # Waiting helps against these; a version that is damaged stays so.
 WORTH_A_RETRY = (
@@ -114,12 +132,14 @@ def retry_header(error: Exception) -> dict[str, str]:
 
 
 def codes_by_status(unprocessable: int = UNPROCESSABLE) -> dict[int, list[str]]:
-    """Return every error code that an answer of each status may carry.
+    """Return every error code that an answer of each status may carry over HTTP.
 
     `unprocessable` is the status that a protocol has for a request that can be read but not used.
     """
     codes: dict[int, set[str]] = {}
     for kind, native in STATUS.items():
+        if kind is NotOffered:  # of methods of gRPC alone
+            continue
         status = unprocessable if native == UNPROCESSABLE else native
         codes.setdefault(status, set()).update(get_args(Fault) if kind is Unprocessable else {kind.code})
     return {status: sorted(names) for status, names in codes.items()}

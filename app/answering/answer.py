@@ -51,6 +51,10 @@ class Answering:
         """Raise Draining or NotLoaded unless the server is ready."""
         check_ready(self.registry, self.jobs)
 
+    @property
+    def is_ready(self) -> bool:
+        return self.registry.is_ready and not self.jobs.is_draining
+
     async def answer(
         self,
         release: Served,

@@ -9,6 +9,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,9 @@ from models_store.errors import PatternServerError
 
 
 class PortUnavailable(PatternServerError):
-    def __init__(self, host: str, port: int, error: OSError) -> None:
+    def __init__(self, host: str, port: int, flag: str, error: OSError) -> None:
         if error.errno == errno.EADDRINUSE:
-            message = f"port {port} of {host} is in use; stop what listens there, or choose another with --port"
+            message = f"port {port} of {host} is in use; stop what listens there, or choose another with {flag}"
         else:
             message = f"port {port} of {host} cannot be listened on: {error.strerror}"
         super().__init__(message)
@@ -76,14 +77,43 @@ def _shown(value: Any) -> str:
 
 
 def check_port(settings: Settings) -> None:
-    """Raise PortUnavailable now, and not after everything has been trained and loaded."""
+    """Raise PortUnavailable or SettingsError now, and not after everything has been trained and loaded."""
+    _bound(settings.host, settings.port, "--port").close()
+    if settings.grpc_port is not None:
+        if find_spec("grpc_reflection") is None:
+            raise SettingsError("grpc_port: gRPC is not installed here; install pattern-server[grpc]")
+        _bound(settings.host, settings.grpc_port, "--set grpc_port=PORT").close()
+
+
+def _bound(host: str, port: int, flag: str) -> socket.socket:
+    """Return a socket that is bound and does not listen. Raises PortUnavailable."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
-            probe.bind(address)
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
+            bound.bind(address)
+        except OSError:
+            bound.close()
+            raise
     except OSError as error:
-        raise PortUnavailable(settings.host, settings.port, error) from None
+        raise PortUnavailable(host, port, flag, error) from None
+    return bound
+
+
+@contextlib.contextmanager
+def holding_grpc_port(settings: Settings) -> Iterator[None]:
+    """Hold the port of gRPC for the workers, which share it: each of them listens, and the system divides connections.
+
+    It is bound alone first, so that no port is shared with another server that listens there; from then on other
+    processes of this user could share it, and a second server like this one finds it taken.
+    """
+    if settings.grpc_port is None or settings.workers == 1:
+        yield
+        return
+    with _bound(settings.host, settings.grpc_port, "--set grpc_port=PORT") as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        yield
 
 
 def train_missing_patterns() -> None:
@@ -103,7 +133,8 @@ def run(settings: Settings) -> None:
         os.environ[variable("admin_key")] = key
         print(f"listening beyond this machine; the admin key for this run is {key}", file=sys.stderr, flush=True)
     logs.configure(settings.log_level)
-    print(f"serving on {settings.url}", file=sys.stderr, flush=True)
+    by_grpc = f", gRPC on port {settings.grpc_port}" if settings.grpc_port is not None else ""
+    print(f"serving on {settings.url}{by_grpc}", file=sys.stderr, flush=True)
     config = uvicorn.Config(
         "app.main:create_app",
         factory=True,
@@ -125,7 +156,7 @@ def run(settings: Settings) -> None:
         if settings.workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
         sockets = Listening.at(config.bind_socket())
-        with contextlib.suppress(KeyboardInterrupt):
+        with holding_grpc_port(settings), contextlib.suppress(KeyboardInterrupt):
             Supervisor(config, sockets).run() if settings.workers > 1 else uvicorn.Server(config).run(sockets)
 
 

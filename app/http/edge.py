@@ -37,8 +37,17 @@ OWN_LINES = b"x-request-id: %b\r\n" + lines_of((NOSNIFF,))
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+class UnderWay:
+    """The number of requests between the end of their headers and the end of their answer, over all ports."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = 0
+
+
 class Edge:
-    """The layer itself, which counts the requests under way. One for the app."""
+    """The layer itself, which counts the requests under way. One for each port of the app."""
 
     def __init__(self, app: ASGIApp, dispatch: Dispatch, dialects: Dialects, settings: Settings) -> None:
         self._app = app
@@ -47,8 +56,22 @@ class Edge:
         self._settings = settings
         self._least_limit = min(settings.max_body_bytes, settings.max_dataset_bytes)
         self.heads = Heads()
-        self.under_way = 0
+        self._under_way = UnderWay()
+
+    def beside(self, dialects: Dialects, dispatch: Dispatch) -> "Edge":
+        """Return the edge of another port, whose requests are counted with those of this one."""
+        other = Edge(self._app, dispatch, dialects, self._settings)
+        other._under_way = self._under_way
+        return other
+
+    @property
+    def under_way(self) -> int:
         """Requests between the end of their headers and the end of their answer."""
+        return self._under_way.number
+
+    @under_way.setter
+    def under_way(self, number: int) -> None:
+        self._under_way.number = number
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,7 +97,7 @@ class Edge:
         exchange = Exchange(head)
         path = head.path
         exchange.counted = 0 if path.startswith("/train/") and EVENTS.fullmatch(path) else 1
-        self.under_way += exchange.counted
+        self._under_way.number += exchange.counted
         return exchange
 
     def end(self, exchange: "Exchange") -> None:
@@ -82,7 +105,7 @@ class Edge:
         if exchange.has_ended:
             return
         exchange.has_ended = True
-        self.under_way -= exchange.counted
+        self._under_way.number -= exchange.counted
         exchange.finish()
 
     def speaks(self, path: str) -> bool:
@@ -143,7 +166,7 @@ class Edge:
 
         Health probes are never refused: an orchestrator would restart the process and make the overload worse.
         """
-        if self.under_way > self._settings.max_in_flight and not self._is_probe(exchange):
+        if self._under_way.number > self._settings.max_in_flight and not self._is_probe(exchange):
             raise errors.Overloaded
         head = exchange.head
         if head.declared > self._least_limit and head.declared > (most := most_bytes(head.path, self._settings)):

@@ -1,6 +1,5 @@
 """The addresses of the Open Inference Protocol v2, /v2, for clients of Triton, KServe and MLServer."""
 
-import asyncio
 from functools import partial
 from importlib.metadata import version as version_of
 from typing import Any
@@ -8,9 +7,8 @@ from typing import Any
 import orjson
 
 from app.answering.answer import Answering
-from app.answering.plan import MOST_LABELS_ANSWERED
 from app.answering.registry import Served
-from app.dialects.oip import bodies
+from app.dialects.oip import bodies, repository
 from app.dialects.oip import models as oip_models
 from app.dialects.oip import openapi as operations
 from app.dialects.oip.bodies import OipQuestion
@@ -20,7 +18,7 @@ from app.dialects.oip.openapi import Operation
 from app.dialects.parameters import expected_by
 from app.dialects.remarks import remarks_on, with_remarks
 from app.envelopes import PLAIN
-from app.errors import AnswerTooLarge, BodyTooLarge, Unprocessable
+from app.errors import BodyTooLarge, Unprocessable
 from app.formats import compression, strict_json
 from app.formats.expected import Expected
 from app.formats.found import kind_of
@@ -32,8 +30,6 @@ from app.http.dispatch import Address, Dialect, Guard, Handler, anybody
 from app.responses import Response
 from app.settings import Settings
 from models_store.arrays import Array
-from models_store.errors import UnknownVersion
-from models_store.names import VERSION
 
 BINARY = "application/octet-stream"
 
@@ -56,9 +52,7 @@ def _read(settings: Settings, release: Served, expected: Expected, sent: Sent) -
         settings.max_rows,
         is_compressed=sent.wants_compression,
     )
-    n_classes = min(max(wanted.n_classes for wanted in question.wanted), release.shape.n_outputs)
-    if len(question.rows) * n_classes > MOST_LABELS_ANSWERED:
-        raise AnswerTooLarge(MOST_LABELS_ANSWERED)
+    bodies.check_classes(question, release.shape.n_outputs)
     return question
 
 
@@ -125,22 +119,11 @@ async def all_statistics(answering: Answering, _call: Call) -> Response:
 
 async def _release(answering: Answering, call: Call) -> Served:
     """Return the version in the address, or else the champion. Raises as `Registry.release` does."""
-    model = call.path_params["model"]
-    return await answering.registry.release(model, _version(answering, call))
+    return await repository.release(answering.registry, call.path_params["model"], call.path_params.get("version"))
 
 
 def _version(answering: Answering, call: Call) -> int | None:
-    """Return the version in the address, or None where there is none in it.
-
-    Raises UnknownVersion where it is not there; a version that is not a number is unknown as well.
-    """
-    given = call.path_params.get("version")
-    if given is None:
-        return None
-    versions = _versions(answering, call)
-    if VERSION.fullmatch(given) is None or int(given) not in versions:
-        raise UnknownVersion(call.path_params["model"], versions)
-    return int(given)
+    return repository.version(answering.registry, call.path_params["model"], call.path_params.get("version"))
 
 
 def _versions(answering: Answering, call: Call) -> tuple[int, ...]:
@@ -159,26 +142,14 @@ async def index(answering: Answering, call: Call) -> Response:
 
 
 async def load(answering: Answering, call: Call) -> Response:
-    """Serve what the store holds of the pattern: in this process at once, in others within a moment."""
     if parameters_of(await _asked(call)):
         raise Unprocessable("bad_parameter", "a model is loaded as it was trained; there are no parameters")
-    model = call.path_params["model"]
-    await answering.registry.refresh()
-    if answering.registry.shelf(model).is_unloaded:
-        await asyncio.to_thread(answering.store.mark_loaded, model)
-        await answering.registry.refresh()
-    return _json({"name": answering.registry.champion(model).bundle.pattern, "load": True})
+    return _json({"name": await repository.load(answering, call.path_params["model"]), "load": True})
 
 
 async def unload(answering: Answering, call: Call) -> Response:
-    """Serve the pattern no longer, in any process and after a restart too, until it is loaded again."""
     await _asked(call)
-    model = call.path_params["model"]
-    await answering.registry.refresh()
-    shelf = answering.registry.shelf(model)
-    await asyncio.to_thread(answering.store.mark_unloaded, shelf.pattern)
-    await answering.registry.refresh()
-    return _json({"name": shelf.pattern, "unload": True})
+    return _json({"name": await repository.unload(answering, call.path_params["model"]), "unload": True})
 
 
 async def _asked(call: Call) -> dict[str, Any]:

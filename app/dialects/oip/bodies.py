@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from app.answering.plan import cost_of_array
+from app.answering.plan import MOST_LABELS_ANSWERED, cost_of_array
 from app.dialects.oip import tensors
 from app.dialects.oip.inputs import flag_in, name_of, object_in, objects_in, parameters_of, rows_of, tensors_in
 from app.dialects.oip.tensors import Values
 from app.dialects.remarks import NOTHING, Remarks
-from app.errors import Malformed, TooManyRows, Unprocessable
+from app.errors import AnswerTooLarge, Malformed, TooManyRows, Unprocessable
 from app.formats import strict_json
 from app.formats.expected import Expected
 from app.formats.found import kind_of
@@ -100,8 +100,15 @@ def read(
     if request_id is not None and not (isinstance(request_id, str) and _is_text(request_id)):
         found = "half of a surrogate pair" if isinstance(request_id, str) else kind_of(request_id)
         raise Unprocessable("bad_body", f"id must be a string, found {found}")
-    wanted = _wanted(document.get("outputs"), flag_in(parameters, "binary_data_output"), outputs)
+    wanted = wanted_of(document.get("outputs"), flag_in(parameters, "binary_data_output"), outputs)
     return OipQuestion(rows_of(tensors_in(document, binary, max_rows), expected), request_id, wanted, is_compressed)
+
+
+def check_classes(question: OipQuestion, n_outputs: int) -> None:
+    """Raise AnswerTooLarge where the classes that are wanted would be too many labels."""
+    n_classes = min(max(wanted.n_classes for wanted in question.wanted), n_outputs)
+    if len(question.rows) * n_classes > MOST_LABELS_ANSWERED:
+        raise AnswerTooLarge(MOST_LABELS_ANSWERED)
 
 
 def write(release: Release, question: OipQuestion, answers: Array, remarks: Remarks = NOTHING) -> Written:
@@ -111,7 +118,7 @@ def write(release: Release, question: OipQuestion, answers: Array, remarks: Rema
     """
     outputs: list[dict[str, Any]] = []
     binary: list[bytes | memoryview] = []
-    for wanted, values in _answered(release.bundle, question.wanted, answers):
+    for wanted, values in answered(release.bundle, question.wanted, answers):
         output = {"name": wanted.name, "datatype": tensors.datatype_of(values), "shape": list(values.shape)}
         if wanted.is_binary:
             binary.append(tensors.to_bytes(values))
@@ -183,7 +190,8 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def _wanted(asked: Any, are_binary: bool, outputs: Sequence[str]) -> list[Wanted]:
+def wanted_of(asked: Any, are_binary: bool, outputs: Sequence[str]) -> list[Wanted]:
+    """Return the outputs that a request asks for, all of them where it names none. Raises Unprocessable."""
     if not asked and asked in (None, []):
         return [Wanted(name, are_binary) for name in outputs]
     wanted = [_one_wanted(output, are_binary) for output in objects_in(asked, "outputs")]
@@ -211,7 +219,11 @@ def _one_wanted(output: dict[str, Any], are_binary: bool) -> Wanted:
 # -- outputs -------------------------------------------------------------------------------------------------------
 
 
-def _answered(bundle: Bundle, wanted: Sequence[Wanted], answers: Array) -> list[tuple[Wanted, Values]]:
+def answered(bundle: Bundle, wanted: Sequence[Wanted], answers: Array) -> list[tuple[Wanted, Values]]:
+    """Return the values of each output that is wanted, (n_rows, 1), or its classes.
+
+    Raises NotFinite if an answer is too large for its datatype.
+    """
     with np.errstate(over="ignore"):
         numbers = all_finite(answers.astype(bundle.architecture.dtype, copy=False))
     # Labels are taken from the float64 probabilities: rounded to float32, two of them may be equal.

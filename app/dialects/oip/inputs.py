@@ -37,7 +37,8 @@ def tensors_in(document: Object, binary: memoryview, max_rows: int) -> dict[str,
                 raise Unprocessable("duplicate_column", "its name is that of an input before it")
             content = _content(given, binary)
             values = _tensor(given, content, max_rows)
-            found[name] = tensors.from_base64(values) if _is_base64(given) else values
+            is_encoded = is_base64(given.get("datatype"), parameters_of(given))
+            found[name] = tensors.from_base64(values) if is_encoded else values
         except Unprocessable as error:
             raise Unprocessable(error.fault, f"input {place} of {len(inputs)}: {error}") from None
         binary = binary[0 if content is None else len(content) :]
@@ -63,29 +64,40 @@ def _content(given: Object, binary: memoryview) -> memoryview | None:
 
 
 def _tensor(given: Object, content: memoryview | None, max_rows: int) -> Values:
-    datatype, shape = given.get("datatype"), given.get("shape")
+    datatype: Any = given.get("datatype")
+    shape: Any = given.get("shape")
     if datatype not in tensors.DATATYPES:
         raise Unprocessable("bad_type", f"the datatype must be one of {', '.join(tensors.DATATYPES)}")
+    check_shape(shape)
+    if content is not None:
+        return tensor_of_bytes(datatype, shape, content, max_rows)
+    if "data" not in given:
+        raise Unprocessable("bad_body", "it has neither data nor binary_data_size")
+    check_rows(shape, max_rows, is_there=isinstance(given["data"], list) and len(given["data"]) >= shape[0])
+    return tensors.from_json(datatype, shape, given["data"])
+
+
+def check_shape(shape: Any) -> None:
+    """Raise Unprocessable unless the shape is [rows] or [rows, columns]."""
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise Unprocessable("bad_shape", "the shape must be a list of integers, none of them negative")
     if len(shape) not in (1, 2):
         words = "the shape must be [rows], [rows, 1] or [rows, columns]"
         raise Unprocessable("bad_shape", f"{words}, found a list of {len(shape)}")
-    if content is None:
-        if "data" not in given:
-            raise Unprocessable("bad_body", "it has neither data nor binary_data_size")
-        _check_rows(shape, max_rows, is_there=isinstance(given["data"], list) and len(given["data"]) >= shape[0])
-        return tensors.from_json(datatype, shape, given["data"])
-    _check_rows(shape, max_rows, is_there=tensors.least_bytes(datatype, prod(shape)) <= len(content))
+
+
+def tensor_of_bytes(datatype: str, shape: Sequence[int], content: memoryview, max_rows: int) -> Values:
+    """Return the tensor whose elements these bytes are. Raises TooManyRows or Unprocessable."""
+    check_rows(shape, max_rows, is_there=tensors.least_bytes(datatype, prod(shape)) <= len(content))
     return tensors.from_bytes(datatype, shape, content)
 
 
-def _is_base64(given: Object) -> bool:
+def is_base64(datatype: Any, parameters: Object) -> bool:
     """True for the content type that MLServer's codec gives to BYTES in base64; other content types change nothing."""
-    return given.get("datatype") == "BYTES" and parameters_of(given).get("content_type") == "base64"
+    return datatype == "BYTES" and parameters.get("content_type") == "base64"
 
 
-def _check_rows(shape: Sequence[int], max_rows: int, *, is_there: bool) -> None:
+def check_rows(shape: Sequence[int], max_rows: int, *, is_there: bool) -> None:
     """Raise TooManyRows only for rows that are there: a shape that states more than the data hold is a bad shape."""
     if 0 in shape:
         raise Unprocessable("no_rows", "there are no rows to predict")

@@ -147,7 +147,7 @@ def from_bytes(datatype: str, shape: Sequence[int], content: memoryview) -> Valu
         return _texts(content, count).reshape(tuple(shape))
     dtype = BF16 if datatype == "BF16" else NUMBERS[datatype]
     if len(content) != count * dtype.itemsize:
-        words = f"binary_data_size is not that of {datatype} of the tensor's shape, found {len(content)}"
+        words = f"the bytes are not as many as {datatype} of the tensor's shape has, found {len(content)}"
         raise Unprocessable("bad_shape", words)
     if datatype == "BF16":
         values: Values = (np.frombuffer(content, dtype).astype("<u4") << 16).view("<f4")
@@ -175,15 +175,44 @@ def _texts(content: memoryview, count: int) -> Values:
             begin, place = place + LENGTH.size, place + LENGTH.size + length
             if place > len(content):
                 break
-            texts[number] = str(content[begin:place], "utf-8")
+            texts[number] = _text(number, content[begin:place])
         else:
             if place == len(content):
                 return texts
     except struct.error:
         pass
+    raise Unprocessable("bad_shape", "the lengths of the BYTES do not fit the tensor's bytes and shape")
+
+
+def from_texts(shape: Sequence[int], elements: Sequence[bytes]) -> Values:
+    """Return texts as objects, in this shape. Raises Unprocessable where one is none, or they are too few or many."""
+    check_count(len(elements), shape)
+    texts = np.empty(len(elements), dtype=object)
+    for number, element in enumerate(elements):
+        texts[number] = _text(number, element)
+    return texts.reshape(tuple(shape))
+
+
+def _text(number: int, content: bytes | memoryview) -> str:
+    try:
+        return str(content, "utf-8")
     except UnicodeDecodeError:
         raise Unprocessable("bad_value", f"element {number} of BYTES is not a text in UTF-8") from None
-    raise Unprocessable("bad_shape", "the lengths of the BYTES do not fit binary_data_size and shape")
+
+
+def from_numbers(datatype: str, shape: Sequence[int], numbers: Values) -> Values:
+    """Return numbers of a wider dtype, (n,), in this shape.
+
+    Raises Unprocessable where the datatype cannot hold one, or they are too few or many.
+    """
+    check_count(len(numbers), shape)
+    dtype = NUMBERS[datatype]
+    if dtype.kind in "iu" and dtype.itemsize < numbers.dtype.itemsize:
+        limits = np.iinfo(dtype)
+        fits = (numbers >= limits.min) & (numbers <= limits.max)
+        if not fits.all():
+            raise _beyond(datatype, fits.tolist())
+    return numbers.reshape(tuple(shape))
 
 
 def from_base64(texts: Values) -> Values:

@@ -74,13 +74,7 @@ async def status(answering: Answering, call: Call) -> Response:
     """
     model = call.path_params["model"]
     try:
-        answering.check_ready()
-        shelf = answering.registry.shelf(model)
-        shelf.check_loaded()
-        versions = _versions(shelf, call.path_params)
-        refused = {version: answering.registry.refused(model, version) for version in versions}
-        if all(refused.values()):
-            raise BundleDamaged(refused[versions[0]])
+        statuses = statuses_of(answering, model, _version(call.path_params), _alias(call.path_params))
     except PatternServerError as error:
         # A model that is there and does not answer now is not ready; one that is not there is an error as elsewhere.
         if not is_unavailable(error):
@@ -89,8 +83,22 @@ async def status(answering: Answering, call: Call) -> Response:
             raise NotHere from None
         body = {"name": model, "ready": False, "model_version_status": []}
         return Response(orjson.dumps(body), status_of(error), retry_header(error), JSON)
-    statuses = [_state(version, reason) for version, reason in refused.items()]
     return Response(orjson.dumps({"name": model, "ready": True, "model_version_status": statuses}), media_type=JSON)
+
+
+def statuses_of(answering: Answering, model: str, version: int | None, alias: str | None) -> list[dict[str, Any]]:
+    """Return the status of the version or alias that is named, or of all versions, the champion first.
+
+    Raises an error where the server is not ready, or the model does not answer.
+    """
+    answering.check_ready()
+    shelf = answering.registry.shelf(model)
+    shelf.check_loaded()
+    versions = _versions(shelf, version, alias)
+    refused = {version: answering.registry.refused(model, version) for version in versions}
+    if all(refused.values()):
+        raise BundleDamaged(refused[versions[0]])
+    return [_state(version, reason) for version, reason in refused.items()]
 
 
 def _state(version: int, refused: str) -> dict[str, Any]:
@@ -123,9 +131,8 @@ def _alias(named: Mapping[str, str]) -> str | None:
     return named.get("label")
 
 
-def _versions(shelf: Shelf, named: Mapping[str, str]) -> list[int]:
-    """Return the versions that the address means. Raises UnknownVersion, UnknownAlias or NoGoodVersion."""
-    version, alias = _version(named), _alias(named)
+def _versions(shelf: Shelf, version: int | None, alias: str | None) -> list[int]:
+    """Return the versions that are meant. Raises UnknownVersion, UnknownAlias or NoGoodVersion."""
     if alias is not None and alias != CHAMPION:
         if alias not in shelf.aliases:
             raise UnknownAlias(shelf.pattern, shelf.aliases)
@@ -146,12 +153,12 @@ def _check_any(_bundle: Bundle) -> None:
     """Accept any pattern."""
 
 
-def _check_classification(bundle: Bundle) -> None:
+def check_classification(bundle: Bundle) -> None:
     if bundle.labels is None:
         raise Unprocessable("not_a_classification", "only classification patterns can classify; use :predict")
 
 
-def _check_one_number(bundle: Bundle) -> None:
+def check_one_number(bundle: Bundle) -> None:
     if bundle.labels is not None or len(bundle.outputs) != 1:
         raise Unprocessable("bad_parameter", "only patterns with one number for an answer can regress; use :predict")
 
@@ -171,8 +178,8 @@ def _examples_of_numbers(bundle: Bundle) -> dict[str, Any] | None:
 
 VERBS = (
     Verb("predict", _check_any, tfs.read_tensors, tfs.write_tensors, _instances),
-    Verb("classify", _check_classification, tfs.read_examples, tfs.write_classes, _examples_of_labels),
-    Verb("regress", _check_one_number, tfs.read_examples, tfs.write_tensors, _examples_of_numbers),
+    Verb("classify", check_classification, tfs.read_examples, tfs.write_classes, _examples_of_labels),
+    Verb("regress", check_one_number, tfs.read_examples, tfs.write_tensors, _examples_of_numbers),
 )
 SIGNATURE = {"signature_name": {"enum": [tfs.SIGNATURE, ""]}}
 CONTEXT = {"context": {**doc.RECORD, "description": "columns that are the same in all examples"}}

@@ -88,6 +88,13 @@ def read_examples(body: bytes, expected: Expected, max_rows: int) -> TensorFlowS
     context = document.get("context", {})
     if not isinstance(context, dict):
         raise Unprocessable("bad_body", f"'context' must be an object, found {kind_of(context)}")
+    return question_of(examples, context, expected, max_rows)
+
+
+def question_of(
+    examples: list[dict[str, Any]], context: dict[str, Any], expected: Expected, max_rows: int
+) -> TensorFlowServingQuestion:
+    """Return the question of examples, in each of which stands the context too. Raises TooManyRows or Unprocessable."""
     if any(not context.keys().isdisjoint(example) for example in examples):
         raise Unprocessable("duplicate_column", "what stands in 'context' must not stand in 'examples' as well")
     _, rows = json_rows.rows_of([context | example for example in examples], expected, max_rows)
@@ -100,9 +107,13 @@ def _object(body: bytes, expected: Expected, max_rows: int) -> dict[str, Any]:
     document = json_rows.loads(body, expected, max_rows, decoder, brackets_a_row=len(expected.names) + 1)
     if not isinstance(document, dict):
         raise Unprocessable("bad_body", f"the body must be a JSON object, found {kind_of(document)}")
-    if document.get("signature_name", SIGNATURE) not in (SIGNATURE, ""):
-        raise Unprocessable("bad_parameter", f"Serving signature name not found in signature def; it has {SIGNATURE}")
+    check_signature(document.get("signature_name", ""))
     return document
+
+
+def check_signature(name: Any) -> None:
+    if name not in (SIGNATURE, ""):
+        raise Unprocessable("bad_parameter", f"Serving signature name not found in signature def; it has {SIGNATURE}")
 
 
 # -- answers -------------------------------------------------------------------------------------------------------

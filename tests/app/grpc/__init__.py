@@ -1,0 +1,1 @@
+"""Tests of the gRPC port, over real connections."""
