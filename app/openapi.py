@@ -112,10 +112,11 @@ def _complete(part: dict[str, Any]) -> None:
 
     Pydantic does neither, and writes the lengths of some lists as those of texts.
     """
-    named = [name for name, schema in part["properties"].items() if "const" in schema]
+    properties: dict[str, Any] = part.get("properties", {})
+    named = [name for name, schema in properties.items() if "const" in schema]
     if named:
         part["required"] = [*named, *part.get("required", [])]
-    for schema in part["properties"].values():
+    for schema in properties.values():
         if "patternProperties" in schema:
             schema["additionalProperties"] = False
         if schema.get("type") == "array":
