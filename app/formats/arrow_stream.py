@@ -13,6 +13,7 @@ from app.errors import Malformed
 from app.formats import arrow_rows
 from app.formats.expected import Expected
 from app.formats.format import Content
+from app.formats.media_types import ARROW, ARROW_FILE
 from app.formats.reply import Reply
 from models_store.tables import arrow_files
 from models_store.tables.arrow_files import FILE_NAME, NOT_READABLE, NotASchema
@@ -33,11 +34,16 @@ def read(body: bytes, expected: Expected, max_rows: int) -> Content:
     """
     try:
         file = arrow_files.of_arrow(pa.BufferReader(body), arrow_rows.limit(max_rows))
-        return Content(arrow_rows.raw_of(file, expected), write_file if body.startswith(FILE_NAME) else write)
+        return Content(arrow_rows.raw_of(file, expected), write_file if media_type_of(body) == ARROW_FILE else write)
     except NotASchema:
         raise Malformed("the Arrow IPC stream does not begin with a schema") from None
     except NOT_READABLE:
         raise Malformed("the body is not an Arrow IPC stream") from None
+
+
+def media_type_of(body: bytes) -> str:
+    """Return what the body is by its first bytes: clients send files as streams too."""
+    return ARROW_FILE if body.startswith(FILE_NAME) else ARROW
 
 
 def unpacks(body: bytes) -> bool:

@@ -30,7 +30,7 @@ class NativeQuestion:
     rows: Raw
     write: Callable[[Reply], bytes]
     media_type: str
-    """The media type of the body, and so of the answer."""
+    """The media type of the body as it is, and so of the answer."""
     is_light: bool = False
 
 
@@ -53,6 +53,8 @@ def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> N
     rows, write = found.read(body, expected, max_rows)
     if media_type != JSON:  # whose readers have looked at each number
         check_finite(rows, expected)
+    if media_type in (ARROW, ARROW_FILE):  # which are told apart by their bytes
+        media_type = arrow_stream.media_type_of(body)
     return NativeQuestion(rows, write, media_type, found.has_arrays and not expected.typed)
 
 
