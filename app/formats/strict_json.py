@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import orjson
 
 from app.errors import Malformed
+from models_store.tables.number_syntax import may_hold_wide_integers
 
 # Bytes. No recipe is larger, and a larger body would hold up all other requests while it is read.
 LARGEST = 256 << 10
@@ -16,14 +17,14 @@ TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def loads_large(body: bytes) -> Any:
-    """Return what `loads` does, three times faster for long lists of numbers. Raises Malformed.
-
-    Other than there, an integer beyond 64 bits becomes a float.
-    """
+    """Return what `loads` does, three times faster for long lists of numbers. Raises Malformed."""
+    if may_hold_wide_integers(body):
+        return loads(body)
     try:
         document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Malformed(f"the body is not JSON: line {error.lineno}, column {error.colno}") from None
+    except orjson.JSONDecodeError:
+        # It also refuses 1e400, which is JSON and no finite number.
+        return loads(body)
     # orjson keeps the last of several equal keys; then the body has more colons than the document has keys.
     n_keys = _n_keys(document)
     if body.count(b":") != n_keys and TEXT.sub(b"", body).count(b":") != n_keys:

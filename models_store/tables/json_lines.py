@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 import polars as pl
@@ -16,12 +16,14 @@ from models_store.errors import TableError, shortened_name
 from models_store.tables.csv_files import narrowed
 from models_store.tables.csv_rows import BOM, LONGEST_ROW, MOST_COLUMNS, check_names
 from models_store.tables.file_limits import check_size
+from models_store.tables.number_syntax import may_hold_wide_integers
 from models_store.tables.text_columns import without_missing
 from models_store.tables.typed_texts import marked_column
 from models_store.tables.unpacking import opened
 
 ROWS_AT_ONCE = 10_000
-LARGEST_INTEGER = 2**63
+# A longer integer is beyond any float.
+MOST_DIGITS = 400
 SHAPES = {list: "a list", dict: "an object"}
 Column = list[Any]
 
@@ -65,10 +67,7 @@ def _blocks(path: Path) -> Iterator[list[tuple[int, dict[str, Any]]]]:
 
 
 def _row(content: bytes, line: int) -> dict[str, Any]:
-    try:
-        row = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        raise TableError(f'line {line}: no JSON; expected an object, such as {{"a": 1}}, on each line') from None
+    row = _value(content, line)
     if not isinstance(row, dict):
         kind = "a list" if isinstance(row, list) else "a single value"
         raise TableError(f"line {line}: expected an object whose keys name the columns, found {kind}")
@@ -77,6 +76,28 @@ def _row(content: bytes, line: int) -> dict[str, Any]:
     if len(row) > MOST_COLUMNS:
         raise TableError(f"line {line}: {len(row)} keys; {MOST_COLUMNS} columns are the most")
     return row
+
+
+def _value(content: bytes, line: int) -> Any:
+    """Return the JSON value, integers beyond 64 bits exactly, and infinity for a number that is too large for any."""
+    with suppress(orjson.JSONDecodeError):
+        if not may_hold_wide_integers(content):
+            return orjson.loads(content)
+    try:
+        value = json.loads(content.decode(), parse_int=_integer, parse_constant=_refuse)
+        # Half of a surrogate pair is no text.
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise TableError(f'line {line}: no JSON; expected an object, such as {{"a": 1}}, on each line') from None
+    return value
+
+
+def _integer(digits: str) -> float:
+    return int(digits) if len(digits) <= MOST_DIGITS else float(digits)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
 
 
 def _check_once(content: bytes, line: int) -> None:

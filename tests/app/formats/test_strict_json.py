@@ -124,3 +124,29 @@ def test_what_is_ambiguous_or_broken_is_refused_everywhere(body: bytes) -> None:
     for decoder in (strict_json.STRICT, strict_json.WITH_NAN, strict_json.WITH_NAN_AND_BYTES):
         with pytest.raises(Malformed):
             strict_json.loads(body, decoder)
+
+
+# -- long bodies ---------------------------------------------------------------------------------------------------
+
+
+@given(documents | st.lists(st.integers(-(10**30), 10**30) | st.just(2**64) | st.just(-(2**63) - 1)))
+def test_a_long_body_is_read_as_a_short_one(document: Any) -> None:
+    body = json.dumps(document).encode()
+    read = strict_json.loads_large(body)
+    assert read == document
+    assert repr(read) == repr(strict_json.loads(body))
+
+
+@pytest.mark.parametrize("body", [b"[1e400, -1e400]", b'[1, {"x": [1E999]}]', b'["\\ud800", 1]'])
+def test_a_long_body_is_read_where_a_fast_reader_reads_none(body: bytes) -> None:
+    assert strict_json.loads_large(body) == strict_json.loads(body)
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_long_body_is_refused_with_the_words_of_a_short_one(body: bytes) -> None:
+    said = []
+    for loads in (strict_json.loads, strict_json.loads_large):
+        with pytest.raises(Malformed) as refusal:
+            loads(body)
+        said.append(str(refusal.value))
+    assert said[0] == said[1]

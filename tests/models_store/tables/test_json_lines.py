@@ -41,6 +41,12 @@ def test_keys_are_columns_and_what_a_line_lacks_is_missing(
         (['"1"', '"2"'], pl.Categorical, ["1", "2"]),
         (['"say \\"hi\\""', '""', '"  "'], pl.String, ['say "hi"', None, None]),
         (["12345678901234567890", "2"], pl.String, ["12345678901234567890", "2"]),
+        (["18446744073709551616", "18446744073709551617"], pl.String, ["18446744073709551616", "18446744073709551617"]),
+        (["-9223372036854775809", "null"], pl.String, ["-9223372036854775809", None]),
+        (["9" * 500, "1.5"], pl.Float64, [float("inf"), 1.5]),
+        (["1e400", "-1e400", "2"], pl.Float64, [float("inf"), float("-inf"), 2.0]),
+        (["0.00012345678901234567", "1e-5"], pl.Float64, [0.00012345678901234567, 1e-5]),
+        (['"\\ud83d\\ude00 18446744073709551616"', '"x"'], pl.String, ["\U0001f600 18446744073709551616", "x"]),
     ],
 )
 def test_a_column_is_of_the_kind_of_all_its_values(
@@ -49,6 +55,13 @@ def test_a_column_is_of_the_kind_of_all_its_values(
     column = read(write("\n".join(f'{{"x": {value}}}' for value in values)), "json-lines")["x"]
     assert column.dtype == dtype
     assert column.to_list() == expected
+
+
+def test_a_number_too_large_is_asked_about_as_in_csv(write: Write) -> None:
+    (found,) = facts(read(write('{"x": 1.5}\n{"x": 1e400}\n'), "json-lines"))
+    (in_csv,) = facts(read(write("x\n1.5\n1e400\n"), "csv"))
+    assert found == in_csv
+    assert (found.ambiguity or "").startswith("x: infinite, or too large for a number, in data row 2")
 
 
 def test_what_polars_writes_is_read_again(write: Write) -> None:
@@ -63,6 +76,9 @@ def test_what_polars_writes_is_read_again(write: Write) -> None:
         ("", "the file has no rows; expected a JSON object on each line"),
         ('{"a": 1}\n{"a": }\n', 'line 2: no JSON; expected an object, such as {"a": 1}, on each line'),
         ('{"a": NaN}\n', "line 1: no JSON"),
+        ('{"a": NaN, "b": 18446744073709551616}\n', "line 1: no JSON"),
+        ('{"a": "\\ud800", "b": 18446744073709551616}\n', "line 1: no JSON"),
+        ('{"a": 18446744073709551616, "a": 1}\n', "line 1: the key a stands there twice"),
         ('{"a": 1}\n[1]\n', "line 2: expected an object whose keys name the columns, found a list"),
         ("5\n", "line 1: expected an object whose keys name the columns, found a single value"),
         ('{"a": 1}\n\n{"a": [1]}\n', "line 3: column a holds a list; a cell is a number, a text, a boolean or null"),

@@ -446,3 +446,17 @@ async def test_a_key_twice_is_refused_also_in_a_long_body(client: httpx.AsyncCli
     assert (await client.post("/v2/models/pair/infer", content=body(b',"parameters":{"a:b":":"}'))).is_success
     answer = await client.post("/v2/models/pair/infer", content=body(twice))
     assert (refusal(answer), answer.json()["error"]) == (400, "the JSON has the same key twice in one object")
+
+
+@pytest.mark.parametrize("number", ["18446744073709551616", "-9223372036854775809", "1e400", "9" * 30])
+async def test_a_number_beyond_64_bits_is_answered_alike_in_a_short_and_in_a_long_body(
+    client: httpx.AsyncClient, number: str
+) -> None:
+    for model, columns in (("pair", ("x1", "x2")), ("rents", ("rooms", "district"))):
+        inputs = ", ".join(
+            f'{{"name": "{name}", "datatype": "INT64", "shape": [1], "data": [{number}]}}' for name in columns
+        )
+        body = f'{{"inputs": [{inputs}]}}'
+        address = f"/v2/models/{model}/infer"
+        short, long = [await client.post(address, content=content) for content in (body, body + " " * (1 << 13))]
+        assert (short.status_code, short.text) == (long.status_code, long.text)
