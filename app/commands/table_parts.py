@@ -34,7 +34,8 @@ MOST_ROWS, MOST_CELLS, MOST_BYTES = 1 << 14, 1 << 20, 4 << 20
 BUFFER_BYTES = 1 << 20
 ARROW_FILE = b"ARROW1"
 IGNORE_OPTION = "say --ignore-extra"
-PLACE = re.compile(r"\b(line|row) ([0-9]+)")
+# Where an error is, as it begins to say; what follows may be a name from the file, such as `row 7`.
+PLACE = re.compile(r"^((?:the body is not JSON: )?)(line|row) ([0-9]+)(?=[:,])")
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,13 @@ class Part:
             yield
         except PatternServerError as error:
             said = str(error).replace(TO_IGNORE, IGNORE_OPTION)
-            raise Refused(PLACE.sub(self._place, said, count=1)) from None
+            raise Refused(PLACE.sub(self._place, said)) from None
 
     def _place(self, found: re.Match[str]) -> str:
-        if found[1] == "line":  # the names of a file that has none are no line of it
-            return f"line {max(1, int(found[2]) + self.lines_before)}"
-        return f"row {int(found[2]) + self.rows_before}"
+        before, what, number = found[1], found[2], int(found[3])
+        if what == "line":  # the names of a file that has none are no line of it
+            return f"{before}line {max(1, number + self.lines_before)}"
+        return f"{before}row {number + self.rows_before}"
 
 
 class Refused(PatternServerError):
@@ -128,8 +130,9 @@ def _of_json_lines(path: Path, _dialect: CsvDialect) -> Iterator[Part]:
             filled = [one for one in lines if one.strip()]
             read += sum(map(len, lines))
             if filled:
-                body = b'{"inputs":[%s]}' % b",".join(filled)
-                yield Part(body, JSON, min(1.0, read / size), rows, line, len(filled))
+                # Lines of the file are lines of the body, the second one on: errors name line and column.
+                body = b'{"inputs":[\n%s]}' % b",\n".join(one.rstrip(b"\r\n") for one in filled)
+                yield Part(body, JSON, min(1.0, read / size), rows, line - 1, len(filled))
             line, rows = line + len(lines), rows + len(filled)
 
 

@@ -12,7 +12,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
@@ -135,7 +135,7 @@ class Datasets:
             inference,  # deferred: whoever serves needs polars for tables only
         )
 
-        found = files.reading(path, form, dialect)
+        found = files.reading(path, form, self._decided(dataset, form, dialect))
         frame = found.frame
         created = datetime.now(UTC).isoformat(timespec="seconds")
         delimiter = csv_layout.layout(path, dialect).dialect.delimiter if form == "csv" else None
@@ -196,6 +196,16 @@ class Datasets:
             return stored if _is_whole(self._directory / dataset / TABLE, expected) else None
         except (UnknownDataset, DatasetDamaged, OSError):
             return None
+
+    def _decided(self, dataset: str, form: Form, dialect: CsvDialect) -> CsvDialect:
+        """Return the dialect; of a damaged table it was decided before that its first row names the columns."""
+        if form not in ("csv", "workbook") or dialect.header is not None:
+            return dialect
+        try:
+            self._facts(dataset)
+        except (UnknownDataset, DatasetDamaged):
+            return dialect
+        return replace(dialect, header="present")
 
     def _clear(self, dataset: str) -> None:
         """Make room for the table where a damaged one of the same content is."""

@@ -37,6 +37,7 @@ EXAMPLES: dict[DateOrder, str] = {"day-first": "31/05/2024", "month-first": "05/
 EXAMPLE = datetime.datetime(2024, 5, 31, 18, 30)
 # A whole number that a program wrote as a float, as pandas does where some are missing.
 WHOLE = re.compile(r"(-?[0-9]+)\.0*")
+DIRECTIVE = re.compile("%.")
 
 
 @dataclass(frozen=True)
@@ -132,4 +133,5 @@ def _texts_of(value: Any) -> list[str]:
 def _example(written: str) -> str:
     seconds = (EXAMPLE - EPOCH) // datetime.timedelta(seconds=1)
     # What `strftime` makes of these depends on the system.
-    return EXAMPLE.strftime(written.replace("%s", str(seconds)).replace("%Q", str(seconds * 1000)))
+    since_1970 = {"%s": str(seconds), "%Q": str(seconds * 1000)}
+    return EXAMPLE.strftime(DIRECTIVE.sub(lambda found: since_1970.get(found[0], found[0]), written))

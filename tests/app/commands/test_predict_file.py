@@ -17,7 +17,8 @@ import uvicorn
 
 from app.commands.answer_files import NoPlace
 from app.commands.predict_file import Answered, Asked, answer_file
-from app.commands.table_parts import Refused
+from app.commands.table_parts import Part, Refused
+from app.formats.media_types import ARROW
 from models_store.errors import PatternServerError, TableError
 from models_store.storage.store import Store
 from models_store.tables.csv_dialect import PLAIN, CsvDialect
@@ -248,6 +249,24 @@ def test_an_error_says_where_it_is_in_the_file_and_nothing_is_left_behind(
     assert sorted(path.name for path in tmp_path.iterdir() if "answers" in path.name) == []
 
 
+def test_a_name_that_reads_like_a_place_stays_as_it_is(fleet: Store, tmp_path: Path) -> None:
+    frame = pl.DataFrame({"x1": [1.5] * 40_000, "x2": [1.0] * 40_000, "row 7": [1] * 40_000})
+    frame.write_parquet(tmp_path / "asked.parquet")
+    part = Part(b"", ARROW, 1.0, rows_before=16_384, lines_before=20)
+    for said, expected in (
+        ("column row 7 is not among x1, x2", "column row 7 is not among x1, x2"),
+        ("row 3, column row 7: expected a number", "row 16387, column row 7: expected a number"),
+        ("row 3: a value is too large", "row 16387: a value is too large"),
+        ("line 5: column line 6 is missing", "line 25: column line 6 is missing"),
+        ("the body is not JSON: line 2, column 4", "the body is not JSON: line 22, column 4"),
+    ):
+        with pytest.raises(Refused) as refused, part.placed():
+            raise TableError(said)
+        assert str(refused.value) == expected
+    with pytest.raises(Refused, match="column row 7 is not among x1, x2"):
+        answer_file(Asked("pair", tmp_path / "asked.parquet", tmp_path / "answers.csv"))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "error", "said"),
     [
@@ -258,6 +277,10 @@ def test_an_error_says_where_it_is_in_the_file_and_nothing_is_left_behind(
         ("asked.csv", "x1,x3\n1,2\n", Refused, "line 1: column x2 is missing"),
         ("asked.parquet", "x1,x2\n1,2\n", TableError, "the file cannot be read as Parquet"),
         ("asked.arrow", "x1,x2\n1,2\n", TableError, "the file cannot be read as Arrow"),
+        ("asked.csv", "x1,x2,row 7\n1,2,3\n", Refused, "line 1: column row 7 is not among x1, x2"),
+        ("asked.jsonl", '[1, 2]\n{"x1": 1}\n', Refused, "row 1"),
+        ("asked.jsonl", "[1, 2]\n[3, 4]\n[5, }\n", Refused, "the body is not JSON: line 3, column 5"),
+        ("asked.jsonl", "[1, ]\n", Refused, "the body is not JSON: line 1, column 5"),
         ("asked.jsonl", "[1, 2], [3, 4]\n[5, 6]\n", Refused, "from row 0 on: 2 lines hold 3 rows"),
         ("asked.jsonl", "", TableError, "asked.jsonl: the table has columns and no rows"),
     ],

@@ -13,6 +13,7 @@ from models_store.errors import DatasetDamaged, DiskFull, StoreUnwritable, Table
 from models_store.storage.datasets import Datasets, Stored
 from models_store.storage.disk import Disk
 from models_store.storage.store import Store
+from models_store.tables import csv_files
 from models_store.tables.column_facts import ColumnFacts
 from tests.disks import HastyDisk, LedgerDisk, StrickenDisk, fails
 from tests.fakes import LinearNetwork
@@ -127,6 +128,22 @@ def test_a_damaged_table_is_whole_again_once_it_is_uploaded_again(
     assert datasets.add(file, "csv", "healed").name == "healed"
     assert datasets.frame(stored.id).height == 3
     assert leftovers(datasets) == []
+
+
+def test_whether_a_first_row_is_data_is_not_asked_again_of_a_stored_table(
+    datasets: Datasets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path := tmp_path / "years.csv").write_text("2019,2020\n1,2\n3,4\n")
+    with monkeypatch.context() as before_it_was_asked:
+        before_it_was_asked.setattr(csv_files, "looks_like_data", lambda _frame: False)
+        stored = datasets.add(path, "csv")
+    assert datasets.add(path, "csv") == stored
+    (datasets.root / ".datasets" / stored.id / "table.parquet").write_bytes(b"damaged")
+    assert datasets.add(path, "csv").columns == stored.columns
+    assert datasets.frame(stored.id).columns == ["2019", "2020"]
+    datasets.delete(stored.id)
+    with pytest.raises(TableError, match="looks like a row and not like names"):
+        datasets.add(path, "csv")
 
 
 def test_a_table_that_is_deleted_while_it_is_uploaded_again_is_uploaded(datasets: Datasets, file: Path) -> None:

@@ -137,3 +137,11 @@ def test_a_dash_is_a_color_where_nobody_said_otherwise() -> None:
     assert isinstance(rows, Table)
     assert rows.columns["colour"].tolist() == ["-"]
     assert np.isnan([rows.columns["size"][0], rows.columns["day"][0]]).all()
+
+
+def test_the_example_of_a_format_has_what_the_format_says() -> None:
+    spelling = Spelling(formats={"at": "%Y-%m-%d at 100%%s", "since": "%s", "millis": "%Q"})
+    for name, example in (("at", "2024-05-31 at 100%s"), ("since", "1717180200"), ("millis", "1717180200000")):
+        with pytest.raises(ValueError, match="a date such as") as refusal:
+            spelling.cell(name, "date", "much")
+        assert f", or {example} (" in str(refusal.value)
