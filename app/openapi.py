@@ -103,7 +103,10 @@ def _recipe() -> dict[str, Any]:
     whole = PatternSpec.model_json_schema(ref_template=RECIPE.replace(PatternSpec.__name__, "{model}"))
     parts: dict[str, Any] = whole.pop("$defs")
     for part in parts.values():
-        _complete(part)
+        if "properties" in part:
+            _complete(part)
+        elif not part:  # pydantic's JsonValue
+            part["type"] = ["null", "boolean", "number", "string", "array", "object"]
     return parts | {PatternSpec.__name__: whole}
 
 

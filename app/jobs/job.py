@@ -53,6 +53,7 @@ class Job:
                 "self": f"/train/{self.id}",
                 "events": f"/train/{self.id}/events",
                 "cancel": f"/train/{self.id}",
+                **({"trials": f"/train/{self.id}/trials"} if self.recipe.get("search") else {}),
             },
         }
 

@@ -19,6 +19,7 @@ from app.jobs.supervision import Outcome, Supervision
 from app.processes.trainer import Trainer, TrainerDied
 from app.settings import Settings
 from app.telemetry import metrics
+from models_store.card import Trial
 from models_store.errors import PatternServerError, StoreUnwritable
 from models_store.storage.checkpoints import Checkpoints
 from models_store.storage.locks import FileLock
@@ -93,6 +94,16 @@ class Jobs:
         """End a queued job at once, or ask a running one to stop. Raises UnknownJob and JobEnded."""
         await self._open()
         return await asyncio.to_thread(self._records.cancel, job)
+
+    async def finish(self, job: str) -> Job:
+        """Ask a search to end with its best trial so far. Raises UnknownJob, JobEnded, and Unprocessable."""
+        await self._open()
+        return await asyncio.to_thread(self._records.finish, job)
+
+    async def trials(self, job: str) -> list[Trial]:
+        """Return the trials of a search that have ended; none for any other job. Raises UnknownJob."""
+        await self._open()
+        return await asyncio.to_thread(self._records.trials, job)
 
     async def events_after(self, job: str, number: int) -> list[Event]:
         await self._open()
@@ -187,11 +198,17 @@ class Jobs:
             raise
 
     async def _end_unless_published(self, job: Job, outcome: Outcome) -> None:
-        """End the job; it has succeeded if its version is in the store, even if it was stopped or lost afterwards."""
+        """End the job; it has succeeded if its version is in the store, even if it was stopped or lost afterwards.
+
+        A search that was interrupted goes back into the queue, with the trials that it has.
+        """
         version = outcome.version
         if outcome.was_imposed:
             version = await asyncio.to_thread(self._store.version_of, job.pattern, job.id)
         if version is None:
+            if outcome.status == "interrupted" and await asyncio.to_thread(self._records.resume, job.id):
+                log.info("search taken up again", extra={"job": job.id, "pattern": job.pattern})
+                return
             if outcome.status == "interrupted":
                 reached = await asyncio.to_thread(self._reached, job)
                 outcome = replace(outcome, message=f"{outcome.message}; {reached}")

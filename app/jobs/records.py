@@ -14,7 +14,11 @@ from sqlalchemy.exc import IntegrityError
 from app.errors import JobEnded, QueueFull, UnknownJob, Unprocessable
 from app.jobs.database import Database
 from app.jobs.job import TERMINAL, Event, Job, Status
-from app.jobs.schema import events, gate, jobs, make_tables
+from app.jobs.schema import events, finishes, gate, jobs, make_tables, trials
+from models_store.card import Trial
+
+# A search that has been cut off so often after the same trial is not taken up once more.
+MOST_RESUMPTIONS = 3
 
 
 class Records:
@@ -101,7 +105,8 @@ class Records:
         ended = sql.select(jobs.c.id).where(jobs.c.store == self._store, jobs.c.status.in_(TERMINAL))
         old = list(connection.execute(ended.order_by(jobs.c.number.desc()).offset(self._kept)).scalars())
         if old:
-            connection.execute(sql.delete(events).where(events.c.job.in_(old)))
+            for table in (events, trials, finishes):
+                connection.execute(sql.delete(table).where(table.c.job.in_(old)))
             connection.execute(sql.delete(jobs).where(jobs.c.id.in_(old)))
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -132,6 +137,22 @@ class Records:
         with self._database.reading() as connection:
             rows = connection.execute(query).mappings()
             return [Event(row["number"], row["kind"], json.loads(row["data"])) for row in rows]
+
+    def trials(self, job: str) -> list[Trial]:
+        """Return the trials of a search that have ended, in order; none for any other job. Raises UnknownJob."""
+        _check_id(job)
+        with self._database.reading() as connection:
+            self._get(connection, job)
+            return self._trials(connection, job)
+
+    def is_finishing(self, job: str) -> bool:
+        """True if the best trial so far of a search is wanted."""
+        with self._database.reading() as connection:
+            return connection.execute(sql.select(finishes).where(finishes.c.job == job)).first() is not None
+
+    def _trials(self, connection: sql.Connection, job: str) -> list[Trial]:
+        query = sql.select(trials.c.data).where(trials.c.job == job).order_by(trials.c.number)
+        return [Trial.model_validate_json(data) for data in connection.execute(query).scalars()]
 
     def _get(self, connection: sql.Connection, job: str) -> Job:
         query = sql.select(jobs).where(jobs.c.id == job, jobs.c.store == self._store)
@@ -171,9 +192,42 @@ class Records:
         Does nothing to a job that is not running.
         """
         with self._database.writing() as connection:
-            alive = sql.update(jobs).where(jobs.c.id == job, jobs.c.status == "running")
-            if connection.execute(alive.values(heartbeat=time.time(), **columns)).rowcount:
-                _append(connection, job, happened)
+            _note(connection, job, happened, columns)
+
+    def add_trial(self, job: str, trial: Trial, happened: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Record a trial of a running search, and events, in one transaction.
+
+        Does nothing to a job that is not running.
+        """
+        this = sql.and_(trials.c.job == job, trials.c.number == trial.number)
+        row = {"job": job, "number": trial.number, "data": trial.model_dump_json()}
+        with self._database.writing() as connection:
+            if _note(connection, job, happened, {}):
+                # A trial that another release of Optuna has chosen otherwise is run anew.
+                connection.execute(sql.delete(trials).where(this))
+                connection.execute(sql.insert(trials).values(row))
+
+    def resume(self, job: str) -> bool:
+        """Put a search that was cut off back into the queue; False if it was, and got no further.
+
+        A job that is no search, that has ended, or that was asked to stop is not put back.
+        """
+        with self._database.writing() as connection:
+            found = self._get(connection, job)
+            done = len(self._trials(connection, job))
+            if found.recipe.get("search") is None or self._resumed_at(connection, job).count(done) >= MOST_RESUMPTIONS:
+                return False
+            lost = sql.update(jobs).where(
+                jobs.c.id == job, jobs.c.status == "running", jobs.c.cancel_requested.is_(False)
+            )
+            if not connection.execute(lost.values(status="queued", eta_s=None)).rowcount:
+                return False
+            _append(connection, job, [("resumed", {"trials": done})])
+        return True
+
+    def _resumed_at(self, connection: sql.Connection, job: str) -> list[int]:
+        query = sql.select(events.c.data).where(events.c.job == job, events.c.kind == "resumed")
+        return [json.loads(data)["trials"] for data in connection.execute(query).scalars()]
 
     def end(
         self,
@@ -212,6 +266,34 @@ class Records:
         if not (ended or asked):
             raise JobEnded(found.status)
         return found
+
+    def finish(self, job: str) -> Job:
+        """Ask a running search to end with its best trial so far. Raises UnknownJob, JobEnded, and Unprocessable.
+
+        A queued search has no trial yet, and is cancelled, unless it is one that was cut off.
+        """
+        found = self.get(job)
+        if found.recipe.get("search") is None:
+            raise Unprocessable("bad_parameter", "only a search has a best trial so far; leave out publish=best")
+        if found.status == "queued" and not self.trials(job):
+            return self.cancel(job)
+        if found.has_ended:
+            raise JobEnded(found.status)
+        with self._database.writing() as connection:
+            connection.execute(sql.delete(finishes).where(finishes.c.job == job))
+            connection.execute(sql.insert(finishes).values(job=job))
+        return found
+
+
+def _note(
+    connection: sql.Connection, job: str, happened: Sequence[tuple[str, dict[str, Any]]], columns: dict[str, object]
+) -> bool:
+    """Record events of a job, and new values of its columns, if it is running; False if it is not."""
+    alive = sql.update(jobs).where(jobs.c.id == job, jobs.c.status == "running")
+    if not connection.execute(alive.values(heartbeat=time.time(), **columns)).rowcount:
+        return False
+    _append(connection, job, happened)
+    return True
 
 
 def _append(connection: sql.Connection, job: str, happened: Sequence[tuple[str, dict[str, Any]]]) -> None:

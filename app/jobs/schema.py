@@ -2,6 +2,8 @@
 
 pattern_jobs          a row for each training: what was asked, how far it is, how it ended
 pattern_job_events    a row for each event of a training, numbered from 1
+pattern_trials        a row for each trial of a search that has ended
+pattern_finishes      a row for each search whose best trial so far is wanted
 pattern_gate          a row for each store, changed by every submission
 """
 
@@ -46,6 +48,14 @@ events = sql.Table(
     sql.Column("kind", sql.String(16), nullable=False),
     sql.Column("data", sql.Text, nullable=False),
 )
+trials = sql.Table(
+    "pattern_trials",
+    tables,
+    sql.Column("job", sql.String(32), primary_key=True),
+    sql.Column("number", sql.Integer, primary_key=True),
+    sql.Column("data", sql.Text, nullable=False),
+)
+finishes = sql.Table("pattern_finishes", tables, sql.Column("job", sql.String(32), primary_key=True))
 # A transaction that changes a store's row makes all others of the store wait: on any database, one process at a time
 # counts the queue and adds to it.
 gate = sql.Table(

@@ -13,7 +13,7 @@ from app.jobs.patience import Patience
 from app.jobs.records import Records
 from app.processes.trainer import Trainer, TrainerDied
 from app.settings import Settings
-from models_store.card import Card
+from models_store.card import Card, Trial
 from models_store.errors import PublishUnconfirmed
 from training.messages import (
     Cancelled,
@@ -27,6 +27,8 @@ from training.messages import (
     Published,
     Started,
     TrainingEvent,
+    TrialEnded,
+    TrialEpochs,
     WorkDone,
 )
 
@@ -60,11 +62,13 @@ class Supervision:
         self._patience = patience
         self._began = time.monotonic()
         self._asked_to_stop: float | None = None
+        self._is_search = job.recipe.get("search") is not None
+        self._asked_to_finish = False
         self._listening: asyncio.Future[Event] | None = None
 
     async def follow(self) -> Outcome:
         """Ask for the training and record it until it ends. Raises TrainerDied if the process is lost."""
-        await self._trainer.submit(self._request())
+        await self._trainer.submit(self._request(await asyncio.to_thread(self._records.trials, self._job.id)))
         checked = time.monotonic()
         try:
             while True:
@@ -81,7 +85,7 @@ class Supervision:
                 with contextlib.suppress(asyncio.CancelledError, TrainerDied):
                     await self._listening
 
-    def _request(self) -> Publish:
+    def _request(self, trials: Sequence[Trial]) -> Publish:
         return Publish(
             id=self._job.id,
             recipe=self._job.recipe,
@@ -90,6 +94,7 @@ class Supervision:
             promote=self._job.promote,
             keep=self._settings.keep_versions,
             engine=self._settings.engine,
+            trials=tuple(trials),
         )
 
     async def _next_event(self) -> TrainingEvent | None:
@@ -108,6 +113,10 @@ class Supervision:
                 await self._note([("started", {"epochs": epochs})])
             case FoldScored(fold=fold, folds=folds, figures=figures):
                 await self._note([("fold", {"fold": fold, "folds": folds, **figures})])
+            case TrialEpochs(number=number, epoch=epoch):
+                await self._note([("trial_epoch", {"trial": number, **epoch.model_dump()})])
+            case TrialEnded():
+                await self._note_trial(event)
             case WorkDone(done=done, of=of):
                 await self._note([], epoch=done, epochs=of, eta_s=self._eta(done, of))
             case EpochsDone(epochs=epochs, before=before, of=of):
@@ -132,6 +141,11 @@ class Supervision:
         told = [("epoch", epoch.model_dump()) for epoch in epochs if epoch.epoch % stride == 0 or stride == 1]
         await self._note(told, epoch=done, epochs=of, loss=last.loss, val_loss=last.val_loss, eta_s=self._eta(done, of))
 
+    async def _note_trial(self, ended: TrialEnded) -> None:
+        told = ended.trial.model_dump(mode="json", exclude={"reports"})
+        happened = [("trial", {**told, "best": ended.best, "of": ended.of})]
+        await asyncio.to_thread(self._records.add_trial, self._job.id, ended.trial, happened)
+
     def _eta(self, done: int, of: int) -> float | None:
         """Return the seconds left, if each epoch takes as long as those before it; None before the first."""
         return round((time.monotonic() - self._began) / done * (of - done), 2) if done else None
@@ -154,6 +168,10 @@ class Supervision:
         elif (await asyncio.to_thread(self._records.get, self._job.id)).cancel_requested:
             await self._trainer.cancel(self._job.id)
             self._asked_to_stop = time.monotonic()
+        elif self._is_search and not self._asked_to_finish:
+            self._asked_to_finish = await asyncio.to_thread(self._records.is_finishing, self._job.id)
+            if self._asked_to_finish:
+                await self._trainer.finish(self._job.id)
         return None
 
 

@@ -10,7 +10,7 @@ import signal
 
 from app.processes.limits import half_of_memory
 from app.processes.spawn import spawn
-from training.messages import Cancel, Event, Message, TrainingRequest, event_of, to_line
+from training.messages import Cancel, Event, Finish, Message, TrainingRequest, event_of, to_line
 
 # XLA keeps the code that it has compiled, 8 to 12 MB for each recipe of another shape, until the process ends. So a
 # process that has done this many trainings is replaced. Trainings of one recipe share a program, and leave nothing.
@@ -58,6 +58,10 @@ class Trainer:
     async def cancel(self, training: str) -> None:
         """Ask for an end of the training with this id. The event cancelled follows, if it was not too late."""
         await self._send(Cancel(id=training))
+
+    async def finish(self, search: str) -> None:
+        """Ask for an end of the trials of the search with this id; the best so far is trained and published."""
+        await self._send(Finish(id=search))
 
     async def stop(self) -> None:
         """Kill the process and its children."""

@@ -56,6 +56,35 @@ JOB: dict[str, Any] = {
         }
     }
 }
+TRIALS: dict[str, Any] = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["best", "trials"],
+            "properties": {
+                "best": {"type": ["integer", "null"], "description": "the number of the best trial so far"},
+                "trials": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["number", "state", "value", "point", "epochs", "seconds", "recipe"],
+                        "properties": {
+                            "number": {"type": "integer"},
+                            "state": {"type": "string", "enum": ["complete", "pruned", "failed"]},
+                            "value": {"type": ["number", "null"], "description": "the metric on rows held out"},
+                            "point": {"type": "object", "description": "the fields that were chosen, by their paths"},
+                            "epochs": {"type": "integer"},
+                            "seconds": {"type": "number"},
+                            "error": {"type": "string"},
+                            "recipe": {"type": ["object", "null"], "description": "as POST /train takes it"},
+                        },
+                    },
+                },
+            },
+        }
+    },
+    "text/csv": {"schema": {"type": "string"}},
+}
 PROMOTE = {"type": "boolean", "default": True, "description": "whether the new version becomes the champion"}
 PART = {"type": "object", "description": "the fields that change, however deep"}
 # A whole recipe; or the name of a pattern, and changes to its recipe.
@@ -79,6 +108,7 @@ TRAINING: dict[str, Any] = {
                 **dict.fromkeys(("data", "split", "scaling", "network", "fit"), PART),
                 "missing": {"type": "string", "enum": ["fill", "refuse"]},
                 "cross_validate": {"type": ["object", "null"]},
+                "search": {"type": ["object", "null"], "description": "try other values of the recipe's fields"},
             },
         },
     ]
@@ -98,6 +128,13 @@ TRAIN_BODY: dict[str, Any] = {
                     "changed": {
                         "summary": "… with changes to its recipe",
                         "value": {"pattern": "add-ten", "fit": {"epochs": 200}, "seed": 7, "promote": False},
+                    },
+                    "search": {
+                        "summary": "Search for a better recipe",
+                        "value": {
+                            "pattern": "quadratic",
+                            "search": {"trials": 20, "space": {"network.layers.*.units": [16, 32]}},
+                        },
                     },
                     "new": {
                         "summary": "A new pattern",

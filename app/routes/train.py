@@ -6,21 +6,23 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from app.answering.registry import Registry
 from app.errors import Malformed, Unprocessable
 from app.formats.found import kind_of
+from app.formats.media_types import CSV, media_type_of
 from app.http.keys import require_admin
 from app.jobs.job import Job
 from app.jobs.jobs import Jobs
 from app.jobs.recipes import check_ambiguity, check_columns, check_test_columns, recipe_of_pattern
+from app.jobs.trials import as_csv, as_json
 from app.routes.bodies import ParsedJson, RawJson
 from app.routes.dependencies import DatasetsPart, JobsPart, RegistryPart, StorePart
-from app.routes.documented import EVENTS, JOB, TRAIN_BODY, answer
+from app.routes.documented import EVENTS, JOB, TRAIN_BODY, TRIALS, answer
 from models_store.errors import DatasetGone, PatternServerError, UnknownDataset
 from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
@@ -40,7 +42,9 @@ WAIT = re.compile(r"\bwait=([0-9]{1,5})\b")
 LAST_EVENTS = frozenset({"published", "failed", "cancelled", "interrupted"})
 # Checked by the route, whose message says the way out; this is how the OpenAPI document has it.
 LAST_EVENT_ID = Header(json_schema_extra={"pattern": "^[0-9]{1,9}$"})
-CHANGES = frozenset({"data", "split", "scaling", "network", "fit", "seed", "description", "missing", "cross_validate"})
+CHANGES = frozenset(
+    {"data", "split", "scaling", "network", "fit", "seed", "description", "missing", "cross_validate", "search"}
+)
 
 
 @router.post("/train", openapi_extra=TRAIN_BODY, dependencies=[Depends(require_admin)], status_code=202)
@@ -100,10 +104,29 @@ async def events(
     return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 
+@router.get("/train/{job}/trials", openapi_extra=answer(TRIALS, "The trials that have ended"))
+async def trials(
+    job: str,
+    jobs: JobsPart,
+    accept: Annotated[str, Header()] = "",
+    written: Annotated[Literal["json", "csv"] | None, Query(alias="format")] = None,
+) -> Response:
+    """List the trials of a search, with the recipe of each; `format=csv`, or `Accept: text/csv`, for a table."""
+    found = await jobs.trials(job)
+    if written == "csv" or (written is None and media_type_of(accept) == CSV):
+        return Response(as_csv(found), media_type=CSV)
+    return JSONResponse(as_json(await jobs.get(job), found))
+
+
 @router.delete("/train/{job}", openapi_extra=answer(JOB, "The job"), dependencies=[Depends(require_admin)])
-async def cancel(job: str, jobs: JobsPart, registry: RegistryPart) -> Response:
-    """End a queued training at once, a running one within seconds; 409 if it has ended."""
-    return await _job_answer(await jobs.cancel(job), registry, 200)
+async def cancel(
+    job: str, jobs: JobsPart, registry: RegistryPart, publish: Annotated[Literal["best"] | None, Query()] = None
+) -> Response:
+    """End a queued training at once, a running one within seconds; 409 if it has ended.
+
+    With `publish=best`, a search that runs goes on to train the recipe of its best trial so far, and publishes it.
+    """
+    return await _job_answer(await (jobs.finish if publish else jobs.cancel)(job), registry, 200)
 
 
 def recipe_of(asked: Any, store: Store) -> PatternSpec:

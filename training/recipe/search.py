@@ -22,7 +22,11 @@ def _several(value: object) -> object:
     return value if isinstance(value, list | tuple) else (value,)
 
 
-Accepted = Annotated[tuple[JsonValue, ...], BeforeValidator(_several), Field(min_length=1, strict=False)]
+Accepted = Annotated[
+    tuple[JsonValue, ...],
+    BeforeValidator(_several, json_schema_input_type=JsonValue),
+    Field(min_length=1, strict=False),
+]
 When = Annotated[dict[FieldPath, Accepted], Field(max_length=MOST_FIELDS)]
 
 
@@ -75,7 +79,9 @@ def _empty() -> Any:
     raise ValueError("the list is empty: give at least one value")
 
 
-Dimension = Annotated[Choices | Range, BeforeValidator(_dimension)]
+Dimension = Annotated[
+    Choices | Range, BeforeValidator(_dimension, json_schema_input_type=Choices | Range | list[JsonValue])
+]
 
 
 class Search(Part):

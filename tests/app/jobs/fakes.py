@@ -5,8 +5,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+from pydantic import JsonValue
+
 from app.processes.trainer import Trainer, TrainerDied
 from models_store.bundle import Bundle
+from models_store.card import Trial
 from models_store.storage.store import Store
 from tests.fakes import line
 from training.messages import (
@@ -20,6 +23,7 @@ from training.messages import (
     Published,
     Started,
     TrainingRequest,
+    TrialEnded,
     event_of,
     to_line,
 )
@@ -44,6 +48,7 @@ class FakeTrainer(Trainer):
         """The scripts of the next trainings; when there is none left, a training goes well."""
         self.requests: list[Publish] = []
         self.asked_to_stop = asyncio.Event()
+        self.asked_to_finish = asyncio.Event()
         self.killed: list[str] = []
         """Ids of the trainings that were under way when it was stopped."""
         self._lines: asyncio.Queue[str | None] | None = None
@@ -74,6 +79,10 @@ class FakeTrainer(Trainer):
         assert training == self.requests[-1].id
         self.asked_to_stop.set()
 
+    async def finish(self, search: str) -> None:
+        assert search == self.requests[-1].id
+        self.asked_to_finish.set()
+
     async def stop(self) -> None:
         life, lines, self._life, self._lines = self._life, self._lines, None, None
         if life is not None and not life.done():
@@ -101,6 +110,11 @@ class FakeTrainer(Trainer):
         )
         self.say(EpochsDone(id=self.requests[-1].id, epochs=epochs, before=before, of=of))
 
+    def say_trials(self, *numbers: int, of: int = 4) -> None:
+        """Tell of these trials; the value of trial n is n + 1, so that the first is the best."""
+        for number in numbers:
+            self.say(TrialEnded(id=self.requests[-1].id, trial=trial(number), best=0, of=of))
+
     def publish(self) -> Published:
         """Publish the fake result of the last request; return the event that tells of it."""
         request = self.requests[-1]
@@ -116,6 +130,19 @@ class FakeTrainer(Trainer):
 def recipe(name: str = "line", *, epochs: int = 3, seed: int = 2) -> PatternSpec:
     data = {"kind": "sequence", "rows": 100, "inputs": {"x": 0}, "outputs": {"y": "x + 10"}}
     return PatternSpec.parse({"name": name, "data": data, "fit": {"epochs": epochs}, "seed": seed})
+
+
+def searching(name: str = "line", **search: Any) -> PatternSpec:
+    """Return a recipe with a search of four trials."""
+    space = {"fit.optimizer.learning_rate": [0.1, 0.2, 0.3, 0.4]}
+    return recipe(name).overridden({"search": {"method": "grid", "space": space, **search}})
+
+
+def trial(number: int) -> Trial:
+    point: dict[str, JsonValue] = {"fit.optimizer.learning_rate": (number + 1) / 10}
+    return Trial(
+        number=number, state="complete", value=number + 1, point=point, epochs=3, seconds=0.5, reports=[(3, 1.0)]
+    )
 
 
 def learned(recipe: dict[str, Any], job: str | None = None) -> Bundle:
@@ -153,6 +180,28 @@ async def obeys(trainer: FakeTrainer, request: Publish) -> None:
     await begins(trainer, request)
     await trainer.asked_to_stop.wait()
     trainer.say(Cancelled(id=request.id))
+
+
+async def searches(trainer: FakeTrainer, request: Publish) -> None:
+    """Run the trials that are not known yet, and publish."""
+    trainer.say(Started(id=request.id, epochs=3))
+    trainer.say_trials(*range(len(request.trials), 4))
+    trainer.say(trainer.publish())
+
+
+async def searches_until_finished(trainer: FakeTrainer, request: Publish) -> None:
+    """Run two trials, and publish when asked to finish."""
+    trainer.say(Started(id=request.id, epochs=3))
+    trainer.say_trials(0, 1)
+    await trainer.asked_to_finish.wait()
+    trainer.say(trainer.publish())
+
+
+async def is_killed_searching(trainer: FakeTrainer, request: Publish) -> None:
+    """Run two trials more than are known, and die."""
+    trainer.say(Started(id=request.id, epochs=3))
+    trainer.say_trials(*range(len(request.trials), min(4, len(request.trials) + 2)))
+    raise Killed
 
 
 async def is_killed(trainer: FakeTrainer, request: Publish) -> None:

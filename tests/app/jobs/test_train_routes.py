@@ -23,7 +23,21 @@ from app.settings import Settings
 from models_store.storage.aliases import CHAMPION
 from models_store.storage.store import Store
 from tests.app.jobs.conftest import HOUR, LOOKS, SHORT, until, without_table
-from tests.app.jobs.fakes import SCORES, FakeTrainer, diverges, hangs, is_killed, learned, obeys, recipe, waits_for
+from tests.app.jobs.fakes import (
+    SCORES,
+    FakeTrainer,
+    diverges,
+    hangs,
+    is_killed,
+    learned,
+    obeys,
+    recipe,
+    searches,
+    searches_until_finished,
+    searching,
+    trial,
+    waits_for,
+)
 from tests.app.jobs.postgres import Postgres
 from tests.disks import PausingDisk
 from tests.fakes import LinearNetwork
@@ -593,3 +607,74 @@ async def test_only_who_has_the_key_trains_and_cancels(serve: Serve, trainer: Fa
         assert [answer for answer, _ in refused] == [expected for _, expected in refused]
         assert [known["id"] for known in await listed(client)] == [job["id"]]
         assert (await client.delete(address, headers=admin)).status_code == 200
+
+
+# -- searches ------------------------------------------------------------------------------------------------------
+
+
+async def search(client: httpx.AsyncClient, trainer: FakeTrainer) -> str:
+    """Run a search to its end, and return its job."""
+    trainer.scripts = [searches]
+    asked = {"spec": searching().to_json()}
+    answer = await client.post("/train", json=asked, headers={"prefer": "wait=30"})
+    assert answer.json()["status"] == "succeeded", answer.json()
+    return str(answer.json()["id"])
+
+
+async def test_the_trials_of_a_search_are_listed_with_their_recipes(
+    client: httpx.AsyncClient, trainer: FakeTrainer
+) -> None:
+    job = await search(client, trainer)
+    assert (await client.get(f"/train/{job}")).json()["links"]["trials"] == f"/train/{job}/trials"
+    listed = (await client.get(f"/train/{job}/trials")).json()
+    assert listed["best"] == 0
+    assert [one["number"] for one in listed["trials"]] == [0, 1, 2, 3]
+    second = listed["trials"][1]
+    changed = recipe().overridden({"fit": {"optimizer": {"learning_rate": 0.2}}})
+    assert second.pop("recipe") == changed.to_json()
+    assert second == trial(1).model_dump(mode="json", exclude={"reports"})
+
+
+async def test_the_recipe_of_a_trial_is_trained_as_it_is_listed(
+    client: httpx.AsyncClient, trainer: FakeTrainer
+) -> None:
+    job = await search(client, trainer)
+    spec = (await client.get(f"/train/{job}/trials")).json()["trials"][1]["recipe"]
+    assert (await client.post("/train", json={"spec": spec})).status_code == 202
+
+
+@pytest.mark.parametrize(("query", "accept"), [("?format=csv", "*/*"), ("", "text/csv")])
+async def test_trials_are_a_table_where_csv_is_asked_for(
+    client: httpx.AsyncClient, trainer: FakeTrainer, query: str, accept: str
+) -> None:
+    job = await search(client, trainer)
+    answer = await client.get(f"/train/{job}/trials{query}", headers={"accept": accept})
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.text.splitlines()[:2] == [
+        "number,state,value,epochs,seconds,fit.optimizer.learning_rate,error",
+        "0,complete,1.0,3,0.5,0.1,",
+    ]
+
+
+async def test_a_search_may_be_a_change_to_a_recipe_and_bad_ones_are_refused(client: httpx.AsyncClient) -> None:
+    space = {"fit.optimizer.learning_rate": [0.1]}
+    assert (await client.post("/train", json={**LINE, "search": {"space": space}})).status_code == 202
+    answer = await client.post("/train", json={**LINE, "search": {"space": {"fit.speed": [1]}}})
+    assert refusal(answer) == (422, "bad_recipe")
+    assert "search.space.fit.speed" in answer.json()["error"]["message"]
+
+
+async def test_a_search_is_ended_with_its_best_trial(client: httpx.AsyncClient, trainer: FakeTrainer) -> None:
+    trainer.scripts = [searches_until_finished]
+    job = (await client.post("/train", json={"spec": searching().to_json()})).json()["id"]
+    await once(client, job, "running")
+    assert (await client.delete(f"/train/{job}?publish=best")).status_code == 200
+    assert (await once(client, job, "succeeded"))["version"] == 2
+
+
+async def test_the_best_of_what_is_no_search_is_refused(client: httpx.AsyncClient) -> None:
+    job = (await client.post("/train", json=LINE)).json()["id"]
+    assert refusal(await client.delete(f"/train/{job}?publish=best")) == (422, "bad_parameter")
+    assert refusal(await client.delete(f"/train/{job}?publish=worst"))[0] == 422
+    assert (await client.get(f"/train/{job}/trials")).json() == {"best": None, "trials": []}
+    assert refusal(await client.get(f"/train/{'0' * 32}/trials"))[0] == 404
