@@ -1,7 +1,7 @@
 """Searches as jobs: each trial is recorded, and a search that is cut off is taken up with the trials that it has."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -55,12 +55,17 @@ async def tried(jobs: Jobs, job: str, trials: int) -> None:
     raise AssertionError("there are no trials")
 
 
-async def ended(jobs: Jobs, job: str) -> Job:
+async def once(jobs: Jobs, job: str, holds: Callable[[Job], bool]) -> Job:
+    """Return the job as soon as `holds` is true of it."""
     for _ in range(LOOKS):
-        if (found := await jobs.get(job)).has_ended:
+        if holds(found := await jobs.get(job)):
             return found
         await asyncio.sleep(0.005)
     raise AssertionError(found)
+
+
+async def ended(jobs: Jobs, job: str) -> Job:
+    return await once(jobs, job, lambda found: found.has_ended)
 
 
 async def kinds(jobs: Jobs, job: str) -> list[str]:
@@ -130,10 +135,10 @@ async def test_a_search_that_is_to_finish_publishes_its_best(jobs: Jobs, trainer
 
 
 async def test_a_search_that_is_cancelled_is_not_taken_up_again(jobs: Jobs, trainer: FakeTrainer) -> None:
-    trainer.scripts = [is_killed_searching, obeys]
+    trainer.scripts = [obeys]
     async with leading(jobs):
         job = await submit(jobs)
-        await tried(jobs, job, 2)
+        await once(jobs, job, lambda found: found.row["epoch"] == 1)
         await jobs.cancel(job)
         assert (await ended(jobs, job)).status == "cancelled"
 
