@@ -157,7 +157,7 @@ def cross_validate(
 
     `workers` folds are fitted at the same time, which changes no result. `fits_after` is the number of fits that will
     follow for the epochs found here.
-    Raises DataError where there are more folds than rows, or than rows of a label.
+    Raises DataError where there are more folds than rows, rows of a label, groups or moments.
     """
     folding = Folding(spec, data, rows, runtime, workers, fits_after)
     folding.work.add()

@@ -276,6 +276,6 @@ def _golden_rows(rows: Rows) -> Raw:
 
 
 def _number_columns(table: Table) -> list[Array]:
-    """Return the columns of numbers, dates and booleans in which at least one row has a value."""
+    """Return the columns of kinds that are numbers within, dates and times too, in which some row has a value."""
     numbers = [values.astype(np.float64) for values in table.columns.values() if values.dtype != object]
     return [column for column in numbers if not np.isnan(column).all()]

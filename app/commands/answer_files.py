@@ -128,6 +128,7 @@ class GroupWriter:
             self._gathered.clear()
 
     def _opened(self, schema: Any) -> Any:
+        """Return a writer of tables of this schema, at the beginning of the file."""
         raise NotImplementedError
 
 

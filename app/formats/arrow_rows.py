@@ -24,6 +24,7 @@ from models_store.tables import arrow_columns
 from models_store.tables.arrow_columns import OutOfRange, TooMuchText
 from models_store.tables.arrow_files import Batches, Check
 from models_store.tables.clock import seconds_in
+from models_store.tables.index_names import PARQUET_INDEX
 from models_store.tables.table import Kind, Raw, Table, Values, days_in, from_json
 
 # Bytes that all buffers of a body may unpack to, and the texts of a column written out in every row.
@@ -79,7 +80,7 @@ def check_schema(schema: Any, expected: Expected) -> list[str]:
     Raises Unprocessable where a column is missing and may not be, is too many, or of a type that its kind cannot have.
     """
     known = set(expected.names)
-    names = [name for name in schema.names if name in known or not arrow_columns.UNNAMED_INDEX.fullmatch(name)]
+    names = [name for name in schema.names if name in known or not PARQUET_INDEX.fullmatch(name)]
     there = set(names)
     if len(there) != len(names):
         raise repeated_column(names)

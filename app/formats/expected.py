@@ -4,7 +4,6 @@ Where all columns are numbers of a formula, rows are one array and `typed` is em
 An error names row and column and says what was found: its kind, never its value.
 """
 
-import re
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,13 +17,12 @@ from app.formats.found import kind_of
 from models_store.arrays import Array
 from models_store.encoding.rows import Encoder, TableEncoder
 from models_store.errors import shortened, shortened_name
+from models_store.tables.index_names import ANY_INDEX
 from models_store.tables.missing_words import is_among
 from models_store.tables.number_syntax import number_in
 from models_store.tables.spelling import PLAIN, Spelling
 from models_store.tables.table import EXPECTED, Cell, Kind, Table, Values, column_of
 
-# The names that pandas gives to an index without a name; training leaves such a column out as well.
-INDEX = re.compile("__index_level_[0-9]+__|Unnamed: 0")
 MOST_NAMED = 5
 TO_IGNORE = "add ?extra=ignore to the address"
 # They may be written as text, but not as any text.
@@ -77,7 +75,11 @@ class Expected:
     def unknown(self, given: Iterable[str]) -> list[str]:
         """Return the columns that the pattern neither knows nor ignores."""
         known = self.ignored.union(self.names)
-        return [] if self.ignores_extra else [name for name in given if name not in known and not INDEX.fullmatch(name)]
+        return (
+            []
+            if self.ignores_extra
+            else [name for name in given if name not in known and not ANY_INDEX.fullmatch(name)]
+        )
 
     def check_known(self, given: Iterable[str], where: str = "") -> None:
         """Raise Unprocessable, which names the columns that the pattern neither knows nor ignores."""

@@ -19,11 +19,11 @@ from models_store.tables.moments import AT, GRAMMAR, IN_ORDER, MARKS, NAME, Date
 from models_store.tables.number_syntax import POLARS_CODE, POLARS_NUMBER
 from models_store.tables.spelling import NOTHING
 from models_store.tables.table import Kind, from_text
-from models_store.tables.text_columns import stripped
+from models_store.tables.text_columns import NEARLY_ALL, stripped
+from models_store.tables.ways_out import field, option
 
 # Fewer different ones are codes, such as 1, 2 and 3A.
 FEWEST_NUMBERS = 10
-NEARLY_ALL = 0.8
 MARK = "[$€£¥]"
 FORMATTED = rf"^[-+]?\s?{MARK}?\s?[-+]?(?:[0-9]+|[0-9]{{1,3}}(?:[,.'\s][0-9]{{3}})+)?(?:[.,][0-9]+)?\s?(?:%|{MARK})?$"
 BARE_COMMA = "^[-+]?[0-9]*,[0-9]+$"
@@ -120,8 +120,8 @@ def infinity_in(column: pl.Series) -> str | None:
     word = "inf" if column[row] > 0 else "-inf"
     return (
         f"{column.name}: infinite, or too large for a number, in data row {row + 1}; mend it, or say that it means "
-        f"nothing (data.missing: [{word}], --missing-value={word}), or leave the column out (data.columns: "
-        f"{{{column.name}: drop}}, --column {column.name}=drop)"
+        f"nothing (data.missing: [{word}], --missing-value={word}), or leave the column out "
+        f"({field(column.name, 'drop')}, {option(column.name, 'drop')})"
     )
 
 
@@ -230,7 +230,7 @@ def _exception_to(name: str, kind: Kind, texts: pl.Series, good: list[str], *, i
     cell = _cell(texts[row])
     way = f"say that it means nothing (data.missing: [{cell}], --missing-value)"
     if is_text:
-        way += f" and that the others are numbers (data.columns: {{{name}: number}}, --column {name}=number)"
+        way += f" and that the others are numbers ({field(name, 'number')}, {option(name, 'number')})"
     else:
         way = f"mend it, or {way}"
     return (
@@ -244,7 +244,7 @@ def _write_iso(name: str) -> str:
 
 
 def _give_up(name: str) -> str:
-    return f"say what the column is (data.columns: {{{name}: category}}, or drop; --column {name}=category)"
+    return f"say what the column is ({field(name, 'category')}, or drop; {option(name, 'category')})"
 
 
 def _cell(text: str) -> str:

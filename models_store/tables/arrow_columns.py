@@ -9,7 +9,6 @@ times of day, durations                  time64("us"), duration("us"); what is f
 date32, integers, floats, booleans, null as they are
 """
 
-import re
 from contextlib import suppress
 from typing import Any
 
@@ -34,8 +33,6 @@ LARGEST_SCALE = 76
 # Of 32 bits each; the first is the length of the text.
 WORDS_A_VIEW = 4
 NUL = "\0"
-# What pandas calls an index without a name, where it stores one as a column.
-UNNAMED_INDEX = re.compile("__index_level_[0-9]+__")
 
 
 class TooMuchText(ValueError):

@@ -5,20 +5,21 @@ u7, u3, u9                      name the rows: left out            13:31 · 12 k
 """
 
 import re
-import shlex
 from statistics import median
 
 import polars as pl
 
+from models_store.tables.index_names import IN_CSV, IN_PARQUET
 from models_store.tables.kinds import Kind
-from models_store.tables.text_columns import stripped
+from models_store.tables.text_columns import NEARLY_ALL, sample, stripped
+from models_store.tables.ways_out import saying
 from models_store.tables.words import words_of
 
 # In a smaller table all values of a column may differ by chance.
 FEWEST_ROWS = 20
 # The names say that they tell rows apart, whatever numbers they do it with. (A heat index does not.)
 TELLS_ROWS_APART = re.compile(
-    r"(?:.*[_\s.-])?(?:id|row[_\s.-]?(?:id|idx|index))|idx|index|__index_level_[0-9]+__|unnamed: 0", re.IGNORECASE
+    rf"(?:.*[_\s.-])?(?:id|row[_\s.-]?(?:id|idx|index))|idx|index|{IN_PARQUET}|{IN_CSV}", re.IGNORECASE
 )
 IN_CAMEL_CASE = re.compile(r".*[a-z]I[dD]")
 # ... or may say that they count them: `no` may also be a number of something.
@@ -26,10 +27,8 @@ MAY_COUNT_ROWS = re.compile(
     r"#|(?:.*[_\s.-])?(?:no|nr|num|sno|serial|case|obs|observation|record|row|rows|row[_\s.-]?(?:no|nr|num|number))\.?",
     re.IGNORECASE,
 )
-NEARLY_ALL = 0.8
 MOST_UNITS = 5
 FEWEST_WORDS_OF_PROSE = 2
-ROWS_TO_COUNT_WORDS_IN = 10_000
 LETTERS = re.compile(r"[^\W\d_]{2,}")
 
 _YEAR, _PART, _GAP, _NAME = "(?:1[5-9]|20)[0-9]{2}", "[0-9]{1,2}", r"[-/.,\s]{1,2}", r"\p{L}{3,10}\.?"
@@ -81,14 +80,13 @@ def is_prose(present: pl.Series, n_distinct: int) -> bool:
     """True for texts, none of them missing, that all differ and mostly consist of several words."""
     if not all_differ(present, n_distinct):
         return False
-    some = present.gather_every(-(-len(present) // ROWS_TO_COUNT_WORDS_IN))
-    return median(sum(map(_is_word, words_of(text))) for text in some) >= FEWEST_WORDS_OF_PROSE
+    return median(sum(map(_is_word, words_of(text))) for text in sample(present)) >= FEWEST_WORDS_OF_PROSE
 
 
 def note_on(column: pl.Series, kind: Kind, n_distinct: int) -> str | None:
     """Return what to know about a column that is kept and has another value in every row, in a few words."""
     if kind == "number" and column.dtype.is_numeric() and counts_up(column, n_distinct):
-        return f"counts up by one; if it only numbers the rows, leave it out: {_said(column.name, 'drop')}"
+        return f"counts up by one; if it only numbers the rows, leave it out: {saying(column.name, 'drop')}"
     if kind != "category" or column.dtype != pl.String or not all_differ(column, n_distinct):
         return None
     if _are_moments(column):
@@ -105,20 +103,18 @@ def note_on(column: pl.Series, kind: Kind, n_distinct: int) -> str | None:
 
 def note_on_texts(name: str) -> str:
     """Return what to know about a column of numbers that its file calls texts."""
-    return f"is of texts in its file, each of which is a category; if they are numbers, say so: {_said(name, 'number')}"
+    return (
+        f"is of texts in its file, each of which is a category; if they are numbers, say so: {saying(name, 'number')}"
+    )
 
 
 def way_to_keep(name: str, kind: Kind) -> str:
-    return f"keep it with {_said(name, kind)}"
+    return f"keep it with {saying(name, kind)}"
 
 
 def all_differ(column: pl.Series, n_distinct: int) -> bool:
     """True if no value stands in two rows, and the rows are too many for that to be chance."""
     return n_distinct >= max(FEWEST_ROWS, len(column) - column.null_count())
-
-
-def _said(name: str, kind: str) -> str:
-    return f"--column {shlex.quote(f'{name}={kind}')} (data.columns: {{{name}: {kind}}})"
 
 
 def _is_whole(column: pl.Series) -> bool:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from polars import selectors as cs
 
 from models_store.errors import TableError, shortened_name, unlike
-from models_store.tables import arrow_columns
 from models_store.tables.ambiguity import ambiguity_of, clock_kind, infinity_in, order_of
 from models_store.tables.clock import seconds_in
 from models_store.tables.column_facts import ColumnFacts, Form
@@ -26,6 +25,7 @@ from models_store.tables.csv_layout import UNNAMED
 from models_store.tables.date_formats import form_of, kind_of_format
 from models_store.tables.files import read
 from models_store.tables.identifiers import is_prose, names_rows, note_on, note_on_texts, numbers_rows, way_to_keep
+from models_store.tables.index_names import PARQUET_INDEX
 from models_store.tables.kinds import ORDERED
 from models_store.tables.left_out import type_left_out
 from models_store.tables.missing_words import cell_or_none, is_among
@@ -46,7 +46,7 @@ from models_store.tables.table import (
     label_from_text,
     written,
 )
-from models_store.tables.text_columns import stripped
+from models_store.tables.text_columns import sample, stripped
 from models_store.tables.typed_files import TEMPORAL, TEMPORAL_KINDS
 from models_store.tables.typed_texts import is_marked, unmarked
 from models_store.tables.words import words_of
@@ -68,7 +68,6 @@ NANOSECONDS = 1000
 MOST_EXAMPLES = 3
 LONGEST_EXAMPLE = 80
 FEWEST_WORDS_OF_TEXT = 4
-ROWS_TO_COUNT_WORDS_IN = 10_000
 # Without one of them a text is neither a number, infinity included, nor a date.
 DIGIT = re.compile("[0-9]|inf", re.IGNORECASE)
 # In columns that are looked at together: what their different values take is held at once.
@@ -444,8 +443,7 @@ def _is_text(column: pl.Series, distinct: list[str]) -> bool:
     present = column.drop_nulls()
     if is_prose(present, len(distinct)):
         return True
-    some = present.gather_every(-(-n_present // ROWS_TO_COUNT_WORDS_IN))
-    return median(len(words_of(text)) for text in some) >= FEWEST_WORDS_OF_TEXT
+    return median(len(words_of(text)) for text in sample(present)) >= FEWEST_WORDS_OF_TEXT
 
 
 def _are_codes(column: pl.Series, n_distinct: int) -> bool:
@@ -491,7 +489,7 @@ def _tells_nothing(column: pl.Series, kind: Kind, n_distinct: int) -> str | None
     is_identifier = numbers_rows(column, n_distinct) if is_number else _names_rows(column, kind, n_distinct)
     if is_identifier:
         return "an identifier: every row has another"
-    return "an index of pandas without a name" if arrow_columns.UNNAMED_INDEX.fullmatch(column.name) else None
+    return "an index of pandas without a name" if PARQUET_INDEX.fullmatch(column.name) else None
 
 
 def _names_rows(column: pl.Series, kind: Kind, n_distinct: int) -> bool:

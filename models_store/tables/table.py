@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.tables import kinds
-from models_store.tables.clock import duration_of, duration_seconds, time_of, time_seconds
+from models_store.tables.clock import MILLISECOND, duration_of, duration_seconds, time_of, time_seconds
 from models_store.tables.moments import EPOCH, MICROSECONDS_A_DAY, microseconds_in
 from models_store.tables.number_syntax import LEADING_ZERO, MOST_DIGITS, NUMBER
 
@@ -28,7 +28,7 @@ MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL"})
 TRUE = frozenset({"true", "yes"})
 FALSE = frozenset({"false", "no"})
 # A float64 tells microseconds apart only in this many days around 1970; farther away, milliseconds.
-DAYS_OF_MICROSECONDS, MILLISECOND = 1 << 16, 1000
+DAYS_OF_MICROSECONDS = 1 << 16
 LONGEST_CATEGORY = 200
 EXPECTED: dict[Kind, str] = {
     "number": "a number",

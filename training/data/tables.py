@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models_store.arrays import Array
 from models_store.errors import TableError, shortened, shortened_name, unlike
-from models_store.tables import inference
+from models_store.tables import inference, ways_out
 from models_store.tables.date_formats import kind_of_format
 from models_store.tables.inference import ColumnFacts
 from models_store.tables.kinds import ORDERED
@@ -154,7 +154,7 @@ def _all_remarks(spec: PatternSpec, data: TableData, found: dict[str, ColumnFact
     if (group := spec.split.group) is not None and group in aside:
         yield (
             f"{group} was left out: it names the groups that the split keeps together; keep it with "
-            f"--column {group}=category."
+            f"{ways_out.option(group, 'category')}."
         )
     for name, facts in found.items():
         if name not in aside:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from models_store.arrays import Array
 from models_store.card import AnyScore, LabelScore, Measured
+from models_store.tables import ways_out
 from models_store.tables.table import Raw, Table
 from training.data.dataset import Dataset
 from training.evaluation.leakage import leaking_columns
@@ -125,7 +126,7 @@ def _leakage(data: Dataset, seed: int) -> Iterator[str]:
     for name in leaking_columns(data, seed):
         tells = f"The column {name} alone tells {' and '.join(data.outputs)} almost without error"
         reason = "if that is the target in other words, or known only after it, leave it out"
-        yield f"{tells}; {reason} (--column {name}=drop, or in a recipe data.columns.{name}: drop)."
+        yield f"{tells}; {reason} ({ways_out.option(name, 'drop')}, or in a recipe {ways_out.field(name, 'drop')})."
 
 
 def _recipe(spec: PatternSpec, data: Dataset) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """Columns that are almost numbers or dates: they are asked about, and not taken for categories in silence."""
 
+import shlex
+
 import polars as pl
 import pytest
 
@@ -80,3 +82,11 @@ def test_a_column_of_plain_dates_may_be_named_a_date(missing: list[str | None]) 
     cells = [*(f"2024-05-{day:02d}" for day in range(1, 31)), *missing]
     [found] = facts(pl.DataFrame({"day": cells}), {"day": "date"})
     assert (found.kind, found.missing, found.distinct, found.ambiguity) == ("date", len(missing), 30, None)
+
+
+def test_the_way_out_can_be_pasted_into_a_shell_whatever_the_name_is() -> None:
+    cells = [*map(str, range(400)), "12 kg"]
+    (found,) = facts(pl.DataFrame({"Bob's size": cells}))
+    assert found.ambiguity is not None
+    *_, way = found.ambiguity.partition("; --column ")
+    assert shlex.split(way.removesuffix(")")) == ["Bob's size=category"]

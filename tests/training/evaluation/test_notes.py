@@ -156,7 +156,7 @@ def test_a_column_that_is_the_target_in_other_words_is_named() -> None:
     data = with_category(alive, survived, "0", "1")
     (note,) = said(data, train=score_of_labels(1.0), test=score_of_labels(1.0))
     assert note.startswith("The column alive alone tells")
-    assert note.endswith("leave it out (--column alive=drop, or in a recipe data.columns.alive: drop).")
+    assert note.endswith("leave it out (--column alive=drop, or in a recipe data.columns: {alive: drop}).")
 
 
 def test_a_name_that_every_row_has_for_itself_gives_nothing_away() -> None:
