@@ -17,8 +17,15 @@ class Dropout(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
 
     def __init__(self, rate: float, seed: int, **options: Any) -> None:
         super().__init__(**options)
-        self.rate = rate
-        # A variable, so that one program serves all seeds.
+        # Variables, so that one program serves all rates and seeds.
+        self._rate = self.add_weight(
+            name="rate",
+            shape=(),
+            dtype="float64",
+            initializer=keras.initializers.Constant(rate),
+            trainable=False,
+            autocast=False,
+        )
         self._seed = self._number("seed", seed)
         self._step = self._number("step", 0)
 
@@ -32,8 +39,9 @@ class Dropout(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
         # A copy, because `value` is the variable itself and would change with the next line.
         step = tf.identity(self._step.value)
         self._step.assign(step + 1)
-        is_kept = _bits(tf.shape(inputs), self._seed.value, step) >= tf.constant(np.uint32(self.rate * 2.0**32))
-        return tf.where(is_kept, inputs / (1 - self.rate), tf.zeros_like(inputs))
+        rate = self._rate.value
+        is_kept = _bits(tf.shape(inputs), self._seed.value, step) >= tf.cast(rate * 2.0**32, tf.uint32)
+        return tf.where(is_kept, inputs / tf.cast(1 - rate, inputs.dtype), tf.zeros_like(inputs))
 
 
 def _bits(shape: Any, seed: Any, step: Any) -> Any:

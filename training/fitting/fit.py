@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from models_store.arrays import Encoded
 from models_store.errors import PatternServerError
 from models_store.networks.keras_network import keras, tf
-from training.fitting.keras_parts import KerasModel, Measure, mean_absolute_error
+from training.fitting.keras_parts import KerasModel, Measure, like, mean_absolute_error
 from training.fitting.members import NONE, LeftOut, validating
 from training.fitting.program import Data, Program, Programs, Shape
 from training.fitting.progress import Curves, History, Progress, Weights
@@ -170,7 +170,7 @@ class CompiledFit:
         self._data = _data(shape, train, validation, objective.unit)
         self.program = self._programs.take(shape, lambda: Program(model, shape))
         patience = self._stopping.patience if self._stopping else UNENDING
-        self.program.begin(model, recipe.steps(len(train.inputs)), patience)
+        self.program.begin(model, recipe.optimizer, recipe.steps(len(train.inputs)), patience)
         self._n_steps = -(-len(train.inputs) // shape.batch)
         work = 6 * shape.model.n_parameters * len(train.inputs)
         self.epochs_per_call = int(np.clip(MOST_WORK // work, 1, shape.epochs))
@@ -243,9 +243,9 @@ def shape_of(
         device=model.trainable_variables[0].value.device,
         loss=objective.loss,
         measure=objective.measure,
-        optimizer=recipe.optimizer,
+        optimizer=like(recipe.optimizer),
         schedule=recipe.schedule,
-        stopping=stopping,
+        stopping=stopping and stopping.model_copy(update={"patience": 1, "restore_best": True}),
         monitored=CURVES.index(stopping.monitor) if stopping else 0,
         more_is_better=stopping is not None and is_better_high(stopping, objective),
         epochs=int(np.clip(ROWS_PER_CHUNK // n_rows, 1, MOST_EPOCHS_PER_CHUNK)),

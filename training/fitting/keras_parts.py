@@ -54,7 +54,7 @@ class KerasModel:
 
 
 def _layer(layer: keras.Layer) -> tuple[object, ...]:
-    return (layer.rate,) if isinstance(layer, Dropout) else (layer.kernel.shape, layer.activation)
+    return (Dropout,) if isinstance(layer, Dropout) else (layer.kernel.shape, layer.activation)
 
 
 def architecture_of(spec: PatternSpec, n_inputs: int, decoder: Decoder) -> Architecture:
@@ -159,25 +159,33 @@ def _is_one_hot_right(targets: Any, outputs: Any) -> Any:
 
 
 class Course:
-    """The steps that a schedule is spread over, as variables, so that a program serves fits of other lengths too."""
+    """Learning rate, weight decay, and the steps that a schedule is spread over.
+
+    They are variables, so that one program serves fits that differ in them.
+    """
 
     def __init__(self) -> None:
+        self.rate = tf.Variable(1.0, dtype=tf.float32, trainable=False)
+        self.decay = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self.warmup = tf.Variable(1, dtype=tf.int32, trainable=False)
         self.falling = tf.Variable(1, dtype=tf.int32, trainable=False)
 
-    def begin(self, schedule: Schedule | None, steps: int) -> None:
-        """Spread the schedule over `steps` steps."""
+    def begin(self, optimizer: Optimizer, schedule: Schedule | None, steps: int) -> None:
+        """Take the optimiser's learning rate and weight decay, and spread the schedule over `steps` steps."""
+        self.rate.assign(optimizer.learning_rate)
+        self.decay.assign(optimizer.weight_decay if isinstance(optimizer, Adam) else 0.0)
         warmup = ceil(schedule.warmup * steps) if isinstance(schedule, Cosine) else 0
         self.warmup.assign(max(1, warmup))
         self.falling.assign(max(1, steps - warmup))
 
 
-def optimizer_of(
-    recipe: Optimizer, schedule: Schedule | None = None, course: Course | None = None
-) -> keras.optimizers.Optimizer:
-    """Return Keras' optimiser, with Keras' schedule over the steps of `course`. Its SGD class does momentum as well."""
+def optimizer_of(recipe: Optimizer, schedule: Schedule | None, course: Course) -> keras.optimizers.Optimizer:
+    """Return Keras' optimiser, with the learning rate and weight decay of `course`, and Keras' schedule over its steps.
+
+    Its SGD class does momentum as well.
+    """
     settings = recipe.model_dump()  # with the name: Keras would make up another each time, as `build` says
-    settings["learning_rate"] = _learning_rate(recipe.learning_rate, schedule, course or Course())
+    settings["learning_rate"] = _learning_rate(schedule, course)
     match recipe:
         case Sgd() | Momentum():
             return keras.optimizers.SGD(**settings)
@@ -187,19 +195,25 @@ def optimizer_of(
             return keras.optimizers.RMSprop(**settings)
         case Adam():
             # Weight decay apart from the gradient (Loshchilov and Hutter, 2019), as Keras does it.
-            return keras.optimizers.Adam(**{**settings, "weight_decay": settings["weight_decay"] or None})
+            return keras.optimizers.Adam(**{**settings, "weight_decay": course.decay})
 
 
-def _learning_rate(highest: float, schedule: Schedule | None, course: Course) -> Any:
-    """Return a number, or a Keras schedule: a learning rate for each step that the optimiser has counted."""
+def like(optimizer: Optimizer) -> Optimizer:
+    """Return the optimiser that all those share a program with that differ in learning rate and weight decay alone."""
+    common = {"learning_rate": 1.0, **({"weight_decay": 0.0} if isinstance(optimizer, Adam) else {})}
+    return optimizer.model_copy(update=common)
+
+
+def _learning_rate(schedule: Schedule | None, course: Course) -> Any:
+    """Return the rate of each step: of `course`, or of a Keras schedule over the steps that the optimiser counts."""
     match schedule:
         case None:
-            return highest
+            return course.rate.value
         case Exponential(final=final):
-            return keras.optimizers.schedules.ExponentialDecay(highest, course.falling, final)
+            return keras.optimizers.schedules.ExponentialDecay(course.rate, course.falling, final)
         case Cosine(final=final, warmup=0):
-            return keras.optimizers.schedules.CosineDecay(highest, course.falling, final)
+            return keras.optimizers.schedules.CosineDecay(course.rate, course.falling, final)
         case Cosine(final=final):
             return keras.optimizers.schedules.CosineDecay(
-                0.0, course.falling, final, warmup_target=highest, warmup_steps=course.warmup
+                0.0, course.falling, final, warmup_target=course.rate, warmup_steps=course.warmup
             )

@@ -5,8 +5,9 @@
 Of a network with members, inputs, targets and outputs of a step are (n_rows, members, …): the same rows for each member
 in training, where those that it leaves out have share 0, and in validation rows of its own.
 
-Rows, their number, weights and seeds are arguments or variables of the program. So folds, seeds and retrainings of a
-recipe share one program, even where their numbers of rows differ a little.
+Rows, their number, weights, seeds, learning rate, weight decay, dropout rate and patience are arguments or variables of
+the program. So folds, seeds, retrainings of a recipe and the trials of a search share one program, even where their
+numbers of rows differ a little.
 """
 
 import threading
@@ -40,8 +41,10 @@ class Shape:
     loss: LossName
     measure: Measure
     optimizer: Optimizer
+    """Without its learning rate and weight decay, which are variables."""
     schedule: Schedule | None
     stopping: EarlyStopping | None
+    """Without its patience, which is a variable."""
     monitored: int
     """Index, among the four curves, of the one that early stopping watches; lower is better unless `more_is_better`."""
     more_is_better: bool
@@ -114,8 +117,8 @@ class Program:
         # AutoGraph would rewrite Keras' own functions as well, which takes as long as tracing them.
         self._run = tf.function(self._chunk, jit_compile=True, autograph=False)
 
-    def begin(self, model: keras.Model, steps: int, patience: int) -> None:
-        """Start a fit from this model's weights and dropout seeds, with a fresh optimiser.
+    def begin(self, model: keras.Model, optimizer: Optimizer, steps: int, patience: int) -> None:
+        """Start a fit from this model's weights, dropout rates and seeds, with a fresh optimiser.
 
         `steps` are those of the whole schedule; `patience` the epochs without an improvement after which it stops.
         """
@@ -125,7 +128,7 @@ class Program:
             variable.assign(value)
         for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
-        self._course.begin(self.shape.schedule, steps)
+        self._course.begin(optimizer, self.shape.schedule, steps)
         self._patience.assign(patience)
         self._best.assign(np.inf)
         for counter in (self._best_epoch, self._epoch, self._waited):

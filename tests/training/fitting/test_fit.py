@@ -69,15 +69,15 @@ def test_fits_of_one_recipe_give_their_variables_the_same_names() -> None:
     # TensorFlow keeps memory for each name of a variable that it has ever seen.
     first, second = (names_of_a_fit() for _ in range(2))
     assert first == second
-    assert {"dropout_0/seed", "dropout_0/step", "adam/learning_rate"} <= set(first)
+    assert {"dropout_0/rate", "dropout_0/seed", "dropout_0/step", "adam/iteration"} <= set(first)
 
 
 def names_of_a_fit() -> list[str]:
     """Return the paths of the variables of a model with dropout and of its optimiser."""
-    from training.fitting.keras_parts import optimizer_of, with_dropout  # deferred: imports TensorFlow
+    from training.fitting.keras_parts import Course, optimizer_of, with_dropout  # deferred: imports TensorFlow
 
     fitted = with_dropout(model(), 0.5, seed=3)
-    optimizer = optimizer_of(Fit.model_validate({"optimizer": {"name": "adam"}}).optimizer)
+    optimizer = optimizer_of(Fit.model_validate({"optimizer": {"name": "adam"}}).optimizer, None, Course())
     optimizer.build(fitted.trainable_variables)
     return [variable.path for variable in (*fitted.variables, *optimizer.variables)]
 
@@ -189,6 +189,31 @@ def test_a_program_that_was_compiled_for_another_fit_learns_the_same() -> None:
     afresh = CompiledFit(alone, recipe, examples(), None, programs=Programs())
     assert again.program is compiled.program
     assert afresh.program is not compiled.program
+    assert again.run(orders(), N_EPOCHS)["loss"].tolist() == afresh.run(orders(), N_EPOCHS)["loss"].tolist()
+    for our_weight, their_weight in zip(ours.trainable_variables, alone.trainable_variables, strict=True):
+        assert our_weight.numpy().tolist() == their_weight.numpy().tolist()
+
+
+@pytest.mark.parametrize("schedule", [None, {"name": "cosine", "warmup": 0.2}, {"name": "exponential"}])
+def test_one_program_serves_all_rates_decays_dropouts_and_patiences(schedule: dict[str, Any] | None) -> None:
+    from training.fitting.fit import CompiledFit
+    from training.fitting.keras_parts import with_dropout  # deferred: imports TensorFlow
+    from training.fitting.program import Programs
+
+    def recipe(rate: float, decay: float, patience: int) -> Fit:
+        optimizer = {"name": "adam", "learning_rate": rate, "weight_decay": decay}
+        stopping = {"monitor": "loss", "patience": patience}
+        return Fit.model_validate({"optimizer": optimizer, "schedule": schedule, "early_stopping": stopping})
+
+    programs, train = Programs(), examples()
+    first = CompiledFit(with_dropout(model(), 0.5, seed=8), recipe(0.1, 0.0, 2), train, None, programs=programs)
+    first.run(orders(), N_EPOCHS)
+    first.close()
+    ours, alone = with_dropout(model(), 0.2, seed=3), with_dropout(model(), 0.2, seed=3)
+    other = recipe(0.003, 0.01, 5)
+    again = CompiledFit(ours, other, train, None, programs=programs)
+    afresh = CompiledFit(alone, other, train, None, programs=Programs())
+    assert again.program is first.program
     assert again.run(orders(), N_EPOCHS)["loss"].tolist() == afresh.run(orders(), N_EPOCHS)["loss"].tolist()
     for our_weight, their_weight in zip(ours.trainable_variables, alone.trainable_variables, strict=True):
         assert our_weight.numpy().tolist() == their_weight.numpy().tolist()
