@@ -5,13 +5,13 @@ BIN := $(VENV)/bin
 SOURCES := app models_store training tests benchmarks
 ARGS ?=
 
-.PHONY: serve test postgresql browser test-clients check check-page format bench bench-peers lock protos clean
+.PHONY: serve test postgresql browser runtimes test-clients check check-page format bench bench-peers lock protos clean
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/serve.done
 	$(BIN)/patterns serve --train-missing $(ARGS)
 
-test: $(VENV)/dev.done check postgresql browser
+test: $(VENV)/dev.done check postgresql browser runtimes
 	$(BIN)/python -m pytest $(ARGS)
 	$(BIN)/python -m tests.clients
 
@@ -28,6 +28,10 @@ check: $(VENV)/dev.done check-page
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Installs node, gcc and clang, which tests of exports run, in the same way.
+runtimes:
+	@tests/install_runtimes.sh
 
 # Checks types and format of the page's scripts. Only this needs Node.js: the scripts run as they are, without a build.
 check-page:

@@ -1,8 +1,10 @@
 """Patterns of every kind with random tables, encoders and weights, computed by ONNX Runtime, to be exported."""
 
+import shutil
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 from models_store.arrays import Dtype
@@ -23,7 +25,16 @@ from tests.fakes import card
 from tests.keras_files import drawn, keras_file
 from tests.table_fakes import encoder_of
 
-PROGRAMS = ["python", "js"]
+
+def without(program: str) -> pytest.MarkDecorator:
+    """Skip a test where a program is missing that only it needs."""
+    reason = f"{program} is not installed; tests/install_runtimes.sh installs it for root"
+    return pytest.mark.skipif(shutil.which(program) is None, reason=reason)
+
+
+PROGRAMS = [pytest.param("c", marks=without("gcc")), pytest.param("js", marks=without("node")), "python"]
+WITHOUT_TEXT: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind != "text")
+KINDS_OF = {"c": WITHOUT_TEXT, "js": KINDS, "python": KINDS}
 N_ROWS = 24
 NAMES = ["x", "größe", "a b", 'say "hi"', "two,lines", "__proto__", "int", "</script>", "*/ x", "`${1}`", "'''"]
 WORDS = ["cabin", "first", "don't", "größe", "third", "3rd", "ÉCOLE", "naïve"]
@@ -138,8 +149,9 @@ def _decoders(draw: st.DrawFn, dtype: Dtype, seed: int) -> Decoder:
     return LabelDecoder("species", draw(st.sampled_from(LABELS)), dtype=dtype)
 
 
-def spelled(dtype: Dtype = "float64") -> Bundle:
+def spelled(*, has_text: bool = True) -> Bundle:
     """Return a pattern with a column of every kind, each of which may be missing, and words and formats of its own."""
+    dtype: Dtype = "float64"
     cells: dict[str, tuple[Kind, list[Any]]] = {
         "n": ("number", [1.0, 2.5, None, 1000.0]),
         "b": ("boolean", [0.0, 1.0, None, 1.0]),
@@ -151,6 +163,8 @@ def spelled(dtype: Dtype = "float64") -> Bundle:
         "u": ("duration", [-60.0, 3600.0, None, 90000.0]),
         "x": ("text", ["first cabin", "cabin's first", None, "größe größe"]),
     }
+    if not has_text:
+        del cells["x"]
     columns = {name: column_of(kind, (values * 4)[:16]) for name, (kind, values) in cells.items()}
     encoders = {name: encoder_of(kind, columns[name]) for name, (kind, _) in cells.items()}
     spelling = Spelling(frozenset({"-999", "unknown"}), {"d": "day-first"}, {"f": "%d.%m.%y", "g": "%Y%m%d"})

@@ -2,5 +2,5 @@
 
 from typing import Literal, get_args
 
-TargetName = Literal["python", "js"]
+TargetName = Literal["c", "js", "python"]
 TARGETS: tuple[TargetName, ...] = get_args(TargetName)

@@ -20,6 +20,7 @@ from models_store.exports.sample import Sample
 # What a runtime needs of the environment; no keys of the server.
 NEEDED = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "JAVA_HOME", "SYSTEMROOT")
 MOST_SECONDS = 120
+C_OPTIONS = ("-std=c99", "-Wall", "-Werror", "-pedantic", "-O1")
 LONGEST_COMPLAINT = 300
 
 
@@ -32,9 +33,19 @@ def answers(name: TargetName, content: bytes, sample: Sample) -> Array:
 def command(name: str, content: bytes, folder: str) -> list[str]:
     """Return the command that runs the program, which is written into the folder. Raises RuntimeAbsent."""
     match name:
+        case "c":
+            return [compiled(_placed(folder, "pattern.c", content), folder)]
         case "js":
             return [found(("node", "nodejs"), "install Node.js 18 or newer"), _placed(folder, "pattern.mjs", content)]
     return [sys.executable, "-I", _placed(folder, "pattern.py", content)]
+
+
+def compiled(source: str, folder: str, compiler: str | None = None) -> str:
+    """Return the program that a C file becomes; every warning is an error. Raises RuntimeAbsent, ExportDiffers."""
+    compiler = compiler or found(("gcc", "clang", "cc"), "install gcc or clang")
+    made = str(Path(folder, "pattern"))
+    ran([compiler, *C_OPTIONS, "-DPATTERN_MAIN", "-o", made, source, "-lm"])
+    return made
 
 
 def found(names: Sequence[str], way_out: str) -> str:

@@ -11,6 +11,7 @@ from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.errors import ExportDiffers, UnknownTarget
 from models_store.exports import programs
+from models_store.exports.c_file import c_file
 from models_store.exports.exactness import difference, tolerance_of
 from models_store.exports.js_file import js_file
 from models_store.exports.names import TARGETS, TargetName
@@ -68,6 +69,7 @@ def _target(name: str) -> Target:
 
 
 BY_NAME: Mapping[TargetName, Target] = {
+    "c": Target(".c", "text/x-c", c_file, partial(programs.answers, "c")),
     "js": Target(
         ".mjs",
         "text/javascript",

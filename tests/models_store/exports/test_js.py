@@ -12,7 +12,9 @@ from models_store.exports.programs import found, ran
 from models_store.exports.targets import export
 from models_store.tables.table import Table, to_json
 from models_store.tables.words import words_of
-from tests.exported import probable, spelled
+from tests.exported import probable, spelled, without
+
+pytestmark = without("node")
 
 
 def said(bundle: Bundle, folder: Path, expression: str, records: list[dict[str, Any]]) -> Any:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from models_store.bundle import Bundle
 from models_store.exports.targets import export
-from tests.exported import PROGRAMS, bundles
+from tests.exported import KINDS_OF, PROGRAMS, bundles
 
 # Of float64 without texts, which are encoded in float32: nothing is rounded otherwise than the server rounds it.
 EXACT, ROUNDED = 1e-12, 1e-5
@@ -16,7 +16,7 @@ EXACT, ROUNDED = 1e-12, 1e-5
 @settings(max_examples=25)
 @given(data=st.data())
 def test_a_program_answers_as_the_server_does(target: str, data: st.DataObject) -> None:
-    bundle: Bundle = data.draw(bundles())
+    bundle: Bundle = data.draw(bundles(KINDS_OF[target]))
     exported = export(bundle, 3, target)
     is_exact = bundle.architecture.dtype == "float64" and "text" not in bundle.kinds.values()
     assert exported.rows > 500
