@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -46,16 +47,18 @@ class Client:
     """The packages that it requires; empty if our own environment will do."""
     borrows: bool = False
     """True if it also sees our packages, so that TensorFlow need not be installed twice."""
+    shares: str = ""
+    """The script whose environment it shares, if it has none of its own."""
 
     @property
     def lock(self) -> Path:
-        return HERE / f"{self.script}.lock"
+        return HERE / f"{self.shares or self.script}.lock"
 
     def python(self) -> Path:
         """Return the interpreter of its environment, which is made if it is missing or differs from the lock file."""
         if not self.requires:
             return Path(sys.executable)
-        folder = ENVIRONMENTS / self.script
+        folder = ENVIRONMENTS / (self.shares or self.script)
         made_of, wanted = folder / "made-of.lock", self.lock.read_text()
         if not made_of.exists() or made_of.read_text() != wanted:
             _run([UV, "venv", "--quiet", "--clear", "--python", sys.executable, folder])
@@ -95,17 +98,24 @@ class Client:
         _run([*command, *(["--no-deps"] if self.borrows else [])], input="\n".join(self.requires))
 
 
+TRITON, KSERVE = ("tritonclient[http,grpc]==2.73.*",), ("kserve==0.21.*",)
+TENSORFLOW_SERVING = ("tensorflow-serving-api==2.21.*", "grpcio", "protobuf")
 CLIENTS = (
-    Client("tritonclient 2.73 (http, async, aio)", "with_triton", ("tritonclient[http]==2.73.*",)),
-    Client("kserve 0.21 InferenceRESTClient v1, v2", "with_kserve", ("kserve==0.21.*",)),
+    Client("tritonclient 2.73 (http, async, aio)", "with_triton", TRITON),
+    Client("tritonclient 2.73 (grpc, async, aio)", "with_triton_grpc", TRITON, shares="with_triton"),
+    Client("kserve 0.21 InferenceRESTClient v1, v2", "with_kserve", KSERVE),
+    Client("kserve 0.21 InferenceGRPCClient", "with_kserve_grpc", KSERVE, shares="with_kserve"),
     Client("mlserver 1.7 infer", "with_mlserver", ("mlserver==1.7.*",)),
     Client("mlflow-skinny 3.17 ScoringServerClient", "with_mlflow", ("mlflow-skinny==3.17.*", "pandas", "scipy")),
+    Client("tensorflow-serving-api 2.21 messages", "with_tensorflow_serving", TENSORFLOW_SERVING, borrows=True),
     Client(
-        "tensorflow-serving-api 2.21 messages",
-        "with_tensorflow_serving",
-        ("tensorflow-serving-api==2.21.*", "grpcio", "protobuf"),
+        "tensorflow-serving-api 2.21 grpc stubs",
+        "with_tensorflow_serving_grpc",
+        TENSORFLOW_SERVING,
         borrows=True,
+        shares="with_tensorflow_serving",
     ),
+    Client("grpc reflection, without stubs", "with_reflection"),
     Client("SageMaker's and Vertex AI's contracts", "contracts"),
     Client("all dialects beside the native API", "agreement"),
     # The last, as it trains patterns of its own.
@@ -125,7 +135,7 @@ def main() -> None:
     clients = [client for client in CLIENTS if client.script in (arguments.clients or [one.script for one in CLIENTS])]
     if arguments.lock:
         for client in clients:
-            if client.requires:
+            if client.requires and not client.shares:
                 client.write_lock()
         return
     began = time.monotonic()
@@ -150,8 +160,19 @@ def served(folder: Path) -> Server:
     passengers(folder / "passengers.csv")
     _run([PATTERNS, "train", "--csv", "passengers.csv", "--target", "survived"], cwd=folder, env=trained)
     _run([PATTERNS, "train", "add-ten", "--seed", "3", "--epochs", "20", "--no-promote"], cwd=folder, env=trained)
-    routes = {"predict_route": "/vertex/predict", "health_route": "/vertex/health"}
+    routes = {"predict_route": "/vertex/predict", "health_route": "/vertex/health", "grpc_port": free_port()}
     return Server(store, folder / "server.log", default="quadratic", trainer_warm=False, **routes).wait_ready()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def grpc_port_of(server: Server) -> str:
+    return server.environment["PATTERNS_GRPC_PORT"]
 
 
 def passengers(path: Path) -> None:
@@ -172,7 +193,8 @@ def passengers(path: Path) -> None:
 
 def run(client: Client, python: Path, server: Server) -> bool:
     """Run a client's script; print a line, and beneath it the cases that failed. True if all cases held."""
-    command: list[Path | str] = [python, HERE / f"{client.script}.py", f"http://127.0.0.1:{server.port}"]
+    addresses = [f"http://127.0.0.1:{server.port}", f"127.0.0.1:{grpc_port_of(server)}"]
+    command: list[Path | str] = [python, HERE / f"{client.script}.py", *addresses]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     cases = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
     cases += [documented(client, python, server)] if client.script in DOCUMENTED else []
@@ -189,6 +211,7 @@ def documented(client: Client, python: Path, server: Server) -> dict[str, str | 
     """Run the client's lines in docs/clients.md as a reader would; return them as a case like the others."""
     language, lines = DOCUMENTED[client.script]
     lines = lines.replace("localhost:8000", f"127.0.0.1:{server.port}")
+    lines = lines.replace("localhost:8001", f"127.0.0.1:{grpc_port_of(server)}")
     lines = lines.replace('"localhost", 8000', f'"127.0.0.1", {server.port}')
     command = [str(python), "-c", lines] if language == "python" else ["bash", "-ec", lines]
     path = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"}

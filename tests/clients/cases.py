@@ -12,6 +12,7 @@ from typing import Any
 
 URL = sys.argv[1] if len(sys.argv) > 1 else ""
 ADDRESS = URL.removeprefix("http://")
+GRPC_ADDRESS = sys.argv[2] if len(sys.argv) > 2 else ""
 # Relative: as close as float32 allows. Labels must be the same.
 CLOSE = 1e-5
 _cases: list[Callable[[], Any]] = []

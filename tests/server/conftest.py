@@ -38,7 +38,7 @@ class Server:
             self.port: int = free.getsockname()[1]
         self.store = store
         self.log = log
-        self._environment = environment(store=store, port=self.port, **settings)
+        self.environment = environment(store=store, port=self.port, **settings)
         self.process = self._start()
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=180)
 
@@ -46,7 +46,7 @@ class Server:
         with self.log.open("ab") as log:
             # A folder without an `.env` file.
             here = self.log.parent
-            return subprocess.Popen([PATTERNS, "serve"], cwd=here, env=self._environment, stdout=log, stderr=log)
+            return subprocess.Popen([PATTERNS, "serve"], cwd=here, env=self.environment, stdout=log, stderr=log)
 
     def wait_ready(self) -> "Server":
         deadline = time.monotonic() + PATIENCE_SECONDS

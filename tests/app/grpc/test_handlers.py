@@ -102,6 +102,26 @@ async def test_too_large_a_message_is_refused(caller: Caller) -> None:
     assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+@pytest.mark.parametrize("empty", [b"\x2a\x00", b"\x2a\x02\x22\x00", b"\x22\x00"])
+async def test_a_message_of_many_small_fields_is_refused_before_it_is_parsed(caller: Caller, empty: bytes) -> None:
+    code, details = await caller.refused(INFER, empty * 100_000)
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
+    assert details.startswith("the message has more than 20000 fields")
+
+
+async def test_many_examples_and_texts_are_not_too_many_fields(caller: Caller) -> None:
+    features = {"x": {"float_list": {"value": [1.0]}}}
+    examples = [{"features": {"feature": features}}] * 1000
+    request = serving_pb.RegressionRequest(model_spec={"name": "line"}, input={"example_list": {"examples": examples}})
+    answer = await caller.ask(f"/{PREDICTION}/Regress", request, serving_pb.RegressionResponse)
+    assert [one.value for one in answer.result.regressions] == [2.0] * 1000
+    texts = [b"third class cabin, with many words of no use at all"] * 1000
+    names = {"port": [b"S"] * 1000, "boarded": [b"1912-04-10"] * 1000, "note": texts}
+    inputs = [(name, "BYTES", [1000], cells) for name, cells in names.items()]
+    answers = await caller.infer(typed("passengers", [*inputs, ("crew", "BOOL", [1000], [True] * 1000)]))
+    assert len(answers["survived"]) == 1000
+
+
 async def test_requests_of_both_ports_share_one_limit(published: Store) -> None:
     async with calling(published, max_in_flight=4) as caller:
         app: PatternServer = caller.app
