@@ -365,8 +365,8 @@ def _predict_table(asked: "predict_file.Asked") -> None:
     if done.filled:
         said = f"{done.filled:,} rows lack a value that all training rows had; a usual one stands in for it"
         err.print(f"[yellow]warning:[/] {said}", highlight=False, soft_wrap=True)
-    where = "" if asked.out is None else f", written to {asked.out}"
-    said = f"{done.rows:,} rows: {asked.pattern} version {done.version}, {done.source}{where}"
+    where = "" if asked.out is None else f" written to {asked.out}"
+    said = f"{done.rows:,} rows{where}: {asked.pattern} version {done.version}, {done.source}"
     err.print(said, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 

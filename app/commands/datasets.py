@@ -203,7 +203,8 @@ def _remarked(column: ColumnFacts) -> str:
 
 
 def _shown(column: ColumnFacts) -> str:
-    return words(", ".join(map(str, column.examples))[:LONGEST_EXAMPLES])
+    examples = ", ".join(map(str, column.examples))
+    return words(examples if len(examples) <= LONGEST_EXAMPLES else f"{examples[: LONGEST_EXAMPLES - 1]}…")
 
 
 def _taken_for(column: ColumnFacts, data: TableData) -> str:

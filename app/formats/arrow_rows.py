@@ -20,7 +20,7 @@ from app.formats.expected import (
 from app.formats.reply import Reply
 from models_store.arrays import Array
 from models_store.errors import shortened_name
-from models_store.tables import arrow_columns
+from models_store.tables import arrow_columns, arrow_types
 from models_store.tables.arrow_columns import OutOfRange, TooMuchText
 from models_store.tables.arrow_files import Batches, Check
 from models_store.tables.clock import seconds_in
@@ -92,8 +92,8 @@ def check_schema(schema: Any, expected: Expected) -> list[str]:
         _check_type(name, "number", schema.field(name).type)
     for column in (column for column in expected.typed if column.name not in absent):
         given = schema.field(column.name).type
-        is_by_format = column.name in column.spelling.formats and arrow_columns.is_number(given)
-        if not (arrow_columns.is_null(given) or is_by_format):
+        is_by_format = column.name in column.spelling.formats and arrow_types.is_number(given)
+        if not (arrow_types.is_null(given) or is_by_format):
             _check_type(column.name, column.kind, given)
     return absent
 
@@ -112,7 +112,7 @@ def _check_index(schema: Any, expected: Expected) -> None:
 
 
 def _check_type(name: str, kind: Kind, given: Any) -> None:
-    if arrow_columns.has_unknown_zone(given):
+    if arrow_types.has_unknown_zone(given):
         raise Unprocessable("bad_type", f"column {name}: its time zone is not known here")
     if not _fits(kind, given):
         words = f"expected a column of {WANTED[kind]}, found {_type_name(given)}"
@@ -120,27 +120,27 @@ def _check_type(name: str, kind: Kind, given: Any) -> None:
 
 
 def _fits(kind: Kind, given: Any) -> bool:
-    is_text = arrow_columns.is_text(given) or arrow_columns.is_bytes(given)
+    is_text = arrow_types.is_text(given) or arrow_types.is_bytes(given)
     match kind:
         case "number":
-            return arrow_columns.is_number(given)
+            return arrow_types.is_number(given)
         case "boolean":
-            return arrow_columns.is_boolean(given)
+            return arrow_types.is_boolean(given)
         case "date":
-            return is_text or arrow_columns.is_moment(given)
+            return is_text or arrow_types.is_moment(given)
         case "time":
-            return is_text or arrow_columns.is_time(given)
+            return is_text or arrow_types.is_time(given)
         case "duration":
-            return is_text or arrow_columns.is_duration(given)
+            return is_text or arrow_types.is_duration(given)
         case "category":
-            return is_text or arrow_columns.is_number(given) or arrow_columns.is_boolean(given)
+            return is_text or arrow_types.is_number(given) or arrow_types.is_boolean(given)
         case "text":
             return is_text
 
 
 def _type_name(given: Any) -> str:
     """Return the type without its parameters: names of nested fields and time zones are part of the request."""
-    given = arrow_columns.value_type(given)
+    given = arrow_types.value_type(given)
     name = None if given.num_fields else TYPE_NAME.match(str(given))
     return "nested values" if name is None else name[0]
 
@@ -167,7 +167,7 @@ def _table(batches: Sequence[Any], expected: Expected) -> Table:
     most_bytes = MOST_BYTES
     for column in expected.typed:
         parts = _plain(column.name, batches, most_bytes)
-        if arrow_columns.is_text(parts[0].type):
+        if arrow_types.is_text(parts[0].type):
             most_bytes -= sum(part.nbytes for part in parts)
         columns[column.name] = _column(column, parts)
     return Table(columns)
@@ -190,7 +190,7 @@ def _plain(name: str, batches: Sequence[Any], most_bytes: int) -> list[Any]:
         except OutOfRange as error:
             where = f"{row_of(sum(map(len, columns)) + error.row)}, column {name}"
             raise Unprocessable("bad_value", f"{where}: expected {TOO_LONG if error.is_duration else BEYOND}") from None
-        if arrow_columns.is_bytes(columns[-1].type):
+        if arrow_types.is_bytes(columns[-1].type):
             raise Unprocessable("bad_value", f"column {name}: expected texts, found bytes that are not UTF-8")
     return columns
 
@@ -201,9 +201,9 @@ def _column(column: ExpectedColumn, parts: Sequence[Any]) -> Values:
         floats: Array = np.concatenate([part.to_numpy(zero_copy_only=False).astype(np.float64) for part in parts])
         if (numbers := read_numbers(column, floats)) is not None:
             return numbers
-    if column.kind == "date" and arrow_columns.is_moment(kind):
+    if column.kind == "date" and arrow_types.is_moment(kind):
         return read_column(column, _cells(parts, _microseconds), lambda _kind, given: days_in(given), row_of)
-    if arrow_columns.is_time(kind) or arrow_columns.is_duration(kind):
+    if arrow_types.is_time(kind) or arrow_types.is_duration(kind):
         return read_column(column, _cells(parts, _microseconds), lambda _kind, given: seconds_in(given), row_of)
     if kind in SHORT_FLOATS:
         return read_column(column, _cells(parts, _shortest if column.kind == "category" else _exact), from_json, row_of)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy.targets import Target, Task
 from models_store.tables import inference
-from models_store.tables.csv_files import narrowed
+from models_store.tables.narrowing import narrowed
 from models_store.tables.table import MISSING
 
 DELIMITERS = ",;\t|"

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
-from models_store.tables.arrow_columns import is_bytes, is_text
 from models_store.tables.arrow_messages import DAMAGED, announced, footer_of
+from models_store.tables.arrow_types import is_bytes, is_text
 
 # Raised over bytes that are no such file; a MemoryError of pyarrow's is one of these as well.
 NOT_READABLE = (pa.ArrowException, OSError, EOFError, StopIteration, UnicodeError, *DAMAGED)

@@ -20,7 +20,6 @@ from models_store.errors import TableError, shortened_name, unlike
 from models_store.tables.ambiguity import ambiguity_of, clock_kind, infinity_in, order_of
 from models_store.tables.clock import seconds_in
 from models_store.tables.column_facts import ColumnFacts, Form
-from models_store.tables.csv_files import narrowed
 from models_store.tables.csv_layout import UNNAMED
 from models_store.tables.date_formats import form_of, kind_of_format
 from models_store.tables.files import read
@@ -31,6 +30,7 @@ from models_store.tables.left_out import type_left_out
 from models_store.tables.missing_words import cell_or_none, is_among
 from models_store.tables.moment_columns import are_moments, moments_of
 from models_store.tables.moments import GRAMMAR, DateForm, forms_in
+from models_store.tables.narrowing import narrowed
 from models_store.tables.number_columns import without_numbers
 from models_store.tables.number_syntax import NUMBER
 from models_store.tables.spelling import NOTHING, PLAIN, DateOrder, Spelling

@@ -14,9 +14,10 @@ import polars as pl
 
 from models_store.errors import TableError, shortened, shortened_name
 from models_store.tables import workbooks
-from models_store.tables.csv_files import check_index, looks_like_data, narrowed
 from models_store.tables.csv_layout import UNNAMED
 from models_store.tables.csv_rows import check_names
+from models_store.tables.first_lines import check_index, looks_like_data
+from models_store.tables.narrowing import narrowed
 from models_store.tables.reading import Reading, whole_where_exact
 from models_store.tables.text_columns import without_missing
 from models_store.tables.workbooks import DAMAGED, Sheet, column_name

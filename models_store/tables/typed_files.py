@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from models_store.errors import TableError, shortened_name
-from models_store.tables import arrow_columns, arrow_files
+from models_store.tables import arrow_columns, arrow_files, arrow_types
 from models_store.tables.arrow_columns import OutOfRange, TooMuchText
 from models_store.tables.arrow_files import NOT_READABLE, Batches, NotASchema
 from models_store.tables.csv_rows import check_names
@@ -44,7 +44,7 @@ def read_arrow(path: Path) -> pl.DataFrame:
 
 
 def _names_to_read(schema: Any) -> Sequence[str]:
-    return [field.name for field in schema if arrow_columns.is_known(field.type)]
+    return [field.name for field in schema if arrow_types.is_known(field.type)]
 
 
 def _check(n_rows: int, n_columns: int, n_bytes: int) -> None:
@@ -67,7 +67,7 @@ def _from_arrow(file: Batches) -> pl.DataFrame:
 
 def _column(field: Any, batch: Any, n_rows_before: int) -> Any:
     """Return the column as plain Arrow; nulls where nothing can be learned from it."""
-    if not arrow_columns.is_known(field.type):
+    if not arrow_types.is_known(field.type):
         return pa.nulls(len(batch), pa.binary())
     try:
         return arrow_columns.plain(batch.column(field.name), MOST_BYTES)
@@ -81,9 +81,9 @@ def _column(field: Any, batch: Any, n_rows_before: int) -> Any:
 
 def _series(field: Any, column: Any) -> pl.Series:
     """Return a column with missing values as null, moments in microseconds, categories as texts."""
-    if arrow_columns.is_bytes(column.type):
+    if arrow_types.is_bytes(column.type):
         return left_out(field.name, str(field.type), len(column))
-    if arrow_columns.is_null(column.type):
+    if arrow_types.is_null(column.type):
         return pl.Series(field.name, [None] * len(column), pl.Float64)
     series = pl.Series(field.name, column)
     return series.fill_nan(None) if series.dtype.is_float() else series

@@ -261,7 +261,7 @@ def test_a_table_is_answered_row_by_row(stocked: Store, run: Run, monkeypatch: p
     assert (ran.status, ran.out) == (0, "")
     assert Path("answers.jsonl").read_text() == '{"y1":4.5,"y2":1.5}\n{"y1":0.0,"y2":0.0}\n'
     tried = f"no server at http://127.0.0.1:{os.environ['PATTERNS_PORT']}"
-    assert ran.err == f"2 rows: pair version 2, from the store; {tried}, written to answers.jsonl"
+    assert ran.err == f"2 rows written to answers.jsonl: pair version 2, from the store; {tried}"
     Path("more.csv").write_text("x1,x2,x3\n2.5,1,7\n")
     refused = run("predict", "pair", "--csv", "more.csv", "--out", "more.jsonl")
     assert refused.err.endswith("column x3 is not among x1, x2; leave out what is not, or say --ignore-extra")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from models_store.tables import arrow_columns
+from models_store.tables import arrow_types
 
 PAGE = Path(__file__).parents[3] / "docs" / "tables.md"
 ROW = re.compile(r"^\| (?P<types>`[^|]*`) \| (?P<becomes>[^|]+?) \|$", re.MULTILINE)
@@ -33,15 +33,15 @@ PARAMETERS: dict[str, Any] = {
     "interval": pa.month_day_nano_interval(),
 }
 BECOMES: dict[str, Callable[[Any], bool]] = {
-    "number": arrow_columns.is_number,
-    "boolean": arrow_columns.is_boolean,
-    "what the texts are": arrow_columns.is_text,
-    "the same, if": arrow_columns.is_bytes,
-    "date": arrow_columns.is_moment,
-    "time": arrow_columns.is_time,
-    "duration": arrow_columns.is_duration,
-    "a column without": arrow_columns.is_null,
-    "left out": lambda kind: not arrow_columns.is_known(kind),
+    "number": arrow_types.is_number,
+    "boolean": arrow_types.is_boolean,
+    "what the texts are": arrow_types.is_text,
+    "the same, if": arrow_types.is_bytes,
+    "date": arrow_types.is_moment,
+    "time": arrow_types.is_time,
+    "duration": arrow_types.is_duration,
+    "a column without": arrow_types.is_null,
+    "left out": lambda kind: not arrow_types.is_known(kind),
 }
 
 
