@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from app.commands.wording import folding_table, number, share, value_of, words
-from models_store.card import AnyScore, Baselines, Card, Column, CrossValidation, LabelScore
+from models_store.card import LOWER_IS_BETTER, AnyScore, Baselines, Card, Column, CrossValidation, LabelScore, Trial
 
 WIDTH = 80
-MOST_MISTAKES, MOST_COLUMNS, MOST_GAPS = 8, 40, 5
+MOST_MISTAKES, MOST_COLUMNS, MOST_GAPS, MOST_TRIALS = 8, 40, 5, 12
 CALLED = {
     "mean": "training mean",
     "majority": "most frequent label",
@@ -121,6 +121,24 @@ def crossed(found: CrossValidation) -> str:
     """`cross-validated, 5 folds: accuracy 0.81 ± 0.02, log loss 0.43 ± 0.03; 37 epochs`"""
     figures = [f"{WORDS[name]} {mean:.4g} ± {found.sd[name]:.2g}" for name, mean in found.mean.items() if name in WORDS]
     return f"cross-validated, {len(found.folds)} folds: {', '.join(figures)}; {found.epochs} epochs"
+
+
+def trials_table(trials: list[Trial], best: int | None, metric: str) -> Table:
+    """Return a line for each of the best trials, the best first, and one for the newest."""
+    scored = [trial for trial in trials if trial.value is not None]
+    scored.sort(key=lambda trial: trial.value or 0.0, reverse=metric != "auto" and metric not in LOWER_IS_BETTER)
+    shown = folding_table("trial", "score" if metric == "auto" else metric, "epochs", "seconds", "chosen")
+    for trial in [*scored[:MOST_TRIALS], *(trial for trial in trials[-1:] if trial not in scored[:MOST_TRIALS])]:
+        score = trial.state if trial.value is None else number(trial.value)
+        point = ", ".join(f"{name.rpartition('.')[2]} {_chosen(value)}" for name, value in trial.point.items())
+        style = "bold green" if trial.number == best else None
+        facts = (str(trial.number), score, str(trial.epochs), f"{trial.seconds:.1f}", words(trial.error or point))
+        shown.add_row(*facts, style=style)
+    return shown
+
+
+def _chosen(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def gaps(card: Card) -> Table:

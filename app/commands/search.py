@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from app.commands.card_tables import trials_table
 from app.commands.train import NotTrained, Trained, print_trained, publish
-from app.commands.wording import folding_table, number, words
+from app.commands.wording import words
 from app.processes.trainer import Trainer, TrainerDied
 from app.settings import Settings, load_settings
-from models_store.card import LOWER_IS_BETTER, Card, Trial
+from models_store.card import Card, Trial
 from models_store.errors import PatternServerError
 from models_store.storage.disk import writing
 from training.messages import Cancelled, Evaluated, Event, Failed, Published, Started, TrialEnded, TrialEpochs
@@ -21,7 +22,6 @@ from training.recipe.base import RecipeError
 from training.recipe.spec import PatternSpec, parsed
 
 err = Console(stderr=True)
-MOST_SHOWN = 12
 
 
 class NotFound(PatternServerError):
@@ -115,24 +115,6 @@ class Board:
         eta = f", about {seconds:.0f} s left" if self.trials and left else ""
         shown.caption = f"{self.spec.name}: {len(self.trials)} of {self.of or '…'} trials{eta}; {words(self.doing)}"
         return shown
-
-
-def trials_table(trials: list[Trial], best: int | None, metric: str) -> Table:
-    """Return a line for each of the best trials, the best first, and one for the newest."""
-    scored = [trial for trial in trials if trial.value is not None]
-    scored.sort(key=lambda trial: trial.value or 0.0, reverse=metric != "auto" and metric not in LOWER_IS_BETTER)
-    shown = folding_table("trial", "score" if metric == "auto" else metric, "epochs", "seconds", "chosen")
-    for trial in [*scored[:MOST_SHOWN], *(trial for trial in trials[-1:] if trial not in scored[:MOST_SHOWN])]:
-        score = trial.state if trial.value is None else number(trial.value)
-        point = ", ".join(f"{name.rpartition('.')[2]} {_value(value)}" for name, value in trial.point.items())
-        style = "bold green" if trial.number == best else None
-        facts = (str(trial.number), score, str(trial.epochs), f"{trial.seconds:.1f}", words(trial.error or point))
-        shown.add_row(*facts, style=style)
-    return shown
-
-
-def _value(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def print_found(out: Console, trained: Trained, board: Board) -> None:

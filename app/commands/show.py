@@ -154,6 +154,8 @@ def print_card(out: Console, shown: Shown) -> None:
         out.print(f"• {words(note)}", highlight=False)
     if card.cross_validation is not None:
         out.print(card_tables.crossed(card.cross_validation), highlight=False)
+    if card.search is not None:
+        out.print(card_tables.trials_table(card.search.trials, card.search.best, card.search.metric))
     if recipe["data"]["kind"] == "table":
         out.print(card_tables.columns(card.inputs, card.baselines.metric))
     if card.gaps:

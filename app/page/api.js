@@ -15,6 +15,9 @@
  * @typedef {{ inputs: Value[], predicted: Value[], label: Value[], gap: number[] }} Gap
  * @typedef {{ metric: string, mean: Record<string, number>, sd: Record<string, number>, folds: unknown[],
  *   epochs: number }} CrossValidation
+ * @typedef {{ number: number, state: "complete" | "pruned" | "failed", value: number | null,
+ *   point: Record<string, unknown>, epochs: number, seconds: number }} Trial
+ * @typedef {{ method: string, metric: string, folds: number | null, best: number, trials: Trial[] }} Searched
  * @typedef {object} Card
  * @property {"regression" | "classification"} task
  * @property {Column[]} inputs
@@ -27,11 +30,12 @@
  * @property {{ metric: string, figure: number } | null} author
  * @property {Record<string, number>} author_metrics
  * @property {CrossValidation | null} cross_validation
+ * @property {Searched} [search]                                  there if a search chose the recipe
  * @property {Gap[]} gaps
  * @property {{ epochs: number, best_epoch: number, stopped_early: boolean, final_loss: number, seconds: number,
  *   rows: number, parameters: number, device: string,
  *   refit?: { rows: number, epochs: number, seconds: number } }} fitted
- * @property {{ trained_at: string, seed: number, software: Record<string, string> }} lineage
+ * @property {{ trained_at: string, job: string | null, seed: number, software: Record<string, string> }} lineage
  * @property {string[]} notes
  * @typedef {object} Recipe
  * @property {{ validation: number }} split

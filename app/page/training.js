@@ -85,6 +85,9 @@ export class Training {
     const say = (words) => (this.#state.textContent = words);
     on("started", () => say("Training …"));
     on("fold", ({ fold, folds }) => say(`Cross-validating: fold ${fold} of ${folds} …`));
+    on("trial_epoch", ({ trial, epoch, loss }) => say(`Trial ${trial}: epoch ${epoch}, loss ${short(loss)} …`));
+    on("trial", ({ number, of, best }) => say(`Trial ${number + 1} of ${of} is done; the best is ${best ?? "none"} …`));
+    on("resumed", ({ trials }) => say(`The search goes on after ${trials} trials …`));
     on("epoch", (epoch) => this.#heard(mine, epoch));
     on("evaluated", ({ metrics }) => say(`Measured on the test rows: ${scoreOf(metrics.test)}. Publishing …`));
     on("published", ({ version }) => this.#succeeded(mine, version));

@@ -3,6 +3,7 @@
 learning-curve                      every version: loss; metric and cross-validation, if there are any
 predicted-vs-actual, residuals      regression
 confusion, roc, calibration         classification
+search                              versions whose recipe was chosen by a search
 """
 
 import io
@@ -16,12 +17,13 @@ from models_store.bundle import Description
 from models_store.card import Card, LabelScore
 from models_store.errors import PlotNotApplicable
 from models_store.plots.of_labels import calibration, confusion, roc
+from models_store.plots.of_search import history, importance, parallel
 from models_store.plots.style import BLUE, GREY, ORANGE, named, rows_shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PlotName = Literal["learning-curve", "predicted-vs-actual", "residuals", "confusion", "roc", "calibration"]
+PlotName = Literal["learning-curve", "predicted-vs-actual", "residuals", "confusion", "roc", "calibration", "search"]
 Picture = Literal["svg", "png"]
 Panel = Callable[["Axes", Description], None]
 
@@ -35,6 +37,11 @@ FAR = 10
 
 def plots_of(card: Card) -> tuple[PlotName, ...]:
     """Return the names of the plots that apply to a version."""
+    of_search: tuple[PlotName, ...] = ("search",) if card.search is not None else ()
+    return (*_of_predictions(card), *of_search)
+
+
+def _of_predictions(card: Card) -> tuple[PlotName, ...]:
     if not isinstance(card.test.overall, LabelScore):
         return ("learning-curve", "predicted-vs-actual", "residuals")
     if not card.test.overall.confusion:
@@ -68,6 +75,9 @@ def draw(plot: PlotName, described: Description, picture: Picture, *, title: str
 
 
 def _panels(plot: PlotName, described: Description) -> list[Panel]:
+    if plot == "search":
+        searched = described.card.search
+        return [history, *([importance] if searched and searched.importance else []), parallel]
     if plot != "learning-curve":
         return [_PANELS[plot]]
     panels: list[Panel] = [_loss]

@@ -15,6 +15,7 @@ import { showPlots } from "./plots.js";
 import { PredictForm } from "./predict.js";
 import { showRecipe } from "./recipe.js";
 import { showScores } from "./scores.js";
+import { showTrials } from "./trials.js";
 import { Versions } from "./versions.js";
 
 /** Made anew each time that a reader goes to a pattern: an answer that comes later finds nothing to be drawn into. */
@@ -119,6 +120,7 @@ export class PatternView {
     showRecipe(this.root, described);
     showPlots(this.root, described);
     showGaps(this.root, card);
+    showTrials(this.root, described, this.#page);
   }
 
   /**

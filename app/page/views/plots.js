@@ -22,6 +22,7 @@ export function showPlots(root, { name, champion, card, links }) {
   const plots = [
     learningCurve(kept, card),
     ...(areLabels(overall) ? plotsOfLabels(kept, overall, rows) : plotsOfNumbers(kept, overall, rows)),
+    ...(card.search ? [trials(kept, card.search)] : []),
   ];
   const each = find(root, "#plots-each");
   each.classList.toggle("two-by-two", areLabels(overall));
@@ -90,6 +91,18 @@ const plotsOfLabels = (kept, { accuracy, roc_auc: auc, log_loss: loss }, rows) =
     alt: `Calibration of ${kept}: how often labels came true, by their probability; log loss ${short(loss)}.`,
   },
 ];
+
+/**
+ * @param {string} kept
+ * @param {import("../api.js").Searched} search
+ * @returns {Plot}
+ */
+const trials = (kept, { trials: all, best, metric }) => ({
+  kind: "search",
+  title: "The search",
+  lesson: "Each trial, how much each field matters, and which values did well.",
+  alt: `The ${all.length} trials of the search behind ${kept}: trial ${best} has the best ${metric}.`,
+});
 
 /**
  * @param {string} source

@@ -11,7 +11,18 @@ from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
 from models_store.bundle import Description, Evaluation
-from models_store.card import Card, Column, CrossValidation, Fold, LabelScore, Measured, Value
+from models_store.card import (
+    Card,
+    Column,
+    CrossValidation,
+    Fold,
+    LabelScore,
+    Measured,
+    Searched,
+    SearchMetric,
+    Trial,
+    Value,
+)
 from models_store.errors import PlotNotApplicable
 from models_store.plots.draw import PlotName, draw, plots_of
 from models_store.plots.of_labels import area, interval, roc_curve
@@ -152,6 +163,41 @@ def test_a_plot_of_some_test_rows_says_of_how_many() -> None:
 )
 def test_labels_are_named_for_people(value: Value, shown: str) -> None:
     assert named(value) == shown
+
+
+# -- searches ------------------------------------------------------------------------------------------------------
+
+
+def searched(*values: float | None, metric: SearchMetric = "rmse", importance: dict[str, float] | None = None) -> Card:
+    """A card of a version whose recipe is the best of trials with these scores."""
+    trials = [
+        Trial(
+            number=number,
+            state="failed" if value is None else "complete",
+            value=value,
+            point={"network.layers": [8] * (number % 3), "fit.optimizer.learning_rate": 10.0**-number, "fit.epochs": 5}
+            | ({"network.dropout": 0.5} if number % 2 else {}),
+            epochs=5,
+            seconds=1,
+        )
+        for number, value in enumerate(values)
+    ]
+    found = Searched(
+        method="random", metric=metric, folds=None, best=0, trials=trials, seconds=9, importance=importance or {}
+    )
+    return card().model_copy(update={"search": found})
+
+
+@pytest.mark.parametrize("values", [(1.0,), (1.0, 2.0, None, 500.0), (-1.0, 0.0, 0.5, None)])
+@pytest.mark.parametrize("importance", [None, {"network.layers": 0.75, "fit.optimizer.learning_rate": 0.25}])
+def test_the_trials_of_a_search_are_drawn(
+    values: tuple[float | None, ...], importance: dict[str, float] | None
+) -> None:
+    described = of_numbers(search=searched(*values, importance=importance).search)
+    assert plots_of(described.card)[-1] == "search"
+    picture = draw("search", described, "svg", title="it").decode()
+    assert "best so far" in picture
+    assert ("share of the differences" in picture) is (importance is not None)
 
 
 # -- ROC curves ----------------------------------------------------------------------------------------------------
