@@ -12,12 +12,13 @@ from app.dialects.scoring import bodies
 from app.dialects.scoring.bodies import ScoringQuestion
 from app.envelopes import SCORING
 from app.errors import Unprocessable
+from app.formats import arrow_stream
 from app.formats.compression import check_plain
-from app.formats.media_types import JSON_LINES
+from app.formats.media_types import ARROW, ARROW_FILE, JSON_LINES
 from app.formats.reply import Reply
 from app.http.call import Call
 from app.http.dispatch import Address, Dialect, anybody
-from app.openapi import query_parameter
+from app.openapi import BYTES, query_parameter
 from app.responses import Response
 from app.settings import Settings
 from models_store.arrays import Array
@@ -49,7 +50,10 @@ async def invocations(answering: Answering, call: Call) -> Response:
     media_type = bodies.answer_type(content_type, call.headers.get("accept", ""))
     body = await call.body()
     read = partial(bodies.read, body, content_type, wanted.known(release.expected), answering.settings.max_rows)
-    return await answering.answer(release, len(body), read, partial(_written, release, media_type))
+    if media_type in (ARROW, ARROW_FILE):  # which are told apart by their bytes
+        media_type = arrow_stream.media_type_of(body)
+    cost = bodies.cost(body, content_type)
+    return await answering.answer(release, cost, read, partial(_written, release, media_type))
 
 
 def _default(answering: Answering) -> str:
@@ -99,11 +103,14 @@ def _invocations_at(path: str, name: str) -> Address:
         "instances": doc.ROWS,
         "inputs": doc.TENSORS,
     }
-    answer = '{"predictions": [{"y": 4.0}, ...]}, or CSV or JSON lines where Accept asks for them'
+    answer = '{"predictions": [{"y": 4.0}, ...]}, or CSV or JSON lines where Accept asks for them, or as the question'
     described = doc.operation(TAG, path, name, "Predict, as they ask for it", answer, doc.one_of(IGNORED, **forms))
     for media_type in ("text/csv", *JSON_LINES):
         described["requestBody"]["content"][media_type] = doc.TEXT
         described["responses"]["200"]["content"][media_type] = doc.TEXT
+    for media_type in bodies.TYPED:
+        described["requestBody"]["content"][media_type] = BYTES
+        described["responses"]["200"]["content"][media_type] = BYTES
     described["parameters"] = [
         query_parameter("pattern", {"type": "string"}, "without it PATTERNS_DEFAULT, or the only one there is"),
         query_parameter("version", {"type": "integer", "minimum": 1}, "a version; without it the champion answers"),

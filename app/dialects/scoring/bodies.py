@@ -1,21 +1,35 @@
 """The bodies of /invocations, as clients of MLflow, SageMaker and Vertex AI send them.
 
-bytes + content type -> ScoringQuestion (rows) -> Reply -> bytes, as JSON, JSON lines or CSV
+bytes + content type -> ScoringQuestion (rows) -> Reply -> bytes, as JSON, JSON lines or CSV, or as the question
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import orjson
 
+from app.answering.plan import cost_of_unpacking, reads_on_loop
 from app.errors import NotAcceptedType, TooManyRows, Unprocessable
-from app.formats import csv_rows, json_lines, json_rows, strict_json
+from app.formats import arrow_stream, csv_rows, json_lines, json_rows, npy, parquet, strict_json
 from app.formats.expected import Expected
+from app.formats.format import Format
 from app.formats.found import kind_of
 from app.formats.json_numbers import FEWEST_BYTES, document_of, rows_in
-from app.formats.media_types import CSV, JSON, JSON_LINES, media_type_of, parameters_of, preferred
+from app.formats.json_rows import check_finite
+from app.formats.media_types import (
+    ARROW,
+    ARROW_FILE,
+    CSV,
+    JSON,
+    JSON_LINES,
+    NPY,
+    PARQUET,
+    media_type_of,
+    parameters_of,
+    preferred,
+)
 from app.formats.reply import Layout, Reply
 from models_store.arrays import Array
 from models_store.tables.table import Raw
@@ -23,16 +37,33 @@ from models_store.tables.table import Raw
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 # The names of MLflow and of Vertex AI. Networks take no parameters; clients may send some all the same.
 PARAMETERS = ("params", "parameters")
+# SageMaker's NumpySerializer sends npy. Each is answered as it is, unless Accept prefers another type.
+TYPED: Mapping[str, Format] = {
+    NPY: Format(npy.read),
+    PARQUET: Format(parquet.read, unpacks=parquet.unpacks),
+    ARROW: Format(arrow_stream.read, unpacks=arrow_stream.unpacks),
+    ARROW_FILE: Format(arrow_stream.read, unpacks=arrow_stream.unpacks),
+}
+WITHOUT_HEADER = partial(csv_rows.write, has_header=False)
 
 
 @dataclass(frozen=True, eq=False)
 class ScoringQuestion:
-    """Raw rows in the card's column order, and the functions that write the reply to them as CSV and as JSON lines."""
+    """Raw rows in the card's column order, and the functions that write the reply to them."""
 
     rows: Raw
-    write_csv: Callable[[Reply], bytes]
+    write_csv: Callable[[Reply], bytes] = WITHOUT_HEADER
     write_lines: Callable[[Reply], bytes] = json_lines.write
+    write_alike: Callable[[Reply], bytes] | None = None
+    """As the question, where that is one of TYPED."""
     is_light: bool = False
+
+
+def cost(body: bytes, content_type: str) -> int:
+    """Return how much work the body is to read, in bytes of JSON: its length, unless it may unpack to more."""
+    found = TYPED.get(content_type.partition(";")[0].strip().lower())
+    unpacks = found is not None and found.unpacks is not None and reads_on_loop(len(body)) and found.unpacks(body)
+    return cost_of_unpacking(len(body)) if unpacks else len(body)
 
 
 def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> ScoringQuestion:
@@ -42,20 +73,27 @@ def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> S
             return ScoringQuestion(*csv_rows.read(body, expected, max_rows, _header(content_type)))
         case "application/json" | "":
             if not expected.typed and (read := _few_numbers(body, expected, max_rows)) is not None:
-                return ScoringQuestion(read[1], partial(csv_rows.write, has_header=False))
+                return ScoringQuestion(read[1])
             rows = _rows(_document(body, expected, max_rows), expected, max_rows)
-            raw = json_rows.raw_of(json_rows.scalars(rows), expected)
-            return ScoringQuestion(raw, partial(csv_rows.write, has_header=False))
+            return ScoringQuestion(json_rows.raw_of(json_rows.scalars(rows), expected))
         case lines if lines in JSON_LINES:
             raw, write_lines = json_lines.read(body, expected, max_rows, strict_json.WITH_NAN)
-            return ScoringQuestion(raw, partial(csv_rows.write, has_header=False), write_lines)
-    raise NotAcceptedType(f"the content type must be {JSON}, {JSON_LINES[0]} or {CSV}; the body is not guessed at")
+            return ScoringQuestion(raw, write_lines=write_lines)
+        case typed if typed in TYPED:
+            raw, write_alike = TYPED[typed].read(body, expected, max_rows)
+            return ScoringQuestion(check_finite(raw, expected), write_alike=write_alike)
+    types = ", ".join((JSON, JSON_LINES[0], CSV, *TYPED))
+    raise NotAcceptedType(f"the content type must be one of {types}; the body is not guessed at")
 
 
 def answer_type(content_type: str, accept: str) -> str:
-    """Return the media type of the answer: what Accept prefers; without it, JSON lines answer JSON lines."""
-    is_lines = media_type_of(content_type) in JSON_LINES
-    available = (*JSON_LINES, JSON, CSV) if is_lines else (JSON, CSV, *JSON_LINES)
+    """Return the media type of the answer: what Accept prefers; without it, that of a question that is no CSV."""
+    asked = media_type_of(content_type)
+    available: tuple[str, ...] = (JSON, CSV, *JSON_LINES)
+    if asked in JSON_LINES:
+        available = (*JSON_LINES, JSON, CSV)
+    elif asked in TYPED:
+        available = (asked, *available)
     return preferred(accept, available) or available[0]
 
 
@@ -73,7 +111,9 @@ def _few_numbers(body: bytes, expected: Expected, max_rows: int) -> tuple[Layout
 
 
 def write(question: ScoringQuestion, reply: Reply, media_type: str) -> bytes:
-    """Write the reply as CSV, JSON lines or JSON."""
+    """Write the reply as CSV, JSON lines or JSON, or as the question was written."""
+    if media_type in TYPED and question.write_alike is not None:
+        return question.write_alike(reply)
     if media_type == CSV:
         return question.write_csv(reply)
     if media_type in JSON_LINES:

@@ -1,14 +1,19 @@
 """/invocations, as clients of MLflow, SageMaker and Vertex AI ask, and where they look after a server's health."""
 
+import io
 import json
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
 import httpx
+import numpy as np
+import polars as pl
 import pytest
 from fastapi import FastAPI
 from pydantic import ValidationError
 
+from app.formats.media_types import ARROW, ARROW_FILE, NPY, PARQUET
 from app.settings import Settings
 from models_store.storage.store import Store
 from tests.app.over_http import CSV, JSON, SESAME, an_app, client_of, outputs_of, pair, said, serving
@@ -91,7 +96,62 @@ async def test_lines_of_values_are_answered_with_lines_of_values_and_json_with_l
     assert (await asked(spoken, {"instances": [[2, 1]]}, accept=LINES)).text == '{"y1":4.0,"y2":1.0}\n'
 
 
-TYPES = "the content type must be application/json, application/jsonlines or text/csv"
+def _npy(rows: list[list[float]]) -> bytes:
+    np.save(file := io.BytesIO(), np.array(rows))
+    return file.getvalue()
+
+
+PAIRS = pl.DataFrame({"x2": [1.0, 0.0], "x1": [2.0, 0.0]})
+
+
+def _written(write: Callable[[io.BytesIO], object]) -> bytes:
+    write(file := io.BytesIO())
+    return file.getvalue()
+
+
+TYPED: dict[str, tuple[str, bytes, Callable[[bytes], list[Any]]]] = {
+    "npy": (NPY, _npy([[2, 1], [0, 0]]), lambda content: np.load(io.BytesIO(content)).tolist()),
+    "parquet": (PARQUET, _written(PAIRS.write_parquet), lambda content: pl.read_parquet(content).rows()),
+    "stream": (ARROW, _written(PAIRS.write_ipc_stream), lambda content: pl.read_ipc_stream(content).rows()),
+    "file": (ARROW_FILE, _written(PAIRS.write_ipc), lambda content: pl.read_ipc(content).rows()),
+    "file as a stream": (ARROW, _written(PAIRS.write_ipc), lambda content: pl.read_ipc(content).rows()),
+}
+
+
+@pytest.mark.parametrize(("kind", "body", "read"), TYPED.values(), ids=TYPED)
+async def test_typed_rows_are_answered_in_their_own_format_unless_accept_prefers_another(
+    spoken: httpx.AsyncClient, kind: str, body: bytes, read: Callable[[bytes], list[Any]]
+) -> None:
+    for accept in (kind, "*/*", ""):
+        answer = await asked(spoken, body, content_type=kind, accept=accept)
+        assert [tuple(row) for row in read(answer.content)] == [(4.0, 1.0), (0.0, 0.0)]
+        assert answer.headers["content-type"] == (ARROW_FILE if body.startswith(b"ARROW1") else kind)
+    assert (await asked(spoken, body, content_type=kind, accept=JSON)).json() == {"predictions": TWO}
+    assert (await asked(spoken, body, content_type=kind, accept=CSV)).text == "4.0,1.0\n0.0,0.0\n"
+    assert (await asked(spoken, body, content_type=kind, accept=LINES)).text.splitlines()[1] == '{"y1":0.0,"y2":0.0}'
+    assert (await asked(spoken, {"instances": [[2, 1]]}, accept=kind)).json() == {"predictions": ONE}
+    assert (await asked(spoken, body[:-9], content_type=kind)).status_code == 400
+
+
+async def test_typed_rows_of_a_table_are_those_of_its_records(spoken: httpx.AsyncClient) -> None:
+    record = {"age": 22.5, **REST}
+    expected = (await asked(spoken, {"dataframe_records": [record]}, "?pattern=passengers")).json()
+    for kind, body in (
+        (PARQUET, _written(pl.DataFrame([record]).write_parquet)),
+        (ARROW, _written(pl.DataFrame([record]).write_ipc_stream)),
+    ):
+        answer = await asked(spoken, body, "?pattern=passengers", content_type=kind, accept=JSON)
+        assert answer.json() == expected
+        assert "x-pattern-outside" in answer.headers
+
+
+async def test_a_number_that_is_not_finite_is_refused_in_an_array_too(spoken: httpx.AsyncClient) -> None:
+    answer = await asked(spoken, _npy([[2, float("nan")]]), content_type=NPY)
+    assert answer.status_code == 400
+    assert "row 0, column x2: not a finite number" in answer.text
+
+
+TYPES = "the content type must be one of application/json, application/jsonlines, text/csv, application/x-npy, "
 BAD, GONE = "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST"
 
 
@@ -187,7 +247,7 @@ async def test_a_refusal_of_invocations_says_what_was_found(spoken: httpx.AsyncC
     ("headers", "words"),
     [
         (
-            {"content_type": "application/vnd.apache.parquet"},
+            {"content_type": "application/x-npz"},
             TYPES,
         ),
         ({"content_type": SESAME}, TYPES),
