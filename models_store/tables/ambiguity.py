@@ -8,17 +8,17 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 import polars as pl
 
 from models_store.errors import shortened_name
+from models_store.tables.column_kinds import CLOCK_KINDS, is_a
 from models_store.tables.date_formats import form_of
 from models_store.tables.moment_columns import moments_of
 from models_store.tables.moments import AT, GRAMMAR, IN_ORDER, MARKS, NAME, DateOrder, forms_in, microseconds_in
 from models_store.tables.number_syntax import POLARS_CODE, POLARS_NUMBER
 from models_store.tables.spelling import NOTHING
-from models_store.tables.table import Kind, from_text
+from models_store.tables.table import Kind
 from models_store.tables.text_columns import NEARLY_ALL, stripped
 from models_store.tables.ways_out import field, option
 
@@ -46,7 +46,6 @@ SHORT_DATE = _any_of(
     ]
 )
 LIKE_A_CLOCK = r"^[-+]?[0-9]+:[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?$"
-CLOCK_KINDS: tuple[Literal["time"], Literal["duration"]] = ("time", "duration")
 # Of dates whose years have two digits, the likely first.
 SHORT_FORMATS = (
     *(f"{first}{mark}{second}{mark}%y" for mark in "/-." for first, second in (("%d", "%m"), ("%m", "%d"))),
@@ -74,25 +73,6 @@ def _is_any_beyond_12(numbers: pl.Series) -> bool:
     return bool((numbers.cast(pl.UInt8) > 12).any())
 
 
-def clock_kind(texts: pl.Series) -> Literal["time", "duration"] | None:
-    """Return the kind of texts that are all times of day, or all durations; None where they are neither.
-
-    Where all may be both, they are times of day.
-    """
-    present = texts.drop_nulls()
-    for kind in CLOCK_KINDS:
-        if all(is_a(kind, text) for text in present):
-            return kind
-    return None
-
-
-def is_a(kind: Kind, text: str) -> bool:
-    try:
-        return from_text(kind, text) is not None
-    except ValueError:
-        return False
-
-
 def ambiguity_of(column: pl.Series, said: DateOrder | None, *, is_text: bool = False) -> str | None:
     """Say what is ambiguous about a column of texts that are not all dates, and the ways to settle it.
 
@@ -108,20 +88,6 @@ def ambiguity_of(column: pl.Series, said: DateOrder | None, *, is_text: bool = F
         _ambiguity_of_dates(column.name, texts, distinct, said)
         or _ambiguity_of_times(column.name, texts, distinct)
         or _ambiguity_of_numbers(column.name, texts, distinct, is_text=is_text)
-    )
-
-
-def infinity_in(column: pl.Series) -> str | None:
-    """Say where a column of numbers is infinite, and the ways to settle it; None where it is not."""
-    if not column.dtype.is_float() or not (are_infinite := column.is_infinite()).any():
-        return None
-    row = are_infinite.fill_null(value=False).arg_max()
-    assert row is not None
-    word = "inf" if column[row] > 0 else "-inf"
-    return (
-        f"{column.name}: infinite, or too large for a number, in data row {row + 1}; mend it, or say that it means "
-        f"nothing (data.missing: [{word}], --missing-value={word}), or leave the column out "
-        f"({field(column.name, 'drop')}, {option(column.name, 'drop')})"
     )
 
 
