@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from app.jobs.job import Job
 from models_store.card import LOWER_IS_BETTER, Trial
 from training.recipe.base import RecipeError
-from training.recipe.space import recipe_at
+from training.recipe.space import recipe_at, with_validation
 from training.recipe.spec import PatternSpec
 
 FACTS = ("number", "state", "value", "epochs", "seconds")
@@ -19,7 +19,9 @@ FACTS = ("number", "state", "value", "epochs", "seconds")
 
 def as_json(job: Job, trials: Sequence[Trial]) -> dict[str, Any]:
     """Return the trials, and the number of the best; None if none has a score."""
-    spec = PatternSpec.parse({**job.recipe, "search": None})
+    spec = PatternSpec.parse(job.recipe)
+    if spec.search is not None:
+        spec = with_validation(spec, spec.search).overridden({"search": None})
     told = [{**trial.model_dump(mode="json", exclude={"reports"}), "recipe": _recipe(spec, trial)} for trial in trials]
     return {"best": _best(job, trials), "trials": told}
 

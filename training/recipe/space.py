@@ -26,6 +26,8 @@ Point = Mapping[str, JsonValue]
 """Values of some fields, by their paths."""
 
 USUAL_TRIALS = 40
+# Share of the training rows that trials are scored on if the recipe has no validation rows.
+HELD_OUT = 0.2
 LAYERS = ("network", "layers")
 SEARCHED = frozenset({"network", "fit", "scaling"})
 # Other fields of the data would change which rows a trial is scored on, and trials could not be compared.
@@ -41,6 +43,18 @@ def space_of(spec: "PatternSpec", search: Search) -> "Space":
     if search.method == "grid":
         space.check_grid()
     return space
+
+
+def with_validation(spec: "PatternSpec", search: Search) -> "PatternSpec":
+    """Return the recipe that trials are made of: with validation rows, if it has none and nothing stands in for them.
+
+    So the best trial and the network that is published are the same one, with the weights of its best epoch: the last
+    one is a matter of luck. Folds score all rows, and members leave rows out.
+    """
+    if search.folds is not None or spec.split.validation > 0 or spec.network.members > 1:
+        return spec
+    stopping = {} if spec.fit.early_stopping else {"fit": {"early_stopping": {"patience": spec.fit.epochs}}}
+    return spec.overridden({"split": {"validation": HELD_OUT}, **stopping})
 
 
 def default_space(spec: "PatternSpec") -> dict[str, Choices | Range]:

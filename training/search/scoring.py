@@ -1,7 +1,7 @@
 """The score of one trial: its recipe fitted, and measured on rows that it has not learned from.
 
-These are the validation rows of the recipe, a fifth of the training rows if it has none, or folds. Test rows are not
-among them.
+These are the validation rows of the recipe, or folds, or a fifth of the training rows if its network has members. They
+are never test rows.
 """
 
 from collections.abc import Callable
@@ -19,10 +19,8 @@ from training.evaluation.scores import measured
 from training.fitting.learn import Runtime, learn
 from training.recipe.fit import CrossValidate
 from training.recipe.search import Search
+from training.recipe.space import HELD_OUT
 from training.recipe.spec import PatternSpec
-
-# Share of the training rows that trials are scored on if the recipe has no validation rows.
-HELD_OUT = 0.2
 
 
 class NoScore(PatternServerError):

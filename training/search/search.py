@@ -18,7 +18,7 @@ from training.fitting.learn import Runtime
 from training.fitting.program import Programs
 from training.fitting.progress import Curves, Progress
 from training.recipe.search import Search
-from training.recipe.space import Space, space_of
+from training.recipe.space import Space, space_of, with_validation
 from training.recipe.spec import PatternSpec
 from training.refit import FirstFit
 from training.run import PROGRAMS, dataset_of, no_tables, train
@@ -70,7 +70,8 @@ def search(
     """
     assert spec.search is not None
     listener = listener or Listener(Progress())
-    searching = Searching(spec, spec.search, Runtime(device, listener.progress, programs), listener, read_table)
+    wanted, spec = spec.search, with_validation(spec, spec.search)
+    searching = Searching(spec, wanted, Runtime(device, listener.progress, programs), listener, read_table)
     trials = searching.trials(known)
     best = best_of(trials, searching.metric)
     if best is None:

@@ -630,7 +630,8 @@ async def test_the_trials_of_a_search_are_listed_with_their_recipes(
     assert listed["best"] == 0
     assert [one["number"] for one in listed["trials"]] == [0, 1, 2, 3]
     second = listed["trials"][1]
-    changed = recipe().overridden({"fit": {"optimizer": {"learning_rate": 0.2}}})
+    fit = {"optimizer": {"learning_rate": 0.2}, "early_stopping": {"patience": 3}}
+    changed = recipe().overridden({"fit": fit, "split": {"validation": 0.2}})
     assert second.pop("recipe") == changed.to_json()
     assert second == trial(1).model_dump(mode="json", exclude={"reports"})
 

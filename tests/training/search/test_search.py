@@ -26,6 +26,7 @@ LINE: dict[str, Any] = {
     "fit": {"epochs": 6, "optimizer": {"name": "adam", "learning_rate": 0.05}},
 }
 RATES = [1e-6, 0.1, 1e-5, 1e-7]
+WITH_MEMBERS: dict[str, Any] = {"split": {"validation": 0}, "network": {"members": 3}}
 SPACE = {"fit.optimizer.learning_rate": RATES}
 
 
@@ -75,7 +76,7 @@ def test_no_trial_sees_the_test_rows(whole: tuple[Bundle, Searched]) -> None:
     from training.run import dataset_of, no_tables  # deferred: imports TensorFlow
     from training.search.scoring import Scoring
 
-    for spec in (recipe(), recipe(folds=3), recipe().overridden({"split": {"validation": 0}})):
+    for spec in (recipe(), recipe(folds=3), recipe().overridden(WITH_MEMBERS)):
         assert spec.search is not None
         data = dataset_of(spec, no_tables)
         scoring = Scoring.of(spec, spec.search, data)
@@ -118,6 +119,17 @@ def test_folds_score_each_trial_on_all_rows_but_the_test_rows() -> None:
     assert searched.trials[searched.best].point == {"fit.optimizer.learning_rate": 0.1}
     assert [trial.epochs for trial in searched.trials] == [18, 18]
     assert "on 3 folds" in bundle.card.notes[-1]
+
+
+def test_a_recipe_without_validation_rows_gets_some_and_keeps_its_test_rows(whole: tuple[Bundle, Searched]) -> None:
+    spec = PatternSpec.parse({**recipe().to_json(), "split": {"test": 0.2}})
+    bundle, searched = found(spec)
+    assert bundle.recipe["split"]["validation"] == 0.2
+    assert bundle.recipe["fit"]["early_stopping"]["patience"] == 6
+    assert bundle.card.lineage.data_sha256 == whole[0].card.lineage.data_sha256
+    validation = bundle.card.validation
+    assert validation is not None
+    assert searched.trials[searched.best].value == validation.overall.model_dump()["rmse"]
 
 
 def test_hopeless_trials_end_early() -> None:
