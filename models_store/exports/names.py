@@ -2,5 +2,5 @@
 
 from typing import Literal, get_args
 
-TargetName = Literal["c", "js", "python"]
+TargetName = Literal["c", "js", "onnx", "onnx-net", "python"]
 TARGETS: tuple[TargetName, ...] = get_args(TargetName)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.arrays import Array
-from models_store.bundle import Bundle
+from models_store.bundle import Bundle, Predictor
 from models_store.encoding.categories import CategoryEncoder
 from models_store.encoding.columns import ColumnEncoder
 from models_store.encoding.dates import DateEncoder
@@ -33,6 +33,7 @@ SEED = 0
 class Sample:
     """Rows as texts and as raw values, and the server's answers to them."""
 
+    predictor: Predictor
     texts: dict[str, list[str | None]]
     raw: Raw
     answers: Array
@@ -50,7 +51,7 @@ class Sample:
         answered = {
             name: [cell for cell, keep in zip(cells, kept, strict=True) if keep] for name, cells in texts.items()
         }
-        return cls(answered, take(raw, kept), answers[kept])
+        return cls(bundle.predictor, answered, take(raw, kept), answers[kept])
 
     def __len__(self) -> int:
         return len(self.answers)

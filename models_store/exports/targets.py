@@ -6,10 +6,11 @@ bundle -> file -> its runtime answers a sample of rows -> compared with the bund
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 
 from models_store.arrays import Array
 from models_store.bundle import Bundle
-from models_store.errors import ExportDiffers, UnknownTarget
+from models_store.errors import ExportDiffers, RuntimeAbsent, UnknownTarget
 from models_store.exports import programs
 from models_store.exports.c_file import c_file
 from models_store.exports.exactness import difference, tolerance_of
@@ -68,6 +69,15 @@ def _target(name: str) -> Target:
     raise UnknownTarget(TARGETS)
 
 
+def _onnx() -> ModuleType:
+    try:
+        from models_store.exports import onnx_file  # deferred: its packages are an extra
+    except ModuleNotFoundError as error:
+        raise RuntimeAbsent("onnxruntime", "pip install 'pattern-server[onnx]' brings it") from error
+    return onnx_file
+
+
+ONNX = "application/octet-stream"
 BY_NAME: Mapping[TargetName, Target] = {
     "c": Target(".c", "text/x-c", c_file, partial(programs.answers, "c")),
     "js": Target(
@@ -75,6 +85,18 @@ BY_NAME: Mapping[TargetName, Target] = {
         "text/javascript",
         lambda bundle, version: js_file(portable(bundle, version)),
         partial(programs.answers, "js"),
+    ),
+    "onnx": Target(
+        ".onnx",
+        ONNX,
+        lambda bundle, version: _onnx().onnx_file(bundle, version),
+        lambda content, sample: _onnx().answers(content, sample),
+    ),
+    "onnx-net": Target(
+        ".net.onnx",
+        ONNX,
+        lambda bundle, version: _onnx().onnx_network_file(bundle, version),
+        lambda content, sample: _onnx().network_answers(content, sample),
     ),
     "python": Target(
         ".py",

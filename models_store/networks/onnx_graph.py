@@ -38,16 +38,18 @@ class Graph:
     dtype: Dtype
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
+    prefix: str = ""
+    """Of the names of outputs and constants, so that none is that of a column."""
 
     def __call__(self, operator: str, *inputs: str | float | Encoded | Axes, **attributes: Any) -> str:
         """Append an operator and return the name of its output. Inputs are names of outputs, or constants."""
         names = [given if isinstance(given, str) else self._constant(given) for given in inputs]
-        made = f"{operator}_{len(self.nodes)}"
+        made = f"{self.prefix}{operator}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, names, [made], **attributes))
         return made
 
     def _constant(self, value: float | Encoded | Axes) -> str:
-        name = f"constant_{len(self.constants)}"
+        name = f"{self.prefix}constant_{len(self.constants)}"
         are_axes = isinstance(value, np.ndarray) and value.dtype == np.int64
         self.constants.append(numpy_helper.from_array(np.asarray(value, None if are_axes else self.dtype), name))
         return name
@@ -62,12 +64,7 @@ def onnx_model(architecture: Architecture, weights: list[Encoded]) -> bytes:
     Several members are products of stacked matrices: (members, n_rows, units), of which the mean is the answer.
     """
     graph = Graph(architecture.dtype)
-    activations = FLOAT32 if architecture.dtype == "float32" else FLOAT64
-    flowing = INPUT
-    for activation, kernel, bias in merged(architecture, weights):
-        flowing = activations[activation](graph, _product(graph, flowing, kernel, bias))
-    if architecture.members > 1:
-        flowing = graph("ReduceMean", flowing, np.array([0]), keepdims=0)
+    flowing = computed(graph, architecture, weights, INPUT)
     graph.nodes.append(helper.make_node("Identity", [flowing], [OUTPUT]))
     element = helper.np_dtype_to_tensor_dtype(np.dtype(architecture.dtype))
     made = helper.make_graph(
@@ -80,6 +77,14 @@ def onnx_model(architecture: Architecture, weights: list[Encoded]) -> bytes:
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     saved: bytes = model.SerializeToString()
     return saved
+
+
+def computed(graph: Graph, architecture: Architecture, weights: list[Encoded], flowing: str) -> str:
+    """Append the operators of a network, and return the name of its outputs, (n_rows, n_outputs)."""
+    activations = FLOAT32 if architecture.dtype == "float32" else FLOAT64
+    for activation, kernel, bias in merged(architecture, weights):
+        flowing = activations[activation](graph, _product(graph, flowing, kernel, bias))
+    return graph("ReduceMean", flowing, np.array([0]), keepdims=0) if architecture.members > 1 else flowing
 
 
 def _product(graph: Graph, x: str, kernel: Encoded, bias: Encoded) -> str:

@@ -1,0 +1,58 @@
+"""ONNX graphs answer raw columns as the server does; what cannot be answered is NaN."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+
+from models_store.bundle import Bundle
+from models_store.errors import NotExpressible
+from models_store.exports.targets import export
+from tests.exported import WITHOUT_TEXT, bundles, probable, spelled
+
+
+@settings(max_examples=60)
+@given(bundle=bundles(WITHOUT_TEXT))
+def test_a_graph_answers_raw_columns_as_the_server_does(bundle: Bundle) -> None:
+    exported = export(bundle, 3, "onnx")
+    assert exported.rows > 500
+    assert exported.difference <= (1e-12 if bundle.architecture.dtype == "float64" else 1e-6)
+    onnx.checker.check_model(onnx.load_from_string(exported.content), full_check=True)
+
+
+@settings(max_examples=20)
+@given(bundle=bundles())
+def test_the_network_alone_answers_encoded_rows(bundle: Bundle) -> None:
+    exported = export(bundle, 3, "onnx-net")
+    assert exported.difference <= (1e-12 if bundle.architecture.dtype == "float64" else 1e-6)
+    assert {node.domain for node in onnx.load_from_string(exported.content).graph.node} == {""}
+
+
+def test_texts_are_refused_with_the_reason() -> None:
+    with pytest.raises(NotExpressible, match="column x is text; export it to python or js"):
+        export(spelled(), 1, "onnx")
+
+
+def test_a_label_and_the_probabilities_are_answered() -> None:
+    bundle = probable()
+    session = onnxruntime.InferenceSession(export(bundle, 1, "onnx").content)
+    labels, likely = session.run(["class", "probabilities"], {"x": np.array([[1.0], [-4.0]])})
+    expected = bundle.predict(np.array([[1.0], [-4.0]]))
+    np.testing.assert_allclose(likely, expected, atol=1e-6)
+    assert labels.tolist() == [[int(label)] for label in expected.argmax(axis=1) + 1]
+
+
+def test_what_the_server_refuses_is_nan() -> None:
+    session = onnxruntime.InferenceSession(export(probable(), 1, "onnx").content)
+    [likely] = session.run(["probabilities"], {"x": np.array([[1e300], [np.nan], [np.inf], [1.0]])})
+    assert np.isnan(likely).all(axis=1).tolist() == [True, True, True, False]
+
+
+def test_a_graph_says_what_it_is_and_how_exact() -> None:
+    model = onnx.load_from_string(export(spelled(has_text=False), 7, "onnx").content)
+    facts = {fact.key: fact.value for fact in model.metadata_props}
+    assert (facts["pattern"], facts["version"], facts["tolerance"]) == ("drawn", "7", "1e-09")
+    types = {given.name: given.type.tensor_type.elem_type for given in model.graph.input}
+    assert types["c"] == onnx.TensorProto.STRING
+    assert types["n"] == types["b"] == types["d"] == onnx.TensorProto.DOUBLE
