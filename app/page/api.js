@@ -142,6 +142,20 @@ export class Server {
     if (await this.#askForKey(refusal)) return this.ask(path, { method, body, type });
     throw refusal;
   }
+
+  /**
+   * Return an answer that is a file, and its headers; throws Refusal. Asks for a key as `ask` does.
+   * @param {string} path
+   * @returns {Promise<{ content: Blob, headers: Headers }>}
+   */
+  async file(path) {
+    const response = await sent(path, "GET", undefined, "");
+    if (response.ok) return { content: await response.blob(), headers: response.headers };
+    const refusal = refusalOf(response, await response.json().catch(() => null));
+    if (!KEY_CODES.includes(refusal.code)) throw refusal;
+    if (await this.#askForKey(refusal)) return this.file(path);
+    throw refusal;
+  }
 }
 
 /** @param {string} pattern */

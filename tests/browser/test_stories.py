@@ -157,6 +157,23 @@ def test_labels_come_with_their_probabilities(page: Page, shared: Server) -> Non
 # -- versions ------------------------------------------------------------------------------------------------------
 
 
+def test_a_pattern_is_taken_along_as_a_file(page: Page, shared: Server) -> None:
+    opened(page, shared, "kinds")
+    page.get_by_label("As", exact=True).select_option("python")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Export", exact=True).click()
+    assert saved.value.suggested_filename == "kinds-1.py"
+    assert "The pattern kinds, version 1" in saved.value.path().read_text()
+    expect(page.locator("#export-said")).to_contain_text("its answers differ from the server's by at most")
+
+
+def test_what_a_format_cannot_hold_is_said_in_words(page: Page, shared: Server) -> None:
+    opened(page, shared, "rents")
+    page.get_by_label("As", exact=True).select_option("c")
+    page.get_by_role("button", name="Export", exact=True).click()
+    expect(page.locator("#export-problem")).to_contain_text("column note is text")
+
+
 def test_what_makes_another_version_champion_can_be_undone(page: Page, serve: Callable[..., Server]) -> None:
     server = serve()
     opened(page, server, "area")

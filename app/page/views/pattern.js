@@ -10,6 +10,7 @@ import { address, Refusal } from "../api.js";
 import { element, find, findAll, fromTemplate, math, variable } from "../dom.js";
 import { inWords } from "../format.js";
 import { attempt, tell } from "../problem.js";
+import { offerExports } from "./export.js";
 import { showGaps } from "./gaps.js";
 import { showPlots } from "./plots.js";
 import { PredictForm } from "./predict.js";
@@ -38,6 +39,7 @@ export class PatternView {
     this.#page = page;
     this.#predict = new PredictForm(this.root, page.server);
     this.#versions = new Versions(this.root, page.server, name, () => this.#changed());
+    offerExports(this.root, page.server, name);
     const again = find(this.root, "#again", HTMLFormElement);
     again.addEventListener("submit", (submitted) => {
       submitted.preventDefault();

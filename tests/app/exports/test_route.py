@@ -1,6 +1,8 @@
 """GET /patterns/{pattern}/export: a file that was tried, or the reason why there is none."""
 
+import re
 from collections.abc import AsyncIterator
+from importlib.resources import files
 
 import httpx
 import pytest
@@ -95,3 +97,9 @@ async def test_a_damaged_version_is_not_exported(tmp_path_factory: pytest.TempPa
         await app.state.parts.registry.refresh()
         answer = await client.get(ADDRESS, params={"to": "python", "version": "2"})
     assert refusal(answer) in {(503, "bundle_damaged"), (404, "unknown_version")}
+
+
+def test_the_page_offers_every_target() -> None:
+    page = (files("app.page") / "index.html").read_text("utf-8")
+    _, _, after = page.partition('id="export-to"')
+    assert sorted(re.findall('<option value="([^"]+)"', after.partition("</select>")[0])) == sorted(TARGETS)
