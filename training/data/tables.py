@@ -332,7 +332,10 @@ def _finite_numbers(targets: Table) -> Array:
 
 def _weights(frame: "pl.DataFrame", name: str, kept: NDArray[np.bool_], field: str) -> Array:
     """Return how much each kept row counts, 1 in the mean, (n_kept,). Raises DataError where one has no weight."""
-    weights = _numbers_beside(frame, name, "number")
+    try:
+        weights = _numbers_beside(frame, name, "number")
+    except TableError as error:
+        raise DataError(f"{field}: {error}; a weight is a number above 0") from None
     wrong = kept & ~(weights > 0)
     if wrong.any():
         row = int(np.argmax(wrong))

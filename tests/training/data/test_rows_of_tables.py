@@ -93,7 +93,10 @@ def test_a_weight_that_is_none_is_refused_with_its_row(wrong: float | None, foun
 
 
 def test_a_weight_must_be_a_column_of_numbers_of_its_own() -> None:
-    assert refused(spec(weight="patient"), visits()) == "column patient, data row 1: expected a number"
+    said = "column patient, data row 1: expected a number; a weight is a number above 0"
+    assert refused(spec(weight="patient"), visits()) == f"data.weight: {said}"
+    numbered = visits(patient=2.0)
+    assert refused(spec(weight="patient", test=OTHER), numbered, visits()) == f"data.test: {said}"
     assert refused(spec(weight="weigth"), visits(weight=1.0)).startswith("weigth: there is no such column;")
     with pytest.raises(RecipeError, match=r"^data\.weight: names the target"):
         spec(weight="felt")
