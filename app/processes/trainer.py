@@ -15,6 +15,12 @@ from training.messages import Cancel, Event, Finish, Message, TrainingRequest, e
 # XLA keeps the code that it has compiled, 8 to 12 MB for each recipe of another shape, until the process ends. So a
 # process that has done this many trainings is replaced. Trainings of one recipe share a program, and leave nothing.
 MOST_TRAININGS = 50
+# A search compiles code for each shape of its trials.
+TRAININGS_OF_A_SEARCH = 25
+
+
+def is_search(request: TrainingRequest) -> bool:
+    return request.recipe.get("search") is not None
 
 
 class TrainerDied(Exception):
@@ -43,7 +49,7 @@ class Trainer:
 
     async def submit(self, request: TrainingRequest) -> None:
         await self.start()
-        self._trainings += 1
+        self._trainings += TRAININGS_OF_A_SEARCH if is_search(request) else 1
         await self._send(request)
 
     async def event(self) -> Event:

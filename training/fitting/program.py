@@ -308,9 +308,13 @@ class Data:
 
 
 class Programs:
-    """Compiled programs between fits, each lent to one fit at a time. Safe to share between threads."""
+    """Compiled programs between fits, each lent to one fit at a time. Safe to share between threads.
 
-    def __init__(self) -> None:
+    The last `most` that were given back are kept.
+    """
+
+    def __init__(self, most: int = MOST_IDLE) -> None:
+        self._most = most
         self._idle: list[Program] = []
         self._lock = threading.Lock()
 
@@ -326,4 +330,4 @@ class Programs:
         if program.shape.model.n_parameters > MOST_IDLE_PARAMETERS:
             return
         with self._lock:
-            self._idle = [*self._idle, program][-MOST_IDLE:]
+            self._idle = [*self._idle, program][-self._most :]

@@ -21,9 +21,12 @@ from training.recipe.search import Search
 from training.recipe.space import Space, space_of, with_validation
 from training.recipe.spec import PatternSpec
 from training.refit import FirstFit
-from training.run import PROGRAMS, dataset_of, no_tables, train
+from training.run import dataset_of, no_tables, train
 from training.search.choosing import Asked, Chooser, epochs_per_report
 from training.search.scoring import Scoring
+
+# Trials of as many shapes come back to a compiled program, in whatever order they are chosen.
+MOST_PROGRAMS = 64
 
 
 class SearchFailed(PatternServerError):
@@ -60,7 +63,7 @@ def search(
     device: Device = "auto",
     listener: Listener | None = None,
     job: str | None = None,
-    programs: Programs = PROGRAMS,
+    programs: Programs | None = None,
     known: Sequence[Trial] = (),
 ) -> Bundle:
     """Run the trials that the recipe's `search` asks for, and train the recipe of the best on its own rows.
@@ -69,7 +72,7 @@ def search(
     whether the search was cut off or not. Raises SearchFailed if no trial has a score, and what `train` raises.
     """
     assert spec.search is not None
-    listener = listener or Listener(Progress())
+    listener, programs = listener or Listener(Progress()), programs or Programs(MOST_PROGRAMS)
     wanted, spec = spec.search, with_validation(spec, spec.search)
     searching = Searching(spec, wanted, Runtime(device, listener.progress, programs), listener, read_table)
     trials = searching.trials(known)

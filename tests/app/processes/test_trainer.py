@@ -16,7 +16,7 @@ import pytest
 from app.processes import spawn
 from app.processes.limits import OOM_SCORE
 from app.processes.spawn import PASSED_ON
-from app.processes.trainer import Trainer, TrainerDied
+from app.processes.trainer import MOST_TRAININGS, Trainer, TrainerDied
 from tests.app.jobs.conftest import until
 from training.messages import Event, Failed, Measure, Started, to_line
 
@@ -239,6 +239,13 @@ async def test_a_process_that_has_done_enough_is_replaced(trainer: Trainer, monk
     processes = [await pid(trainer) for _ in range(5)]
     assert [processes.index(process) for process in processes] == [0, 0, 2, 2, 4]
     assert [is_alive(process) for process in processes[::2]] == [False, False, True]
+
+
+async def test_a_search_counts_as_many_trainings(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.processes.trainer.TRAININGS_OF_A_SEARCH", MOST_TRAININGS - 1)
+    process = await pid(trainer)
+    assert (await told(trainer, tell=True, search={}))["pid"] == process
+    assert await pid(trainer) != process
 
 
 async def test_stopping_kills_it_and_whatever_it_started(trainer: Trainer) -> None:

@@ -219,6 +219,22 @@ def test_one_program_serves_all_rates_decays_dropouts_and_patiences(schedule: di
         assert our_weight.numpy().tolist() == their_weight.numpy().tolist()
 
 
+def test_the_last_programs_are_kept() -> None:
+    from training.fitting.fit import CompiledFit  # deferred: imports TensorFlow
+    from training.fitting.program import Programs
+
+    programs = Programs(most=2)
+
+    def used(batch: int) -> Any:
+        fit = CompiledFit(model(), Fit(batch_size=batch), examples(), None, programs=programs)
+        fit.close()
+        return fit.program
+
+    first, second, third = used(8), used(16), used(32)
+    assert [used(32), used(16)] == [third, second]
+    assert used(8) is not first
+
+
 def test_one_epoch_of_many_steps_goes_back_to_whoever_may_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from training.fitting.fit import CompiledFit  # deferred: imports TensorFlow
 
