@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from models_store.errors import PatternServerError
-from models_store.exports.names import TARGETS
+from models_store.exports.names import ALL, BUNDLE
 from models_store.tables.csv_dialect import CsvDialect
 
 if TYPE_CHECKING:
@@ -401,18 +401,33 @@ def show(
 @cli.command()
 def export(
     pattern: Annotated[str, typer.Argument(help="the pattern's name")],
-    to: Annotated[str, typer.Option(help=", ".join(TARGETS))],
+    to: Annotated[str, typer.Option(help=", ".join(ALL))],
     version: Annotated[int | None, typer.Option(help="a version; without it the champion")] = None,
     out_file: Annotated[Path | None, typer.Option("-o", "--out", help="the file; by default NAME-VERSION here")] = None,
 ) -> None:
     """Write a version as one file of another language or format, which answers raw values as the server does."""
-    from app.commands.export import export_to  # deferred: only this command needs it
+    from app.commands.export import export_to, pack_to  # deferred: only this command needs it
 
+    if to == BUNDLE:
+        out.print(str(pack_to(pattern, version, out_file)), markup=False, highlight=False, soft_wrap=True)
+        return
     exported, place = export_to(pattern, version, to, out_file)
     out.print(str(place), markup=False, highlight=False, soft_wrap=True)
     apart, allowed = f"{exported.difference:.2g}", f"{exported.tolerance:g}"
     said = f"tried on {exported.rows:,} rows: answers differ by {apart} at most; {allowed} is allowed"
     err.print(said, style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
+@cli.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="what `patterns export --to bundle` wrote")],
+    promote: Annotated[bool, typer.Option(help="let the new version answer from now on")] = True,
+) -> None:
+    """Take a version of another server, or of this one, as a new version, after every check of a load."""
+    from app.commands.export import import_from  # deferred: only this command needs it
+
+    pattern, version = import_from(file, promote=promote)
+    out.print(f"{pattern}: version {version} was imported", markup=False, highlight=False)
 
 
 @cli.command()

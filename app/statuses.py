@@ -60,6 +60,7 @@ STATUS: dict[type[PatternServerError], int] = {
     store_errors.NotExpressible: 422,
     store_errors.UnknownTarget: 422,
     store_errors.ExportDiffers: 422,
+    store_errors.ImportRefused: 422,
     store_errors.TableError: 422,
     RecipeError: 422,
     QueueFull: 429,

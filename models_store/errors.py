@@ -9,7 +9,7 @@ PatternServerError
   StoreUnwritable · StoreBusy · DiskFull · PublishUnconfirmed
   DeviceUnavailable · EngineUnavailable
   NotFinite
-  NotExpressible · UnknownTarget · RuntimeAbsent · ExportDiffers
+  NotExpressible · UnknownTarget · RuntimeAbsent · ExportDiffers · ImportRefused
   TableError
   UnknownDataset
     DatasetGone
@@ -186,6 +186,15 @@ class ExportDiffers(PatternServerError):
 
     def __init__(self, how: str) -> None:
         super().__init__(f"the export was tried and is not handed out: {how}")
+
+
+class ImportRefused(PatternServerError):
+    """A file that is no packed version, or a version that does not load here; the message says what of it."""
+
+    code = "import_refused"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"nothing was imported: {reason}")
 
 
 class TableError(PatternServerError):

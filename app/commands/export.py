@@ -1,4 +1,4 @@
-"""`patterns export`: a version of the store as one file of another language or format."""
+"""`patterns export`: a version of the store as one file of another language or format. `patterns import`: back."""
 
 from pathlib import Path
 
@@ -15,6 +15,38 @@ class ExportUnwritable(PatternServerError):
         super().__init__(f"{path} cannot be written: {error.strerror}; name another file with -o")
 
 
+class ImportUnreadable(PatternServerError):
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"{path} cannot be read: {error.strerror}")
+
+
+def pack_to(pattern: str, version: int | None, path: Path | None) -> Path:
+    """Write the champion, or a version, as a zip file that `patterns import` takes. Return its place.
+
+    Raises ExportUnwritable, and all that loading a version raises.
+    """
+    settings = load_settings()
+    store = Store(settings.store, network_loader(settings))
+    number = version or store.champion(pattern)
+    place = path or Path(f"{pattern}-{number}.zip")
+    _write(place, store.packed(pattern, number))
+    return place
+
+
+def import_from(path: Path, *, promote: bool) -> tuple[str, int]:
+    """Publish the version in a zip file as a new one. Return its pattern and number.
+
+    Raises ImportUnreadable, ImportRefused, and all that a publish raises.
+    """
+    settings = load_settings()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ImportUnreadable(path, error) from None
+    store = Store(settings.store, network_loader(settings), keep=settings.keep_versions)
+    return store.add_packed(content, promote=promote)
+
+
 def export_to(pattern: str, version: int | None, target: str, path: Path | None) -> tuple[Exported, Path]:
     """Write the champion, or a version, into the file; by default in this folder. Return the export and its place.
 
@@ -27,8 +59,12 @@ def export_to(pattern: str, version: int | None, target: str, path: Path | None)
         raise Unloaded(pattern)
     exported = export(store.load(pattern, number).bundle, number, target)
     place = path or Path(exported.name)
+    _write(place, exported.content)
+    return exported, place
+
+
+def _write(place: Path, content: bytes) -> None:
     try:
-        place.write_bytes(exported.content)
+        place.write_bytes(content)
     except OSError as error:
         raise ExportUnwritable(place, error) from None
-    return exported, place

@@ -8,7 +8,8 @@ from models_store.exports.targets import BY_NAME
 from models_store.tables.kinds import KINDS
 
 SVG_OR_PNG: dict[str, Any] = {"image/svg+xml": {"schema": {"type": "string"}}, "image/png": BYTES}
-EXPORTED: dict[str, Any] = {target.media_type: BYTES for target in BY_NAME.values()}
+EXPORTED: dict[str, Any] = {target.media_type: BYTES for target in BY_NAME.values()} | {"application/zip": BYTES}
+PACKED_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/zip": BYTES}}}
 EVENTS: dict[str, Any] = {"text/event-stream": {}}
 PROMETHEUS: dict[str, Any] = {"text/plain": {"schema": {"type": "string"}}}
 PAGE: dict[str, Any] = {

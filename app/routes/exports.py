@@ -1,18 +1,22 @@
-"""GET /patterns/{pattern}/export: a version as one file of another language or format, tried before it leaves."""
+"""GET /patterns/{pattern}/export: a version as one file, tried before it leaves. POST /patterns/import: back."""
 
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
 
+from app.answering.registry import Served
 from app.errors import Unprocessable
-from app.http.keys import require_predictor
-from app.routes.dependencies import ExporterPart, RegistryPart
-from app.routes.documented import EXPORTED, answer
-from models_store.exports.names import TARGETS
+from app.http.keys import require_admin, require_predictor
+from app.routes.dependencies import ExporterPart, RegistryPart, StorePart
+from app.routes.documented import EXPORTED, PACKED_BODY, answer
+from models_store.exports.names import ALL, BUNDLE
 from models_store.exports.targets import export
 from models_store.names import LARGEST_VERSION
+from models_store.storage.store import Store
 
+ZIP = "application/zip"
 router = APIRouter(tags=["patterns"])
 
 
@@ -25,8 +29,9 @@ router = APIRouter(tags=["patterns"])
 async def exported(
     pattern: str,
     registry: RegistryPart,
+    store: StorePart,
     exporter: ExporterPart,
-    to: Annotated[str, Query(description="the language or format", json_schema_extra={"enum": [*TARGETS]})],
+    to: Annotated[str, Query(description="the language or format", json_schema_extra={"enum": [*ALL]})],
     version: Annotated[int | None, Query(ge=1, le=LARGEST_VERSION, description="without it the champion")] = None,
     label: Annotated[str | None, Query(description="a label, instead of a version")] = None,
 ) -> Response:
@@ -34,6 +39,8 @@ async def exported(
     if version is not None and label is not None:
         raise Unprocessable("bad_parameter", "give a version or a label, not both")
     release = await registry.release(pattern, version, label)
+    if to == BUNDLE:
+        return await _packed(release, store)
     # A thread of its own: trying an export takes seconds.
     file = await asyncio.get_running_loop().run_in_executor(exporter, export, release.bundle, release.version, to)
     headers = {
@@ -44,3 +51,24 @@ async def exported(
         "x-export-tolerance": f"{file.tolerance:g}",
     }
     return Response(file.content, media_type=file.media_type, headers=headers)
+
+
+async def _packed(release: Served, store: Store) -> Response:
+    content = await asyncio.to_thread(store.packed, release.bundle.pattern, release.version)
+    name = f"{release.bundle.pattern}-{release.version}.zip"
+    headers = {**release.headers, "content-disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=ZIP, headers=headers)
+
+
+@router.post("/patterns/import", openapi_extra=PACKED_BODY, dependencies=[Depends(require_admin)], status_code=201)
+async def imported(
+    request: Request,
+    registry: RegistryPart,
+    store: StorePart,
+    promote: Annotated[bool, Query(description="let the new version answer from now on")] = True,
+) -> Response:
+    """Take what `export?to=bundle` answered as a new version, after every check of a load."""
+    pattern, version = await asyncio.to_thread(store.add_packed, await request.body(), promote=promote)
+    await registry.follow(pattern, version)
+    location = {"location": f"/patterns/{pattern}/versions/{version}"}
+    return JSONResponse({"pattern": pattern, "version": version}, 201, location)

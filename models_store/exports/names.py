@@ -4,3 +4,6 @@ from typing import Literal, get_args
 
 TargetName = Literal["c", "js", "onnx", "onnx-net", "python"]
 TARGETS: tuple[TargetName, ...] = get_args(TargetName)
+BUNDLE = "bundle"
+"""The version itself, for another server: it is packed by the store, and not written for a language."""
+ALL = (*TARGETS, BUNDLE)

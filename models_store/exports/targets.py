@@ -15,7 +15,7 @@ from models_store.exports import programs
 from models_store.exports.c_file import c_file
 from models_store.exports.exactness import difference, tolerance_of
 from models_store.exports.js_file import js_file
-from models_store.exports.names import TARGETS, TargetName
+from models_store.exports.names import ALL, TARGETS, TargetName
 from models_store.exports.portable import portable
 from models_store.exports.python_file import python_file
 from models_store.exports.sample import Sample
@@ -66,7 +66,7 @@ def _target(name: str) -> Target:
     for known in TARGETS:
         if known == name:
             return BY_NAME[known]
-    raise UnknownTarget(TARGETS)
+    raise UnknownTarget(ALL)
 
 
 def _onnx() -> ModuleType:

@@ -40,6 +40,22 @@ def read_verified(directory: Path, pattern: str, version: int) -> dict[str, byte
     return {name: _checked(directory / name, *facts) for name, facts in files.items()}
 
 
+def verified(files: dict[str, bytes]) -> tuple[str, int, dict[str, bytes]]:
+    """Return pattern, version and files, of which the manifest is one, without it.
+
+    Raises BundleDamaged with the one that is missing, extra or changed.
+    """
+    if NAME not in files:
+        raise BundleDamaged(f"missing: {NAME}")
+    manifest = _parsed(files[NAME])
+    with _misread():
+        _check_format(manifest)
+        pattern, version = str(manifest["pattern"]), int(manifest["version"])
+        facts = _facts(manifest)
+    _check_present({*facts, NAME}, set(files))
+    return pattern, version, {name: _as_listed(name, files[name], *facts[name]) for name in facts}
+
+
 @contextmanager
 def _reading(name: str) -> Iterator[None]:
     try:
@@ -63,27 +79,53 @@ def _names(files: set[str]) -> str:
 
 def _listed(directory: Path, pattern: str, version: int) -> dict[str, tuple[int, str]]:
     """Size in bytes and SHA-256 of each file."""
-    try:
-        written = read_regular(directory / NAME, LARGEST_MANIFEST)
-        if written is None:
-            raise BundleDamaged(f"{NAME} is no regular file, or larger than {LARGEST_MANIFEST} bytes")
-        manifest = json.loads(written)
-        if written != sealed({key: value for key, value in manifest.items() if key != "sha256"}):
-            raise BundleDamaged(f"{NAME} was changed after it was published")
+    written = read_regular(directory / NAME, LARGEST_MANIFEST)
+    if written is None:
+        raise BundleDamaged(f"{NAME} is no regular file, or larger than {LARGEST_MANIFEST} bytes")
+    manifest = _parsed(written)
+    with _misread():
         if (manifest["format"], manifest["pattern"], manifest["version"]) != (FORMAT, pattern, version):
             raise BundleDamaged(f"{NAME} is of another format or belongs to another version")
-        return {name: (int(facts["size"]), str(facts["sha256"])) for name, facts in manifest["files"].items()}
+        return _facts(manifest)
+
+
+def _parsed(written: bytes) -> dict[str, Any]:
+    with _misread():
+        manifest: dict[str, Any] = json.loads(written)
+        if written != sealed({key: value for key, value in manifest.items() if key != "sha256"}):
+            raise BundleDamaged(f"{NAME} was changed after it was published")
+        return manifest
+
+
+def _facts(manifest: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    return {name: (int(facts["size"]), str(facts["sha256"])) for name, facts in manifest["files"].items()}
+
+
+@contextmanager
+def _misread() -> Iterator[None]:
+    try:
+        yield
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BundleDamaged(f"{NAME} does not hold what a manifest holds") from error
+
+
+def _check_format(manifest: dict[str, Any]) -> None:
+    if manifest["format"] != FORMAT:
+        found = shortened_name(repr(manifest["format"]))
+        raise BundleDamaged(f"{NAME} is of format {found}, and only {FORMAT} is read here; another release wrote it")
 
 
 def _checked(path: Path, size: int, sha256: str) -> bytes:
     with _reading(path.name):
         content = read_regular(path, min(size, LARGEST_FILE))
+    return _as_listed(path.name, content, size, sha256)
+
+
+def _as_listed(name: str, content: bytes | None, size: int, sha256: str) -> bytes:
     if content is None or len(content) != size:
-        raise BundleDamaged(f"{path.name} does not have the size it was published with")
+        raise BundleDamaged(f"{shortened_name(name)} does not have the size it was published with")
     if _sha256(content) != sha256:
-        raise BundleDamaged(f"{path.name} was changed after it was published")
+        raise BundleDamaged(f"{shortened_name(name)} was changed after it was published")
     return content
 
 

@@ -21,6 +21,7 @@ from models_store.bundle import Bundle, Description
 from models_store.errors import (
     BundleDamaged,
     BundleUnreadable,
+    ImportRefused,
     NoGoodVersion,
     PublishUnconfirmed,
     UnknownPattern,
@@ -32,6 +33,7 @@ from models_store.networks.architecture import LoadNetwork
 from models_store.storage import locks, manifest
 from models_store.storage.aliases import CHAMPION, Aliases, AliasRecord, champion_of
 from models_store.storage.disk import ASIDE, Disk, reading
+from models_store.storage.packed import packed, unpacked
 from models_store.storage.quarantine import Quarantine
 from models_store.storage.root import Root
 from models_store.storage.versions import Versions, is_own
@@ -135,6 +137,12 @@ class Store:
         """Recipe, card, history and test rows of a version, without its network. Raises as `load` does."""
         return Description.from_files(self._files(pattern, version))
 
+    def packed(self, pattern: str, version: int) -> bytes:
+        """Return a version as one zip file, once its files have passed every check of a load. Raises as `load` does."""
+        files = self._files(pattern, version)
+        Bundle.from_files(files, self._load_network)
+        return packed(files, pattern, version)
+
     def version_of(self, pattern: str, job: str) -> int | None:
         """The version that a training published, if it did before it was lost."""
         with contextlib.suppress(UnknownPattern):
@@ -185,23 +193,41 @@ class Store:
         """
         if not is_name(bundle.pattern):
             raise ValueError(f"{bundle.pattern!r} is not a pattern name")
-        files = bundle.to_files()
+        return self._publish(bundle.pattern, bundle.to_files(), promote=promote)
+
+    def add_packed(self, content: bytes, *, promote: bool = True) -> tuple[str, int]:
+        """Publish a packed version, from this store or another, as a new version. Return its pattern and number.
+
+        It passes every check of a load first. Raises ImportRefused where it does not, and as `publish` does.
+        """
+        pattern, _, files = unpacked(content)
+        try:
+            bundle = Bundle.from_files(files, self._load_network)
+        except BundleUnreadable:
+            raise
+        except BundleDamaged as error:
+            raise ImportRefused(str(error)) from None
+        if bundle.pattern != pattern or not is_name(pattern):
+            raise ImportRefused("its pattern is not the one that it was packed as, or may not be called so")
+        return pattern, self._publish(pattern, files, promote=promote)
+
+    def _publish(self, pattern: str, files: dict[str, bytes], *, promote: bool) -> int:
         with self._root.changing(PATIENCE_TO_PUBLISH):
             self._disk.check_space(self.root, sum(map(len, files.values())))
-            version = self._versions(bundle.pattern).next_after(self._highest(bundle.pattern))
-            files[manifest.NAME] = manifest.manifest_of(bundle.pattern, version, files)
+            version = self._versions(pattern).next_after(self._highest(pattern))
+            files = {**files, manifest.NAME: manifest.manifest_of(pattern, version, files)}
             with self._disk.aside(self.root) as aside:
                 self._disk.write_directory(aside, files)
-                Bundle.from_files(manifest.read_verified(aside, bundle.pattern, version), self._load_network)
-                self._disk.make_directory(self.root / bundle.pattern)
+                Bundle.from_files(manifest.read_verified(aside, pattern, version), self._load_network)
+                self._disk.make_directory(self.root / pattern)
                 # Each time: an earlier publish may have made the directory and failed here.
                 self._disk.sync_directory(self.root)
-                self._disk.rename(aside, self._versions(bundle.pattern).directory(version))
+                self._disk.rename(aside, self._versions(pattern).directory(version))
             try:
-                self._acknowledge(bundle.pattern, version, promote)
+                self._acknowledge(pattern, version, promote)
             except OSError as error:
-                raise PublishUnconfirmed(bundle.pattern, version) from error
-        log.info("published", extra={"pattern": bundle.pattern, "version": version})
+                raise PublishUnconfirmed(pattern, version) from error
+        log.info("published", extra={"pattern": pattern, "version": version})
         return version
 
     def promote_if_unaliased(self, pattern: str, version: int) -> None:
