@@ -3,6 +3,7 @@
 It is written once, inside `bundle.json`, and lives as long as the version.
 """
 
+from collections.abc import Sized
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
@@ -18,8 +19,8 @@ def is_none(value: object) -> bool:
     return value is None
 
 
-def is_empty(names: list[str]) -> bool:
-    return not names
+def is_empty(facts: Sized) -> bool:
+    return not facts
 
 
 class Frozen(BaseModel):
@@ -204,6 +205,8 @@ class Fitted(Frozen):
     device: str
     refit: Refit | None = Field(default=None, exclude_if=is_none)
     """None where the network that was measured is the one that is served."""
+    chosen: dict[str, int | FiniteFloat | str] = Field(default={}, exclude_if=is_empty)
+    """What the recipe left open as `auto`, by field, and the value that rows and task chose: `fit.epochs`, …"""
 
 
 class Lineage(Frozen):

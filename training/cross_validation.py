@@ -96,7 +96,7 @@ class Folding:
         are_labels = data.labels is not None
         self.splits = list(folds(rows, _recipe(spec), spec.seed % 2**32, are_labels=are_labels))
         passes = 1 if spec.fit.early_stopping else 2
-        self.work = Work(runtime.progress, (passes * len(self.splits) + fits_after) * spec.fit.epochs)
+        self.work = Work(runtime.progress, (passes * len(self.splits) + fits_after) * spec.fit.most_epochs)
         self._rows = rows
         self._progress = runtime.progress
         self._runtime = replace(runtime, progress=FoldProgress(runtime.progress, self.work))
@@ -111,7 +111,7 @@ class Folding:
         scored = []
         for number, one in enumerate(self._each(lambda place: self.scored(spec, place)), start=1):
             scored.append(one)
-            self.work.add(spared=spec.fit.epochs - len(one.curve))
+            self.work.add(spared=spec.fit.most_epochs - len(one.curve))
             self._progress.fold(number, len(self.splits), figures_of(one.fold.score))
         return scored
 
@@ -162,7 +162,7 @@ def cross_validate(
     folding = Folding(spec, data, rows, runtime, workers, fits_after)
     folding.work.add()
     found = _for_chosen_epochs(spec, folding) if spec.fit.early_stopping is None else _stopping_early(spec, folding)
-    folding.work.add(spared=fits_after * (spec.fit.epochs - found.epochs))
+    folding.work.add(spared=fits_after * (spec.fit.most_epochs - found.epochs))
     return _summary(found, data)
 
 
@@ -171,7 +171,7 @@ def _for_chosen_epochs(spec: PatternSpec, folding: Folding) -> Outcome:
     curve = _average(folding.curves(spec))
     smoothed = moving_average(curve, _recipe(spec).smoothing)
     epochs = 1 + int(smoothed.argmin() if folding.data.labels is None else smoothed.argmax())
-    folding.work.add(spared=len(folding.splits) * (spec.fit.epochs - epochs))
+    folding.work.add(spared=len(folding.splits) * (spec.fit.most_epochs - epochs))
     scored = folding.scores(spec.overridden({"fit": {"epochs": epochs}}))
     return Outcome(scored, curve, smoothed, epochs)
 

@@ -73,5 +73,6 @@ def refit(spec: PatternSpec, data: Dataset, rows: Rows, first: Learned, runtime:
 
     Raises what `learn` raises.
     """
+    same = spec.overridden({"network": {"members": first.architecture.members}})
     extent = Extent(first.history.best_epoch, len(rows))
-    return learn(spec, replace(data, train=rows, validation=None), runtime, extent)
+    return learn(same, replace(data, train=rows, validation=None), runtime, extent)

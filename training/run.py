@@ -28,7 +28,7 @@ from training.evaluation.baselines import baselines
 from training.evaluation.missing import with_worth
 from training.evaluation.notes import is_lost_outside, notes
 from training.evaluation.scores import author_metrics, measured, r_squared
-from training.fitting.chosen import chosen
+from training.fitting.chosen import chosen, settled, with_pairs
 from training.fitting.fit import Diverged, Extent
 from training.fitting.learn import Learned, Runtime, learn, sample_weights
 from training.fitting.program import Programs
@@ -58,6 +58,8 @@ class Training:
     """All that the card of a version tells of."""
 
     spec: PatternSpec
+    used: PatternSpec
+    """The recipe with what it leaves open chosen."""
     data: Dataset
     measured: Learned
     """The fit on the training rows, that the scores of test rows are of."""
@@ -105,7 +107,8 @@ def train(
         data = replace(data, train=data.fitted, validation=None)
         used = used.overridden({"fit": {"epochs": crossed.epochs, "early_stopping": None}})
     elif all_rows is not None:
-        told.work(0, 2 * used.fit.epochs)
+        told.work(0, 2 * used.fit.most_epochs)
+    used = with_pairs(used, data)
     measured = learn(used, data, runtime, Extent(n_rows=len(all_rows or ())))
     answers = _answers(used, measured.predictor, data)
     served = measured
@@ -113,7 +116,7 @@ def train(
         again = SecondFit(told, told.done, measured.history.best_epoch)
         served = refit(used, data, all_rows, measured, replace(runtime, progress=again))
         _refuse_worse_than_constant(used, served.predictor.answers(all_rows.inputs), all_rows, data)
-    training = Training(spec, data, measured, answers, served, all_rows or data.train, crossed)
+    training = Training(spec, used, data, measured, answers, served, all_rows or data.train, crossed)
     return Bundle(
         pattern=spec.name,
         recipe=spec.to_json(),
@@ -143,7 +146,7 @@ def score_folds(
     runtime = Runtime(device, progress or Progress(), programs)
     has_own_test = isinstance(spec.data, TableData) and spec.data.test is not None
     rows = data.fitted if has_own_test else joined(data.fitted, data.test)
-    return cross_validate(spec, data, rows, runtime, free_cores())
+    return cross_validate(chosen(spec, data), data, rows, runtime, free_cores())
 
 
 def dataset_of(spec: PatternSpec, read_table: ReadTable) -> Dataset:
@@ -250,6 +253,7 @@ def _fitted(training: Training) -> Fitted:
         engine="keras-tensorflow",
         device=fit.predictor.network.device,
         refit=second if training.is_refitted else None,
+        chosen=settled(training.spec, training.used, fit.architecture.members),
     )
 
 

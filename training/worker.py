@@ -89,7 +89,7 @@ class Training:
 
     def _work(self) -> None:
         spec = PatternSpec.parse(self._request.recipe)
-        self._tell(Started(id=self._id, epochs=spec.fit.epochs))
+        self._tell(Started(id=self._id, epochs=spec.fit.most_epochs))
         match self._request:
             case Publish() as request:
                 self._publish(spec, request)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from app.commands import card_tables
 from app.commands.store import open_store
-from app.commands.wording import curve, folding_table, number, share, words
+from app.commands.wording import curve, folding_table, number, share, value_of, words
 from models_store.bundle import Description
 from models_store.card import AnyScore, Card, LabelScore
 from models_store.errors import PatternServerError
@@ -162,6 +162,9 @@ def print_card(out: Console, shown: Shown) -> None:
         out.print(card_tables.gaps(card))
     out.print(f"loss over {card.fitted.epochs} epochs ({card.fitted.seconds:.1f} s, logarithmic)", style="dim")
     out.print(curve(shown.described.history["loss"]), highlight=False)
+    if card.fitted.chosen:
+        said = ", ".join(f"{name} {value_of(value)}" for name, value in card.fitted.chosen.items())
+        out.print(f"chosen by size and task: {said}", style="dim", highlight=False)
     out.print(_trained(card, recipe["data"]), style="dim")
 
 

@@ -149,7 +149,7 @@ async def trainings(
         starting = bars.add_task("starting TensorFlow (takes some seconds)", total=None, loss="")
         try:
             for spec in specs:
-                bar = Bar(bars, starting, bars.add_task(spec.name, total=spec.fit.epochs, loss="", visible=False))
+                bar = Bar(bars, starting, bars.add_task(spec.name, total=spec.fit.most_epochs, loss="", visible=False))
                 outcome = await _follow(trainer, spec, request_for(spec), bar)
                 bars.remove_task(bar.task)
                 yield outcome

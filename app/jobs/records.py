@@ -16,6 +16,7 @@ from app.jobs.database import Database
 from app.jobs.job import TERMINAL, Event, Job, Status
 from app.jobs.schema import events, finishes, gate, jobs, make_tables, trials
 from models_store.card import Trial
+from training.recipe.fit import most_epochs
 
 # A search that has been cut off so often after the same trial is not taken up once more.
 MOST_RESUMPTIONS = 3
@@ -80,7 +81,7 @@ class Records:
                     recipe=json.dumps(recipe),
                     promote=promote,
                     created=time.time(),
-                    epochs=recipe["fit"]["epochs"],
+                    epochs=most_epochs(recipe["fit"]["epochs"]),
                     idempotency_key=key,
                     body_sha256=digest,
                 )

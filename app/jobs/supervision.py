@@ -31,6 +31,7 @@ from training.messages import (
     TrialEpochs,
     WorkDone,
 )
+from training.recipe.fit import most_epochs
 
 TIMED_OUT = "timed_out"
 MOST_EPOCH_EVENTS = 10_000
@@ -135,9 +136,10 @@ class Supervision:
     async def _note_epochs(self, epochs: Sequence[Epoch], before: int, of: int | None) -> None:
         """Record epochs: the job counts those of the folds (`before`) too, its events only the published network's."""
         last = epochs[-1]
-        done, of = before + last.epoch, of or self._job.recipe["fit"]["epochs"]
+        planned = most_epochs(self._job.recipe["fit"]["epochs"])
+        done, of = before + last.epoch, of or planned
         # Every epoch is told, up to a number that a database holds for a thousand jobs; then every second, third, …
-        stride = -(-self._job.recipe["fit"]["epochs"] // MOST_EPOCH_EVENTS)
+        stride = -(-planned // MOST_EPOCH_EVENTS)
         told = [("epoch", epoch.model_dump()) for epoch in epochs if epoch.epoch % stride == 0 or stride == 1]
         await self._note(told, epoch=done, epochs=of, loss=last.loss, val_loss=last.val_loss, eta_s=self._eta(done, of))
 

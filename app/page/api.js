@@ -34,14 +34,17 @@
  * @property {Gap[]} gaps
  * @property {{ epochs: number, best_epoch: number, stopped_early: boolean, final_loss: number, seconds: number,
  *   rows: number, parameters: number, device: string,
- *   refit?: { rows: number, epochs: number, seconds: number } }} fitted
+ *   refit?: { rows: number, epochs: number, seconds: number },
+ *   chosen?: Record<string, number | string> }} fitted             chosen: what the recipe left open as "auto"
  * @property {{ trained_at: string, job: string | null, seed: number, software: Record<string, string> }} lineage
  * @property {string[]} notes
  * @typedef {object} Recipe
  * @property {{ validation: number }} split
  * @property {{ method: string, scope: string, outputs: string }} scaling
- * @property {{ layers: { units: number, activation: string }[], output_activation: string, dropout: number }} network
- * @property {{ loss: string, optimizer: { name: string, learning_rate: number }, epochs: number,
+ * @property {{ layers: { units: number, activation: string }[], output_activation: string,
+ *   dropout: number | string, members?: number | string }} network
+ * @property {{ loss: string, optimizer: { name: string, learning_rate: number | "auto" },
+ *   epochs: number | "auto",
  *   batch_size: number | "auto" }} fit
  * @property {number} seed
  * @typedef {object} Summary                                       a pattern, as /patterns lists it

@@ -1,7 +1,7 @@
 """Raw rows to network inputs.
 
 InputEncoder    raw numbers (n_rows, n_columns) -> monomials -> Scaler -> (n_rows, n_inputs)
-TableEncoder    raw Table -> one ColumnEncoder a column, side by side -> (n_rows, n_inputs)
+TableEncoder    raw Table -> one ColumnEncoder a column, and PairEncoders, side by side -> (n_rows, n_inputs)
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ import numpy as np
 
 from models_store.arrays import Array, Dtype, Encoded
 from models_store.encoding.columns import ColumnEncoder, encoder_from_dict
+from models_store.encoding.pairs import PairEncoder
 from models_store.encoding.scaler import Scaler
 from models_store.errors import BundleDamaged, shortened_name
 from models_store.tables.spelling import PLAIN, Spelling
@@ -83,7 +84,7 @@ class InputEncoder:
 
 @dataclass(frozen=True, eq=False)
 class TableEncoder:
-    """A column encoder for each column, by name; their inputs stand side by side in this order."""
+    """A column encoder for each column, by name, and encoders of pairs of them; their inputs stand side by side."""
 
     encoders: dict[str, ColumnEncoder]
     dtype: Dtype = "float32"
@@ -93,6 +94,7 @@ class TableEncoder:
 
     A column that is not here takes no missing value, unless its encoder has learned what one means.
     """
+    pairs: tuple[PairEncoder, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -104,7 +106,7 @@ class TableEncoder:
 
     @property
     def n_inputs(self) -> int:
-        return sum(encoder.width for encoder in self.encoders.values())
+        return sum(encoder.width for encoder in self.encoders.values()) + sum(pair.width for pair in self.pairs)
 
     def encode(self, raw: Raw) -> Encoded:
         """Return network inputs (n_rows, n_inputs) of a table; inf where one is too large for the dtype."""
@@ -116,6 +118,10 @@ class TableEncoder:
             for name, encoder in self.encoders.items():
                 begin, end = end, end + encoder.width
                 encoded[:, begin:end] = encoder.encode(self._filled(name, raw.columns[name]))
+            for pair in self.pairs:
+                first, second = (self._filled(name, raw.columns[name]) for name in pair.columns)
+                begin, end = end, end + pair.width
+                encoded[:, begin:end] = pair.encode(first, second)
         return encoded
 
     def takes_missing(self, name: str) -> bool:
@@ -129,12 +135,13 @@ class TableEncoder:
         return filled
 
     def to_dict(self) -> dict[str, Any]:
-        return {
+        saved = {
             "table": {name: encoder.to_dict() for name, encoder in self.encoders.items()},
             "dtype": self.dtype,
             "spelling": self.spelling.to_dict(),
             "fills": dict(self.fills),
         }
+        return saved | {"pairs": [pair.to_dict() for pair in self.pairs]} if self.pairs else saved
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Self:
@@ -144,7 +151,8 @@ class TableEncoder:
         spelling = Spelling.from_dict(saved["spelling"]) if "spelling" in saved else PLAIN
         # Bundles from before missing values were filled in have none, and refuse them as they did.
         fills = {name: _fill(name, encoders, fill) for name, fill in dict(saved.get("fills", {})).items()}
-        return cls(encoders, saved["dtype"], spelling, fills)
+        pairs = tuple(_pair(pair, encoders) for pair in saved.get("pairs", ()))
+        return cls(encoders, saved["dtype"], spelling, fills, pairs)
 
 
 def _column_encoder(name: str, saved: dict[str, Any]) -> ColumnEncoder:
@@ -152,6 +160,13 @@ def _column_encoder(name: str, saved: dict[str, Any]) -> ColumnEncoder:
         return encoder_from_dict(saved)
     except BundleDamaged as error:
         raise BundleDamaged(f"column {shortened_name(name)}: {error}") from error
+
+
+def _pair(saved: dict[str, Any], encoders: Mapping[str, ColumnEncoder]) -> PairEncoder:
+    pair = PairEncoder.from_dict(saved)
+    if not all(name in encoders and encoders[name].kind == "number" for name in pair.columns):
+        raise BundleDamaged("a pair: expected the names of two columns of numbers")
+    return pair
 
 
 def _fill(name: str, encoders: Mapping[str, ColumnEncoder], saved: object) -> float | str:

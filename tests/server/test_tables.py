@@ -157,7 +157,7 @@ def test_weights_groups_and_test_rows_of_ones_own_are_trained_and_asked_without_
     asked = recipe(dataset, name="weighted", data={"test": test, "weight": "heft"}, split={"group": "farm"})
     job = trained(server, asked)
     card = server.client.get(f"/patterns/weighted/versions/{job['version']}").json()["card"]
-    assert (card["test"]["rows"], card["train"]["rows"] + card["validation"]["rows"]) == (240, 240)
+    assert (card["test"]["rows"], card["train"]["rows"]) == (240, 240)
     assert {column["name"] for column in card["inputs"]} == {"picked", "sun", "rain", "soil", "sprayed", "remark"}
     # The table itself may be asked, with its target, groups and weights.
     answer = server.client.post("/predict/weighted", content=table, headers={"content-type": "text/csv"})

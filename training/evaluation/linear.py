@@ -51,7 +51,7 @@ def answers(encoder: TableEncoder, train: Rows, test: Table, n_labels: int, seed
 def straightened(encoder: TableEncoder, train: Table) -> TableEncoder:
     """Return an encoder of the same columns, with numbers standardised and not piecewise: so its model is linear."""
     columns = {name: _straightened(column, train.columns[name]) for name, column in encoder.encoders.items()}
-    return replace(encoder, encoders=columns, dtype="float64")
+    return replace(encoder, encoders=columns, dtype="float64", pairs=())
 
 
 def _straightened(column: ColumnEncoder, values: Values) -> ColumnEncoder:

@@ -1,15 +1,61 @@
 """What a recipe leaves to be chosen by the rows, chosen: so that two fits of one training have the same settings."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from training.data.dataset import Dataset
-from training.fitting.encoders import bins_of
+from training.fitting.encoders import bins_of, pairs_of
 from training.recipe.data import TableData
+from training.recipe.fit import Adam, Shown
 from training.recipe.spec import PatternSpec
+
+SETTLED = (
+    *("data.numbers", "data.bins", "data.pairs", "network.dropout", "network.members"),
+    *("fit.optimizer.learning_rate", "fit.epochs", "fit.batch_size"),
+)
 
 
 def chosen(spec: PatternSpec, data: Dataset) -> PatternSpec:
-    """Return the recipe with every `auto` that depends on the number of training rows replaced by its value."""
-    found: dict[str, object] = {"fit": {"batch_size": spec.fit.batch_rows(len(data.train))}}
+    """Return the recipe with every `auto` replaced by what the training rows show; pairs of columns stay open."""
+    rows, optimizer = shown(data), spec.fit.optimizer
+    rate = optimizer.rate_for(rows) if isinstance(optimizer, Adam) else optimizer.learning_rate
+    found: dict[str, object] = {
+        "network": {"dropout": spec.network.dropout_for(rows)},
+        "fit": {
+            "batch_size": spec.fit.batch_rows(rows.n_rows),
+            "epochs": spec.fit.epochs_for(rows),
+            "optimizer": {"learning_rate": rate},
+        },
+    }
     if isinstance(spec.data, TableData):
-        bins = bins_of(spec.data, data.kinds, len(data.train))
+        bins = bins_of(spec.data, data.kinds, rows.n_rows)
         found["data"] = {"numbers": "piecewise", "bins": bins} if bins else {"numbers": "scaled"}
     return spec.overridden(found)
+
+
+def shown(data: Dataset) -> Shown:
+    return Shown(len(data.train), data.labels is not None, "text" in data.kinds.values())
+
+
+def with_pairs(spec: PatternSpec, data: Dataset) -> PatternSpec:
+    """Return the recipe with the pairs of columns that the training rows show. Raises what `pairs_of` raises."""
+    if not isinstance(spec.data, TableData):
+        return spec
+    return spec.overridden({"data": {"pairs": [list(pair) for pair in pairs_of(spec, data)]}})
+
+
+def settled(spec: PatternSpec, used: PatternSpec, members: int) -> dict[str, int | float | str]:
+    """Return what the recipe left open, by field, as it was settled; `used` is the recipe of the fit."""
+    settled_as = dict(_fields(used.to_json()))
+    open_fields = [field for field, value in _fields(spec.to_json()) if value == "auto" and field in SETTLED]
+    settled_as["network.members"] = members
+    settled_as["data.pairs"] = ", ".join(map(" × ".join, settled_as.get("data.pairs", ()))) or "none"
+    return {field: settled_as[field] for field in open_fields}
+
+
+def _fields(part: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in part.items():
+        if isinstance(value, Mapping):
+            yield from _fields(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import chain
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from models_store.encoding.columns import ColumnEncoder
 from models_store.encoding.dates import DateEncoder
 from models_store.encoding.numbers import BooleanEncoder, NumberEncoder
 from models_store.encoding.outputs import Decoder, LabelDecoder, OutputDecoder
+from models_store.encoding.pairs import DIRECTIONS, PairEncoder
 from models_store.encoding.rows import Encoder, InputEncoder, TableEncoder, monomials
 from models_store.encoding.scaler import Scaler
 from models_store.encoding.texts import TextEncoder
@@ -18,6 +20,7 @@ from models_store.encoding.times import DurationEncoder, TimeEncoder
 from models_store.errors import shortened_name
 from models_store.tables.table import Kind, Table, Values
 from training.data.dataset import DataError, Dataset
+from training.fitting.pairs import clear_pair
 from training.recipe.data import TableData
 from training.recipe.fit import LossName
 from training.recipe.spec import MOST_INPUT_FEATURES, MOST_NUMBERS, PatternSpec
@@ -83,13 +86,38 @@ def table_encoder(spec: PatternSpec, recipe: TableData, data: Dataset, rows: Tab
     found = {name: _column_encoder(kind, rows.columns[name], spec, recipe, bins) for name, kind in data.kinds.items()}
     complete = [name for name, column in found.items() if not column.takes_missing] if spec.missing == "fill" else []
     fills = {name: _fill(data.kinds[name], rows.columns[name]) for name in complete}
-    encoder = TableEncoder(found, spec.network.dtype, data.spelling, fills)
+    pairs = tuple(
+        PairEncoder.fit(pair, (rows.columns[pair[0]], rows.columns[pair[1]]), bins) for pair in pairs_of(spec, data)
+    )
+    encoder = TableEncoder(found, spec.network.dtype, data.spelling, fills, pairs)
     if encoder.n_inputs > MOST_TABLE_FEATURES or encoder.n_inputs * len(rows) > MOST_NUMBERS:
         raise DataError(
             f"data.dataset: {len(rows)} training rows become {encoder.n_inputs} network inputs each; "
             f"{MOST_TABLE_FEATURES} a row and {MOST_NUMBERS} in all are the most; lower data.words, or drop columns"
         )
     return encoder
+
+
+def pairs_of(spec: PatternSpec, data: Dataset) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of columns that are encoded together: the recipe's own, or the one that is clear.
+
+    Raises DataError where the recipe names a column that is no number.
+    """
+    recipe, rows = spec.data, data.train.inputs
+    assert isinstance(recipe, TableData) and isinstance(rows, Table)
+    if recipe.pairs != "auto":
+        for name in chain.from_iterable(recipe.pairs):
+            if data.kinds.get(name) != "number":
+                raise DataError(f"data.pairs: {shortened_name(name)} is no column of numbers among the inputs")
+        return recipe.pairs
+    bins = bins_of(recipe, data.kinds, len(rows))
+    n_numbers = len(DIRECTIONS) + sum(kind in IN_PIECES for kind in data.kinds.values())
+    if bins == 0 or len(rows) * n_numbers * bins > MOST_IN_PIECES:
+        return ()
+    targets = data.train.targets
+    one_hot = targets == np.arange(len(data.labels.names)) if data.labels else targets
+    pair = clear_pair(rows, data.kinds, one_hot.astype(np.float64), spec.seed)
+    return () if pair is None else (pair,)
 
 
 def _fill(kind: Kind, values: Values) -> float | str:

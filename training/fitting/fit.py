@@ -119,7 +119,7 @@ def fit(
     """
     program = CompiledFit(model, recipe, train, validation, objective, programs, extent)
     try:
-        return _run(program, len(train.inputs), extent.epochs or recipe.epochs, seed, progress)
+        return _run(program, len(train.inputs), extent.epochs or recipe.most_epochs, seed, progress)
     finally:
         program.close()
 

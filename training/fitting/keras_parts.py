@@ -24,6 +24,7 @@ from training.recipe.fit import (
     RmsProp,
     Schedule,
     Sgd,
+    Shown,
 )
 from training.recipe.spec import PatternSpec
 
@@ -63,7 +64,7 @@ def architecture_of(spec: PatternSpec, n_inputs: int, decoder: Decoder) -> Archi
     if isinstance(decoder, LabelDecoder):
         activation = "sigmoid" if decoder.is_binary else "softmax"
     layers = (*hidden, Layer(decoder.n_outputs, activation))
-    return Architecture(n_inputs, layers, spec.network.dtype, spec.network.members)
+    return Architecture(n_inputs, layers, spec.network.dtype, spec.network.members_for(n_inputs))
 
 
 def apart(model: keras.Model) -> keras.Model:
@@ -172,7 +173,8 @@ class Course:
 
     def begin(self, optimizer: Optimizer, schedule: Schedule | None, steps: int) -> None:
         """Take the optimiser's learning rate and weight decay, and spread the schedule over `steps` steps."""
-        self.rate.assign(optimizer.learning_rate)
+        rate = optimizer.rate_for(Shown()) if isinstance(optimizer, Adam) else optimizer.learning_rate
+        self.rate.assign(rate)
         self.decay.assign(optimizer.weight_decay if isinstance(optimizer, Adam) else 0.0)
         warmup = ceil(schedule.warmup * steps) if isinstance(schedule, Cosine) else 0
         self.warmup.assign(max(1, warmup))

@@ -15,6 +15,7 @@ from models_store.networks.keras_network import KerasNetwork, build, device_name
 from models_store.out_of_fold import OutOfFold
 from training.data.dataset import DataError, Dataset, Labels, Rows
 from training.data.splits import left_out
+from training.fitting.chosen import chosen, shown
 from training.fitting.encoders import encoders
 from training.fitting.fit import AS_THE_RECIPE_SAYS, Diverged, Examples, Extent, Objective, fit
 from training.fitting.keras_parts import apart, architecture_of, loss_name, measure_of, unit_of, with_dropout
@@ -56,6 +57,7 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = A
     Raises DataError where the rows cannot be encoded, Diverged where a loss or weight is not finite, DeviceUnavailable
     where there is no GPU and one is asked for, and whatever `runtime.progress` raises.
     """
+    spec = chosen(spec, data)
     loss = loss_name(spec.fit, data.labels)
     encoder, decoder = encoders(spec, data, loss)
     architecture = architecture_of(spec, encoder.n_inputs, decoder)
@@ -64,7 +66,7 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = A
         _finite(encoder.encode(data.train.inputs)),
         decoder.encode(data.train.targets),
         sample_weights(spec, data.labels, data.train),
-        _left_out(spec, data),
+        _left_out(architecture.members, data, spec.seed),
     )
     held_out = None
     if data.validation is not None:
@@ -75,12 +77,13 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = A
         )
     elif train.left_out is not None:
         held_out = replace(train, sample_weights=_weights(data.train, spec))
+    dropout = spec.network.dropout_for(shown(data))
     runtime.progress.pulse()
     started = time.perf_counter()
     with on_device(device_name(runtime.device)):
         model = build(architecture, spec.seed)
         history = fit(
-            with_dropout(apart(model), spec.network.dropout, spec.seed),
+            with_dropout(apart(model), dropout, spec.seed),
             train,
             held_out,
             spec.fit,
@@ -101,15 +104,14 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = A
     return Learned(predictor, architecture, history, seconds, left)
 
 
-def _left_out(spec: PatternSpec, data: Dataset) -> LeftOut:
+def _left_out(members: int, data: Dataset, seed: int) -> LeftOut:
     """Return the rows that each member leaves out; None where there are validation rows, or one member.
 
     Raises DataError where a member would leave out all rows.
     """
-    members = spec.network.members
     if members == 1 or data.validation is not None:
         return None
-    return left_out(data.train, members, spec.seed % 2**32, are_labels=data.labels is not None)
+    return left_out(data.train, members, seed % 2**32, are_labels=data.labels is not None)
 
 
 def _out_of_fold(

@@ -134,6 +134,9 @@ def _format(written: str) -> str:
 DateFormat = Annotated[str, Field(min_length=2, max_length=100), AfterValidator(_format)]
 
 
+ColumnPair = Annotated[tuple[TableColumn, TableColumn], Field(strict=False)]
+
+
 class TableData(Part):
     """Rows of a table, uploaded (its id) or well-known (its name). The kinds of columns not named are inferred."""
 
@@ -150,6 +153,11 @@ class TableData(Part):
     """
     bins: Annotated[int, Field(ge=2, le=256)] | Literal["auto"] = "auto"
     """Pieces of a number's piecewise linear encoding; auto: one for every 50 training rows, 4 to 32."""
+    pairs: Annotated[tuple[ColumnPair, ...], Field(max_length=20, strict=False)] | Literal["auto"] = ()
+    """Pairs of columns of numbers that are also encoded by their place in the plane, such as longitude and latitude.
+
+    auto: the pair that most tells more together than apart, if one clearly does and numbers are piecewise.
+    """
     words: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """The most words of each text column that become network inputs, the most frequent first."""
     weighting: Weighting = "multi-hot"
@@ -182,6 +190,8 @@ class TableData(Part):
                     f"date_format: {shortened_name(name)} is to be a {said}, and {written} is the format of a {kind}; "
                     "take out one of the two (columns, date_format)"
                 )
+        if self.pairs != "auto" and any(first == second for first, second in self.pairs):
+            raise ValueError("pairs: a pair is of two different columns")
         if self.weight in self.target:
             raise ValueError("weight: names the target, which is learned; a weight needs a column of its own")
         if self.test == self.dataset:

@@ -1,5 +1,6 @@
 """The part of a recipe that says how it learns: split, scaling, network, loss, optimiser."""
 
+from dataclasses import dataclass
 from math import ceil
 from typing import Annotated, Literal, Self
 
@@ -73,22 +74,56 @@ class Dense(Part):
     activation: Activation = "relu"
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What training rows show, by which a recipe's `auto` is settled."""
+
+    n_rows: int = 0
+    are_labels: bool = False
+    """The target is labels, not numbers."""
+    has_text: bool = False
+    """A column among the inputs is text: there are thousands of inputs, and few steps are enough."""
+
+
+# Members of a network that may choose, and those of one with very many inputs, whose weights would fill the memory.
+MEMBERS, FEW_MEMBERS = 8, 2
+# Numbers of weights of the first layer up to which there are all members.
+MOST_FIRST_WEIGHTS = 1 << 23
+DROPOUT_OF_LABELS, DROPOUT_OF_TEXT = 0.1, 0.3
+
+
 class NetworkSpec(Part):
     """Hidden dense layers. The output layer is added: one unit for each output column, or label."""
 
     layers: Annotated[tuple[Dense, ...], Field(max_length=32, strict=False)] = (Dense(units=32), Dense(units=32))
     output_activation: Activation = "linear"
     """Activation of outputs that are numbers; labels always have a sigmoid (two) or a softmax."""
-    dropout: Fraction = 0.0
-    """Share of each hidden layer's outputs that a training step sets to 0."""
-    members: Annotated[int, Field(ge=1, le=32)] = 1
+    dropout: Fraction | Literal["auto"] = 0.0
+    """Share of each hidden layer's outputs that a training step sets to 0; auto: 0, 0.1 for labels, 0.3 for text."""
+    members: Annotated[int, Field(ge=1, le=32)] | Literal["auto"] = 1
     """Networks of these layers that learn side by side and answer together: the mean of numbers, or of probabilities.
 
     Without validation rows, each leaves out a fold of the training rows, and is validated by it.
+    auto: 8, or as many as very many inputs leave room for, 2 at least.
     """
     polynomial_degree: Annotated[int, Field(ge=1, le=8)] = 1
     """Highest degree of the input features: 2 adds the square of each input and the product of every two."""
     dtype: Dtype = "float32"
+
+    def dropout_for(self, rows: Shown) -> float:
+        if self.dropout != "auto":
+            return self.dropout
+        return DROPOUT_OF_TEXT if rows.has_text else DROPOUT_OF_LABELS if rows.are_labels else 0.0
+
+    @property
+    def most_members(self) -> int:
+        return MEMBERS if self.members == "auto" else self.members
+
+    def members_for(self, n_inputs: int) -> int:
+        """Return the members of a network with `n_inputs` inputs."""
+        if self.members != "auto" or not self.layers:
+            return self.most_members
+        return min(MEMBERS, max(FEW_MEMBERS, MOST_FIRST_WEIGHTS // (n_inputs * self.layers[0].units)))
 
 
 LearningRate = Annotated[FiniteFloat, Field(gt=0, le=1e9)]
@@ -122,13 +157,23 @@ class RmsProp(Part):
     epsilon: Positive = 1e-7
 
 
+# Learning rates of `auto`, which a schedule lowers from there.
+RATE, RATE_OF_TEXT = 0.003, 0.001
+
+
 class Adam(Part):
     name: Literal["adam"] = "adam"
-    learning_rate: LearningRate = 0.001
+    learning_rate: LearningRate | Literal["auto"] = 0.001
+    """auto: 0.003, and 0.001 where there are texts."""
     beta_1: Decay = 0.9
     beta_2: Decay = 0.999
     epsilon: Positive = 1e-7
     weight_decay: Decay = 0.0
+
+    def rate_for(self, rows: Shown) -> float:
+        if self.learning_rate != "auto":
+            return self.learning_rate
+        return RATE_OF_TEXT if rows.has_text else RATE
 
 
 Optimizer = Annotated[Sgd | Momentum | Adagrad | RmsProp | Adam, Field(discriminator="name")]
@@ -201,6 +246,15 @@ LossName = Literal[
 NUMBER_LOSSES = frozenset({"mse", "mae", "huber", "log_cosh"})
 # Few rows learn best in small batches; a million rows need large ones to be done in time.
 SMALLEST_BATCH, LARGEST_BATCH, BATCHES = 16, 1024, 100
+# Epochs of `auto`. Many rows make as many steps in fewer epochs, and labels are learned in fewer steps.
+MANY_ROWS, EPOCHS_OF_TEXT, FEW_EPOCHS, EPOCHS = 10_000, 6, 30, 60
+
+Epochs = Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto"]
+
+
+def most_epochs(epochs: Epochs) -> int:
+    """Return the number of epochs, or the most that `auto` may mean."""
+    return EPOCHS if epochs == "auto" else epochs
 
 
 class Fit(Part):
@@ -209,12 +263,24 @@ class Fit(Part):
     optimizer: Optimizer = Adam()
     schedule: Schedule | None = None
     """Course of the learning rate over the steps of all epochs; None: it is constant."""
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    epochs: Epochs = 100
+    """auto: 60 for numbers, 30 for labels or of more than 10 000 training rows, 6 where there are texts."""
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto"] = 32
     """auto: the power of two that makes about a hundred batches of the training rows, 16 to 1024."""
     early_stopping: EarlyStopping | None = None
     class_weights: Literal["balanced"] | dict[str, Positive] | None = None
     """Factor of the rows of each label in the loss, 1 if not named; balanced: all labels count alike in sum."""
+
+    @property
+    def most_epochs(self) -> int:
+        return most_epochs(self.epochs)
+
+    def epochs_for(self, rows: Shown) -> int:
+        if self.epochs != "auto":
+            return self.epochs
+        if rows.has_text:
+            return EPOCHS_OF_TEXT
+        return FEW_EPOCHS if rows.are_labels or rows.n_rows > MANY_ROWS else EPOCHS
 
     def batch_rows(self, n_rows: int) -> int:
         """Return the rows of a batch when there are `n_rows` training rows."""
@@ -224,7 +290,7 @@ class Fit(Part):
 
     def steps(self, n_rows: int) -> int:
         """Return the number of optimiser steps in all epochs; the last batch of an epoch may be a short one."""
-        return self.epochs * ceil(n_rows / self.batch_rows(n_rows))
+        return self.most_epochs * ceil(n_rows / self.batch_rows(n_rows))
 
 
 class AuthorFigure(Part):

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from training.recipe.base import RecipeError
 from training.recipe.data import TableData
-from training.recipe.fit import Adam
+from training.recipe.fit import Adam, Shown
 from training.recipe.search import MOST_TRIALS, Choices, Range, Search
 
 if TYPE_CHECKING:
@@ -51,15 +51,16 @@ def with_validation(spec: "PatternSpec", search: Search) -> "PatternSpec":
     So the best trial and the network that is published are the same one, with the weights of its best epoch: the last
     one is a matter of luck. Folds score all rows, and members leave rows out.
     """
-    if search.folds is not None or spec.split.validation > 0 or spec.network.members > 1:
+    if search.folds is not None or spec.split.validation > 0 or spec.network.most_members > 1:
         return spec
-    stopping = {} if spec.fit.early_stopping else {"fit": {"early_stopping": {"patience": spec.fit.epochs}}}
+    stopping = {} if spec.fit.early_stopping else {"fit": {"early_stopping": {"patience": spec.fit.most_epochs}}}
     return spec.overridden({"split": {"validation": HELD_OUT}, **stopping})
 
 
 def default_space(spec: "PatternSpec") -> dict[str, Choices | Range]:
     """Return a space around the recipe that is worth searching without knowing more."""
-    rate = spec.fit.optimizer.learning_rate
+    optimizer = spec.fit.optimizer
+    rate = optimizer.rate_for(Shown()) if isinstance(optimizer, Adam) else optimizer.learning_rate
     space: dict[str, Choices | Range] = {
         "network.layers": Choices(values=(1, 2, 3)),
         "network.layers.*.units": Choices(values=(16, 32, 64, 128)),

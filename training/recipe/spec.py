@@ -54,7 +54,21 @@ def _is_pattern_name(name: str) -> str:
 
 PatternName = Annotated[str, Field(pattern=f"^{NAME.pattern}$"), AfterValidator(_is_pattern_name)]
 # Defaults of recipes for tables: good without tuning. A recipe's own fields take precedence.
-TABLE_DEFAULTS: dict[str, Any] = {
+MEMBERS: dict[str, Any] = {
+    "data": {"kind": "table", "pairs": "auto"},
+    "split": {"test": 0.2, "validation": 0.0, "refit": True},
+    "network": {"layers": [{"units": 64}, {"units": 64}], "dropout": "auto", "members": "auto"},
+    "fit": {
+        "loss": "auto",
+        "optimizer": {"name": "adam", "learning_rate": "auto", "weight_decay": 0.01},
+        "schedule": {"name": "cosine", "warmup": 0.05},
+        "epochs": "auto",
+        "batch_size": "auto",
+        "early_stopping": {"patience": 20},
+    },
+}
+# Those of a recipe that names a validation share, or a network of one.
+ONE_NETWORK: dict[str, Any] = {
     "split": {"test": 0.2, "validation": 0.2, "refit": True},
     "network": {"layers": [{"units": 64}, {"units": 64}], "dropout": 0.2},
     "fit": {
@@ -91,13 +105,13 @@ class PatternSpec(Part):
     @classmethod
     def _complete(cls, recipe: Any) -> Any:
         if isinstance(recipe, dict) and isinstance(recipe.get("data"), dict) and recipe["data"].get("kind") == "table":
-            return _merged(TABLE_DEFAULTS, recipe)
+            return _merged(_table_defaults(recipe), recipe)
         return recipe
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         stopping = self.fit.early_stopping
-        is_validated = self.split.validation > 0 or self.network.members > 1
+        is_validated = self.split.validation > 0 or self.network.most_members > 1
         if stopping is not None and stopping.monitor.startswith("val_") and not is_validated:
             raise ValueError(
                 f"fit.early_stopping: {stopping.monitor} needs split.validation above 0 or network.members above 1, "
@@ -177,7 +191,7 @@ class PatternSpec(Part):
             raise ValueError(f"data.test.rows: more than {MOST_NUMBERS} numbers in the test table: ask for fewer rows")
         if data.rows * (len(data.columns()) + n_features + len(data.outputs)) > MOST_NUMBERS:
             raise ValueError(f"data.rows: more than {MOST_NUMBERS} numbers in the training table: ask for fewer rows")
-        n_parameters = self.network.members * sum((before + 1) * after for before, after in pairwise(widths))
+        n_parameters = self.network.most_members * sum((before + 1) * after for before, after in pairwise(widths))
         if n_parameters > MOST_PARAMETERS:
             raise ValueError(
                 f"network.layers: more than {MOST_PARAMETERS} parameters ({n_parameters}): use fewer units"
@@ -215,6 +229,14 @@ class PatternSpec(Part):
         if "seed" in changes and recipe["data"]["seed"] is None:
             recipe["data"]["seed"] = self.seed
         return self.parse(_merged(recipe, changes))
+
+
+def _table_defaults(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults of a recipe for a table: recipes of earlier releases name a validation share, and keep it."""
+    split, network = recipe.get("split"), recipe.get("network")
+    names_validation = isinstance(split, dict) and "validation" in split
+    is_of_one = isinstance(network, dict) and network.get("members") == 1
+    return ONE_NETWORK if names_validation or is_of_one else MEMBERS
 
 
 def _merged(recipe: Mapping[str, Any], changes: Mapping[str, Any], *path: str) -> dict[str, Any]:

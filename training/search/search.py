@@ -99,9 +99,9 @@ class Searching:
         self._listener = listener
         self._scoring = Scoring.of(spec, search, dataset_of(spec, read_table))
         self.metric: SearchMetric = self._scoring.metric
-        self._chooser = Chooser(self.space, search, self.metric, spec.fit.epochs)
-        self._planned = self._scoring.fits * spec.fit.epochs
-        self._work = Work(runtime.progress, self._chooser.trials * self._planned + spec.fit.epochs)
+        self._chooser = Chooser(self.space, search, self.metric, spec.fit.most_epochs)
+        self._planned = self._scoring.fits * spec.fit.most_epochs
+        self._work = Work(runtime.progress, self._chooser.trials * self._planned + spec.fit.most_epochs)
         self._by_recipe: dict[str, Trial] = {}
         self._began = time.monotonic()
         self._done = 0
@@ -161,7 +161,7 @@ class Searching:
             if (same := self._by_recipe.get(recipe.model_dump_json())) is not None:
                 _repeat(asked, same)
                 return same.model_copy(update={"number": asked.number, "point": asked.point, "epochs": 0, "seconds": 0})
-            progress.epochs_per_report = epochs_per_report(self._search, recipe.fit.epochs)
+            progress.epochs_per_report = epochs_per_report(self._search, recipe.fit.most_epochs)
             runtime = replace(self._runtime, progress=progress)
             trial = ended(value=self._scoring.score(recipe, runtime, progress.report))
         except Pruned:

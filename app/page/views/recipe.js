@@ -40,12 +40,15 @@ function stepsOf({ inputs, outputs, classes, card, recipe: { scaling, network } 
   const encoded = isPlain ? [] : [...new Set(card.inputs.map(({ kind }) => ENCODED[kind] ?? ""))].filter(Boolean);
   /** @param {string[]} columns */
   const named = (columns) => (columns.length > MOST_NAMES ? `${columns.length} columns` : columns.join(", "));
+  const { "network.dropout": dropout = network.dropout, "network.members": members = network.members } =
+    card.fitted.chosen ?? {};
   return [
     `raw ${named(inputs)}`,
     isScaled ? `${way}, ${scaling.scope}` : way,
     ...encoded,
     ...network.layers.map(({ units, activation }) => `${units} ${activation}`),
-    ...(network.dropout ? [`dropout ${network.dropout}`] : []),
+    ...(dropout ? [`dropout ${dropout}`] : []),
+    ...((members ?? 1) === 1 ? [] : [`${members} members, their mean`]),
     classes ? lastOf(classes) : `${outputs.length} ${network.output_activation}`,
     ...(isScaled && scaling.outputs !== "none" && !classes ? ["scaling undone"] : []),
     classes ? `${outputs[0]}, the most probable` : `raw ${named(outputs)}`,
@@ -60,6 +63,7 @@ const lastOf = (classes) => (classes.length === 2 ? "1 sigmoid" : `${classes.len
  * @returns {[string, string | number | null][]}
  */
 function fittedFacts({ card: { fitted, lineage, test }, classes, recipe: { fit, split } }) {
+  const rate = fitted.chosen?.["fit.optimizer.learning_rate"] ?? fit.optimizer.learning_rate;
   const device = fitted.device.replace(/^.*?([A-Z]+):\d+$/, "$1");
   const loss = `${fit.loss === "auto" ? "" : `${fit.loss}, `}at the end ${short(fitted.final_loss)}`;
   return [
@@ -67,11 +71,12 @@ function fittedFacts({ card: { fitted, lineage, test }, classes, recipe: { fit, 
     ["took", `${short(fitted.seconds, 3)} s on ${device}`],
     ["epochs", fitted.stopped_early ? `${fitted.epochs}, weights of epoch ${fitted.best_epoch}` : fitted.epochs],
     ["loss", classes ? loss : `${loss} (scaled units)`],
-    ["optimiser", `${fit.optimizer.name}, learning rate ${fit.optimizer.learning_rate}`],
-    ["batch size", fit.batch_size === "auto" ? null : fit.batch_size],
+    ["optimiser", `${fit.optimizer.name}, learning rate ${rate}`],
+    ["batch size", fitted.chosen?.["fit.batch_size"] ?? fit.batch_size],
     ["seed", lineage.seed],
     ["parameters", fitted.parameters],
     ["rows", `${fitted.rows} to train, ${test.rows} to test`],
+    ["fitted again", fitted.refit ? `${fitted.refit.rows} rows, ${fitted.refit.epochs} epochs` : null],
     ["held out", split.validation ? `${short(split.validation * 100)} % to validate` : null],
     [
       "made with",

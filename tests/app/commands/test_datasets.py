@@ -41,7 +41,7 @@ def test_a_csv_and_a_target_make_a_recipe(fruit: Path, capsys: pytest.CaptureFix
     assert (spec.name, spec.data.target, spec.data.task) == ("fruit-2024", ("price",), "regression")
     assert spec.data.columns == {"size": "category"}
     assert spec.cross_validate is not None
-    assert (spec.cross_validate.folds, spec.network.dropout, spec.fit.batch_size) == (3, 0.2, "auto")
+    assert (spec.cross_validate.folds, spec.network.members, spec.fit.batch_size) == (3, "auto", "auto")
     shown = capsys.readouterr().err
     assert "7 rows, data set" in shown
     assert "price (target)" in shown

@@ -155,7 +155,7 @@ def learned(recipe: dict[str, Any], job: str | None = None) -> Bundle:
 
 async def trains(trainer: FakeTrainer, request: Publish) -> None:
     """Train all epochs, and publish."""
-    epochs = PatternSpec.parse(request.recipe).fit.epochs
+    epochs = PatternSpec.parse(request.recipe).fit.most_epochs
     trainer.say(Started(id=request.id, epochs=epochs))
     for epoch in range(1, epochs + 1):
         trainer.say_epochs(epoch)
@@ -165,7 +165,7 @@ async def trains(trainer: FakeTrainer, request: Publish) -> None:
 
 async def begins(trainer: FakeTrainer, request: Publish) -> None:
     """Train one epoch, then say nothing more."""
-    trainer.say(Started(id=request.id, epochs=PatternSpec.parse(request.recipe).fit.epochs))
+    trainer.say(Started(id=request.id, epochs=PatternSpec.parse(request.recipe).fit.most_epochs))
     trainer.say_epochs(1)
 
 

@@ -36,7 +36,7 @@ def visits(**columns: Any) -> pl.DataFrame:
 
 def spec(target: str = "felt", split: Any = None, **data: Any) -> PatternSpec:
     table = {"kind": "table", "dataset": ID, "target": target, **data}
-    return PatternSpec.parse({"name": "visits", "data": table, "split": split or {}})
+    return PatternSpec.parse({"name": "visits", "data": table, "split": {"validation": 0.2, **(split or {})}})
 
 
 def made(recipe: PatternSpec, table: pl.DataFrame, test: pl.DataFrame | None = None) -> Dataset:

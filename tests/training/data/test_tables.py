@@ -42,7 +42,7 @@ def frame(**columns: list[Any]) -> pl.DataFrame:
 
 def spec(target: Any = "survived", **changes: Any) -> PatternSpec:
     data = {"kind": "table", "dataset": ID, "target": target, **changes.pop("data", {})}
-    return PatternSpec.parse({"name": "passengers", "data": data, **changes})
+    return PatternSpec.parse({"name": "passengers", "data": data, "split": {"validation": 0.2}, **changes})
 
 
 def made(table: pl.DataFrame, recipe: PatternSpec) -> Dataset:

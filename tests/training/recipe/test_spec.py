@@ -44,7 +44,7 @@ def test_what_improves_on_a_recipe_has_its_rows_and_at_most_five_times_its_epoch
     improved = SHIPPED[name]
     author = SHIPPED[str(improved.improves)]
     assert (improved.data, improved.split) == (author.data, author.split)
-    assert improved.fit.epochs <= 5 * author.fit.epochs
+    assert improved.fit.most_epochs <= 5 * author.fit.most_epochs
     assert author.author is not None
     assert improved.author is None  # its figure is of the other recipe
 
@@ -301,3 +301,50 @@ def _yaml(folder: Path, more: str) -> Path:
         f"name: line\ndata: {{kind: sequence, rows: 100, inputs: {{x: 0}}, outputs: {{y: x + 10}}}}\n{more}\n"
     )
     return path
+
+
+# -- defaults of tables --------------------------------------------------------------------------------------------
+
+
+def of_table(**changes: Any) -> PatternSpec:
+    return PatternSpec.parse(
+        {"name": "t", "data": {"kind": "table", "dataset": "iris", "target": "species"}, **changes}
+    )
+
+
+def test_a_table_is_learned_by_members_that_need_no_validation_rows() -> None:
+    spec = of_table()
+    assert (spec.network.members, spec.network.dropout, spec.fit.epochs) == ("auto", "auto", "auto")
+    assert (spec.split.validation, spec.split.refit) == (0.0, True)
+    assert (spec.network.most_members, spec.fit.most_epochs) == (8, 60)
+    assert of_table(network={"members": 4}).split.validation == 0.0
+
+
+@pytest.mark.parametrize(
+    "changes", [{"split": {"validation": 0.1}}, {"split": {"validation": 0.0}, "fit": {"early_stopping": None}}]
+)
+def test_a_recipe_that_names_its_validation_share_is_of_one_network(changes: dict[str, Any]) -> None:
+    spec = of_table(**changes)
+    assert (spec.network.members, spec.network.dropout, spec.fit.most_epochs) == (1, 0.2, 300)
+    assert spec.split.refit
+
+
+def test_a_network_of_one_has_validation_rows() -> None:
+    assert of_table(network={"members": 1}).split.validation == 0.2
+
+
+def test_a_recipe_of_an_earlier_release_keeps_its_way() -> None:
+    earlier = of_table(split={"validation": 0.2}).to_json()
+    del earlier["network"]["members"], earlier["split"]["refit"], earlier["data"]["pairs"]
+    spec = PatternSpec.parse(earlier)
+    assert (spec.network.members, spec.fit.epochs, spec.split.refit) == (1, 300, True)
+
+
+@pytest.mark.parametrize(("n_inputs", "members"), [(10, 8), (10_000, 8), (30_000, 4), (200_000, 2)])
+def test_very_many_inputs_leave_room_for_fewer_members(n_inputs: int, members: int) -> None:
+    assert of_table().network.members_for(n_inputs) == members
+
+
+def test_a_pair_is_of_two_columns() -> None:
+    with pytest.raises(RecipeError, match=r"data.*pairs: a pair is of two different columns"):
+        of_table(data={"kind": "table", "dataset": "iris", "target": "species", "pairs": [["a", "a"]]})

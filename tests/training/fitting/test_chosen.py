@@ -1,0 +1,89 @@
+"""What a recipe for a table leaves open is chosen by its rows: once, for all fits of a training."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from training.data import tables
+from training.data.dataset import DataError, Dataset
+from training.fitting.chosen import chosen, settled, with_pairs
+from training.recipe.data import TableData
+from training.recipe.spec import PatternSpec
+
+RNG = np.random.default_rng(0)
+PLANE = pl.DataFrame({"x": RNG.uniform(-1, 1, 600), "y": RNG.uniform(-1, 1, 600), "z": RNG.normal(size=600)})
+PLANE = PLANE.with_columns((pl.col("x") * pl.col("y") + 0.1 * pl.col("z")).alias("t"))
+
+
+def spec(**changes: Any) -> PatternSpec:
+    data = {"kind": "table", "dataset": "0" * 32, "target": "t", **changes.pop("data", {})}
+    return PatternSpec.parse({"name": "some", "data": data, **changes})
+
+
+def made(recipe: PatternSpec, frame: pl.DataFrame = PLANE) -> Dataset:
+    assert isinstance(recipe.data, TableData)
+    return tables.make(recipe, recipe.data, frame)
+
+
+def found(frame: pl.DataFrame = PLANE, **changes: Any) -> dict[str, int | float | str]:
+    recipe = spec(**changes)
+    data = made(recipe, frame)
+    return settled(recipe, with_pairs(chosen(recipe, data), data), members=8)
+
+
+def test_numbers_of_few_rows() -> None:
+    assert found() == {
+        "data.numbers": "piecewise",
+        "data.bins": 9,
+        "data.pairs": "x × y",
+        "network.dropout": 0.0,
+        "network.members": 8,
+        "fit.optimizer.learning_rate": 0.003,
+        "fit.epochs": 60,
+        "fit.batch_size": 16,
+    }
+
+
+def test_labels_have_fewer_epochs_and_dropout() -> None:
+    labels = found(PLANE.with_columns(pl.col("t") > 0))
+    assert (labels["fit.epochs"], labels["network.dropout"]) == (30, 0.1)
+
+
+def test_texts_have_few_epochs_of_small_steps() -> None:
+    said = pl.Series("said", [f"this is row {place}, and it is long enough" for place in range(600)])
+    texts = found(PLANE.with_columns(said, pl.col("t") > 0), data={"columns": {"said": "text"}})
+    names = ("fit.epochs", "network.dropout", "fit.optimizer.learning_rate")
+    assert [texts[name] for name in names] == [6, 0.3, 0.001]
+
+
+def test_many_rows_have_fewer_epochs() -> None:
+    assert found(pl.concat([PLANE] * 22))["fit.epochs"] == 30
+
+
+def test_what_the_recipe_says_itself_stays() -> None:
+    said = found(
+        data={"numbers": "scaled", "pairs": [], "bins": 5},
+        network={"members": 3, "dropout": 0.5},
+        fit={"epochs": 7, "batch_size": 32, "optimizer": {"learning_rate": 0.1}},
+    )
+    assert said == {}
+
+
+def test_a_pair_is_looked_for_where_numbers_are_piecewise() -> None:
+    assert found(data={"numbers": "scaled"})["data.pairs"] == "none"
+
+
+def test_a_recipe_may_name_its_pairs() -> None:
+    recipe = spec(data={"pairs": [["x", "z"], ["y", "z"]]})
+    used = with_pairs(chosen(recipe, made(recipe)), made(recipe))
+    assert isinstance(used.data, TableData)
+    assert used.data.pairs == (("x", "z"), ("y", "z"))
+
+
+@pytest.mark.parametrize("pair", [["x", "t"], ["x", "other"]])
+def test_a_pair_is_of_inputs_that_are_numbers(pair: list[str]) -> None:
+    recipe = spec(data={"pairs": [pair]})
+    with pytest.raises(DataError, match=r"data\.pairs: .* is no column of numbers among the inputs"):
+        with_pairs(recipe, made(recipe))
