@@ -1,6 +1,7 @@
 """Patterns of every kind with random tables, encoders and weights, computed by ONNX Runtime, to be exported."""
 
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from models_store.arrays import Dtype
 from models_store.bundle import Bundle, Evaluation, Predictor
 from models_store.card import Column
+from models_store.encoding.categories import CategoryEncoder
 from models_store.encoding.columns import ColumnEncoder
 from models_store.encoding.numbers import NumberEncoder
 from models_store.encoding.outputs import Decoder, LabelDecoder, OutputDecoder
@@ -100,7 +102,13 @@ def _table(draw: st.DrawFn, names: list[str], kinds: tuple[Kind, ...], seed: int
 def _encoder(rng: np.random.Generator, kind: Kind, values: Values) -> ColumnEncoder:
     if kind == "text":
         return TextEncoder.fit(values, weighting="tf-idf" if rng.random() < 0.5 else "multi-hot")
-    return NumberEncoder.fit(values, bins=int(rng.integers(0, 6))) if kind == "number" else encoder_of(kind, values)
+    if kind == "number":
+        return NumberEncoder.fit(values, bins=int(rng.integers(0, 6)))
+    encoder = encoder_of(kind, values)
+    if isinstance(encoder, CategoryEncoder) and rng.random() < 0.5:
+        means = {value: tuple(rng.normal(size=2).tolist()) for value in ("__proto__", "12", *encoder.values)}
+        return replace(encoder, values=encoder.values[:2], means=means)
+    return encoder
 
 
 def _fill(encoder: ColumnEncoder, values: Values) -> float | str:

@@ -26,7 +26,7 @@ from training.data.tables import ReadTable
 from training.evaluation import report
 from training.evaluation.baselines import baselines
 from training.evaluation.missing import with_worth
-from training.evaluation.notes import is_lost_outside, notes
+from training.evaluation.notes import encoding_notes, is_lost_outside, notes
 from training.evaluation.scores import author_metrics, measured, r_squared
 from training.fitting.chosen import chosen, settled, with_pairs
 from training.fitting.fit import Diverged, Extent
@@ -235,7 +235,7 @@ def _card(training: Training, job: str | None) -> Card:
             software={name: version_of(name) for name in SOFTWARE},
         ),
         left_out=list(data.left_out),
-        notes=notes(spec, data, history, train, test, n_parameters),
+        notes=[*notes(spec, data, history, train, test, n_parameters), *encoding_notes(predictor.encoder)],
     )
 
 

@@ -171,6 +171,10 @@ class _Writer:
                 yield from _lines(
                     f"static const char *const values_{place}[]", [*map(literal, encoder["values"]), "NULL"]
                 )
+                if means := encoder.get("means"):
+                    yield from _lines(f"static const char *const told_{place}[]", [*map(literal, means)])
+                    numbers = [repr(mean) for of_value in means.values() for mean in of_value]
+                    yield from _lines(f"static const double means_{place}[]", numbers)
             elif edges := _numbers_of(encoder).get("edges"):
                 yield from _lines(f"static const double edges_{place}[]", [*map(repr, edges)])
         yield ""
@@ -186,6 +190,7 @@ class _Writer:
             "put_boolean": self.kinds & {"boolean"},
             "put_turn": self.kinds & {"date", "time"},
             "put_category": self.kinds & {"category"},
+            "put_means": any(column.get("encoder", {}).get("means") for column in self.columns),
         }
         yield self.parts["dense"]
         yield from (self.parts[name] for name in sorted(activations))
@@ -381,6 +386,9 @@ def _put(column: dict[str, Any], place: int, value: str) -> Iterator[str]:
     match column["kind"]:
         case "category":
             yield f"    to = put_category(to, {value}, values_{place}, {len(encoder['values'])});"
+            if means := encoder.get("means"):
+                n_means = len(next(iter(means.values())))
+                yield f"    to = put_means(to, {value}, told_{place}, {len(means)}, means_{place}, {n_means});"
             return
         case "boolean":
             yield f"    to = put_boolean(to, {value}, {int(encoder['takes_missing'])});"

@@ -212,10 +212,29 @@ def _category(graph: Graph, column: dict[str, Any]) -> str:
     fill = column["fill"]
     places[n, n + 1 if fill is None else values.index(fill) if fill in values else n] = 1
     encoded = graph("MatMul", graph("Concat", seen, unseen, axis=1), places)
+    if means := column["encoder"].get("means"):
+        encoded = graph("Concat", encoded, _means(graph, flat, means, fill), axis=1)
     if column["takes_missing"]:
         return encoded
     missing = graph("Greater", graph("Gather", seen, np.array([n]), axis=1), 0.5)
     return graph("Where", missing, float("nan"), encoded)
+
+
+def _means(graph: Graph, flat: str, means: dict[str, list[float]], fill: str | None) -> str:
+    """Return the mean targets of each row's value; 0 of a value that is unknown or missing."""
+    places = {value: place for place, value in enumerate(means)} | {"": len(means)}
+    if fill in means:
+        places[""] = places[fill]
+    of_rows = graph(
+        "LabelEncoder",
+        flat,
+        keys_strings=[*places],
+        values_int64s=[*places.values()],
+        default_int64=len(means),
+        domain=ML,
+    )
+    told = np.array([*means.values()])
+    return graph("Gather", np.concatenate([told, np.zeros((1, told.shape[1]))]), of_rows, axis=0)
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------

@@ -155,6 +155,20 @@ static double *put_category(double *to, const char *value, const char *const *va
     return to + n_values + 2;
 }
 
+//// put_means
+/* The mean targets of the value, n_means of them; 0 of a value that is unknown or missing. */
+static double *put_means(double *to, const char *value, const char *const *told, int n_told, const double *means,
+                         int n_means)
+{
+    int place = n_told, mean;
+    if (value != NULL)
+        for (place = 0; place < n_told && strcmp(value, told[place]) != 0; place++)
+            ;
+    for (mean = 0; mean < n_means; mean++)
+        to[mean] = place < n_told ? means[place * n_means + mean] : 0;
+    return to + n_means;
+}
+
 //// program
 static char record[LONGEST_RECORD];
 static char *fields[MOST_FIELDS];

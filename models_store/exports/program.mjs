@@ -226,12 +226,14 @@ function booleans({ takes_missing: takesMissing }) {
   };
 }
 
-function categories({ values }) {
+function categories({ values, means = {} }) {
+  const meansOf = new Map(Object.entries(means));
+  const noMeans = (Object.values(means)[0] ?? []).map(() => 0);
   const slots = new Map(values.map((value, slot) => [value, slot]));
   return (value) => {
     const encoded = new Array(values.length + 2).fill(0);
     encoded[value === null ? values.length + 1 : (slots.get(value) ?? values.length)] = 1;
-    return encoded;
+    return [...encoded, ...(meansOf.get(value) ?? noMeans)];
   };
 }
 

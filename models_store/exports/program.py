@@ -234,7 +234,11 @@ def _categories(encoder: dict[str, Any], values: list[Any]) -> Any:
     slots = {**{value: slot for slot, value in enumerate(encoder["values"])}, None: unseen + 1}
     encoded = np.zeros((len(values), unseen + 2))
     encoded[np.arange(len(values)), [slots.get(value, unseen) for value in values]] = 1.0
-    return encoded
+    means = encoder.get("means", {})
+    if not means:
+        return encoded
+    no_means = [0.0] * len(next(iter(means.values())))
+    return np.concatenate([encoded, [means.get(value, no_means) for value in values]], axis=1)
 
 
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")

@@ -122,8 +122,8 @@ def _column(rng: np.random.Generator, encoder: ColumnEncoder, n_rows: int) -> li
             return _seen(rng, encoder.seconds, encoder.kind, n_rows)
         case CategoryEncoder():
             unseen = rng.random(n_rows) < UNSEEN_SHARE
-            values = (*encoder.values, UNSEEN)
-            places = np.where(unseen, len(encoder.values), rng.integers(len(values), size=n_rows))
+            values = (*(encoder.means or encoder.values), UNSEEN)
+            places = np.where(unseen, len(values) - 1, rng.integers(len(values), size=n_rows))
             return [values[place] for place in places]
         case TextEncoder():
             return [*_sentences(rng, encoder.words, n_rows)]

@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 from models_store.arrays import Array
+from models_store.encoding.categories import CategoryEncoder
 from models_store.encoding.columns import ColumnEncoder
 from models_store.encoding.numbers import NumberEncoder
 from models_store.encoding.rows import TableEncoder
@@ -58,6 +59,8 @@ def _straightened(column: ColumnEncoder, values: Values) -> ColumnEncoder:
     match column:
         case NumberEncoder() | TimeEncoder() | DurationEncoder():
             return type(column).fit(values)
+        case CategoryEncoder():
+            return replace(column, means={})  # fitted to the rows that they are of, they would tell the answers
     return column
 
 

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from models_store.arrays import Array
 from models_store.card import AnyScore, LabelScore, Measured
+from models_store.encoding.categories import CategoryEncoder
+from models_store.encoding.rows import Encoder, TableEncoder
+from models_store.errors import shortened_name
 from models_store.tables import ways_out
 from models_store.tables.table import Raw, Table
 from training.data.dataset import Dataset
@@ -41,6 +44,17 @@ def notes(
         *_overfitting(history),
         *(_memorised(train, test, n_parameters) if isinstance(spec.data, TableData) else ()),
     ]
+
+
+def encoding_notes(encoder: Encoder) -> Iterator[str]:
+    """Yield how columns of many categories are told to the network."""
+    columns = encoder.encoders if isinstance(encoder, TableEncoder) else {}
+    for name, column in columns.items():
+        if isinstance(column, CategoryEncoder) and column.means:
+            yield (
+                f"{shortened_name(name)} has {len(column.means)} categories; the network is told the mean target of "
+                "the training rows of each, a training row that of other rows (data.categories: target-means)."
+            )
 
 
 def is_lost_outside(data: Dataset, train: Measured, test: Measured) -> bool:

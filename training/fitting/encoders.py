@@ -6,7 +6,7 @@ from itertools import chain
 
 import numpy as np
 
-from models_store.arrays import Array
+from models_store.arrays import Array, Encoded
 from models_store.encoding.categories import CategoryEncoder
 from models_store.encoding.columns import ColumnEncoder
 from models_store.encoding.dates import DateEncoder
@@ -20,6 +20,7 @@ from models_store.encoding.times import DurationEncoder, TimeEncoder
 from models_store.errors import shortened_name
 from models_store.tables.table import Kind, Table, Values
 from training.data.dataset import DataError, Dataset
+from training.fitting import target_means
 from training.fitting.pairs import clear_pair
 from training.recipe.data import TableData
 from training.recipe.fit import LossName
@@ -84,6 +85,9 @@ def table_encoder(spec: PatternSpec, recipe: TableData, data: Dataset, rows: Tab
                 "drop the column in data.columns"
             )
     found = {name: _column_encoder(kind, rows.columns[name], spec, recipe, bins) for name, kind in data.kinds.items()}
+    targets = target_means.targets_of(data.labels, data.train.targets)
+    for name in columns_with_means(recipe, data.kinds, rows):
+        found[name] = target_means.with_means(CategoryEncoder.fit(rows.columns[name]), rows.columns[name], targets)
     complete = [name for name, column in found.items() if not column.takes_missing] if spec.missing == "fill" else []
     fills = {name: _fill(data.kinds[name], rows.columns[name]) for name in complete}
     pairs = tuple(
@@ -118,6 +122,29 @@ def pairs_of(spec: PatternSpec, data: Dataset) -> tuple[tuple[str, str], ...]:
     one_hot = targets == np.arange(len(data.labels.names)) if data.labels else targets
     pair = clear_pair(rows, data.kinds, one_hot.astype(np.float64), spec.seed)
     return () if pair is None else (pair,)
+
+
+def columns_with_means(recipe: TableData, kinds: Mapping[str, Kind], rows: Table) -> list[str]:
+    """Return the columns of categories whose values are told by the targets of their training rows as well."""
+    if recipe.categories == "one-hot":
+        return []
+    names = [name for name, kind in kinds.items() if kind == "category"]
+    return [name for name in names if recipe.categories == "target-means" or target_means.are_many(rows.columns[name])]
+
+
+def training_inputs(encoder: Encoder, data: Dataset, seed: int) -> Encoded:
+    """Return the network inputs of the training rows, of which none is told its own target; `seed` draws the folds."""
+    rows = data.train.inputs
+    encoded = encoder.encode(rows)
+    if not isinstance(encoder, TableEncoder) or not isinstance(rows, Table):
+        return encoded
+    targets = target_means.targets_of(data.labels, data.train.targets)
+    end = 0
+    for name, column in encoder.encoders.items():
+        end += column.width
+        if isinstance(column, CategoryEncoder) and column.means:
+            encoded[:, end - column.n_means : end] = target_means.of_other_rows(rows.columns[name], targets, seed)
+    return encoded
 
 
 def _fill(kind: Kind, values: Values) -> float | str:

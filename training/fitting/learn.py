@@ -16,7 +16,7 @@ from models_store.out_of_fold import OutOfFold
 from training.data.dataset import DataError, Dataset, Labels, Rows
 from training.data.splits import left_out
 from training.fitting.chosen import chosen, shown
-from training.fitting.encoders import encoders
+from training.fitting.encoders import encoders, training_inputs
 from training.fitting.fit import AS_THE_RECIPE_SAYS, Diverged, Examples, Extent, Objective, fit
 from training.fitting.keras_parts import apart, architecture_of, loss_name, measure_of, unit_of, with_dropout
 from training.fitting.members import LeftOut
@@ -63,7 +63,7 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = A
     architecture = architecture_of(spec, encoder.n_inputs, decoder)
     # Encoded before the model is built, so that rows too many or too large are refused early.
     train = Examples(
-        _finite(encoder.encode(data.train.inputs)),
+        _finite(training_inputs(encoder, data, spec.seed)),
         decoder.encode(data.train.targets),
         sample_weights(spec, data.labels, data.train),
         _left_out(architecture.members, data, spec.seed),

@@ -158,6 +158,11 @@ class TableData(Part):
 
     auto: the pair that most tells more together than apart, if one clearly does and numbers are piecewise.
     """
+    categories: Literal["auto", "one-hot", "target-means"] = "auto"
+    """target-means: beside one input for each frequent category, one that tells the mean target of its training rows.
+
+    auto: one-hot, and target-means for columns of more than 256 categories.
+    """
     words: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """The most words of each text column that become network inputs, the most frequent first."""
     weighting: Weighting = "multi-hot"
