@@ -3,6 +3,7 @@
 PatternServerError
   Malformed · NotAcceptedType · BodyTooLarge · AnswerTooLarge · TooManyRows · Unprocessable
   NotHere · WrongMethod · NotOffered
+  NoFormula
   KeyMissing · KeyWrong · ForeignOrigin
   UnknownJob · JobEnded · TrainingUnderWay · QueueFull · TrainingUnavailable
   NotLoaded · Unloaded · Overloaded · Draining · DeadlinePassed
@@ -11,6 +12,16 @@ PatternServerError
 from typing import Literal
 
 from models_store.errors import PatternServerError
+
+
+class NoFormula(PatternServerError):
+    code = "no_formula"
+
+    def __init__(self, pattern: str, version: int) -> None:
+        super().__init__(
+            f"version {version} of {pattern} has no formula: none was found that is true on its test rows, or it was "
+            "trained before they were looked for; training it again looks for one"
+        )
 
 
 class Malformed(PatternServerError):

@@ -175,6 +175,25 @@ class Searched(Frozen):
     """Share of each field in how much the trials differ; empty if there were too few trials to tell."""
 
 
+class ClosedForm(Frozen):
+    """A formula that answers as the rows of an output do, found by looking at them, and true on the test rows."""
+
+    text: str
+    """In the grammar of recipes."""
+    latex: str
+    python: str
+    """The source of a function."""
+    rmse: FiniteFloat
+    """On the test rows, in raw units, as the network's beside it."""
+    network_rmse: FiniteFloat
+    terms: int
+    """The number of summands."""
+    is_exact: bool
+    """True if it leaves nothing but rounding; else what is left looks like noise."""
+    columns: dict[str, str] = Field(default={}, exclude_if=is_empty)
+    """The columns of the data whose names cannot stand in a formula, by the names that stand for them."""
+
+
 class Author(Frozen):
     """The figure that the pattern's original author reports for this recipe."""
 
@@ -246,5 +265,7 @@ class Card(Frozen):
 
     Cards from before they were listed have none.
     """
+    closed_forms: dict[str, ClosedForm] = Field(default={}, exclude_if=is_empty)
+    """The formula behind each output that has one; cards from before they were looked for have none."""
     notes: list[str]
     """Remarks on the data and the fit that a reader should know before trusting the version."""

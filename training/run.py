@@ -18,6 +18,7 @@ from models_store.card import Author, Card, CrossValidation, Fitted, Lineage, Me
 from models_store.networks.architecture import Device
 from models_store.out_of_fold import OutOfFold
 from models_store.tables.table import Raw, Table
+from training.closed_form.find import closed_forms
 from training.cross_validation import cross_validate
 from training.data import tables
 from training.data.dataset import DataError, Dataset, Rows, joined
@@ -235,6 +236,7 @@ def _card(training: Training, job: str | None) -> Card:
             software={name: version_of(name) for name in SOFTWARE},
         ),
         left_out=list(data.left_out),
+        closed_forms=closed_forms(data, answers.test, spec.seed),
         notes=[*notes(spec, data, history, train, test, n_parameters), *encoding_notes(predictor.encoder)],
     )
 

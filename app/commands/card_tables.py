@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from app.commands.wording import folding_table, number, share, value_of, words
-from models_store.card import LOWER_IS_BETTER, AnyScore, Baselines, Card, Column, CrossValidation, LabelScore, Trial
+from models_store.card import (
+    LOWER_IS_BETTER,
+    AnyScore,
+    Baselines,
+    Card,
+    ClosedForm,
+    Column,
+    CrossValidation,
+    LabelScore,
+    Trial,
+)
 
 WIDTH = 80
 MOST_MISTAKES, MOST_COLUMNS, MOST_GAPS, MOST_TRIALS = 8, 40, 5, 12
@@ -115,6 +125,13 @@ def _held(column: Column) -> str:
         shown = ", ".join(map(value_of, column.values[:6]))
         return f"{shown}, …" if len(column.values) > 6 else shown
     return f"{value_of(column.minimum)} … {value_of(column.maximum)}"
+
+
+def closed_form(output: str, form: ClosedForm) -> str:
+    """`formula: y = 0.5*x1**2 + 5 (exact; RMSE 0, the network's 2.95)`"""
+    kind = "exact" if form.is_exact else "true but for noise"
+    errors = f"RMSE {number(form.rmse)}, the network's {number(form.network_rmse)}"
+    return f"formula: {words(output)} = {words(form.text)} ({kind}; {errors})"
 
 
 def crossed(found: CrossValidation) -> str:

@@ -38,6 +38,7 @@
  *   chosen?: Record<string, number | string> }} fitted             chosen: what the recipe left open as "auto"
  * @property {{ trained_at: string, job: string | null, seed: number, software: Record<string, string> }} lineage
  * @property {string[]} notes
+ * @property {Record<string, ClosedForm>} [closed_forms]
  * @typedef {object} Recipe
  * @property {{ validation: number }} split
  * @property {{ method: string, scope: string, outputs: string }} scaling
@@ -47,6 +48,12 @@
  *   epochs: number | "auto",
  *   batch_size: number | "auto" }} fit
  * @property {number} seed
+ * @typedef {object} ClosedForm                                    a formula that was found in the rows
+ * @property {string} text
+ * @property {number} rmse
+ * @property {number} network_rmse
+ * @property {boolean} is_exact
+ * @property {Record<string, string>} [columns]                    columns whose names cannot stand in a formula
  * @typedef {object} Summary                                       a pattern, as /patterns lists it
  * @property {string} name
  * @property {number[]} versions                                   oldest first

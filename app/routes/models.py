@@ -2,13 +2,13 @@
 
 import asyncio
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from app.answering.registry import Registry, Shelf
-from app.errors import TrainingUnderWay, Unprocessable
+from app.errors import NoFormula, TrainingUnderWay, Unprocessable
 from app.http.keys import require_admin
 from app.routes.bodies import ParsedJson
 from app.routes.dependencies import ArtistPart, JobsPart, RegistryPart, StorePart
@@ -50,6 +50,21 @@ async def sample(pattern: str, registry: RegistryPart) -> dict[str, Any]:
     """A body for `/predict` that works as it is."""
     bundle = registry.champion(pattern).bundle
     return bundle.sample()
+
+
+@router.get("/patterns/{pattern}/formula")
+async def formula(
+    pattern: str, registry: RegistryPart, store: StorePart, version: Annotated[int | None, Query(ge=1)] = None
+) -> dict[str, Any]:
+    """The formula behind each output that has one, of the champion or of another version."""
+    shelf = registry.shelf(pattern)
+    number = shelf.release.version if version is None else version
+    described = await _describe(shelf, store, number)
+    found = described.card.closed_forms
+    if not found:
+        raise NoFormula(pattern, number)
+    outputs = {output: form.model_dump(mode="json") for output, form in found.items()}
+    return {"pattern": pattern, "version": number, "outputs": outputs}
 
 
 @router.get("/patterns/{pattern}/versions/{version}")
@@ -196,4 +211,6 @@ def _summary(shelf: Shelf) -> dict[str, Any]:
 def _links(pattern: str, version: int, card: Card) -> dict[str, str]:
     here = f"/patterns/{pattern}/versions/{version}"
     plots: dict[str, str] = {kind: f"{here}/plots/{kind}.svg" for kind in plots_of(card)}
-    return {"card": here, "history": f"{here}/history", "predict": f"/predict/{pattern}?version={version}", **plots}
+    found = {"formula": f"/patterns/{pattern}/formula?version={version}"} if card.closed_forms else {}
+    predict = f"/predict/{pattern}?version={version}"
+    return {"card": here, "history": f"{here}/history", "predict": predict, **found, **plots}

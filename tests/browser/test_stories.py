@@ -245,7 +245,8 @@ def test_a_formula_is_learned_before_the_readers_eyes_until_it_is_served(
     expect(page.get_by_text("Version 1 of double is published.")).to_be_visible(timeout=TRAINING_MS)
     expect(page.locator("#training-facts")).to_contain_text("400 of 400")
     expect(heading(page, "double")).to_be_visible()
-    expect(page.locator(".formula")).to_have_text("y = 2·x")
+    expect(page.locator("#formulas .formula")).to_have_text("y = 2·x")
+    expect(page.locator("#found .formula")).to_have_text("y = 2·x")
     page.get_by_label("x", exact=True).fill("1.5")
     button(page, "Predict").click()
     expect(page.locator("#answer")).to_contain_text("Version 1 answered")
@@ -478,3 +479,20 @@ def test_a_page_that_is_opened_while_something_trains_shows_it(page: Page, serve
     button(page, "Cancel").click()
     expect(page.get_by_text("Cancelled; nothing has changed.")).to_be_visible()
     assert server.job(job)["status"] == "cancelled"
+
+
+def test_the_formula_that_training_found_is_typeset_beside_the_networks_error(page: Page, shared: Server) -> None:
+    opened(page, shared, "area")
+    expect(heading(page, "Formula found in the rows")).to_be_hidden()
+    page.route("**/patterns/area", _with_formula)
+    page.reload()
+    expect(heading(page, "Formula found in the rows")).to_be_visible()
+    expect(page.locator("#found sup")).to_have_text("2")
+    expect(page.get_by_text("is exact but for rounding: RMSE 0, the network's 0.125")).to_be_visible()
+
+
+def _with_formula(route: Route) -> None:
+    described = route.fetch().json()
+    form = {"text": "width**2", "rmse": 0.0, "network_rmse": 0.125, "is_exact": True}
+    described["card"]["closed_forms"] = {"area": form}
+    route.fulfill(json=described)

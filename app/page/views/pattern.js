@@ -11,6 +11,7 @@ import { element, find, findAll, fromTemplate, math, variable } from "../dom.js"
 import { inWords } from "../format.js";
 import { attempt, tell } from "../problem.js";
 import { offerExports } from "./export.js";
+import { showFound } from "./found.js";
 import { showGaps } from "./gaps.js";
 import { showPlots } from "./plots.js";
 import { PredictForm } from "./predict.js";
@@ -116,6 +117,7 @@ export class PatternView {
     find(this.root, "#formulas").replaceChildren(...Object.entries(formulas ?? {}).map(formula));
     find(this.root, "#description").textContent = description === inWords(formulas ?? {}) ? "" : description;
     find(this.root, "#verdict").textContent = card.baselines.verdict;
+    showFound(this.root, card);
     find(this.root, "#notes").replaceChildren(...card.notes.map((note) => element("li", {}, ...words(note))));
     this.#predict.show(described, sample);
     showScores(this.root, card);

@@ -11,7 +11,7 @@ from rich.console import Console
 from app.commands import card_tables, show
 from app.commands.wording import share, value_of, words
 from models_store.bundle import Bundle
-from models_store.card import Column, CrossValidation, Fold, Gap, LabelScore, Refit, Value
+from models_store.card import ClosedForm, Column, CrossValidation, Fold, Gap, LabelScore, Refit, Value
 from models_store.errors import PatternServerError
 from tests.fakes import card
 from tests.table_fakes import flowers, messages, passengers, rents
@@ -175,3 +175,12 @@ def test_plots_that_cannot_be_written_are_an_error_that_says_so(tmp_path: Path) 
     bundle = rents()
     with pytest.raises(PatternServerError, match=r"plots cannot be written into .*more: .*; name another directory"):
         show.Shown(bundle.pattern, 3, bundle.description).write_plots(tmp_path / "plots" / "more")
+
+
+def test_the_formula_that_was_found_is_shown_with_its_error_beside_the_networks() -> None:
+    form = ClosedForm(
+        text="2*x", latex="2 x", python="", rmse=0.0, network_rmse=0.125, terms=1, is_exact=True, columns={"x": "a x"}
+    )
+    bundle = rents()
+    bundle = replace(bundle, card=bundle.card.model_copy(update={"closed_forms": {"rent": form}}))
+    assert "formula: rent = 2*x (exact; RMSE 0, the network's 0.125)" in " ".join(shown(bundle).split())

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, get_args
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 
 from app.answering.registry import Registry, Shelf
 from models_store.bundle import Bundle
+from models_store.card import ClosedForm
 from models_store.errors import BundleUnreadable
 from models_store.plots.draw import PlotName
 from models_store.storage.store import Store
@@ -21,6 +23,15 @@ from tests.table_fakes import passengers, rents
 pytestmark = pytest.mark.anyio
 
 EXACT = {"rmse": 0.0, "mae": 0.0, "median_error": 0.0, "r2": 1.0, "max_error": 0.0}
+DOUBLE = ClosedForm(
+    text="2*x",
+    latex=r"2 \, x",
+    python="import math\n\n\ndef y(x):\n    return 2 * x\n",
+    rmse=0.0,
+    network_rmse=0.1,
+    terms=1,
+    is_exact=True,
+)
 SVG = b"<?xml"
 PNG = b"\x89PNG\r\n\x1a\n"
 POST, DELETE = "POST", "DELETE"
@@ -144,6 +155,19 @@ async def test_the_links_lead_somewhere(shared: httpx.AsyncClient) -> None:
     assert (await shared.get(links["history"])).json()["version"] == 1
 
 
+async def test_the_formula_behind_a_pattern_is_told_with_its_error_beside_the_networks(store: Store) -> None:
+    bundle = line(2)
+    store.publish(replace(bundle, card=bundle.card.model_copy(update={"closed_forms": {"y": DOUBLE}})))
+    store.publish(line(20))
+    async with serving(store) as client:
+        links = (await client.get("/patterns/line/versions/1")).json()["links"]
+        told = (await client.get(links["formula"])).json()
+        assert refusal(await client.get("/patterns/line/formula")) == (404, "no_formula")
+        assert "formula" not in (await client.get("/patterns/line")).json()["links"]
+    assert told == {"pattern": "line", "version": 1, "outputs": {"y": DOUBLE.model_dump()}}
+    assert list(told["outputs"]["y"]) == ["text", "latex", "python", "rmse", "network_rmse", "terms", "is_exact"]
+
+
 @pytest.mark.parametrize("pattern", ["pair", "fork"])
 async def test_a_sample_works_as_it_is_when_it_is_posted(shared: httpx.AsyncClient, pattern: str) -> None:
     sample = await shared.get(f"/patterns/{pattern}/sample")
@@ -194,6 +218,9 @@ async def test_who_waits_for_pictures_keeps_nobody_else_waiting(
     [
         ("/patterns/unheard-of", 404, "unknown_pattern"),
         ("/patterns/unheard-of/sample", 404, "unknown_pattern"),
+        ("/patterns/unheard-of/formula", 404, "unknown_pattern"),
+        ("/patterns/line/formula?version=2", 404, "unknown_version"),
+        ("/patterns/line/formula", 404, "no_formula"),
         ("/patterns/unheard-of/versions/1", 404, "unknown_pattern"),
         ("/patterns/line/versions/2", 404, "unknown_version"),
         ("/patterns/line/versions/0", 404, "unknown_version"),

@@ -1,0 +1,144 @@
+"""The closed forms of a dataset: what the search finds on the rows of training, kept only if it holds on test rows."""
+
+import keyword
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from models_store.arrays import Array
+from models_store.card import ClosedForm
+from models_store.tables.table import Table
+from training.closed_form import written
+from training.closed_form.form import Form
+from training.closed_form.search import EXACT, Rows, relative_error, search
+from training.data.dataset import Dataset
+from training.data.dataset import Rows as DataRows
+from training.data.subsample import subsample
+from training.evaluation.scores import root_mean_square
+from training.recipe.formula import FUNCTIONS, Formula, FormulaError
+
+# Root mean square of what a form may leave on test rows, in units of their deviation: 5 %, an R² of 0.9975.
+MOST_LEFT = 0.05
+# How much larger the error on test rows may be than on the rows that the form was fitted to.
+WORSE = 2.0
+# Differences of neighbours' errors, in units of those of strangers: well below 1, the form has missed something.
+LEAST_UNLIKE = 0.75
+MOST_ROWS, MOST_COMPARED = 5_000, 1_000
+FEWEST_ROWS = 20
+MOST_INPUTS, MOST_OUTPUTS = 12, 8
+RESERVED = {"answer", "math", *FUNCTIONS}
+
+
+def closed_forms(data: Dataset, answers: Array, seed: int) -> dict[str, ClosedForm]:
+    """Return the closed form of each output that has one, by its name; the same `seed`, the same forms.
+
+    `answers`: the network's, to the test rows, float64 (n_rows, n_outputs). Only numbers are looked at, without gaps.
+    """
+    if data.labels is not None or len(data.outputs) > MOST_OUTPUTS or len(data.inputs) > MOST_INPUTS:
+        return {}
+    fitted, test = (_numbers(rows) for rows in (data.fitted, data.test))
+    if fitted is None or test is None or len(data.fitted) < FEWEST_ROWS:
+        return {}
+    names = identifiers(data.inputs)
+    some = subsample(len(data.fitted), MOST_ROWS, seed)
+    found = {}
+    # One thread, because a server may be at work on the other cores.
+    with warnings.catch_warnings(), np.errstate(all="ignore"), threadpool_limits(1):
+        warnings.simplefilter("ignore")
+        for place, output in enumerate(data.outputs):
+            train = Rows(_columns(names, fitted[some]), data.fitted.targets[some, place])
+            tested = Rows(_columns(names, test), data.test.targets[:, place])
+            form = held(train, tested, seed)
+            if form is not None:
+                network = root_mean_square(answers[:, place] - data.test.targets[:, place], data.test.weights)
+                found[output] = _described(form, output, names, train, tested, network)
+    return found
+
+
+def held(train: Rows, test: Rows, seed: int) -> Form | None:
+    """Return what the search finds on `train` if it holds on `test`; None if nothing does."""
+    if not np.ptp(train.target) or not np.ptp(test.target):
+        return None
+    form = search(train, test.columns, seed)
+    return form if form is not None and holds(form, train, test) else None
+
+
+def holds(form: Form, train: Rows, test: Rows) -> bool:
+    """True if the form is as good on the test rows as on its own, and leaves nothing there but noise."""
+    try:
+        Formula.parse(form.text, train.columns)
+    except FormulaError:
+        return False
+    left, own = relative_error(form, test), _error(form, train)
+    if not np.isfinite(left) or left > MOST_LEFT:
+        return False
+    if relative_error(form, train) < EXACT:
+        return left < 10 * EXACT
+    return _error(form, test) <= WORSE * own and unlikeness(form, train) >= LEAST_UNLIKE
+
+
+def unlikeness(form: Form, rows: Rows) -> float:
+    """Return how unlike the errors of neighbouring rows are: 1 for noise, near 0 where the error is a smooth function.
+
+    After von Neumann's ratio: squared differences of each row's error and its nearest row's, over twice the variance.
+    """
+    columns = np.stack(list(rows.columns.values()), axis=1)[:MOST_COMPARED]
+    left = (rows.target - form.values(rows.columns))[:MOST_COMPARED]
+    scaled = (columns - columns.mean(axis=0)) / np.maximum(columns.std(axis=0), 1e-300)
+    squares = (scaled**2).sum(axis=1)
+    distances = squares[:, None] + squares[None, :] - 2 * scaled @ scaled.T
+    np.fill_diagonal(distances, np.inf)
+    nearest = distances.argmin(axis=1)
+    return float(np.mean((left - left[nearest]) ** 2) / (2 * np.var(left)))
+
+
+def identifiers(names: Iterable[str]) -> dict[str, str]:
+    """Return a name for each column that can stand in a formula: its own if it can, by the column's name."""
+    taken: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+        if not plain.strip("_") or plain[0].isdigit() or keyword.iskeyword(plain) or plain in RESERVED:
+            plain = f"x_{plain}".rstrip("_")
+        while plain in taken.values():
+            plain += "_"
+        taken[name] = plain
+    return taken
+
+
+def _numbers(rows: DataRows) -> Array | None:
+    """Return the inputs, float64 (n_rows, n_columns); None where they are not all numbers, or have gaps."""
+    if not isinstance(rows.inputs, Table):
+        return rows.inputs
+    columns = list(rows.inputs.columns.values())
+    if any(column.dtype == object for column in columns):
+        return None
+    numbers: Array = np.stack(columns, axis=1).astype(np.float64)
+    return numbers if np.isfinite(numbers).all() else None
+
+
+def _columns(names: Mapping[str, str], numbers: Array) -> dict[str, Array]:
+    return dict(zip(names.values(), np.ascontiguousarray(numbers.T), strict=True))
+
+
+def _error(form: Form, rows: Rows) -> float:
+    return float(np.sqrt(np.mean((rows.target - form.values(rows.columns)) ** 2)))
+
+
+def _described(
+    form: Form, output: str, names: Mapping[str, str], train: Rows, test: Rows, network: float
+) -> ClosedForm:
+    formula = Formula.parse(form.text, train.columns)
+    [function] = identifiers([output]).values()
+    return ClosedForm(
+        text=form.text,
+        latex=written.latex(formula),
+        python=written.python(formula, function, tuple(names.values())),
+        rmse=_error(form, test),
+        network_rmse=network,
+        terms=form.n_terms,
+        is_exact=relative_error(form, train) < EXACT,
+        columns={plain: name for name, plain in names.items() if plain != name},
+    )

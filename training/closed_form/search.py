@@ -1,0 +1,189 @@
+"""The search for a closed form of one output: each stage has a larger library, and an exact form ends it.
+
+heads × libraries -> best subsets -> inner constants tuned -> chosen by error and size -> polished -> snapped
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_store.arrays import Array
+from training.closed_form import terms as library
+from training.closed_form.form import Form, design_of, fitted, polished, tuned
+from training.closed_form.snapping import snapped
+from training.closed_form.subsets import best_subsets
+from training.closed_form.terms import Columns, Factor, Term, Values
+
+# Rows that the search looks at; the form is fitted and judged on more.
+MOST_SEARCHED = 240
+MOST_TRIED = 8
+# Root mean square of what is left, in units of the targets' deviation, where a form is exact but for rounding.
+EXACT = 1e-9
+MOST_PAIRED_INPUTS = 4
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    columns: Columns
+    target: Array
+
+    def take(self, places: NDArray[np.intp]) -> "Rows":
+        return Rows({name: values[places] for name, values in self.columns.items()}, self.target[places])
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands around the sum: the target that the sum then has, or None where it has none on these rows."""
+
+    pattern: str
+    undo: Callable[[Array], Array]
+
+
+HEADS = (
+    Head("sqrt({})", lambda y: y**2),
+    Head("-sqrt({})", lambda y: np.where(y <= 0, y**2, np.nan)),
+    Head("exp({})", np.log),
+    Head("-exp({})", lambda y: np.log(-y)),
+    Head("log({})", np.exp),
+    Head("1/({})", lambda y: 1 / y),
+    Head("tanh({})", np.arctanh),
+    Head("tan({})", np.arctan),
+)
+
+
+def search(train: Rows, others: Columns, seed: int) -> Form | None:
+    """Return the form that answers best for its size, its numbers snapped; None where no term can be computed.
+
+    `others`: rows on which every term must have a value too. The same `seed`, the same form.
+    """
+    searched = train.take(_some(len(train.target), MOST_SEARCHED, seed))
+    best, lowest, is_exact = None, np.inf, False
+    for form, n_terms in _found(searched, others):
+        if is_exact and best and (best.head, len(best.terms)) != (form.head, len(form.terms)):
+            break  # among those of the same length, there may have been a plainer one
+        score = _score(form, searched, n_terms)
+        if score < lowest:
+            best, lowest = form, score
+            is_exact = relative_error(form, searched) < EXACT
+    return best and snapped(polished(best, train.columns, train.target), train.columns, train.target)
+
+
+def relative_error(form: Form, rows: Rows) -> float:
+    """Return the root mean square of what the form leaves, in units of the targets' deviation."""
+    left = rows.target - form.values(rows.columns)
+    return float(np.sqrt(np.mean(left**2)) / np.std(rows.target))
+
+
+def _some(n_rows: int, most: int, seed: int) -> NDArray[np.intp]:
+    return np.random.default_rng(seed).permutation(n_rows)[:most]
+
+
+def _found(rows: Rows, others: Columns) -> Iterator[tuple[Form, int]]:
+    """Yield forms, each with the number of terms that it was chosen from, small libraries first."""
+    inputs = list(rows.columns)
+    values = Values(rows.columns)
+    checked = [values, Values(others)]
+    plain = library.usable(library.plain(inputs), checked)
+    yield from _sums("{}", plain, values, rows.target)
+    yield from _many("{}", plain, values, rows.target)
+    if len(inputs) > MOST_PAIRED_INPUTS:
+        return
+    yield from _with_heads(plain, values, rows, longest=4)
+    waves = library.usable(library.tuned(inputs, rows.columns, library.WAVES), checked)
+    yield from _sums("{}", [*plain, *waves], values, rows.target, longest=3)
+    paired = library.usable([*library.nested(inputs), *library.paired(inputs)], checked)
+    yield from _sums("{}", [*plain, *paired], values, rows.target)
+    inner = library.usable(library.tuned(inputs, rows.columns), checked)
+    yield from _with_heads([*plain, *paired, *inner], values, rows, longest=1)
+    yield from _sums("{}", [*plain, *paired, *inner][: library.MOST_TERMS], values, rows.target, longest=3)
+    products = library.usable(library.products(inputs), checked)
+    yield from _sums("{}", [*plain, *products][: library.MOST_TERMS], values, rows.target)
+
+
+def _sums(head: str, terms: list[Term], rows: Values, target: Array, longest: int = 6) -> Iterator[tuple[Form, int]]:
+    if not terms or not np.ptp(target):
+        return
+    columns = np.stack([rows.of(term) for term in terms], axis=1)
+    for subsets in best_subsets(columns, target, longest):
+        for chosen in _unlike([tuple(terms[place] for place in subset) for subset in subsets]):
+            found = tuned(chosen, rows.columns, target)
+            if not any(library.is_idle(rows, term) for term in found):
+                yield _form(head, found, rows, target), len(terms)
+
+
+def _unlike(sums: list[tuple[Term, ...]]) -> Iterator[tuple[Term, ...]]:
+    """Yield the first sums, at most two that differ in nothing but their constants: tuned, these become the same."""
+    counts: dict[object, int] = {}
+    for terms in sums:
+        kind = tuple(tuple((factor.pattern, power) for factor, power in term.powers) for term in terms)
+        counts[kind] = counts.get(kind, 0) + 1
+        if counts[kind] <= 2:
+            yield terms
+        if len(counts) == MOST_TRIED:
+            return
+
+
+def _many(head: str, terms: list[Term], rows: Values, target: Array) -> Iterator[tuple[Form, int]]:
+    """Yield the sum of all terms less those that count for nothing, where that is exact: a long polynomial."""
+    while terms and 2 * len(terms) < len(target):
+        design = design_of(tuple(terms), rows)
+        numbers = fitted(tuple(terms), rows, target)
+        if np.abs(target - design @ numbers).max() > EXACT * np.ptp(target):
+            return
+        parts = np.abs(design * numbers).max(axis=0)
+        kept = [term for term, part in zip(terms, parts[1:], strict=True) if part > 1e-7 * np.ptp(target)]
+        if len(kept) == len(terms):
+            yield _form(head, tuple(terms), rows, target), len(terms)
+            return
+        terms = kept
+
+
+def _with_heads(terms: list[Term], values: Values, rows: Rows, longest: int) -> Iterator[tuple[Form, int]]:
+    for head in HEADS:
+        with np.errstate(all="ignore"):
+            target = np.asarray(head.undo(rows.target), dtype=np.float64)
+        if np.isfinite(target).all() and np.abs(target).max() < library.LARGEST:
+            yield from _sums(head.pattern, terms, values, target, longest)
+            yield from _many(head.pattern, terms, values, target)
+    for name in rows.columns if longest > 1 else ():
+        yield from _ratios(name, terms, rows)
+
+
+def _ratios(name: str, plain: list[Term], rows: Rows) -> Iterator[tuple[Form, int]]:
+    """Yield forms (sum)/(x + c): y*x = sum - c*y, where y is one of the terms."""
+    answer = Term.of((Factor("answer"), 1))
+    extended = Values({**rows.columns, "answer": rows.target})
+    target = rows.target * rows.columns[name]
+    columns = np.stack([extended.of(term) for term in (answer, *plain)], axis=1)
+    if not np.ptp(rows.target) or not np.ptp(target):
+        return
+    # What y itself does not explain of the other terms and of the target is left to the search.
+    basis, _ = np.linalg.qr(np.stack([np.ones(len(target)), rows.target], axis=1))
+    apart = columns[:, 1:] - basis @ (basis.T @ columns[:, 1:])
+    left = target - basis @ (basis.T @ target)
+    keep = np.flatnonzero(np.linalg.norm(apart, axis=0) > 1e-9 * np.linalg.norm(columns[:, 1:], axis=0))
+    for subsets in best_subsets(apart[:, keep], left, longest=4):
+        for subset in subsets[:MOST_TRIED]:
+            chosen = tuple(plain[keep[place]] for place in subset)
+            intercept, shift, *coefficients = fitted((answer, *chosen), extended, target)
+            yield Form("{}/(" + name + " + @)", chosen, (intercept, *coefficients, -shift)), len(plain)
+
+
+def _form(head: str, terms: tuple[Term, ...], rows: Values, target: Array) -> Form:
+    # As people write sums: high powers first.
+    terms = tuple(sorted(terms, key=lambda term: -max(power for _, power in term.powers)))
+    linear = fitted(terms, rows, target)
+    return Form(head, terms, (*linear, *(value for term in terms for value in term.constants)))
+
+
+def _score(form: Form, rows: Rows, n_terms: int) -> float:
+    """Return the extended BIC: each number must earn what it costs to have been chosen from `n_terms`."""
+    n_rows = len(rows.target)
+    error = relative_error(form, rows)
+    if not np.isfinite(error):
+        return np.inf
+    fit = n_rows * np.log(error**2 + ROUNDING**2)
+    return float(fit + form.size * np.log(n_rows) + 2 * len(form.terms) * np.log(n_terms))
