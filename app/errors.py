@@ -75,6 +75,7 @@ Fault = Literal[
     "missing_column",
     "missing_value",
     "no_rows",
+    "outside",
     "not_a_classification",
     "not_a_number",
     "unknown_column",

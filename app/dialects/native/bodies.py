@@ -32,6 +32,8 @@ class NativeQuestion:
     media_type: str
     """The media type of the body as it is, and so of the answer."""
     is_light: bool = False
+    outside: list[dict[str, Any]] | None = None
+    """The rows outside what training saw, and what becomes of them; None unless it was asked."""
 
 
 def cost(body: bytes, content_type: str, expected: Expected) -> int:

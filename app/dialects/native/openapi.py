@@ -32,8 +32,9 @@ PREDICT: dict[str, Any] = {
         ),
         query_parameter(
             "outside",
-            {"type": "boolean"},
-            "add the rows outside what training saw",
+            {"type": "string", "enum": ["warn", "clip", "reject", "formula", "true", "false"]},
+            "rows outside what training saw are named; clip: their numbers are moved into its range; reject: they are "
+            "refused; formula: the formula that was found answers them",
         ),
         query_parameter("probabilities", {"type": "boolean"}, "of labels: add how probable each is"),
     ],

@@ -1,13 +1,13 @@
 """POST /predict/{pattern}: raw values in, raw values out."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from app.answering.answer import Answering
 from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS
 from app.answering.registry import Served
 from app.dialects.native import bodies
+from app.dialects.native.beyond import Outside, Way, by_formula, check_way, treated
 from app.dialects.native.bodies import NativeQuestion
 from app.dialects.native.openapi import PREDICT
 from app.dialects.parameters import Version
@@ -24,7 +24,8 @@ from models_store.bundle import Bundle
 
 
 class Wanted(Version):
-    outside: bool = False
+    outside: Outside = None
+    """What becomes of rows outside what training saw; None: they are answered like others."""
     probabilities: bool = False
 
 
@@ -39,6 +40,8 @@ async def predict(answering: Answering, call: Call) -> Response:
     bundle = release.bundle
     if wanted.probabilities and bundle.labels is None:
         raise Unprocessable("not_a_classification", "only classification patterns have probabilities")
+    if wanted.outside is not None:
+        check_way(bundle, wanted.outside)
     headers = call.head.headers
     check_plain(headers.get("content-encoding", ""))
     body = await call.body()
@@ -47,23 +50,25 @@ async def predict(answering: Answering, call: Call) -> Response:
     read = partial(bodies.read, body, content_type, expected, answering.settings.max_rows)
     most = MOST_LABELS_ANSWERED if wanted.probabilities else MOST_NUMBERS
     cost = len(body) if content_type == JSON else bodies.cost(body, content_type, expected)
-    if wanted.outside:
-        read, cost = partial(_read_to_name, read), max(cost, len(body))
+    if wanted.outside is not None:
+        read, cost = partial(_read_to_treat, bundle, wanted.outside, read), max(cost, len(body))
     return await answering.answer(release, cost, read, partial(_written, release, wanted), most)
 
 
 PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])
 
 
-def _read_to_name(read: Callable[[], NativeQuestion]) -> NativeQuestion:
-    """Return what `read` does, but not as light: the answer names rows one by one."""
-    return replace(read(), is_light=False)
+def _read_to_treat(bundle: Bundle, way: Way, read: Callable[[], NativeQuestion]) -> NativeQuestion:
+    """Return what `read` does, its rows outside what training saw treated."""
+    return treated(bundle, way, read())
 
 
 def _written(release: Served, wanted: Wanted, question: NativeQuestion, answers: Array) -> Response:
     remarks = remarks_on(release.bundle, question.rows) if release.shape.is_table else NOTHING
-    if wanted.outside:
-        remarks = {**remarks, "outside": release.bundle.outside(question.rows)}
+    if question.outside is not None:
+        remarks = {**remarks, "outside": question.outside}
+    if question.outside and wanted.outside == "formula":
+        answers = by_formula(release.bundle, question.rows, question.outside, answers)
     headers = release.headers if question.media_type == JSON else with_remarks(release.headers, remarks)
     reply = Reply(release.bundle, answers, wanted.probabilities, release.version, remarks)
     return Response(question.write(reply), headers=headers, media_type=question.media_type)

@@ -1,0 +1,85 @@
+"""What becomes of rows outside what training saw: they are named, clipped, refused, or answered by the formula."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BeforeValidator
+
+from app.dialects.native.bodies import NativeQuestion
+from app.errors import Unprocessable
+from models_store.arrays import Array
+from models_store.bundle import Bundle, all_finite
+from models_store.card import Column
+from models_store.errors import shortened
+from models_store.tables.table import Raw, Table, Values, take
+from training.recipe.formula import Formula
+
+Way = Literal["warn", "clip", "reject", "formula"]
+# Before there were ways, there was a switch.
+SWITCH: Mapping[object, Way | None] = {
+    **dict.fromkeys(("true", "True", "1", "yes", "on"), "warn"),
+    **dict.fromkeys(("false", "False", "0", "no", "off")),
+}
+Outside = Annotated[Way | None, BeforeValidator(lambda said: SWITCH.get(said, said))]
+
+
+def check_way(bundle: Bundle, way: Way) -> None:
+    """Raise Unprocessable where rows outside are to be answered by a formula, and an output has none."""
+    if way == "formula" and set(bundle.card.closed_forms) != set(bundle.outputs):
+        raise Unprocessable(
+            "bad_parameter",
+            "outside: this version has no formula for each of its outputs; warn, clip and reject need none",
+        )
+
+
+def treated(bundle: Bundle, way: Way, question: NativeQuestion) -> NativeQuestion:
+    """Return the question with the rows outside named, and clipped if that is the way.
+
+    Raises Unprocessable where they are to be refused, with the first of them.
+    """
+    named = bundle.outside(question.rows)
+    if named and way == "reject":
+        first = named[0]
+        raise Unprocessable(
+            "outside",
+            f"row {first['row']}: {shortened(first['columns'])} outside what training saw, and so are "
+            f"{len(named)} row(s) in all; leave them out, or ask with outside=warn, clip or formula",
+        )
+    answered = {} if way == "warn" else {"answered": way}
+    rows = clipped(bundle, question.rows) if named and way == "clip" else question.rows
+    # Not light: the answer names rows one by one.
+    return replace(question, rows=rows, is_light=False, outside=[{**row, **answered} for row in named])
+
+
+def clipped(bundle: Bundle, raw: Raw) -> Raw:
+    """Return the rows with numbers beyond the range of the training rows moved to its nearer end."""
+    columns = bundle.card.inputs
+    if isinstance(raw, Table):
+        return Table({column.name: _clipped(raw.columns[column.name], column) for column in columns})
+    return np.stack([_clipped(values, column) for values, column in zip(raw.T, columns, strict=True)], axis=1)
+
+
+def _clipped(values: Values, column: Column) -> Any:
+    low, high = column.minimum, column.maximum
+    if column.kind != "number" or not isinstance(low, float) or not isinstance(high, float):
+        return values
+    return np.clip(values, low, high)
+
+
+def by_formula(bundle: Bundle, raw: Raw, named: list[dict[str, Any]], answers: Array) -> Array:
+    """Return the answers, those of the rows outside by the formula; float64 (n_rows, n_outputs).
+
+    Raises NotFinite where the formula has no value.
+    """
+    places = [row["row"] for row in named]
+    rows = take(raw, places)
+    columns = dict(zip(bundle.inputs, rows.T, strict=True)) if not isinstance(rows, Table) else rows.columns
+    answers = answers.copy()
+    for place, output in enumerate(bundle.outputs):
+        form = bundle.card.closed_forms[output]
+        named_so = {column: name for name, column in form.columns.items()}
+        inputs = {named_so.get(name, name): np.asarray(values, float) for name, values in columns.items()}
+        answers[places, place] = Formula.parse(form.text, inputs)(inputs)
+    return all_finite(answers)

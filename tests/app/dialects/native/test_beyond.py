@@ -1,0 +1,110 @@
+"""?outside=warn, clip, reject or formula: what becomes of rows outside what training saw, in every format."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import httpx
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from models_store.card import ClosedForm
+from models_store.storage.store import Store
+from tests.app.over_http import ARROW, CSV, NPY, arrow_of, from_arrow, from_npy, message, npy_of, refusal, serving
+from tests.fakes import line
+from tests.table_fakes import rents
+
+pytestmark = pytest.mark.anyio
+
+ASKED = {"inputs": [1, 20, -3]}
+# The network answers 2x, and this one more, so that it shows who has answered.
+FORM = ClosedForm(
+    text="2*x_x + 1",
+    latex="",
+    python="",
+    rmse=0.0,
+    network_rmse=1.0,
+    terms=2,
+    is_exact=True,
+    columns={"x_x": "x"},
+)
+
+
+@pytest.fixture
+async def client(store: Store) -> AsyncIterator[httpx.AsyncClient]:
+    """`line`, learned from x between 0 and 16, with a formula; `bare`, the same without; and `rents`, a table."""
+    bundle = line(2)
+    store.publish(replace(bundle, card=bundle.card.model_copy(update={"closed_forms": {"y": FORM}})))
+    store.publish(line(2, "bare"))
+    store.publish(rents())
+    async with serving(store) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("way", "outputs", "answered"),
+    [
+        ("true", [2.0, 40.0, -6.0], {}),
+        ("warn", [2.0, 40.0, -6.0], {}),
+        ("clip", [2.0, 32.0, 0.0], {"answered": "clip"}),
+        ("formula", [2.0, 41.0, -5.0], {"answered": "formula"}),
+    ],
+)
+async def test_rows_outside_are_named_and_answered_as_asked(
+    client: httpx.AsyncClient, way: str, outputs: list[float], answered: dict[str, str]
+) -> None:
+    answer = (await client.post(f"/predict/line?outside={way}", json=ASKED)).json()
+    named = [{"row": row, "columns": ["x"], **answered} for row in (1, 2)]
+    assert answer == {"pattern": "line", "version": 1, "outputs": outputs, "outside": named}
+
+
+async def test_rows_outside_are_refused_by_their_row_and_never_by_their_value(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/predict/line?outside=reject", json=ASKED)
+    assert refusal(answer) == (422, "outside")
+    assert message(answer) == (
+        "row 1: x outside what training saw, and so are 2 row(s) in all; leave them out, or ask with outside=warn, "
+        "clip or formula"
+    )
+    assert (await client.post("/predict/line?outside=reject", json={"inputs": [1, 16]})).json()["outside"] == []
+
+
+async def test_a_version_without_a_formula_does_not_answer_by_one(client: httpx.AsyncClient) -> None:
+    for pattern in ("bare", "rents"):
+        answer = await client.post(f"/predict/{pattern}?outside=formula", json=ASKED)
+        assert refusal(answer) == (422, "bad_parameter")
+
+
+@pytest.mark.parametrize(("way", "expected"), [("clip", 32.0), ("formula", 41.0)])
+async def test_every_format_is_answered_alike_and_says_so_in_its_headers(
+    client: httpx.AsyncClient, way: str, expected: float
+) -> None:
+    bodies = {
+        CSV: b"x\n20\n",
+        NPY: npy_of(np.array([[20.0]])),
+        ARROW: arrow_of(pa.table({"x": [20.0]})),
+    }
+    for content_type, body in bodies.items():
+        answer = await client.post(f"/predict/line?outside={way}", content=body, headers={"content-type": content_type})
+        assert answer.headers["x-pattern-outside"] == f'[{{"row":0,"columns":["x"],"answered":"{way}"}}]'
+        match content_type:
+            case "text/csv":
+                assert answer.text.split() == ["y", str(expected)]
+            case "application/x-npy":
+                assert from_npy(answer.content).ravel().tolist() == [expected]
+            case _:
+                assert from_arrow(answer.content) == {"y": [expected]}
+
+
+async def test_many_rows_are_treated_as_few_are(client: httpx.AsyncClient) -> None:
+    body = npy_of(np.linspace(-50, 50, 1000)[:, None])
+    headers = {"content-type": NPY}
+    for way, below in (("clip", 0.0), ("formula", -99.0)):
+        answer = await client.post(f"/predict/line?outside={way}", content=body, headers=headers)
+        assert from_npy(answer.content)[0, 0] == below
+
+
+async def test_numbers_of_a_table_are_clipped_and_its_other_columns_stay(client: httpx.AsyncClient) -> None:
+    far, near = ({"inputs": {"rooms": rooms, "district": "north"}} for rooms in (40, 4))
+    clipped = (await client.post("/predict/rents?outside=clip", json=far)).json()
+    assert clipped["outside"] == [{"row": 0, "columns": ["rooms"], "answered": "clip"}]
+    assert clipped["outputs"] == (await client.post("/predict/rents", json=near)).json()["outputs"]
