@@ -14,6 +14,7 @@ from models_store.tables.table import Table
 from training.closed_form import written
 from training.closed_form.form import Form
 from training.closed_form.search import EXACT, Rows, relative_error, search
+from training.closed_form.terms import LARGEST
 from training.data.dataset import Dataset
 from training.data.dataset import Rows as DataRows
 from training.data.subsample import subsample
@@ -45,16 +46,14 @@ def closed_forms(data: Dataset, answers: Array, seed: int) -> dict[str, ClosedFo
     names = identifiers(data.inputs)
     some = subsample(len(data.fitted), MOST_ROWS, seed)
     found = {}
-    # One thread, because a server may be at work on the other cores.
-    with warnings.catch_warnings(), np.errstate(all="ignore"), threadpool_limits(1):
-        warnings.simplefilter("ignore")
-        for place, output in enumerate(data.outputs):
-            train = Rows(_columns(names, fitted[some]), data.fitted.targets[some, place])
-            tested = Rows(_columns(names, test), data.test.targets[:, place])
-            form = held(train, tested, seed)
-            if form is not None:
-                network = root_mean_square(answers[:, place] - data.test.targets[:, place], data.test.weights)
-                found[output] = _described(form, output, names, train, tested, network)
+    for place, output in enumerate(data.outputs):
+        train = Rows(_columns(names, fitted[some]), data.fitted.targets[some, place])
+        tested = Rows(_columns(names, test), data.test.targets[:, place])
+        form = held(train, tested, seed)
+        if form is not None:
+            only = slice(place, place + 1)
+            network = root_mean_square(answers[:, only] - data.test.targets[:, only], data.test.weights)
+            found[output] = _described(form, output, names, train, tested, network)
     return found
 
 
@@ -62,8 +61,16 @@ def held(train: Rows, test: Rows, seed: int) -> Form | None:
     """Return what the search finds on `train` if it holds on `test`; None if nothing does."""
     if not np.ptp(train.target) or not np.ptp(test.target):
         return None
-    form = search(train, test.columns, seed)
-    return form if form is not None and holds(form, train, test) else None
+    if max(float(np.abs(column).max()) for rows in (train, test) for column in rows.columns.values()) > LARGEST:
+        return None
+    # One thread, because a server may be at work on the other cores.
+    with warnings.catch_warnings(), np.errstate(all="ignore"), threadpool_limits(1):
+        warnings.simplefilter("ignore")
+        try:
+            form = search(train, test.columns, seed)
+        except (np.linalg.LinAlgError, FormulaError):  # numbers that least squares cannot cope with have no formula
+            return None
+        return form if form is not None and holds(form, train, test) else None
 
 
 def holds(form: Form, train: Rows, test: Rows) -> bool:

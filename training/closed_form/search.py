@@ -158,7 +158,7 @@ def _ratios(name: str, plain: list[Term], rows: Rows) -> Iterator[tuple[Form, in
     extended = Values({**rows.columns, "answer": rows.target})
     target = rows.target * rows.columns[name]
     columns = np.stack([extended.of(term) for term in (answer, *plain)], axis=1)
-    if not np.ptp(rows.target) or not np.ptp(target):
+    if not plain or not np.ptp(target) or not np.abs(target).max() < library.LARGEST:
         return
     # What y itself does not explain of the other terms and of the target is left to the search.
     basis, _ = np.linalg.qr(np.stack([np.ones(len(target)), rows.target], axis=1))

@@ -1,6 +1,7 @@
 """The formula behind the rows: found where there is one, snapped, true outside; none where there is none."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -116,3 +117,18 @@ def test_columns_get_names_that_can_stand_in_a_formula() -> None:
     assert list(names.values()) == ["x", "median_income", "x_2nd", "x_sin", "gr__e", "gr_e", "x_answer"]
     Formula.parse(" + ".join(names.values()), names.values())
     assert json.dumps(names).isascii() is True
+
+
+@pytest.mark.parametrize("size", [1e300, 1e150, 1e-300])
+def test_numbers_of_any_size_may_have_no_formula_but_never_end_a_training(size: float) -> None:
+    columns = {"x1": np.linspace(0.5, 1, 60) * size, "x2": np.linspace(1, 0.4, 60) ** 3}
+    train = Rows(columns, np.sin(np.arange(60.0)))
+    assert held(train, train, seed=0) is None
+
+
+def test_rows_that_count_by_a_weight_and_several_outputs_are_measured_one_by_one() -> None:
+    spec = catalogue()["linear-pair"]
+    data = Dataset.make(spec)
+    weighted = replace(data, test=replace(data.test, weights=np.ones(len(data.test))))
+    forms = closed_forms(weighted, data.test.targets + np.array([1.0, 2.0]), seed=0)
+    assert [form.network_rmse for form in forms.values()] == [1.0, 2.0]
