@@ -15,6 +15,7 @@ from models_store.encoding.categories import CategoryEncoder
 from models_store.encoding.columns import ColumnEncoder
 from models_store.encoding.numbers import NumberEncoder
 from models_store.encoding.outputs import Decoder, LabelDecoder, OutputDecoder
+from models_store.encoding.pairs import PairEncoder
 from models_store.encoding.rows import Encoder, InputEncoder, TableEncoder, monomials
 from models_store.encoding.scaler import Scaler
 from models_store.encoding.texts import TextEncoder
@@ -87,7 +88,7 @@ def _formula(names: list[str], seed: int, dtype: Dtype) -> tuple[Raw, Encoder]:
 @st.composite
 def _table(draw: st.DrawFn, names: list[str], kinds: tuple[Kind, ...], seed: int, dtype: Dtype) -> tuple[Raw, Encoder]:
     rng = np.random.default_rng(seed)
-    kind_of: dict[str, Kind] = {name: draw(st.sampled_from(kinds)) for name in names}
+    kind_of: dict[str, Kind] = {name: draw(st.sampled_from(("number", *kinds))) for name in names}
     table = Table({name: _cells(rng, kind, missing=draw(st.booleans())) for name, kind in kind_of.items()})
     encoders = {name: _encoder(rng, kind, table.columns[name]) for name, kind in kind_of.items()}
     fills: dict[str, Any] = {
@@ -96,7 +97,13 @@ def _table(draw: st.DrawFn, names: list[str], kinds: tuple[Kind, ...], seed: int
         if not encoder.takes_missing and draw(st.booleans())
     }
     missing = draw(st.sampled_from([frozenset[str](), frozenset({"-999", "unknown"})]))
-    return table, TableEncoder(encoders, dtype, Spelling(missing), fills)
+    numbers = [name for name, kind in kind_of.items() if kind == "number"][:2]
+    pairs = (_pair(table, *numbers, bins=draw(st.integers(0, 6))),) if len(numbers) == 2 else ()
+    return table, TableEncoder(encoders, dtype, Spelling(missing), fills, pairs)
+
+
+def _pair(table: Table, first: str, second: str, *, bins: int) -> PairEncoder:
+    return PairEncoder.fit((first, second), (table.columns[first], table.columns[second]), bins)
 
 
 def _encoder(rng: np.random.Generator, kind: Kind, values: Values) -> ColumnEncoder:
@@ -141,7 +148,7 @@ def _cells(rng: np.random.Generator, kind: Kind, *, missing: bool) -> Values:
 @st.composite
 def _decoders(draw: st.DrawFn, dtype: Dtype, seed: int) -> Decoder:
     if draw(st.booleans()):
-        names = tuple(draw(st.lists(st.sampled_from(["y", "price, net", "__proto__"]), min_size=1, unique=True)))
+        names = tuple(draw(st.lists(st.sampled_from(["y", "price, net", "constructor"]), min_size=1, unique=True)))
         rng = np.random.default_rng(seed)
         return OutputDecoder(
             names, Scaler("standard", rng.normal(size=len(names)), rng.uniform(1, 9, len(names))), dtype

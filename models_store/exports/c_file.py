@@ -177,6 +177,10 @@ class _Writer:
                     yield from _lines(f"static const double means_{place}[]", numbers)
             elif edges := _numbers_of(encoder).get("edges"):
                 yield from _lines(f"static const double edges_{place}[]", [*map(repr, edges)])
+        for number, pair in enumerate(self.pattern["inputs"].get("pairs", [])):
+            for place, own in enumerate(pair["positions"]):
+                if own["edges"]:
+                    yield from _lines(f"static const double edges_{number}_{place}[]", [*map(repr, own["edges"])])
         yield ""
 
     def _array(self, declared: str, weight: Encoded) -> Iterator[str]:
@@ -187,6 +191,7 @@ class _Writer:
         activations = {layer["activation"] for layer in self.layers}
         puts = {
             "put_number": self.kinds & {"number", "date", "time", "duration"},
+            "along": self.pattern["inputs"].get("pairs"),
             "put_boolean": self.kinds & {"boolean"},
             "put_turn": self.kinds & {"date", "time"},
             "put_category": self.kinds & {"category"},
@@ -252,6 +257,7 @@ class _Writer:
             yield f"    *to++ = ({product} - {_signed(offset)}) / {_signed(scale)};"
 
     def _table(self) -> Iterator[str]:
+        values: list[str] = []
         for place, (column, member) in enumerate(zip(self.columns, self.members, strict=True)):
             is_missing = f"row->{member} == NULL" if column["kind"] == "category" else f"isnan(row->{member})"
             value = f"row->{member}"
@@ -261,6 +267,9 @@ class _Writer:
                 fill = column["fill"]
                 value = f"({is_missing} ? {literal(fill) if isinstance(fill, str) else _signed(fill)} : {value})"
             yield from _put(column, place, value)
+            values.append(value)
+        for number, pair in enumerate(self.pattern["inputs"]["pairs"]):
+            yield from _put_pair(pair, number, [values[place] for place in pair["columns"]])
 
     # -- the program ---------------------------------------------------------------------------------------------------
 
@@ -406,6 +415,20 @@ def _put(column: dict[str, Any], place: int, value: str) -> Iterator[str]:
     scaled = f"{_signed(scaler['offset'][0])}, {_signed(scaler['scale'][0])}"
     pieces = f"edges_{place}, {len(edges)}" if edges else "NULL, 0"
     yield f"    to = put_number(to, {value}, {int(numbers['takes_missing'])}, {median}, {scaled}, {pieces});"
+
+
+def _put_pair(pair: dict[str, Any], number: int, values: list[str]) -> Iterator[str]:
+    offsets, scales = pair["scaler"]["offset"], pair["scaler"]["scale"]
+    scaled = [
+        f"({value} - {_signed(offset)}) / {_signed(scale)}"
+        for value, offset, scale in zip(values, offsets, scales, strict=True)
+    ]
+    for place, (direction, own) in enumerate(zip(pair["directions"], pair["positions"], strict=True)):
+        position = f"along({', '.join([*scaled, *map(_signed, direction)])})"
+        pieces = f"edges_{number}_{place}, {len(own['edges'])}" if own["edges"] else "NULL, 0"
+        scaler = f"{_signed(own['scaler']['offset'][0])}, {_signed(own['scaler']['scale'][0])}"
+        missing = int(own["takes_missing"])
+        yield f"    to = put_number(to, {position}, {missing}, {_signed(own['median'])}, {scaler}, {pieces});"
 
 
 def _numbers_of(encoder: dict[str, Any]) -> dict[str, Any]:

@@ -130,7 +130,24 @@ def _encoded(graph: Graph, inputs: dict[str, Any]) -> str:
     if "degree" in inputs:
         raw = graph("Concat", *(column["name"] for column in columns), axis=1)
         return _scaled(graph, _monomials(graph, raw, len(columns), inputs["degree"]), inputs["scaler"])
-    return graph("Concat", *(_column(graph, column) for column in columns), axis=1)
+    of_pairs = [_pair(graph, pair, columns) for pair in inputs["pairs"]]
+    return graph("Concat", *(_column(graph, column) for column in columns), *of_pairs, axis=1)
+
+
+def _pair(graph: Graph, pair: dict[str, Any], columns: list[dict[str, Any]]) -> str:
+    """Return the position of two columns along some directions of their plane, each encoded as a number is."""
+    raw = graph("Concat", *(_value(graph, columns[place]) for place in pair["columns"]), axis=1)
+    scaled = _scaled(graph, raw, pair["scaler"])
+    known = graph("Where", graph("IsNaN", scaled), 0.0, scaled)
+    positions = graph("MatMul", known, np.array(pair["directions"]).T)
+    each = enumerate(pair["positions"])
+    encoded = [_numbers(graph, graph("Gather", positions, np.array([place]), axis=1), own) for place, own in each]
+    return graph("Concat", *encoded, axis=1)
+
+
+def _value(graph: Graph, column: dict[str, Any]) -> str:
+    value = graph("Cast", column["name"], to=TensorProto.DOUBLE)
+    return value if column["fill"] is None else graph("Where", graph("IsNaN", value), float(column["fill"]), value)
 
 
 def _monomials(graph: Graph, raw: str, n_columns: int, degree: int) -> str:
@@ -149,12 +166,10 @@ def _scaled(graph: Graph, raw: str, scaler: dict[str, Any]) -> str:
 
 
 def _column(graph: Graph, column: dict[str, Any]) -> str:
-    encoder, name = column["encoder"], column["name"]
+    encoder = column["encoder"]
     if column["kind"] == "category":
         return _category(graph, column)
-    value = graph("Cast", name, to=TensorProto.DOUBLE)
-    if column["fill"] is not None:
-        value = graph("Where", graph("IsNaN", value), float(column["fill"]), value)
+    value = _value(graph, column)
     if column["kind"] == "boolean":
         return _boolean(graph, value, encoder)
     if column["kind"] in ("date", "time"):

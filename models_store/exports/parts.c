@@ -121,6 +121,13 @@ static double *put_number(double *to, double value, int takes_missing, double me
     return to;
 }
 
+//// along
+/* The position along a direction of two scaled values, of which a missing one is the mean. */
+static double along(double first, double second, double one, double other)
+{
+    return one * (isnan(first) ? 0 : first) + other * (isnan(second) ? 0 : second);
+}
+
 //// put_boolean
 static double *put_boolean(double *to, double value, int takes_missing)
 {

@@ -12,6 +12,7 @@ from models_store.arrays import Encoded
 from models_store.bundle import Bundle
 from models_store.card import Column
 from models_store.encoding.outputs import LabelDecoder
+from models_store.encoding.pairs import DIRECTIONS
 from models_store.encoding.rows import InputEncoder, TableEncoder
 from models_store.exports.exactness import tolerance_of
 from models_store.networks.architecture import Architecture
@@ -53,7 +54,19 @@ def _inputs(bundle: Bundle) -> dict[str, Any]:
         return {"columns": columns, "degree": encoder.degree, "scaler": encoder.scaler.to_dict()}
     assert isinstance(encoder, TableEncoder)
     typed = [column | _typed(encoder, column["name"]) for column in columns]
-    return {"columns": typed, "spelling": _spelling(encoder)}
+    return {"columns": typed, "pairs": _pairs(encoder), "spelling": _spelling(encoder)}
+
+
+def _pairs(encoder: TableEncoder) -> list[dict[str, Any]]:
+    """Return the encoders of pairs of columns, which are named by their places; their inputs come last."""
+    return [
+        {
+            **pair.to_dict(),
+            "columns": [encoder.columns.index(name) for name in pair.columns],
+            "directions": [list(direction) for direction in DIRECTIONS],
+        }
+        for pair in encoder.pairs
+    ]
 
 
 def _seen(column: Column) -> dict[str, Any]:

@@ -155,7 +155,7 @@ function decoded(outputs) {
 // -- encoders ---------------------------------------------------------------------------------------------------------
 
 /** Return the function that makes the network's inputs of a row of parsed cells. */
-function inputsOf({ columns: all, degree, scaler }) {
+function inputsOf({ columns: all, degree, scaler, pairs }) {
   if (degree) {
     const products = monomials(all.length, degree);
     return (row) =>
@@ -165,7 +165,23 @@ function inputsOf({ columns: all, degree, scaler }) {
       });
   }
   const encoders = all.map((column) => ({ encode: ENCODERS[column.kind](column.encoder), fill: column.fill }));
-  return (row) => encoders.flatMap(({ encode, fill }, place) => encode(row[place] ?? fill));
+  const ofPairs = (pairs ?? []).map(pairOf);
+  return (row) => {
+    const filled = encoders.map(({ fill }, place) => row[place] ?? fill);
+    const encoded = encoders.flatMap(({ encode }, place) => encode(filled[place]));
+    return [...encoded, ...ofPairs.flatMap((encode) => encode(filled))];
+  };
+}
+
+/** Return the encoder of two columns: their position along some directions of their plane, each as a number. */
+function pairOf({ columns: places, scaler, directions, positions }) {
+  const encoders = positions.map(numbers);
+  return (filled) => {
+    const [first, second] = places.map((place, side) =>
+      filled[place] === null ? 0 : (filled[place] - scaler.offset[side]) / scaler.scale[side],
+    );
+    return directions.flatMap(([one, other], place) => encoders[place](one * first + other * second));
+  };
 }
 
 /** Return the factors of every product of 1 to `degree` columns: x1, x2, x1², x1·x2, x2² for degree 2. */

@@ -159,8 +159,22 @@ def _encoded(rows: list[list[Any]]) -> Any:
     inputs = PATTERN["inputs"]
     if "degree" in inputs:
         return _scaled(inputs["scaler"], _monomials(np.array(rows, dtype=np.float64), inputs["degree"]))
-    pairs = zip(inputs["columns"], zip(*rows, strict=True), strict=True)
-    return np.concatenate([_column(column, values) for column, values in pairs], axis=1)
+    columns = [*zip(*rows, strict=True)]
+    encoded = [_column(column, values) for column, values in zip(inputs["columns"], columns, strict=True)]
+    return np.concatenate([*encoded, *(_pair(pair, columns) for pair in inputs["pairs"])], axis=1)
+
+
+def _pair(pair: dict[str, Any], columns: list[Any]) -> Any:
+    """Return the position of two columns along some directions of their plane, each encoded as a number is."""
+    both = []
+    for place in pair["columns"]:
+        fill = PATTERN["inputs"]["columns"][place]["fill"]
+        filled = [fill if value is None else value for value in columns[place]]
+        both.append([math.nan if value is None else value for value in filled])
+    scaled = _scaled(pair["scaler"], np.array(both, dtype=np.float64).T)
+    positions = (np.where(np.isnan(scaled), 0.0, scaled) @ np.array(pair["directions"]).T).T
+    encoded = [_numbers(own, each) for own, each in zip(pair["positions"], positions, strict=True)]
+    return np.concatenate(encoded, axis=1)
 
 
 def _monomials(raw: Any, degree: int) -> Any:
