@@ -7,7 +7,7 @@ from importlib.resources import files
 import httpx
 import pytest
 
-from models_store.exports.names import TARGETS
+from models_store.exports.names import ALL, TARGETS
 from models_store.exports.sample import Sample
 from models_store.networks.onnx_network import OnnxNetwork
 from models_store.storage.store import Store
@@ -69,7 +69,7 @@ async def test_what_there_is_not_is_refused(
 
 async def test_the_refusal_of_a_target_lists_those_that_there_are(client: httpx.AsyncClient) -> None:
     answer = await client.get(ADDRESS, params={"to": "cobol"})
-    assert message(answer) == f"there is no such export; there are {', '.join(TARGETS)}"
+    assert message(answer) == f"there is no such export; there are {', '.join(ALL)}"
 
 
 async def test_an_export_needs_the_key_of_predictions(client: httpx.AsyncClient) -> None:
