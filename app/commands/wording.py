@@ -34,7 +34,7 @@ def headline(test: AnyScore) -> str:
     return f"test RMSE {number(test.rmse)}, R² {share(test.r2)}"
 
 
-def value_of(value: Value | None) -> str:
+def value_of(value: Value | int | None) -> str:
     """A cell of a table: numbers whole, texts short."""
     if value is None:
         return "–"
@@ -42,7 +42,8 @@ def value_of(value: Value | None) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return words(value if len(value) <= LONGEST_TEXT else f"{value[: LONGEST_TEXT - 1]}…")
-    return f"{value:.10g}" if value.is_integer() else number(value)
+    # Python 3.11 has no is_integer of whole numbers.
+    return f"{value:.10g}" if float(value).is_integer() else number(value)
 
 
 def words(text: str) -> str:

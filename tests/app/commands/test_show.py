@@ -184,3 +184,12 @@ def test_the_formula_that_was_found_is_shown_with_its_error_beside_the_networks(
     bundle = rents()
     bundle = replace(bundle, card=bundle.card.model_copy(update={"closed_forms": {"rent": form}}))
     assert "formula: rent = 2*x (exact; RMSE 0, the network's 0.125)" in " ".join(shown(bundle).split())
+
+
+def test_what_training_chose_is_shown_as_words_whole_numbers_and_fractions() -> None:
+    chosen = {"data.numbers": "piecewise", "network.members": 8, "network.dropout": 0.1}
+    bundle = rents()
+    fitted = bundle.card.fitted.model_copy(update={"chosen": chosen})
+    bundle = replace(bundle, card=bundle.card.model_copy(update={"fitted": fitted}))
+    said = "chosen by size and task: data.numbers piecewise, network.members 8, network.dropout 0.1"
+    assert said in " ".join(shown(bundle).split())
