@@ -160,6 +160,14 @@ class Trial(Frozen):
     """The values by which it might have been pruned, each with the epoch or the fold."""
 
 
+EarlyEnd = Literal["seconds", "asked", "time_limit"]
+EARLY_ENDS: dict[EarlyEnd, str] = {
+    "seconds": "the time that it was given (search.seconds) had passed",
+    "asked": "its best so far was asked for",
+    "time_limit": "its server lets no training take longer (PATTERNS_TRAIN_SECONDS)",
+}
+
+
 class Searched(Frozen):
     """The search that chose the recipe of a version. No trial has seen the test rows."""
 
@@ -171,8 +179,20 @@ class Searched(Frozen):
     """The number of the trial whose recipe this is."""
     trials: list[Trial]
     seconds: FiniteFloat
+    planned: int | None = None
+    """The number of trials that were to be run; None of versions that do not tell."""
+    ended_early: EarlyEnd | None = Field(default=None, exclude_if=is_none)
+    """Why fewer were run; None where all were."""
     importance: dict[str, FiniteFloat] = {}
     """Share of each field in how much the trials differ; empty if there were too few trials to tell."""
+
+    @property
+    def early_end(self) -> str | None:
+        """Say in a sentence that the search ended before its last trial, and why; None if it did not."""
+        if self.ended_early is None:
+            return None
+        trials = f"{len(self.trials)} of {self.planned}" if self.planned is not None else f"{len(self.trials)}"
+        return f"The search ended after {trials} trials, because {EARLY_ENDS[self.ended_early]}."
 
 
 class ClosedForm(Frozen):

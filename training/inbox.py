@@ -4,6 +4,7 @@ import queue
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from models_store.card import EarlyEnd
 from training.messages import Cancel, Finish, Measure, Publish, ScoreFolds, request_of
 
 
@@ -14,8 +15,8 @@ class Inbox:
     requests: "queue.SimpleQueue[Publish | Measure | ScoreFolds | None]" = field(default_factory=queue.SimpleQueue)
     """Requests in the order of their lines; None at the end."""
     cancelled: set[str] = field(default_factory=set)
-    finishing: set[str] = field(default_factory=set)
-    """Searches whose best trial so far is wanted."""
+    finishing: dict[str, EarlyEnd] = field(default_factory=dict)
+    """Searches whose best trial so far is wanted, and why."""
 
     def read(self, lines: Iterable[str]) -> None:
         """Take requests until the input ends. Raises ValueError at a line that is not a request."""
@@ -25,7 +26,7 @@ class Inbox:
                 if isinstance(request, Cancel):
                     self.cancelled.add(request.id)
                 elif isinstance(request, Finish):
-                    self.finishing.add(request.id)
+                    self.finishing.setdefault(request.id, request.why)
                 else:
                     self.requests.put(request)
         finally:

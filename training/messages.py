@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, TypeAdapter
 
-from models_store.card import Card, CrossValidation, Trial
+from models_store.card import Card, CrossValidation, EarlyEnd, Trial
 from models_store.networks.architecture import Device, Engine
 
 Count = Annotated[int, Field(ge=0)]
@@ -75,6 +75,7 @@ class Finish(Message):
 
     request: Literal["finish"] = "finish"
     id: str
+    why: EarlyEnd = "asked"
 
 
 Request = Annotated[Publish | Measure | ScoreFolds | Cancel | Finish, Field(discriminator="request")]

@@ -121,7 +121,7 @@ class Training:
         from training.search.search import Listener, search  # deferred: Optuna, which other trainings do not need
 
         listener = Listener(
-            progress, progress.trial, progress.trial_epochs, is_finishing=lambda: self._id in self._inbox.finishing
+            progress, progress.trial, progress.trial_epochs, finishing=lambda: self._inbox.finishing.get(self._id)
         )
         return search(
             spec,

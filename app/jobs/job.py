@@ -48,6 +48,8 @@ class Job:
             "version": row["version"],
             "metrics": json.loads(row["metrics"]) if row["metrics"] else None,
             "error": error,
+            # What else there is to say of a training that went well.
+            "note": None if row["error_code"] else row["error_message"],
             "times": {name: _iso(row[name]) for name in ("created", "started", "heartbeat", "finished")},
             "links": {
                 "self": f"/train/{self.id}",

@@ -16,6 +16,7 @@ from app.jobs.job import Event, Job
 from app.jobs.patience import USUAL, Patience
 from app.jobs.records import Records
 from app.jobs.supervision import Outcome, Supervision
+from app.jobs.trials import best_of
 from app.processes.trainer import Trainer, TrainerDied
 from app.settings import Settings
 from app.telemetry import metrics
@@ -209,19 +210,30 @@ class Jobs:
             if outcome.status == "interrupted" and await asyncio.to_thread(self._records.resume, job.id):
                 log.info("search taken up again", extra={"job": job.id, "pattern": job.pattern})
                 return
-            if outcome.status == "interrupted":
+            if outcome.status == "interrupted" or (outcome.status == "failed" and job.recipe.get("search")):
                 reached = await asyncio.to_thread(self._reached, job)
-                outcome = replace(outcome, message=f"{outcome.message}; {reached}")
+                outcome = replace(outcome, message=f"{outcome.message}{reached}")
             await self._end(job, outcome)
             return
         if outcome.version is None and job.promote:
             await asyncio.to_thread(self._store.promote_if_unaliased, job.pattern, version)
-        await self._end(job, Outcome("succeeded", version=version))
+        note = outcome.message if outcome.status == "succeeded" else None
+        await self._end(job, Outcome("succeeded", message=note, version=version))
 
     def _reached(self, job: Job) -> str:
+        """Say what there is of a training that ended too early."""
+        if job.recipe.get("search"):
+            return self._tried(job)
         row, kept = self._records.get(job.id).row, self._checkpoints.read(job.id)
         best = f", and the weights of epoch {kept.best_epoch} are kept" if kept is not None else ""
-        return f"it had done {row['epoch']} of {row['epochs']} epochs{best}; submit it again to train it anew"
+        return f"; it had done {row['epoch']} of {row['epochs']} epochs{best}; submit it again to train it anew"
+
+    def _tried(self, job: Job) -> str:
+        trials = self._records.trials(job.id)
+        best = best_of(job, trials)
+        if best is None:
+            return ""
+        return f"; {len(trials)} trials are kept, the best is trial {best}: GET /train/{job.id}/trials has its recipe"
 
     async def _end(self, job: Job, outcome: Outcome) -> None:
         if await asyncio.to_thread(self._records.end, job.id, **asdict(outcome)):

@@ -240,7 +240,9 @@ class Records:
     ) -> bool:
         """Return False, and change nothing, if the job had ended already: its first end stands."""
         kind = "published" if status == "succeeded" else status
-        data = {"version": version} if version is not None else {"code": code, "message": message} if code else {}
+        data: dict[str, Any] = {"code": code, "message": message} if code else {}
+        if version is not None:
+            data = {"version": version, **({"note": message} if message else {})}
         with self._database.writing() as connection:
             still_open = sql.update(jobs).where(jobs.c.id == job, jobs.c.status.in_(("queued", "running")))
             ended = still_open.values(

@@ -11,6 +11,7 @@ from typing import Any
 from app.jobs.job import Job, Status
 from app.jobs.patience import Patience
 from app.jobs.records import Records
+from app.jobs.trials import best_of
 from app.processes.trainer import Trainer, TrainerDied
 from app.settings import Settings
 from models_store.card import Card, Trial
@@ -44,6 +45,7 @@ class Outcome:
     status: Status
     code: str | None = None
     message: str | None = None
+    """Why it failed; of one that succeeded, what else there is to know."""
     version: int | None = None
 
     @property
@@ -65,11 +67,18 @@ class Supervision:
         self._asked_to_stop: float | None = None
         self._is_search = job.recipe.get("search") is not None
         self._asked_to_finish = False
+        self._best: int | None = None
+        """The number of a search's best trial so far."""
+        self._over_time: float | None = None
+        """When the trials of a search had taken as long as a training may."""
+        self._early_end: str | None = None
         self._listening: asyncio.Future[Event] | None = None
 
     async def follow(self) -> Outcome:
         """Ask for the training and record it until it ends. Raises TrainerDied if the process is lost."""
-        await self._trainer.submit(self._request(await asyncio.to_thread(self._records.trials, self._job.id)))
+        known = await asyncio.to_thread(self._records.trials, self._job.id)
+        self._take_up(known)
+        await self._trainer.submit(self._request(known))
         checked = time.monotonic()
         try:
             while True:
@@ -85,6 +94,11 @@ class Supervision:
                 self._listening.cancel()
                 with contextlib.suppress(asyncio.CancelledError, TrainerDied):
                     await self._listening
+
+    def _take_up(self, trials: Sequence[Trial]) -> None:
+        """Count the time and the best of a search's trials before it was cut off."""
+        self._began -= sum(trial.seconds for trial in trials)
+        self._best = best_of(self._job, trials)
 
     def _request(self, trials: Sequence[Trial]) -> Publish:
         return Publish(
@@ -124,9 +138,10 @@ class Supervision:
                 await self._note_epochs(epochs, before, of)
             case Evaluated(card=card):
                 scores = _scores(card)
+                self._early_end = None if card.search is None else card.search.early_end
                 await self._note([("evaluated", {"metrics": scores})], metrics=json.dumps(scores))
             case Published(version=version):
-                return Outcome("succeeded", version=version)
+                return Outcome("succeeded", message=self._early_end, version=version)
             case Failed(code=code, message=message):
                 return Outcome("failed", code, message)
             case Cancelled():
@@ -144,6 +159,7 @@ class Supervision:
         await self._note(told, epoch=done, epochs=of, loss=last.loss, val_loss=last.val_loss, eta_s=self._eta(done, of))
 
     async def _note_trial(self, ended: TrialEnded) -> None:
+        self._best = ended.best
         told = ended.trial.model_dump(mode="json", exclude={"reports"})
         happened = [("trial", {**told, "best": ended.best, "of": ended.of})]
         await asyncio.to_thread(self._records.add_trial, self._job.id, ended.trial, happened)
@@ -157,11 +173,8 @@ class Supervision:
 
     async def _stopped(self, *, is_silent: bool) -> Outcome | None:
         """End the training if it takes too long, or was asked to stop and has not done so in time."""
-        if time.monotonic() - self._began > self._settings.train_seconds:
-            await self._trainer.stop()
-            longest = f"{self._settings.train_seconds:g} s"
-            message = f"the training took longer than {longest}; lower fit.epochs, or raise PATTERNS_TRAIN_SECONDS"
-            return Outcome("failed", TIMED_OUT, message)
+        if time.monotonic() - (self._over_time or self._began) > self._settings.train_seconds:
+            return await self._end_over_time()
         if self._asked_to_stop is not None:
             # While events come, `cancelled` may be among those that wait to be read.
             if is_silent and time.monotonic() - self._asked_to_stop > self._patience.cancel_seconds:
@@ -173,8 +186,23 @@ class Supervision:
         elif self._is_search and not self._asked_to_finish:
             self._asked_to_finish = await asyncio.to_thread(self._records.is_finishing, self._job.id)
             if self._asked_to_finish:
-                await self._trainer.finish(self._job.id)
+                await self._trainer.finish(self._job.id, "asked")
         return None
+
+    async def _end_over_time(self) -> Outcome | None:
+        """Stop the training; or, once, end the trials of a search, and let its best be trained for as long again."""
+        if self._best is not None and self._over_time is None and self._asked_to_stop is None:
+            self._over_time = time.monotonic()
+            await self._trainer.finish(self._job.id, "time_limit")
+            await self._note([("finishing", {"why": "time_limit", "best": self._best})])
+            return None
+        await self._trainer.stop()
+        longest = f"{self._settings.train_seconds:g} s"
+        if self._is_search and self._best is None:
+            message = f"the search took longer than {longest}, and none of its trials has a score"
+        else:
+            message = f"the training {'of the best trial ' if self._over_time else ''}took longer than {longest}"
+        return Outcome("failed", TIMED_OUT, f"{message}; lower fit.epochs, or raise PATTERNS_TRAIN_SECONDS")
 
 
 def _scores(card: Card) -> dict[str, Any]:

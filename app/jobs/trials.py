@@ -23,7 +23,7 @@ def as_json(job: Job, trials: Sequence[Trial]) -> dict[str, Any]:
     if spec.search is not None:
         spec = with_validation(spec, spec.search).overridden({"search": None})
     told = [{**trial.model_dump(mode="json", exclude={"reports"}), "recipe": _recipe(spec, trial)} for trial in trials]
-    return {"best": _best(job, trials), "trials": told}
+    return {"best": best_of(job, trials), "trials": told}
 
 
 def as_csv(trials: Sequence[Trial]) -> str:
@@ -38,7 +38,8 @@ def as_csv(trials: Sequence[Trial]) -> str:
     return written.getvalue()
 
 
-def _best(job: Job, trials: Sequence[Trial]) -> int | None:
+def best_of(job: Job, trials: Sequence[Trial]) -> int | None:
+    """Return the number of the best trial; None if none has a score."""
     metric = (job.recipe.get("search") or {}).get("metric", "auto")
     sign = 1 if metric == "auto" or metric in LOWER_IS_BETTER else -1
     scored = [(sign * trial.value, trial.number) for trial in trials if trial.value is not None]

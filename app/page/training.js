@@ -87,6 +87,7 @@ export class Training {
     on("fold", ({ fold, folds }) => say(`Cross-validating: fold ${fold} of ${folds} …`));
     on("trial_epoch", ({ trial, epoch, loss }) => say(`Trial ${trial}: epoch ${epoch}, loss ${short(loss)} …`));
     on("trial", ({ number, of, best }) => say(`Trial ${number + 1} of ${of} is done; the best is ${best ?? "none"} …`));
+    on("finishing", () => say("The search has taken as long as it may; its best trial so far is trained …"));
     on("resumed", ({ trials }) => say(`The search goes on after ${trials} trials …`));
     on("epoch", (epoch) => this.#heard(mine, epoch));
     on("evaluated", ({ metrics }) => say(`Measured on the test rows: ${scoreOf(metrics.test)}. Publishing …`));

@@ -10,6 +10,7 @@ import signal
 
 from app.processes.limits import half_of_memory
 from app.processes.spawn import spawn
+from models_store.card import EarlyEnd
 from training.messages import Cancel, Event, Finish, Message, TrainingRequest, event_of, to_line
 
 # XLA keeps the code that it has compiled, 8 to 12 MB for each recipe of another shape, until the process ends. So a
@@ -65,9 +66,9 @@ class Trainer:
         """Ask for an end of the training with this id. The event cancelled follows, if it was not too late."""
         await self._send(Cancel(id=training))
 
-    async def finish(self, search: str) -> None:
+    async def finish(self, search: str, why: EarlyEnd) -> None:
         """Ask for an end of the trials of the search with this id; the best so far is trained and published."""
-        await self._send(Finish(id=search))
+        await self._send(Finish(id=search, why=why))
 
     async def stop(self) -> None:
         """Kill the process and its children."""

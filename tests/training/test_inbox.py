@@ -22,8 +22,8 @@ def test_requests_are_kept_in_order_and_cancellations_seen_at_once() -> None:
 
 def test_a_search_that_is_to_finish_is_known_at_once() -> None:
     inbox = Inbox()
-    inbox.read(map(to_line, [measure("a"), Finish(id="a")]))
-    assert (inbox.finishing, inbox.cancelled) == ({"a"}, set())
+    inbox.read(map(to_line, [measure("a"), Finish(id="a", why="time_limit"), Finish(id="a")]))
+    assert (inbox.finishing, inbox.cancelled) == ({"a": "time_limit"}, set())
 
 
 @pytest.mark.parametrize("line", ["", "{", "nonsense", '{"request": "unheard-of"}', '{"id": "a", "recipe": {}}'])

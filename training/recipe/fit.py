@@ -90,12 +90,16 @@ MEMBERS, FEW_MEMBERS = 8, 2
 # Numbers of weights of the first layer up to which there are all members.
 MOST_FIRST_WEIGHTS = 1 << 23
 DROPOUT_OF_LABELS, DROPOUT_OF_TEXT = 0.1, 0.3
+MOST_LAYERS = 32
 
 
 class NetworkSpec(Part):
     """Hidden dense layers. The output layer is added: one unit for each output column, or label."""
 
-    layers: Annotated[tuple[Dense, ...], Field(max_length=32, strict=False)] = (Dense(units=32), Dense(units=32))
+    layers: Annotated[tuple[Dense, ...], Field(max_length=MOST_LAYERS, strict=False)] = (
+        Dense(units=32),
+        Dense(units=32),
+    )
     output_activation: Activation = "linear"
     """Activation of outputs that are numbers; labels always have a sigmoid (two) or a softmax."""
     dropout: Fraction | Literal["auto"] = 0.0

@@ -6,7 +6,7 @@
 `network.layers` takes a number of layers, a list of units, or whole layers; `network.layers.*.units` means all of them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import floor, prod
@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from training.recipe.base import RecipeError
 from training.recipe.data import TableData
-from training.recipe.fit import Adam, Shown
+from training.recipe.fit import MOST_LAYERS, Adam, Shown
 from training.recipe.search import MOST_TRIALS, Choices, Range, Search
 
 if TYPE_CHECKING:
@@ -149,6 +149,8 @@ class Space:
         for field, dimension in self.dimensions.items():
             for value in _extremes(dimension):
                 self._check_value(field, value)
+        for field in self.dimensions:
+            self._check_layer(field)
 
     def check_grid(self) -> None:
         count = prod(map(len, self.grid.values()))
@@ -172,8 +174,31 @@ class Space:
             except RecipeError as error:
                 raise RecipeError(f"search.space.{field}: {_with(point, field)}{error}") from None
 
+    def _check_layer(self, field: str) -> None:
+        """Raise RecipeError for a field of a layer that is deeper than every network it is chosen for."""
+        parent, _, place = field.rpartition(".")[0].rpartition(".")
+        if parent != "network.layers":
+            return
+        deepest = max(len(_layers(self.spec, {"network.layers": layers})) for layers in self._networks(field))
+        if (0 if place == "*" else int(place)) >= deepest:
+            there_is = f"a layer {place}; the deepest has {deepest}, counted from 0" if place != "*" else "any layer"
+            raise RecipeError(f"search.space.{field}: no network that it is chosen for has {there_is}")
+
+    def _networks(self, field: str) -> Sequence[JsonValue]:
+        """Return the values of `network.layers` where a field is chosen, or the extremes of their range."""
+        own = self._value("network.layers", {})
+        searched = self.dimensions.get("network.layers")
+        if searched is None:
+            return [own]
+        accepted = self._accepted(field).get("network.layers")
+        return accepted or [*_extremes(searched), *([own] if searched.when else [])]
+
     def _required(self, field: str) -> dict[str, JsonValue]:
         """Return values of other fields with which this one is chosen. Raises RecipeError where there are none."""
+        return {other: values[0] for other, values in self._accepted(field).items() if other in self.dimensions}
+
+    def _accepted(self, field: str) -> dict[str, list[JsonValue]]:
+        """Return the values of other fields with which this one is chosen. Raises RecipeError where there are none."""
         accepted: dict[str, list[JsonValue]] = {}
         for other, values in self._conditions(field):
             known = accepted.get(other, self._possible(field, other))
@@ -183,7 +208,7 @@ class Space:
                     f"search.space.{field}: is never chosen, because its conditions exclude each other or name values "
                     f"that {other} never has"
                 )
-        return {other: values[0] for other, values in accepted.items() if other in self.dimensions}
+        return accepted
 
     def _conditions(self, field: str) -> Iterator[tuple[str, tuple[JsonValue, ...]]]:
         """Yield the conditions of a field, and those of the fields that they name."""
@@ -222,6 +247,8 @@ def _layers(spec: "PatternSpec", point: Point) -> list[Any]:
     first: dict[str, Any] = own[0] if own else {"units": 32}
     chosen = point.get("network.layers", own)
     if isinstance(chosen, int) and not isinstance(chosen, bool):
+        if not 0 <= chosen <= MOST_LAYERS:
+            raise RecipeError(f"network.layers: a network has 0 to {MOST_LAYERS} layers, not {chosen}")
         chosen = [first] * chosen
     if not isinstance(chosen, list):
         raise RecipeError("network.layers: give a number of layers, a list of units, or a list of layers")

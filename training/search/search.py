@@ -5,11 +5,10 @@ rows without test rows -> [ ask -> fit -> score -> tell ] -> the best trial's re
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from models_store.bundle import Bundle
-from models_store.card import LOWER_IS_BETTER, Searched, SearchMetric, Trial
+from models_store.card import EARLY_ENDS, LOWER_IS_BETTER, EarlyEnd, Searched, SearchMetric, Trial
 from models_store.errors import PatternServerError
 from models_store.networks.architecture import Device
 from training.cross_validation import Work
@@ -42,6 +41,10 @@ class Pruned(Exception):
 class Finished(Exception):
     """The search is to end with the trials that it has."""
 
+    def __init__(self, why: EarlyEnd) -> None:
+        super().__init__(why)
+        self.why: EarlyEnd = why
+
 
 @dataclass(frozen=True, eq=False)
 class Listener:
@@ -52,8 +55,8 @@ class Listener:
     """Told each trial that has ended, the number of the best so far, and how many there are to be."""
     epochs: Callable[[int, int, Curves], None] = lambda number, done, curves: None
     """Told the number of a trial under way, its epochs so far, and the curves of the newest."""
-    is_finishing: Callable[[], bool] = lambda: False
-    """True when no further trials are wanted, and the best so far is to be trained."""
+    finishing: Callable[[], EarlyEnd | None] = lambda: None
+    """Return why no further trials are wanted, and the best so far is to be trained; None while others are."""
 
 
 def search(
@@ -78,7 +81,7 @@ def search(
     trials = searching.trials(known)
     best = best_of(trials, searching.metric)
     if best is None:
-        raise SearchFailed(_no_score(trials))
+        raise SearchFailed(_no_score(trials, searching.ended_early))
     winner = searching.space.recipe(best.point)
     progress = AfterTrials(listener.progress, searching.done)
     bundle = train(winner, read_table=read_table, device=device, progress=progress, job=job, programs=programs)
@@ -105,13 +108,15 @@ class Searching:
         self._by_recipe: dict[str, Trial] = {}
         self._began = time.monotonic()
         self._done = 0
+        self.ended_early: EarlyEnd | None = None
+        """Why trials that were planned are not run."""
 
     def trials(self, known: Sequence[Trial]) -> list[Trial]:
         """Return the trials that have ended: those that are known, and then those that are run."""
         before = {trial.number: trial for trial in known}
         self._began -= sum(trial.seconds for trial in known)
         ended: list[Trial] = []
-        with suppress(Finished):
+        try:
             while len(ended) < self._chooser.trials:
                 asked = self._chooser.ask()
                 trial = _same(asked, before.get(asked.number))
@@ -125,6 +130,8 @@ class Searching:
                     self._listener.trial(trial, best.number, self._chooser.trials)
                 elif is_new:
                     self._listener.trial(trial, None, self._chooser.trials)
+        except Finished as finished:
+            self.ended_early = finished.why
         return ended
 
     @property
@@ -140,14 +147,17 @@ class Searching:
             best=best.number,
             trials=[trial.model_copy(update={"reports": []}) for trial in trials],
             seconds=round(sum(trial.seconds for trial in trials), 3),
+            planned=self._chooser.trials,
+            ended_early=self.ended_early,
             importance=self._chooser.importance(),
         )
 
     def _run(self, asked: Asked) -> Trial:
         """Run a trial; one that has the recipe of another has its result, without a fit. Raises Finished."""
-        seconds = self._search.seconds
-        if self._listener.is_finishing() or (seconds is not None and time.monotonic() - self._began > seconds):
-            raise Finished
+        if (why := self._listener.finishing()) is not None:
+            raise Finished(why)
+        if self._search.seconds is not None and time.monotonic() - self._began > self._search.seconds:
+            raise Finished("seconds")
         progress = TrialProgress(asked, self._listener)
         began = time.perf_counter()
 
@@ -199,8 +209,8 @@ class TrialProgress(Progress):
             raise Pruned
 
     def pulse(self) -> None:
-        if self._listener.is_finishing():
-            raise Finished
+        if (why := self._listener.finishing()) is not None:
+            raise Finished(why)
         self._listener.progress.pulse()
 
 
@@ -231,6 +241,7 @@ def note(found: Searched, best: Trial) -> str:
     return (
         f"The recipe is the best of {n_scored} trials ({how}). "
         "The best of many flatters: trust the score on the test rows, which no trial has seen."
+        f"{'' if found.early_end is None else f' {found.early_end}'}"
     )
 
 
@@ -248,8 +259,8 @@ def _repeat(asked: Asked, known: Trial) -> None:
         asked.is_hopeless(step, value)
 
 
-def _no_score(trials: Sequence[Trial]) -> str:
-    if not trials:
-        return "the search ended before its first trial; raise search.seconds"
+def _no_score(trials: Sequence[Trial], ended_early: EarlyEnd | None) -> str:
+    if not trials and ended_early is not None:
+        return f"the search ended before its first trial had, because {EARLY_ENDS[ended_early]}"
     reason: Mapping[str, str] = {trial.state: trial.error or "it was ended early" for trial in reversed(trials)}
     return f"none of {len(trials)} trials has a score; the last: {reason[trials[-1].state]}"

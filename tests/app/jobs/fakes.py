@@ -1,17 +1,21 @@
 """A trainer whose trainings follow a script instead of a recipe, and the scripts."""
 
 import asyncio
+import errno
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from pydantic import JsonValue
 
 from app.processes.trainer import Trainer, TrainerDied
 from models_store.bundle import Bundle
-from models_store.card import Trial
+from models_store.card import EarlyEnd, Searched, Trial
+from models_store.errors import DiskFull
 from models_store.storage.store import Store
-from tests.fakes import line
+from tests.disks import StrickenDisk, fails
+from tests.fakes import LinearNetwork, line
 from training.messages import (
     Cancelled,
     Epoch,
@@ -49,6 +53,8 @@ class FakeTrainer(Trainer):
         self.requests: list[Publish] = []
         self.asked_to_stop = asyncio.Event()
         self.asked_to_finish = asyncio.Event()
+        self.finishing: list[EarlyEnd] = []
+        """Why searches were asked to end with their best trial."""
         self.killed: list[str] = []
         """Ids of the trainings that were under way when it was stopped."""
         self._lines: asyncio.Queue[str | None] | None = None
@@ -79,8 +85,9 @@ class FakeTrainer(Trainer):
         assert training == self.requests[-1].id
         self.asked_to_stop.set()
 
-    async def finish(self, search: str) -> None:
+    async def finish(self, search: str, why: EarlyEnd) -> None:
         assert search == self.requests[-1].id
+        self.finishing.append(why)
         self.asked_to_finish.set()
 
     async def stop(self) -> None:
@@ -114,6 +121,14 @@ class FakeTrainer(Trainer):
         """Tell of these trials; the value of trial n is n + 1, so that the first is the best."""
         for number in numbers:
             self.say(TrialEnded(id=self.requests[-1].id, trial=trial(number), best=0, of=of))
+
+    def evaluate_early(self) -> Evaluated:
+        """Return the event with the card of a search that ended after two of its trials."""
+        request, trials = self.requests[-1], [trial(0), trial(1)]
+        known = {"method": "grid", "metric": "rmse", "folds": None, "best": 0, "trials": trials, "seconds": 1.0}
+        found = Searched.model_validate({**known, "planned": 4, "ended_early": self.finishing[0]})
+        card = learned(request.recipe, request.id).card.model_copy(update={"search": found})
+        return Evaluated(id=request.id, card=card)
 
     def publish(self) -> Published:
         """Publish the fake result of the last request; return the event that tells of it."""
@@ -194,7 +209,25 @@ async def searches_until_finished(trainer: FakeTrainer, request: Publish) -> Non
     trainer.say(Started(id=request.id, epochs=3))
     trainer.say_trials(0, 1)
     await trainer.asked_to_finish.wait()
+    trainer.say(trainer.evaluate_early())
     trainer.say(trainer.publish())
+
+
+async def publishes_the_best_never(trainer: FakeTrainer, request: Publish) -> None:
+    """Run two trials, and train the best without an end when asked to finish."""
+    trainer.say(Started(id=request.id, epochs=3))
+    trainer.say_trials(0, 1)
+    await asyncio.Event().wait()
+
+
+async def searches_on_a_full_disk(trainer: FakeTrainer, request: Publish) -> None:
+    """Run the trials that are not known yet, and find no room for the version."""
+    trainer.say(Started(id=request.id, epochs=3))
+    trainer.say_trials(*range(len(request.trials), 4))
+    full = Store(trainer.store.root, LinearNetwork.from_bytes, disk=StrickenDisk(3, fails(errno.ENOSPC)))
+    with pytest.raises(DiskFull) as told:
+        full.publish(learned(request.recipe, request.id), promote=request.promote)
+    trainer.say(Failed(id=request.id, code=told.value.code, message=str(told.value)))
 
 
 async def is_killed_searching(trainer: FakeTrainer, request: Publish) -> None:

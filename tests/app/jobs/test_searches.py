@@ -1,23 +1,32 @@
 """Searches as jobs: each trial is recorded, and a search that is cut off is taken up with the trials that it has."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from app.errors import JobEnded, UnknownJob, Unprocessable
 from app.jobs.job import Job
 from app.jobs.jobs import Jobs
 from app.jobs.records import MOST_RESUMPTIONS, Records
+from app.settings import Settings
+from models_store.card import Trial
+from models_store.errors import DiskFull
 from models_store.storage.store import Store
-from tests.app.jobs.conftest import LOOKS, MakeJobs
+from tests.app.jobs.conftest import LOOKS, SHORT, MakeJobs, Outage, until
 from tests.app.jobs.fakes import (
     FakeTrainer,
+    Script,
+    hangs,
     is_killed_searching,
     obeys,
+    publishes_the_best_never,
     recipe,
     searches,
+    searches_on_a_full_disk,
     searches_until_finished,
     searching,
     trial,
@@ -132,6 +141,117 @@ async def test_a_search_that_is_to_finish_publishes_its_best(jobs: Jobs, trainer
         assert (await ended(jobs, job)).status == "succeeded"
     with pytest.raises(JobEnded):
         await jobs.finish(job)
+
+
+EARLY_END = (
+    "The search ended after 2 of 4 trials, because its server lets no training take longer (PATTERNS_TRAIN_SECONDS)."
+)
+
+
+async def test_a_search_that_takes_too_long_publishes_its_best_and_says_so(
+    make_jobs: MakeJobs, trainer: FakeTrainer
+) -> None:
+    trainer.scripts = [searches_until_finished]
+    jobs = make_jobs(train_seconds=2.0)
+    async with leading(jobs):
+        job = await submit(jobs)
+        told = (await ended(jobs, job)).to_json()
+    assert (told["status"], told["version"], told["error"], told["note"]) == ("succeeded", 1, None, EARLY_END)
+    assert trainer.finishing == ["time_limit"]
+    assert (await kinds(jobs, job))[2:] == ["trial", "trial", "finishing", "evaluated", "published"]
+    assert (await jobs.events_after(job, 6))[0].data == {"version": 1, "note": EARLY_END}
+
+
+async def test_the_time_of_trials_before_a_search_was_cut_off_counts(make_jobs: MakeJobs, trainer: FakeTrainer) -> None:
+    trainer.scripts = [is_killed_searching, searches_until_finished]
+    # Each trial says that it has taken half a second.
+    jobs = make_jobs(train_seconds=0.9)
+    async with leading(jobs):
+        assert (await ended(jobs, await submit(jobs))).status == "succeeded"
+    assert trainer.finishing == ["time_limit"]
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        pytest.param(
+            hangs,
+            "the search took longer than 0.1 s, and none of its trials has a score; lower fit.epochs, or raise "
+            "PATTERNS_TRAIN_SECONDS",
+            id="no trial",
+        ),
+        pytest.param(
+            publishes_the_best_never,
+            "the training of the best trial took longer than 0.1 s; lower fit.epochs, or raise PATTERNS_TRAIN_SECONDS; "
+            "2 trials are kept, the best is trial 0: GET /train/{job}/trials has its recipe",
+            id="no end",
+        ),
+    ],
+)
+async def test_a_search_that_has_nothing_to_publish_in_its_time_fails(
+    make_jobs: MakeJobs, trainer: FakeTrainer, script: Script, said: str
+) -> None:
+    trainer.scripts = [script]
+    jobs = make_jobs(train_seconds=0.1)
+    async with leading(jobs):
+        job = await submit(jobs)
+        error = (await ended(jobs, job)).to_json()["error"]
+    assert error == {"code": "timed_out", "message": said.format(job=job)}
+    assert trainer.killed == [job]
+
+
+async def test_a_search_goes_on_after_its_database_was_lost(
+    make_jobs: MakeJobs, url: str, outage: Outage, trainer: FakeTrainer
+) -> None:
+    trainer.scripts = [searches_until_finished, searches]
+    jobs = make_jobs(database_url=SecretStr(url))
+    async with leading(jobs):
+        job = await submit(jobs)
+        await tried(jobs, job, 2)
+        with outage():
+            await until(lambda: not trainer.is_started)
+            trainer.say_trials(2)
+        assert (await ended(jobs, job)).status == "succeeded"
+    assert [list(request.trials) for request in trainer.requests] == [[], ALL[:2]]
+    assert (await kinds(jobs, job))[2:7] == ["trial", "trial", "resumed", "started", "trial"]
+    assert await jobs.trials(job) == ALL
+
+
+async def test_a_search_goes_on_when_the_disk_of_its_database_has_room_again(
+    settings: Settings, store: Store, trainer: FakeTrainer
+) -> None:
+    class Full(Records):
+        """Records that find no room for the second trial, once."""
+
+        is_full = True
+
+        def add_trial(self, job: str, trial: Trial, happened: Sequence[tuple[str, dict[str, Any]]]) -> None:
+            if trial.number == 1 and self.is_full:
+                self.is_full = False
+                raise DiskFull
+            super().add_trial(job, trial, happened)
+
+    trainer.scripts = [searches_until_finished, searches]
+    jobs = Jobs(Full(settings.jobs_url, settings.train_queue), store, trainer, settings, SHORT)
+    async with leading(jobs):
+        job = await submit(jobs)
+        assert (await ended(jobs, job)).status == "succeeded"
+    assert [list(request.trials) for request in trainer.requests] == [[], ALL[:1]]
+    assert await jobs.trials(job) == ALL
+    jobs.close()
+
+
+async def test_a_search_whose_version_finds_no_room_keeps_its_trials(
+    jobs: Jobs, trainer: FakeTrainer, store: Store
+) -> None:
+    trainer.scripts = [searches_on_a_full_disk]
+    async with leading(jobs):
+        job = await submit(jobs)
+        error = (await ended(jobs, job)).to_json()["error"]
+    kept = f"; 4 trials are kept, the best is trial 0: GET /train/{job}/trials has its recipe"
+    assert (error["code"], error["message"].endswith(kept)) == ("disk_full", True)
+    assert await jobs.trials(job) == ALL
+    assert store.patterns() == []
 
 
 async def test_a_search_that_is_cancelled_is_not_taken_up_again(jobs: Jobs, trainer: FakeTrainer) -> None:

@@ -67,6 +67,20 @@ def test_a_point_changes_its_fields_and_no_others() -> None:
     assert recipe_at(QUADRATIC, point) == QUADRATIC.overridden(changed)
 
 
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"network.layers.1.units": [8]},
+        {"network.layers": {"low": 1, "high": 4}, "network.layers.3.units": [8]},
+        {"network.layers": [1, 3], "network.layers.2.units": {"values": [8], "when": {"network.layers": 3}}},
+        # The recipe's own two layers stay where a condition does not hold.
+        {"network.layers": {"values": [1], "when": {"seed": 1}}, "seed": [1, 2], "network.layers.1.units": [8]},
+    ],
+)
+def test_a_layer_may_be_named_that_some_network_of_the_space_has(space: dict[str, Any]) -> None:
+    assert set(searching(space).dimensions) == set(space)
+
+
 def test_a_field_is_chosen_only_where_its_conditions_hold() -> None:
     space = searching(
         {
@@ -110,6 +124,21 @@ def test_ranges_are_whole_where_the_recipe_takes_no_fractions() -> None:
         ({"network.dropout": [0.1, 1.5]}, "search.space.network.dropout: network.dropout: Input should be less than 1"),
         ({"network.layers.*.unit": [1]}, "network.layers.*.unit: network.layers.0.unit: there is no such field"),
         ({"network.layers.x.units": [1]}, "name a field of all layers"),
+        (
+            {"network.layers.2.units": [8]},
+            "search.space.network.layers.2.units: no network that it is chosen for has a layer 2; the deepest has 2, "
+            "counted from 0",
+        ),
+        ({"network.layers": [1, 3], "network.layers.3.units": [8]}, "a layer 3; the deepest has 3,"),
+        ({"network.layers": {"low": 1, "high": 4}, "network.layers.4.units": [8]}, "a layer 4; the deepest has 4,"),
+        ({"network.layers": [[8], [8, 16]], "network.layers.2.activation": ["elu"]}, "a layer 2; the deepest has 2,"),
+        ({"network.layers": [0], "network.layers.*.units": [8]}, "no network that it is chosen for has any layer"),
+        (
+            {"network.layers": [1, 3], "network.layers.1.units": {"values": [8], "when": {"network.layers": 1}}},
+            "a layer 1; the deepest has 1,",
+        ),
+        ({"network.layers": [10**9]}, "network.layers: a network has 0 to 32 layers, not 1000000000"),
+        ({"network.layers": [-1]}, "a network has 0 to 32 layers, not -1"),
         (
             {"fit.optimizer.name": ["adam", "sgd"], "fit.optimizer.weight_decay": [0.0, 0.1]},
             "search.space.fit.optimizer.weight_decay: with fit.optimizer.name sgd, ",

@@ -109,9 +109,21 @@ def test_a_search_that_is_to_finish_trains_the_best_so_far(whole: tuple[Bundle, 
     def listen(trial: Trial, best: int | None, of: int) -> None:
         told.append(trial.number)
 
-    listener = Listener(Progress(), listen, is_finishing=lambda: len(told) == 3)
-    searched = found(recipe(), listener=listener)[1]
+    listener = Listener(Progress(), listen, finishing=lambda: "time_limit" if len(told) == 3 else None)
+    bundle, searched = found(recipe(), listener=listener)
     assert facts(searched) == facts(whole[1])[:3]
+    assert (searched.planned, searched.ended_early, whole[1].ended_early) == (4, "time_limit", None)
+    assert bundle.card.notes[-1].endswith(
+        "The search ended after 3 of 4 trials, because its server lets no training take longer "
+        "(PATTERNS_TRAIN_SECONDS)."
+    )
+
+
+def test_a_search_that_is_to_finish_before_its_first_trial_says_why() -> None:
+    from training.search.search import Listener  # deferred: imports TensorFlow
+
+    with pytest.raises(PatternServerError, match="before its first trial had, because its best so far was asked for"):
+        found(recipe(), listener=Listener(Progress(), finishing=lambda: "asked"))
 
 
 def test_folds_score_each_trial_on_all_rows_but_the_test_rows() -> None:
@@ -139,7 +151,7 @@ def test_hopeless_trials_end_early() -> None:
 
 
 def test_trials_of_the_same_recipe_are_fitted_once() -> None:
-    space = {"network.layers.0.units": [4], "network.layers.1.units": [5, 6]}
+    space = {"network.layers.0.units": [4], "network.layers.*.units": [5, 6]}
     assert sorted(trial.epochs for trial in found(recipe(space=space))[1].trials) == [0, 6]
 
 
