@@ -57,6 +57,8 @@ class Range(Part):
             raise ValueError("low and high: at most 2^53 in size, beyond which numbers lose their last digits")
         if self.step is not None and not 0 < self.step <= self.high - self.low:
             raise ValueError("step: must be above 0, and at most as large as the range")
+        if self.step is not None and (self.high - self.low) / self.step > LARGEST_WHOLE:
+            raise ValueError("step: is too small for the range; leave it out for any number in the range")
         if self.log and self.low <= 0:
             raise ValueError("log: needs a low above 0")
         if self.log and self.step is not None:

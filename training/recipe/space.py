@@ -167,7 +167,9 @@ class Space:
         for tag in TAGS:
             part = tag.rpartition(".")[0] + "."
             if tag in self.dimensions and field != tag and field.startswith(part) and tag not in required:
-                points += [{**required, tag: name, field: value} for name in _extremes(self.dimensions[tag])]
+                points += [
+                    {**required, tag: name, field: value} for name in _different(_extremes(self.dimensions[tag]))
+                ]
         for point in points:
             try:
                 self.recipe(point)
@@ -211,11 +213,13 @@ class Space:
         return accepted
 
     def _conditions(self, field: str) -> Iterator[tuple[str, tuple[JsonValue, ...]]]:
-        """Yield the conditions of a field, and those of the fields that they name."""
-        for other, values in self.dimensions[field].when.items():
-            yield other, values
-            if other in self.dimensions:
-                yield from self._conditions(other)
+        """Yield the conditions of a field, and those of the fields that they name, of each field once."""
+        named = [field]
+        for one in named:
+            for other, values in self.dimensions[one].when.items():
+                yield other, values
+                if other in self.dimensions and other not in named:
+                    named.append(other)
 
     def _possible(self, field: str, other: str) -> list[JsonValue]:
         if other not in self.dimensions:
@@ -295,6 +299,10 @@ def _check_searched(field: str) -> None:
 
 def _extremes(dimension: Choices | Range) -> tuple[JsonValue, ...]:
     return dimension.values if isinstance(dimension, Choices) else (dimension.low, dimension.high)
+
+
+def _different(values: Sequence[JsonValue]) -> list[JsonValue]:
+    return [value for place, value in enumerate(values) if value not in values[:place]]
 
 
 def _with(point: Point, field: str) -> str:

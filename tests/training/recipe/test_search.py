@@ -1,5 +1,6 @@
 """The space of a search: what it may hold, what a point of it makes of the recipe, and how mistakes are named."""
 
+import time
 from typing import Any
 
 import pytest
@@ -119,6 +120,9 @@ def test_ranges_are_whole_where_the_recipe_takes_no_fractions() -> None:
         ({"fit.batch_size": {"low": 8, "high": 8}}, "low must be below high"),
         ({"fit.batch_size": {"low": 8, "high": 64, "step": 100}}, "step: must be above 0"),
         ({"fit.batch_size": {"low": 8, "high": 2**60}}, "at most 2^53"),
+        ({"network.dropout": {"low": 0, "high": 0.5, "step": 5e-324}}, "step: is too small for the range"),
+        ({"network.layers": [1, 10**12]}, "a network has 0 to 32 layers, not 1000000000000"),
+        ({"network.layers": {"low": 1, "high": 2**53}}, "a network has 0 to 32 layers"),
         ({"network.dropout": {"low": 0, "high": 0.5, "log": True}}, "log: needs a low above 0"),
         ({"network.dropout": {"low": 0.1, "high": 0.5, "log": True, "step": 0.1}}, "log: has no step"),
         ({"network.dropout": [0.1, 1.5]}, "search.space.network.dropout: network.dropout: Input should be less than 1"),
@@ -224,3 +228,18 @@ def test_a_bad_search_is_refused_by_its_field(search: dict[str, Any], said: str)
     with pytest.raises(RecipeError) as refused:
         QUADRATIC.overridden({"search": search})
     assert said in str(refused.value)
+
+
+def test_conditions_that_name_each_other_in_many_ways_are_looked_at_once() -> None:
+    """There are 2^31 ways from the last field to the first."""
+    fields = [f"network.layers.{layer}.units" for layer in range(32)]
+    chained = {name: {"values": [8], "when": dict.fromkeys(fields[:place], 8)} for place, name in enumerate(fields)}
+    space = {"network.layers": [32], **chained}
+    assert list(searching(space).dimensions) == [*space]
+
+
+def test_repeated_names_of_optimisers_are_tried_once() -> None:
+    names = {"fit.optimizer.name": ["adam"] * 1000, "fit.optimizer.learning_rate": [0.01] * 50}
+    began = time.process_time()
+    searching(names)
+    assert time.process_time() - began < 4
