@@ -427,7 +427,8 @@ def import_(
     from app.commands.export import import_from  # deferred: only this command needs it
 
     pattern, version = import_from(file, promote=promote)
-    out.print(f"{pattern}: version {version} was imported", markup=False, highlight=False)
+    said = "and answers from now on" if promote else "and answers only when it is named"
+    out.print(f"{pattern}: version {version} was imported, {said}", markup=False, highlight=False)
 
 
 @cli.command()

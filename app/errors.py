@@ -19,8 +19,9 @@ class NoFormula(PatternServerError):
 
     def __init__(self, pattern: str, version: int) -> None:
         super().__init__(
-            f"version {version} of {pattern} has no formula: none was found that is true on its test rows, or it was "
-            "trained before they were looked for; training it again looks for one"
+            f"version {version} of {pattern} has no formula: none was found that is true on its test rows, or none was "
+            "looked for: not for labels, nor from inputs that lack values or are no numbers, nor in versions from "
+            "before formulas were looked for; training those again looks for one"
         )
 
 

@@ -310,7 +310,9 @@ function checkNames(given, where) {
   if (missing.length) throw new Refused(`${where}missing: ${missing.map(({ name }) => name).join(", ")}`);
   const known = new Set([...names, ...PATTERN.ignored]);
   const unknown = given.filter((name) => !known.has(name) && !INDEX.test(name));
-  if (unknown.length) throw new Refused(`${where}not among ${names.join(", ")}: ${unknown.join(", ")}`);
+  if (unknown.length) {
+    throw new Refused(`${where}no columns of the pattern: ${unknown.join(", ")}; there are ${names.join(", ")}`);
+  }
 }
 
 /** Return the parsed value, null where it is missing. Throws Refused. */

@@ -305,7 +305,7 @@ def _check_names(given: Any, where: str) -> None:
         raise Refused(f"{where}missing: {', '.join(missing)}")
     known = {*names, *PATTERN["ignored"]}
     if unknown := [name for name in given if name not in known and not INDEX.fullmatch(name)]:
-        raise Refused(f"{where}not among {', '.join(names)}: {', '.join(unknown)}")
+        raise Refused(f"{where}no columns of the pattern: {', '.join(unknown)}; there are {', '.join(names)}")
 
 
 # The names that pandas gives to an index without a name.

@@ -27,11 +27,15 @@ Outside = Annotated[Way | None, BeforeValidator(lambda said: SWITCH.get(said, sa
 
 def check_way(bundle: Bundle, way: Way) -> None:
     """Raise Unprocessable where rows outside are to be answered by a formula, and an output has none."""
-    if way == "formula" and set(bundle.card.closed_forms) != set(bundle.outputs):
+    if way == "formula" and not has_formulas(bundle):
         raise Unprocessable(
             "bad_parameter",
             "outside: this version has no formula for each of its outputs; warn, clip and reject need none",
         )
+
+
+def has_formulas(bundle: Bundle) -> bool:
+    return set(bundle.card.closed_forms) == set(bundle.outputs)
 
 
 def treated(bundle: Bundle, way: Way, question: NativeQuestion) -> NativeQuestion:
@@ -41,16 +45,21 @@ def treated(bundle: Bundle, way: Way, question: NativeQuestion) -> NativeQuestio
     """
     named = bundle.outside(question.rows)
     if named and way == "reject":
-        first = named[0]
-        raise Unprocessable(
-            "outside",
-            f"row {first['row']}: {shortened(first['columns'])} outside what training saw, and so are "
-            f"{len(named)} row(s) in all; leave them out, or ask with outside=warn, clip or formula",
-        )
+        raise Unprocessable("outside", _refusal(bundle, named))
     answered = {} if way == "warn" else {"answered": way}
     rows = clipped(bundle, question.rows) if named and way == "clip" else question.rows
     # Not light: the answer names rows one by one.
     return replace(question, rows=rows, is_light=False, outside=[{**row, **answered} for row in named])
+
+
+def _refusal(bundle: Bundle, named: list[dict[str, Any]]) -> str:
+    first, others = named[0], len(named) - 1
+    more = f", and {others} more {'row is' if others == 1 else 'rows are'}" if others else ""
+    ways = "warn, clip or formula" if has_formulas(bundle) else "warn or clip"
+    return (
+        f"row {first['row']} is outside what training saw in {shortened(first['columns'])}{more}; the card has the "
+        f"ranges; leave such rows out, or ask with outside={ways}"
+    )
 
 
 def clipped(bundle: Bundle, raw: Raw) -> Raw:

@@ -75,7 +75,9 @@ def _read_json(body: bytes, expected: Expected, max_rows: int) -> Content:
 def _found(document: Any) -> str:
     if not isinstance(document, dict):
         return kind_of(document)
-    return "others beside it" if "inputs" in document else "an object without it"
+    if "inputs" not in document:
+        return "an object without it"
+    return "others beside it; options such as outside go into the address: ?outside=clip"
 
 
 def _write_json(layout: Layout, reply: Reply) -> bytes:

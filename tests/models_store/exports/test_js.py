@@ -52,7 +52,7 @@ def test_labels_have_the_type_that_they_had_and_probabilities(tmp_path: Path) ->
         ({"x": "1"}, "row 0, column x: expected a number"),
         ({"x": None}, "row 0, column x: expected a number"),
         ({}, "row 0: missing: x"),
-        ({"x": 1, "z": 2}, "row 0: not among x: z"),
+        ({"x": 1, "z": 2}, "row 0: no columns of the pattern: z; there are x"),
         ({"x": 1e300}, "row 0: a value is too large for the network"),
     ],
 )

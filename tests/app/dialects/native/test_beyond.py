@@ -62,8 +62,13 @@ async def test_rows_outside_are_refused_by_their_row_and_never_by_their_value(cl
     answer = await client.post("/predict/line?outside=reject", json=ASKED)
     assert refusal(answer) == (422, "outside")
     assert message(answer) == (
-        "row 1: x outside what training saw, and so are 2 row(s) in all; leave them out, or ask with outside=warn, "
-        "clip or formula"
+        "row 1 is outside what training saw in x, and 1 more row is; the card has the ranges; leave such rows out, or "
+        "ask with outside=warn, clip or formula"
+    )
+    answer = await client.post("/predict/bare?outside=reject", json={"inputs": [20]})
+    assert message(answer) == (
+        "row 0 is outside what training saw in x; the card has the ranges; leave such rows out, or ask with "
+        "outside=warn or clip"
     )
     assert (await client.post("/predict/line?outside=reject", json={"inputs": [1, 16]})).json()["outside"] == []
 

@@ -127,7 +127,10 @@ async def test_inputs_that_are_no_rows_of_the_pattern_are_refused(
         ("1", "a number"),
         ("null", "null"),
         ('"sesame"', "text"),
-        ('{"inputs": [1], "sesame": 1}', "others beside it"),
+        (
+            '{"inputs": [1], "sesame": 1}',
+            "others beside it; options such as outside go into the address: ?outside=clip",
+        ),
         ('{"Inputs": [1]}', "an object without it"),
         ("true", "a boolean"),
     ],
