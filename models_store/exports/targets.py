@@ -11,11 +11,12 @@ from types import ModuleType
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.errors import ExportDiffers, RuntimeAbsent, UnknownTarget
-from models_store.exports import programs
+from models_store.exports import pmml_trial, programs
 from models_store.exports.c_file import c_file
 from models_store.exports.exactness import difference, tolerance_of
 from models_store.exports.js_file import js_file
 from models_store.exports.names import ALL, TARGETS, TargetName
+from models_store.exports.pmml_file import pmml_file
 from models_store.exports.portable import portable
 from models_store.exports.python_file import python_file
 from models_store.exports.sample import Sample
@@ -98,6 +99,7 @@ BY_NAME: Mapping[TargetName, Target] = {
         lambda bundle, version: _onnx().onnx_network_file(bundle, version),
         lambda content, sample: _onnx().network_answers(content, sample),
     ),
+    "pmml": Target(".pmml", "application/xml", pmml_file, pmml_trial.answers),
     "python": Target(
         ".py",
         "text/x-python",

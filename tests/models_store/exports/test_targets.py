@@ -48,7 +48,7 @@ def test_a_file_that_fails_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_target_that_there_is_not_is_refused() -> None:
-    with pytest.raises(UnknownTarget, match="there is no such export; there are c, js, onnx, onnx-net, python"):
+    with pytest.raises(UnknownTarget, match="there is no such export; there are c, js, onnx, onnx-net, pmml, python"):
         export(spelled(), 1, "cobol")
 
 
