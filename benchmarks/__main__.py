@@ -1,6 +1,7 @@
 """`make bench`: ours against the ceiling of its stack, servers by hand and peers, in one run; ratios against targets.
 
-    trained once -> requests, start, training meanwhile, workers, peers, uploads, fitting, scaling -> figures -> tables
+    trained once -> requests, start, training meanwhile, workers, peers, uploads, fitting, searching, scaling
+    -> figures -> tables
 
 ARGS=--quick takes about a minute; ARGS="--only requests,fitting" a part; ARGS="--peers mlserver" makes a peer first.
 ARGS="--against main" measures requests and uploads alone, of this checkout and of another revision in turn.
@@ -23,10 +24,10 @@ from benchmarks.network import PATTERN, export
 from benchmarks.servers import Trouble
 from benchmarks.serving import Effort
 
-SECTIONS = ("requests", "start", "meanwhile", "workers", "peers", "uploads", "fitting", "scaling")
+SECTIONS = ("requests", "start", "meanwhile", "workers", "peers", "uploads", "fitting", "searching", "scaling")
 QUICK = ("requests", "start", "fitting")
 # They train what they need.
-STORELESS = {"fitting", "uploads", "against"}
+STORELESS = {"fitting", "searching", "uploads", "against"}
 
 
 def main() -> None:
@@ -132,6 +133,7 @@ def sections(
         "peers": lambda: peers.compared(store, network, engines[0], arguments.peers, effort),
         "uploads": lambda: uploads.measured(engines[-1], arguments.against, effort),
         "fitting": lambda: fitting(1 if quick else 3, quick),
+        "searching": lambda: searching(1 if quick else 3),
         "scaling": lambda: {engine: scaling.measured(store, engine, effort) for engine in engines},
         "against": lambda: against.compared(arguments.against, engines, effort),
     }
@@ -140,6 +142,12 @@ def sections(
 def fitting(rounds: int, quick: bool) -> dict[str, Any]:
     recipes = ["100 rows"] if quick else ["100 rows", "9 500 rows"]
     command = [sys.executable, "-m", "benchmarks.fitting", *(f"{recipe}={rounds}" for recipe in recipes)]
+    found: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return found
+
+
+def searching(rounds: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.searching", str(rounds)]
     found: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
     return found
 

@@ -13,6 +13,8 @@ from benchmarks.contenders import BY_HAND, CEILING, ECHO, ENGINES, at_commit, ou
 from benchmarks.peers import PEERS
 from benchmarks.uploads import LONG, ONE_ROW, WIDE
 
+# What a trial of a search is compared with, and how many times as fast it is to be.
+SEARCHES = {"trainings": 15.0, "Optuna and Keras fit": 100.0}
 Figures = Mapping[str, Any]
 Values = list[float]
 Unit = Literal["×", " s"]
@@ -59,6 +61,7 @@ def targets(figures: Figures) -> list[Line]:
     """Return the ratios that have a target and were measured."""
     lines = [line for engine in figures["how"]["engines"] for line in _of_engine(figures, engine)]
     lines += [*_of_uploads(figures), *_of_fitting(figures.get("fitting", {}))]
+    lines += _of_searching(figures.get("searching", {}))
     return [line for line in lines if line.values]
 
 
@@ -142,6 +145,11 @@ def _of_fitting(fitting: Figures) -> Iterator[Line]:
             )
 
 
+def _of_searching(runs: Figures) -> Iterator[Line]:
+    for other, bound in SEARCHES.items():
+        yield Line(f"64 trials on iris: faster than {other}", _ratios(runs, other, "search", "trial_s"), bound)
+
+
 def _ratios(runs: Figures, name: str, other: str, figure: str = SPEED) -> tuple[float, ...]:
     """Return the ratio of each round; none if one of the two was not measured."""
     if name not in runs or other not in runs:
@@ -185,6 +193,8 @@ def tables(figures: Figures) -> Iterator[Table]:
         yield uploads_table(uploaded)
     for recipe, runs in figures.get("fitting", {}).items():
         yield fitting_table(recipe, runs)
+    if searched := figures.get("searching"):
+        yield searching_table(searched)
     for engine, parts in figures.get("scaling", {}).items():
         for part, points in parts.items():
             columns = [name for name in points[0] if name != "failed"]
@@ -263,6 +273,13 @@ def fitting_table(recipe: str, runs: Figures) -> Table:
         for name in runs
     )
     return _table(f"Training, {recipe}, 100 epochs", columns, rows)
+
+
+def searching_table(runs: Figures) -> Table:
+    columns = ("", "trials", "ms a trial", "least", "most")
+    milliseconds = {name: [{"ms": run["trial_s"] * 1000} for run in found] for name, found in runs.items()}
+    rows = ([name, f"{found[0]['trials']}", *_told(milliseconds[name], "ms", "{:.0f}")] for name, found in runs.items())
+    return _table("Search, iris, 50 epochs, rate and seed", columns, rows)
 
 
 def _to_loss(runs: list[Figures]) -> list[str]:

@@ -151,6 +151,10 @@ def figures() -> dict[str, Any]:
             "litserve": {"workloads": {CROWD.name: {OWN: runs(80, 40), "LitServe": runs(40, 20)}}, "not_compared": {}},
         },
         "fitting": {"9 500 rows": {name: [{"seconds": s, "loss": 0.1, "to_loss_s": s}] for name, s in fitted.items()}},
+        "searching": {
+            "search": [{"seconds": 6.4, "trials": 64, "trial_s": 0.1}],
+            "Optuna and Keras fit": [{"seconds": 10.0, "trials": 4, "trial_s": 2.5}],
+        },
     }
 
 
@@ -162,6 +166,7 @@ def test_ratios_are_taken_within_a_round_and_set_beside_their_targets(figures: d
         "keras: 1 row, 32 connections, p99 to p50": (2.0, "ok"),
         "training, 9 500 rows: faster than Keras fit": (30.0, "ok"),
         "training, 9 500 rows: faster than Keras fit to the loss of all": (30.0, ""),
+        "64 trials on iris: faster than Optuna and Keras fit": (25.0, "short"),
     }
 
 
@@ -170,7 +175,13 @@ def test_the_report_names_the_machine_and_whoever_was_not_compared(
 ) -> None:
     report.show(figures)
     said = capsys.readouterr().out
-    for expected in ("A Processor, 2 cores", "first try: answers other numbers", "ray: not installed", "LitServe"):
+    for expected in (
+        "A Processor, 2 cores",
+        "first try: answers other numbers",
+        "ray: not installed",
+        "LitServe",
+        "Search, iris",
+    ):
         assert expected in said
 
 
