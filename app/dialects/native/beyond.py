@@ -17,11 +17,8 @@ from models_store.tables.table import Raw, Table, Values, take
 from training.recipe.formula import Formula
 
 Way = Literal["warn", "clip", "reject", "formula"]
-# Before there were ways, there was a switch.
-SWITCH: Mapping[object, Way | None] = {
-    **dict.fromkeys(("true", "True", "1", "yes", "on"), "warn"),
-    **dict.fromkeys(("false", "False", "0", "no", "off")),
-}
+# Before there were ways, it was a switch.
+SWITCH: Mapping[object, Way | None] = {"true": "warn", "false": None}
 Outside = Annotated[Way | None, BeforeValidator(lambda said: SWITCH.get(said, said))]
 
 

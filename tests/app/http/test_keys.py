@@ -30,6 +30,7 @@ CHANGES = [
     ("POST", "/patterns/line/rollback", b"", 409),
     ("DELETE", "/patterns/line/versions/1", b"", 409),
     ("DELETE", "/patterns/nothing", b"", 404),
+    ("POST", "/patterns/import", b"no archive", 422),
     ("POST", "/datasets", b"[]", 415),
     ("DELETE", "/datasets/nothing", b"", 404),
 ]
