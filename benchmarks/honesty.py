@@ -18,7 +18,8 @@ import polars as pl
 from models_store.arrays import Array
 from training.closed_form.find import held
 from training.closed_form.form import Form
-from training.closed_form.search import EXACT, Rows, relative_error
+from training.closed_form.rows import Rows
+from training.closed_form.search import EXACT, relative_error
 from training.data.dataset import Dataset
 from training.recipe.data import FormulaData, SequenceData
 from training.recipe.formula import FUNCTIONS, Formula

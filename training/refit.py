@@ -51,6 +51,8 @@ class SecondFit(Progress):
 
     def epochs(self, done: int, curves: Curves) -> None:
         self._progress.work(self._before + done, self._of)
+        # Work is only told of; a pulse is where a training that was cancelled ends.
+        self._progress.pulse()
 
     def pulse(self) -> None:
         self._progress.pulse()

@@ -151,6 +151,24 @@ def test_the_epochs_of_both_fits_are_counted() -> None:
     assert told == [(0, 24), (12 + fitted.best_epoch, 12 + fitted.best_epoch)]
 
 
+def test_a_training_can_be_ended_in_its_second_fit() -> None:
+    class Ended(Exception):
+        pass
+
+    class Ending(Progress):
+        has_begun_again = False
+
+        def work(self, done: int, of: int) -> None:
+            self.has_begun_again = done > 0
+
+        def pulse(self) -> None:
+            if self.has_begun_again:
+                raise Ended
+
+    with pytest.raises(Ended):
+        trained(spec(), Ending())
+
+
 def test_a_bundle_keeps_its_answers_out_of_fold(both: tuple[Bundle, Bundle]) -> None:
     from models_store.networks.keras_network import KerasNetwork  # deferred: imports TensorFlow
 

@@ -13,7 +13,8 @@ from models_store.card import ClosedForm
 from models_store.tables.table import Table
 from training.closed_form import written
 from training.closed_form.form import Form
-from training.closed_form.search import EXACT, Rows, relative_error, search
+from training.closed_form.rows import Rows
+from training.closed_form.search import EXACT, relative_error, search
 from training.closed_form.terms import LARGEST
 from training.data.dataset import Dataset
 from training.data.dataset import Rows as DataRows
@@ -41,14 +42,15 @@ def closed_forms(data: Dataset, answers: Array, seed: int) -> dict[str, ClosedFo
     if data.labels is not None or len(data.outputs) > MOST_OUTPUTS or len(data.inputs) > MOST_INPUTS:
         return {}
     fitted, test = (_numbers(rows) for rows in (data.fitted, data.test))
-    if fitted is None or test is None or len(data.fitted) < FEWEST_ROWS:
+    if fitted is None or test is None:
         return {}
     names = identifiers(data.inputs)
     some = subsample(len(data.fitted), MOST_ROWS, seed)
+    few = data.fitted.take(some)
     found = {}
     for place, output in enumerate(data.outputs):
-        train = Rows(_columns(names, fitted[some]), data.fitted.targets[some, place])
-        tested = Rows(_columns(names, test), data.test.targets[:, place])
+        train = Rows(_columns(names, fitted[some]), few.targets[:, place], few.weights)
+        tested = Rows(_columns(names, test), data.test.targets[:, place], data.test.weights)
         form = held(train, tested, seed)
         if form is not None:
             only = slice(place, place + 1)
@@ -58,7 +60,9 @@ def closed_forms(data: Dataset, answers: Array, seed: int) -> dict[str, ClosedFo
 
 
 def held(train: Rows, test: Rows, seed: int) -> Form | None:
-    """Return what the search finds on `train` if it holds on `test`; None if nothing does."""
+    """Return what the search finds on `train` if it holds on `test`; None if nothing does, or there are few rows."""
+    if train.n_effective < FEWEST_ROWS:
+        return None
     if not np.ptp(train.target) or not np.ptp(test.target):
         return None
     if max(float(np.abs(column).max()) for rows in (train, test) for column in rows.columns.values()) > LARGEST:
@@ -131,7 +135,7 @@ def _columns(names: Mapping[str, str], numbers: Array) -> dict[str, Array]:
 
 
 def _error(form: Form, rows: Rows) -> float:
-    return float(np.sqrt(np.mean((rows.target - form.values(rows.columns)) ** 2)))
+    return rows.size_of(rows.target - form.values(rows.columns))
 
 
 def _described(

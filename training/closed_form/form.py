@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from models_store.arrays import Array
+from training.closed_form.rows import Rows
 from training.closed_form.terms import Columns, Term, Values
 from training.recipe.formula import Formula, FormulaError
 
@@ -104,8 +105,11 @@ def moved(terms: tuple[Term, ...], constants: Iterable[float]) -> tuple[Term, ..
     return tuple(term.with_constants(each) for term in terms)
 
 
-def polished(form: Form, columns: Columns, target: Array, fixed: Collection[int] = ()) -> Form:
-    """Return the form with all numbers but the fixed ones and zeros moved to the smallest error in raw units."""
+def polished(form: Form, rows: Rows, fixed: Collection[int] = ()) -> Form:
+    """Return the form with all numbers but the fixed ones and zeros moved to the smallest error in raw units.
+
+    Each row counts by its weight.
+    """
     free = [place for place, number in enumerate(form.numbers) if number != 0 and place not in fixed]
     if not free:
         return form
@@ -116,9 +120,11 @@ def polished(form: Form, columns: Columns, target: Array, fixed: Collection[int]
             numbers[place] = float(value)
         return replace(form, numbers=tuple(numbers))
 
+    roots, worst = rows.roots, 1e9 * np.abs(rows.target).max()
+
     def error(values: Array) -> Array:
-        left = target - at(values).values(columns)
-        return np.where(np.isfinite(left), left, 1e9 * np.abs(target).max())
+        left = rows.target - at(values).values(rows.columns)
+        return roots * np.where(np.isfinite(left), left, worst)
 
     start = np.array([form.numbers[place] for place in free])
     found = least_squares(error, start, x_scale=np.abs(start), xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=MOST_STEPS)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models_store.arrays import Array
 from training.closed_form import terms as library
 from training.closed_form.form import Form, design_of, fitted, polished, tuned
+from training.closed_form.rows import Rows
 from training.closed_form.snapping import snapped
 from training.closed_form.subsets import best_subsets
 from training.closed_form.terms import Columns, Factor, Term, Values
@@ -22,16 +22,11 @@ MOST_TRIED = 8
 # Root mean square of what is left, in units of the targets' deviation, where a form is exact but for rounding.
 EXACT = 1e-9
 MOST_PAIRED_INPUTS = 4
+# One that leaves so much has no need to be polished: it will not be near the test rows.
+HOPELESS = 0.1
+# Where all but the largest libraries leave so much, noise does: the largest take two thirds of the time.
+NOISY = 0.3
 ROUNDING = 1e-12
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    columns: Columns
-    target: Array
-
-    def take(self, places: NDArray[np.intp]) -> "Rows":
-        return Rows({name: values[places] for name, values in self.columns.items()}, self.target[places])
 
 
 @dataclass(frozen=True)
@@ -55,34 +50,51 @@ HEADS = (
 
 
 def search(train: Rows, others: Columns, seed: int) -> Form | None:
-    """Return the form that answers best for its size, its numbers snapped; None where no term can be computed.
+    """Return the form that answers best for its size, its numbers snapped; None where none comes near the rows.
 
     `others`: rows on which every term must have a value too. The same `seed`, the same form.
     """
-    searched = train.take(_some(len(train.target), MOST_SEARCHED, seed))
-    best, lowest, is_exact = None, np.inf, False
-    for form, n_terms in _found(searched, others):
-        if is_exact and best and (best.head, len(best.terms)) != (form.head, len(form.terms)):
-            break  # among those of the same length, there may have been a plainer one
-        score = _score(form, searched, n_terms)
-        if score < lowest:
-            best, lowest = form, score
-            is_exact = relative_error(form, searched) < EXACT
-    return best and snapped(polished(best, train.columns, train.target), train.columns, train.target)
+    best = Best(train.drawn(MOST_SEARCHED, seed))
+    for form, n_terms in _found(best, others):
+        # Among forms of the same length, there may be a plainer one than the first that is exact.
+        if best.error < EXACT and not best.is_as_long_as(form):
+            break
+        best.compare(form, n_terms)
+    if best.form is None or best.error > HOPELESS:
+        return None
+    return snapped(polished(best.form, train), train)
+
+
+@dataclass
+class Best:
+    """The best form so far, by its score on the rows that are searched, and its relative error there."""
+
+    rows: Rows
+    form: Form | None = None
+    score: float = np.inf
+    error: float = np.inf
+
+    def compare(self, form: Form, n_terms: int) -> None:
+        """Take the form, chosen from `n_terms`, if it is better."""
+        score = _score(form, self.rows, n_terms)
+        if score < self.score:
+            self.form, self.score, self.error = form, score, relative_error(form, self.rows)
+
+    def is_as_long_as(self, form: Form) -> bool:
+        return self.form is not None and (self.form.head, len(self.form.terms)) == (form.head, len(form.terms))
 
 
 def relative_error(form: Form, rows: Rows) -> float:
     """Return the root mean square of what the form leaves, in units of the targets' deviation."""
-    left = rows.target - form.values(rows.columns)
-    return float(np.sqrt(np.mean(left**2)) / np.std(rows.target))
+    return rows.size_of(rows.target - form.values(rows.columns)) / rows.deviation
 
 
-def _some(n_rows: int, most: int, seed: int) -> NDArray[np.intp]:
-    return np.random.default_rng(seed).permutation(n_rows)[:most]
+def _found(best: Best, others: Columns) -> Iterator[tuple[Form, int]]:
+    """Yield forms, each with the number of terms that it was chosen from, small libraries first.
 
-
-def _found(rows: Rows, others: Columns) -> Iterator[tuple[Form, int]]:
-    """Yield forms, each with the number of terms that it was chosen from, small libraries first."""
+    The largest follow if the best form so far comes near the rows.
+    """
+    rows = best.rows
     inputs = list(rows.columns)
     values = Values(rows.columns)
     checked = [values, Values(others)]
@@ -96,6 +108,8 @@ def _found(rows: Rows, others: Columns) -> Iterator[tuple[Form, int]]:
     yield from _sums("{}", [*plain, *waves], values, rows.target, longest=3)
     paired = library.usable([*library.nested(inputs), *library.paired(inputs)], checked)
     yield from _sums("{}", [*plain, *paired], values, rows.target)
+    if best.error > NOISY:
+        return
     inner = library.usable(library.tuned(inputs, rows.columns), checked)
     yield from _with_heads([*plain, *paired, *inner], values, rows, longest=1)
     yield from _sums("{}", [*plain, *paired, *inner][: library.MOST_TERMS], values, rows.target, longest=3)

@@ -8,6 +8,7 @@ import numpy as np
 
 from models_store.arrays import Array
 from training.closed_form.form import Form, design_of, polished
+from training.closed_form.rows import Rows
 from training.closed_form.terms import Columns, Values
 
 LARGEST_DENOMINATOR = 12
@@ -19,14 +20,14 @@ ROUNDING = 1e-13
 STEP = 1e-6
 
 
-def snapped(form: Form, columns: Columns, target: Array) -> Form:
+def snapped(form: Form, rows: Rows) -> Form:
     """Return the form with short numbers, its error on these rows hardly larger.
 
     The surest number is snapped first and the others are fitted again around it.
     """
     fixed: set[int] = set()
     while True:
-        errors = standard_errors(form, columns, target)
+        errors = standard_errors(form, rows)
         free = [place for place, number in enumerate(form.numbers) if number != 0 and place not in fixed]
         if not free or errors is None:
             return form
@@ -34,8 +35,8 @@ def snapped(form: Form, columns: Columns, target: Array) -> Form:
         number = shortest(form.numbers[place], ROOM * errors[place])
         fixed.add(place)
         tried = replace(form, numbers=_with(form.numbers, place, number))
-        tried = _fitted_around(tried, columns, target, fixed)
-        if _loss(tried, columns, target) <= _allowed(form, columns, target):
+        tried = _fitted_around(tried, rows, fixed)
+        if _loss(tried, rows) <= _allowed(form, rows):
             form = tried
 
 
@@ -55,17 +56,17 @@ def shortest(number: float, room: float) -> float:
     raise AssertionError
 
 
-def standard_errors(form: Form, columns: Columns, target: Array) -> Array | None:
+def standard_errors(form: Form, rows: Rows) -> Array | None:
     """Return the standard error of each number, (n_numbers,), from the form's slope in it; None: they are not known."""
     slopes, moving = [], []
-    base = form.values(columns)
-    for place, step in enumerate(_steps(form, columns).tolist()):
+    base = form.values(rows.columns)
+    for place, step in enumerate(_steps(form, rows.columns).tolist()):
         if form.numbers[place] == 0:
             continue
         moved = replace(form, numbers=_with(form.numbers, place, form.numbers[place] + step))
-        slopes.append((moved.values(columns) - base) / step)
+        slopes.append(rows.roots * (moved.values(rows.columns) - base) / step)
         moving.append(place)
-    design = np.stack(slopes, axis=1) if slopes else np.ones((len(target), 0))
+    design = np.stack(slopes, axis=1) if slopes else np.ones((len(base), 0))
     if not design.size or not np.isfinite(design).all():
         return None
     scale = np.linalg.norm(design, axis=0)
@@ -73,7 +74,7 @@ def standard_errors(form: Form, columns: Columns, target: Array) -> Array | None
     spread = np.sqrt(np.diag(np.linalg.pinv((design / scale).T @ (design / scale)))) / scale
     errors = np.zeros(len(form.numbers))
     errors[moving] = np.maximum(
-        spread * _noise(base, target, len(moving)), 1e-10 * np.abs(np.array(form.numbers)[moving])
+        spread * _noise(base, rows, len(moving)), 1e-10 * np.abs(np.array(form.numbers)[moving])
     )
     return errors
 
@@ -93,27 +94,26 @@ def _with(numbers: tuple[float, ...], place: int, number: float) -> tuple[float,
     return (*numbers[:place], number, *numbers[place + 1 :])
 
 
-def _noise(answers: Array, target: Array, n_numbers: int) -> float:
-    left = target - answers
-    freedom = max(1, len(target) - n_numbers)
-    size = float(np.sqrt(np.mean(target**2)))
-    return float(np.sqrt((left @ left) / freedom)) + ROUNDING * size
+def _noise(answers: Array, rows: Rows, n_numbers: int) -> float:
+    left = rows.roots * (rows.target - answers)
+    freedom = max(1, len(left) - n_numbers)
+    return float(np.sqrt((left @ left) / freedom)) + ROUNDING * rows.size_of(rows.target)
 
 
-def _fitted_around(form: Form, columns: Columns, target: Array, fixed: set[int]) -> Form:
+def _fitted_around(form: Form, rows: Rows, fixed: set[int]) -> Form:
     """Return the form with the numbers that are not fixed fitted again."""
-    return polished(form, columns, target, fixed) if len(fixed) < form.size else form
+    return polished(form, rows, fixed) if len(fixed) < form.size else form
 
 
-def _loss(form: Form, columns: Columns, target: Array) -> float:
-    left = target - form.values(columns)
+def _loss(form: Form, rows: Rows) -> float:
+    left = rows.roots * (rows.target - form.values(rows.columns))
     loss = float(left @ left)
     return loss if np.isfinite(loss) else np.inf
 
 
-def _allowed(form: Form, columns: Columns, target: Array) -> float:
+def _allowed(form: Form, rows: Rows) -> float:
     """A sum of squares within what a number that is 2.5 standard errors off adds; and always rounding."""
-    loss = _loss(form, columns, target)
-    freedom = max(1, len(target) - form.size)
-    rounding = (100 * ROUNDING) ** 2 * float(target @ target)
+    loss = _loss(form, rows)
+    freedom = max(1, len(rows.target) - form.size)
+    rounding = (100 * ROUNDING * rows.size_of(rows.target)) ** 2 * len(rows.target)
     return loss * (1 + 1.1 * ROOM**2 / freedom) + rounding

@@ -27,16 +27,11 @@ SUM, PRODUCT, SIGN, POWER, ATOM = range(5)
 
 def python(formula: Formula, output: str, inputs: tuple[str, ...]) -> str:
     """Return a function of Python's own `math`, such as `def y(x1, x2): …`."""
-    tree = _WithModule().visit(ast.parse(formula.text, mode="eval"))
-    return f"import math\n\n\ndef {output}({', '.join(inputs)}):\n    return {ast.unparse(tree)}\n"
-
-
-class _WithModule(ast.NodeTransformer):
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # the name that ast calls
-        self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id not in BUILT_IN:
+    tree = ast.parse(formula.text, mode="eval")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in BUILT_IN:
             node.func = ast.Attribute(ast.Name("math", ast.Load()), node.func.id, ast.Load())
-        return node
+    return f"import math\n\n\ndef {output}({', '.join(inputs)}):\n    return {ast.unparse(tree)}\n"
 
 
 def latex(formula: Formula) -> str:

@@ -9,7 +9,7 @@ import pytest
 from models_store.arrays import Array
 from training.closed_form.find import closed_forms, held, identifiers, unlikeness
 from training.closed_form.form import Form
-from training.closed_form.search import Rows
+from training.closed_form.rows import Rows
 from training.closed_form.terms import Factor, Term
 from training.data.dataset import Dataset
 from training.recipe.formula import Formula
@@ -124,6 +124,36 @@ def test_numbers_of_any_size_may_have_no_formula_but_never_end_a_training(size: 
     columns = {"x1": np.linspace(0.5, 1, 60) * size, "x2": np.linspace(1, 0.4, 60) ** 3}
     train = Rows(columns, np.sin(np.arange(60.0)))
     assert held(train, train, seed=0) is None
+
+
+def spoilt(n_rows: int, weight: float | None) -> Rows:
+    """Rows of 2*x1 + 1, every other one with noise, and how much these count."""
+    rows, spoils = rows_of("2*x1 + 1", n_rows), np.arange(n_rows) % 2 == 1
+    noise = np.random.default_rng(n_rows).normal(0, 5, n_rows)
+    weights = None if weight is None else np.where(spoils, weight, 1.0)
+    return replace(rows, target=rows.target + spoils * noise, weights=weights)
+
+
+@pytest.mark.parametrize("n_rows", [100, 2000])
+def test_rows_that_hardly_count_hardly_move_a_formula(n_rows: int) -> None:
+    form = held(spoilt(n_rows, 1e-6), spoilt(80, 1e-6), seed=0)
+    assert form is not None
+    assert form.text == "2*x1 + 1"
+    assert held(spoilt(n_rows, None), spoilt(80, None), seed=0) is None
+
+
+def test_a_few_rows_that_count_are_few_rows() -> None:
+    few = replace(rows_of("2*x1 + 1"), weights=np.where(np.arange(300) < 15, 1.0, 1e-9))
+    assert held(few, rows_of("2*x1 + 1", 80), seed=0) is None
+
+
+def test_rows_alike_have_a_weight_of_any_size() -> None:
+    rows = rows_of("x1**2", 60)
+    alike = replace(rows, weights=np.full(60, 1e-200))
+    assert alike.n_effective == 60
+    assert alike.deviation == pytest.approx(rows.target.std())
+    assert alike.size_of(rows.target) == pytest.approx(rows.size_of(rows.target))
+    np.testing.assert_allclose(alike.roots, 1)
 
 
 def test_rows_that_count_by_a_weight_and_several_outputs_are_measured_one_by_one() -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.closed_form.form import Form, spelled
+from training.closed_form.rows import Rows
 from training.closed_form.snapping import shortest, snapped
 from training.closed_form.terms import Factor, Term
 
@@ -35,4 +36,4 @@ def test_coefficients_that_were_short_are_short_again(tenths: list[int], interce
     target = numbers[0] + numbers[1] * columns["x1"] ** 2 + numbers[2] * columns["x2"]
     terms = (Term.of((Factor("x1"), 2)), Term.of((Factor("x2"), 1)))
     rough = Form("{}", terms, tuple(number * (1 + 1e-12) + 1e-14 for number in numbers))
-    assert snapped(rough, columns, target).numbers == numbers
+    assert snapped(rough, Rows(columns, target)).numbers == numbers
