@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from models_store.tables.table import Table
 from training.data.dataset import Dataset
-from training.fitting.encoders import bins_of, pairs_of
+from training.fitting.encoders import bins_of, columns_with_means, pairs_of
 from training.recipe.data import TableData
 from training.recipe.fit import Adam, Shown
 from training.recipe.spec import PatternSpec
@@ -29,8 +30,19 @@ def chosen(spec: PatternSpec, data: Dataset) -> PatternSpec:
     }
     if isinstance(spec.data, TableData):
         bins = bins_of(spec.data, data.kinds, rows.n_rows)
-        found["data"] = {"numbers": "piecewise", "bins": bins} if bins else {"numbers": "scaled"}
+        numbers = {"numbers": "piecewise", "bins": bins} if bins else {"numbers": "scaled"}
+        found["data"] = {**numbers, "categories": _categories(spec.data, data)}
     return spec.overridden(found)
+
+
+def _categories(recipe: TableData, data: Dataset) -> str:
+    """Return how categories are encoded, also of more rows; auto where some columns have many and others few."""
+    assert isinstance(data.train.inputs, Table)
+    names = {name for name, kind in data.kinds.items() if kind == "category"}
+    with_means = columns_with_means(recipe, data.kinds, data.train.inputs)
+    if not with_means:
+        return "one-hot"
+    return "target-means" if len(with_means) == len(names) else recipe.categories
 
 
 def shown(data: Dataset) -> Shown:

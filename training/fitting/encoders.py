@@ -20,6 +20,7 @@ from models_store.encoding.times import DurationEncoder, TimeEncoder
 from models_store.errors import shortened_name
 from models_store.tables.table import Kind, Table, Values
 from training.data.dataset import DataError, Dataset
+from training.data.splits import dealt
 from training.fitting import target_means
 from training.fitting.pairs import clear_pair
 from training.recipe.data import TableData
@@ -133,17 +134,21 @@ def columns_with_means(recipe: TableData, kinds: Mapping[str, Kind], rows: Table
 
 
 def training_inputs(encoder: Encoder, data: Dataset, seed: int) -> Encoded:
-    """Return the network inputs of the training rows, of which none is told its own target; `seed` draws the folds."""
+    """Return the network inputs of the training rows, of which none is told its own target; `seed` draws the folds.
+
+    Nor is it told those of its group, where rows are split by group, because rows of new groups are not either.
+    """
     rows = data.train.inputs
     encoded = encoder.encode(rows)
     if not isinstance(encoder, TableEncoder) or not isinstance(rows, Table):
         return encoded
     targets = target_means.targets_of(data.labels, data.train.targets)
+    folds = dealt(data.train, target_means.FOLDS, seed, are_labels=data.labels is not None)
     end = 0
     for name, column in encoder.encoders.items():
         end += column.width
         if isinstance(column, CategoryEncoder) and column.means:
-            encoded[:, end - column.n_means : end] = target_means.of_other_rows(rows.columns[name], targets, seed)
+            encoded[:, end - column.n_means : end] = target_means.of_other_rows(rows.columns[name], targets, folds)
     return encoded
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
-from sklearn.model_selection import KFold
+from numpy.typing import NDArray
 from sklearn.preprocessing import TargetEncoder
 
 from models_store.arrays import Array
@@ -55,11 +55,16 @@ def with_means(encoder: CategoryEncoder, values: Values, targets: Array) -> Cate
     return replace(encoder, values=own, means=found)
 
 
-def of_other_rows(values: Values, targets: Array, seed: int) -> Array:
-    """Return the means of each training row's value without the fifth of the rows that it is in, (n_rows, n_means)."""
-    means = np.empty(targets.shape)
-    for others, rows in KFold(min(FOLDS, len(targets)), shuffle=True, random_state=seed).split(targets):
-        means[rows] = _means(values[others], targets[others], values[rows], _spread(targets))
+def of_other_rows(values: Values, targets: Array, folds: NDArray[np.int64]) -> Array:
+    """Return the means of each training row's value without the rows of its own fold, float64 (n_rows, n_means).
+
+    `folds` has the number of each row's fold, (n_rows,). Where all rows are of one, there are no others, and no means.
+    """
+    means = np.zeros(targets.shape)
+    for fold in np.unique(folds):
+        is_in = folds == fold
+        if not is_in.all():
+            means[is_in] = _means(values[~is_in], targets[~is_in], values[is_in], _spread(targets))
     return means
 
 

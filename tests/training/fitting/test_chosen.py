@@ -6,9 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from models_store.tables.table import Table
 from training.data import tables
-from training.data.dataset import DataError, Dataset
+from training.data.dataset import DataError, Dataset, joined
 from training.fitting.chosen import chosen, settled, with_pairs
+from training.fitting.encoders import columns_with_means
 from training.recipe.data import TableData
 from training.recipe.spec import PatternSpec
 
@@ -60,6 +62,33 @@ def test_texts_have_few_epochs_of_small_steps() -> None:
 
 def test_many_rows_have_fewer_epochs() -> None:
     assert found(pl.concat([PLANE] * 22))["fit.epochs"] == 30
+
+
+def categories(*n_values: int, repeats: int = 1) -> tuple[TableData, TableData, Dataset]:
+    """The data of a recipe of columns with so many values as it is given and as it is chosen; and its rows."""
+    shops = [pl.Series(f"shop{n}", [f"shop {place % n}" for place in range(600)]) for n in n_values]
+    recipe = spec()
+    data = made(recipe, pl.concat([PLANE.with_columns(shops)] * repeats))
+    used = chosen(recipe, data)
+    assert isinstance(recipe.data, TableData)
+    assert isinstance(used.data, TableData)
+    return recipe.data, used.data, data
+
+
+def test_categories_are_encoded_alike_in_both_fits() -> None:
+    """Of 270 values, fewer than 257 stand twice among the training rows, and all among all rows."""
+    recipe, used, data = categories(270)
+    rows = joined(data.fitted, data.test).inputs
+    assert isinstance(rows, Table)
+    assert columns_with_means(recipe, data.kinds, rows) == ["shop270"]
+    assert columns_with_means(used, data.kinds, rows) == []
+
+
+@pytest.mark.parametrize(
+    ("n_values", "settled_as"), [((100,), "one-hot"), ((300,), "target-means"), ((100, 300), "auto")]
+)
+def test_categories_stay_open_where_some_columns_have_many(n_values: tuple[int, ...], settled_as: str) -> None:
+    assert categories(*n_values, repeats=3)[1].categories == settled_as
 
 
 def test_what_the_recipe_says_itself_stays() -> None:

@@ -1,5 +1,7 @@
 """Columns of many categories are told by the targets of their rows, and no row is told its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from models_store.encoding.categories import CategoryEncoder
 from models_store.encoding.rows import TableEncoder
 from models_store.tables.table import Table, Values, column_of
 from training.data.dataset import Dataset, Labels, Rows
+from training.data.splits import dealt
 from training.evaluation.linear import straightened
 from training.evaluation.notes import encoding_notes
 from training.fitting.encoders import encoders, training_inputs
@@ -14,6 +17,7 @@ from training.fitting.target_means import FEWEST_OF_ITS_OWN, are_many, of_other_
 from training.recipe.spec import PatternSpec
 
 N_SHOPS = 400
+FOLDS = np.random.default_rng(7).integers(0, 5, 4000)
 
 
 def shops(n_rows: int = 4000) -> tuple[Values, np.ndarray]:
@@ -69,19 +73,33 @@ def test_no_training_row_is_told_its_own_target() -> None:
     values, targets = shops()
     data, changed = dataset(values, targets), targets.copy()
     changed[5] = 1e3
-    before, after = (of_other_rows(values, each, seed=3) * each.std() for each in (targets, changed))
+    before, after = (of_other_rows(values, each, FOLDS) * each.std() for each in (targets, changed))
     assert before[5] == pytest.approx(after[5])
     assert not np.allclose(before, after)  # other rows of the shop are told it
     encoder, _ = encoders(spec(), data, "mse")
     told = training_inputs(encoder, data, seed=3)[:, -1]
-    np.testing.assert_allclose(told, of_other_rows(values, targets, seed=3)[:, 0], rtol=1e-5, atol=1e-6)
+    folds = dealt(data.train, 5, 3, are_labels=False)
+    np.testing.assert_allclose(told, of_other_rows(values, targets, folds)[:, 0], rtol=1e-5, atol=1e-6)
     assert np.abs(told - encoder.encode(data.train.inputs)[:, -1]).max() > 0.1
+
+
+def test_a_row_is_not_told_the_targets_of_its_group() -> None:
+    """A shop is in one city alone: of the shops of a new city nothing is known, and so it is in training."""
+    values, targets = shops()
+    city = np.array([int(value.split()[1]) // 20 for value in values])
+    data = dataset(values, targets)
+    of_cities = replace(data, train=replace(data.train, groups=city))
+    encoder, _ = encoders(spec(), of_cities, "mse")
+    assert np.abs(training_inputs(encoder, data, seed=0)[:, -1]).max() > 0.1
+    assert np.abs(training_inputs(encoder, of_cities, seed=0)[:, -1]).max() < 1e-6
+    of_one = replace(data, train=replace(data.train, groups=np.zeros_like(city)))
+    assert np.abs(training_inputs(encoder, of_one, seed=0)[:, -1]).max() == 0
 
 
 def test_targets_that_have_nothing_to_do_with_a_category_leave_no_trace_in_the_training_rows() -> None:
     values, _ = shops()
     noise = np.random.default_rng(1).normal(size=(len(values), 1))
-    told = of_other_rows(values, noise, seed=0)
+    told = of_other_rows(values, noise, FOLDS)
     assert abs(np.corrcoef(told[:, 0], noise[:, 0])[0, 1]) < 0.05
 
 
