@@ -61,12 +61,13 @@ class SecondFit(Progress):
 def rows_of(spec: PatternSpec, data: Dataset) -> Rows | None:
     """Return the rows of a second fit; None where there is to be none, or where it would have no more than the first.
 
-    Test rows of a table or a region of their own are none of them.
+    Test rows of a table or a region of their own are none of them. After a cross-validation the first fit has the
+    validation rows already.
     """
     if not spec.split.refit:
         return None
     if isinstance(spec.data, TableData | FormulaData) and spec.data.test is not None:
-        return data.fitted if data.validation else None
+        return data.fitted if data.validation and spec.cross_validate is None else None
     return joined(data.fitted, data.test)
 
 

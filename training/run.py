@@ -95,9 +95,24 @@ def train(
     Raises DataError where nothing can be learned from the data, NotFinite where the network has no finite answer to a
     test row, Diverged, DeviceUnavailable, and whatever `progress` raises.
     """
-    told = FirstFit(progress or Progress())
+    training = _trained(spec, dataset_of(spec, read_table), FirstFit(progress or Progress()), device, programs)
+    data, served = training.data, training.served
+    return Bundle(
+        pattern=spec.name,
+        recipe=spec.to_json(),
+        architecture=served.architecture,
+        predictor=served.predictor,
+        card=_card(training, job),
+        history=training.measured.history.to_dict(),
+        evaluation=report.evaluation(training.answers.test, data.test, data),
+        golden_inputs=_golden_rows(training.rows),
+        out_of_fold=_kept(served.out_of_fold, spec.seed),
+    )
+
+
+def _trained(spec: PatternSpec, data: Dataset, told: FirstFit, device: Device, programs: Programs) -> Training:
+    """Cross-validate if the recipe says so, fit and measure, and fit again on all rows if there are more of them."""
     runtime = Runtime(device, told, programs)
-    data = dataset_of(spec, read_table)
     used = chosen(spec, data)
     all_rows = rows_of(spec, data)
     crossed = None
@@ -117,18 +132,7 @@ def train(
         again = SecondFit(told, told.done, measured.history.best_epoch)
         served = refit(used, data, all_rows, measured, replace(runtime, progress=again))
         _refuse_worse_than_constant(used, served.predictor.answers(all_rows.inputs), all_rows, data)
-    training = Training(spec, used, data, measured, answers, served, all_rows or data.train, crossed)
-    return Bundle(
-        pattern=spec.name,
-        recipe=spec.to_json(),
-        architecture=served.architecture,
-        predictor=served.predictor,
-        card=_card(training, job),
-        history=measured.history.to_dict(),
-        evaluation=report.evaluation(answers.test, data.test, data),
-        golden_inputs=_golden_rows(training.rows),
-        out_of_fold=_kept(served.out_of_fold, spec.seed),
-    )
+    return Training(spec, used, data, measured, answers, served, all_rows or data.train, crossed)
 
 
 def score_folds(

@@ -126,6 +126,20 @@ def test_test_rows_of_a_table_of_their_own_stay_out() -> None:
     assert (validated.card.fitted.rows, validated.card.fitted.refit.rows) == (120, N_ROWS)
 
 
+def test_rows_that_a_cross_validation_has_given_to_the_first_fit_are_not_fitted_again() -> None:
+    from training.data import tables
+    from training.refit import rows_of  # deferred: imports TensorFlow
+
+    changes: dict[str, Any] = {"data": {"test": "1" * 32}, "split": {"validation": 0.2}}
+    recipes = [spec(**changes), spec(**changes, cross_validate={"folds": 3})]
+    found = []
+    for recipe in recipes:
+        assert recipe.data.kind == "table"
+        rows = rows_of(recipe, tables.make(recipe, recipe.data, table(), table(30, 5)))
+        found.append(None if rows is None else len(rows))
+    assert found == [N_ROWS, None]
+
+
 def test_a_network_of_one_is_fitted_again_without_validation_rows() -> None:
     card = trained(spec(members=1, split={"validation": 0.25})).card
     assert card.fitted.refit is not None

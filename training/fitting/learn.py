@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models_store.arrays import Encoded
 from models_store.bundle import Predictor
 from models_store.encoding.outputs import Decoder
+from models_store.encoding.rows import Encoder
 from models_store.errors import shortened, shortened_name
 from models_store.networks.architecture import Architecture, Device
 from models_store.networks.keras_network import KerasNetwork, build, device_name, keras, on_device, tf
@@ -68,15 +69,7 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = A
         sample_weights(spec, data.labels, data.train),
         _left_out(architecture.members, data, spec.seed),
     )
-    held_out = None
-    if data.validation is not None:
-        held_out = Examples(
-            encoder.encode(data.validation.inputs),
-            decoder.encode(data.validation.targets),
-            _weights(data.validation, spec),
-        )
-    elif train.left_out is not None:
-        held_out = replace(train, sample_weights=_weights(data.train, spec))
+    held_out = _held_out(spec, data, encoder, decoder, train)
     dropout = spec.network.dropout_for(shown(data))
     runtime.progress.pulse()
     started = time.perf_counter()
@@ -102,6 +95,14 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = A
         with on_device(device_name(runtime.device)):
             left = _out_of_fold(apart(model), train.inputs, train.left_out, decoder, data.train)
     return Learned(predictor, architecture, history, seconds, left)
+
+
+def _held_out(spec: PatternSpec, data: Dataset, encoder: Encoder, decoder: Decoder, train: Examples) -> Examples | None:
+    """Return the validation rows, or the training rows where members leave some of them out; None without either."""
+    if data.validation is not None:
+        inputs = encoder.encode(data.validation.inputs)
+        return Examples(inputs, decoder.encode(data.validation.targets), _weights(data.validation, spec))
+    return None if train.left_out is None else replace(train, sample_weights=_weights(data.train, spec))
 
 
 def _left_out(members: int, data: Dataset, seed: int) -> LeftOut:
