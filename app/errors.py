@@ -5,7 +5,7 @@ PatternServerError
   NotHere · WrongMethod · NotOffered
   NoFormula
   KeyMissing · KeyWrong · ForeignOrigin
-  UnknownJob · JobEnded · TrainingUnderWay · QueueFull · TrainingUnavailable
+  UnknownJob · JobEnded · TrainingUnderWay · QueueFull · TrainingUnavailable · NoTrainer
   NotLoaded · Unloaded · Overloaded · Draining · DeadlinePassed
 """
 
@@ -156,6 +156,19 @@ class QueueFull(PatternServerError):
 
 class TrainingUnavailable(PatternServerError):
     code = "training_unavailable"
+
+
+class NoTrainer(PatternServerError):
+    """Trainings are not done here, and nobody else does them for this server."""
+
+    code = "no_trainer"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"nothing is trained here: {reason}; train with the full installation or image, and bring the version here "
+            "by `patterns import` or POST /patterns/import; or let such a server share this one's store and database, "
+            "and set PATTERNS_TRAINER to elsewhere"
+        )
 
 
 class NotLoaded(PatternServerError):

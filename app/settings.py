@@ -13,11 +13,13 @@ import models_store
 from models_store.errors import PatternServerError
 from models_store.names import NAME_RULE, is_name
 from models_store.networks.architecture import Device, Engine
+from models_store.networks.engines import missing_for_keras
 
 DATABASES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 # The variables that Vertex AI gives a container. Our own, wherever they are set, come first.
 VERTEX = {"port": "AIP_HTTP_PORT", "health_route": "AIP_HEALTH_ROUTE", "predict_route": "AIP_PREDICT_ROUTE"}
 Megabytes = Annotated[int, Field(ge=1, le=4096)]
+TrainerPlace = Literal["auto", "none", "elsewhere"]
 # A literal path: a name in braces would be a parameter.
 Route = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~:/-]*$", max_length=500)]
 
@@ -74,6 +76,9 @@ class Settings(BaseSettings):
     keep_versions: int = Field(5, ge=1, description="versions of a pattern that are kept")
     train_queue: int = Field(16, ge=1, description="trainings that may wait")
     train_seconds: float = Field(3600, gt=0, description="longest training")
+    trainer: TrainerPlace = Field(
+        "auto", description="who trains: auto, this server if it has TensorFlow; none; elsewhere, another on this store"
+    )
     trainer_memory_mb: int = Field(
         0, ge=0, description="memory limit of the trainer; 0: half of all, or none with a GPU"
     )
@@ -137,6 +142,19 @@ class Settings(BaseSettings):
         With the engine onnx, which needs little memory, TensorFlow is not loaded before there is something to train.
         """
         return self.engine == "keras" if self.trainer_warm is None else self.trainer_warm
+
+    @property
+    def why_untrained(self) -> str | None:
+        """The reason why nobody trains what is submitted here, for messages; None if this server does, or another."""
+        if self.trainer == "none":
+            return "PATTERNS_TRAINER is none"
+        missing = missing_for_keras() if self.trainer == "auto" else None
+        return f"{missing} is not installed" if missing else None
+
+    @property
+    def trains(self) -> bool:
+        """True if this server trains: what is submitted to it, and to others on its store and database."""
+        return self.trainer == "auto" and self.why_untrained is None
 
     @property
     def max_body_bytes(self) -> int:

@@ -11,6 +11,7 @@ PatternServerError
   NotFinite
   NotExpressible · UnknownTarget · RuntimeAbsent · ExportDiffers · ImportRefused
   TableError
+  TablesUnavailable
   UnknownDataset
     DatasetGone
   DatasetDamaged
@@ -134,6 +135,10 @@ class DiskFull(PatternServerError):
         super().__init__("the disk that holds the store is full; nothing was changed")
 
 
+# What installs an engine, and the other one.
+ENGINES = {"onnx": ("pattern-server[onnx]", "keras"), "keras": ("pattern-server", "onnx")}
+
+
 class DeviceUnavailable(PatternServerError):
     code = "device_unavailable"
 
@@ -142,9 +147,10 @@ class EngineUnavailable(PatternServerError):
     code = "engine_unavailable"
 
     def __init__(self, engine: str, reason: str) -> None:
+        brings, other = ENGINES[engine]
         super().__init__(
-            f"the engine {engine} is not installed here ({reason}); `pip install 'pattern-server[{engine}]'` brings "
-            "it, or set PATTERNS_ENGINE to keras"
+            f"the engine {engine} is not installed here ({reason}); `pip install '{brings}'` brings it, or set "
+            f"PATTERNS_ENGINE to {other}"
         )
 
 
@@ -201,6 +207,18 @@ class TableError(PatternServerError):
     """A file that is no table, or a column that is not what it was taken for."""
 
     code = "bad_table"
+
+
+class TablesUnavailable(PatternServerError):
+    """Tables to learn from are read by polars, which an installation that only serves lacks."""
+
+    code = "no_tables"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "tables to learn from are not read here: polars is not installed; use a server with the full installation, "
+            "such as the one that trains for this store"
+        )
 
 
 class UnknownDataset(PatternServerError):

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
-from app.errors import Draining, Overloaded
+from app.errors import Draining, NoTrainer, Overloaded
 from app.jobs.job import Event, Job
 from app.jobs.patience import USUAL, Patience
 from app.jobs.records import Records
@@ -67,6 +67,11 @@ class Jobs:
         self.is_draining = True
 
     # -- asked by routes -------------------------------------------------------------------------------------------
+
+    def check_trainer(self) -> None:
+        """Raise NoTrainer where nobody would ever train what is submitted."""
+        if (reason := self._settings.why_untrained) is not None:
+            raise NoTrainer(reason)
 
     async def submit(self, spec: PatternSpec, *, promote: bool, key: str | None, body: bytes) -> Job:
         """Return the job when it is in the database; a known idempotency key returns the job of its first request.
@@ -127,7 +132,12 @@ class Jobs:
     # -- leading ---------------------------------------------------------------------------------------------------
 
     async def lead(self) -> None:
-        """Run jobs whenever this process holds the lock, until cancelled. Waits out faults of disk and database."""
+        """Run jobs whenever this process holds the lock, until cancelled. Waits out faults of disk and database.
+
+        Return at once where nothing is trained here.
+        """
+        if not self._settings.trains:
+            return
         try:
             while True:
                 try:

@@ -8,9 +8,11 @@ import contextlib
 import os
 import signal
 
+from app.errors import NoTrainer
 from app.processes.limits import half_of_memory
 from app.processes.spawn import spawn
 from models_store.card import EarlyEnd
+from models_store.networks.engines import missing_for_keras
 from training.messages import Cancel, Event, Finish, Message, TrainingRequest, event_of, to_line
 
 # XLA keeps the code that it has compiled, 8 to 12 MB for each recipe of another shape, until the process ends. So a
@@ -41,7 +43,9 @@ class Trainer:
         self._trainings = 0
 
     async def start(self) -> None:
-        """Make sure that there is a process, ready or about to be."""
+        """Make sure that there is a process, ready or about to be. Raises NoTrainer where it cannot train."""
+        if (missing := missing_for_keras()) is not None:
+            raise NoTrainer(f"{missing} is not installed")
         if self._process is not None and self._process.returncode is None and self._trainings < MOST_TRAININGS:
             return
         await self.stop()

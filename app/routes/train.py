@@ -59,6 +59,7 @@ async def train(
     prefer: Annotated[str, Header()] = "",
 ) -> Response:
     """Queue a training: 202 with its address; with `Prefer: wait=30`, 200 if it has ended within 30 s (at most 60)."""
+    jobs.check_trainer()
     spec = await asyncio.to_thread(recipe_of, asked, store)
     await asyncio.to_thread(check_dataset, spec, datasets)
     job = await jobs.submit(spec, promote=_flag(asked, "promote", default=True), key=idempotency_key or None, body=body)

@@ -1,11 +1,13 @@
 """Engines that compute networks: Keras on TensorFlow, or ONNX Runtime. Each is imported when it is first asked for."""
 
 from functools import partial
+from importlib.util import find_spec
 
 from models_store.errors import DeviceUnavailable, EngineUnavailable
 from models_store.networks.architecture import Device, Engine, LoadNetwork
 
 ONNX_PACKAGES = ("onnxruntime", "onnx")
+KERAS_PACKAGES = ("tensorflow", "keras")
 
 
 def loader(engine: Engine, device: Device) -> LoadNetwork:
@@ -21,10 +23,17 @@ def check(engine: Engine, device: Device) -> None:
     """Raise what `loader` and the first load would; imports TensorFlow only to look for a GPU."""
     if engine == "onnx":
         _onnx_loader(device)
+    elif (missing := missing_for_keras()) is not None:
+        raise EngineUnavailable("keras", f"there is no {missing}")
     elif device == "gpu":
         from models_store.networks.keras_network import device_name  # deferred: importing TensorFlow takes seconds
 
         device_name(device)
+
+
+def missing_for_keras() -> str | None:
+    """Return the package that Keras lacks here, and so trainings; None if all are there. Imports nothing."""
+    return next((package for package in KERAS_PACKAGES if find_spec(package) is None), None)
 
 
 def _keras_loader(device: Device) -> LoadNetwork:

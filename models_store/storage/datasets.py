@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models_store.errors import DatasetDamaged, StoreUnwritable, UnknownDataset
+from models_store.errors import DatasetDamaged, StoreUnwritable, TablesUnavailable, UnknownDataset
 from models_store.storage import manifest
 from models_store.storage.disk import Disk, writing
 from models_store.storage.locks import LOCK, exclusively
@@ -116,7 +117,10 @@ class Datasets:
         """Open a file to upload into, beside the store. It has no name: nothing of it is left when the process ends.
 
         It has no buffer either: what the disk does not take is an error of its write, and not of its end.
+
+        Raises TablesUnavailable where no table can be read.
         """
+        _check_reader()
         with writing():
             self._make_root()
             return tempfile.TemporaryFile(dir=self.root, buffering=0)
@@ -124,11 +128,13 @@ class Datasets:
     def add(self, path: Path, form: Form, name: str = "", dialect: CsvDialect = PLAIN) -> Stored:
         """Read the file at `path` and keep it as a table; one that is there already stays, under its first name.
 
-        A damaged one is replaced. Raises TableError that says why a file is no table, DiskFull, StoreUnwritable.
+        A damaged one is replaced. Raises TableError that says why a file is no table, DiskFull, StoreUnwritable, and
+        TablesUnavailable where there is no polars.
         """
         dataset = _id_of(path, dialect)
         if (known := self._intact(dataset)) is not None:
             return known
+        _check_reader()
         from models_store.tables import (
             csv_layout,  # deferred: whoever serves needs polars for tables only
             files,  # deferred: whoever serves needs polars for tables only
@@ -241,6 +247,11 @@ class Datasets:
         facts = {"format": FORMAT, "stored": stored.to_json(), "table": _sha256(aside / TABLE)}
         self._disk.write_new(aside / FACTS, manifest.sealed(facts))
         self._disk.sync_directory(aside)
+
+
+def _check_reader() -> None:
+    if find_spec("polars") is None:
+        raise TablesUnavailable
 
 
 def _id_of(path: Path, dialect: CsvDialect) -> str:

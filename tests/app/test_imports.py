@@ -5,6 +5,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from models_store.bundle import Bundle
 from models_store.networks.onnx_network import OnnxNetwork
 from models_store.storage.store import Store
@@ -66,11 +68,44 @@ with TestClient(create_app(settings)) as client:
 """
 
 
-def test_a_server_with_the_engine_onnx_answers_without_tensorflow_and_keras(bundle: Bundle, tmp_path: Path) -> None:
+LACKED = [
+    line for line in (PROJECT / "requirements-serve.excluded").read_text().splitlines() if line and line[0] != "#"
+]
+MODULES = {"scikit-learn": "sklearn"}
+ABSENT = f"""
+import sys
+sys.modules.update(dict.fromkeys({[MODULES.get(name, name) for name in LACKED]}))
+"""
+REFUSING = (
+    SERVED
+    + """
+    refused = [
+        client.post("/train", json={{"pattern": "line"}}),
+        client.post("/datasets", content="a,b\\n1,2\\n", headers={{"content-type": "text/csv"}}),
+    ]
+    said = [(answer.status_code, answer.json()["error"]["code"], "retry-after" in answer.headers) for answer in refused]
+    assert said == [(503, "no_trainer", False), (503, "no_tables", False)], said
+    assert client.get("/train").json() == {{"jobs": []}}
+"""
+)
+
+
+@pytest.fixture
+def served(bundle: Bundle, tmp_path: Path) -> Path:
+    """Return a store with the pattern line, which either engine answers."""
     architecture = bundle.architecture
     network = OnnxNetwork.from_bytes(keras_file(drawn(architecture)), architecture)
     line = replace(bundle, predictor=replace(bundle.predictor, network=network))
     Store(tmp_path, OnnxNetwork.from_bytes).publish(line)
-    brought = imported(SERVED.format(store=str(tmp_path)))
+    return tmp_path
+
+
+def test_the_set_for_serving_answers_and_refuses_trainings_and_tables(served: Path) -> None:
+    code = ABSENT + REFUSING.format(store=str(served))
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
+
+
+def test_a_server_with_the_engine_onnx_answers_without_tensorflow_and_keras(served: Path) -> None:
+    brought = imported(SERVED.format(store=str(served)))
     assert brought & HEAVY == {"h5py"}
     assert "onnxruntime" in brought

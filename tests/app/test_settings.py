@@ -161,6 +161,7 @@ def test_a_setting_is_assigned_by_its_name() -> None:
         ("answer_seconds", "nan"),
         ("log_level", "sesame"),
         ("trainer_warm", "sesame"),
+        ("trainer", "sesame"),
         ("database_url", "sesame"),
         ("database_url", "mysql://me:sesame@host/db"),
         ("database_url", "postgresql+sesame://host/db"),

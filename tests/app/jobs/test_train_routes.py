@@ -22,7 +22,7 @@ from app.parts import parts_of
 from app.settings import Settings
 from models_store.storage.aliases import CHAMPION
 from models_store.storage.store import Store
-from tests.app.jobs.conftest import HOUR, LOOKS, SHORT, until, without_table
+from tests.app.jobs.conftest import HOUR, LOOKS, SHORT, MakeJobs, until, without_table
 from tests.app.jobs.fakes import (
     SCORES,
     FakeTrainer,
@@ -388,6 +388,31 @@ async def test_without_its_database_a_server_predicts_and_refuses_trainings(serv
         assert [refusal(answer) for answer in refused] == [(503, "training_unavailable")] * 3
         assert {answer.headers["retry-after"] for answer in refused} == {"2"}
         assert await predicted(client) == (1, [2.0])
+
+
+async def test_where_nobody_trains_trainings_are_refused_and_the_rest_is_answered(serve: Serve) -> None:
+    async with serve(trainer="none") as client:
+        refused = await client.post("/train", json=LINE)
+        assert refusal(refused) == (503, "no_trainer")
+        assert "PATTERNS_TRAINER is none" in refused.text
+        assert "retry-after" not in refused.headers
+        assert (await client.get("/train")).json() == {"jobs": []}
+        assert await predicted(client) == (1, [2.0])
+
+
+async def test_a_training_may_be_done_by_another_server_on_the_store_and_the_database(
+    serve: Serve, make_jobs: MakeJobs, trainer: FakeTrainer
+) -> None:
+    async with serve(trainer="elsewhere") as client:
+        waiting = await train(client)
+        await asyncio.sleep(5 * SHORT.leader_poll_seconds)
+        assert (await once(client, waiting["id"], "queued"))["version"] is None
+        assert trainer.requests == []
+        leading = asyncio.create_task(make_jobs().lead())
+        assert (await once(client, waiting["id"], "succeeded"))["version"] == 2
+        assert await predicted(client) == (2, [2.0])
+        leading.cancel()
+        await asyncio.wait([leading])
 
 
 async def test_an_accepted_training_is_not_refused_when_its_database_goes_away(

@@ -28,6 +28,17 @@ def test_an_engine_whose_packages_are_missing_is_refused_with_what_installs_it()
     assert ran.stdout.count("\n") == 1
 
 
+def test_keras_is_refused_where_it_is_not_installed_with_the_other_engine() -> None:
+    code = (
+        "import sys\nsys.modules['tensorflow'] = None\n"
+        "from models_store import errors\nfrom models_store.networks import engines\n"
+        "try:\n    engines.check('keras', 'auto')\nexcept errors.EngineUnavailable as error:\n    print(error)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert "there is no tensorflow" in ran.stdout
+    assert "set PATTERNS_ENGINE to onnx" in ran.stdout
+
+
 @pytest.mark.parametrize("fault", ["raise ImportError('initialization failed')", "import not_there"])
 def test_an_engine_that_is_there_and_cannot_be_imported_is_not_called_missing(tmp_path: Path, fault: str) -> None:
     (tmp_path / "onnxruntime.py").write_text(fault)
