@@ -228,9 +228,9 @@ class Encoders:
         name, encoder = column["name"], column["encoder"]
         match column["kind"]:
             case "category":
-                yield from self._category(name, encoder)
+                yield from self._category(column)
             case "boolean":
-                sign = _apply("-", _apply("*", 2, _indicator(name, "true")), 1)
+                sign = _apply("-", _apply("*", 2, _indicator(column, "true")), 1)
                 yield _unless_missing(name, 0, sign) if encoder["takes_missing"] else sign
                 if encoder["takes_missing"]:
                     yield _is_missing(name)
@@ -265,13 +265,14 @@ class Encoders:
         value = self._filled(name, encoder)
         for length in lengths:
             turn = self._shared(_apply("/", _apply("*", value, 2 * np.pi), length))
-            yield _apply("sin", turn)
-            yield _apply("cos", turn)
+            yield _circle("sin", turn)
+            yield _circle("cos", turn)
         yield from self._numbers(name, encoder, value)
 
-    def _category(self, name: str, encoder: dict[str, Any]) -> Iterator[Element]:
+    def _category(self, column: dict[str, Any]) -> Iterator[Element]:
         """Yield an input a value, one for unseen, one for missing, and the mean targets."""
-        indicators = [self._shared(_indicator(name, value)) for value in encoder["values"]]
+        name, encoder = column["name"], column["encoder"]
+        indicators = [self._shared(_indicator(column, value)) for value in encoder["values"]]
         yield from indicators
         missing = self._shared(_is_missing(name))
         unseen = _apply("-", 1, missing)
@@ -296,9 +297,17 @@ class Encoders:
             yield from self._numbers("", own, self._shared(_apply("+", first, second)))
 
 
-def _indicator(name: str, value: str) -> Element:
-    """Return 1 where a category has the value, else 0."""
-    return Element("NormDiscrete", field=name, value=value, mapMissingTo="0")
+def _indicator(column: dict[str, Any], value: str) -> Element:
+    """Return 1 where a category has the value, else 0; nothing where one is missing that may not be."""
+    made = Element("NormDiscrete", field=column["name"], value=value)
+    if column["takes_missing"]:
+        made.set("mapMissingTo", "0")
+    return made
+
+
+def _circle(function: str, turn: Element) -> Element:
+    """Return nothing where the value is missing and not filled, of which JPMML's functions of angles complain."""
+    return _apply("if", _apply("isNotMissing", turn), _apply(function, turn))
 
 
 def _is_missing(name: str) -> Element:

