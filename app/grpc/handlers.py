@@ -76,6 +76,7 @@ class Handlers(grpc.GenericRpcHandler):
         self._handlers: dict[str, Any] = {
             path: grpc.stream_unary_rpc_method_handler(partial(self._answer, path)) for path in paths
         }
+        self._n_watches = 0
         self._handlers[f"/{HEALTH}/Watch"] = grpc.unary_stream_rpc_method_handler(self._watch)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
@@ -105,8 +106,15 @@ class Handlers(grpc.GenericRpcHandler):
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT, f"the body is no {HealthCheckRequest.DESCRIPTOR.full_name}"
             )
-        async for status in watched(self._answering, service):
-            await context.write(status.SerializeToString())
+        most = self._answering.settings.max_in_flight
+        if self._n_watches >= most:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{most} watches are open; call Check instead")
+        self._n_watches += 1
+        try:
+            async for status in watched(self._answering, service):
+                await context.write(status.SerializeToString())
+        finally:
+            self._n_watches -= 1
 
 
 def _head(path: str, metadata: Metadata) -> Head:

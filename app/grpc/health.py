@@ -29,7 +29,7 @@ async def check(answering: Answering, call: Call) -> Response:
 
 
 async def watched(answering: Answering, service: str) -> AsyncIterator[HealthCheckResponse]:
-    """Tell the status now, and after every change, until the server stops."""
+    """Tell the status now, and after every change, until the server drains: it does not wait for those who watch."""
     said = None
     while True:
         is_known = not service or service in SERVICES
@@ -37,6 +37,8 @@ async def watched(answering: Answering, service: str) -> AsyncIterator[HealthChe
         if status != said:
             yield HealthCheckResponse(status=status)
             said = status
+        if answering.jobs.is_draining:
+            return
         await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -33,7 +33,8 @@ async def serving(answering: Answering, edge: Edge) -> AsyncIterator[Callable[[]
     settings = answering.settings
     dialects = Dialects(DIALECTS)
     handlers = Handlers(edge.beside(dialects, Dispatch(dialects, answering)), _paths(dialects), answering)
-    server = grpc.aio.server(options=options(settings), maximum_concurrent_rpcs=2 * settings.max_in_flight)
+    # The edge limits calls. A limit of gRPC's own would count streams that never end, which take no room of calls.
+    server = grpc.aio.server(options=options(settings))
     server.add_generic_rpc_handlers((handlers,))
     POOL.AddSerializedFile(reflection_pb2.DESCRIPTOR.serialized_pb)
     reflection.enable_server_reflection([*SERVICES, reflection.SERVICE_NAME], server, pool=POOL)

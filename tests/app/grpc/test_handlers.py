@@ -251,7 +251,36 @@ async def test_health_is_checked_and_watched(published: Store) -> None:
         said = await caller.ask(CHECK, HealthCheckRequest(), HealthCheckResponse)
         assert said.status == HealthCheckResponse.NOT_SERVING
         assert HealthCheckResponse.FromString(await watch.read()).status == HealthCheckResponse.NOT_SERVING
-        watch.cancel()
+        assert await watch.read() is grpc.aio.EOF  # a server that drains waits for no watch
+
+
+async def test_watches_have_an_end_and_take_no_room_of_calls(published: Store) -> None:
+    async with calling(published, max_in_flight=2, log_level="error") as caller:
+        watches: list[Any] = []
+        for _ in range(2):
+            watches.append(caller.channel.unary_stream(WATCH)(b""))
+            await watches[-1].read()
+        channels = [another(caller) for _ in range(3)]
+        refused: Any = channels[0].unary_stream(WATCH)(b"")
+        with pytest.raises(grpc.aio.AioRpcError, match="2 watches are open; call Check instead"):
+            await refused.read()
+        reflection = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+        held: list[Any] = [channel.stream_stream(reflection)() for channel in channels]
+        for call in held:
+            await call.write(reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString())
+            await call.read()
+        infer = channels[0].unary_unary(INFER)
+        assert pb.ModelInferResponse.FromString(await infer(ONE.SerializeToString(), timeout=30)).outputs
+        for call in (*watches, *held):
+            call.cancel()
+        for channel in channels:
+            await channel.close()
+
+
+def another(caller: Caller) -> grpc.aio.Channel:
+    """Return a channel with a connection of its own."""
+    port = parts_of(caller.app).settings.grpc_port
+    return grpc.aio.insecure_channel(f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)])
 
 
 async def test_services_are_found_by_reflection(caller: Caller) -> None:
