@@ -6,13 +6,13 @@ raw rows -> InputEncoder -> Network -> OutputDecoder -> raw answers
 import json
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import FiniteFloat, TypeAdapter
 
-from models_store.arrays import Array
+from models_store.arrays import Array, Dtype
 from models_store.bundle_files import SavedObject, content_of, damage_at
 from models_store.card import Card
 from models_store.encoding.outputs import Decoder, LabelDecoder, output_decoder_from
@@ -226,6 +226,8 @@ class Bundle:
         architecture = saved.read("architecture", Architecture.from_dict)
         encoder = saved.read("encoder", input_encoder_from)
         decoder = saved.read("decoder", output_decoder_from)
+        for part in ("architecture", "encoder", "decoder"):
+            saved.read(part, _check_dtype)
         with damage_at(DESCRIPTION, "architecture"):
             _check_widths(architecture, encoder, decoder)
         with damage_at(NETWORK):
@@ -273,6 +275,12 @@ def _check_format(found: object) -> None:
         raise BundleDamaged(
             f"found {shortened_name(repr(found))}, and only {FORMAT} is read here; another release wrote it"
         )
+
+
+def _check_dtype(saved: dict[str, Any]) -> None:
+    """Raise BundleDamaged for all but the types of networks: NumPy would take any text, and some as an expression."""
+    if saved["dtype"] not in get_args(Dtype):
+        raise BundleDamaged(f"dtype: expected {' or '.join(get_args(Dtype))}")
 
 
 def _check_widths(architecture: Architecture, encoder: Encoder, decoder: Decoder) -> None:

@@ -131,10 +131,11 @@ def test_a_file_that_holds_something_else_is_found(files: Files, name: str, cont
         read({**files, name: content})
 
 
-def layered(n_inputs: int, *layers: dict[str, Any]) -> dict[str, Any]:
-    return {"architecture": {"n_inputs": n_inputs, "layers": layers, "dtype": "float32"}}
+def layered(n_inputs: int, *layers: dict[str, Any], dtype: object = "float32") -> dict[str, Any]:
+    return {"architecture": {"n_inputs": n_inputs, "layers": layers, "dtype": dtype}}
 
 
+NO_DTYPE = "dtype: expected float32 or float64"
 OTHERWISE = "something in it is missing, or of another kind than expected"
 MISFITS: list[tuple[dict[str, Any], str]] = [
     ({"format": 2}, "format: found 2, and only 1 is read here; another release wrote it"),
@@ -156,6 +157,9 @@ MISFITS: list[tuple[dict[str, Any], str]] = [
         "architecture: 1 inputs and 2 outputs, but the encoder makes 1 inputs and the decoder takes 1 outputs",
     ),
     (layered(1, {"units": 1}), f"architecture: {OTHERWISE}"),
+    (layered(1, {"units": 1, "activation": "linear"}, dtype="1" * 5000), f"architecture: {NO_DTYPE}"),
+    (layered(1, {"units": 1, "activation": "linear"}, dtype="float16"), f"architecture: {NO_DTYPE}"),
+    (layered(1, {"units": 1, "activation": "linear"}, dtype=["float32"]), f"architecture: {NO_DTYPE}"),
     (layered(1), f"architecture: {OTHERWISE}"),
 ]
 
