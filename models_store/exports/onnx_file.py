@@ -5,6 +5,7 @@ takes none.
 """
 
 import json
+from collections.abc import Iterable
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -24,7 +25,7 @@ from models_store.networks.onnx_graph import INPUT, IR_VERSION, OPSET, OUTPUT, G
 from models_store.tables.clock import DAY
 from models_store.tables.table import Table, Values
 
-# Of operators and constants, so that none is called as a column is.
+# Begins the names of operators and constants.
 INNER = "~"
 ML = "ai.onnx.ml"
 ML_OPSET = 3
@@ -39,10 +40,10 @@ def onnx_file(bundle: Bundle, version: int) -> bytes:
     for column in pattern["inputs"]["columns"]:
         if column["kind"] == "text":
             raise NotExpressible("onnx", f"column {column['name']} is text; export it to python or js")
-    graph = Graph("float64", prefix=INNER)
+    graph = Graph("float64", prefix=_inner((*bundle.inputs, *bundle.outputs)))
     encoded = _encoded(graph, pattern["inputs"])
     flowing = graph("Cast", encoded, to=_element(bundle.architecture.dtype))
-    network = Graph(bundle.architecture.dtype, graph.nodes, graph.constants, INNER)
+    network = Graph(bundle.architecture.dtype, graph.nodes, graph.constants, graph.prefix)
     outputs = computed(network, bundle.architecture, weights_of(bundle), flowing)
     answers = _decoded(graph, pattern["output"], graph("Cast", outputs, to=TensorProto.DOUBLE))
     named = _named(graph, bundle, _only_good(graph, answers, encoded, LARGEST[bundle.architecture.dtype]))
@@ -74,6 +75,14 @@ def network_answers(content: bytes, sample: Sample) -> Array:
     """Return what ONNX Runtime answers to the encoded rows, decoded here."""
     [outputs] = _session(content).run([OUTPUT], {INPUT: sample.predictor.encoder.encode(sample.raw)})
     return sample.predictor.decoder.decode(outputs)
+
+
+def _inner(columns: Iterable[str]) -> str:
+    """Return what no column begins with, so that no operator or constant is called as a column is."""
+    inner = INNER
+    while any(column.startswith(inner) for column in columns):
+        inner += INNER
+    return inner
 
 
 def _session(content: bytes) -> onnxruntime.InferenceSession:
@@ -265,9 +274,16 @@ def _decoded(graph: Graph, output: dict[str, Any], outputs: str) -> str:
 
 
 def _only_good(graph: Graph, answers: str, encoded: str, largest: float) -> str:
-    """Return NaN for the rows that the server refuses: with an input that is missing, or too large for the network."""
-    bad = graph("Not", graph("LessOrEqual", graph("Abs", encoded), largest))
-    any_bad = graph("ReduceMax", graph("Cast", bad, to=TensorProto.DOUBLE), COLUMNS, keepdims=1)
+    """Return NaN for the rows that the server refuses.
+
+    An input of theirs is missing, or too large for the network, or an answer is not a finite number.
+    """
+    are_bad = [
+        graph("Not", graph("LessOrEqual", graph("Abs", values), most))
+        for values, most in ((encoded, largest), (answers, LARGEST["float64"]))
+    ]
+    bad = graph("Cast", graph("Concat", *are_bad, axis=1), to=TensorProto.DOUBLE)
+    any_bad = graph("ReduceMax", bad, COLUMNS, keepdims=1)
     return graph("Where", graph("Greater", any_bad, 0.5), float("nan"), answers)
 
 
@@ -275,12 +291,16 @@ def _named(graph: Graph, bundle: Bundle, answers: str) -> list[ValueInfoProto]:
     decoder = bundle.predictor.decoder
     if isinstance(decoder, LabelDecoder):
         values = decoder.values
-        labels = f"{INNER}labels"
+        labels = f"{graph.prefix}labels"
         graph.constants.append(numpy_helper.from_array(values, labels))
         places = graph("ArgMax", answers, axis=1, keepdims=1)
         kind = int(TensorProto.STRING) if values.dtype == object else _element(values.dtype.name)
         made = [_result(graph, graph("Gather", labels, places, axis=0), decoder.column, kind, 1)]
-        name = PROBABILITIES if PROBABILITIES not in (*bundle.inputs, *bundle.outputs) else f"{INNER}{PROBABILITIES}"
+        name = (
+            PROBABILITIES
+            if PROBABILITIES not in (*bundle.inputs, *bundle.outputs)
+            else f"{graph.prefix}{PROBABILITIES}"
+        )
         return [*made, _result(graph, answers, name, int(TensorProto.DOUBLE), len(decoder.labels))]
     return [
         _result(graph, graph("Gather", answers, np.array([place]), axis=1), name, int(TensorProto.DOUBLE), 1)

@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given, settings
 
 from models_store.bundle import Bundle
+from models_store.encoding.outputs import OutputDecoder
+from models_store.encoding.rows import InputEncoder
+from models_store.encoding.scaler import Scaler
 from models_store.errors import NotExpressible
 from models_store.exports.targets import export
-from tests.exported import WITHOUT_TEXT, bundles, probable, spelled
+from models_store.networks.architecture import Architecture, Layer
+from tests.exported import WITHOUT_TEXT, bundle_of, bundles, probable, spelled
 
 
 @settings(max_examples=60)
@@ -47,6 +51,25 @@ def test_what_the_server_refuses_is_nan() -> None:
     session = onnxruntime.InferenceSession(export(probable(), 1, "onnx").content)
     [likely] = session.run(["probabilities"], {"x": np.array([[1e300], [np.nan], [np.inf], [1.0]])})
     assert np.isnan(likely).all(axis=1).tolist() == [True, True, True, False]
+
+
+def test_an_answer_beyond_the_largest_number_is_nan() -> None:
+    session = onnxruntime.InferenceSession(export(line_of("x", scale=1e150), 1, "onnx").content)
+    [answers] = session.run(["y"], {"x": np.array([[1e300], [1.0]])})
+    assert np.isnan(answers).tolist() == [[True], [False]]
+
+
+@pytest.mark.parametrize("name", ["~constant_0", "~~constant_0", "~Sub_1", "~labels"])
+def test_a_column_may_be_called_as_an_operator_is(name: str) -> None:
+    assert export(line_of(name), 1, "onnx").difference == 0
+
+
+def line_of(name: str, scale: float = 1.0) -> Bundle:
+    """Return a pattern with one column of numbers and one linear layer."""
+    raw = np.linspace(-1000, 1000, 16).reshape(-1, 1)
+    encoder = InputEncoder((name,), 1, Scaler.standard(raw), "float64")
+    decoder = OutputDecoder(("y",), Scaler("standard", np.zeros(1), np.array([scale])), "float64")
+    return bundle_of(raw, encoder, decoder, Architecture(1, (Layer(1, "linear"),), "float64"))
 
 
 def test_a_graph_says_what_it_is_and_how_exact() -> None:
