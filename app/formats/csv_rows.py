@@ -31,7 +31,8 @@ MOST_BLANK_LINES = 1000
 LONGEST_HEADER = 1 << 16
 
 # Matched with the whitespace around it, which `float` takes away, so that a field is looked at once.
-NUMBER = re.compile(rf"\s*{number_syntax.NUMBER.pattern}\s*", re.ASCII)
+WHITESPACE = r"[^\S\x1c-\x1f]*"
+NUMBER = re.compile(rf"{WHITESPACE}{number_syntax.NUMBER.pattern}{WHITESPACE}")
 CRLF = "\r\n"
 QUOTED = re.compile(rb'"[^"]*+"?')
 

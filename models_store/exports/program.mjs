@@ -329,7 +329,7 @@ function cell(column, value, row, isCsv) {
 function plainNumber(value, where, isCsv) {
   const isNumber = isCsv ? NUMBER.test(strip(value)) : typeof value === "number";
   if (!isNumber) throw new Refused(`${where}: expected a number`);
-  return finite(Number(value), where);
+  return finite(Number(isText(value) ? strip(value) : value), where);
 }
 
 function finite(number, where) {

@@ -293,7 +293,13 @@ EXPECTED = {
 def _values_of(record: dict[str, Any], where: str) -> list[Any]:
     columns = PATTERN["inputs"]["columns"]
     _check_names(record, f"{where}: ")
-    return [_cell(column, record.get(column["name"]), where, is_csv=False) for column in columns]
+    return [_cell(column, _plain(record.get(column["name"])), where, is_csv=False) for column in columns]
+
+
+def _plain(value: Any) -> Any:
+    """Return a number or a boolean of NumPy, as rows of pandas have them, as one of Python."""
+    is_plain = isinstance(value, (np.bool_, np.integer, np.floating)) and not isinstance(value, np.timedelta64)
+    return value.item() if is_plain else value
 
 
 def _check_names(given: Any, where: str) -> None:
@@ -333,7 +339,8 @@ def _plain_number(value: Any, where: str, *, is_csv: bool) -> float:
 
 def _finite(value: Any, where: str) -> float:
     try:
-        number = float(value)
+        # `float` leaves characters that `strip` takes away.
+        number = float(value.strip() if isinstance(value, str) else value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):

@@ -144,7 +144,7 @@ def from_text(kind: Kind, text: str) -> Cell:
     """Return a text that does not mean a missing value as a cell. Raises ValueError, which says what was expected."""
     match kind:
         case "number" if NUMBER.fullmatch(text.strip()):
-            return _finite(float(text))
+            return _finite(float(text.strip()))
         case "boolean" if text.strip().lower() in TRUE | FALSE:
             return float(text.strip().lower() in TRUE)
         case "date" if (microseconds := microseconds_in(text.strip())) is not None:

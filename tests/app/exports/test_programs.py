@@ -15,10 +15,11 @@ from models_store.bundle import Bundle
 from models_store.errors import ExportDiffers
 from models_store.exports.programs import command, ran
 from models_store.exports.targets import export
-from tests.exported import PROGRAMS, spelled
+from tests.exported import PROGRAMS, probable, spelled
 
 SPELLINGS = {
-    "n": ["1", " 2.5 ", "1e3", "-.5", "+7", "5.", "NA", "", "-999", "-999.0", "unknown", "?", "#N/A", "1e-320"],
+    "n": ["1", " 2.5 ", "\xa01\u2003", "\x1c1", "1e3", "-.5", "+7", "5.", "NA", "", "-999", "-999.0", "unknown", "?",
+          "#N/A", "1e-320"],
     "b": ["true", "FALSE", " Yes", "no", "", "N/A"],
     "c": ["3", "3.0", " 3e0 ", "007", "True", "TRUE", "red", "blue", "", "unknown", "none",
           "1e400", "-0", "12345678901234567"],
@@ -125,6 +126,13 @@ def test_a_layout_is_read_as_the_server_reads_it(program: list[str], bundle: Bun
     expected = served(bundle, body.encode())
     assert expected is not None
     assert_same(lines(ran(program, body.encode())), expected)
+
+
+def test_a_pattern_of_numbers_alone_takes_the_same_space_around_them(target: str, tmp_path: Path) -> None:
+    bundle, program = probable(), made(target, probable(), tmp_path)
+    for space in (" ", "\t", "\xa0", "\u2003", "\x85"):
+        body = f"x\n{space}1\n2{space}\n".encode()
+        assert lines(ran(program, body)) == served(bundle, body) == [["class"], ["1"], ["1"]]
 
 
 @pytest.mark.parametrize("body", BODIES_REFUSED)

@@ -203,6 +203,6 @@ def test_every_spelling_of_a_number_counts_as_one(number: float, spelling: str) 
 
 def test_a_long_field_that_is_almost_a_number_is_refused_without_a_search() -> None:
     # In a process of its own, since a search through all ways to read 100 000 digits would not end.
-    search = "import re, sys; assert not re.fullmatch(sys.argv[1], '1' * 100_000 + 'x', re.ASCII)"
-    assert csv_rows.NUMBER.flags & re.ASCII
+    search = "import re, sys; assert not re.fullmatch(sys.argv[1], '1' * 100_000 + 'x')"
+    assert not csv_rows.NUMBER.flags & re.ASCII
     subprocess.run([sys.executable, "-c", search, csv_rows.NUMBER.pattern], timeout=60, check=True)

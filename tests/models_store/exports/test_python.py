@@ -4,6 +4,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from models_store.bundle import Bundle
@@ -60,6 +61,14 @@ def test_a_record_that_the_server_refuses_is_refused(tmp_path: Path, record: dic
     module = imported(probable(), tmp_path)
     with pytest.raises(module.Refused, match=words):
         module.predict([record])
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    module = imported(spelled(), tmp_path)
+    plain = module.predict([{"n": 2, "b": True}, {"n": 2.5, "b": None}])
+    assert module.predict([{"n": np.int64(2), "b": np.bool_(1)}, {"n": np.float32(2.5), "b": np.nan}]) == plain
+    with pytest.raises(module.Refused, match="row 0, column n: expected a number"):
+        module.predict([{"n": np.timedelta64(2, "s")}])
 
 
 def test_numbers_have_no_probabilities(tmp_path: Path) -> None:
