@@ -258,18 +258,19 @@ async def test_watches_have_an_end_and_take_no_room_of_calls(published: Store) -
     async with calling(published, max_in_flight=2, log_level="error") as caller:
         watches: list[Any] = []
         for _ in range(2):
-            watches.append(caller.channel.unary_stream(WATCH)(b""))
+            watch: Any = caller.channel.unary_stream(WATCH)
+            watches.append(watch(b""))
             await watches[-1].read()
         channels = [another(caller) for _ in range(3)]
-        refused: Any = channels[0].unary_stream(WATCH)(b"")
+        one_more: Any = channels[0].unary_stream(WATCH)
         with pytest.raises(grpc.aio.AioRpcError, match="2 watches are open; call Check instead"):
-            await refused.read()
+            await one_more(b"").read()
         reflection = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
         held: list[Any] = [channel.stream_stream(reflection)() for channel in channels]
         for call in held:
             await call.write(reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString())
             await call.read()
-        infer = channels[0].unary_unary(INFER)
+        infer: Any = channels[0].unary_unary(INFER)
         assert pb.ModelInferResponse.FromString(await infer(ONE.SerializeToString(), timeout=30)).outputs
         for call in (*watches, *held):
             call.cancel()
