@@ -118,7 +118,7 @@ def _complete(part: dict[str, Any]) -> None:
     properties: dict[str, Any] = part.get("properties", {})
     named = [name for name, schema in properties.items() if "const" in schema]
     if named:
-        part["required"] = [*named, *part.get("required", [])]
+        part["required"] = list(dict.fromkeys([*named, *part.get("required", [])]))
     for schema in properties.values():
         if "patternProperties" in schema:
             schema["additionalProperties"] = False

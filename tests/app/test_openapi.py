@@ -399,3 +399,9 @@ async def test_it_says_which_keys_are_needed(published: Store) -> None:
 async def test_without_keys_it_asks_for_none(document: Document) -> None:
     assert "securitySchemes" not in document["components"]
     assert not [path for _, path, operation in operations(document) if "security" in operation]
+
+
+async def test_no_part_requires_a_field_twice(client: httpx.AsyncClient) -> None:
+    parts = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    required = {name: part["required"] for name, part in parts.items() if "required" in part}
+    assert {name: fields for name, fields in required.items() if len(set(fields)) < len(fields)} == {}

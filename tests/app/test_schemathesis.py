@@ -90,6 +90,8 @@ BEYOND_SCHEMAS = re.compile(
     r"|output \w+ is asked for twice"
 )
 REFUSED = (400, 413, 422)
+# A packed version is bytes.
+schemathesis.serializer.alias("application/zip", "application/octet-stream")
 # A recipe that is refused in these words has broken a rule that its schema can say.
 IN_SCHEMAS = re.compile("say which|no such field|should match|should be|should have|unknown field|Field required")
 
