@@ -16,6 +16,8 @@ Parameters = TypeVar("Parameters", bound="Version")
 # Clients ask with few different parameters, and very often; so many are remembered, of so many bytes.
 MOST_REMEMBERED, LONGEST_REMEMBERED = 256, 200
 
+NAMED_ANYWAY = "without it, rows with a category that training never saw are named"
+
 
 class Version(BaseModel):
     """The version that answers, by number or label; without either, the champion."""
@@ -59,10 +61,13 @@ class Version(BaseModel):
 def expected_by(call: Call, expected: Expected) -> Expected:
     """Return the columns as the question may have them, where the address has other parameters, which are ignored.
 
-    Raises Unprocessable where `extra` is neither refuse nor ignore.
+    Raises Unprocessable where `extra` is neither refuse nor ignore, and for `outside`, which nothing here would heed.
     """
     query = call.head.query
-    said = QueryParams(query).get("extra") if query else None
+    parameters = QueryParams(query) if query else {}
+    if "outside" in parameters:
+        raise Unprocessable("bad_parameter", f"outside: only POST /predict/{{pattern}} takes it; {NAMED_ANYWAY}")
+    said = parameters.get("extra")
     return expected if said is None else Version.of(urlencode({"extra": said}).encode()).known(expected)
 
 

@@ -56,7 +56,9 @@ def of_parquet(
     check(about.num_rows, len(schema.names), 0)
     check(0, 0, sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups)))
     if keeps_encoded:
-        texts = [name for name in names if is_text(schema.field(name).type) or is_bytes(schema.field(name).type)]
+        # By field, not by name: a name may stand twice, and then it is the caller who refuses it.
+        kept = [field for field in schema if field.name in names]
+        texts = [field.name for field in kept if is_text(field.type) or is_bytes(field.type)]
         file = pyarrow.parquet.ParquetFile(source, read_dictionary=texts)
     columns = None if len(names) == len(schema.names) else names
     return Batches(schema, _checked(file.iter_batches(batch_size=ROWS_AT_A_TIME, columns=columns), schema, check))

@@ -102,6 +102,16 @@ async def test_other_columns_are_refused_by_name_unless_the_question_says_otherw
 
 
 @cases
+async def test_a_question_about_rows_outside_is_answered_or_refused(
+    asked: httpx.AsyncClient, pattern: str, form: Form
+) -> None:
+    far = [{**row, **{name: 1e9 for name, value in row.items() if type(value) is float}} for row in ROWS[pattern]]
+    refused = await answered(asked, form, pattern, far, "outside=reject")
+    assert refused.status_code in (400, 422)
+    assert "outside" in refused.text or "there is no such parameter" in refused.text
+
+
+@cases
 async def test_an_index_that_pandas_gave_no_name_is_ignored(asked: httpx.AsyncClient, pattern: str, form: Form) -> None:
     expected = await answers(asked, form, pattern, ROWS[pattern])
     name = "" if form.name.startswith(("CSV", "scoring, CSV")) else "__index_level_0__"

@@ -61,6 +61,7 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "too many rows": (parquet_of(pa.table({"x1": np.zeros(1001), "x2": np.zeros(1001)})), 413, "too_many_rows"),
     "a column too few": (parquet_of(PAIR.select(["x1"])), 422, "missing_column"),
     "a column too many": (parquet_of(PAIR.append_column("x3", [[1, 2, 3]])), 422, "unknown_column"),
+    "a column twice": (parquet_of(pa.Table.from_arrays([[1.0], [2.0]], ["x1", "x1"])), 422, "duplicate_column"),
     "texts": (parquet_of(pa.table({"x1": ["a"], "x2": ["b"]})), 422, "bad_type"),
     "shared beginnings": (
         parquet_of(

@@ -149,6 +149,16 @@ def test_what_the_config_says_is_never_read() -> None:
     assert np.array_equal(read_weights(scribbled, SMALL)[0], read_weights(SAVED, SMALL)[0])
 
 
+def test_a_compressed_file_is_not_unpacked_beyond_its_own_size() -> None:
+    large = Architecture(1000, (Layer(1000, "relu"),))
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, size in (("metadata.json", 2), ("config.json", 2), ("model.weights.h5", 4_000_000)):
+            archive.writestr(name, bytes(size))
+    with pytest.raises(BundleDamaged, match=r"model\.weights\.h5 of 4000000 bytes; at most"):
+        read_weights(bomb.getvalue(), large)
+
+
 @settings(max_examples=300)
 @given(st.data())
 def test_a_scratched_file_is_read_or_refused_and_nothing_else(data: st.DataObject) -> None:
