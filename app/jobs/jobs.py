@@ -61,6 +61,8 @@ class Jobs:
         self._opening = asyncio.Lock()
         self.is_draining = False
         self.listeners = 0
+        self._given_up: dict[str, Outcome] = {}
+        """How jobs that disk or database made this process give up are to end."""
 
     def drain(self) -> None:
         """Take no more trainings: the server is about to stop."""
@@ -166,7 +168,8 @@ class Jobs:
 
     async def _work(self) -> None:
         for orphan in await asyncio.to_thread(self._records.running):
-            await self._end_unless_published(orphan, STOPPED)
+            await self._end_unless_published(orphan, self._given_up.get(orphan.id, STOPPED))
+        self._given_up.clear()
         if self._settings.has_warm_trainer:
             await self._trainer.start()
         while True:
@@ -201,6 +204,10 @@ class Jobs:
             why = f"the trainer process ended too early (exit status {error.status})"
             await self._end_unless_published(job, Outcome("interrupted", "interrupted", why))
             await self._trainer.stop()
+        except (PatternServerError, OSError) as error:
+            # It ends when the fault has passed: there is nowhere to write it down before.
+            self._given_up[job.id] = Outcome("interrupted", "interrupted", f"this training was given up: {error}")
+            raise
         except asyncio.CancelledError:
             await self._trainer.stop()
             # If this fails, the next leader finds the job running, and ends it.

@@ -421,7 +421,9 @@ async def test_a_database_that_goes_away_stops_the_training_and_no_more(
         with outage():
             await until(lambda: not trainer.is_started)
             await asyncio.sleep(0.1)
-        assert (await ended(jobs, running))["status"] == "interrupted"
+        left = await ended(jobs, running)
+        assert left["status"] == "interrupted"
+        assert left["error"]["message"].startswith("this training was given up: the ")
         assert await ended(jobs, waiting) == succeeded(1)
     assert trainer.killed == [running]
 
