@@ -167,6 +167,15 @@ def test_a_pattern_is_taken_along_as_a_file(page: Page, shared: Server) -> None:
     expect(page.locator("#export-said")).to_contain_text("its answers differ from the server's by at most")
 
 
+def test_a_pattern_is_taken_to_another_server_as_a_bundle(page: Page, shared: Server) -> None:
+    opened(page, shared, "kinds")
+    page.get_by_label("As", exact=True).select_option("bundle")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Export", exact=True).click()
+    assert saved.value.suggested_filename == "kinds-1.zip"
+    expect(page.locator("#export-said")).to_have_text("Version 1, whole. It is tried where it is imported.")
+
+
 def test_what_a_format_cannot_hold_is_said_in_words(page: Page, shared: Server) -> None:
     opened(page, shared, "rents")
     page.get_by_label("As", exact=True).select_option("c")

@@ -15,7 +15,7 @@ export function offerExports(root, server, pattern) {
   form.addEventListener("submit", async (submitted) => {
     submitted.preventDefault();
     const target = find(form, "#export-to", HTMLSelectElement).value;
-    said.textContent = "The file is being written and tried…";
+    said.textContent = "The file is being written…";
     const tried = await attempt(find(root, "#export-problem"), async () => {
       const { content, headers } = await server.file(`${address(pattern)}/export?to=${target}`);
       save(content, /filename="([^"]+)"/.exec(headers.get("content-disposition") ?? "")?.[1] ?? pattern);
@@ -25,10 +25,12 @@ export function offerExports(root, server, pattern) {
   });
 }
 
-/** @param {Headers} headers */
+/** @param {Headers} headers those of a bundle have no figures: the server that imports it tries it */
 const inWords = (headers) =>
-  `Tried on ${headers.get("x-export-rows")} rows: its answers differ from the server's by at most ` +
-  `${headers.get("x-export-difference")}; ${headers.get("x-export-tolerance")} is allowed.`;
+  headers.has("x-export-rows")
+    ? `Tried on ${headers.get("x-export-rows")} rows: its answers differ from the server's by at most ` +
+      `${headers.get("x-export-difference")}; ${headers.get("x-export-tolerance")} is allowed.`
+    : `Version ${headers.get("x-pattern-version")}, whole. It is tried where it is imported.`;
 
 /**
  * @param {Blob} content
