@@ -191,7 +191,9 @@ def search(
         list[str] | None,
         typer.Option(help="FIELD=VALUES, such as 'network.layers=[1, 2]' or 'network.dropout={low: 0, high: 0.5}'"),
     ] = None,
-    metric: Annotated[str | None, typer.Option(help="rmse, mae, r2, log_loss, accuracy, f1 or roc_auc")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="rmse, mae, r2, log_loss, accuracy, balanced_accuracy, f1 or roc_auc")
+    ] = None,
     folds: Annotated[int | None, typer.Option(help="score trials on so many folds, not on the validation rows")] = None,
     pruning: Annotated[str | None, typer.Option(help="ends poor trials early: median, halving or hyperband")] = None,
     seed: Annotated[int | None, typer.Option(help="draws the trials; the networks have the recipe's")] = None,

@@ -147,11 +147,17 @@ def trials_table(trials: list[Trial], best: int | None, metric: str) -> Table:
     shown = folding_table("trial", "score" if metric == "auto" else metric, "epochs", "seconds", "chosen")
     for trial in [*scored[:MOST_TRIALS], *(trial for trial in trials[-1:] if trial not in scored[:MOST_TRIALS])]:
         score = trial.state if trial.value is None else number(trial.value)
-        point = ", ".join(f"{name.rpartition('.')[2]} {_chosen(value)}" for name, value in trial.point.items())
+        point = ", ".join(f"{_short(field)} {_chosen(value)}" for field, value in trial.point.items())
         style = "bold green" if trial.number == best else None
         facts = (str(trial.number), score, str(trial.epochs), f"{trial.seconds:.1f}", words(trial.error or point))
         shown.add_row(*facts, style=style)
     return shown
+
+
+def _short(field: str) -> str:
+    """Return the end of a path that says enough: `learning_rate`, and of `scaling.method` the first part."""
+    *parts, last = field.split(".")
+    return parts[-1] if parts and last in ("method", "name") else last
 
 
 def _chosen(value: object) -> str:

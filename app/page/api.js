@@ -17,7 +17,8 @@
  *   epochs: number }} CrossValidation
  * @typedef {{ number: number, state: "complete" | "pruned" | "failed", value: number | null,
  *   point: Record<string, unknown>, epochs: number, seconds: number }} Trial
- * @typedef {{ method: string, metric: string, folds: number | null, best: number, trials: Trial[] }} Searched
+ * @typedef {{ method: string, metric: string, folds: number | null, best: number, trials: Trial[],
+ *   importance?: Record<string, number> }} Searched
  * @typedef {object} Card
  * @property {"regression" | "classification"} task
  * @property {Column[]} inputs

@@ -97,10 +97,13 @@ const plotsOfLabels = (kept, { accuracy, roc_auc: auc, log_loss: loss }, rows) =
  * @param {import("../api.js").Searched} search
  * @returns {Plot}
  */
-const trials = (kept, { trials: all, best, metric }) => ({
+const trials = (kept, { trials: all, best, metric, importance = {} }) => ({
   kind: "search",
   title: "The search",
-  lesson: "Each trial, how much each field matters, and which values did well.",
+  // Few trials do not say how much a field matters, and the picture leaves it out.
+  lesson: Object.keys(importance).length
+    ? "Each trial, how much each field matters, and which values did well."
+    : "Each trial, and which values did well.",
   alt: `The ${all.length} trials of the search behind ${kept}: trial ${best} has the best ${metric}.`,
 });
 

@@ -47,8 +47,14 @@ export function showTrials(root, { card: { search, lineage } }, page) {
 /** @param {Trial} trial */
 const chosen = ({ point }) =>
   Object.entries(point)
-    .map(([field, value]) => `${field.split(".").pop()} ${typeof value === "number" ? short(value) : said(value)}`)
+    .map(([field, value]) => `${end(field)} ${typeof value === "number" ? short(value) : said(value)}`)
     .join(", ");
+
+/**
+ * The end of a path that says enough: "learning_rate", and of "scaling.method" the first part.
+ * @param {string} field
+ */
+const end = (field) => field.replace(/\.(method|name)$/, "").split(".").pop();
 
 /** @param {unknown} value */
 const said = (value) => (typeof value === "string" ? value : JSON.stringify(value));

@@ -40,6 +40,13 @@ def test_a_space_that_is_none_is_refused_with_an_example(option: str) -> None:
         space_of([option])
 
 
+def test_fields_that_are_a_method_or_a_name_are_called_by_what_they_are_of() -> None:
+    board = Board(SPEC)
+    point = {"scaling.method": "minmax", "fit.optimizer.name": "adam", "network.layers.*.units": 8}
+    board.heard(TrialEnded(id="a", trial=trial(0, 4.5, point=point), best=0, of=3))
+    assert "scaling minmax, optimizer adam, units 8" in shown(board)
+
+
 def test_the_board_shows_the_best_first_and_what_goes_on() -> None:
     board = Board(SPEC)
     board.heard(Started(id="a", epochs=5))
