@@ -54,7 +54,11 @@ const chosen = ({ point }) =>
  * The end of a path that says enough: "learning_rate", and of "scaling.method" the first part.
  * @param {string} field
  */
-const end = (field) => field.replace(/\.(method|name)$/, "").split(".").pop();
+const end = (field) =>
+  field
+    .replace(/\.(method|name)$/, "")
+    .split(".")
+    .pop();
 
 /** @param {unknown} value */
 const said = (value) => (typeof value === "string" ? value : JSON.stringify(value));
