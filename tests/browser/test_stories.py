@@ -264,13 +264,13 @@ def test_a_formula_is_learned_before_the_readers_eyes_until_it_is_served(
 @pytest.mark.keras
 def test_a_trial_of_a_search_is_one_click_from_being_trained(page: Page, serve: Callable[..., Server]) -> None:
     server = serve()
-    space = {"fit.optimizer.learning_rate": [0.001, 0.01], "scaling.method": ["minmax"], "network.layers.*.units": [8]}
+    space = {"fit.optimizer.learning_rate": [0.001, 0.01], "network.layers.*.units": [8]}
     job = server.train("area", fit={"epochs": 20}, search={"method": "grid", "space": space})
     assert server.until(job, has_ended)["status"] == "succeeded"
     opened(page, server, "area")
     trials = page.get_by_role("table", name="Trials")
     expect(trials.get_by_role("row")).to_have_count(3)
-    expect(trials).to_contain_text("learning_rate 0.01, scaling minmax, units 8")
+    expect(trials).to_contain_text("learning_rate 0.01, units 8")
     expect(page.get_by_role("img", name=re.compile("The 2 trials of the search behind area"))).to_be_visible()
     trials.get_by_role("button", name="Train the recipe of trial 1").click()
     expect(page.get_by_text("Version 5 of area is published.")).to_be_visible(timeout=TRAINING_MS)
