@@ -38,7 +38,7 @@ from app.parts import Parts, parts_of
 from app.processes import memory
 from app.processes.table_reader import Reader
 from app.processes.trainer import Trainer
-from app.processes.workers import LOADS_FIRST
+from app.processes.workers import place
 from app.routes import datasets, exports, health, models, page, train
 from app.settings import Settings
 from app.telemetry import logs
@@ -135,10 +135,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     settings = parts.settings
     logs.configure(settings.log_level)
     memory.keep_freed()
-    if LOADS_FIRST in os.environ:
-        # The workers beside it answer meanwhile; this one would refuse what it has not loaded yet.
+    if not place.is_first:
         await parts.registry.catch_up()
-    works = (asyncio.to_thread(_recover, parts.store), parts.registry.watch(), parts.jobs.lead())
+        await asyncio.to_thread(place.wait_for_turn)
+    works = (
+        asyncio.to_thread(_recover, parts.store),
+        parts.registry.watch(on_loaded=place.turns.tell_loaded),
+        parts.jobs.lead(),
+    )
     tasks = [asyncio.create_task(work) for work in works]
     try:
         front = cast(PatternServer, app).front

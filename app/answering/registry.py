@@ -8,7 +8,7 @@ import contextlib
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Self
@@ -233,10 +233,11 @@ class Registry:
 
     # -- keeping up ------------------------------------------------------------------------------------------------
 
-    async def watch(self) -> None:
-        """Follow the store, which any process may publish into, until cancelled."""
+    async def watch(self, on_loaded: Callable[[], None]) -> None:
+        """Follow the store, which any process may publish into, until cancelled; tell each time that it is loaded."""
         while True:
-            await self.catch_up()
+            if await self.catch_up():
+                on_loaded()
             await asyncio.sleep(POLL_SECONDS)
 
     async def follow(self, pattern: str, published: int) -> None:

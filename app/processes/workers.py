@@ -9,9 +9,11 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import wait
+from multiprocessing.sharedctypes import RawValue
 from socket import socket
-from typing import cast
+from typing import Any, cast
 
 from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.supervisors import Multiprocess
@@ -21,20 +23,56 @@ from app.processes.limits import end_with
 
 log = logging.getLogger("uvicorn.error")
 
-# Set in the environment of a worker that loads the store before it takes a connection: others answer meanwhile.
-LOADS_FIRST = "PATTERNS_WORKER_LOADS_FIRST"
 # Importing TensorFlow holds the interpreter for seconds; that is no hang.
 HUNG_SECONDS = 120
 # From the end of the drain until a worker that is still there is killed. A worker ends itself within LAST_SECONDS.
 GRACE_SECONDS = 4.5
+# Between two looks of a worker whether its turn has come.
+TURN_SECONDS = 0.05
+
+
+class Turns:
+    """The order in which workers take connections, known to all processes of the server.
+
+    The first worker takes them at once, and says itself when it is ready. All others wait until it is, and until they
+    have loaded the store: once the server has said that it is ready, nobody may refuse what he has not loaded yet.
+    """
+
+    def __init__(self) -> None:
+        # Not a lock, which a worker that is killed could keep.
+        self._is_first_loaded: Any = RawValue("b", 0)
+
+    @property
+    def is_first_loaded(self) -> bool:
+        return bool(self._is_first_loaded.value)
+
+    def tell_loaded(self) -> None:
+        """Let the others take connections, now that the first worker has loaded the store."""
+        self._is_first_loaded.value = 1
+
+
+@dataclass
+class Place:
+    """The place of this process among the workers; a server of one process is the first."""
+
+    turns: Turns
+    is_first: bool = True
+
+    def wait_for_turn(self) -> None:
+        while not (self.is_first or self.turns.is_first_loaded):
+            time.sleep(TURN_SECONDS)
+
+
+place = Place(Turns())
 
 
 class Worker(Process):
     """One process that serves. Its parent knows at once when it has died, and never waits for its answer."""
 
-    def __init__(self, config: Config, sockets: list[socket], *, loads_first: bool) -> None:
+    def __init__(self, config: Config, sockets: list[socket], turns: Turns, *, is_first: bool) -> None:
         super().__init__(config, sockets)
-        self.loads_first = loads_first
+        self.is_first = is_first
+        self._turns = turns
         self._parent = os.getpid()
         self._asked_at: float | None = None
 
@@ -45,8 +83,7 @@ class Worker(Process):
 
     def target(self, sockets: list[socket] | None = None) -> None:
         """Serve, in the new process; end with the supervisor."""
-        if self.loads_first:
-            os.environ[LOADS_FIRST] = "1"
+        place.turns, place.is_first = self._turns, self.is_first
         end_with(self._parent, signal.SIGTERM)
         super().target(sockets)
 
@@ -72,17 +109,17 @@ class Supervisor(Multiprocess):
     def __init__(self, config: Config, sockets: list[socket]) -> None:
         super().__init__(config, sockets)
         self._workers: list[Worker] = []
+        self._turns = Turns()
         # Heard also while a worker is waited for; uvicorn hears it between two rounds.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.should_exit.set())
 
     def init_processes(self) -> None:
-        # The first says from the start that it is alive, and when it is ready; then no other may refuse what it lacks.
-        self._workers = [self._started(loads_first=place > 0) for place in range(self.processes_num)]
+        self._workers = [self._started(is_first=number == 0) for number in range(self.processes_num)]
 
     def keep_subprocess_alive(self) -> None:
         """Replace each worker that has ended or hangs. Returns at once."""
-        for place, worker in enumerate(self._workers):
+        for number, worker in enumerate(self._workers):
             if self.should_exit.is_set() or worker.is_well():
                 continue
             worker.kill()
@@ -93,12 +130,15 @@ class Supervisor(Multiprocess):
                 self.should_exit.set()
                 return
             log.info("a worker has ended and is replaced", extra={"pid": worker.pid, "status": worker.exitcode})
-            self._workers[place] = self._started()
+            # The first may have ended before it had loaded: then another has to be the first.
+            self._workers[number] = self._started(is_first=worker.is_first and not self._turns.is_first_loaded)
 
     def terminate_all(self) -> None:
         """Ask all workers to stop. The sockets are closed first: nobody would answer who connects from now on."""
         for listening in self.sockets:
             listening.close()
+        # Who still waits for its turn would wait for ever, and not hear that it is to stop.
+        self._turns.tell_loaded()
         for worker in self._workers:
             worker.terminate()
 
@@ -107,14 +147,14 @@ class Supervisor(Multiprocess):
 
     def restart_all(self) -> None:
         """Replace each worker once its successor is ready; on SIGHUP. A signal to stop ends it."""
-        for place, worker in enumerate(self._workers):
+        for number, worker in enumerate(self._workers):
             successor = self._started()
             if not successor.wait_until_ready(HUNG_SECONDS, self.should_exit):
                 log.error("a new worker is not ready; the old ones stay", extra={"pid": successor.pid})
                 successor.kill()
                 successor.join()
                 return
-            self._workers[place] = successor
+            self._workers[number] = successor
             self._retire(worker)
 
     def handle_ttin(self) -> None:
@@ -126,8 +166,8 @@ class Supervisor(Multiprocess):
             self.processes_num -= 1
             self._retire(self._workers.pop())
 
-    def _started(self, *, loads_first: bool = True) -> Worker:
-        worker = Worker(self.config, self.sockets, loads_first=loads_first)
+    def _started(self, *, is_first: bool = False) -> Worker:
+        worker = Worker(self.config, self.sockets, self._turns, is_first=is_first)
         worker.start()
         return worker
 

@@ -207,7 +207,7 @@ async def test_two_servers_serve_what_they_were_told_of(store: Store, monkeypatc
     monkeypatch.setattr("app.answering.registry.POLL_SECONDS", 0.0)
     publish(store, 1)
     registries = [Registry(Store(store.root, LinearNetwork.from_bytes)) for _ in range(2)]
-    watches = [asyncio.create_task(registry.watch()) for registry in registries]
+    watches = [asyncio.create_task(registry.watch(lambda: None)) for registry in registries]
     publisher = Store(store.root, LinearNetwork.from_bytes, disk=HastyDisk())
     for _ in range(50):
         version = await asyncio.to_thread(publisher.publish, line(2))
