@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -61,19 +61,34 @@ Group = Annotated[str | None, typer.Option(help="the column of groups whose rows
 Time = Annotated[str | None, typer.Option(help="the column that rows are ordered by: the last ones are the test rows")]
 TaskOption = Annotated[str | None, typer.Option(help="regression or classification, instead of inferred")]
 OPTION = re.compile(r"--[^\W\d]")
+# An installation that only serves lacks these.
+TABLE_READERS = ("polars", "fastexcel")
+NO_READER = (
+    "table files are not read here: {} is not installed; run the command in the full installation (`patterns predict` "
+    "asks this server from there with --url), or send the rows to POST /predict/NAME of a server"
+)
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 
 def main() -> None:
-    """The entry point. A PatternServerError becomes one line on stderr, and exit status 1."""
+    """The entry point. A PatternServerError, or no reader of tables, becomes one line on stderr, and exit status 1."""
     # The log lines of the store are for a server; a command prints what it has found itself.
     logging.getLogger("patterns").addHandler(logging.NullHandler())
     try:
         cli()
     except PatternServerError as error:
-        err.print("[red]error:[/]", end=" ")
-        err.print(str(error), markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _end(str(error))
+    except ModuleNotFoundError as error:
+        # Any other one has another cause, which must be seen.
+        if error.name not in TABLE_READERS:
+            raise
+        _end(NO_READER.format(error.name))
+
+
+def _end(said: str) -> NoReturn:
+    err.print("[red]error:[/]", end=" ")
+    err.print(said, markup=False, highlight=False, soft_wrap=True)
+    sys.exit(1)
 
 
 @cli.command()

@@ -1,5 +1,6 @@
 """Imports that take long, such as TensorFlow's many seconds, happen only where they are needed."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -103,6 +104,31 @@ def served(bundle: Bundle, tmp_path: Path) -> Path:
 def test_the_set_for_serving_answers_and_refuses_trainings_and_tables(served: Path) -> None:
     code = ABSENT + REFUSING.format(store=str(served))
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
+
+
+TABLE = ("--csv", "rows.csv")
+
+
+@pytest.mark.parametrize(
+    ("asked", "way_out"),
+    [
+        (("train", *TABLE, "--target", "b"), "use a server with the full installation"),
+        (("cross-validate", *TABLE, "--target", "b"), "use a server with the full installation"),
+        (("search", *TABLE, "--target", "b"), "use a server with the full installation"),
+        (("predict", "line", *TABLE), "run the command in the full installation"),
+    ],
+)
+def test_the_set_for_serving_refuses_commands_that_read_tables(
+    served: Path, asked: tuple[str, ...], way_out: str
+) -> None:
+    (served / "rows.csv").write_text("a,b\n1,2\n3,4\n")
+    code = f"{ABSENT}\nsys.path.insert(0, {str(PROJECT)!r})\nfrom app.cli import main\nmain()\n"
+    environment = {**os.environ, "PATTERNS_STORE": str(served), "PATTERNS_ENGINE": "onnx"}
+    command = [sys.executable, "-c", code, *asked]
+    ran = subprocess.run(command, cwd=served, env=environment, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("error: table") and len(ran.stderr.splitlines()) == 1
+    assert "polars is not installed" in ran.stderr and way_out in ran.stderr
 
 
 def test_a_server_with_the_engine_onnx_answers_without_tensorflow_and_keras(served: Path) -> None:
