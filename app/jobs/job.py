@@ -49,7 +49,7 @@ class Job:
             "metrics": json.loads(row["metrics"]) if row["metrics"] else None,
             "error": error,
             # What else there is to say of a training that went well.
-            "note": None if row["error_code"] else row["error_message"],
+            **({"note": row["error_message"]} if row["error_message"] and not error else {}),
             "times": {name: _iso(row[name]) for name in ("created", "started", "heartbeat", "finished")},
             "links": {
                 "self": f"/train/{self.id}",

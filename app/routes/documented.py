@@ -51,7 +51,7 @@ JOB: dict[str, Any] = {
                 "version": {"type": ["integer", "null"], "description": "what it has published"},
                 "metrics": {"type": ["object", "null"]},
                 "error": {"type": ["object", "null"]},
-                "note": {"type": ["string", "null"], "description": "what else to know of how it ended"},
+                "note": {"type": "string", "description": "what else to know of how it ended, if anything"},
                 "times": {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
                 "links": {"type": "object", "additionalProperties": {"type": "string"}},
             },
