@@ -324,7 +324,7 @@ def predict(
         list[str] | None,
         typer.Argument(help="one row: values in the order of the columns, or column=value", callback=no_options),
     ] = None,
-    version: Annotated[int | None, typer.Option(help="a version; without it the champion answers")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="a version; without it the champion answers")] = None,
     url: Annotated[
         str | None, typer.Option(help="the server to ask; by default http://PATTERNS_HOST:PATTERNS_PORT")
     ] = None,
@@ -399,7 +399,7 @@ def list_patterns(as_json: AsJson = False) -> None:
 @cli.command()
 def show(
     pattern: Annotated[str, typer.Argument(help="the pattern's name")],
-    version: Annotated[int | None, typer.Option(help="a version; without it the champion")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="a version; without it the champion")] = None,
     plots: Annotated[Path | None, typer.Option(help="write the plots as SVG and PNG into this directory")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -419,7 +419,7 @@ def show(
 def export(
     pattern: Annotated[str, typer.Argument(help="the pattern's name")],
     to: Annotated[str, typer.Option(help=", ".join(ALL))],
-    version: Annotated[int | None, typer.Option(help="a version; without it the champion")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="a version; without it the champion")] = None,
     out_file: Annotated[Path | None, typer.Option("-o", "--out", help="the file; by default NAME-VERSION here")] = None,
 ) -> None:
     """Write a version as one file of another language or format, which answers raw values as the server does."""
@@ -460,7 +460,7 @@ def rollback(pattern: Annotated[str, typer.Argument(help="the pattern's name")])
 @cli.command()
 def delete(
     pattern: Annotated[str, typer.Argument(help="the pattern's name")],
-    version: Annotated[int | None, typer.Option(help="only this version; without it the whole pattern")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="only this version; without it the whole pattern")] = None,
 ) -> None:
     """Delete a pattern with all its versions, or one version that no label points at."""
     from app.commands.store import open_store  # deferred: NumPy is not needed for --help

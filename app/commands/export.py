@@ -23,11 +23,10 @@ class ImportUnreadable(PatternServerError):
 def pack_to(pattern: str, version: int | None, path: Path | None) -> Path:
     """Write the champion, or a version, as a zip file that `patterns import` takes. Return its place.
 
-    Raises ExportUnwritable, and all that loading a version raises.
+    Raises Unloaded, ExportUnwritable, and all that loading a version raises.
     """
-    settings = load_settings()
-    store = Store(settings.store, network_loader(settings))
-    number = version or store.champion(pattern)
+    store = _opened()
+    number = _number(store, pattern, version)
     place = path or Path(f"{pattern}-{number}.zip")
     _write(place, store.packed(pattern, number))
     return place
@@ -38,13 +37,11 @@ def import_from(path: Path, *, promote: bool) -> tuple[str, int]:
 
     Raises ImportUnreadable, ImportRefused, and all that a publish raises.
     """
-    settings = load_settings()
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ImportUnreadable(path, error) from None
-    store = Store(settings.store, network_loader(settings), keep=settings.keep_versions)
-    return store.add_packed(content, promote=promote)
+    return _opened().add_packed(content, promote=promote)
 
 
 def export_to(pattern: str, version: int | None, target: str, path: Path | None) -> tuple[Exported, Path]:
@@ -52,15 +49,24 @@ def export_to(pattern: str, version: int | None, target: str, path: Path | None)
 
     Raises Unloaded, ExportUnwritable, and all that loading a version and `export` raise.
     """
-    settings = load_settings()
-    store = Store(settings.store, network_loader(settings))
-    number = version or store.champion(pattern)
-    if store.is_unloaded(pattern):
-        raise Unloaded(pattern)
+    store = _opened()
+    number = _number(store, pattern, version)
     exported = export(store.load(pattern, number).bundle, number, target)
     place = path or Path(exported.name)
     _write(place, exported.content)
     return exported, place
+
+
+def _opened() -> Store:
+    settings = load_settings()
+    return Store(settings.store, network_loader(settings), keep=settings.keep_versions)
+
+
+def _number(store: Store, pattern: str, version: int | None) -> int:
+    """Return the version, or the champion. Raises Unloaded, UnknownPattern, NoGoodVersion."""
+    if store.is_unloaded(pattern):
+        raise Unloaded(pattern)
+    return store.champion(pattern) if version is None else version
 
 
 def _write(place: Path, content: bytes) -> None:

@@ -180,7 +180,7 @@ def _refused(error: urllib.error.HTTPError) -> Refused:
 
 def _ask_store(settings: Settings, pattern: str, values: list[str], version: int | None, source: str) -> Response:
     store = Store(settings.store, network_loader(settings))
-    number = version or store.champion(pattern)
+    number = store.champion(pattern) if version is None else version
     bundle = store.load(pattern, number).bundle
     # Read by the server's own code, so that it is refused in the same words.
     body = json.dumps({"inputs": record(pattern, bundle.kinds, values)}).encode()

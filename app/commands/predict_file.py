@@ -129,7 +129,7 @@ def _bar() -> Progress:
 
 def _of_store(settings: Settings, asked: Asked, source: str) -> Answerer:
     store = Store(settings.store, network_loader(settings))
-    version = asked.version or store.champion(asked.pattern)
+    version = store.champion(asked.pattern) if asked.version is None else asked.version
     bundle = store.load(asked.pattern, version).bundle
     expected = Expected.of(bundle.predictor.encoder, bundle.beside)
     if asked.ignores_extra:
@@ -149,7 +149,7 @@ def _of_store(settings: Settings, asked: Asked, source: str) -> Answerer:
 
 def _of_server(server: Server, asked: Asked) -> Answerer:
     summary = server.said(f"/patterns/{asked.pattern}")
-    version = asked.version or summary["champion"]
+    version = summary["champion"] if asked.version is None else asked.version
     described = server.said(f"/v2/models/{asked.pattern}/versions/{version}")
     reads = {output["name"]: BY_DATATYPE.get(output["datatype"], float) for output in described["outputs"]}
     likely = asked.probabilities and summary["task"] == "classification"

@@ -59,7 +59,7 @@ class Shown:
 def describe(pattern: str, version: int | None) -> Shown:
     """Read a version, or the champion. Raises UnknownPattern, UnknownVersion, NoGoodVersion, BundleDamaged."""
     store = open_store()
-    number = version or store.champion(pattern)
+    number = store.champion(pattern) if version is None else version
     return Shown(pattern, number, store.describe(pattern, number))
 
 

@@ -167,11 +167,16 @@ def test_what_cannot_be_exported_is_one_line(store: Store, run: Run, arguments: 
     assert ran.err.startswith(words)
 
 
-def test_an_unloaded_pattern_is_not_exported(store: Store, run: Run) -> None:
+@pytest.mark.parametrize("version", [(), ("--version", "1")])
+@pytest.mark.parametrize("target", ["python", "bundle"])
+def test_an_unloaded_pattern_is_not_exported(
+    store: Store, run: Run, tmp_path: Path, target: str, version: tuple[str, ...]
+) -> None:
     Store(store.root, OnnxNetwork.from_bytes).publish(probable())
     store.mark_unloaded("drawn")
-    ran = run("export", "drawn", "--to", "python", engine="onnx")
+    ran = run("export", "drawn", "--to", target, *version, engine="onnx")
     assert ran.err.startswith("error: pattern drawn was unloaded")
+    assert not [*tmp_path.glob("drawn-1*")]
 
 
 def test_settings_are_shown_and_nothing_is_served(run: Run) -> None:
@@ -201,6 +206,11 @@ def test_rolling_back_says_which_version_answers_now(stocked: Store, run: Run) -
         (["show", "unheard-of"], 1, "error: no such pattern; there are fork, pair"),
         (["show", "../pair"], 1, "error: no such pattern; there are fork, pair"),
         (["show", "pair", "--version", "9"], 1, "error: pattern pair has no such version; it has 1, 2"),
+        (["show", "pair", "--version", "0"], 2, "Invalid value for '--version'"),
+        (["export", "pair", "--to", "bundle", "--version", "0"], 2, "Invalid value for '--version'"),
+        (["predict", "pair", "1", "2", "--version", "0"], 2, "Invalid value for '--version'"),
+        (["predict", "pair", "--csv", "rows.csv", "--version", "0"], 2, "Invalid value for '--version'"),
+        (["delete", "pair", "--version", "0"], 2, "Invalid value for '--version'"),
         (["rollback", "unheard-of"], 1, "error: no such pattern; there are fork, pair"),
         (["rollback", "fork"], 1, "there is none before it"),
         (["predict", "unheard-of", "1"], 1, "error: no such pattern; there are fork, pair"),
