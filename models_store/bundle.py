@@ -26,6 +26,7 @@ FORMAT = 1
 DESCRIPTION, NETWORK, GOLDEN = "bundle.json", "network.keras", "golden.json"
 HISTORY, EVALUATION = "history.json", "evaluation.json"
 OUT_OF_FOLD = "out_of_fold.npz"
+FILES = (DESCRIPTION, NETWORK, GOLDEN, HISTORY, EVALUATION, OUT_OF_FOLD)
 
 # Golden rows may differ this much, in units of the output scale and relatively: between a CPU and a GPU float32
 # sums are ordered differently, and this is ten times what that was seen to change.

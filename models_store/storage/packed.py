@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 
+from models_store.bundle import FILES
 from models_store.errors import BundleDamaged, ImportRefused, shortened_name
 from models_store.storage import manifest
 
@@ -38,8 +39,8 @@ def packed(files: Mapping[str, bytes], pattern: str, version: int) -> bytes:
 def unpacked(content: bytes) -> tuple[str, int, dict[str, bytes]]:
     """Return pattern, version and files of a packed version, which are as they were packed.
 
-    Raises ImportRefused for what is no such file, would unpack to more than it is, or names files elsewhere, and where
-    a byte of it was changed.
+    Raises ImportRefused for what is no such file, would unpack to more than it is, or names files elsewhere or others
+    than a version has, and where a byte of it was changed.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -49,6 +50,8 @@ def unpacked(content: bytes) -> tuple[str, int, dict[str, bytes]]:
         raise ImportRefused(str(error)) from None
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, NotImplementedError, RuntimeError) as error:
         raise ImportRefused("it is no whole zip file") from error
+    for name in sorted({*files} - {*FILES}):
+        raise ImportRefused(f"it holds {shortened_name(name)}, and a version has no files but {', '.join(FILES)}")
     if packed(files, pattern, version) != content:
         raise ImportRefused("a byte of it was changed, or it was packed by another program")
     return pattern, version, files

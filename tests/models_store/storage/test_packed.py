@@ -106,6 +106,8 @@ def test_every_changed_byte_is_found(other: Store, content: bytes) -> None:
             "bundle.json: format: found 9, and only 1 is read here; another release wrote it",
         ),
         (lambda files: repacked(files, network=b"[[9]]"), "golden.json: the network no longer answers"),
+        (lambda files: repacked({**files, "run.py": b"import os"}), "it holds run.py, and a version has no files but"),
+        (lambda files: repacked({**files, "bundle.JSON": b"{}"}), "it holds bundle.JSON, and a version has no files"),
         (lambda files: repacked(files, "other"), "its pattern is not the one that it was packed as"),
         (lambda files: repacked(files, "../x"), "its pattern is not the one that it was packed as"),
     ],
