@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from app.dialects.native.ways import Way
 from models_store.errors import PatternServerError
 from models_store.exports.names import ALL, BUNDLE
 from models_store.tables.csv_dialect import CsvDialect
@@ -61,6 +62,18 @@ Group = Annotated[str | None, typer.Option(help="the column of groups whose rows
 Time = Annotated[str | None, typer.Option(help="the column that rows are ordered by: the last ones are the test rows")]
 TaskOption = Annotated[str | None, typer.Option(help="regression or classification, instead of inferred")]
 OPTION = re.compile(r"--[^\W\d]")
+# By what has answered a row outside what training saw, and by what is asked of such rows of a table.
+ONE_OUTSIDE = {
+    None: "the answer is a guess",
+    "clip": "its numbers were moved into the range of training",
+    "formula": "the formula has answered",
+}
+ROWS_OUTSIDE: dict[str | None, str] = {
+    None: "hold a category that training never saw; their answers are guesses",
+    "warn": "are outside what training saw; their answers are guesses",
+    "clip": "are outside what training saw; their numbers were moved into its range",
+    "formula": "are outside what training saw; the formula has answered them",
+}
 # An installation that only serves lacks these.
 TABLE_READERS = ("polars", "fastexcel")
 NO_READER = (
@@ -337,6 +350,9 @@ def predict(
     ignore_extra: Annotated[
         bool, typer.Option("--ignore-extra", help="of a table: ignore columns that the pattern does not know")
     ] = False,
+    outside: Annotated[
+        Way | None, typer.Option(help="what becomes of rows outside what training saw; without it they are guessed")
+    ] = None,
     delimiter: Delimiter = None,
     decimal: Decimal = None,
     encoding: Encoding = None,
@@ -351,18 +367,18 @@ def predict(
         dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment, sheet)
         from app.commands.predict_file import Asked  # deferred: only this command needs it
 
-        _predict_table(Asked(pattern, csv, out_file, version, url, probabilities, dialect, ignore_extra))
+        _predict_table(Asked(pattern, csv, out_file, version, url, probabilities, dialect, ignore_extra, outside))
         return
     if not values:
         raise typer.BadParameter("give the values of one row, or a table with --csv FILE")
     from app.commands.predict import predict_row  # deferred: only this command needs them
     from app.commands.wording import words
 
-    answer = predict_row(pattern, values, version, url)
+    answer = predict_row(pattern, values, version, url, outside or "warn")
     out.print(str(answer), markup=False, highlight=False)
     if answer.outside:
         columns = ", ".join(map(words, answer.outside))
-        said = f"[yellow]warning:[/] {columns}: outside what training saw; the answer is a guess"
+        said = f"[yellow]warning:[/] {columns}: outside what training saw; {ONE_OUTSIDE[answer.answered]}"
         err.print(said, highlight=False, soft_wrap=True)
     if answer.filled:
         columns = ", ".join(map(words, answer.filled))
@@ -376,8 +392,8 @@ def _predict_table(asked: "predict_file.Asked") -> None:
     from app.commands.predict_file import answer_file  # deferred: only this command needs it
 
     done = answer_file(asked)
-    if done.unseen:
-        said = f"{done.unseen:,} rows hold a category that training never saw; their answers are guesses"
+    if done.outside:
+        said = f"{done.outside:,} rows {ROWS_OUTSIDE[asked.outside]}"
         err.print(f"[yellow]warning:[/] {said}", highlight=False, soft_wrap=True)
     if done.filled:
         said = f"{done.filled:,} rows lack a value that all training rows had; a usual one stands in for it"

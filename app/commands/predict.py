@@ -12,7 +12,8 @@ from http.client import HTTPException
 from typing import Any, TypeVar
 
 from app.answering.engine import network_loader
-from app.dialects.native import bodies
+from app.dialects.native import beyond, bodies
+from app.dialects.native.ways import TO_ASK, Way
 from app.formats.expected import TO_IGNORE, Expected
 from app.formats.media_types import JSON
 from app.formats.reply import Reply
@@ -26,6 +27,7 @@ SECONDS = 30
 # What is published is served a moment later; what a server has not loaded yet, when it has started.
 PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.2
+WAY_OPTION = "say --outside "
 Answer = TypeVar("Answer")
 
 
@@ -37,6 +39,8 @@ class Response:
     version: int
     outside: list[str]
     """Columns whose value lies outside the range of the training rows."""
+    answered: str | None
+    """formula if it has answered, clip if a number was clipped first; None if the network answered what was asked."""
     filled: list[str]
     """Columns without a value, for which another stands in."""
     source: str
@@ -67,7 +71,7 @@ class WrongAddress(PatternServerError):
     """An address that is not of HTTP."""
 
 
-def predict_row(pattern: str, values: list[str], version: int | None, url: str | None) -> Response:
+def predict_row(pattern: str, values: list[str], version: int | None, url: str | None, outside: Way) -> Response:
     """Ask the server at `url` (by default that of the settings) or, where none listens, the store.
 
     Raises WrongAddress, WrongValues, Refused, and all that a prediction from the store raises.
@@ -76,20 +80,24 @@ def predict_row(pattern: str, values: list[str], version: int | None, url: str |
     server = server_at(url, settings)
     with _without_address():
         try:
-            return ask_patiently(server, pattern, version, lambda: _ask_server(server, pattern, values, version))
+            return ask_patiently(
+                server, pattern, version, lambda: _ask_server(server, pattern, values, version, outside)
+            )
         except OSError:
-            return _ask_store(settings, pattern, values, version, f"from the store; no server at {server.address}")
+            source = f"from the store; no server at {server.address}"
+            return _ask_store(settings, pattern, values, version, outside, source)
 
 
 @contextmanager
 def _without_address() -> Iterator[None]:
-    """Raise errors without the way out that is for those who write the address of a request themselves."""
+    """Raise errors with the way out of the command line, where theirs is for those who write an address themselves."""
     try:
         yield
     except PatternServerError as error:
-        if TO_IGNORE not in str(error):
+        said = str(error).replace(f", or {TO_IGNORE}", "").replace(TO_ASK, WAY_OPTION)
+        if said == str(error):
             raise
-        raise Refused("unknown_column", str(error).replace(f", or {TO_IGNORE}", "")) from None
+        raise Refused(error.code, said) from None
 
 
 def server_at(url: str | None, settings: Settings) -> "Server":
@@ -158,16 +166,21 @@ def _is_to_come(settings: Settings, reason: str, pattern: str, version: int | No
     return pattern in store.patterns() and (version is None or version in store.versions(pattern))
 
 
-def _ask_server(server: Server, pattern: str, values: list[str], version: int | None) -> Response:
+def _ask_server(server: Server, pattern: str, values: list[str], version: int | None, way: Way) -> Response:
     summary = server.said(f"/patterns/{pattern}")
-    wanted = ["outside=true"]
+    wanted = [f"outside={way}"]
     wanted += [f"version={version}"] if version else []
     wanted += ["probabilities=true"] if summary["task"] == "classification" else []
     body = {"inputs": record(pattern, summary["kinds"], values)}
     said = server.said(f"/predict/{pattern}?{'&'.join(wanted)}", body)
     source = f"from the server at {server.address}"
+    return _response(said, said["version"], source)
+
+
+def _response(said: Mapping[str, Any], version: int, source: str) -> Response:
     outside, filled = _columns(said["outside"]), _columns(said.get("filled", []))
-    return Response(said["outputs"], said.get("probabilities", {}), said["version"], outside, filled, source)
+    answered = next((row.get("answered") for row in said["outside"]), None)
+    return Response(said["outputs"], said.get("probabilities", {}), version, outside, answered, filled, source)
 
 
 def _refused(error: urllib.error.HTTPError) -> Refused:
@@ -178,17 +191,19 @@ def _refused(error: urllib.error.HTTPError) -> Refused:
         return Refused("", f"something else answers at the server's address, with status {error.code}")
 
 
-def _ask_store(settings: Settings, pattern: str, values: list[str], version: int | None, source: str) -> Response:
+def _ask_store(
+    settings: Settings, pattern: str, values: list[str], version: int | None, way: Way, source: str
+) -> Response:
     store = Store(settings.store, network_loader(settings))
     number = store.champion(pattern) if version is None else version
     bundle = store.load(pattern, number).bundle
     # Read by the server's own code, so that it is refused in the same words.
     body = json.dumps({"inputs": record(pattern, bundle.kinds, values)}).encode()
     question = bodies.read(body, JSON, Expected.of(bundle.predictor.encoder, bundle.beside), max_rows=1)
-    said = Reply(bundle, bundle.predict(question.rows), with_probabilities=bundle.labels is not None)
-    answer = said.in_layout("record")
-    outside, filled = _columns(bundle.outside(question.rows)), _columns(bundle.filled(question.rows))
-    return Response(answer["outputs"], answer.get("probabilities", {}), number, outside, filled, source)
+    treated, answers = beyond.answered(bundle, way, question)
+    said = Reply(bundle, answers, with_probabilities=bundle.labels is not None).in_layout("record")
+    remarks = {"outside": treated.outside or [], "filled": bundle.filled(treated.rows)}
+    return _response({**said, **remarks}, number, source)
 
 
 def _columns(remarked: list[dict[str, Any]]) -> list[str]:

@@ -15,7 +15,8 @@ from app.answering.engine import network_loader
 from app.commands.answer_files import Columns, check_place, writing_to
 from app.commands.predict import Server, ask_patiently, server_at
 from app.commands.table_parts import Part, check_file, parts
-from app.dialects.native import bodies
+from app.dialects.native import beyond, bodies
+from app.dialects.native.ways import Way
 from app.formats.expected import Expected
 from app.formats.media_types import ARROW, CSV
 from app.formats.reply import Reply
@@ -45,13 +46,15 @@ class Asked:
     dialect: CsvDialect = PLAIN
     ignores_extra: bool = False
     """True if columns that the pattern does not know are ignored."""
+    outside: Way | None = None
+    """What becomes of rows outside what training saw; None: they are answered like others."""
 
 
 @dataclass(frozen=True)
 class Answered:
     rows: int
-    unseen: int
-    """Rows with a category that no training row had."""
+    outside: int
+    """Rows with a category that no training row had; if asked what becomes of them, all outside what training saw."""
     filled: int
     """Rows without a value that all training rows had, for which another stands in."""
     version: int
@@ -60,9 +63,9 @@ class Answered:
 
 @dataclass(frozen=True)
 class Remarked:
-    """Numbers of rows: with a category that no training row had, and without a value that all of them had."""
+    """Numbers of rows: outside what training saw, and without a value that all training rows had."""
 
-    unseen: int = 0
+    outside: int = 0
     filled: int = 0
 
     @classmethod
@@ -70,7 +73,7 @@ class Remarked:
         return cls(*(int(said(f"x-pattern-{name}-rows") or 0) for name in ("outside", "filled")))
 
     def __add__(self, other: "Remarked") -> "Remarked":
-        return Remarked(self.unseen + other.unseen, self.filled + other.filled)
+        return Remarked(self.outside + other.outside, self.filled + other.filled)
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def answer_file(asked: Asked) -> Answered:
             bar.update(task, completed=part.share, rows=n_rows)
         if not n_rows:
             raise TableError(f"{asked.path.name}: the table has columns and no rows")
-    return Answered(n_rows, remarked.unseen, remarked.filled, answerer.version, answerer.source)
+    return Answered(n_rows, remarked.outside, remarked.filled, answerer.version, answerer.source)
 
 
 def _answerer(asked: Asked) -> Answerer:
@@ -138,8 +141,10 @@ def _of_store(settings: Settings, asked: Asked, source: str) -> Answerer:
 
     def answer(part: Part) -> tuple[Columns, Remarked]:
         question = bodies.read(part.body, part.media_type, expected, ANY_NUMBER)
-        reply = Reply(bundle, bundle.predict(question.rows), with_probabilities=likely)
-        return reply.columns, Remarked(len(bundle.unseen(question.rows)), len(bundle.filled(question.rows)))
+        question, answers = beyond.answered(bundle, asked.outside, question)
+        outside = bundle.unseen(question.rows) if question.outside is None else question.outside
+        columns = Reply(bundle, answers, with_probabilities=likely).columns
+        return columns, Remarked(len(outside), len(bundle.filled(question.rows)))
 
     return Answerer(answer, bundle.inputs, bundle.labels or (), version, source)
 
@@ -155,6 +160,7 @@ def _of_server(server: Server, asked: Asked) -> Answerer:
     likely = asked.probabilities and summary["task"] == "classification"
     path = f"/predict/{asked.pattern}?version={version}" + ("&probabilities=true" if likely else "")
     path += "&extra=ignore" if asked.ignores_extra else ""
+    path += f"&outside={asked.outside}" if asked.outside is not None else ""
 
     def answer(part: Part) -> tuple[Columns, Remarked]:
         content, headers = server.answered(path, part.body, part.media_type)

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from app.commands.datasets import form_of
+from app.commands.predict import WAY_OPTION
+from app.dialects.native.ways import TO_ASK
 from app.formats.expected import TO_IGNORE
 from app.formats.media_types import ARROW, CSV, JSON
 from models_store.errors import PatternServerError, TableError
@@ -35,7 +37,9 @@ BUFFER_BYTES = 1 << 20
 ARROW_FILE = b"ARROW1"
 IGNORE_OPTION = "say --ignore-extra"
 # Where an error is, as it begins to say; what follows may be a name from the file, such as `row 7`.
-PLACE = re.compile(r"^((?:the body is not JSON: )?)(line|row) ([0-9]+)(?=[:,])")
+PLACE = re.compile(r"^((?:the body is not JSON: )?)(line|row) ([0-9]+)(?=[:,]| is outside)")
+# Other parts of the file have such rows, too, so that their number is not told.
+OTHERS = re.compile(r", and [0-9]+ more rows? (is|are)(?=;)")
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,8 @@ class Part:
         try:
             yield
         except PatternServerError as error:
-            said = str(error).replace(TO_IGNORE, IGNORE_OPTION)
-            raise Refused(PLACE.sub(self._place, said)) from None
+            said = str(error).replace(TO_IGNORE, IGNORE_OPTION).replace(TO_ASK, WAY_OPTION)
+            raise Refused(OTHERS.sub("", PLACE.sub(self._place, said))) from None
 
     def _place(self, found: re.Match[str]) -> str:
         before, what, number = found[1], found[2], int(found[3])

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,6 +19,7 @@ import uvicorn
 
 from app.cli import main
 from app.commands import predict
+from models_store.card import ClosedForm
 from models_store.networks.onnx_network import OnnxNetwork
 from models_store.storage.store import Store
 from models_store.tables.table import Kind
@@ -28,6 +30,8 @@ from tests.table_fakes import passengers, table_of
 
 PROJECT = Path(__file__).parents[2]
 Run = Callable[..., "Ran"]
+# Twice x, and one more than the network says, so that it shows who has answered.
+FORM = ClosedForm(text="2*x + 1", latex="", python="", rmse=0.0, network_rmse=1.0, terms=2, is_exact=True)
 PASSENGER = ["port=S", "crew=no", "boarded=1912-04-10", "note=third class", "age="]
 
 
@@ -384,6 +388,46 @@ def test_a_value_outside_what_training_saw_is_answered_with_a_warning(
         asked = run("predict", "pair", "1", "20", port=port, predict_key="the-predict-key")
         assert (asked.status, asked.out) == (0, "y1 = 41, y2 = -19\n")
         assert asked.err.startswith(f"{warning} pair version 2, from the s")
+
+
+@pytest.mark.parametrize(
+    ("way", "out", "said"),
+    [
+        ("warn", "y = 40", "warning: x: outside what training saw; the answer is a guess"),
+        ("clip", "y = 32", "warning: x: outside what training saw; its numbers were moved into the range of training"),
+        ("formula", "y = 41", "warning: x: outside what training saw; the formula has answered"),
+        (
+            "reject",
+            "",
+            "error: row 0 is outside what training saw in x; the card has the ranges; leave such rows out, ",
+        ),
+    ],
+)
+def test_a_row_and_a_table_outside_what_training_saw_are_answered_as_asked(
+    server: str, stocked: Store, run: Run, monkeypatch: pytest.MonkeyPatch, way: str, out: str, said: str
+) -> None:
+    for module in ("predict", "predict_file"):
+        monkeypatch.setattr(f"app.commands.{module}.network_loader", lambda _settings: LinearNetwork.from_bytes)
+    bundle = line(2, "known")
+    stocked.publish(replace(bundle, card=bundle.card.model_copy(update={"closed_forms": {"y": FORM}})))
+    Path("asked.csv").write_text("x\n1\n20\n")
+    for port in (server, os.environ["PATTERNS_PORT"]):
+        one = run("predict", "known", "20", "--outside", way, port=port, predict_key="the-predict-key")
+        assert (one.out.strip(), one.err.startswith(said)) == (out, True)
+        table = run(
+            "predict", "known", "--csv", "asked.csv", "--outside", way, port=port, predict_key="the-predict-key"
+        )
+        if way == "reject":
+            assert one.err.endswith("or say --outside warn, clip or formula")
+            assert table.err.startswith("error: row 1 is outside what training saw in x; the card has the ranges; ")
+            assert table.err.endswith("or say --outside warn, clip or formula")
+        else:
+            assert table.out.split() == ["y", "2.0", f"{out.removeprefix('y = ')}.0"]
+            assert table.err.startswith("warning: 1 rows are outside what training saw; the")
+    assert run("predict", "pair", "1", "20", "--outside", "formula").err.startswith(
+        "error: outside: this version has no formula for each of its outputs"
+    )
+    assert run("predict", "pair", "1", "20", "--outside", "guess").status == 2
 
 
 def test_what_was_published_a_moment_ago_is_waited_for(server: str, stocked: Store, run: Run) -> None:

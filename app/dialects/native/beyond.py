@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BeforeValidator
 
 from app.dialects.native.bodies import NativeQuestion
+from app.dialects.native.ways import TO_ASK, Way
 from app.errors import Unprocessable
 from models_store.arrays import Array
 from models_store.bundle import Bundle, all_finite
@@ -16,7 +17,6 @@ from models_store.errors import shortened
 from models_store.tables.table import Raw, Table, Values, take
 from training.recipe.formula import Formula
 
-Way = Literal["warn", "clip", "reject", "formula"]
 # Before there were ways, it was a switch.
 SWITCH: Mapping[object, Way | None] = {"true": "warn", "false": None}
 Outside = Annotated[Way | None, BeforeValidator(lambda said: SWITCH.get(said, said))]
@@ -43,10 +43,32 @@ def treated(bundle: Bundle, way: Way, question: NativeQuestion) -> NativeQuestio
     named = bundle.outside(question.rows)
     if named and way == "reject":
         raise Unprocessable("outside", _refusal(bundle, named))
-    answered = {} if way == "warn" else {"answered": way}
     rows = clipped(bundle, question.rows) if named and way == "clip" else question.rows
     # Not light: the answer names rows one by one.
-    return replace(question, rows=rows, is_light=False, outside=[{**row, **answered} for row in named])
+    return replace(
+        question, rows=rows, is_light=False, outside=[{**row, **_answered(bundle, way, row)} for row in named]
+    )
+
+
+def _answered(bundle: Bundle, way: Way, row: dict[str, Any]) -> dict[str, str]:
+    """Return what is said beside a row outside: who answered it, if it was answered otherwise than others."""
+    is_clipped = any(_is_clipped(column) for column in bundle.card.inputs if column.name in row["columns"])
+    return {"answered": way} if way == "formula" or (way == "clip" and is_clipped) else {}
+
+
+def answered(bundle: Bundle, way: Way | None, question: NativeQuestion) -> tuple[NativeQuestion, Array]:
+    """Return the question, its rows outside treated, and the answers; where `way` is None, none is treated.
+
+    Raises what `check_way`, `treated` and a prediction raise.
+    """
+    if way is None:
+        return question, bundle.predict(question.rows)
+    check_way(bundle, way)
+    question = treated(bundle, way, question)
+    answers = bundle.predict(question.rows)
+    if question.outside and way == "formula":
+        answers = by_formula(bundle, question.rows, question.outside, answers)
+    return question, answers
 
 
 def _refusal(bundle: Bundle, named: list[dict[str, Any]]) -> str:
@@ -55,7 +77,7 @@ def _refusal(bundle: Bundle, named: list[dict[str, Any]]) -> str:
     ways = "warn, clip or formula" if has_formulas(bundle) else "warn or clip"
     return (
         f"row {first['row']} is outside what training saw in {shortened(first['columns'])}{more}; the card has the "
-        f"ranges; leave such rows out, or ask with outside={ways}"
+        f"ranges; leave such rows out, or {TO_ASK}{ways}"
     )
 
 
@@ -68,10 +90,11 @@ def clipped(bundle: Bundle, raw: Raw) -> Raw:
 
 
 def _clipped(values: Values, column: Column) -> Any:
-    low, high = column.minimum, column.maximum
-    if column.kind != "number" or not isinstance(low, float) or not isinstance(high, float):
-        return values
-    return np.clip(values, low, high)
+    return np.clip(values, column.minimum, column.maximum) if _is_clipped(column) else values
+
+
+def _is_clipped(column: Column) -> bool:
+    return column.kind == "number" and isinstance(column.minimum, float) and isinstance(column.maximum, float)
 
 
 def by_formula(bundle: Bundle, raw: Raw, named: list[dict[str, Any]], answers: Array) -> Array:

@@ -7,9 +7,10 @@ from app.answering.answer import Answering
 from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS
 from app.answering.registry import Served
 from app.dialects.native import bodies
-from app.dialects.native.beyond import Outside, Way, by_formula, check_way, treated
+from app.dialects.native.beyond import Outside, by_formula, check_way, treated
 from app.dialects.native.bodies import NativeQuestion
 from app.dialects.native.openapi import PREDICT
+from app.dialects.native.ways import Way
 from app.dialects.parameters import Version
 from app.dialects.remarks import NOTHING, remarks_on, with_remarks
 from app.errors import Unprocessable

@@ -115,7 +115,7 @@ def test_every_kind_of_file_has_the_answers_of_the_server(
     asked = Asked(pattern, tmp_path / name, tmp_path / "answers.jsonl", url=url if by_server else None, dialect=dialect)
     done = answer_file(asked)
     assert [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()] == expected
-    assert (done.rows, done.unseen, done.version) == (len(rows), int(pattern == "passengers"), 1)
+    assert (done.rows, done.outside, done.version) == (len(rows), int(pattern == "passengers"), 1)
     assert done.source.startswith(f"from the server at {url}" if by_server else "from the store; no server at ")
 
 

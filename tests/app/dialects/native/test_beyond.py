@@ -113,3 +113,12 @@ async def test_numbers_of_a_table_are_clipped_and_its_other_columns_stay(client:
     clipped = (await client.post("/predict/rents?outside=clip", json=far)).json()
     assert clipped["outside"] == [{"row": 0, "columns": ["rooms"], "answered": "clip"}]
     assert clipped["outputs"] == (await client.post("/predict/rents", json=near)).json()["outputs"]
+
+
+async def test_only_rows_in_which_a_number_was_clipped_say_so(client: httpx.AsyncClient) -> None:
+    rows = [{"rooms": 4, "district": "west"}, {"rooms": 40, "district": "west"}, {"rooms": 2, "district": "north"}]
+    answer = (await client.post("/predict/rents?outside=clip", json={"inputs": rows})).json()
+    assert answer["outside"] == [
+        {"row": 0, "columns": ["district"]},
+        {"row": 1, "columns": ["rooms", "district"], "answered": "clip"},
+    ]

@@ -1,0 +1,7 @@
+"""What may become of rows outside what training saw, as it is asked for; imports nothing heavy."""
+
+from typing import Literal
+
+Way = Literal["warn", "clip", "reject", "formula"]
+# What a refusal says before the ways that are not `reject`, to those who write the address of a request themselves.
+TO_ASK = "ask with outside="
