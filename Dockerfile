@@ -9,7 +9,7 @@
 # `-e PATTERNS_ENGINE=onnx` serves without TensorFlow: a serving process takes a quarter of the memory and is ready in a
 # second. The trainer still needs TensorFlow.
 #
-#   docker build --target serve -t pattern-server:serve .     an image a quarter as large, which trains nothing
+#   docker build --target serve -t pattern-server:serve .     an image a fifth as large, which trains nothing
 #   docker run --init -p 127.0.0.1:8000:8000 -v patterns:/var/lib/patterns -e PATTERNS_ADMIN_KEY pattern-server:serve
 #
 # It has neither TensorFlow nor a catalogue, and serves what its volume holds: what the full image has trained there, or

@@ -62,6 +62,12 @@ def test_a_category_has_one_name_however_it_is_written(spellings: list[Any], cat
     assert {from_json("category", spelling) for spelling in spellings} == {category}
 
 
+def test_versions_keep_apart_if_they_are_no_numbers() -> None:
+    assert len({from_text("category", text) for text in ("3.1", "3.10", "3.100")}) == 1
+    for versions in (("v3.1", "v3.10"), ("3.1.0", "3.10.0")):
+        assert [from_text("category", text) for text in versions] == [*versions]
+
+
 @pytest.mark.parametrize("text", ["1_000", "nan", "inf", "0x10", "", "1e", "\u0661", "1e400"])
 def test_what_is_no_number_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="number"):
