@@ -1,9 +1,13 @@
 """How near the answers of an export come to the server's."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from models_store.arrays import Array
 from models_store.bundle import GOLDEN_TOLERANCE, Bundle
+from models_store.errors import ExportDiffers
 
 # Of float64, whose sums are ordered differently from engine to engine; ill-conditioned networks lose most digits.
 TOLERANCE_OF_FLOAT64 = 1e-9
@@ -25,3 +29,19 @@ def difference(bundle: Bundle, found: Array, expected: Array) -> float:
     """
     apart = np.abs(found - expected) / bundle.predictor.decoder.room(expected)
     return float(np.where(np.isfinite(apart), apart, np.inf).max(initial=0.0))
+
+
+def check_names(found: Sequence[str], expected: Sequence[str]) -> None:
+    """Raise ExportDiffers where the columns of the answers are called otherwise than the server calls them."""
+    if [*found] != [*expected]:
+        raise ExportDiffers("its answers have other columns than the server's")
+
+
+def check_labels(found: Sequence[Any], labels: Sequence[Any], probabilities: Array) -> None:
+    """Raise ExportDiffers where a row's label (n_rows,) is not its most probable one (n_rows, n_labels).
+
+    That is of its own probabilities: of two that are nearly equal, the server's may be the other.
+    """
+    expected = (labels[place] for place in probabilities.argmax(axis=1))
+    if n_others := sum(label != other for label, other in zip(found, expected, strict=True)):
+        raise ExportDiffers(f"in {n_others} of {len(found)} rows its label is not the most probable one")

@@ -5,7 +5,8 @@ takes none.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -13,13 +14,16 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper, load_from_string, numpy_helper
+from onnxruntime.capi import onnxruntime_pybind11_state
 
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.encoding.dates import CYCLES
 from models_store.encoding.outputs import LabelDecoder
-from models_store.errors import NotExpressible
+from models_store.errors import ExportDiffers, NotExpressible
+from models_store.exports.exactness import check_labels, check_names
 from models_store.exports.portable import portable, weights_of
+from models_store.exports.programs import LONGEST_COMPLAINT
 from models_store.exports.sample import Sample
 from models_store.networks.onnx_graph import INPUT, IR_VERSION, OPSET, OUTPUT, Graph, computed, onnx_model
 from models_store.tables.clock import DAY
@@ -31,6 +35,16 @@ ML = "ai.onnx.ml"
 ML_OPSET = 3
 PROBABILITIES = "probabilities"
 COLUMNS = np.array([1])
+# ONNX Runtime's errors have no base of their own. Inputs that are missing or too many are ValueErrors and KeyErrors.
+ERRORS: tuple[type[Exception], ...] = (
+    *(
+        kind
+        for kind in vars(onnxruntime_pybind11_state).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    ),
+    ValueError,
+    LookupError,
+)
 LARGEST = {"float32": float(np.finfo(np.float32).max), "float64": float(np.finfo(np.float64).max)}
 
 
@@ -60,21 +74,44 @@ def onnx_network_file(bundle: Bundle, version: int) -> bytes:
 
 
 def answers(content: bytes, sample: Sample) -> Array:
-    """Return what ONNX Runtime answers to the raw columns, (n_rows, n_answers)."""
-    session = _session(content)
-    kinds = {given.name: given.type for given in session.get_inputs()}
-    columns = sample.raw.columns if isinstance(sample.raw, Table) else dict(zip(kinds, sample.raw.T, strict=True))
-    fed = {name: _fed(columns[name], kind)[:, None] for name, kind in kinds.items()}
-    names = [made.name for made in session.get_outputs()]
-    # Of a classification, the probabilities are the last output.
-    wanted = names[-1:] if isinstance(sample.predictor.decoder, LabelDecoder) else names
-    return np.concatenate(session.run(wanted, fed), axis=1)
+    """Return what ONNX Runtime answers to the raw columns, (n_rows, n_answers). Raises ExportDiffers."""
+    with _differing():
+        return _answered(_session(content), sample)
 
 
 def network_answers(content: bytes, sample: Sample) -> Array:
-    """Return what ONNX Runtime answers to the encoded rows, decoded here."""
-    [outputs] = _session(content).run([OUTPUT], {INPUT: sample.predictor.encoder.encode(sample.raw)})
+    """Return what ONNX Runtime answers to the encoded rows, decoded here. Raises ExportDiffers."""
+    encoded = sample.predictor.encoder.encode(sample.raw)
+    with _differing():
+        [outputs] = _session(content).run([OUTPUT], {INPUT: encoded})
     return sample.predictor.decoder.decode(outputs)
+
+
+@contextmanager
+def _differing() -> Iterator[None]:
+    """Raise ExportDiffers, with the beginning of what it says, where ONNX Runtime cannot compute the graph."""
+    try:
+        yield
+    except ERRORS as error:
+        raise ExportDiffers(f"its runtime said: {str(error)[:LONGEST_COMPLAINT]}") from error
+
+
+def _answered(session: onnxruntime.InferenceSession, sample: Sample) -> Array:
+    decoder, names = sample.predictor.decoder, [made.name for made in session.get_outputs()]
+    # Of a classification, the probabilities are the last output; no column is called as they are.
+    likely = names[-1:] if isinstance(decoder, LabelDecoder) else []
+    check_names(names, [*decoder.columns, *likely])
+    made = session.run(names, _fed_to(session, sample))
+    if isinstance(decoder, LabelDecoder):
+        check_labels(made[0][:, 0].tolist(), decoder.values.tolist(), made[1])
+        return np.asarray(made[1])
+    return np.concatenate(made, axis=1)
+
+
+def _fed_to(session: onnxruntime.InferenceSession, sample: Sample) -> dict[str, NDArray[Any]]:
+    kinds = {given.name: given.type for given in session.get_inputs()}
+    columns = sample.raw.columns if isinstance(sample.raw, Table) else dict(zip(kinds, sample.raw.T, strict=True))
+    return {name: _fed(columns[name], kind)[:, None] for name, kind in kinds.items()}
 
 
 def _inner(columns: Iterable[str]) -> str:

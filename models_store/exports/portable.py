@@ -128,10 +128,10 @@ def _output(bundle: Bundle) -> dict[str, Any]:
     output = decoder.to_dict()
     if isinstance(decoder, LabelDecoder):
         values = decoder.values.tolist()
-        output |= {"is_binary": decoder.is_binary, "values": values, "written": [_written(value) for value in values]}
+        output |= {"is_binary": decoder.is_binary, "values": values, "written": [written(value) for value in values]}
     return output | {"columns": list(decoder.columns)}
 
 
-def _written(label: str | float | bool) -> str:
+def written(label: str | float | bool) -> str:
     """Return a label as CSV answers have it."""
     return str(label).lower() if isinstance(label, bool) else str(label)

@@ -13,8 +13,11 @@ from shutil import which
 import numpy as np
 
 from models_store.arrays import Array
+from models_store.encoding.outputs import Decoder, LabelDecoder
 from models_store.errors import ExportDiffers, RuntimeAbsent
+from models_store.exports.exactness import check_labels, check_names
 from models_store.exports.names import TargetName
+from models_store.exports.portable import written
 from models_store.exports.sample import Sample
 
 # What a runtime needs of the environment; no keys of the server.
@@ -64,11 +67,31 @@ def _placed(folder: str, name: str, content: bytes) -> str:
 
 def _answers(command: list[str], sample: Sample) -> Array:
     said = ran([*command, "--probabilities"], _csv_of(sample))
-    rows = list(csv.reader(io.StringIO(said.decode(), newline="")))[1:]
+    try:
+        return _read(said, sample)
+    except (ValueError, csv.Error) as error:
+        raise ExportDiffers("it writes no CSV of answers") from error
+
+
+def _read(said: bytes, sample: Sample) -> Array:
+    """Raises ValueError and csv.Error for what is no CSV of answers, ExportDiffers for one that says something else."""
+    decoder = sample.predictor.decoder
+    header, *rows = csv.reader(io.StringIO(said.decode(), newline=""))
+    check_names(header, _header(decoder))
     if len(rows) != len(sample):
         raise ExportDiffers(f"it answers {len(sample)} rows with {len(rows)}")
-    n_answers = sample.answers.shape[1]
-    return np.array([row[-n_answers:] for row in rows], dtype=np.float64)
+    columns = [*zip(*rows, strict=True)]
+    if len(columns) != len(header):
+        raise ValueError("its rows are not as long as its header")
+    answers: Array = np.array(columns[-sample.answers.shape[1] :], dtype=np.float64).T
+    if isinstance(decoder, LabelDecoder):
+        check_labels(columns[0], [written(label) for label in decoder.values.tolist()], answers)
+    return answers
+
+
+def _header(decoder: Decoder) -> list[str]:
+    likely = decoder.labels if isinstance(decoder, LabelDecoder) else ()
+    return [*decoder.columns, *(f"{column}={label}" for column in decoder.columns for label in likely)]
 
 
 def ran(command: list[str], given: bytes = b"") -> bytes:

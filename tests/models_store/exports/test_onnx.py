@@ -1,5 +1,8 @@
 """ONNX graphs answer raw columns as the server does; what cannot be answered is NaN."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -10,7 +13,8 @@ from models_store.bundle import Bundle
 from models_store.encoding.outputs import OutputDecoder
 from models_store.encoding.rows import InputEncoder
 from models_store.encoding.scaler import Scaler
-from models_store.errors import NotExpressible
+from models_store.errors import ExportDiffers, NotExpressible
+from models_store.exports import targets
 from models_store.exports.targets import export
 from models_store.networks.architecture import Architecture, Layer
 from tests.exported import WITHOUT_TEXT, bundle_of, bundles, probable, spelled
@@ -45,6 +49,56 @@ def test_a_label_and_the_probabilities_are_answered() -> None:
     expected = bundle.predict(np.array([[1.0], [-4.0]]))
     np.testing.assert_allclose(likely, expected, atol=1e-6)
     assert labels.tolist() == [[int(label)] for label in expected.argmax(axis=1) + 1]
+
+
+def of_another_operator(model: onnx.ModelProto) -> None:
+    next(node for node in model.graph.node if node.op_type == "ArgMax").op_type = "ArgMin"
+
+
+def with_another_name(model: onnx.ModelProto) -> None:
+    named = next(node for node in model.graph.node if "class" in node.output)
+    named.output[0] = model.graph.output[0].name = "klass"
+
+
+def with_an_unknown_operator(model: onnx.ModelProto) -> None:
+    model.graph.node[0].op_type = "NoSuchOperator"
+
+
+def with_another_input(model: onnx.ModelProto) -> None:
+    model.graph.input.append(onnx.helper.make_tensor_value_info("more", onnx.TensorProto.DOUBLE, ["rows", 1]))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (of_another_operator, "in 1008 of 1008 rows its label is not the most probable one"),
+        (with_another_name, "its answers have other columns than the server's"),
+        (with_an_unknown_operator, "its runtime said: .*NoSuchOperator"),
+        (with_another_input, "its runtime said: "),
+    ],
+)
+def test_a_graph_that_answers_otherwise_is_not_handed_out(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[onnx.ModelProto], None], words: str
+) -> None:
+    honest = targets.BY_NAME["onnx"]
+    changed = replace(honest, write=lambda bundle, version: rewritten(honest.write(bundle, version), change))
+    monkeypatch.setattr(targets, "BY_NAME", {"onnx": changed})
+    with pytest.raises(ExportDiffers, match=words):
+        export(probable(), 1, "onnx")
+
+
+def test_what_is_no_graph_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = replace(targets.BY_NAME["onnx-net"], write=lambda _bundle, _version: b"no graph")
+    monkeypatch.setattr(targets, "BY_NAME", {"onnx-net": broken})
+    with pytest.raises(ExportDiffers, match="its runtime said: "):
+        export(probable(), 1, "onnx-net")
+
+
+def rewritten(content: bytes, change: Callable[[onnx.ModelProto], None]) -> bytes:
+    model = onnx.load_from_string(content)
+    change(model)
+    saved: bytes = model.SerializeToString()
+    return saved
 
 
 def test_what_the_server_refuses_is_nan() -> None:

@@ -10,7 +10,7 @@ from models_store.exports import programs, targets
 from models_store.exports.sample import UNSEEN, Sample
 from models_store.exports.targets import export
 from models_store.tables.table import Table, are_missing
-from tests.exported import spelled
+from tests.exported import probable, spelled
 
 
 def test_a_sample_holds_golden_rows_missing_values_and_unseen_ones() -> None:
@@ -45,6 +45,34 @@ def test_a_file_that_fails_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(targets, "BY_NAME", {"python": broken})
     with pytest.raises(ExportDiffers, match="No module named 'nothing'"):
         export(spelled(), 1, "python")
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "words"),
+    [
+        (b"answers.argmax(axis=1)", b"answers.argmin(axis=1)", "in 1008 of 1008 rows its label is not the most"),
+        (b"else cell\n", b'else cell if cell != 1 else "one"\n', r"in \d+ of 1008 rows its label is not the most"),
+        (b"{output['column']}={label}", b"{label}", "its answers have other columns than the server's"),
+        (b"columns, values = list(", b"columns, values = sorted(['z']) + list(", "other columns than the server's"),
+        (b"values += answers.T.tolist()", b"values += [['-'] * len(row) for row in answers.T]", "no CSV of answers"),
+        (b"values += answers.T.tolist()", b"values += answers.T.tolist()[1:]", "no CSV of answers"),
+        (b".encode()\n", b".encode('utf-16')\n", "it writes no CSV of answers"),
+        (b'return "".join(', b'return b"" and "".join(', "it writes no CSV of answers"),
+    ],
+)
+def test_a_program_whose_columns_or_labels_are_others_is_not_handed_out(
+    monkeypatch: pytest.MonkeyPatch, was: bytes, becomes: bytes, words: str
+) -> None:
+    honest = targets.BY_NAME["python"]
+    changed = replace(honest, write=lambda bundle, version: replaced(honest.write(bundle, version), was, becomes))
+    monkeypatch.setattr(targets, "BY_NAME", {"python": changed})
+    with pytest.raises(ExportDiffers, match=words):
+        export(probable(), 1, "python")
+
+
+def replaced(content: bytes, was: bytes, becomes: bytes) -> bytes:
+    assert was in content
+    return content.replace(was, becomes)
 
 
 def test_a_target_that_there_is_not_is_refused() -> None:
