@@ -170,7 +170,7 @@ def test_the_same_fields_are_numbers_in_files_and_in_requests(place: Path, field
     assert number_of_file(place) == number_of_request(content)
 
 
-def test_whitespace_beyond_ascii_surrounds_numbers_in_files_alone(write: Write) -> None:
+def test_whitespace_beyond_ascii_surrounds_numbers_in_files_and_in_requests(write: Write) -> None:
     content = "a\n\xa01.5\u2003\n"
     assert number_of_file(write(content)) == 1.5
-    assert number_of_request(content.encode()) is None
+    assert number_of_request(content.encode()) == 1.5
