@@ -313,7 +313,6 @@ def as_json(job: Job, **changed: object) -> dict[str, Any]:
         "version": None,
         "metrics": None,
         "error": None,
-        "note": None,
         "links": {"self": f"/train/{job.id}", "events": f"/train/{job.id}/events", "cancel": f"/train/{job.id}"},
         **changed,
     }

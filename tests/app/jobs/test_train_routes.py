@@ -167,7 +167,6 @@ async def test_who_waits_gets_the_finished_job_and_is_answered_by_the_new_versio
         "version": 2,
         "metrics": SCORES,
         "error": None,
-        "note": None,
         "links": job["links"],
     }
 
