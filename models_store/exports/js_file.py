@@ -4,7 +4,7 @@ import json
 from importlib.resources import files
 from typing import Any
 
-from models_store.exports.python_file import stated
+from models_store.exports.stated import stated
 
 PLACE = "String.raw`{}`"
 # What would end the text, or a script that stands in a page.

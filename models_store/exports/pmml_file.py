@@ -17,7 +17,7 @@ from models_store.bundle import Bundle
 from models_store.encoding.dates import CYCLES
 from models_store.errors import NotExpressible
 from models_store.exports.portable import portable, weights_of
-from models_store.exports.python_file import stated
+from models_store.exports.stated import stated
 from models_store.tables.clock import DAY
 
 NAMESPACE = "http://www.dmg.org/PMML-4_4"

@@ -4,6 +4,8 @@ import json
 from importlib.resources import files
 from typing import Any
 
+from models_store.exports.stated import stated
+
 PLACE = 'r"""{}"""'
 
 
@@ -13,16 +15,6 @@ def python_file(portable: dict[str, Any]) -> bytes:
     head, found, tail = program.partition(PLACE)
     assert found
     return f"{stated(portable, '#')}{head}{raw_text(portable)}{tail}".encode()
-
-
-def stated(portable: dict[str, Any], mark: str) -> str:
-    """Return comment lines that say what the file is, and how exact. Names of patterns are letters and dashes."""
-    allowed = f"{portable['tolerance']:g}"
-    return (
-        f"{mark} The pattern {portable['pattern']}, version {portable['version']}, as Pattern Server exported it.\n"
-        f"{mark} Its answers were compared with the server's on the pattern's golden rows and on 1000 rows drawn from\n"
-        f"{mark} what training saw. They differ by at most {allowed} of what an output varies by, plus its size.\n"
-    )
 
 
 def raw_text(portable: dict[str, Any]) -> str:

@@ -1,7 +1,9 @@
 """`/predict` in the OpenAPI document."""
 
-from typing import Any
+from typing import Any, get_args
 
+from app.dialects.native.beyond import SWITCH
+from app.dialects.native.ways import Way
 from app.formats.media_types import JSON_LINES
 from app.openapi import BYTES, CELLS, RECORD, RECORDS, path_parameter, query_parameter
 
@@ -32,7 +34,7 @@ PREDICT: dict[str, Any] = {
         ),
         query_parameter(
             "outside",
-            {"type": "string", "enum": ["warn", "clip", "reject", "formula", "true", "false"]},
+            {"type": "string", "enum": [*get_args(Way), *SWITCH]},
             "rows outside what training saw are named; clip: their numbers are moved into its range; reject: they are "
             "refused; formula: the formula that was found answers them",
         ),
