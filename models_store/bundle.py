@@ -4,7 +4,7 @@ raw rows -> InputEncoder -> Network -> OutputDecoder -> raw answers
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, Self, get_args
 
@@ -40,11 +40,23 @@ class Evaluation:
     """Targets and predictions of test rows, which plots are drawn from; row by row, a number for each output.
 
     A regression has both in raw units. A classification has the probability of each label in `predicted`, and the
-    number of the right one in `labels`.
+    number of the right one in `labels`. What follows is of the same rows, and empty where there is none of it, and in
+    earlier releases.
     """
 
     predicted: list[list[FiniteFloat]]
     labels: list[list[FiniteFloat]]
+    baselines: dict[str, list[list[FiniteFloat]]] = field(default_factory=dict)
+    """The answers of the models on the card that learn without a network, as those of the network are."""
+    spread: list[list[FiniteFloat]] = field(default_factory=list)
+    """The standard deviation of the answers of the network's members."""
+    weights: list[FiniteFloat] = field(default_factory=list)
+    """How much each row counts; none: all alike."""
+    groups: list[int] = field(default_factory=list)
+    """The number of the group of each row, where rows were split by group."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if value or name in ("predicted", "labels")}
 
 
 HISTORIES = TypeAdapter(dict[str, list[FiniteFloat]])
@@ -213,7 +225,7 @@ class Bundle:
             DESCRIPTION: _json(description),
             NETWORK: self.predictor.network.to_bytes(),
             HISTORY: _json(self.history),
-            EVALUATION: _json(vars(self.evaluation)),
+            EVALUATION: _json(self.evaluation.to_json()),
             GOLDEN: _json(golden),
         }
         return files if self.out_of_fold is None else files | {OUT_OF_FOLD: self.out_of_fold.to_bytes()}

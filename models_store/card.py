@@ -98,6 +98,52 @@ class Gap(Frozen):
     gap: list[FiniteFloat]
 
 
+PairedMetric = Literal["rmse", "mae", "log_loss", "accuracy"]
+"""The metrics that are means over rows, or roots of one."""
+# Of fewer rows or groups, the spread of resamples says too little.
+FEWEST_DRAWN = 10
+
+
+class Difference(Frozen):
+    """How far two sets of answers to the same rows differ, by a paired bootstrap: `difference` is first - second.
+
+    Rows are drawn again with replacement, the same ones for both, so that rows that are hard for both say nothing.
+    """
+
+    metric: PairedMetric
+    first: FiniteFloat
+    second: FiniteFloat
+    difference: FiniteFloat
+    error: FiniteFloat
+    """The standard error of the difference."""
+    low: FiniteFloat
+    high: FiniteFloat
+    """The interval that the difference lies in with a confidence of 95 %."""
+    rows: int
+    drawn: int
+    """What was drawn: rows, or groups of rows that belong together."""
+
+    @property
+    def better(self) -> Literal["first", "second"] | None:
+        """Return which one is better; None where the rows do not tell: 0 is in the interval, or they are too few."""
+        if self.drawn < FEWEST_DRAWN or self.low <= 0 <= self.high:
+            return None
+        return "first" if (self.high < 0) == (self.metric in LOWER_IS_BETTER) else "second"
+
+    @property
+    def reversed(self) -> "Difference":
+        """The same of the second and the first."""
+        return self.model_copy(
+            update={
+                "first": self.second,
+                "second": self.first,
+                "difference": -self.difference,
+                "low": -self.high,
+                "high": -self.low,
+            }
+        )
+
+
 class Baselines(Frozen):
     """Simple models that learned from the same training rows, and the network, on the same test rows.
 
@@ -107,6 +153,13 @@ class Baselines(Frozen):
     metric: Literal["rmse", "accuracy"]
     figures: dict[str, FiniteFloat]
     verdict: str
+    differences: dict[str, Difference] = Field(default={}, exclude_if=is_empty)
+    """The network first, and each of linear and trees second; none of earlier releases."""
+    spread: FiniteFloat | None = Field(default=None, exclude_if=is_none)
+    """How far the network's members differ on a test row: the root mean square of their standard deviations.
+
+    In raw units, or of probabilities. None of a network of one.
+    """
 
 
 class Fold(Frozen):
@@ -139,7 +192,7 @@ class CrossValidation(Frozen):
 
 SearchMetric = Literal["rmse", "mae", "r2", "accuracy", "log_loss", "balanced_accuracy", "f1", "roc_auc"]
 NUMBER_METRICS: frozenset[SearchMetric] = frozenset({"rmse", "mae", "r2"})
-LOWER_IS_BETTER: frozenset[SearchMetric] = frozenset({"rmse", "mae", "log_loss"})
+LOWER_IS_BETTER: frozenset[str] = frozenset({"rmse", "mae", "log_loss"})
 
 
 class Trial(Frozen):

@@ -19,7 +19,7 @@ from models_store.arrays import Array
 from models_store.card import AnyScore, CrossValidation, Fold
 from training.data.dataset import Dataset, Rows
 from training.data.splits import Indices, cut, folds
-from training.evaluation.baselines import baselines
+from training.evaluation.baselines import baselines, beside
 from training.evaluation.scores import measured
 from training.fitting.learn import Learned, Runtime, learn
 from training.fitting.progress import Progress
@@ -118,16 +118,16 @@ class Folding:
     def scored(self, spec: PatternSpec, number: int) -> Scored:
         """Fit fold `number`, from 0, and score it on the rows it holds out."""
         rest, held_out = self.splits[number]
-        part = with_own_validation(spec, self.data, self._rows, rest)
         test = self._rows.take(held_out)
+        part = replace(with_own_validation(spec, self.data, self._rows, rest), test=test)
         learned = self._learned(spec, part, number)
         score = measured(learned.predictor.predict(test.inputs), test, self.data).overall
-        beside = baselines(replace(part, test=test), learned.predictor.encoder, score, spec.seed)
+        others = beside(part, learned.predictor.encoder, spec.seed)
         curves = learned.history.curves
         return Scored(
             Fold(rows=len(test), score=score, best_epoch=learned.history.best_epoch),
             curves.get("val_metric", curves["metric"]),
-            beside.figures,
+            baselines(part, others, score).figures,
         )
 
     def _curve(self, spec: PatternSpec, number: int) -> Array:

@@ -25,13 +25,13 @@ from training.data.dataset import DataError, Dataset, Rows, joined
 from training.data.subsample import subsample
 from training.data.tables import ReadTable
 from training.evaluation import report
-from training.evaluation.baselines import baselines
+from training.evaluation.baselines import Beside, baselines, beside, differences_to
 from training.evaluation.missing import with_worth
 from training.evaluation.notes import encoding_notes, is_lost_outside, notes
-from training.evaluation.scores import author_metrics, measured, r_squared
+from training.evaluation.scores import author_metrics, measured, r_squared, root_mean_square
 from training.fitting.chosen import chosen, settled, with_pairs
 from training.fitting.fit import Diverged, Extent
-from training.fitting.learn import Learned, Runtime, learn, sample_weights
+from training.fitting.learn import Learned, Runtime, learn, members_spread, sample_weights
 from training.fitting.program import Programs
 from training.fitting.progress import Progress
 from training.recipe.data import TableData
@@ -52,6 +52,8 @@ class Answers:
 
     train: Array
     test: Array
+    spread: Array | None
+    """The standard deviation of the members' answers to the test rows; None of a network of one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,8 @@ class Training:
     measured: Learned
     """The fit on the training rows, that the scores of test rows are of."""
     answers: Answers
+    others: Beside
+    """The answers of the baselines to the test rows."""
     served: Learned
     """The fit that is served: the same, or a second one on all rows."""
     rows: Rows
@@ -104,7 +108,7 @@ def train(
         predictor=served.predictor,
         card=_card(training, job),
         history=training.measured.history.to_dict(),
-        evaluation=report.evaluation(training.answers.test, data.test, data),
+        evaluation=report.evaluation(training.answers.test, data.test, data, training.others, training.answers.spread),
         golden_inputs=_golden_rows(training.rows),
         out_of_fold=_kept(served.out_of_fold, spec.seed),
     )
@@ -132,7 +136,8 @@ def _trained(spec: PatternSpec, data: Dataset, told: FirstFit, device: Device, p
         again = SecondFit(told, told.done, measured.history.best_epoch)
         served = refit(used, data, all_rows, measured, replace(runtime, progress=again))
         _refuse_worse_than_constant(used, served.predictor.answers(all_rows.inputs), all_rows, data)
-    return Training(spec, used, data, measured, answers, served, all_rows or data.train, crossed)
+    others = beside(data, measured.predictor.encoder, spec.seed)
+    return Training(spec, used, data, measured, answers, others, served, all_rows or data.train, crossed)
 
 
 def score_folds(
@@ -170,7 +175,7 @@ def _answers(spec: PatternSpec, predictor: Predictor, data: Dataset) -> Answers:
     """Predict each row once. Raises Diverged after the training rows, NotFinite where a test row has no answer."""
     train = predictor.answers(data.train.inputs)
     _refuse_worse_than_constant(spec, train, data.train, data)
-    return Answers(train, predictor.predict(data.test.inputs))
+    return Answers(train, predictor.predict(data.test.inputs), members_spread(predictor, data.test.inputs))
 
 
 def _refuse_worse_than_constant(spec: PatternSpec, answers: Array, rows: Rows, data: Dataset) -> None:
@@ -224,10 +229,11 @@ def _card(training: Training, job: str | None) -> Card:
         author=spec.author and Author(**spec.author.model_dump()),
         baselines=baselines(
             data,
-            predictor.encoder,
+            training.others,
             test.overall,
-            spec.seed,
+            differences_to(training.others, answers.test, data, spec.seed),
             is_lost_outside=is_lost_outside(data, train, test),
+            spread=None if answers.spread is None else root_mean_square(answers.spread, data.test.weights),
         ),
         cross_validation=training.crossed,
         gaps=report.gaps(answers.test, data.test, data, predictor.decoder),

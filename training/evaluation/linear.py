@@ -36,7 +36,7 @@ Inputs = Any
 
 
 def answers(encoder: TableEncoder, train: Rows, test: Table, n_labels: int, seed: int) -> Array:
-    """Learn from training rows and predict the test rows: float64 (n_rows, n_outputs), raw numbers or those of labels.
+    """Learn from training rows and predict the test rows: raw numbers, or probabilities, float64 (n_rows, n_answers).
 
     `n_labels` is 0 for numbers. `seed` draws a subsample of the training rows where there are too many.
     """
@@ -45,8 +45,17 @@ def answers(encoder: TableEncoder, train: Rows, test: Table, n_labels: int, seed
     kept = train.take(subsample(len(train), _most_rows(straight, n_labels), seed))
     assert isinstance(kept.inputs, Table)
     model = _fitted(encoded(straight, kept.inputs), kept, n_labels)
+    if n_labels:
+        return np.concatenate([probabilities(model, block, n_labels) for block in blocks(straight, test)])
     predicted = [model.predict(block) for block in blocks(straight, test)]
     return np.concatenate(predicted).astype(np.float64).reshape(-1, train.targets.shape[1])
+
+
+def probabilities(model: Any, inputs: Inputs, n_labels: int) -> Array:
+    """Return those of all labels, float64 (n_rows, n_labels); one that the model has not learned from has 0."""
+    found = np.zeros((inputs.shape[0], n_labels))
+    found[:, model.classes_.astype(int)] = model.predict_proba(inputs)
+    return found
 
 
 def straightened(encoder: TableEncoder, train: Table) -> TableEncoder:

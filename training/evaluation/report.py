@@ -13,6 +13,7 @@ from models_store.encoding.rows import Encoder, TableEncoder
 from models_store.encoding.texts import TextEncoder
 from models_store.tables.table import Kind, Table, Values, to_json, written
 from training.data.dataset import Dataset, Rows
+from training.evaluation.baselines import Beside
 
 MOST_GAPS = 10
 MOST_EVALUATED, MOST_EVALUATED_ANSWERS = 2000, 100_000
@@ -103,11 +104,27 @@ def _shortened(cell: float | bool | str | None) -> Value | None:
     return f"{str(cell)[: LONGEST_TEXT - 1]}…" if is_long else cell
 
 
-def evaluation(answers: Array, rows: Rows, data: Dataset) -> Evaluation:
-    """Return answers and targets of the first test rows, as many as plots need.
+def evaluation(
+    answers: Array, rows: Rows, data: Dataset, others: Beside | None = None, spread: Array | None = None
+) -> Evaluation:
+    """Return answers and targets of the first test rows, as many as plots need, and what `others` answer to them.
 
-    Of labels, the answers are probabilities rounded to six decimals, and the targets the numbers of the labels.
+    `spread` is that of the network's members, (n_rows, n_answers). Of labels, the answers are probabilities rounded to
+    six decimals, and the targets the numbers of the labels.
     """
     shown = slice(min(MOST_EVALUATED, max(MOST_GAPS, MOST_EVALUATED_ANSWERS // answers.shape[1])))
-    predicted = answers[shown] if data.labels is None else answers[shown].round(DIGITS)
-    return Evaluation(predicted.tolist(), rows.targets[shown].tolist())
+
+    def written(answers: Array) -> list[list[float]]:
+        kept: list[list[float]] = (answers[shown] if data.labels is None else answers[shown].round(DIGITS)).tolist()
+        return kept
+
+    # Where others were asked only some of the rows, these are not the first ones.
+    were_all_asked = others is not None and len(others.rows) == len(rows)
+    return Evaluation(
+        written(answers),
+        rows.targets[shown].tolist(),
+        {name: written(theirs) for name, theirs in others.answers.items()} if others and were_all_asked else {},
+        [] if spread is None else written(spread),
+        [] if rows.weights is None else rows.weights[shown].tolist(),
+        [] if rows.groups is None else rows.groups[shown].tolist(),
+    )

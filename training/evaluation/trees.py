@@ -36,7 +36,7 @@ Columns = Callable[[Table], Array]
 
 
 def answers(encoder: TableEncoder, train: Rows, test: Table, n_labels: int, seed: int) -> Array:
-    """Learn from training rows and predict the test rows: float64 (n_rows, n_outputs), raw numbers or those of labels.
+    """Learn from training rows and predict the test rows: raw numbers, or probabilities, float64 (n_rows, n_answers).
 
     `n_labels` is 0 for numbers. `seed` draws a subsample of the training rows where there are too many, and the trees.
     """
@@ -54,9 +54,14 @@ def answers(encoder: TableEncoder, train: Rows, test: Table, n_labels: int, seed
         "early_stopping": False,
         "random_state": seed,
     }
-    kind = HistGradientBoostingClassifier if n_labels else HistGradientBoostingRegressor
     seen, asked = columns(rows.inputs), columns(test)
-    each = [kind(**options).fit(seen, target, rows.weights).predict(asked) for target in rows.targets.T]
+    if n_labels:
+        model = HistGradientBoostingClassifier(**options).fit(seen, rows.targets[:, 0], rows.weights)
+        return linear.probabilities(model, asked, n_labels)
+    each = [
+        HistGradientBoostingRegressor(**options).fit(seen, target, rows.weights).predict(asked)
+        for target in rows.targets.T
+    ]
     return np.stack(each, axis=1).astype(np.float64)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.arrays import Encoded
+from models_store.arrays import Array, Encoded
 from models_store.bundle import Predictor
 from models_store.encoding.outputs import Decoder
 from models_store.encoding.rows import Encoder
@@ -14,6 +14,7 @@ from models_store.errors import shortened, shortened_name
 from models_store.networks.architecture import Architecture, Device
 from models_store.networks.keras_network import KerasNetwork, build, device_name, keras, on_device, tf
 from models_store.out_of_fold import OutOfFold
+from models_store.tables.table import Raw, take
 from training.data.dataset import DataError, Dataset, Labels, Rows
 from training.data.splits import left_out
 from training.fitting.chosen import chosen, shown
@@ -115,6 +116,30 @@ def _left_out(members: int, data: Dataset, seed: int) -> LeftOut:
     return left_out(data.train, members, seed % 2**32, are_labels=data.labels is not None)
 
 
+def members_spread(predictor: Predictor, raw: Raw) -> Array | None:
+    """Return the standard deviation of the members' answers to each row, float64 (n_rows, n_answers), as answers are.
+
+    None of a network of one.
+    """
+    network = predictor.network
+    if not isinstance(network, KerasNetwork) or network.architecture.members == 1:
+        return None
+    model, spreads = apart(network.model), []
+    n_rows = max(1, MOST_INPUTS // (network.architecture.members * predictor.encoder.n_inputs))
+    with on_device(network.device):
+        for start in range(0, len(raw), n_rows):
+            inputs = predictor.encoder.encode(take(raw, slice(start, start + n_rows)))
+            spreads.append(_each_member(model, inputs, network.architecture.members, predictor.decoder).std(axis=0))
+    return np.concatenate(spreads)
+
+
+def _each_member(model: keras.Model, inputs: Encoded, members: int, decoder: Decoder) -> Array:
+    """Return the answers of each, float64 (members, n_rows, n_answers); `model` has the members apart."""
+    asked = tf.repeat(tf.constant(inputs)[:, None], members, axis=1)
+    outputs = model(asked, training=False).numpy()
+    return np.stack([decoder.decode(outputs[:, member]) for member in range(members)])
+
+
 def _out_of_fold(
     model: keras.Model, inputs: Encoded, left_out: NDArray[np.bool_], decoder: Decoder, rows: Rows
 ) -> OutOfFold:
@@ -123,9 +148,7 @@ def _out_of_fold(
     n_rows = max(1, MOST_INPUTS // (left_out.shape[1] * inputs.shape[1]))
     for start in range(0, len(inputs), n_rows):
         some = slice(start, start + n_rows)
-        asked = tf.constant(inputs[some])[:, None]
-        outputs = model(tf.repeat(asked, left_out.shape[1], axis=1), training=False).numpy()
-        each = np.stack([decoder.decode(outputs[:, member]) for member in range(left_out.shape[1])])
+        each = _each_member(model, inputs[some], left_out.shape[1], decoder)
         answers.append(each[left_out[some].argmax(axis=1), np.arange(each.shape[1])])
         spreads.append(each.std(axis=0))
     return OutOfFold(np.concatenate(answers), np.concatenate(spreads), rows.targets)

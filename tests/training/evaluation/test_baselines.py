@@ -15,14 +15,15 @@ from tests.table_fakes import score_of_labels, score_of_numbers, split_table
 from training.data.dataset import Dataset, Rows
 from training.evaluation import baselines as whole
 from training.evaluation import linear, trees
-from training.evaluation.baselines import baselines
+from training.evaluation.baselines import baselines, beside, differences_to
 
 RNG = np.random.default_rng(0)
 BEND = RNG.uniform(-3, 3, 500)
 
 
 def found(data: Dataset, encoder: TableEncoder, network: float = 0.5) -> Baselines:
-    return baselines(data, encoder, score_of_labels(network) if data.labels else score_of_numbers(network), seed=0)
+    score = score_of_labels(network) if data.labels else score_of_numbers(network)
+    return baselines(data, beside(data, encoder, seed=0), score)
 
 
 # -- formulas ------------------------------------------------------------------------------------------------------
@@ -36,7 +37,7 @@ def test_of_a_formula_there_are_the_mean_and_a_straight_line() -> None:
     encoder = InputEncoder(("x1", "x2"), 1, Scaler.standard(inputs))
     design = np.column_stack([np.ones(500), inputs])
     weights = np.linalg.lstsq(design[:400], outputs[:400], rcond=None)[0]
-    assert baselines(data, encoder, score_of_numbers(0.5), seed=0).figures == {
+    assert baselines(data, beside(data, encoder, seed=0), score_of_numbers(0.5)).figures == {
         "mean": pytest.approx(np.sqrt(((outputs[:400].mean() - outputs[400:]) ** 2).mean())),
         "linear": pytest.approx(np.sqrt(((design[400:] @ weights - outputs[400:]) ** 2).mean())),
         "network": 0.5,
@@ -45,7 +46,8 @@ def test_of_a_formula_there_are_the_mean_and_a_straight_line() -> None:
 
 def test_a_straight_line_that_is_exact_is_called_so() -> None:
     data = Dataset({"x": "number"}, ("y",), Rows(rows(1, 2, 3), rows(11, 12, 13)), None, Rows(rows(150), rows(160)))
-    assert baselines(data, InputEncoder(("x",), 1, Scaler.identity(1)), score_of_numbers(0.0709), 0).verdict == (
+    others = beside(data, InputEncoder(("x",), 1, Scaler.identity(1)), 0)
+    assert baselines(data, others, score_of_numbers(0.0709)).verdict == (
         "A straight line is exact here; the network comes within RMSE 0.0709 of it."
     )
 
@@ -53,8 +55,25 @@ def test_a_straight_line_that_is_exact_is_called_so() -> None:
 def test_a_straight_line_through_the_largest_numbers_overflows_nowhere() -> None:
     train, test = Rows(1e300 * rows(1, 2, 4), rows(11, 12, 14)), Rows(1e300 * rows(3), rows(13))
     data = Dataset({"x": "number"}, ("y",), train, None, test)
-    figures = baselines(data, InputEncoder(("x",), 1, Scaler.identity(1)), score_of_numbers(0.1), 0).figures
+    others = beside(data, InputEncoder(("x",), 1, Scaler.identity(1)), 0)
+    figures = baselines(data, others, score_of_numbers(0.1)).figures
     assert figures["linear"] == pytest.approx(0, abs=1e-12)
+
+
+def test_the_network_is_compared_with_each_on_the_same_rows() -> None:
+    data, encoder = split_table({"x": ("number", BEND.tolist())}, (BEND**2 + RNG.normal(0, 0.1, 500))[:, None])
+    others = beside(data, encoder, seed=0)
+    found = differences_to(others, data.test.targets + RNG.normal(0, 1, (100, 1)), data, seed=0)
+    figures = baselines(data, others, score_of_numbers(0.5)).figures
+    assert {name: one.second for name, one in found.items()} == pytest.approx(
+        {name: figures[name] for name in ("linear", "trees")}
+    )
+    assert (found["linear"].better, found["trees"].better) == ("first", "second")
+    told = baselines(data, others, score_of_numbers(1.0), found, spread=0.25)
+    assert (told.differences, told.spread) == (found, 0.25)
+    assert told.verdict.startswith("Gradient-boosted trees do better here")
+    assert "On the same rows, its RMSE less that of gradient-boosted trees is 0." in told.verdict
+    assert told.verdict.endswith("On a row, its members differ by 0.25.")
 
 
 # -- tables --------------------------------------------------------------------------------------------------------

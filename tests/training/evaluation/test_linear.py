@@ -8,8 +8,8 @@ import pytest
 
 from models_store.tables.table import Kind, Table
 from tests.table_fakes import score_of_numbers, split_table
-from training.evaluation import linear
-from training.evaluation.baselines import baselines
+from training.evaluation import linear, trees
+from training.evaluation.baselines import baselines, beside
 
 RNG = np.random.default_rng(0)
 BEND = RNG.uniform(-3, 3, 500)
@@ -24,7 +24,7 @@ def test_what_is_linear_is_found_by_the_linear_model_though_columns_repeat_and_v
         "maybe": ("number", [1.0 if value else None for value in known]),
     }
     data, encoder = split_table(columns, (3 * BEND + 10 * known)[:, None])
-    figures = baselines(data, encoder, score_of_numbers(0.5), seed=0).figures
+    figures = baselines(data, beside(data, encoder, seed=0), score_of_numbers(0.5)).figures
     assert list(figures) == ["mean", "linear", "trees", "network"]
     assert figures["linear"] == pytest.approx(0, abs=1e-9)
     assert figures["mean"] > 10 * figures["trees"] > 0
@@ -39,12 +39,21 @@ def test_answers_are_those_of_least_squares_in_raw_units() -> None:
     np.testing.assert_allclose(answers, data.test.targets)
 
 
-def test_labels_are_answered_by_their_numbers() -> None:
+def test_labels_are_answered_by_their_probabilities() -> None:
     data, encoder = split_table({"x": ("number", BEND.tolist())}, (BEND > 0)[:, None].astype(float), "no", "yes")
     assert isinstance(data.test.inputs, Table)
     answers = linear.answers(encoder, data.train, data.test.inputs, n_labels=2, seed=0)
-    assert set(answers[:, 0]) == {0.0, 1.0}
-    assert (answers == data.test.targets).mean() > 0.95
+    assert answers.sum(axis=1) == pytest.approx(1)
+    assert (answers.argmax(axis=1) == data.test.targets[:, 0]).mean() > 0.95
+
+
+def test_a_label_that_no_training_row_has_is_given_no_probability() -> None:
+    targets = (BEND > 0)[:, None].astype(float) * 2
+    data, encoder = split_table({"x": ("number", BEND.tolist())}, targets, "no", "never", "yes")
+    assert isinstance(data.test.inputs, Table)
+    for model in (linear, trees):
+        answers = model.answers(encoder, data.train, data.test.inputs, n_labels=3, seed=0)
+        assert (answers.shape, set(answers[:, 1])) == ((len(data.test), 3), {0.0})
 
 
 def test_what_stands_in_for_missing_values_stands_in_for_them_in_the_baseline_as_well() -> None:

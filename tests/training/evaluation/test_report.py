@@ -1,5 +1,7 @@
 """The parts of a card beside its scores: summaries of the columns, and test rows with their answers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from models_store.encoding.scaler import Scaler
 from tests.fakes import rows
 from tests.table_fakes import PASSENGERS, split_table
 from training.data.dataset import Dataset, Rows
+from training.evaluation.baselines import beside
 from training.evaluation.report import evaluation, gaps, input_columns, output_columns
 
 # -- columns -------------------------------------------------------------------------------------------------------
@@ -79,3 +82,12 @@ def test_what_plots_are_drawn_from_is_kept_small() -> None:
     assert (len(shown.predicted), len(shown.labels)) == (2000, 2000)
     assert (shown.predicted[0], shown.labels[:2]) == ([0.333333, 0.666667], [[0.0], [1.0]])
     assert len(evaluation(np.full((4000, 1000), 1e-3), data.test, data).predicted) == 100
+
+
+def test_beside_the_answers_stand_those_of_others_to_the_same_rows() -> None:
+    data, encoder = split_table({"x": ("number", [0.0, 1.0] * 50)}, rows(*[0, 5] * 50))
+    test = replace(data.test, weights=np.arange(1.0, 21.0), groups=np.arange(20))
+    found = evaluation(np.zeros((20, 1)), test, data, beside(data, encoder, 0), np.full((20, 1), 0.5))
+    assert set(found.baselines) == {"linear", "trees"}
+    assert np.array(found.baselines["linear"]) == pytest.approx(data.test.targets)
+    assert (found.spread[0], found.weights[:2], found.groups[:2]) == ([0.5], [1.0, 2.0], [0, 1])

@@ -7,7 +7,7 @@ import numpy as np
 from models_store.tables.table import Kind, Table
 from tests.table_fakes import score_of_numbers, split_table
 from training.evaluation import trees
-from training.evaluation.baselines import baselines
+from training.evaluation.baselines import baselines, beside
 
 RNG = np.random.default_rng(0)
 BEND = RNG.uniform(-3, 3, 500)
@@ -16,7 +16,7 @@ BEND = RNG.uniform(-3, 3, 500)
 def test_what_bends_is_found_by_trees_alone_even_if_the_network_has_pieces() -> None:
     data, encoder = split_table({"x": ("number", BEND.tolist())}, (BEND**2)[:, None])
     assert encoder.n_inputs > 1
-    figures = baselines(data, encoder, score_of_numbers(0.5), seed=0).figures
+    figures = baselines(data, beside(data, encoder, seed=0), score_of_numbers(0.5)).figures
     assert figures["trees"] < 0.2 < 0.9 * figures["mean"] < figures["linear"]
 
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models_store.card import Difference
 from training.evaluation.verdict import Contest, Metric, plain
 
 RENT = {"mean": 90_000.0, "linear": 69_000.0, "trees": 47_200.0}
@@ -81,6 +82,44 @@ WHO = {"majority": 0.6, "linear": 0.8, "trees": 0.84}
 )
 def test_the_verdict_says_plainly_what_would_have_done(metric: Metric, figures: dict[str, float], said: str) -> None:
     assert Contest(metric, figures, n_rows=500, size=1e5).verdict() == said
+
+
+def difference(metric: Metric, first: float, second: float, error: float) -> Difference:
+    low, high = first - second - 2 * error, first - second + 2 * error
+    figures = {"first": first, "second": second, "difference": first - second, "error": error, "low": low, "high": high}
+    return Difference(metric=metric, rows=100, drawn=100, **figures)
+
+
+@pytest.mark.parametrize(
+    ("network", "trees", "linear", "error", "said"),
+    [
+        (40.0, 47.0, 69.0, 1.0, "The network earns its place: RMSE 40;"),
+        (40.0, 47.0, 69.0, 9.0, "The network does about as well as gradient-boosted trees: RMSE 40 against their 47;"),
+        (47.0, 40.0, 69.0, 9.0, "The network does about as well as gradient-boosted trees: RMSE 47 against their 40;"),
+        (47.0, 40.0, 69.0, 1.0, "Gradient-boosted trees do better here: RMSE 40, the network 47;"),
+        (
+            *(40.0, 70.0, 47.0, 9.0),
+            "A linear model may do as well: RMSE 40 against its 47, which 100 test rows may do by chance;",
+        ),
+    ],
+)
+def test_what_the_rows_may_do_by_chance_decides_nothing(
+    network: float, trees: float, linear: float, error: float, said: str
+) -> None:
+    rivals = {"linear": linear, "trees": trees}
+    differences = {name: difference("rmse", network, rival, error) for name, rival in rivals.items()}
+    contest = Contest("rmse", {"mean": 90.0, "network": network, **rivals}, 100, differences=differences)
+    assert contest.verdict().startswith(said)
+
+
+def test_the_strongest_rival_and_the_members_are_named_with_their_errors() -> None:
+    differences = {"linear": difference("accuracy", 0.9, 0.8, 0.02), "trees": difference("accuracy", 0.9, 0.6, 0.03)}
+    figures = {"majority": 0.5, "linear": 0.8, "trees": 0.6, "network": 0.9}
+    assert Contest("accuracy", figures, 100, differences=differences, spread=0.0625).verdict() == (
+        "The network earns its place: accuracy 0.9; gradient-boosted trees have 0.6, a linear model 0.8, "
+        "the most frequent label 0.5. On the same rows, its accuracy less that of a linear model is 0.1 ± 0.02 "
+        "(95 %: 0.06 to 0.14). On a row, probabilities of its members differ by 0.062."
+    )
 
 
 def test_where_the_test_rows_lie_outside_the_region_nobody_earns_a_place() -> None:
