@@ -27,6 +27,9 @@ REDUCTION = 3
 # Of all epochs, the share that every trial may take before one is ended early.
 FIRST_RUNG = 27
 FEWEST_FOR_IMPORTANCE = 10
+# Trials that are chosen at a time, without knowing each other's results: any number where none matters, and otherwise
+# few, because each trial of TPE is the better the more results it knows.
+WIDEST_BATCH, BATCH = 64, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +67,12 @@ class Chooser:
             return self._search.trials or USUAL_TRIALS
         return min(self._search.trials or MOST_TRIALS, prod(map(len, self._grid.values())))
 
+    @property
+    def batch(self) -> int:
+        """The number of trials that are asked for before the results of the first of them are told."""
+        is_by_itself = self._search.method in ("grid", "random") and pruning_of(self._search) == "none"
+        return WIDEST_BATCH if is_by_itself else BATCH
+
     def ask(self) -> Asked:
         self._study.sampler = self._sampler(len(self._study.trials))
         trial = self._study.ask()
@@ -98,8 +107,9 @@ class Chooser:
                     return GridSampler(self._grid, seed=self._search.seed)
                 case "random":
                     return RandomSampler(seed=seed)
-            # Of fields with conditions, those are modelled together that are chosen together.
-            return TPESampler(seed=seed, multivariate=True, group=True)
+            # Of fields with conditions, those are modelled together that are chosen together. Trials of a batch are
+            # taken for bad ones by those after them, so that these are others.
+            return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
     def _suggested(self, trial: optuna.Trial, field: str) -> JsonValue:
         dimension = self._space.dimensions[field]

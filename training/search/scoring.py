@@ -38,7 +38,7 @@ class Scoring:
     splits: list[tuple[Indices, Indices]] | None
     """Rows to learn from and rows held out, for each fold; None: the recipe's own validation rows are held out."""
     metric: SearchMetric
-    are_folds: bool
+    search: Search
 
     @classmethod
     def of(cls, spec: PatternSpec, search: Search, data: Dataset) -> Self:
@@ -48,12 +48,16 @@ class Scoring:
         if search.folds is not None:
             rows = data.fitted
             splits = list(folds(rows, CrossValidate(folds=search.folds), seed, are_labels=are_labels))
-            return cls(data, rows, splits, metric, are_folds=True)
+            return cls(data, rows, splits, metric, search)
         if data.validation is not None:
-            return cls(data, data.train, None, metric, are_folds=False)
+            return cls(data, data.train, None, metric, search)
         share = spec.split.model_copy(update={"validation": HELD_OUT})
         one = cut(data.train, np.arange(len(data.train)), share, "validation", seed, are_labels=are_labels)
-        return cls(data, data.train, [one], metric, are_folds=False)
+        return cls(data, data.train, [one], metric, search)
+
+    @property
+    def are_folds(self) -> bool:
+        return self.search.folds is not None
 
     @property
     def fits(self) -> int:

@@ -4,7 +4,7 @@ rows without test rows -> [ ask -> fit -> score -> tell ] -> the best trial's re
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from models_store.bundle import Bundle
@@ -16,12 +16,14 @@ from training.data.tables import ReadTable
 from training.fitting.learn import Runtime
 from training.fitting.program import Programs
 from training.fitting.progress import Curves, Progress
+from training.recipe.base import RecipeError
 from training.recipe.search import Search
 from training.recipe.space import Space, space_of, with_validation
 from training.recipe.spec import PatternSpec
 from training.refit import FirstFit
 from training.run import dataset_of, no_tables, train
-from training.search.choosing import Asked, Chooser, epochs_per_report
+from training.search.choosing import Asked, Chooser
+from training.search.running import Candidate, MakeRun, Outcome, one_by_one
 from training.search.scoring import Scoring
 
 # Trials of as many shapes come back to a compiled program, in whatever order they are chosen.
@@ -32,10 +34,6 @@ class SearchFailed(PatternServerError):
     """No trial of a search has a score."""
 
     code = "search_failed"
-
-
-class Pruned(Exception):
-    """A trial is ended early, because others do better."""
 
 
 class Finished(Exception):
@@ -68,16 +66,18 @@ def search(
     job: str | None = None,
     programs: Programs | None = None,
     known: Sequence[Trial] = (),
+    make_run: MakeRun = one_by_one,
 ) -> Bundle:
     """Run the trials that the recipe's `search` asks for, and train the recipe of the best on its own rows.
 
-    `known` are trials of the same search that was cut off; they are not run again. The same seed gives the same bundle,
-    whether the search was cut off or not. Raises SearchFailed if no trial has a score, and what `train` raises.
+    `known` are trials of the same search that was cut off; they are not run again. `make_run` makes what runs the
+    others: here, or elsewhere. The same seed gives the same bundle, whether the search was cut off or not.
+    Raises SearchFailed if no trial has a score, and what `train` raises.
     """
     assert spec.search is not None
     listener, programs = listener or Listener(Progress()), programs or Programs(MOST_PROGRAMS)
     wanted, spec = spec.search, with_validation(spec, spec.search)
-    searching = Searching(spec, wanted, Runtime(device, listener.progress, programs), listener, read_table)
+    searching = Searching(spec, wanted, Runtime(device, listener.progress, programs), listener, read_table, make_run)
     trials = searching.trials(known)
     best = best_of(trials, searching.metric)
     if best is None:
@@ -91,53 +91,44 @@ def search(
 
 
 class Searching:
-    """The trials of one search."""
+    """The trials of one search, a batch after another."""
 
     def __init__(
-        self, spec: PatternSpec, search: Search, runtime: Runtime, listener: Listener, read_table: ReadTable
+        self,
+        spec: PatternSpec,
+        search: Search,
+        runtime: Runtime,
+        listener: Listener,
+        read_table: ReadTable,
+        make_run: MakeRun,
     ) -> None:
         self.space: Space = space_of(spec, search)
         self._search = search
-        self._runtime = runtime
         self._listener = listener
-        self._scoring = Scoring.of(spec, search, dataset_of(spec, read_table))
-        self.metric: SearchMetric = self._scoring.metric
+        scoring = Scoring.of(spec, search, dataset_of(spec, read_table))
+        self.metric: SearchMetric = scoring.metric
+        self._run = make_run(scoring, runtime)
         self._chooser = Chooser(self.space, search, self.metric, spec.fit.most_epochs)
-        self._planned = self._scoring.fits * spec.fit.most_epochs
+        self._planned = scoring.fits * spec.fit.most_epochs
         self._work = Work(runtime.progress, self._chooser.trials * self._planned + spec.fit.most_epochs)
         self._by_recipe: dict[str, Trial] = {}
+        self._ended: list[Trial] = []
         self._began = time.monotonic()
-        self._done = 0
+        self.done = 0
+        """Epochs of all trials that have ended."""
         self.ended_early: EarlyEnd | None = None
         """Why trials that were planned are not run."""
 
     def trials(self, known: Sequence[Trial]) -> list[Trial]:
-        """Return the trials that have ended: those that are known, and then those that are run."""
+        """Return the trials that have ended: those that are known, and those that are run."""
         before = {trial.number: trial for trial in known}
         self._began -= sum(trial.seconds for trial in known)
-        ended: list[Trial] = []
         try:
-            while len(ended) < self._chooser.trials:
-                asked = self._chooser.ask()
-                trial = _same(asked, before.get(asked.number))
-                is_new = trial is None
-                trial = trial or self._run(asked)
-                self._chooser.tell(asked, trial)
-                ended.append(trial)
-                self._done += trial.epochs
-                self._work.add(done=trial.epochs, spared=self._planned - trial.epochs)
-                if is_new and (best := best_of(ended, self.metric)) is not None:
-                    self._listener.trial(trial, best.number, self._chooser.trials)
-                elif is_new:
-                    self._listener.trial(trial, None, self._chooser.trials)
+            while (left := self._chooser.trials - len(self._ended)) > 0:
+                self._finish([self._chooser.ask() for _ in range(min(left, self._chooser.batch))], before)
         except Finished as finished:
             self.ended_early = finished.why
-        return ended
-
-    @property
-    def done(self) -> int:
-        """Epochs of all trials that have ended."""
-        return self._done
+        return sorted(self._ended, key=lambda trial: trial.number)
 
     def summary(self, trials: Sequence[Trial], best: Trial) -> Searched:
         return Searched(
@@ -152,66 +143,112 @@ class Searching:
             importance=self._chooser.importance(),
         )
 
-    def _run(self, asked: Asked) -> Trial:
-        """Run a trial; one that has the recipe of another has its result, without a fit. Raises Finished."""
-        if (why := self._listener.finishing()) is not None:
-            raise Finished(why)
-        if self._search.seconds is not None and time.monotonic() - self._began > self._search.seconds:
-            raise Finished("seconds")
-        progress = TrialProgress(asked, self._listener)
-        began = time.perf_counter()
-
-        def ended(**result: object) -> Trial:
-            facts = {"state": "complete", "value": None, "epochs": progress.done, "reports": progress.reports, **result}
-            took = round(time.perf_counter() - began, 3)
-            return Trial.model_validate({"number": asked.number, "point": asked.point, "seconds": took, **facts})
-
+    def _finish(self, asked: Sequence[Asked], before: Mapping[int, Trial]) -> None:
+        """Bring the trials of a batch to their ends, but those that are known. Raises Finished."""
+        known = [trial for one in asked if (trial := _same(one, before.get(one.number))) is not None]
+        batch = Batch(asked, known, self._listener, self._pulse)
+        for trial in known:
+            # A point that makes no recipe has failed.
+            self._end(None if trial.state == "failed" else self.space.recipe(trial.point).model_dump_json(), trial)
+        numbers = {trial.number for trial in known}
+        new = [one for one in asked if one.number not in numbers]
         try:
-            recipe = self.space.recipe(asked.point)
-            if (same := self._by_recipe.get(recipe.model_dump_json())) is not None:
-                _repeat(asked, same)
-                return same.model_copy(update={"number": asked.number, "point": asked.point, "epochs": 0, "seconds": 0})
-            progress.epochs_per_report = epochs_per_report(self._search, recipe.fit.most_epochs)
-            runtime = replace(self._runtime, progress=progress)
-            trial = ended(value=self._scoring.score(recipe, runtime, progress.report))
-        except Pruned:
-            return ended(state="pruned")
-        except PatternServerError as error:
-            return ended(state="failed", error=str(error))
-        self._by_recipe[recipe.model_dump_json()] = trial
-        return trial
+            if new and self._is_over:
+                raise Finished("seconds")
+            for recipe, trial in self._run_new(new, batch):
+                self._end(recipe, trial)
+                best = best_of(self._ended, self.metric)
+                self._listener.trial(trial, best.number if best else None, self._chooser.trials)
+        finally:
+            batch.end()
+            results = {trial.number: trial for trial in self._ended}
+            # In the order of their numbers, in whatever order they ended: so the next ones are the same on every run.
+            for one in asked:
+                if one.number in results:
+                    self._chooser.tell(one, results[one.number])
 
+    def _run_new(self, asked: Sequence[Asked], batch: "Batch") -> Iterator[tuple[str | None, Trial]]:
+        """Yield each trial as it ends, with its recipe; one that has the recipe of another has its result."""
+        points = {one.number: dict(one.point) for one in asked}
+        to_run, alike = {}, []
+        for number, point in points.items():
+            try:
+                recipe = self.space.recipe(point)
+            except RecipeError as error:
+                failed = Outcome(number, "failed", None, 0, 0.0, str(error))
+                yield None, Trial.model_validate({**vars(failed), "point": point})
+                continue
+            written = recipe.model_dump_json()
+            if written in self._by_recipe or written in to_run:
+                alike.append((number, written))
+            else:
+                to_run[written] = Candidate(number, recipe)
+        recipes = {candidate.number: written for written, candidate in to_run.items()}
+        for outcome in self._run([*to_run.values()], batch) if to_run else ():
+            number = outcome.number
+            facts = {"point": points[number], "reports": batch.reports[number]}
+            yield recipes[number], Trial.model_validate({**vars(outcome), **facts})
+        for number, written in alike:
+            same = self._by_recipe[written]
+            batch.repeat(number, same)
+            alone = {"number": number, "point": points[number], "epochs": 0, "seconds": 0}
+            yield written, same.model_copy(update=alone)
 
-class TrialProgress(Progress):
-    """Progress of a trial: it may be ended early, and its curves are not those of the served network."""
+    def _end(self, recipe: str | None, trial: Trial) -> None:
+        self._ended.append(trial)
+        if recipe is not None:
+            self._by_recipe.setdefault(recipe, trial)
+        self.done += trial.epochs
+        self._work.add(done=trial.epochs, spared=self._planned - trial.epochs)
 
-    def __init__(self, asked: Asked, listener: Listener) -> None:
-        self._asked = asked
-        self._listener = listener
-        self._before = 0
-        self.done = 0
-        self.reports: list[tuple[int, float]] = []
+    @property
+    def _is_over(self) -> bool:
+        return self._search.seconds is not None and time.monotonic() - self._began > self._search.seconds
 
-    def epochs(self, done: int, curves: Curves) -> None:
-        """Raises Pruned, Finished, and what the listener raises."""
-        if done == len(curves["loss"]):
-            self._before = self.done
-        self.done = self._before + done
-        self._listener.epochs(self._asked.number, self.done, curves)
-        if self.epochs_per_report is not None:
-            self.report(done, float(curves.get("val_loss", curves["loss"])[-1]))
-        self.pulse()
-
-    def report(self, step: int, value: float) -> None:
-        """Raises Pruned if others did better at this epoch, or after this fold."""
-        self.reports.append((step, value))
-        if self._asked.is_hopeless(step, value):
-            raise Pruned
-
-    def pulse(self) -> None:
+    def _pulse(self) -> None:
+        """Raises Finished, and what the listener raises."""
         if (why := self._listener.finishing()) is not None:
             raise Finished(why)
+        if self._is_over and best_of(self._ended, self.metric) is not None:
+            raise Finished("seconds")
         self._listener.progress.pulse()
+
+
+class Batch:
+    """The trials that were asked for together, watched while they run."""
+
+    def __init__(
+        self, asked: Sequence[Asked], known: Sequence[Trial], listener: Listener, pulse: Callable[[], None]
+    ) -> None:
+        self._asked = {one.number: one for one in asked}
+        # Trials that were run before a cut are reported as if they ran beside the others.
+        self._before = sorted((step, trial.number, value) for trial in known for step, value in trial.reports)
+        self._listener = listener
+        self.pulse = pulse
+        self.reports: dict[int, list[tuple[int, float]]] = {one.number: [] for one in asked}
+        """Of each trial, its values by which it might have been pruned, each with the epoch or the fold."""
+
+    def epochs(self, number: int, done: int, curves: Curves) -> None:
+        self._listener.epochs(number, done, curves)
+
+    def report(self, number: int, step: int, value: float) -> bool:
+        while self._before and self._before[0][:2] < (step, number):
+            self._report_again()
+        self.reports[number].append((step, value))
+        return self._asked[number].is_hopeless(step, value)
+
+    def repeat(self, number: int, same: Trial) -> None:
+        """Report for a trial what another of the same recipe reported."""
+        for step, value in same.reports:
+            self._asked[number].is_hopeless(step, value)
+
+    def end(self) -> None:
+        while self._before:
+            self._report_again()
+
+    def _report_again(self) -> None:
+        step, number, value = self._before.pop(0)
+        self._asked[number].is_hopeless(step, value)
 
 
 class AfterTrials(FirstFit):
@@ -247,16 +284,7 @@ def note(found: Searched, best: Trial) -> str:
 
 def _same(asked: Asked, known: Trial | None) -> Trial | None:
     """Return the known result of a trial; None if there is none, or of other values, as another Optuna may choose."""
-    if known is None or known.point != asked.point:
-        return None
-    _repeat(asked, known)
-    return known
-
-
-def _repeat(asked: Asked, known: Trial) -> None:
-    """Report what a trial reported before, by which later ones are measured."""
-    for step, value in known.reports:
-        asked.is_hopeless(step, value)
+    return known if known is not None and known.point == asked.point else None
 
 
 def _no_score(trials: Sequence[Trial], ended_early: EarlyEnd | None) -> str:

@@ -95,6 +95,34 @@ def test_a_search_that_was_cut_off_goes_on_as_if_it_had_not_been(method: str, pr
     assert run(distance, whole[:13], method=method, space=GRID, trials=20, pruning=pruning) == whole
 
 
+def in_batches(**search: Any) -> list[list[Point]]:
+    """Ask for three batches of trials, each before the results of the one before it are told."""
+    spec = QUADRATIC.overridden({"search": search})
+    assert spec.search is not None
+    chooser = Chooser(space_of(spec, spec.search), spec.search, "rmse", epochs=9)
+    batches: list[list[Point]] = []
+    for _ in range(3):
+        asked = [chooser.ask() for _ in range(chooser.batch)]
+        for one in asked:
+            point, value = dict(one.point), float(one.number % 5)
+            chooser.tell(one, Trial(number=one.number, state="complete", value=value, point=point, epochs=0, seconds=0))
+        batches.append([one.point for one in asked])
+    return batches
+
+
+@pytest.mark.parametrize("method", ["bayesian", "hyperband"])
+def test_trials_that_are_chosen_together_differ_and_are_the_same_on_every_run(method: str) -> None:
+    space = {**GRID, "fit.optimizer.learning_rate": {"low": 0.0001, "high": 0.1, "log": True}}
+    batches = in_batches(method=method, space=space)
+    assert batches == in_batches(method=method, space=space)
+    assert [len({str(point) for point in batch}) for batch in batches] == [8, 8, 8]
+
+
+def test_trials_whose_choice_needs_no_results_are_many_at_a_time() -> None:
+    batches = in_batches(method="random", space={"seed": {"low": 0, "high": 10**6}})
+    assert [len(batch) for batch in batches] == [64, 64, 64]
+
+
 def test_hopeless_trials_are_ended_early() -> None:
     trials = run(distance, method="hyperband", space=GRID, trials=40)
     assert {trial.state for trial in trials} == {"complete", "pruned"}

@@ -1,5 +1,6 @@
 """Searches with real networks: the best trial is trained, no trial sees the test rows, and a cut changes nothing."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,33 @@ def test_a_trial_that_diverges_is_not_the_end_of_the_search() -> None:
     assert [trial.error for trial in trials if trial.error] == [
         "the loss is not finite after epoch 6; lower fit.optimizer.learning_rate"
     ]
+
+
+def test_trials_may_be_run_anywhere_and_end_in_any_order(whole: tuple[Bundle, Searched]) -> None:
+    from training.search.running import Candidate, MakeRun, Outcome, Run, Watch  # deferred: imports TensorFlow
+    from training.search.search import Listener
+
+    told: list[int] = []
+    asked: list[list[int]] = []
+
+    def elsewhere(scoring: Any, runtime: Any) -> Run:
+        def run(candidates: Sequence[Candidate], watch: Watch) -> Iterator[Outcome]:
+            asked.append([candidate.number for candidate in candidates])
+            for candidate in reversed(candidates):
+                watch.pulse()
+                yield Outcome(candidate.number, "complete", whole[1].trials[candidate.number].value, 6, 0.0)
+
+        return run
+
+    def listen(trial: Trial, best: int | None, of: int) -> None:
+        told.append(trial.number)
+
+    make_run: MakeRun = elsewhere
+    known = [whole[1].trials[1]]
+    bundle, searched = found(recipe(), make_run=make_run, known=known, listener=Listener(Progress(), listen))
+    assert (asked, told) == ([[0, 2, 3]], [3, 2, 0])
+    assert facts(searched) == facts(whole[1])
+    assert bundle.recipe == whole[0].recipe
 
 
 def test_a_search_without_a_score_says_why() -> None:
