@@ -109,8 +109,17 @@ def _engine(url: str) -> sql.Engine:
     address = sql.make_url(url)
     if address.get_backend_name() == "postgresql" and address.drivername == "postgresql":
         address = address.set(drivername="postgresql+psycopg")
-    # A database that no longer answers must not hold threads for minutes: 5 s to connect, 10 s for a statement.
-    timeouts = {"connect_timeout": 5, "options": "-c statement_timeout=10000"}
+    # A database that no longer answers must not hold threads for minutes: 5 s to connect, 10 s for a statement, and as
+    # long for a machine that does not acknowledge what it is sent, or is silent and does not answer when asked.
+    timeouts = {
+        "connect_timeout": 5,
+        # What was acknowledged is on the disk, also where the cluster as a whole prefers to be quick.
+        "options": "-c statement_timeout=10000 -c synchronous_commit=on",
+        "tcp_user_timeout": 10_000,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+    }
     arguments = timeouts if address.get_backend_name() == "postgresql" else {}
     engine = sql.create_engine(address, pool_pre_ping=True, connect_args=arguments)
     if address.get_backend_name() == "sqlite":

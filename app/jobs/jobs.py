@@ -1,15 +1,17 @@
-"""Trainings: submitted in any worker process, run one after another by the process that leads, seen by all.
+"""Trainings: submitted in any process, run one after another by the process that leads, seen by all.
 
 submit -> records (durable) -> 202
-lead:  lock on the store -> end what a dead leader left running -> claim -> supervise -> end
+lead:  lock on the store -> take up what dead leaders left running -> claim -> supervise -> end
 """
 
 import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
+from typing import NoReturn
 
 from app.errors import Draining, NoTrainer, Overloaded
 from app.jobs.job import Event, Job
@@ -29,7 +31,13 @@ from training.recipe.spec import PatternSpec
 
 log = logging.getLogger("patterns.jobs")
 
-STOPPED = Outcome("interrupted", "interrupted", "the server process that ran this training stopped before its end")
+STOPPED = Outcome(
+    "interrupted", "interrupted", "the server process that ran this training stopped before its end", may_go_on=True
+)
+
+
+class LeaseLost(Exception):
+    """Another process has taken up the job that this one runs, because this one was silent for too long."""
 
 
 class Jobs:
@@ -163,16 +171,18 @@ class Jobs:
                 return
             if not os.access(self._settings.store, os.W_OK):
                 raise StoreUnwritable("it is read-only")
-            await asyncio.to_thread(lambda: self._records.open(self._store.identity()))
+            await asyncio.to_thread(lambda: self._records.open(self._store.identity(), self._lock.place()))
             self._is_open = True
 
     async def _work(self) -> None:
-        for orphan in await asyncio.to_thread(self._records.running):
-            await self._end_unless_published(orphan, self._given_up.get(orphan.id, STOPPED))
-        self._given_up.clear()
+        await self._take_up_orphans()
         if self._settings.has_warm_trainer:
             await self._trainer.start()
+        looked = time.monotonic()
         while True:
+            if time.monotonic() - looked >= self.patience.lease_poll_seconds:
+                await self._take_up_orphans()
+                looked = time.monotonic()
             # Cleared before looking into the queue, so that a job submitted meanwhile ends the wait below.
             self._submitted.clear()
             # A draining server leaves queued jobs to the next one.
@@ -184,6 +194,11 @@ class Jobs:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.patience.queue_poll_seconds):
                     await self._submitted.wait()
+
+    async def _take_up_orphans(self) -> None:
+        """End the running jobs whose process is gone, or put them back into the queue."""
+        for orphan in await asyncio.to_thread(self._records.take_over):
+            await self._end_unless_published(orphan, self._given_up.pop(orphan.id, STOPPED))
 
     async def _claim(self) -> Job | None:
         """Claim the oldest queued job; if this is cancelled meanwhile, put the job back into the queue."""
@@ -198,44 +213,80 @@ class Jobs:
 
     async def _run(self, job: Job) -> None:
         try:
-            outcome = await Supervision(job, self._records, self._trainer, self._settings, self.patience).follow()
-            await self._end_unless_published(job, outcome)
+            await self._end_unless_published(job, await self._outcome(job))
         except TrainerDied as error:
             why = f"the trainer process ended too early (exit status {error.status})"
             await self._end_unless_published(job, Outcome("interrupted", "interrupted", why))
             await self._trainer.stop()
+        except LeaseLost:
+            log.warning("another server has taken up a training", extra={"job": job.id, "pattern": job.pattern})
+            await self._trainer.stop()
         except (PatternServerError, OSError) as error:
-            # It ends when the fault has passed: there is nowhere to write it down before.
-            self._given_up[job.id] = Outcome("interrupted", "interrupted", f"this training was given up: {error}")
+            # It goes on when the fault has passed: there is nowhere to write it down before.
+            why = f"this training was given up: {error}"
+            self._given_up[job.id] = Outcome("interrupted", "interrupted", why, may_go_on=True)
             raise
         except asyncio.CancelledError:
             await self._trainer.stop()
-            # If this fails, the next leader finds the job running, and ends it.
+            # If this fails, the next leader finds the job running, and takes it up.
             with contextlib.suppress(PatternServerError, OSError):
                 await self._end_unless_published(job, STOPPED)
             raise
+        except Exception as error:
+            why = f"this training was given up: {type(error).__name__}"
+            self._given_up[job.id] = Outcome("interrupted", "interrupted", why)
+            raise
+
+    async def _outcome(self, job: Job) -> Outcome:
+        """Follow the training for as long as this process has its lease. Raises LeaseLost and TrainerDied."""
+        supervision = Supervision(job, self._records, self._trainer, self._settings, self.patience)
+        following, keeping = asyncio.create_task(supervision.follow()), asyncio.create_task(self._keep(job))
+        try:
+            await asyncio.wait([following, keeping], return_when=asyncio.FIRST_COMPLETED)
+            return following.result() if following.done() else keeping.result()
+        finally:
+            for task in (following, keeping):
+                task.cancel()
+            await asyncio.gather(following, keeping, return_exceptions=True)
+
+    async def _keep(self, job: Job) -> NoReturn:
+        """Renew the lease of a job. Raises LeaseLost, and an error where the database does not answer in time."""
+        pause = self.patience.lease_poll_seconds
+        while True:
+            await asyncio.sleep(pause)
+            async with asyncio.timeout(pause):
+                if not await asyncio.to_thread(self._records.renew, job.id):
+                    raise LeaseLost
 
     async def _end_unless_published(self, job: Job, outcome: Outcome) -> None:
         """End the job; it has succeeded if its version is in the store, even if it was stopped or lost afterwards.
 
-        A search that was interrupted goes back into the queue, with the trials that it has.
+        One that was cut off goes back into the queue: a search with the trials that it has, another training where it
+        is not to blame.
         """
         version = outcome.version
         if outcome.was_imposed:
             version = await asyncio.to_thread(self._store.version_of, job.pattern, job.id)
         if version is None:
-            if outcome.status == "interrupted" and await asyncio.to_thread(self._records.resume, job.id):
-                log.info("search taken up again", extra={"job": job.id, "pattern": job.pattern})
-                return
-            if outcome.status == "interrupted" or (outcome.status == "failed" and job.recipe.get("search")):
-                reached = await asyncio.to_thread(self._reached, job)
-                outcome = replace(outcome, message=f"{outcome.message}{reached}")
-            await self._end(job, outcome)
+            await self._end_unpublished(job, outcome)
             return
         if outcome.version is None and job.promote:
             await asyncio.to_thread(self._store.promote_if_unaliased, job.pattern, version)
         note = outcome.message if outcome.status == "succeeded" else None
         await self._end(job, Outcome("succeeded", message=note, version=version))
+
+    async def _end_unpublished(self, job: Job, outcome: Outcome) -> None:
+        is_search = job.recipe.get("search") is not None
+        if outcome.status == "interrupted":
+            if (outcome.may_go_on or is_search) and await asyncio.to_thread(self._records.resume, job.id):
+                log.info("training taken up again", extra={"job": job.id, "pattern": job.pattern})
+                return
+            if (await asyncio.to_thread(self._records.get, job.id)).cancel_requested:
+                outcome = Outcome("cancelled")
+        if outcome.status == "interrupted" or (outcome.status == "failed" and is_search):
+            reached = await asyncio.to_thread(self._reached, job)
+            outcome = replace(outcome, message=f"{outcome.message}{reached}")
+        await self._end(job, outcome)
 
     def _reached(self, job: Job) -> str:
         """Say what there is of a training that ended too early."""
@@ -253,6 +304,6 @@ class Jobs:
         return f"; {len(trials)} trials are kept, the best is trial {best}: GET /train/{job.id}/trials has its recipe"
 
     async def _end(self, job: Job, outcome: Outcome) -> None:
-        if await asyncio.to_thread(self._records.end, job.id, **asdict(outcome)):
+        if await asyncio.to_thread(self._records.end, job.id, **outcome.facts):
             metrics.TRAININGS.labels(outcome.status).inc()
-            log.info("training ended", extra={"job": job.id, "pattern": job.pattern, "outcome": asdict(outcome)})
+            log.info("training ended", extra={"job": job.id, "pattern": job.pattern, "outcome": outcome.facts})

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from app.jobs.leases import LEASE_SECONDS
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -13,6 +15,8 @@ class Patience:
     """The pause between two attempts to become the process that trains, and after a fault of disk or database."""
     supervision_poll_seconds: float = 0.25
     """The pause between two checks of a running training: is it cancelled, has it taken too long."""
+    lease_poll_seconds: float = LEASE_SECONDS / 4
+    """The pause between two renewals of a running job's lease, and between two looks for jobs whose process is gone."""
     cancel_seconds: float = 5.0
     """The time that a training has to stop, once asked, before its process is killed."""
     listener_poll_seconds: float = 0.1

@@ -12,13 +12,15 @@ import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import JobEnded, QueueFull, UnknownJob, Unprocessable
+from app.jobs import leases, schema
 from app.jobs.database import Database
 from app.jobs.job import TERMINAL, Event, Job, Status
+from app.jobs.leases import Holder
 from app.jobs.schema import events, finishes, gate, jobs, make_tables, trials
 from models_store.card import Trial
 from training.recipe.fit import most_epochs
 
-# A search that has been cut off so often after the same trial is not taken up once more.
+# A training that has been cut off so often, or a search after the same trial, is not taken up once more.
 MOST_RESUMPTIONS = 3
 
 
@@ -35,10 +37,15 @@ class Records:
         self._queue = queue
         self._kept = kept
         self._store = ""
+        self._holder = Holder("")
 
-    def open(self, store: str) -> None:
-        """Make the tables if they are missing, and see only the jobs of this store from here on."""
+    def open(self, store: str, place: str = "") -> None:
+        """Make the tables if they are missing, and see only the jobs of this store from here on.
+
+        Claim jobs at this `place`, where one process at a time does so.
+        """
         self._store = store
+        self._holder = Holder(place)
         self._database.open()
 
     def close(self) -> None:
@@ -106,7 +113,7 @@ class Records:
         ended = sql.select(jobs.c.id).where(jobs.c.store == self._store, jobs.c.status.in_(TERMINAL))
         old = list(connection.execute(ended.order_by(jobs.c.number.desc()).offset(self._kept)).scalars())
         if old:
-            for table in (events, trials, finishes):
+            for table in (events, trials, finishes, schema.leases):
                 connection.execute(sql.delete(table).where(table.c.job.in_(old)))
             connection.execute(sql.delete(jobs).where(jobs.c.id.in_(old)))
 
@@ -169,7 +176,10 @@ class Records:
     # -- the life of a job -----------------------------------------------------------------------------------------
 
     def claim(self) -> Job | None:
-        """Return the oldest queued job, now running; None if there is none. Only the process that leads calls this."""
+        """Return the oldest queued job, now running and leased to this process; None if there is none.
+
+        One that another process has claimed at the same moment is not looked past: the next call does.
+        """
         queued = sql.select(jobs.c.id).where(jobs.c.store == self._store, jobs.c.status == "queued")
         with self._database.writing() as connection:
             job = connection.execute(queued.order_by(jobs.c.number).limit(1)).scalar()
@@ -179,56 +189,80 @@ class Records:
             started = sql.update(jobs).where(jobs.c.id == job, jobs.c.status == "queued")
             if connection.execute(started.values(status="running", started=now, heartbeat=now)).rowcount == 0:
                 return None
+            leases.give_up(connection, job)  # that of an earlier run, if a release without leases ended it
+            leases.grant(connection, job, self._holder)
             return self._get(connection, job)
+
+    def renew(self, job: str) -> bool:
+        """Extend the lease of a running job; False if another process has taken the job up."""
+        with self._database.writing() as connection:
+            return leases.renew(connection, job, self._holder)
+
+    def take_over(self) -> list[Job]:
+        """Return the running jobs whose process is gone, now leased to this one."""
+        try:
+            with self._database.writing() as connection:
+                return [self._get(connection, job) for job in leases.take_over(connection, self._store, self._holder)]
+        except IntegrityError:  # another process took one at the same moment
+            return []
 
     def unclaim(self, job: str) -> None:
         """Put a job that was claimed and never begun back into the queue."""
         with self._database.writing() as connection:
-            claimed = sql.update(jobs).where(jobs.c.id == job, jobs.c.status == "running")
-            connection.execute(claimed.values(status="queued", started=None, heartbeat=None))
+            if leases.renew(connection, job, self._holder):
+                claimed = sql.update(jobs).where(jobs.c.id == job, jobs.c.status == "running")
+                connection.execute(claimed.values(status="queued", started=None, heartbeat=None))
+                leases.give_up(connection, job)
 
     def progress(self, job: str, happened: Sequence[tuple[str, dict[str, Any]]], **columns: object) -> None:
         """Record events of a running job, and new values of its columns, in one transaction.
 
-        Does nothing to a job that is not running.
+        Does nothing to a job that does not run in this process.
         """
         with self._database.writing() as connection:
-            _note(connection, job, happened, columns)
+            self._note(connection, job, happened, columns)
 
     def add_trial(self, job: str, trial: Trial, happened: Sequence[tuple[str, dict[str, Any]]]) -> None:
         """Record a trial of a running search, and events, in one transaction.
 
-        Does nothing to a job that is not running.
+        Does nothing to a job that does not run in this process.
         """
         this = sql.and_(trials.c.job == job, trials.c.number == trial.number)
         row = {"job": job, "number": trial.number, "data": trial.model_dump_json()}
         with self._database.writing() as connection:
-            if _note(connection, job, happened, {}):
+            if self._note(connection, job, happened, {}):
                 # A trial that another release of Optuna has chosen otherwise is run anew.
                 connection.execute(sql.delete(trials).where(this))
                 connection.execute(sql.insert(trials).values(row))
 
     def resume(self, job: str) -> bool:
-        """Put a search that was cut off back into the queue; False if it was, and got no further.
+        """Put a job that was cut off back into the queue; False if it was so too often, and got no further.
 
-        A job that is no search, that has ended, or that was asked to stop is not put back.
+        A job that has ended, that was asked to stop, or that another process has taken up is not put back.
         """
         with self._database.writing() as connection:
+            if not leases.renew(connection, job, self._holder):
+                return False
             found = self._get(connection, job)
             done = len(self._trials(connection, job))
-            if found.recipe.get("search") is None or self._resumed_at(connection, job).count(done) >= MOST_RESUMPTIONS:
+            if self._resumed_at(connection, job).count(done) >= MOST_RESUMPTIONS:
                 return False
             lost = sql.update(jobs).where(
                 jobs.c.id == job, jobs.c.status == "running", jobs.c.cancel_requested.is_(False)
             )
-            if not connection.execute(lost.values(status="queued", eta_s=None)).rowcount:
+            is_search = found.recipe.get("search") is not None
+            # A training begins anew; the progress of a search stands.
+            anew = {} if is_search else {"epoch": 0, "loss": None, "val_loss": None, "metrics": None}
+            if not connection.execute(lost.values(status="queued", eta_s=None, **anew)).rowcount:
                 return False
-            _append(connection, job, [("resumed", {"trials": done})])
+            leases.give_up(connection, job)
+            _append(connection, job, [("resumed", {"trials": done} if is_search else {})])
         return True
 
     def _resumed_at(self, connection: sql.Connection, job: str) -> list[int]:
+        """Return the number of trials at each resumption; 0 for a training that is no search."""
         query = sql.select(events.c.data).where(events.c.job == job, events.c.kind == "resumed")
-        return [json.loads(data)["trials"] for data in connection.execute(query).scalars()]
+        return [json.loads(data).get("trials", 0) for data in connection.execute(query).scalars()]
 
     def end(
         self,
@@ -238,18 +272,21 @@ class Records:
         message: str | None = None,
         version: int | None = None,
     ) -> bool:
-        """Return False, and change nothing, if the job had ended already: its first end stands."""
+        """Return False, and change nothing, if the job had ended already, or another process has taken it up."""
         kind = "published" if status == "succeeded" else status
         data: dict[str, Any] = {"code": code, "message": message} if code else {}
         if version is not None:
             data = {"version": version, **({"note": message} if message else {})}
         with self._database.writing() as connection:
+            if not leases.renew(connection, job, self._holder) and leases.is_held(connection, job):
+                return False
             still_open = sql.update(jobs).where(jobs.c.id == job, jobs.c.status.in_(("queued", "running")))
             ended = still_open.values(
                 status=status, finished=time.time(), version=version, error_code=code, error_message=message, eta_s=None
             )
             if not connection.execute(ended).rowcount:
                 return False
+            leases.give_up(connection, job)
             _append(connection, job, [(kind, data)])
         return True
 
@@ -287,16 +324,21 @@ class Records:
             connection.execute(sql.insert(finishes).values(job=job))
         return found
 
-
-def _note(
-    connection: sql.Connection, job: str, happened: Sequence[tuple[str, dict[str, Any]]], columns: dict[str, object]
-) -> bool:
-    """Record events of a job, and new values of its columns, if it is running; False if it is not."""
-    alive = sql.update(jobs).where(jobs.c.id == job, jobs.c.status == "running")
-    if not connection.execute(alive.values(heartbeat=time.time(), **columns)).rowcount:
-        return False
-    _append(connection, job, happened)
-    return True
+    def _note(
+        self,
+        connection: sql.Connection,
+        job: str,
+        happened: Sequence[tuple[str, dict[str, Any]]],
+        columns: dict[str, object],
+    ) -> bool:
+        """Record events of a job, and new values of its columns, if it runs in this process; False if it does not."""
+        if not leases.renew(connection, job, self._holder):
+            return False
+        alive = sql.update(jobs).where(jobs.c.id == job, jobs.c.status == "running")
+        if not connection.execute(alive.values(heartbeat=time.time(), **columns)).rowcount:
+            return False
+        _append(connection, job, happened)
+        return True
 
 
 def _append(connection: sql.Connection, job: str, happened: Sequence[tuple[str, dict[str, Any]]]) -> None:

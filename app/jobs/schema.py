@@ -4,6 +4,7 @@ pattern_jobs          a row for each training: what was asked, how far it is, ho
 pattern_job_events    a row for each event of a training, numbered from 1
 pattern_trials        a row for each trial of a search that has ended
 pattern_finishes      a row for each search whose best trial so far is wanted
+pattern_leases        a row for each training that runs: which process runs it, and until when nobody else may
 pattern_gate          a row for each store, changed by every submission
 """
 
@@ -56,6 +57,15 @@ trials = sql.Table(
     sql.Column("data", sql.Text, nullable=False),
 )
 finishes = sql.Table("pattern_finishes", tables, sql.Column("job", sql.String(32), primary_key=True))
+leases = sql.Table(
+    "pattern_leases",
+    tables,
+    sql.Column("job", sql.String(32), primary_key=True),
+    sql.Column("holder", sql.String(32), nullable=False),
+    sql.Column("place", sql.String(120), nullable=False),
+    # Seconds since 1970 on the clock of the database.
+    sql.Column("until", sql.Float, nullable=False),
+)
 # A transaction that changes a store's row makes all others of the store wait: on any database, one process at a time
 # counts the queue and adds to it.
 gate = sql.Table(

@@ -47,6 +47,13 @@ class Outcome:
     message: str | None = None
     """Why it failed; of one that succeeded, what else there is to know."""
     version: int | None = None
+    may_go_on: bool = False
+    """True if the training is not to blame, so that it may be begun anew."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is recorded of it."""
+        return {"status": self.status, "code": self.code, "message": self.message, "version": self.version}
 
     @property
     def was_imposed(self) -> bool:

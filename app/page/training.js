@@ -88,7 +88,11 @@ export class Training {
     on("trial_epoch", ({ trial, epoch, loss }) => say(`Trial ${trial}: epoch ${epoch}, loss ${short(loss)} …`));
     on("trial", ({ number, of, best }) => say(`Trial ${number + 1} of ${of} is done; the best is ${best ?? "none"} …`));
     on("finishing", () => say("The search has taken as long as it may; its best trial so far is trained …"));
-    on("resumed", ({ trials }) => say(`The search goes on after ${trials} trials …`));
+    on("resumed", ({ trials }) => {
+      if (trials !== undefined) return say(`The search goes on after ${trials} trials …`);
+      mine.loss.length = mine.valLoss.length = 0;
+      return say("The training begins again …");
+    });
     on("epoch", (epoch) => this.#heard(mine, epoch));
     on("evaluated", ({ metrics }) => say(`Measured on the test rows: ${scoreOf(metrics.test)}. Publishing …`));
     on("published", ({ version }) => this.#succeeded(mine, version));

@@ -8,6 +8,7 @@ unheld        one holder of a directory that nobody else holds; nobody waits
 
 import fcntl
 import os
+import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,18 @@ class FileLock:
             self._descriptor = descriptor
         return True
 
+    def place(self) -> str:
+        """Name the lock: two who see the same place keep each other out, whatever becomes of either.
+
+        A file on one kernel: not every network file system passes locks on to other machines. Raises OSError.
+        """
+        descriptor = _lock_file(self._path)
+        try:
+            found = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        return f"{_kernel()}:{found.st_dev}:{found.st_ino}"
+
     def release(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -81,6 +94,14 @@ def unheld(directory: Path) -> Iterator[bool]:
 
 def _lock_file(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+
+def _kernel() -> str:
+    """Return what tells a running kernel from all others; containers on it share it, and it changes at a reboot."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # no Linux
+        return platform.node()
 
 
 def _directory(path: Path) -> int:

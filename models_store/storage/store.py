@@ -187,13 +187,15 @@ class Store:
     def publish(self, bundle: Bundle, *, promote: bool = True) -> int:
         """Write aside, read back and verify, rename, and only then acknowledge, with the number of the version.
 
+        What a job has published already is not published again: that version is acknowledged.
+
         Raises ValueError for a pattern that may not be called so, NotFinite for golden rows without an answer,
         BundleDamaged for what was written and does not load; nothing is published then, nor where the disk refuses.
         Raises PublishUnconfirmed if the version is in place and the disk failed afterwards, at aliases or retention.
         """
         if not is_name(bundle.pattern):
             raise ValueError(f"{bundle.pattern!r} is not a pattern name")
-        return self._publish(bundle.pattern, bundle.to_files(), promote=promote)
+        return self._publish(bundle.pattern, bundle.to_files(), promote=promote, job=bundle.card.lineage.job)
 
     def add_packed(self, content: bytes, *, promote: bool = True) -> tuple[str, int]:
         """Publish a packed version, from this store or another, as a new version. Return its pattern and number.
@@ -211,8 +213,11 @@ class Store:
             raise ImportRefused("its pattern is not the one that it was packed as, or may not be called so")
         return pattern, self._publish(pattern, files, promote=promote)
 
-    def _publish(self, pattern: str, files: dict[str, bytes], *, promote: bool) -> int:
+    def _publish(self, pattern: str, files: dict[str, bytes], *, promote: bool, job: str | None = None) -> int:
         with self._root.changing(PATIENCE_TO_PUBLISH):
+            # Of two trainers of one job the first has published it: its server stood still, and another took the job.
+            if job is not None and (published := self.version_of(pattern, job)) is not None:
+                return published
             self._disk.check_space(self.root, sum(map(len, files.values())))
             version = self._versions(pattern).next_after(self._highest(pattern))
             files = {**files, manifest.NAME: manifest.manifest_of(pattern, version, files)}

@@ -29,11 +29,32 @@ HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 class Postgres:
-    """A running server; a database is named by its address, `postgresql://user@host:port/name`."""
+    """A server; a database is named by its address, `postgresql://user@host:port/name`."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, command: list[str | Path], home: Path) -> None:
         self._port = port
+        self._command = command
+        self._home = home
         self._numbers = count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server, and wait until it answers."""
+        with (self._home / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, cwd=self._home, stderr=log, user=_owner())
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(psycopg.OperationalError):
+                self.execute("SELECT 1")
+                return
+            time.sleep(0.05)
+        raise AssertionError((self._home / "log").read_text())
+
+    def kill(self) -> None:
+        """End the server at once, without tidying up: as after a power cut, the next start recovers its files."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait()
 
     @cached_property
     def shared(self) -> str:
@@ -80,15 +101,12 @@ def running() -> Iterator[Postgres]:
         port = _free_port()
         options = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": home, **HASTY}
         flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-        with (home / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [programs / "postgres", "-D", home / "data", *flags], cwd=home, stderr=log, user=_owner()
-            )
+        server = Postgres(port, [programs / "postgres", "-D", home / "data", *flags], home)
         try:
-            yield _answering(Postgres(port), server, home / "log")
+            server.start()
+            yield server
         finally:
-            server.send_signal(signal.SIGQUIT)  # stops at once, without tidying up files that are deleted anyway
-            server.wait()
+            server.kill()
 
 
 def _programs() -> Path | None:
@@ -130,13 +148,3 @@ def _free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
-
-
-def _answering(postgres: Postgres, server: "subprocess.Popen[bytes]", log: Path) -> Postgres:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        with contextlib.suppress(psycopg.OperationalError):
-            postgres.execute("SELECT 1")
-            return postgres
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())

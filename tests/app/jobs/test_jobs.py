@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,12 @@ from app.errors import Draining, QueueFull
 from app.jobs.job import Job
 from app.jobs.jobs import Jobs
 from app.jobs.patience import Patience
-from app.jobs.records import Records
+from app.jobs.records import MOST_RESUMPTIONS, Records
 from app.settings import Settings
 from models_store.errors import PublishUnconfirmed, StoreUnwritable
 from models_store.storage.aliases import CHAMPION
 from models_store.storage.checkpoints import Checkpoint, Checkpoints
+from models_store.storage.locks import FileLock
 from models_store.storage.store import Store
 from tests.app.jobs.conftest import HOUR, IMPATIENT, LOOKS, SHORT, MakeJobs, Outage, until
 from tests.app.jobs.fakes import (
@@ -36,6 +38,7 @@ from tests.app.jobs.fakes import (
     trains,
     waits_for,
 )
+from tests.app.jobs.test_records import expire
 from tests.disks import UnconfirmingDisk
 from tests.fakes import LinearNetwork, line
 from training.messages import Publish
@@ -67,7 +70,7 @@ def jobs(make_jobs: MakeJobs) -> Jobs:
 def records(settings: Settings, store: Store) -> Iterator[Records]:
     """The same records, opened by a process before this one."""
     records = Records(settings.jobs_url, settings.train_queue)
-    records.open(store.identity())
+    records.open(store.identity(), FileLock(settings.store / ".trainer.lock").place())
     yield records
     records.close()
 
@@ -268,7 +271,7 @@ async def test_a_training_that_was_stopped_after_it_had_published_has_succeeded(
 # -- servers that stop, and those that come after ------------------------------------------------------------------
 
 
-async def test_a_server_that_stops_interrupts_what_runs_and_leaves_what_waits_to_the_next(
+async def test_a_server_that_stops_leaves_what_runs_and_what_waits_to_the_next(
     make_jobs: MakeJobs, trainer: FakeTrainer, store: Store
 ) -> None:
     trainer.scripts = [hangs]
@@ -276,11 +279,12 @@ async def test_a_server_that_stops_interrupts_what_runs_and_leaves_what_waits_to
     async with leading(jobs):
         running, waiting = await submit(jobs), await submit(jobs)
         await begun(jobs, running)
-    assert await ended(jobs, running) == interrupted(STOPPED["message"], 1)
-    assert (await jobs.get(waiting)).status == "queued"
+    assert [(await jobs.get(job)).status for job in (running, waiting)] == ["queued", "queued"]
+    assert (await jobs.get(running)).to_json()["progress"]["epoch"] == 0
     assert (trainer.killed, store.patterns()) == ([running], [])
     async with leading(make_jobs()):
-        assert await ended(jobs, waiting) == succeeded(1)
+        assert [await ended(jobs, job) for job in (running, waiting)] == [succeeded(1), succeeded(2)]
+    assert (await kinds(jobs, running))[:5] == ["queued", "started", "epoch", "resumed", "started"]
 
 
 async def test_a_server_that_stops_while_it_claims_a_job_leaves_none_running(
@@ -297,13 +301,39 @@ async def test_a_server_that_stops_while_it_claims_a_job_leaves_none_running(
     assert (await jobs.get(job)).status in ("queued", "interrupted")
 
 
-async def test_a_job_whose_server_died_is_interrupted_at_the_next_start(jobs: Jobs, records: Records) -> None:
+async def test_a_job_whose_server_died_is_begun_again_at_the_next_start(jobs: Jobs, records: Records) -> None:
     orphan = await submit(jobs)
     records.claim()
     async with leading(jobs):
+        assert await ended(jobs, orphan) == succeeded(1)
+        assert await ended(jobs, await submit(jobs)) == succeeded(2)
+    assert (await kinds(jobs, orphan))[:3] == ["queued", "resumed", "started"]
+
+
+async def test_a_job_that_was_to_be_cancelled_when_its_server_died_is_cancelled(jobs: Jobs, records: Records) -> None:
+    orphan = await submit(jobs)
+    records.claim()
+    await jobs.cancel(orphan)
+    async with leading(jobs):
+        assert await ended(jobs, orphan) == {"status": "cancelled", "version": None, "error": None}
+    assert await kinds(jobs, orphan) == ["queued", "cancelled"]
+
+
+def die_often(records: Records, job: str) -> None:
+    """Claim the job and be lost, as often as it is taken up again; and once more."""
+    for _ in range(MOST_RESUMPTIONS):
+        records.claim()
+        assert records.resume(job)
+    records.claim()
+
+
+async def test_a_job_whose_server_dies_each_time_is_interrupted(jobs: Jobs, records: Records) -> None:
+    orphan = await submit(jobs)
+    die_often(records, orphan)
+    async with leading(jobs):
         assert await ended(jobs, orphan) == interrupted(STOPPED["message"], 0)
         assert await ended(jobs, await submit(jobs)) == succeeded(1)
-    assert await kinds(jobs, orphan) == ["queued", "interrupted"]
+    assert await kinds(jobs, orphan) == ["queued", *["resumed"] * MOST_RESUMPTIONS, "interrupted"]
 
 
 @pytest.mark.parametrize(
@@ -347,7 +377,7 @@ async def test_a_training_that_was_cut_off_says_what_is_kept_of_it(
     jobs: Jobs, records: Records, settings: Settings
 ) -> None:
     orphan = await submit(jobs)
-    records.claim()
+    die_often(records, orphan)
     Checkpoints(settings.store).write(orphan, Checkpoint(2, 1, [np.zeros(3)]))
     async with leading(jobs):
         kept = ", and the weights of epoch 1 are kept"
@@ -365,9 +395,60 @@ async def test_of_two_servers_on_a_store_one_trains_and_the_other_takes_over(mak
         await begun(second, running)
         assert trainers[1].requests == []
         lead.cancel()
-        assert await ended(second, running) == interrupted(STOPPED["message"], 1)
-        assert await ended(second, waiting) == succeeded(3)
-    assert [request.id for request in trainers[1].requests] == [waiting]
+        assert await ended(second, running) == succeeded(3)
+        assert await ended(second, waiting) == succeeded(4)
+    assert [request.id for request in trainers[1].requests] == [running, waiting]
+
+
+# -- servers on several machines, each with a lock of its own ------------------------------------------------------
+
+
+@pytest.fixture
+def make_machine(make_jobs: MakeJobs, url: str, tmp_path: Path) -> Callable[..., Jobs]:
+    """Make jobs as a server on a machine of this name would, on the same store and database."""
+
+    def make_machine(name: str, trainer: FakeTrainer, patience: Patience = SHORT) -> Jobs:
+        directory = tmp_path / name
+        directory.mkdir()
+        return make_jobs(trainer, patience, store=directory, database_url=SecretStr(url))
+
+    return make_machine
+
+
+async def test_several_machines_train_side_by_side_and_each_job_once(
+    make_machine: Callable[..., Jobs], store: Store
+) -> None:
+    go = asyncio.Event()
+    trainers = FakeTrainer(store, waits_for(go)), FakeTrainer(store, waits_for(go))
+    first, second = make_machine("one", trainers[0]), make_machine("two", trainers[1])
+    async with leading(first), leading(second):
+        submitted = [await submit(first, name) for name in "abcdef"]
+        await until(lambda: all(trainer.requests for trainer in trainers))
+        go.set()
+        assert [await ended(second, job) for job in submitted] == [succeeded(1)] * 6
+    trained = [request.id for trainer in trainers for request in trainer.requests]
+    assert sorted(trained) == sorted(submitted)
+
+
+async def test_a_machine_that_was_silent_for_too_long_gives_its_training_up(
+    make_machine: Callable[..., Jobs], store: Store
+) -> None:
+    trainers = FakeTrainer(store, hangs), FakeTrainer(store)
+    often = replace(SHORT, lease_poll_seconds=0.2)
+    silent, other = (
+        make_machine("silent", trainers[0], replace(often, lease_poll_seconds=1)),
+        make_machine("other", trainers[1], often),
+    )
+    async with leading(silent):
+        job = await submit(silent)
+        await begun(silent, job)
+        expire(silent._records, job)
+        async with leading(other):
+            assert await ended(other, job) == succeeded(1)
+            await until(lambda: trainers[0].killed == [job])
+    assert (await kinds(other, job))[:5] == ["queued", "started", "epoch", "resumed", "started"]
+    assert (await kinds(other, job)).count("published") == 1
+    assert store.versions("line") == [1]
 
 
 # -- draining, refusing, and faults that pass ----------------------------------------------------------------------
@@ -410,7 +491,7 @@ async def test_a_store_that_cannot_be_written_refuses_and_is_waited_for(jobs: Jo
         assert await ended(jobs, await submit(jobs)) == succeeded(1)
 
 
-async def test_a_database_that_goes_away_stops_the_training_and_no_more(
+async def test_a_training_whose_database_goes_away_begins_again_when_it_is_back(
     make_jobs: MakeJobs, url: str, outage: Outage, trainer: FakeTrainer
 ) -> None:
     trainer.scripts = [hangs]
@@ -421,11 +502,10 @@ async def test_a_database_that_goes_away_stops_the_training_and_no_more(
         with outage():
             await until(lambda: not trainer.is_started)
             await asyncio.sleep(0.1)
-        left = await ended(jobs, running)
-        assert left["status"] == "interrupted"
-        assert left["error"]["message"].startswith("this training was given up: the ")
-        assert await ended(jobs, waiting) == succeeded(1)
+        assert await ended(jobs, running) == succeeded(1)
+        assert await ended(jobs, waiting) == succeeded(2)
     assert trainer.killed == [running]
+    assert "resumed" in await kinds(jobs, running)
 
 
 async def test_what_is_published_during_an_outage_is_known_afterwards(

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ import sqlalchemy as sql
 from app.errors import JobEnded, QueueFull, TrainingUnavailable, UnknownJob, Unprocessable
 from app.jobs.job import TERMINAL, Event, Job
 from app.jobs.records import Records
+from app.jobs.schema import leases
 from models_store.errors import DiskFull
 from tests.app.jobs.conftest import OpenRecords, Outage
 from tests.app.jobs.fakes import SCORES, recipe
@@ -264,6 +266,106 @@ def test_a_job_that_there_cannot_be_is_unknown(postgres: Postgres) -> None:
                 act("\0")
 
 
+# -- leases --------------------------------------------------------------------------------------------------------
+
+
+def expire(records: Records, job: str) -> None:
+    """Let the lease of a job end, as if its process had been silent for long."""
+    with records._database.writing() as connection:
+        connection.execute(sql.update(leases).where(leases.c.job == job).values(until=leases.c.until - 60))
+
+
+@pytest.fixture
+def elsewhere(records: Records, open_records: OpenRecords) -> Records:
+    """The same records, in a process on another machine."""
+    other = open_records()
+    other.open(records._store, "elsewhere")
+    return other
+
+
+def test_a_running_job_is_left_alone_until_its_lease_has_ended(records: Records, elsewhere: Records) -> None:
+    job = submit(records).id
+    records.claim()
+    assert elsewhere.take_over() == []
+    expire(records, job)
+    assert [taken.id for taken in elsewhere.take_over()] == [job]
+    assert (elsewhere.renew(job), records.renew(job)) == (True, False)
+    assert elsewhere.resume(job)
+    assert [claimed and claimed.id for claimed in (records.claim(), elsewhere.claim())] == [job, None]
+
+
+def test_a_process_at_the_same_place_takes_over_at_once(records: Records, open_records: OpenRecords) -> None:
+    job = submit(records).id
+    records.claim()
+    assert [taken.id for taken in open_records().take_over()] == [job]
+
+
+def test_a_renewed_lease_is_not_taken(records: Records, elsewhere: Records) -> None:
+    for renews in (records.renew, lambda job: records.progress(job, [])):
+        job = submit(records).id
+        records.claim()
+        expire(records, job)
+        renews(job)
+        assert elsewhere.take_over() == []
+        records.end(job, "interrupted")
+
+
+def test_clocks_of_machines_do_not_matter(
+    records: Records, elsewhere: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(records)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    records.claim()
+    monkeypatch.undo()
+    assert elsewhere.take_over() == []
+
+
+def test_who_has_lost_a_job_changes_nothing_of_it_any_more(records: Records, elsewhere: Records) -> None:
+    job = submit(records).id
+    records.claim()
+    expire(records, job)
+    elsewhere.take_over()
+    before = elsewhere.get(job)
+    records.progress(job, [("epoch", {"epoch": 1})], epoch=1)
+    records.unclaim(job)
+    assert (records.resume(job), records.end(job, "succeeded", version=1)) == (False, False)
+    assert (elsewhere.get(job), heard(records, job)) == (before, [(1, "queued")])
+    assert elsewhere.end(job, "succeeded", version=2)
+
+
+def test_of_many_that_take_over_one_has_the_job(records: Records, open_records: OpenRecords) -> None:
+    many = [open_records() for _ in range(6)]
+    for number, process in enumerate(many):
+        process.open(records._store, f"machine {number}")
+    job = submit(records).id
+    for _ in range(3):
+        holder = [process for process in (records, *many) if process.claim()]
+        expire(records, job)
+        taken = together([process.take_over for process in many])
+        assert sorted(map(len, taken)) == [0] * 5 + [1]
+        assert len(holder) == 1
+        (taker,) = [process for process, jobs in zip(many, taken, strict=True) if jobs]
+        assert taker.resume(job)
+
+
+def test_a_job_of_an_earlier_release_has_no_lease_and_is_taken_by_one(
+    records: Records, elsewhere: Records, open_records: OpenRecords
+) -> None:
+    job = submit(records).id
+    records.claim()
+    with records._database.writing() as connection:
+        connection.execute(sql.delete(leases))
+    taken = together([elsewhere.take_over, open_records().take_over])
+    assert [found.id for jobs in taken for found in jobs] == [job]
+
+
+def test_a_crowd_claims_each_job_once(records: Records, open_records: OpenRecords) -> None:
+    submitted = [submit(records).id for _ in range(6)]
+    many = [open_records() for _ in range(6)]
+    claimed = [job.id for _ in range(6) for job in together([process.claim for process in many]) if job]
+    assert sorted(claimed) == sorted(submitted)
+
+
 # -- events --------------------------------------------------------------------------------------------------------
 
 
@@ -282,11 +384,11 @@ def test_events_are_numbered_without_gaps_and_resume_after_any(records: Records)
     assert [records.events_after(job, number) for number in (700, 702, 900)] == [whole[700:], [], []]
 
 
-def test_events_from_several_sides_get_numbers_of_their_own(records: Records, open_records: OpenRecords) -> None:
-    job, other = submit(records).id, open_records()
+def test_events_from_several_sides_get_numbers_of_their_own(records: Records) -> None:
+    job = submit(records).id
     records.claim()
     two = [("epoch", {"epoch": 1}), ("epoch", {"epoch": 2})]
-    assert together([partial(process.progress, job, two) for process in (records, other) * 5]) == [None] * 10
+    assert together([partial(records.progress, job, two)] * 10) == [None] * 10
     assert heard(records, job) == [(1, "queued"), *[(number, "epoch") for number in range(2, 22)]]
 
 
