@@ -56,7 +56,7 @@ bench-peers: $(VENV)/dev.done
 
 # Writes exact versions and hashes, for every platform and Python version, and no address of a package index.
 lock: $(VENV)/dev.done
-	for kind in "requirements:--extra postgres --extra onnx --extra statistics --extra grpc" "requirements-dev:--extra dev" "requirements-gpu:--extra postgres --extra onnx --extra statistics --extra grpc --extra gpu"; do \
+	for kind in "requirements:--extra postgres --extra onnx --extra statistics --extra grpc" "requirements-dev:--extra dev" "requirements-gpu:--extra postgres --extra onnx --extra statistics --extra grpc --extra gpu" "requirements-ray:--extra postgres --extra onnx --extra statistics --extra grpc --extra ray"; do \
 	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate --quiet --upgrade pyproject.toml $${kind#*:} --output-file $${kind%:*}.lock || exit 1; \
 	done

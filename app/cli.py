@@ -125,6 +125,7 @@ def serve(
     from app.commands.serve import (  # deferred: pydantic and uvicorn are not needed for --help
         assignments,
         check_port,
+        check_trainer,
         run,
         settings_from,
         settings_table,
@@ -147,6 +148,7 @@ def serve(
         out.print(settings_table(settings, flags))
         return
     engines.check(settings.engine, settings.device)
+    check_trainer(settings)
     check_port(settings)
     if train_missing:
         train_missing_patterns()

@@ -37,7 +37,7 @@ from app.jobs.records import Records
 from app.parts import Parts, parts_of
 from app.processes import memory
 from app.processes.table_reader import Reader
-from app.processes.trainer import Trainer
+from app.processes.trainer import Trainer, check_ray
 from app.processes.workers import place
 from app.routes import datasets, exports, health, models, page, train
 from app.settings import Settings
@@ -110,10 +110,17 @@ def _parts(settings: Settings, load_network: LoadNetwork, routes: list[Route]) -
         artist=ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw"),
         exporter=ThreadPoolExecutor(max_workers=1, thread_name_prefix="export"),
         librarian=ThreadPoolExecutor(max_workers=2, thread_name_prefix="tables"),
-        jobs=Jobs(records, store, Trainer(settings.trainer_memory_mb), settings),
+        jobs=Jobs(records, store, _trainer(settings), settings),
         dialects=Dialects([PREDICT_DIALECT, OIP_DIALECT, V1_DIALECT, SCORING_DIALECT, *vertex_dialects(settings)]),
         routes=routes,
     )
+
+
+def _trainer(settings: Settings) -> Trainer:
+    """Raises RayUnavailable where a cluster is wanted that could not be reached from here."""
+    if settings.trains:
+        check_ray(settings.ray)
+    return Trainer(settings.trainer_memory_mb, settings.ray)
 
 
 def _answering(parts: Parts) -> Answering:

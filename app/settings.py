@@ -86,6 +86,10 @@ class Settings(BaseSettings):
         None,
         description="start the trainer process with the server, not with the first training; by default with keras",
     )
+    ray: str | None = Field(
+        None,
+        description="Ray cluster for the trials of searches: auto (this machine is a node), ray://HOST:PORT, local",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
 
     @classmethod
@@ -127,6 +131,13 @@ class Settings(BaseSettings):
         if key is not None and re.fullmatch(r"[!-~]+", key.get_secret_value()) is None:
             raise ValueError("must be letters, digits and signs of ASCII, without white space")
         return key
+
+    @field_validator("ray")
+    @classmethod
+    def _is_where_ray_may_be(cls, ray: str | None) -> str | None:
+        if ray is not None and re.fullmatch(r"auto|local|ray://[^/?#@\s]+", ray) is None:
+            raise ValueError("must be auto, local or ray://HOST:PORT")
+        return ray
 
     @field_validator("default")
     @classmethod

@@ -17,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, TypeA
 from models_store.card import Card, CrossValidation, EarlyEnd, Trial
 from models_store.networks.architecture import Device, Engine
 
+# Exit status of a trainer that has lost its Ray cluster; a new process may go on with what was told.
+LOST_CLUSTER = 75
+
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 

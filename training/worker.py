@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import polars as pl
 
@@ -19,9 +19,11 @@ from models_store.networks.keras_network import use_threads
 from models_store.storage.checkpoints import Checkpoint, Checkpoints
 from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
+from training.cluster import CONNECT_SECONDS, RETURN_SECONDS, ClusterLost, connect
 from training.data.well_known import NAMES, well_known
 from training.inbox import Inbox
 from training.messages import (
+    LOST_CLUSTER,
     Cancelled,
     CrossValidated,
     Evaluated,
@@ -39,9 +41,16 @@ from training.progress_lines import LineProgress
 from training.recipe.spec import PatternSpec
 from training.run import score_folds, train
 
+if TYPE_CHECKING:
+    from training.search.running import MakeRun
 
-def run(stream: IO[str], _arguments: Sequence[str]) -> None:
-    """Take requests from stdin until it ends, and write events into `stream`."""
+
+def run(stream: IO[str], arguments: Sequence[str]) -> None:
+    """Take requests from stdin until it ends, and write events into `stream`.
+
+    The only argument, if there is one, is the address of the Ray cluster that trials are run on.
+    """
+    ray = next(iter(arguments), None)
 
     def tell(event: Message) -> None:
         stream.write(to_line(event))
@@ -53,7 +62,7 @@ def run(stream: IO[str], _arguments: Sequence[str]) -> None:
     use_threads(max(1, (os.cpu_count() or 2) - 1))
     tell(Ready())
     while (request := inbox.requests.get()) is not None:
-        Training(request, inbox, tell).run()
+        Training(request, inbox, tell, ray).run()
 
 
 class StopRequested(Exception):
@@ -68,11 +77,13 @@ class Training:
         request: Publish | Measure | ScoreFolds,
         inbox: Inbox,
         tell: Callable[[Message], None],
+        ray: str | None = None,
     ) -> None:
         self._id = request.id
         self._request = request
         self._inbox = inbox
         self._tell = tell
+        self._ray = ray
 
     def run(self) -> None:
         try:
@@ -81,6 +92,10 @@ class Training:
             self._tell(Cancelled(id=self._id))
         except PatternServerError as error:
             self._fail(error.code, str(error))
+        except ClusterLost as error:
+            sys.stderr.write(f"the trainer ends: {error}\n")
+            # Not in order: Ray would wait for the cluster.
+            os._exit(LOST_CLUSTER)
         except MemoryError:
             self._fail("out_of_memory", "the training needs more memory than it may have")
         except Exception as error:  # noqa: BLE001  # a bug must end this job, with its trace in the log, and not the trainer
@@ -118,7 +133,8 @@ class Training:
     def _bundle(self, spec: PatternSpec, request: Publish, progress: LineProgress) -> Bundle:
         if spec.search is None:
             return train(spec, read_table=self._read_table, device=request.device, progress=progress, job=self._id)
-        from training.search.search import Listener, search  # deferred: Optuna, which other trainings do not need
+        from training.search.running import one_by_one  # deferred: Optuna, which other trainings do not need
+        from training.search.search import Listener, search  # deferred: as above
 
         listener = Listener(
             progress, progress.trial, progress.trial_epochs, finishing=lambda: self._inbox.finishing.get(self._id)
@@ -130,7 +146,15 @@ class Training:
             listener=listener,
             job=self._id,
             known=request.trials,
+            make_run=one_by_one if self._ray is None else self._on_cluster(self._ray, request),
         )
+
+    def _on_cluster(self, ray: str, request: Publish) -> "MakeRun":
+        from training.search import elsewhere  # deferred: as above
+
+        # The head of a cluster that was lost may be about to come back.
+        patience = RETURN_SECONDS if request.trials else CONNECT_SECONDS
+        return elsewhere.on(connect(ray, self._stop_if_cancelled, patience))
 
     def _progress(self, keep: Callable[[Checkpoint], None] = lambda _: None) -> LineProgress:
         return LineProgress(self._id, self._tell, self._stop_if_cancelled, keep)

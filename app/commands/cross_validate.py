@@ -25,7 +25,7 @@ def fold_scores(spec: PatternSpec) -> CrossValidation:
 
 async def _fold_scores(spec: PatternSpec) -> CrossValidation:
     settings = load_settings()
-    trainer = Trainer(settings.trainer_memory_mb)
+    trainer = Trainer(settings.trainer_memory_mb, settings.ray)
     request = ScoreFolds(
         id=uuid.uuid4().hex, recipe=spec.to_json(), device=settings.device, root=settings.store.absolute()
     )

@@ -17,7 +17,17 @@ from app.settings import Settings, load_settings
 from models_store.card import Card, Trial
 from models_store.errors import PatternServerError
 from models_store.storage.disk import writing
-from training.messages import Cancelled, Evaluated, Event, Failed, Published, Started, TrialEnded, TrialEpochs
+from training.messages import (
+    Cancelled,
+    Evaluated,
+    Event,
+    Failed,
+    Publish,
+    Published,
+    Started,
+    TrialEnded,
+    TrialEpochs,
+)
 from training.recipe.base import RecipeError
 from training.recipe.spec import PatternSpec, parsed
 
@@ -55,18 +65,36 @@ def search(spec: PatternSpec, *, promote: bool) -> tuple[Trained, "Board"]:
 
 
 async def _search(board: "Board", settings: Settings, promote: bool) -> Trained | NotTrained:
-    trainer = Trainer(settings.trainer_memory_mb)
+    trainer = Trainer(settings.trainer_memory_mb, settings.ray)
     try:
         with Live(console=err, get_renderable=board.table, refresh_per_second=4, transient=True):
-            await trainer.submit(publish(board.spec, settings, promote))
-            while True:
-                if (outcome := board.heard(await trainer.event())) is not None:
-                    return outcome
+            return await follow(trainer, publish(board.spec, settings, promote), board)
     except TrainerDied as error:
         return NotTrained(board.spec, str(error))
     finally:
         with contextlib.suppress(ProcessLookupError):
             await trainer.stop()
+
+
+async def follow(trainer: Trainer, request: Publish, board: "Board") -> Trained | NotTrained:
+    """Follow a search to its end. One whose Ray cluster is lost goes on with the trials that it has.
+
+    Raises TrainerDied, also where the cluster is lost again before another trial has ended.
+    """
+    while True:
+        done = len(board.trials)
+        try:
+            return await _followed(trainer, request.model_copy(update={"trials": tuple(board.trials)}), board)
+        except TrainerDied as error:
+            if not error.lost_cluster or len(board.trials) == done:
+                raise
+
+
+async def _followed(trainer: Trainer, request: Publish, board: "Board") -> Trained | NotTrained:
+    await trainer.submit(request)
+    while True:
+        if (outcome := board.heard(await trainer.event())) is not None:
+            return outcome
 
 
 @dataclass

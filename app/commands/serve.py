@@ -21,6 +21,7 @@ from rich.table import Table
 from app.commands.train import missing_specs, train_all
 from app.commands.wording import folding_table
 from app.http.sockets import Listening
+from app.processes.trainer import check_ray
 from app.processes.workers import Supervisor
 from app.settings import VERTEX, Settings, SettingsError, load_settings
 from app.telemetry import logs
@@ -74,6 +75,12 @@ def settings_table(settings: Settings, flags: dict[str, str]) -> Table:
 
 def _shown(value: Any) -> str:
     return "********" if isinstance(value, SecretStr) else "" if value is None else str(value)
+
+
+def check_trainer(settings: Settings) -> None:
+    """Raise RayUnavailable now, and not at the first trial."""
+    if settings.trains:
+        check_ray(settings.ray)
 
 
 def check_port(settings: Settings) -> None:

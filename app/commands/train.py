@@ -144,7 +144,8 @@ async def trainings(
     specs: list[PatternSpec], request_for: Callable[[PatternSpec], Publish | Measure]
 ) -> AsyncIterator[Trained | NotTrained]:
     """Train each recipe in turn, with a bar, and yield how it ended."""
-    trainer = Trainer(load_settings().trainer_memory_mb)
+    settings = load_settings()
+    trainer = Trainer(settings.trainer_memory_mb, settings.ray)
     with _bars() as bars:
         starting = bars.add_task("starting TensorFlow (takes some seconds)", total=None, loss="")
         try:

@@ -215,7 +215,8 @@ class Jobs:
         try:
             await self._end_unless_published(job, await self._outcome(job))
         except TrainerDied as error:
-            why = f"the trainer process ended too early (exit status {error.status})"
+            ended = f"the trainer process ended too early (exit status {error.status})"
+            why = str(error) if error.lost_cluster else ended
             await self._end_unless_published(job, Outcome("interrupted", "interrupted", why))
             await self._trainer.stop()
         except LeaseLost:

@@ -24,6 +24,11 @@ PASSED_ON = (
     "CUDA_VISIBLE_DEVICES",
     "XLA_FLAGS",
     "VIRTUAL_ENV",
+    # Where a Ray cluster is, and the files that it is joined by.
+    "RAY_ADDRESS",
+    "RAY_AUTH_MODE",
+    "RAY_AUTH_TOKEN_PATH",
+    "RAY_TMPDIR",
 )
 # Bytes; a card with many columns is a line of some megabytes.
 LONGEST_LINE = 16 << 20

@@ -173,6 +173,9 @@ def test_a_setting_is_assigned_by_its_name() -> None:
         ("admin_key", "open sesame"),
         ("predict_key", "sesame\n"),
         ("predict_key", "sésame"),
+        ("ray", "sesame"),
+        ("ray", "ray://"),
+        ("ray", "ray://host:10001/sesame"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_by_name(name: str, value: str) -> None:

@@ -3,11 +3,24 @@
 import pytest
 from rich.console import Console
 
-from app.commands.search import Board, space_of
-from app.commands.train import NotTrained, Trained
+from app.commands.search import Board, follow, space_of
+from app.commands.train import NotTrained, Trained, publish
+from app.processes.trainer import Trainer, TrainerDied
+from app.settings import Settings
 from models_store.card import Trial
 from tests.fakes import card
-from training.messages import Epoch, Evaluated, Failed, Published, Started, TrialEnded, TrialEpochs
+from training.messages import (
+    LOST_CLUSTER,
+    Epoch,
+    Evaluated,
+    Event,
+    Failed,
+    Published,
+    Started,
+    TrainingRequest,
+    TrialEnded,
+    TrialEpochs,
+)
 from training.recipe.base import RecipeError
 from training.recipe.spec import catalogue
 
@@ -76,3 +89,32 @@ def test_a_search_ends_with_the_version_that_it_published() -> None:
 
 def test_a_search_that_fails_says_why() -> None:
     assert Board(SPEC).heard(Failed(id="a", code="search_failed", message="no")) == NotTrained(SPEC, "no")
+
+
+class LosingTrainer(Trainer):
+    """Tells of a trial, and then each time that the cluster is lost."""
+
+    def __init__(self, trials: int) -> None:
+        super().__init__()
+        self.left = [TrialEnded(id="a", trial=trial(number, 4.5), best=0, of=3) for number in range(trials)]
+        self.requests: list[TrainingRequest] = []
+        self._is_told = False
+
+    async def submit(self, request: TrainingRequest) -> None:
+        self.requests.append(request)
+        self._is_told = False
+
+    async def event(self) -> Event:
+        if self._is_told or not self.left:
+            raise TrainerDied(LOST_CLUSTER)
+        self._is_told = True
+        return self.left.pop(0)
+
+
+@pytest.mark.anyio
+async def test_a_search_whose_cluster_is_lost_goes_on_as_long_as_it_gets_further() -> None:
+    trainer, board = LosingTrainer(trials=2), Board(SPEC)
+    with pytest.raises(TrainerDied, match="the Ray cluster no longer answered"):
+        await follow(trainer, publish(SPEC, Settings(), promote=True), board)
+    known = [len(request.model_dump()["trials"]) for request in trainer.requests]
+    assert known == [0, 1, 2]

@@ -16,7 +16,7 @@ import pytest
 from app.processes import spawn
 from app.processes.limits import OOM_SCORE
 from app.processes.spawn import PASSED_ON
-from app.processes.trainer import MOST_TRAININGS, Trainer, TrainerDied
+from app.processes.trainer import MOST_TRAININGS, RayUnavailable, Trainer, TrainerDied, check_ray
 from tests.app.jobs.conftest import until
 from training.messages import Event, Failed, Measure, Started, to_line
 
@@ -46,6 +46,7 @@ def run(messages, arguments):
         elif "tell" in asked:
             tell({
                 "pid": os.getpid(),
+                "arguments": list(arguments),
                 "session": os.getsid(0),
                 "group": os.getpgid(0),
                 "environment": dict(os.environ),
@@ -274,3 +275,50 @@ async def test_stopping_what_is_not_there_or_dead_already_does_nothing(trainer: 
     await trainer.stop()
     await trainer.stop()
     assert (await told(trainer, name="again"))["recipe"] == {"name": "again"}
+
+
+# -- a Ray cluster -------------------------------------------------------------------------------------------------
+
+
+async def test_the_address_of_a_cluster_is_handed_to_the_process() -> None:
+    trainer = Trainer(memory_mb=123, ray="local")
+    try:
+        assert (await told(trainer, tell=True))["arguments"] == ["local"]
+    finally:
+        await trainer.stop()
+
+
+def test_a_cluster_of_this_machine_alone_needs_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
+    check_ray("local")
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({}, "RAY_AUTH_TOKEN_PATH is not set; set it to the file with the token of the cluster"),
+        ({"RAY_AUTH_TOKEN_PATH": "/nowhere"}, "a file that is not there, or cannot be read"),
+    ],
+)
+def test_a_cluster_without_a_token_is_refused_at_start(
+    variables: dict[str, str], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(RayUnavailable, match=reason):
+        check_ray("auto")
+
+
+def test_a_cluster_may_be_said_to_have_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    check_ray("ray://head:10001")
+
+
+def test_a_missing_extra_is_named_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.processes.trainer.find_spec", lambda name: None)
+    with pytest.raises(
+        RayUnavailable, match=r"Ray is not installed here; `pip install 'pattern-server\[ray\]'` brings it"
+    ):
+        check_ray("auto")

@@ -1,0 +1,218 @@
+"""Trials on Ray: three nodes, each of processes of its own, on this machine."""
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from importlib.metadata import version as version_of
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import pytest
+
+from app.processes.limits import half_of_memory
+from app.processes.spawn import PASSED_ON, command
+from models_store.card import Searched, Trial
+from tests.ray_nodes import Nodes
+from training.messages import (
+    LOST_CLUSTER,
+    Cancel,
+    Cancelled,
+    Evaluated,
+    Event,
+    Failed,
+    Message,
+    Publish,
+    Published,
+    TrialEnded,
+    event_of,
+    to_line,
+)
+from training.recipe.spec import PatternSpec, catalogue
+
+pytestmark = [
+    pytest.mark.keras,
+    pytest.mark.server,
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed; pip install 'pattern-server[ray]'"),
+]
+PATIENCE_SECONDS = 200
+TRIALS = 12
+
+
+def searching(**search: Any) -> PatternSpec:
+    """A search whose trials take about half a second each."""
+    space = {"network.layers.*.units": [8, 16], "fit.optimizer.learning_rate": {"low": 1e-3, "high": 0.1, "log": True}}
+    usual = {"method": "random", "trials": TRIALS, "space": space}
+    return catalogue()["add-ten"].overridden({"fit": {"epochs": 10_000}, "search": {**usual, **search}})
+
+
+class Trainer:
+    """The trainer process, told of a cluster, or of none. Whoever waits for a line waits so long at most."""
+
+    def __init__(self, root: Path, nodes: Nodes, *cluster: str) -> None:
+        environment = {**os.environ, **nodes.environment, "RAY_ADDRESS": f"127.0.0.1:{nodes.port}"}
+        self._root = root
+        self._searches = 0
+        self._process = subprocess.Popen(
+            command("training.worker", *cluster, n_bytes=half_of_memory()),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={name: environment[name] for name in (*PASSED_ON, "PYTHONPATH") if name in environment},
+        )
+
+    def search(self, spec: PatternSpec, *trials: Trial) -> None:
+        usual: dict[str, Any] = {"promote": True, "keep": 5, "device": "cpu", "engine": "keras", "trials": trials}
+        self._searches += 1
+        self.tell(Publish(id=f"search-{self._searches}", recipe=spec.to_json(), root=self._root, **usual))
+
+    def tell(self, message: Message) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(to_line(message))
+        self._process.stdin.flush()
+
+    def events(self) -> Iterator[Event]:
+        """Yield events up to one that ends a training, or the end of the process."""
+        assert self._process.stdout is not None
+        patience = threading.Timer(PATIENCE_SECONDS, self._process.kill)
+        patience.start()
+        try:
+            for line in self._process.stdout:
+                yield (event := event_of(line))
+                if isinstance(event, Published | Failed | Cancelled):
+                    return
+        finally:
+            patience.cancel()
+
+    def trials(self) -> Iterator[Trial]:
+        return (event.trial for event in self.events() if isinstance(event, TrialEnded))
+
+    def found(self) -> Searched:
+        """The search that the card of the published version tells of."""
+        story = list(self.events())
+        assert isinstance(story[-1], Published), story[-1]
+        (card,) = (event.card for event in story if isinstance(event, Evaluated))
+        assert card.search is not None
+        return card.search
+
+    def status(self) -> int:
+        """The exit status of a process that ends by itself."""
+        return self._process.wait(PATIENCE_SECONDS)
+
+    def release(self) -> None:
+        with self._process:
+            self._process.kill()
+
+
+def results(search: Searched) -> list[tuple[int, str, float | None]]:
+    return [(trial.number, trial.state, trial.value) for trial in search.trials]
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    # Sockets lie in it, whose paths must be short.
+    home = Path(mkdtemp(prefix="ray-", dir="/tmp"))
+    nodes = Nodes(home)
+    yield nodes
+    nodes.kill_all()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def trainers(nodes: Nodes, tmp_path: Path) -> Iterator[Any]:
+    """Starts trainers, which are killed in the end."""
+    started: list[Trainer] = []
+
+    def start(*cluster: str) -> Trainer:
+        started.append(Trainer(tmp_path, nodes, *cluster))
+        return started[-1]
+
+    yield start
+    for trainer in started:
+        trainer.release()
+
+
+@pytest.fixture(scope="module")
+def here(nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    """The same search on one machine."""
+    trainer = Trainer(tmp_path_factory.mktemp("here"), nodes)
+    trainer.search(searching())
+    try:
+        return trainer.found()
+    finally:
+        trainer.release()
+
+
+@pytest.fixture(scope="module")
+def remote(nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
+    """A trainer that reaches the cluster by Ray's client, as from a machine that is no node."""
+    nodes.kill_all()
+    nodes.start_head(cores=1)
+    trainer = Trainer(tmp_path_factory.mktemp("remote"), nodes, f"ray://127.0.0.1:{nodes.client_port}")
+    yield trainer
+    trainer.release()
+
+
+def test_a_search_survives_a_node_and_then_the_whole_cluster(nodes: Nodes, here: Searched, trainers: Any) -> None:
+    nodes.start_head(cores=0)
+    _, lost = nodes.start_nodes(2)
+    first = trainers("auto")
+    first.search(searching())
+    told = first.trials()
+    ended = [next(told)]
+    nodes.kill(lost)
+    ended.extend(next(told) for _ in range(TRIALS // 2 - 1))
+
+    nodes.kill_all()
+    ended.extend(told)
+    assert first.status() == LOST_CLUSTER
+    assert len(ended) < TRIALS
+
+    nodes.start_head(cores=1)
+    second = trainers("auto")
+    second.search(searching(), *ended)
+    found = second.found()
+    assert results(found) == results(here)
+    assert found.best == here.best
+
+
+def test_trials_are_pruned_as_on_one_machine(remote: Trainer, trainers: Any) -> None:
+    pruned = searching(pruning="median", method="bayesian", trials=16)
+    alone = trainers()
+    for trainer in (remote, alone):
+        trainer.search(pruned)
+    here, there = alone.found(), remote.found()
+    assert "pruned" in {trial.state for trial in here.trials}
+    assert results(there) == results(here)
+
+
+def test_a_cancelled_search_leaves_the_nodes_free(remote: Trainer) -> None:
+    remote.search(searching().overridden({"fit": {"epochs": 100_000}}))
+    for event in remote.events():
+        if isinstance(event, TrialEnded):
+            remote.tell(Cancel(id=event.id))
+    assert isinstance(event, Cancelled)
+    remote.search(searching(trials=1))
+    assert remote.found().trials[0].state == "complete"
+
+
+def test_a_node_with_other_packages_is_named(nodes: Nodes, remote: Trainer, tmp_path: Path) -> None:
+    other = tmp_path / "keras-1.0.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: keras\nVersion: 1.0\n")
+    (unfit,) = nodes.start_nodes(1, tmp_path)
+    remote.search(searching())
+    *_, failed = remote.events()
+    nodes.kill(unfit)
+    assert isinstance(failed, Failed)
+    assert failed.code == "node_unfit"
+    assert f"has keras 1.0, and this machine has {version_of('keras')}" in failed.message
+
+
+def test_a_search_runs_on_the_cores_of_this_machine(here: Searched, trainers: Any) -> None:
+    trainer = trainers("local")
+    trainer.search(searching())
+    assert results(trainer.found()) == results(here)
