@@ -56,13 +56,12 @@ class Graph:
 
 
 Activation = Callable[[Graph, str], str]
+Computed = tuple[Activation, Encoded, Encoded]
+"""Activation, kernel and bias of a layer."""
 
 
 def onnx_model(architecture: Architecture, weights: list[Encoded]) -> bytes:
-    """Return a serialised ONNX model; `weights` are the kernel and bias of every layer, in order.
-
-    Several members are products of stacked matrices: (members, n_rows, units), of which the mean is the answer.
-    """
+    """Return a serialised ONNX model; `weights` are the kernel and bias of every layer, in order."""
     graph = Graph(architecture.dtype)
     flowing = computed(graph, architecture, weights, INPUT)
     graph.nodes.append(helper.make_node("Identity", [flowing], [OUTPUT]))
@@ -82,15 +81,37 @@ def onnx_model(architecture: Architecture, weights: list[Encoded]) -> bytes:
 def computed(graph: Graph, architecture: Architecture, weights: list[Encoded], flowing: str) -> str:
     """Append the operators of a network, and return the name of its outputs, (n_rows, n_outputs)."""
     activations = FLOAT32 if architecture.dtype == "float32" else FLOAT64
-    for activation, kernel, bias in merged(architecture, weights):
-        flowing = activations[activation](graph, _product(graph, flowing, kernel, bias))
-    return graph("ReduceMean", flowing, np.array([0]), keepdims=0) if architecture.members > 1 else flowing
+    layers = [(activations[name], kernel, bias) for name, kernel, bias in merged(architecture, weights)]
+    if architecture.members > 1:
+        return _mean_of_members(graph, layers, flowing)
+    for activation, kernel, bias in layers:
+        flowing = activation(graph, graph("Gemm", flowing, kernel, bias))
+    return flowing
 
 
-def _product(graph: Graph, x: str, kernel: Encoded, bias: Encoded) -> str:
-    if kernel.ndim == 2:
-        return graph("Gemm", x, kernel, bias)
-    return graph("Add", graph("MatMul", x, kernel), bias[:, None])
+def _mean_of_members(graph: Graph, layers: list[Computed], rows: str) -> str:
+    """Append the layers of all members, whose units lie side by side, (n_rows, members * units), and their mean."""
+    *hidden, (last, kernel, bias) = layers
+    members, _, n_outputs = kernel.shape
+    flowing = rows
+    for activation, own_kernel, own_bias in hidden:
+        flowing = activation(graph, _side_by_side(graph, flowing, own_kernel, own_bias, is_first=flowing == rows))
+    if last is linear and hidden:
+        # The mean of linear layers is one product.
+        return graph("Gemm", flowing, kernel.reshape(-1, n_outputs) / members, bias.mean(axis=0))
+    answers = _side_by_side(graph, flowing, kernel, bias, is_first=not hidden)
+    each = last(graph, graph("Reshape", answers, np.array([0, members, n_outputs])))
+    return graph("ReduceMean", each, np.array([1]), keepdims=0)
+
+
+def _side_by_side(graph: Graph, flowing: str, kernel: Encoded, bias: Encoded, *, is_first: bool) -> str:
+    """Append a layer of all members. The first one, whose inputs are the same rows for all, is a single product."""
+    members, n_before, units = kernel.shape
+    if is_first:
+        return graph("Gemm", flowing, kernel.transpose(1, 0, 2).reshape(n_before, -1), bias.reshape(-1))
+    own = graph("Transpose", graph("Reshape", flowing, np.array([0, members, n_before])), perm=[1, 0, 2])
+    products = graph("Transpose", graph("MatMul", own, kernel), perm=[1, 0, 2])
+    return graph("Add", graph("Reshape", products, np.array([0, members * units])), bias.reshape(-1))
 
 
 def merged(architecture: Architecture, weights: list[Encoded]) -> Iterator[tuple[str, Encoded, Encoded]]:

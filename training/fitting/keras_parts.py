@@ -80,6 +80,36 @@ def apart(model: keras.Model) -> keras.Model:
     return keras.Sequential([rows, *dense], name="apart")
 
 
+class OneProduct(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """The first layer of all members on the same rows, as one matrix product instead of one for each member.
+
+    (n_rows, n_inputs) -> (n_rows, members, units), by the weights of `layer`.
+    """
+
+    def __init__(self, layer: keras.layers.EinsumDense) -> None:
+        super().__init__(name="one_product", dtype=layer.dtype_policy)
+        self._layer = layer
+
+    def call(self, inputs: Any) -> Any:
+        members, n_inputs, units = self._layer.kernel.shape
+        beside = tf.reshape(tf.transpose(self._layer.kernel, [1, 0, 2]), [n_inputs, members * units])
+        products = tf.reshape(tf.matmul(inputs, beside), [-1, members, units])
+        return self._layer.activation(products + self._layer.bias)
+
+
+def on_same_rows(model: keras.Model) -> keras.Model:
+    """Return a model of the same layers in which members take the same rows: (n_rows, n_inputs) -> the answer of each.
+
+    `model` has the members apart. One without members is returned as it is.
+    """
+    *members, n_inputs = model.input_shape[1:]
+    if not members:
+        return model
+    first, *others = model.layers
+    rows = keras.Input((n_inputs,), dtype=model.input_dtype, name="rows")
+    return keras.Sequential([rows, OneProduct(first), *others], name="on_same_rows")
+
+
 def with_dropout(model: keras.Model, rate: float, seed: int) -> keras.Model:
     """Return a model of the same layers, with dropout after each hidden one. It is fitted; `model` itself is served."""
     if rate == 0:

@@ -2,8 +2,8 @@
 
     [ epoch: [ batch: gradient -> optimizer.apply ] -> validation -> best weights, patience ]
 
-Of a network with members, inputs, targets and outputs of a step are (n_rows, members, …): the same rows for each member
-in training, where those that it leaves out have share 0, and in validation rows of its own.
+Of a network with members, targets and outputs of a step are (n_rows, members, …). In training all take the same rows,
+inputs (n_rows, n_inputs), and those that a member leaves out have share 0; in validation each has rows of its own.
 
 Rows, their number, weights, seeds, learning rate, weight decay, dropout rate and patience are arguments or variables of
 the program. So folds, seeds, retrainings of a recipe and the trials of a search share one program, even where their
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from models_store.networks.keras_network import keras, tf
-from training.fitting.keras_parts import Course, KerasModel, Measure, loss_of, optimizer_of
+from training.fitting.keras_parts import Course, KerasModel, Measure, loss_of, on_same_rows, optimizer_of
 from training.recipe.fit import EarlyStopping, LossName, Optimizer, Schedule
 
 # Arrays of at most so many weights share one vector: an optimiser's step is then one loop of the program instead of one
@@ -67,27 +67,38 @@ class Packed:
     """The layout of a network's weights with the small arrays concatenated into one vector.
 
     Every optimiser of a recipe works number by number, so that it does the same to the vector as to its parts.
+    The first kernel of members lies as (n_inputs, members, units), as the one product over it takes it: XLA would copy
+    it in each step otherwise.
     """
 
     def __init__(self, weights: Sequence[keras.Variable]) -> None:
-        self._shapes = [tuple(weight.shape) for weight in weights]
+        self._shapes = [tuple(weight.shape) for weight in _turned([weight.value for weight in weights])]
         sizes = [int(np.prod(shape)) for shape in self._shapes]
         self._sizes = [size for size in sizes if size <= LARGEST_PACKED]
         self._is_small = [size <= LARGEST_PACKED for size in sizes]
 
     def pack(self, tensors: Sequence[Any]) -> Tensors:
+        tensors = _turned(tensors)
         small = [tf.reshape(tensor, [-1]) for tensor, is_small in zip(tensors, self._is_small, strict=True) if is_small]
         large = [tensor for tensor, is_small in zip(tensors, self._is_small, strict=True) if not is_small]
         return [tf.concat(small, 0), *large] if small else large
 
     def unpack(self, packed: Sequence[Any]) -> Tensors:
         if not self._sizes:
-            return list(packed)
+            return _turned(packed)
         small, large = iter(tf.split(packed[0], self._sizes)), iter(packed[1:])
-        return [
-            tf.reshape(next(small), shape) if is_small else next(large)
-            for shape, is_small in zip(self._shapes, self._is_small, strict=True)
-        ]
+        return _turned(
+            [
+                tf.reshape(next(small), shape) if is_small else next(large)
+                for shape, is_small in zip(self._shapes, self._is_small, strict=True)
+            ]
+        )
+
+
+def _turned(tensors: Sequence[Any]) -> Tensors:
+    """Return the tensors with the first two axes of the first kernel exchanged, if one of them is that of members."""
+    kernel, *others = tensors
+    return [tf.transpose(kernel, [1, 0, 2]) if len(kernel.shape) == 3 else kernel, *others]
 
 
 class Program:
@@ -96,6 +107,7 @@ class Program:
     def __init__(self, model: keras.Model, shape: Shape) -> None:
         self.shape = shape
         self._model = model
+        self._on_same_rows = on_same_rows(model)
         self._loss = loss_of(shape.loss, shape.model.dtype)
         self._packed = Packed(model.trainable_variables)
         self._weights = [
@@ -195,7 +207,8 @@ class Program:
             if learns is not None:
                 are_taken = are_taken[:, None] & tf.gather(learns, batch)
             share = _share(are_taken, size, tf.math.count_nonzero(are_taken, 0, dtype=tf.int32), self.shape.model.dtype)
-            measured = self._train_batch(share, *[self._for_all(tf.gather(part, batch)) for part in train])
+            inputs, *others = (tf.gather(part, batch) for part in train)
+            measured = self._train_batch(share, inputs, *map(self._for_all, others))
             return step + 1, total + tf.cast(taken, tf.float32) * measured
 
         last = tf.minimum(steps[1], self.shape.rows // self.shape.batch) if self.shape.rest else steps[1]
@@ -210,7 +223,7 @@ class Program:
         variables = self.weights()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            outputs = self._outputs(variables, inputs, is_training=True)
+            outputs = self._outputs(self._on_same_rows, variables, inputs, is_training=True)
             loss = self._loss(targets, outputs, sample_weight=share if weights is None else share * weights)
             # The loss is the mean over the members, and each is to take the step of its own.
             steepest = loss * self.shape.model.n_members
@@ -222,9 +235,9 @@ class Program:
         axis = self.shape.model.axis
         return tf.broadcast_to(rows[:, None], [rows.shape[0], *axis, *rows.shape[1:]]) if axis else rows
 
-    def _outputs(self, variables: Tensors, inputs: Any, *, is_training: bool) -> Any:
-        state = self._model.non_trainable_variables
-        outputs, changed = self._model.stateless_call(
+    def _outputs(self, model: keras.Model, variables: Tensors, inputs: Any, *, is_training: bool) -> Any:
+        state = model.non_trainable_variables
+        outputs, changed = model.stateless_call(
             variables, [variable.value for variable in state], inputs, training=is_training
         )
         for variable, value in zip(state, changed if is_training else (), strict=is_training):
@@ -253,7 +266,7 @@ class Program:
             inputs, targets, *weights = (tf.gather(part, tf.maximum(some, 0)) for part in parts)
             if weights:
                 share *= weights[0]
-            outputs = self._outputs(self.weights(), inputs, is_training=False)
+            outputs = self._outputs(self._model, self.weights(), inputs, is_training=False)
             loss = self._loss(targets, outputs, sample_weight=share)
             return block + 1, total + tf.cast(taken, tf.float32) * self._measured(loss, share, targets, outputs)
 
