@@ -163,11 +163,13 @@ class CompiledFit:
         extent: Extent = AS_THE_RECIPE_SAYS,
     ) -> None:
         self._model = model
-        self._stopping = recipe.early_stopping if extent.epochs is None else None
-        self._curves = CURVES if validation else CURVES[:2]
+        # A fit for a known number of epochs asks no validation rows, and yet runs in the program of one that does.
+        is_watched = extent.epochs is None
+        self._stopping = recipe.early_stopping if is_watched else None
+        self._curves = CURVES if validation and is_watched else CURVES[:2]
         self._programs = programs or Programs()
         shape = shape_of(model, recipe, train, validation, objective, extent.n_rows)
-        self._data = _data(shape, train, validation, objective.unit)
+        self._data = _data(shape, train, validation, objective.unit, is_watched=is_watched)
         self.program = self._programs.take(shape, lambda: Program(model, shape))
         patience = self._stopping.patience if self._stopping else UNENDING
         self.program.begin(model, recipe.optimizer, recipe.steps(len(train.inputs)), patience)
@@ -271,13 +273,14 @@ def _rounded_up(n_rows: int, examples: Examples, more: float = 1.0) -> int:
     return -(-n_rows // stride) * stride
 
 
-def _data(shape: Shape, train: Examples, validation: Examples | None, unit: float) -> Data:
+def _data(shape: Shape, train: Examples, validation: Examples | None, unit: float, *, is_watched: bool) -> Data:
+    """Return rows as tensors; where validation is not watched, the program counts none of its rows."""
     parts = tuple(_padded(part, shape.rows) for part in train.parts)
     held_out: tuple[Any, ...] = ()
     counts = (0, 0)
     if validation:
         rows = validating(len(validation.inputs), validation.left_out, shape.model.axis)
-        counts = (len(rows), int(np.count_nonzero(rows != NONE)))
+        counts = (len(rows), int(np.count_nonzero(rows != NONE))) if is_watched else (0, 0)
         held_out = (_padded(rows, shape.held_out, NONE), *_held_out_parts(shape, train, validation, parts))
     n_rows = tf.constant([len(train.inputs), *counts])
     return Data(parts, _learns(shape, train), held_out, n_rows, tf.constant(unit, tf.float32))
