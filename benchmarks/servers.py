@@ -183,11 +183,27 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def resident_mb(pid: int) -> float:
+    return _memory_mb(pid, "VmRSS")
+
+
+def peak_mb(parent: int, named: str) -> float:
+    """Return the most MB that a descendant with `named` in its command has held at once; 0 if there is none."""
+    of_name = [pid for pid in _descendants(parent) if named in _command(pid)]
+    return max((_memory_mb(pid, "VmHWM") for pid in of_name), default=0.0)
+
+
+def _memory_mb(pid: int, what: str) -> float:
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(f"{what}:"):
                 return int(line.split()[1]) / 1024
     return 0.0
+
+
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    return ""
 
 
 def _stat(pid: int) -> list[str]:

@@ -63,7 +63,7 @@ def _one_of_ours(server: Asked, table: Table, fold: Fold) -> Run:
     uploaded = json.loads(server.post(Body("/datasets", "text/csv", table.csv(fold.train))))["id"]
     data = {"kind": "table", "dataset": uploaded, "target": table.target, "task": table.task}
     before, began = server.cpu_seconds(), time.perf_counter()
-    _train(server, {"spec": {"name": PATTERN, "data": data, "seed": fold.seed}})
+    train(server, {"spec": {"name": PATTERN, "data": data, "seed": fold.seed}})
     taken, ended = server.cpu_seconds() - before, time.perf_counter()
     answers = np.concatenate([_asked(server, table, rows) for rows in _parts(fold.test)])
     us_a_row = 1e6 * (time.perf_counter() - ended) / len(fold.test)
@@ -72,7 +72,7 @@ def _one_of_ours(server: Asked, table: Table, fold: Fold) -> Run:
     return {**scored(table.y[fold.test], answers), "cpu_s": taken, "seconds": ended - began, "us_a_row": us_a_row}
 
 
-def _train(server: Asked, asked: Mapping[str, Any]) -> None:
+def train(server: Asked, asked: Mapping[str, Any]) -> None:
     """Train to the end. Raises Failed with what the job says."""
     job = json.loads(server.post(Body("/train", "application/json", json.dumps(asked).encode())))
     while job["status"] in ("queued", "running"):
