@@ -68,6 +68,7 @@ ONE_OUTSIDE = {
     "clip": "its numbers were moved into the range of training",
     "formula": "the formula has answered",
 }
+NO_GUARANTEE = "outside what training saw, an interval or a set holds the right one less often than asked"
 ROWS_OUTSIDE: dict[str | None, str] = {
     None: "hold a category that training never saw; their answers are guesses",
     "warn": "are outside what training saw; their answers are guesses",
@@ -355,6 +356,17 @@ def predict(
     outside: Annotated[
         Way | None, typer.Option(help="what becomes of rows outside what training saw; without it they are guessed")
     ] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option(metavar="LEVEL", help="of numbers: the interval that holds the right one so often, such as 0.9"),
+    ] = None,
+    joint: Annotated[
+        bool, typer.Option("--joint", help="with --interval: the intervals of all outputs hold at once so often")
+    ] = False,
+    confidence: Annotated[
+        float | None,
+        typer.Option(metavar="LEVEL", help="of labels: the set that holds the right one so often, such as 0.9"),
+    ] = None,
     delimiter: Delimiter = None,
     decimal: Decimal = None,
     encoding: Encoding = None,
@@ -367,21 +379,27 @@ def predict(
         if values:
             raise typer.BadParameter("give the values of one row, or a table with --csv, not both")
         dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment, sheet)
-        from app.commands.predict_file import Asked  # deferred: only this command needs it
+        from app.commands.predict_file import Asked  # deferred: only this command needs them
+        from app.dialects.levels import Levels
 
-        _predict_table(Asked(pattern, csv, out_file, version, url, probabilities, dialect, ignore_extra, outside))
+        levels = Levels.said(interval, confidence, joint)
+        options = version, url, probabilities, dialect, ignore_extra, outside, levels
+        _predict_table(Asked(pattern, csv, out_file, *options))
         return
     if not values:
         raise typer.BadParameter("give the values of one row, or a table with --csv FILE")
     from app.commands.predict import predict_row  # deferred: only this command needs them
     from app.commands.wording import words
+    from app.dialects.levels import Levels
 
-    answer = predict_row(pattern, values, version, url, outside or "warn")
+    answer = predict_row(pattern, values, version, url, outside or "warn", Levels.said(interval, confidence, joint))
     out.print(str(answer), markup=False, highlight=False)
     if answer.outside:
         columns = ", ".join(map(words, answer.outside))
         said = f"[yellow]warning:[/] {columns}: outside what training saw; {ONE_OUTSIDE[answer.answered]}"
         err.print(said, highlight=False, soft_wrap=True)
+    if answer.outside and (answer.intervals or answer.sets):
+        err.print(f"[yellow]warning:[/] {NO_GUARANTEE}", highlight=False, soft_wrap=True)
     if answer.filled:
         columns = ", ".join(map(words, answer.filled))
         said = f"[yellow]warning:[/] {columns}: missing, and never so in training; a usual value stands in"
@@ -395,8 +413,10 @@ def _predict_table(asked: "predict_file.Asked") -> None:
 
     done = answer_file(asked)
     if done.outside:
-        said = f"{done.outside:,} rows {ROWS_OUTSIDE[asked.outside]}"
+        said = f"{done.outside:,} rows {ROWS_OUTSIDE[asked.way]}"
         err.print(f"[yellow]warning:[/] {said}", highlight=False, soft_wrap=True)
+    if done.outside and asked.levels.asked is not None:
+        err.print(f"[yellow]warning:[/] {NO_GUARANTEE}", highlight=False, soft_wrap=True)
     if done.filled:
         said = f"{done.filled:,} rows lack a value that all training rows had; a usual one stands in for it"
         err.print(f"[yellow]warning:[/] {said}", highlight=False, soft_wrap=True)

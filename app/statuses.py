@@ -60,6 +60,8 @@ STATUS: dict[type[PatternServerError], int] = {
     NotAcceptedType: 415,
     Unprocessable: 422,
     store_errors.NotFinite: 422,
+    store_errors.NoCalibration: 422,
+    store_errors.TooFewRows: 422,
     store_errors.NotExpressible: 422,
     store_errors.UnknownTarget: 422,
     store_errors.ExportDiffers: 422,

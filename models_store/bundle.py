@@ -4,7 +4,9 @@ raw rows -> InputEncoder -> Network -> OutputDecoder -> raw answers
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property, partial
 from typing import Any, Self, get_args
 
@@ -14,10 +16,13 @@ from pydantic import FiniteFloat, TypeAdapter
 
 from models_store.arrays import Array, Dtype
 from models_store.bundle_files import SavedObject, content_of, damage_at
+from models_store.calibration.intervals import NumberCalibration
+from models_store.calibration.sets import LabelCalibration
+from models_store.calibration.widths import Landmarks
 from models_store.card import Card
 from models_store.encoding.outputs import Decoder, LabelDecoder, output_decoder_from
 from models_store.encoding.rows import Encoder, TableEncoder, input_encoder_from
-from models_store.errors import BundleDamaged, NotFinite, shortened_name
+from models_store.errors import BundleDamaged, NoCalibration, NotFinite, shortened_name
 from models_store.networks.architecture import Architecture, LoadNetwork, Network
 from models_store.out_of_fold import OutOfFold
 from models_store.tables.table import Kind, Raw, Table, Values, are_missing, column_of, take, to_json
@@ -25,12 +30,13 @@ from models_store.tables.table import Kind, Raw, Table, Values, are_missing, col
 FORMAT = 1
 DESCRIPTION, NETWORK, GOLDEN = "bundle.json", "network.keras", "golden.json"
 HISTORY, EVALUATION = "history.json", "evaluation.json"
-OUT_OF_FOLD = "out_of_fold.npz"
-FILES = (DESCRIPTION, NETWORK, GOLDEN, HISTORY, EVALUATION, OUT_OF_FOLD)
+OUT_OF_FOLD, CALIBRATION = "out_of_fold.npz", "calibration.npz"
+FILES = (DESCRIPTION, NETWORK, GOLDEN, HISTORY, EVALUATION, OUT_OF_FOLD, CALIBRATION)
 
 # Golden rows may differ this much, in units of the output scale and relatively: between a CPU and a GPU float32
 # sums are ordered differently, and this is ten times what that was seen to change.
 GOLDEN_TOLERANCE = 1e-4
+Calibration = NumberCalibration | LabelCalibration
 # Network inputs that are held in memory at a time: a text column makes thousands of one value.
 MOST_ENCODED = 1 << 25
 
@@ -104,10 +110,15 @@ class Predictor:
 
     def answers(self, raw: Raw) -> Array:
         """Like `predict`, but a row that cannot be answered is NaN, so that it spoils no other request's rows."""
-        if len(raw) <= self._block:
-            return self._answers(raw)
-        parts = [slice(start, start + self._block) for start in range(0, len(raw), self._block)]
-        return np.concatenate([self._answers(take(raw, part)) for part in parts])
+        return self._answers(raw) if len(raw) <= self._block else self._in_parts(self._answers, raw)
+
+    def spread(self, raw: Raw) -> Array:
+        """Return the standard deviation of the members' answers, float64 (n_rows, n_answers); 0 of a network of one."""
+        return self._in_parts(self._spread, raw)
+
+    def _in_parts(self, call: Callable[[Raw], Array], raw: Raw) -> Array:
+        starts = range(0, len(raw), self._block)
+        return np.concatenate([call(take(raw, slice(start, start + self._block))) for start in starts])
 
     @cached_property
     def _block(self) -> int:
@@ -121,6 +132,11 @@ class Predictor:
         # A network can make a finite number of an infinite input; that number would mean nothing.
         answered[~np.isfinite(encoded).all(axis=1)] = np.nan
         return answered
+
+    def _spread(self, raw: Raw) -> Array:
+        each = self.network.each(self.encoder.encode(raw))
+        spread: Array = np.stack([self.decoder.decode(outputs) for outputs in each]).std(axis=0)
+        return spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +153,8 @@ class Bundle:
     golden_inputs: Raw
     out_of_fold: OutOfFold | None = None
     """Answers to rows by the member that left them out; None of a network of one, and of earlier releases."""
+    calibration: Calibration | None = None
+    """What turns answers into intervals or sets; None of earlier releases."""
 
     @property
     def description(self) -> Description:
@@ -166,6 +184,12 @@ class Bundle:
         decoder = self.predictor.decoder
         return decoder.labels if isinstance(decoder, LabelDecoder) else None
 
+    @property
+    def label_values(self) -> NDArray[Any]:
+        """The labels as the data had them, (n_labels,); none of a regression."""
+        decoder = self.predictor.decoder
+        return decoder.values if isinstance(decoder, LabelDecoder) else np.empty(0)
+
     def predict(self, raw: Raw) -> Array:
         """Raw rows (n_rows, n_columns) -> float64 (n_rows, n_answers). Raises NotFinite, with the row."""
         return self.predictor.predict(raw)
@@ -173,6 +197,38 @@ class Bundle:
     def named(self, answers: Array) -> dict[str, NDArray[Any]]:
         """Answers (n_rows, n_answers) -> values as the data had them, (n_rows,) for each output: numbers, or labels."""
         return self.predictor.decoder.named(answers)
+
+    def check_level(self, level: Fraction, *, jointly: bool = False) -> None:
+        """Raise NoCalibration or TooFewRows where no interval or set of this level can be given."""
+        match self.calibration:
+            case NumberCalibration():
+                self.calibration.thresholds(level, jointly=jointly)
+            case LabelCalibration():
+                self.calibration.check(level)
+            case None:
+                raise NoCalibration(self.pattern)
+
+    def intervals(self, raw: Raw, answers: Array, level: Fraction, *, jointly: bool = False) -> Array:
+        """Return lower and upper ends around the answers to raw rows, float64 (n_rows, n_outputs, 2), in raw units.
+
+        Raises NoCalibration, TooFewRows, NotFinite with the row.
+        """
+        if not isinstance(self.calibration, NumberCalibration):
+            raise NoCalibration(self.pattern)
+        ends = self.calibration.ends(answers, self._widths(self.calibration, raw, answers), level, jointly=jointly)
+        return all_finite(ends.reshape(len(ends), -1)).reshape(ends.shape)
+
+    def sets(self, answers: Array, level: Fraction) -> NDArray[np.bool_]:
+        """Return which labels are in the set of each row, (n_rows, n_labels), of their probabilities in that shape.
+
+        Raises NoCalibration, TooFewRows.
+        """
+        if not isinstance(self.calibration, LabelCalibration):
+            raise NoCalibration(self.pattern)
+        return self.calibration.sets(answers, level)
+
+    def _widths(self, calibration: NumberCalibration, raw: Raw, answers: Array) -> Array:
+        return calibration.width(answers, hardness(self.predictor, calibration.landmarks, raw))
 
     def sample(self) -> dict[str, Any]:
         """A body for `/predict` that works as it is: two rows from inside the training range."""
@@ -228,7 +284,8 @@ class Bundle:
             EVALUATION: _json(self.evaluation.to_json()),
             GOLDEN: _json(golden),
         }
-        return files if self.out_of_fold is None else files | {OUT_OF_FOLD: self.out_of_fold.to_bytes()}
+        beside = {OUT_OF_FOLD: self.out_of_fold, CALIBRATION: self.calibration}
+        return files | {name: part.to_bytes() for name, part in beside.items() if part is not None}
 
     @classmethod
     def from_files(cls, files: dict[str, bytes], load_network: LoadNetwork) -> Self:
@@ -248,6 +305,8 @@ class Bundle:
         golden = SavedObject.of(files, GOLDEN)
         with damage_at(OUT_OF_FOLD):
             out_of_fold = OutOfFold.from_bytes(files[OUT_OF_FOLD]) if OUT_OF_FOLD in files else None
+        with damage_at(CALIBRATION):
+            calibration = _calibration(files[CALIBRATION], encoder, decoder) if CALIBRATION in files else None
         bundle = cls(
             pattern=saved.read("pattern", _text),
             recipe=described.recipe,
@@ -258,10 +317,13 @@ class Bundle:
             evaluation=described.evaluation,
             golden_inputs=golden.read("inputs", partial(_restored, encoder=encoder)),
             out_of_fold=out_of_fold,
+            calibration=calibration,
         )
         expected = golden.read("outputs", _rows_of_numbers)
         with damage_at(GOLDEN):
             bundle.check_golden(expected)
+        with damage_at(CALIBRATION):
+            bundle.check_golden_widths(expected)
         return bundle
 
     def check_golden(self, expected: Array) -> None:
@@ -275,6 +337,34 @@ class Bundle:
         room = GOLDEN_TOLERANCE * self.predictor.decoder.room(expected)
         if not np.all(np.abs(answers - expected) <= room):
             raise BundleDamaged("the network no longer answers its golden rows as it did when it was published")
+
+    def check_golden_widths(self, answers: Array) -> None:
+        """Check that intervals of the golden rows are as wide as when they were published. Raises BundleDamaged.
+
+        `answers` are theirs, float64 (n_rows, n_outputs).
+        """
+        if not isinstance(self.calibration, NumberCalibration):
+            return
+        expected = self.calibration.golden
+        widths = self._widths(self.calibration, self.golden_inputs, answers)
+        if widths.shape != expected.shape:
+            raise BundleDamaged(f"widths of shape {expected.shape}, but the golden rows make {widths.shape}")
+        room = GOLDEN_TOLERANCE * (
+            expected + self.predictor.decoder.room(answers) * self.calibration.width.factors.max()
+        )
+        if not np.all(np.abs(widths - expected) <= room):
+            raise BundleDamaged("intervals of the golden rows are no longer as wide as when they were published")
+
+
+def hardness(predictor: Predictor, landmarks: Landmarks | None, raw: Raw) -> Array:
+    """Return how hard rows are, float64 (n_rows, n_outputs): the errors near them, or the spread of the members."""
+    return predictor.spread(raw) if landmarks is None else landmarks.hardness(predictor.encoder.encode(raw))
+
+
+def _calibration(saved: bytes, encoder: Encoder, decoder: Decoder) -> Calibration:
+    if isinstance(decoder, LabelDecoder):
+        return LabelCalibration.from_bytes(saved, len(decoder.labels))
+    return NumberCalibration.from_bytes(saved, decoder.n_outputs, encoder.n_inputs)
 
 
 def _text(found: object) -> str:

@@ -267,6 +267,27 @@ class ClosedForm(Frozen):
     """The columns of the data whose names cannot stand in a formula, by the names that stand for them."""
 
 
+CalibrationRows = Literal["test rows", "rows out of fold", "fresh rows"]
+WidthFollows = Literal["spread", "landmarks", "size", "nothing"]
+
+
+class Calibration(Frozen):
+    """What intervals or sets of labels stand on; the rows themselves are in `calibration.npz`."""
+
+    of: CalibrationRows
+    """The calibration rows: the test rows, which decided nothing; or all rows, each answered by the member that left it
+    out; or rows that were drawn by the recipe's formula for nothing else."""
+    rows: int
+    rows_of_label: dict[str, int] = Field(default={}, exclude_if=is_empty)
+    by: WidthFollows = "nothing"
+    """What the width of an interval follows: the spread of the members, the errors near a row, the size of the answer
+    alone, or nothing, so that all intervals are as wide."""
+    widths: dict[str, dict[str, FiniteFloat]] = Field(default={}, exclude_if=is_empty)
+    """The mean width of intervals on calibration rows, in raw units, by output and level, as far as there are rows."""
+    sizes: dict[str, FiniteFloat] = Field(default={}, exclude_if=is_empty)
+    """The mean number of labels in a set on calibration rows, by level."""
+
+
 class Author(Frozen):
     """The figure that the pattern's original author reports for this recipe."""
 
@@ -324,6 +345,8 @@ class Card(Frozen):
 
     Those of one member, which errs more than all of them together. None of a network of one.
     """
+    calibration: Calibration | None = Field(default=None, exclude_if=is_none)
+    """What intervals stand on; None of cards from before there were any."""
     author_metrics: dict[str, FiniteFloat]
     """The test error by each way an author has counted it; same keys as `Author.metric`."""
     author: Author | None

@@ -9,6 +9,7 @@ PatternServerError
   StoreUnwritable · StoreBusy · DiskFull · PublishUnconfirmed
   DeviceUnavailable · EngineUnavailable
   NotFinite
+  NoCalibration · TooFewRows
   NotExpressible · UnknownTarget · RuntimeAbsent · ExportDiffers · ImportRefused
   TableError
   TablesUnavailable
@@ -19,6 +20,7 @@ PatternServerError
 
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from fractions import Fraction
 from typing import ClassVar
 
 
@@ -160,6 +162,33 @@ class NotFinite(PatternServerError):
     def __init__(self, row: int) -> None:
         super().__init__(f"row {row}: a value is too large for the network, or its answer is not a finite number")
         self.row = row
+
+
+class NoCalibration(PatternServerError):
+    """A version that cannot say how far off it may be."""
+
+    code = "no_calibration"
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(
+            "this version has no calibration, because an earlier release trained it; train it again, and the new "
+            f'version has one: POST /train {{"pattern": "{pattern}"}}, or patterns train {pattern}'
+        )
+
+
+class TooFewRows(PatternServerError):
+    """A level that takes more calibration rows than there are; `rows` says how many it takes."""
+
+    code = "too_few_rows"
+
+    def __init__(self, level: Fraction, rows: int, n_rows: int, of: str = "") -> None:
+        self.rows = rows
+        # Rounded down, so that what is advised can be asked.
+        possible = n_rows * 1000 // (n_rows + 1) / 1000
+        way_out = f"ask for at most {possible:g}, or train on more rows" if n_rows else "train on more rows"
+        super().__init__(
+            f"a level of {float(level):g} takes {rows} calibration rows{of}, and this version has {n_rows}; {way_out}"
+        )
 
 
 class NotExpressible(PatternServerError):

@@ -3,23 +3,16 @@
 out_of_fold.npz      answers, spread, targets: float64, row by row
 """
 
-import io
-import zlib
 from dataclasses import dataclass, fields
 from typing import Self
-from zipfile import BadZipFile, ZipFile
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from models_store.arrays import Array
 from models_store.errors import BundleDamaged
+from models_store.npz import packed, unpacked
 
-# Bytes; far more than the rows that a version keeps.
-LARGEST_ARRAY = 1 << 26
-# What zipfile, zlib and numpy raise where they read something else.
-UNREADABLE = (BadZipFile, zlib.error, EOFError, OSError, LookupError, ValueError, NotImplementedError, RuntimeError)
 Indices = slice | NDArray[np.int64]
 
 
@@ -41,33 +34,13 @@ class OutOfFold:
         return OutOfFold(self.answers[rows], self.spread[rows], self.targets[rows])
 
     def to_bytes(self) -> bytes:
-        target = io.BytesIO()
-        np.savez_compressed(target, answers=self.answers, spread=self.spread, targets=self.targets)
-        return target.getvalue()
+        return packed({"answers": self.answers, "spread": self.spread, "targets": self.targets})
 
     @classmethod
     def from_bytes(cls, saved: bytes) -> Self:
         """Raises BundleDamaged where the arrays are not of numbers of as many rows."""
-        try:
-            with ZipFile(io.BytesIO(saved)) as archive:
-                arrays = [_array(archive, f"{field.name}.npy") for field in fields(cls)]
-        except UNREADABLE as error:
-            raise BundleDamaged("not an npz file of its arrays") from error
-        answers, spread, targets = arrays
+        answers, spread, targets = unpacked(saved, [field.name for field in fields(cls)]).values()
         if answers.shape != spread.shape or len(answers) != len(targets):
-            raise BundleDamaged(f"answers, spread and targets of shapes {[array.shape for array in arrays]} do not fit")
+            shapes = [array.shape for array in (answers, spread, targets)]
+            raise BundleDamaged(f"answers, spread and targets of shapes {shapes} do not fit")
         return cls(answers, spread, targets)
-
-
-def _array(archive: ZipFile, name: str) -> Array:
-    """Return float64 of two dimensions. Sizes are looked at before there is room made for them."""
-    unpacked = archive.getinfo(name).file_size
-    if unpacked > LARGEST_ARRAY:
-        raise BundleDamaged(f"{name} would be {unpacked} bytes; at most {LARGEST_ARRAY} can be")
-    stream = io.BytesIO(archive.read(name))
-    if npy.read_magic(stream) != (1, 0):
-        raise BundleDamaged(f"{name} is of another version of npy")
-    shape, in_columns, dtype = npy.read_array_header_1_0(stream)
-    if dtype != np.float64 or len(shape) != 2:
-        raise BundleDamaged("expected float64 arrays of two dimensions")
-    return np.frombuffer(stream.read(), dtype).reshape(shape, order="F" if in_columns else "C")

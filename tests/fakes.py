@@ -1,7 +1,7 @@
 """Small fakes that really compute: a network that is one multiplication, and a bundle around it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, cast
 
 import numpy as np
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from models_store.arrays import Array, Encoded
 from models_store.bundle import Bundle, Evaluation, Predictor
+from models_store.calibration.intervals import NumberCalibration
+from models_store.calibration.sets import LabelCalibration
+from models_store.calibration.widths import Width
 from models_store.card import Baselines, Card, Column, Fitted, Lineage, Measured, Score
 from models_store.encoding.outputs import OutputDecoder
 from models_store.encoding.rows import InputEncoder
@@ -33,6 +36,9 @@ class LinearNetwork:
             return 1 / (1 + np.exp(-summed))
         powers = np.exp(summed)
         return cast(Encoded, powers / powers.sum(axis=1, keepdims=True))
+
+    def each(self, encoded: Encoded) -> Encoded:
+        return self(encoded)[None]
 
     def to_bytes(self) -> bytes:
         return json.dumps(self.k.tolist()).encode()
@@ -60,6 +66,20 @@ def line(slope: float = 2.0, pattern: str = "line", job: str | None = None) -> B
         evaluation=Evaluation([[slope]], [[slope]]),
         golden_inputs=np.array([[0.0], [4.0], [16.0]]),
     )
+
+
+def sure(bundle: Bundle, n_rows: int = 19) -> Bundle:
+    """Return the bundle with a calibration: intervals of 0.9 are 18 to either side, of 0.95 19; jointly one more.
+
+    Of a classification, a set of 0.9 or 0.95 has the labels that are as probable as 0.3.
+    """
+    if bundle.labels is not None:
+        labels = np.tile(np.arange(len(bundle.labels)), n_rows)
+        return replace(bundle, calibration=LabelCalibration(np.full(len(labels), 0.3), labels, len(bundle.labels)))
+    n_outputs = len(bundle.outputs)
+    scores = np.arange(1.0, n_rows + 1)[:, None] + np.arange(n_outputs)
+    golden = np.ones((len(bundle.golden_inputs), n_outputs))
+    return replace(bundle, calibration=NumberCalibration(scores, Width.even(n_outputs), None, golden))
 
 
 def card(job: str | None = None) -> Card:

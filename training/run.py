@@ -14,10 +14,11 @@ import numpy as np
 
 from models_store.arrays import Array, Encoded
 from models_store.bundle import Bundle, Predictor
-from models_store.card import Author, Card, CrossValidation, Fitted, Lineage, Measured, Refit
+from models_store.card import Author, Calibration, Card, CrossValidation, Fitted, Lineage, Measured, Refit
 from models_store.networks.architecture import Device
 from models_store.out_of_fold import OutOfFold
 from models_store.tables.table import Raw, Table
+from training.calibrating import Trained, calibrated
 from training.closed_form.find import closed_forms
 from training.cross_validation import cross_validate
 from training.data import tables
@@ -101,16 +102,19 @@ def train(
     """
     training = _trained(spec, dataset_of(spec, read_table), FirstFit(progress or Progress()), device, programs)
     data, served = training.data, training.served
+    golden = _golden_rows(training.rows)
+    calibration, facts = calibrated(Trained(spec, data, training.measured, served, training.answers.test, golden))
     return Bundle(
         pattern=spec.name,
         recipe=spec.to_json(),
         architecture=served.architecture,
         predictor=served.predictor,
-        card=_card(training, job),
+        card=_card(training, facts, job),
         history=training.measured.history.to_dict(),
         evaluation=report.evaluation(training.answers.test, data.test, data, training.others, training.answers.spread),
-        golden_inputs=_golden_rows(training.rows),
+        golden_inputs=golden,
         out_of_fold=_kept(served.out_of_fold, spec.seed),
+        calibration=calibration,
     )
 
 
@@ -209,7 +213,7 @@ def _refuse_worse_than_shares(probabilities: Array, train: Rows, weights: Encode
         )
 
 
-def _card(training: Training, job: str | None) -> Card:
+def _card(training: Training, calibration: Calibration, job: str | None) -> Card:
     spec, data, answers = training.spec, training.data, training.answers
     predictor, history = training.measured.predictor, training.measured.history
     n_parameters = training.measured.architecture.n_parameters
@@ -225,6 +229,7 @@ def _card(training: Training, job: str | None) -> Card:
         validation=data.validation and measured(predictor.predict(data.validation.inputs), data.validation, data),
         test=test,
         out_of_fold=_out_of_fold(training),
+        calibration=calibration,
         author_metrics=author_metrics(test.overall, data.test.targets.size),
         author=spec.author and Author(**spec.author.model_dump()),
         baselines=baselines(

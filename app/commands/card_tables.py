@@ -58,6 +58,23 @@ def served(card: Card) -> str:
     return f"{said}; out of fold is it, each row by the one member that left it out" if card.out_of_fold else said
 
 
+def calibration(card: Card) -> str:
+    """Return what intervals or sets stand on, and how large they are; empty where there are none."""
+    found = card.calibration
+    if found is None:
+        return ""
+    rows = f"{found.rows} {found.of}"
+    if found.sizes:
+        sizes = ", ".join(f"{number(size)} at {level}" for level, size in found.sizes.items())
+        return f"sets of labels, calibrated on {rows}: {sizes} labels in the mean"
+    widths = "; ".join(
+        f"{'' if len(found.widths) == 1 else f'{words(output)} '}"
+        + ", ".join(f"{number(width)} at {level}" for level, width in by_level.items())
+        for output, by_level in found.widths.items()
+    )
+    return f"intervals, calibrated on {rows}: {widths or 'too few rows for 0.8'} wide in the mean"
+
+
 def confusion(output: Column, score: LabelScore) -> Table:
     """The confusion matrix where it fits, else the most frequent mistakes."""
     labels = [value_of(value) for value in output.values or []]

@@ -11,7 +11,10 @@ from email.message import Message
 from http.client import HTTPException
 from typing import Any, TypeVar
 
+import orjson
+
 from app.answering.engine import network_loader
+from app.dialects.levels import NO_LEVELS, Levels
 from app.dialects.native import beyond, bodies
 from app.dialects.native.ways import TO_ASK, Way
 from app.formats.expected import TO_IGNORE, Expected
@@ -44,10 +47,21 @@ class Response:
     filled: list[str]
     """Columns without a value, for which another stands in."""
     source: str
+    intervals: dict[str, list[float]]
+    """Lower and upper end by output; empty unless they are asked for."""
+    sets: dict[str, list[float | bool | str]]
+    """The labels of the set by output; empty unless they are asked for."""
 
     def __str__(self) -> str:
-        """species = setosa (setosa 0.97, virginica 0.03)"""
-        return ", ".join(f"{name} = {_word(value)}{self._likely(name)}" for name, value in self.outputs.items())
+        """y = 12.5 (11.9 to 13.1), species = setosa {setosa, versicolor} (setosa 0.97, versicolor 0.03)"""
+        return ", ".join(
+            f"{name} = {_word(value)}{self._sure(name)}{self._likely(name)}" for name, value in self.outputs.items()
+        )
+
+    def _sure(self, output: str) -> str:
+        if output in self.intervals:
+            return f" ({' to '.join(map(_word, self.intervals[output]))})"
+        return f" {{{', '.join(map(_word, self.sets[output]))}}}" if output in self.sets else ""
 
     def _likely(self, output: str) -> str:
         by_label = self.probabilities.get(output, {})
@@ -71,7 +85,9 @@ class WrongAddress(PatternServerError):
     """An address that is not of HTTP."""
 
 
-def predict_row(pattern: str, values: list[str], version: int | None, url: str | None, outside: Way) -> Response:
+def predict_row(
+    pattern: str, values: list[str], version: int | None, url: str | None, outside: Way, levels: Levels = NO_LEVELS
+) -> Response:
     """Ask the server at `url` (by default that of the settings) or, where none listens, the store.
 
     Raises WrongAddress, WrongValues, Refused, and all that a prediction from the store raises.
@@ -81,11 +97,11 @@ def predict_row(pattern: str, values: list[str], version: int | None, url: str |
     with _without_address():
         try:
             return ask_patiently(
-                server, pattern, version, lambda: _ask_server(server, pattern, values, version, outside)
+                server, pattern, version, lambda: _ask_server(server, pattern, values, version, outside, levels)
             )
         except OSError:
             source = f"from the store; no server at {server.address}"
-            return _ask_store(settings, pattern, values, version, outside, source)
+            return _ask_store(settings, pattern, values, version, outside, levels, source)
 
 
 @contextmanager
@@ -166,9 +182,11 @@ def _is_to_come(settings: Settings, reason: str, pattern: str, version: int | No
     return pattern in store.patterns() and (version is None or version in store.versions(pattern))
 
 
-def _ask_server(server: Server, pattern: str, values: list[str], version: int | None, way: Way) -> Response:
+def _ask_server(
+    server: Server, pattern: str, values: list[str], version: int | None, way: Way, levels: Levels
+) -> Response:
     summary = server.said(f"/patterns/{pattern}")
-    wanted = [f"outside={way}"]
+    wanted = [f"outside={way}", *levels.query]
     wanted += [f"version={version}"] if version else []
     wanted += ["probabilities=true"] if summary["task"] == "classification" else []
     body = {"inputs": record(pattern, summary["kinds"], values)}
@@ -180,7 +198,8 @@ def _ask_server(server: Server, pattern: str, values: list[str], version: int | 
 def _response(said: Mapping[str, Any], version: int, source: str) -> Response:
     outside, filled = _columns(said["outside"]), _columns(said.get("filled", []))
     answered = next((row.get("answered") for row in said["outside"]), None)
-    return Response(said["outputs"], said.get("probabilities", {}), version, outside, answered, filled, source)
+    sure = said.get("intervals", {}), said.get("sets", {})
+    return Response(said["outputs"], said.get("probabilities", {}), version, outside, answered, filled, source, *sure)
 
 
 def _refused(error: urllib.error.HTTPError) -> Refused:
@@ -192,7 +211,7 @@ def _refused(error: urllib.error.HTTPError) -> Refused:
 
 
 def _ask_store(
-    settings: Settings, pattern: str, values: list[str], version: int | None, way: Way, source: str
+    settings: Settings, pattern: str, values: list[str], version: int | None, way: Way, levels: Levels, source: str
 ) -> Response:
     store = Store(settings.store, network_loader(settings))
     number = store.champion(pattern) if version is None else version
@@ -200,8 +219,12 @@ def _ask_store(
     # Read by the server's own code, so that it is refused in the same words.
     body = json.dumps({"inputs": record(pattern, bundle.kinds, values)}).encode()
     question = bodies.read(body, JSON, Expected.of(bundle.predictor.encoder, bundle.beside), max_rows=1)
-    treated, answers = beyond.answered(bundle, way, question)
-    said = Reply(bundle, answers, with_probabilities=bundle.labels is not None).in_layout("record")
+    levels.check(bundle)
+    treated, answers = beyond.answered(bundle, way, question, is_sure=levels.asked is not None)
+    sure = levels.sureness(bundle, treated.rows, answers)
+    reply = Reply(bundle, answers, bundle.labels is not None, ends=sure.ends, members=sure.members)
+    # Through JSON, in which a server would have said it.
+    said = orjson.loads(orjson.dumps(reply.in_layout("record"), option=orjson.OPT_SERIALIZE_NUMPY))
     remarks = {"outside": treated.outside or [], "filled": bundle.filled(treated.rows)}
     return _response({**said, **remarks}, number, source)
 

@@ -1,5 +1,6 @@
 """`patterns predict NAME --csv FILE`: answers a table of any length part by part, by the server or from the store."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from app.answering.engine import network_loader
-from app.commands.answer_files import Columns, check_place, writing_to
+from app.commands.answer_files import Columns, NoPlace, check_place, writing_to
 from app.commands.predict import Server, ask_patiently, server_at
 from app.commands.table_parts import Part, check_file, parts
+from app.dialects.levels import NO_LEVELS, Levels
 from app.dialects.native import beyond, bodies
 from app.dialects.native.ways import Way
 from app.formats.expected import Expected
 from app.formats.media_types import ARROW, CSV
-from app.formats.reply import Reply
+from app.formats.reply import ENDS, Reply, column_of_lists
 from app.settings import Settings, load_settings
 from models_store.errors import TableError
 from models_store.storage.store import Store
@@ -48,6 +50,12 @@ class Asked:
     """True if columns that the pattern does not know are ignored."""
     outside: Way | None = None
     """What becomes of rows outside what training saw; None: they are answered like others."""
+    levels: Levels = NO_LEVELS
+
+    @property
+    def way(self) -> Way | None:
+        """What becomes of rows outside; where answers are to be sure, they are counted, since they are not."""
+        return "warn" if self.outside is None and self.levels.asked is not None else self.outside
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,8 @@ def answer_file(asked: Asked) -> Answered:
     """
     if asked.out is not None:
         check_place(asked.out)
+        if asked.levels.confidence is not None and asked.out.suffix.lower() == ".npy":
+            raise NoPlace("--out: an npy file has no place for sets of labels; write .csv, .jsonl, .parquet or .arrow")
     check_file(asked.path, asked.dialect)
     answerer = _answerer(asked)
     n_rows, remarked = 0, Remarked()
@@ -139,11 +149,15 @@ def _of_store(settings: Settings, asked: Asked, source: str) -> Answerer:
         expected = expected.ignoring_extra
     likely = asked.probabilities and bundle.labels is not None
 
+    asked.levels.check(bundle)
+
     def answer(part: Part) -> tuple[Columns, Remarked]:
         question = bodies.read(part.body, part.media_type, expected, ANY_NUMBER)
-        question, answers = beyond.answered(bundle, asked.outside, question)
+        is_sure = asked.levels.asked is not None
+        question, answers = beyond.answered(bundle, asked.way, question, is_sure=is_sure)
         outside = bundle.unseen(question.rows) if question.outside is None else question.outside
-        columns = Reply(bundle, answers, with_probabilities=likely).columns
+        sure = asked.levels.sureness(bundle, question.rows, answers)
+        columns = Reply(bundle, answers, likely, ends=sure.ends, members=sure.members).columns
         return columns, Remarked(len(outside), len(bundle.filled(question.rows)))
 
     return Answerer(answer, bundle.inputs, bundle.labels or (), version, source)
@@ -156,11 +170,14 @@ def _of_server(server: Server, asked: Asked) -> Answerer:
     summary = server.said(f"/patterns/{asked.pattern}")
     version = summary["champion"] if asked.version is None else asked.version
     described = server.said(f"/v2/models/{asked.pattern}/versions/{version}")
+    reads: dict[str, Callable[[str], Any]]
     reads = {output["name"]: BY_DATATYPE.get(output["datatype"], float) for output in described["outputs"]}
     likely = asked.probabilities and summary["task"] == "classification"
     path = f"/predict/{asked.pattern}?version={version}" + ("&probabilities=true" if likely else "")
     path += "&extra=ignore" if asked.ignores_extra else ""
     path += f"&outside={asked.outside}" if asked.outside is not None else ""
+    path += "".join(f"&{said}" for said in asked.levels.query)
+    reads |= {f"{name}_set": json.loads for name in reads}
 
     def answer(part: Part) -> tuple[Columns, Remarked]:
         content, headers = server.answered(path, part.body, part.media_type)
@@ -194,14 +211,23 @@ def _from_json(said: dict[str, Any], outputs: Sequence[str]) -> Columns:
     for row, likely in zip(rows, said.get("probabilities", ()), strict=False):
         by_output = _record(likely, outputs)
         row |= {f"{output}={label}": p for output, by_label in by_output.items() for label, p in by_label.items()}
+    for row, ends in zip(rows, said.get("intervals", ()), strict=False):
+        pairs = {output: zip(ENDS, pair, strict=True) for output, pair in _record(ends, outputs).items()}
+        row |= {f"{output}_{end}": value for output, pair in pairs.items() for end, value in pair}
+    for row, sets in zip(rows, said.get("sets", ()), strict=False):
+        row |= {f"{output}_set": labels for output, labels in _record(sets, outputs).items()}
     return {name: _column([row[name] for row in rows]) for name in rows[0]}
 
 
 def _record(row: Any, outputs: Sequence[str]) -> dict[str, Any]:
     if isinstance(row, dict) and row.keys() == set(outputs):
         return row
-    return dict(zip(outputs, row if isinstance(row, list) else [row], strict=True))
+    # One output may stand without a list around it, and be a list itself: an interval, or a set.
+    are_all = isinstance(row, list) and len(row) == len(outputs)
+    return dict(zip(outputs, row if are_all else [row], strict=True))
 
 
 def _column(cells: list[Any]) -> Any:
+    if isinstance(cells[0], list):
+        return column_of_lists(cells)
     return np.array(cells, dtype=object if isinstance(cells[0], str) else None)

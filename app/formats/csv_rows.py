@@ -15,7 +15,7 @@ from app.errors import Malformed, TooManyRows, Unprocessable
 from app.formats.expected import Expected, repeated_column, table_of
 from app.formats.format import Content
 from app.formats.found import kind_of
-from app.formats.reply import Reply
+from app.formats.reply import Reply, texts_of_lists
 from models_store.arrays import Array
 from models_store.tables import number_syntax
 from models_store.tables.csv_layout import UNNAMED
@@ -86,11 +86,15 @@ def csv_of(by_name: Mapping[str, NDArray[Any]], *, has_header: bool = True) -> b
     lines: list[str] = []
     # Before Python 3.13, a text is quoted for a line end only if the writer's own line ends have that character.
     writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator=CRLF)
-    columns = [np.where(column, "true", "false") if column.dtype == bool else column for column in by_name.values()]
     if has_header:
         writer.writerow(by_name)
-    writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
+    writer.writerows(zip(*map(_cells, by_name.values()), strict=True))
     return "".join(f"{line[: -len(CRLF)]}\n" for line in lines).encode()
+
+
+def _cells(column: NDArray[Any]) -> list[Any]:
+    cells: list[Any] = texts_of_lists(column).tolist()
+    return ["true" if cell else "false" for cell in cells] if column.dtype == bool else cells
 
 
 def _check_commas(first: list[str], expected: Expected) -> None:

@@ -31,13 +31,12 @@ def read(body: bytes, expected: Expected, max_rows: int, decoder: JSONDecoder = 
 
 
 def write(reply: Reply, layout: Layout = "records") -> bytes:
-    """Write a line for each row; where probabilities are asked for, an object with outputs and probabilities."""
+    """Write a line for each row; an object with `outputs` and what is beside them, if something is."""
     said = reply.in_layout(layout)
-    outputs = said["outputs"]
-    rows: list[Any] = outputs if isinstance(outputs, list) else outputs.tolist()
-    if "probabilities" in said:
-        pairs = zip(rows, said["probabilities"], strict=True)
-        rows = [{"outputs": row, "probabilities": likely} for row, likely in pairs]
+    parts = [part if isinstance(part, list) else part.tolist() for part in said.values()]
+    rows: list[Any] = parts[0]
+    if len(parts) > 1:
+        rows = [dict(zip(said, row, strict=True)) for row in zip(*parts, strict=True)]
     return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
 
 

@@ -1,8 +1,9 @@
 """NumPy's own file format: one array of numbers or booleans, (n_rows, n_columns), or rows of named fields, (n_rows,).
 
 Numbers are answered as float32 to float32, else as float64, (n_rows, n_outputs); labels in a dtype of their own,
-(n_rows, 1). Where probabilities are asked for, they are the whole answer, (n_rows, n_labels). Named fields are answered
-with named fields, and read as the same columns of Arrow are.
+(n_rows, 1). Intervals stand to the right of all outputs, lower and upper end of each. Where probabilities are asked
+for, they are the whole answer, (n_rows, n_labels), and so are sets, True for each label that is in one. Named fields
+are answered with named fields, and read as the same columns of Arrow are.
 """
 
 import io
@@ -19,7 +20,7 @@ from app.errors import Malformed, TooManyRows, Unprocessable
 from app.formats import arrow_rows
 from app.formats.expected import Expected, row_of, table_of
 from app.formats.format import Content
-from app.formats.reply import Reply
+from app.formats.reply import Reply, texts_of_lists
 from models_store.bundle import all_finite
 from models_store.tables.arrow_files import Batches
 from models_store.tables.table import Raw, from_json
@@ -190,19 +191,23 @@ def _write_fields(reply: Reply) -> bytes:
 
 def _plain(column: NDArray[Any]) -> NDArray[Any]:
     """Return texts with their longest for their width; numbers as they are."""
-    return column.astype(str) if column.dtype == object else column
+    return texts_of_lists(column).astype(str) if column.dtype == object else column
 
 
 # -- answers -------------------------------------------------------------------------------------------------------
 
 
+def _array(reply: Reply) -> NDArray[Any]:
+    if (numbers := reply.numbers_and_ends) is not None:
+        return numbers
+    if reply.members is not None:
+        return reply.members
+    return np.stack(list(next(iter(reply.probabilities.values()), reply.outputs).values()), axis=1)
+
+
 def _written(reply: Reply, dtype: np.dtype[Any]) -> bytes:
-    array: NDArray[Any]
-    if reply.numbers is not None:
-        array = reply.numbers
-    else:
-        array = np.stack(list(next(iter(reply.probabilities.values()), reply.outputs).values()), axis=1)
-    if reply.probabilities or not reply.are_labels:
+    array = _array(reply)
+    if reply.members is None and (reply.probabilities or not reply.are_labels):
         with np.errstate(over="ignore"):
             array = all_finite(array.astype(dtype, copy=False))
     array = np.ascontiguousarray(_plain(array))

@@ -24,6 +24,9 @@ class Network(Protocol):
     def __call__(self, encoded: "Encoded") -> "Encoded":
         """Return outputs (n_rows, n_outputs) of inputs (n_rows, n_inputs), both in the dtype of the architecture."""
 
+    def each(self, encoded: "Encoded") -> "Encoded":
+        """Return the outputs of each member, (members, n_rows, n_outputs); their mean is what a call returns."""
+
     def to_bytes(self) -> bytes:
         """Return the content of network.keras."""
 

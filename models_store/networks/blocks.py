@@ -19,6 +19,12 @@ def in_blocks(call: Callable[[Encoded], Encoded], encoded: Encoded, block: int, 
     return outputs
 
 
+def each_in_blocks(call: Callable[[Encoded], Encoded], encoded: Encoded, block: int) -> Encoded:
+    """Return outputs (members, n_rows, n_outputs) of inputs (n_rows, n_inputs), computed like those of `in_blocks`."""
+    starts = range(0, max(1, len(encoded)), block)
+    return np.concatenate([call(encoded[start : start + block]) for start in starts], axis=1)
+
+
 def padded(encoded: Encoded, n_rows: int) -> Encoded:
     """Append rows of zeros, so that there are `n_rows`."""
     missing = n_rows - len(encoded)

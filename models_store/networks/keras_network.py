@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -18,7 +19,7 @@ import numpy as np
 from models_store.arrays import Encoded
 from models_store.errors import DeviceUnavailable
 from models_store.networks.architecture import Architecture, Device
-from models_store.networks.blocks import in_blocks, padded
+from models_store.networks.blocks import each_in_blocks, in_blocks, padded
 from models_store.networks.weights import check_finite, read_weights
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -181,11 +182,25 @@ class KerasNetwork:
     def __call__(self, encoded: Encoded) -> Encoded:
         return in_blocks(self._computed, encoded, self.block, self.architecture)
 
+    def each(self, encoded: Encoded) -> Encoded:
+        if self.architecture.members == 1:
+            return self(encoded)[None]
+        return each_in_blocks(self._computed_each, encoded, self.block)
+
     def _computed(self, encoded: Encoded) -> Encoded:
         n_rows = len(encoded)
         return cast(Encoded, self._compiled(tf.constant(padded(encoded, bucket(n_rows)))).numpy()[:n_rows])
 
-    def _compile(self) -> Callable[[Any], Any]:
+    def _computed_each(self, encoded: Encoded) -> Encoded:
+        n_rows = len(encoded)
+        return cast(Encoded, self._apart(tf.constant(padded(encoded, bucket(n_rows)))).numpy()[:, :n_rows])
+
+    @cached_property
+    def _apart(self) -> Callable[[Any], Any]:
+        """The same members without their mean, compiled when they are first asked for."""
+        return self._compile(are_apart=True)
+
+    def _compile(self, *, are_apart: bool = False) -> Callable[[Any], Any]:
         is_small = self.architecture.n_parameters <= MOST_CONSTANTS
         weights = self.model.get_weights() if is_small else self.model.trainable_variables
         members = self.architecture.members
@@ -197,6 +212,8 @@ class KerasNetwork:
             tensors = [tf.convert_to_tensor(weight) for weight in weights]
             each = [tensors] if members == 1 else zip(*(tf.unstack(tensor) for tensor in tensors), strict=True)
             answers = [member.stateless_call(list(own), [], encoded)[0] for own in each]
+            if are_apart:
+                return tf.stack(answers)
             return tf.add_n(answers) / members if members > 1 else answers[0]
 
         with on_device(self.device):

@@ -60,17 +60,21 @@ Computed = tuple[Activation, Encoded, Encoded]
 """Activation, kernel and bias of a layer."""
 
 
-def onnx_model(architecture: Architecture, weights: list[Encoded]) -> bytes:
-    """Return a serialised ONNX model; `weights` are the kernel and bias of every layer, in order."""
+def onnx_model(architecture: Architecture, weights: list[Encoded], *, are_apart: bool = False) -> bytes:
+    """Return a serialised ONNX model; `weights` are the kernel and bias of every layer, in order.
+
+    Its outputs are (n_rows, n_outputs), or, with the several members apart, (members, n_rows, n_outputs).
+    """
     graph = Graph(architecture.dtype)
-    flowing = computed(graph, architecture, weights, INPUT)
+    flowing = (_computed_apart if are_apart else computed)(graph, architecture, weights, INPUT)
     graph.nodes.append(helper.make_node("Identity", [flowing], [OUTPUT]))
     element = helper.np_dtype_to_tensor_dtype(np.dtype(architecture.dtype))
+    axis = [architecture.members] if are_apart else []
     made = helper.make_graph(
         graph.nodes,
         "network",
         [helper.make_tensor_value_info(INPUT, element, ["rows", architecture.n_inputs])],
-        [helper.make_tensor_value_info(OUTPUT, element, ["rows", architecture.n_outputs])],
+        [helper.make_tensor_value_info(OUTPUT, element, [*axis, "rows", architecture.n_outputs])],
         graph.constants,
     )
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
@@ -80,8 +84,7 @@ def onnx_model(architecture: Architecture, weights: list[Encoded]) -> bytes:
 
 def computed(graph: Graph, architecture: Architecture, weights: list[Encoded], flowing: str) -> str:
     """Append the operators of a network, and return the name of its outputs, (n_rows, n_outputs)."""
-    activations = FLOAT32 if architecture.dtype == "float32" else FLOAT64
-    layers = [(activations[name], kernel, bias) for name, kernel, bias in merged(architecture, weights)]
+    layers = _layers(architecture, weights)
     if architecture.members > 1:
         return _mean_of_members(graph, layers, flowing)
     for activation, kernel, bias in layers:
@@ -89,19 +92,40 @@ def computed(graph: Graph, architecture: Architecture, weights: list[Encoded], f
     return flowing
 
 
+def _computed_apart(graph: Graph, architecture: Architecture, weights: list[Encoded], flowing: str) -> str:
+    return graph("Transpose", _each_member(graph, _layers(architecture, weights), flowing), perm=[1, 0, 2])
+
+
+def _layers(architecture: Architecture, weights: list[Encoded]) -> list[Computed]:
+    activations = FLOAT32 if architecture.dtype == "float32" else FLOAT64
+    return [(activations[name], kernel, bias) for name, kernel, bias in merged(architecture, weights)]
+
+
 def _mean_of_members(graph: Graph, layers: list[Computed], rows: str) -> str:
-    """Append the layers of all members, whose units lie side by side, (n_rows, members * units), and their mean."""
+    """Append the layers of all members, and the mean of their outputs."""
     *hidden, (last, kernel, bias) = layers
-    members, _, n_outputs = kernel.shape
-    flowing = rows
-    for activation, own_kernel, own_bias in hidden:
-        flowing = activation(graph, _side_by_side(graph, flowing, own_kernel, own_bias, is_first=flowing == rows))
     if last is linear and hidden:
         # The mean of linear layers is one product.
+        members, _, n_outputs = kernel.shape
+        flowing = _hidden(graph, hidden, rows)
         return graph("Gemm", flowing, kernel.reshape(-1, n_outputs) / members, bias.mean(axis=0))
-    answers = _side_by_side(graph, flowing, kernel, bias, is_first=not hidden)
-    each = last(graph, graph("Reshape", answers, np.array([0, members, n_outputs])))
-    return graph("ReduceMean", each, np.array([1]), keepdims=0)
+    return graph("ReduceMean", _each_member(graph, layers, rows), np.array([1]), keepdims=0)
+
+
+def _each_member(graph: Graph, layers: list[Computed], rows: str) -> str:
+    """Append the layers of all members, and return the name of their outputs, (n_rows, members, n_outputs)."""
+    *hidden, (last, kernel, bias) = layers
+    members, _, n_outputs = kernel.shape
+    answers = _side_by_side(graph, _hidden(graph, hidden, rows), kernel, bias, is_first=not hidden)
+    return last(graph, graph("Reshape", answers, np.array([0, members, n_outputs])))
+
+
+def _hidden(graph: Graph, layers: list[Computed], rows: str) -> str:
+    """Append the hidden layers of all members, whose units lie side by side, (n_rows, members * units)."""
+    flowing = rows
+    for activation, kernel, bias in layers:
+        flowing = activation(graph, _side_by_side(graph, flowing, kernel, bias, is_first=flowing == rows))
+    return flowing
 
 
 def _side_by_side(graph: Graph, flowing: str, kernel: Encoded, bias: Encoded, *, is_first: bool) -> str:

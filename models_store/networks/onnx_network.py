@@ -1,12 +1,13 @@
 """Networks computed by ONNX Runtime: without TensorFlow and Keras, in one thread, on the CPU."""
 
+from functools import cached_property
 from typing import Self, cast
 
 import onnxruntime
 
 from models_store.arrays import Encoded
 from models_store.networks.architecture import Architecture
-from models_store.networks.blocks import in_blocks, padded
+from models_store.networks.blocks import each_in_blocks, in_blocks, padded
 from models_store.networks.onnx_graph import INPUT, onnx_model
 from models_store.networks.weights import read_weights
 
@@ -34,8 +35,7 @@ class OnnxNetwork:
     def from_bytes(cls, saved: bytes, architecture: Architecture) -> Self:
         """Read the content of network.keras. Raises BundleDamaged where it is not of this architecture."""
         model = onnx_model(architecture, read_weights(saved, architecture))
-        session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
-        return cls(saved, session, architecture)
+        return cls(saved, _session(model), architecture)
 
     def to_bytes(self) -> bytes:
         return self._saved
@@ -43,16 +43,39 @@ class OnnxNetwork:
     def __call__(self, encoded: Encoded) -> Encoded:
         return in_blocks(self._computed, encoded, self.block, self.architecture)
 
+    def each(self, encoded: Encoded) -> Encoded:
+        if self.architecture.members == 1:
+            return self(encoded)[None]
+        return each_in_blocks(self._computed_each, encoded, self.block)
+
     def _computed(self, encoded: Encoded) -> Encoded:
-        n_rows = len(encoded)
-        (outputs,) = self._session.run(None, {INPUT: padded(encoded, max(GROUP, n_rows + -n_rows % GROUP))})
-        return cast(Encoded, outputs[:n_rows])
+        return _run(self._session, encoded)[: len(encoded)]
+
+    def _computed_each(self, encoded: Encoded) -> Encoded:
+        return _run(self._apart, encoded)[:, : len(encoded)]
+
+    @cached_property
+    def _apart(self) -> onnxruntime.InferenceSession:
+        """A session of the same members that leaves out their mean; made when it is first asked for."""
+        weights = read_weights(self._saved, self.architecture)
+        return _session(onnx_model(self.architecture, weights, are_apart=True))
 
 
 def block_of(architecture: Architecture) -> int:
     """Return the most rows that one call computes: whole groups."""
     rows = MOST_IN_CACHE // architecture.widest
     return max(FEWEST_ROWS, rows - rows % GROUP)
+
+
+def _session(model: bytes) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
+
+
+def _run(session: onnxruntime.InferenceSession, encoded: Encoded) -> Encoded:
+    """Return the outputs of the rows, and of those that fill up the last group."""
+    n_rows = len(encoded)
+    (outputs,) = session.run(None, {INPUT: padded(encoded, max(GROUP, n_rows + -n_rows % GROUP))})
+    return cast(Encoded, outputs)
 
 
 def _options() -> onnxruntime.SessionOptions:

@@ -17,7 +17,7 @@ from unittest import mock
 import pytest
 import uvicorn
 
-from app.cli import main
+from app.cli import NO_GUARANTEE, main
 from app.commands import predict
 from models_store.card import ClosedForm
 from models_store.networks.onnx_network import OnnxNetwork
@@ -25,8 +25,8 @@ from models_store.storage.store import Store
 from models_store.tables.table import Kind
 from tests.app.over_http import an_app, fork, pair
 from tests.exported import probable
-from tests.fakes import LinearNetwork, line
-from tests.table_fakes import passengers, table_of
+from tests.fakes import LinearNetwork, line, sure
+from tests.table_fakes import flowers, passengers, table_of
 
 PROJECT = Path(__file__).parents[2]
 Run = Callable[..., "Ran"]
@@ -428,6 +428,48 @@ def test_a_row_and_a_table_outside_what_training_saw_are_answered_as_asked(
         "error: outside: this version has no formula for each of its outputs"
     )
     assert run("predict", "pair", "1", "20", "--outside", "guess").status == 2
+
+
+def test_a_row_and_a_table_are_answered_with_intervals_and_sets(
+    server: str, stocked: Store, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("predict", "predict_file"):
+        monkeypatch.setattr(f"app.commands.{module}.network_loader", lambda _settings: LinearNetwork.from_bytes)
+    for bundle in (line(2, "sure"), fork("sure-fork"), flowers("sure-flowers")):
+        stocked.publish(sure(bundle))
+    Path("x.csv").write_text("x\n1\n20\n")
+    Path("flowers.csv").write_text("length,width\n1.5,0.25\n")
+
+    for port in (server, os.environ["PATTERNS_PORT"]):
+
+        def ask(*words: str, port: str = port) -> Ran:
+            return run("predict", *words, port=port, predict_key="the-predict-key")
+
+        assert ask("sure", "1", "--interval", "0.9").out == "y = 2 (-16 to 20)\n"
+        assert (
+            ask("sure-fork", "1", "--interval", "0.9", "--joint").out == "up = 1 (-18 to 20), down = -1 (-20 to 18)\n"
+        )
+        set_of = ask("sure-flowers", "length=1.5", "width=0.25", "--confidence", "0.9").out
+        assert set_of.startswith("species = virginica {virginica, versicolor} (virginica 0.")
+        far = ask("sure", "20", "--interval", "0.9")
+        assert (far.out, NO_GUARANTEE in far.err) == ("y = 40 (22 to 58)\n", True)
+        table = ask("sure", "--csv", "x.csv", "--interval", "0.9")
+        assert table.out.split() == ["y,y_lower,y_upper", "2.0,-16.0,20.0", "40.0,22.0,58.0"]
+        assert table.err.startswith("warning: 1 rows are outside what training saw; their answers are guesses")
+        assert NO_GUARANTEE in table.err
+        sets = ask("sure-flowers", "--csv", "flowers.csv", "--confidence", "0.9")
+        assert sets.out.splitlines() == ["species,species_set", 'virginica,"[""virginica"",""versicolor""]"']
+        assert ask("sure-flowers", "--csv", "flowers.csv", "--confidence", "0.9", "--out", "a.npy").status == 1
+        for words, said in (
+            (("sure", "1", "--interval", "0.99"), "a level of 0.99 takes 99 calibration rows, and this version has 19"),
+            (("sure", "1", "--interval", "1.5"), "interval: expected how often it is to hold, above 0 and below 1"),
+            (("sure", "1", "--confidence", "0.9"), "confidence: this pattern answers numbers; ask for interval=0.9"),
+            (("sure", "--csv", "x.csv", "--confidence", "0.9"), "confidence: this pattern answers numbers"),
+            (("fork", "1", "--interval", "0.9"), "this version has no calibration, because an earlier release"),
+        ):
+            refused = ask(*words)
+            assert refused.status == 1
+            assert refused.err.startswith(f"error: {said}")
 
 
 def test_what_was_published_a_moment_ago_is_waited_for(server: str, stocked: Store, run: Run) -> None:

@@ -130,6 +130,9 @@ async def test_a_prediction_takes_and_gives_every_format(document: Document) -> 
         "label",
         "extra",
         "outside",
+        "interval",
+        "joint",
+        "confidence",
         "probabilities",
     }
 

@@ -156,6 +156,11 @@ class Dataset:
         return digest.hexdigest()
 
 
+def fresh(data: FormulaData, n_rows: int, seed: int) -> Rows:
+    """Return rows drawn as those of the recipe are, by a seed of their own. Raises DataError as `Dataset.make` does."""
+    return _with_targets(_columns(n_rows, data.inputs, np.random.RandomState(seed)), data)
+
+
 def _draw(data: FormulaData | SequenceData, rng: np.random.RandomState) -> tuple[Array, int]:
     """Return inputs, float64 (n_rows, n_columns), and the number of duplicates that were dropped."""
     if isinstance(data, SequenceData):

@@ -22,8 +22,17 @@ SWITCH: Mapping[object, Way | None] = {"true": "warn", "false": None}
 Outside = Annotated[Way | None, BeforeValidator(lambda said: SWITCH.get(said, said))]
 
 
-def check_way(bundle: Bundle, way: Way) -> None:
-    """Raise Unprocessable where rows outside are to be answered by a formula, and an output has none."""
+def check_way(bundle: Bundle, way: Way, *, is_sure: bool = False) -> None:
+    """Raise Unprocessable where rows outside are to be answered by a formula, and an output has none.
+
+    `is_sure` where answers are to have intervals, which a formula has none of.
+    """
+    if way == "formula" and is_sure:
+        raise Unprocessable(
+            "bad_parameter",
+            "outside: an interval is around the network's answer, not the formula's; ask without one, or with "
+            "outside=warn, clip or reject",
+        )
     if way == "formula" and not has_formulas(bundle):
         raise Unprocessable(
             "bad_parameter",
@@ -56,19 +65,26 @@ def _answered(bundle: Bundle, way: Way, row: dict[str, Any]) -> dict[str, str]:
     return {"answered": way} if way == "formula" or (way == "clip" and is_clipped) else {}
 
 
-def answered(bundle: Bundle, way: Way | None, question: NativeQuestion) -> tuple[NativeQuestion, Array]:
+def answered(
+    bundle: Bundle, way: Way | None, question: NativeQuestion, *, is_sure: bool = False
+) -> tuple[NativeQuestion, Array]:
     """Return the question, its rows outside treated, and the answers; where `way` is None, none is treated.
 
     Raises what `check_way`, `treated` and a prediction raise.
     """
     if way is None:
         return question, bundle.predict(question.rows)
-    check_way(bundle, way)
+    check_way(bundle, way, is_sure=is_sure)
     question = treated(bundle, way, question)
     answers = bundle.predict(question.rows)
     if question.outside and way == "formula":
         answers = by_formula(bundle, question.rows, question.outside, answers)
     return question, answers
+
+
+def without_guarantee(named: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows outside as they are named where intervals or sets are asked for: there, nothing is guaranteed."""
+    return [{**row, "guaranteed": False} for row in named]
 
 
 def _refusal(bundle: Bundle, named: list[dict[str, Any]]) -> str:

@@ -16,6 +16,7 @@ TABLES: dict[str, Any] = {
     "application/vnd.apache.parquet": BYTES,
     **dict.fromkeys(JSON_LINES, TEXT),
 }
+LEVEL: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
 PREDICT: dict[str, Any] = {
     "tags": ["predict"],
     "summary": "Predict",
@@ -37,6 +38,21 @@ PREDICT: dict[str, Any] = {
             {"type": "string", "enum": [*get_args(Way), *SWITCH]},
             "rows outside what training saw are named; clip: their numbers are moved into its range; reject: they are "
             "refused; formula: the formula that was found answers them",
+        ),
+        query_parameter(
+            "interval",
+            LEVEL,
+            "of numbers: add an interval around each that holds the right one so often, [lower, upper] in raw units, "
+            "in tables as columns y_lower and y_upper; rows outside what training saw are named, and not guaranteed",
+        ),
+        query_parameter(
+            "joint", {"type": "boolean"}, "with interval: the intervals of all outputs of a row hold at once so often"
+        ),
+        query_parameter(
+            "confidence",
+            LEVEL,
+            "of labels: add the set that holds the right one so often, the most probable first; in tables as a column "
+            "species_set",
         ),
         query_parameter("probabilities", {"type": "boolean"}, "of labels: add how probable each is"),
     ],
@@ -78,6 +94,8 @@ PREDICT: dict[str, Any] = {
                             "version": {"type": "integer"},
                             "outputs": {},
                             "probabilities": {},
+                            "intervals": {},
+                            "sets": {},
                             "outside": {"type": "array", "items": {"type": "object"}},
                             "filled": {"type": "array", "items": {"type": "object"}},
                         },

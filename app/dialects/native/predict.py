@@ -6,8 +6,9 @@ from functools import partial
 from app.answering.answer import Answering
 from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS
 from app.answering.registry import Served
+from app.dialects.levels import Levels
 from app.dialects.native import bodies
-from app.dialects.native.beyond import Outside, by_formula, check_way, treated
+from app.dialects.native.beyond import Outside, by_formula, check_way, treated, without_guarantee
 from app.dialects.native.bodies import NativeQuestion
 from app.dialects.native.openapi import PREDICT
 from app.dialects.native.ways import Way
@@ -23,11 +24,20 @@ from app.responses import Response
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 
+# An interval takes about so many times as long as its row: distances to landmarks, or each member's answer.
+WORK_OF_INTERVAL = 16
+NUMBERS_OF_INTERVAL = 3
 
-class Wanted(Version):
+
+class Wanted(Levels, Version):
     outside: Outside = None
     """What becomes of rows outside what training saw; None: they are answered like others."""
     probabilities: bool = False
+
+    @property
+    def way(self) -> Way | None:
+        """What becomes of rows outside; where answers are to be sure, these rows are named, since they are not."""
+        return "warn" if self.outside is None and self.asked is not None else self.outside
 
 
 async def predict(answering: Answering, call: Call) -> Response:
@@ -41,18 +51,22 @@ async def predict(answering: Answering, call: Call) -> Response:
     bundle = release.bundle
     if wanted.probabilities and bundle.labels is None:
         raise Unprocessable("not_a_classification", "only classification patterns have probabilities")
-    if wanted.outside is not None:
-        check_way(bundle, wanted.outside)
+    way = wanted.way
+    if way is not None:
+        check_way(bundle, way, is_sure=wanted.asked is not None)
+    wanted.check(bundle)
     headers = call.head.headers
     check_plain(headers.get("content-encoding", ""))
     body = await call.body()
     content_type = headers.get("content-type", "")
     expected = release.expected if wanted.extra == "refuse" else wanted.known(release.expected)
     read = partial(bodies.read, body, content_type, expected, answering.settings.max_rows)
-    most = MOST_LABELS_ANSWERED if wanted.probabilities else MOST_NUMBERS
+    most = MOST_LABELS_ANSWERED if wanted.probabilities or wanted.confidence is not None else MOST_NUMBERS
     cost = len(body) if content_type == JSON else bodies.cost(body, content_type, expected)
-    if wanted.outside is not None:
-        read, cost = partial(_read_to_treat, bundle, wanted.outside, read), max(cost, len(body))
+    if way is not None:
+        read, cost = partial(_read_to_treat, bundle, way, read), max(cost, len(body))
+    if wanted.interval is not None:
+        most, cost = most // NUMBERS_OF_INTERVAL, cost * WORK_OF_INTERVAL
     return await answering.answer(release, cost, read, partial(_written, release, wanted), most)
 
 
@@ -66,10 +80,12 @@ def _read_to_treat(bundle: Bundle, way: Way, read: Callable[[], NativeQuestion])
 
 def _written(release: Served, wanted: Wanted, question: NativeQuestion, answers: Array) -> Response:
     remarks = remarks_on(release.bundle, question.rows) if release.shape.is_table else NOTHING
-    if question.outside is not None:
-        remarks = {**remarks, "outside": question.outside}
+    if question.outside is not None and (question.outside or wanted.outside is not None):
+        outside = question.outside if wanted.asked is None else without_guarantee(question.outside)
+        remarks = {**remarks, "outside": outside}
     if question.outside and wanted.outside == "formula":
         answers = by_formula(release.bundle, question.rows, question.outside, answers)
     headers = release.headers if question.media_type == JSON else with_remarks(release.headers, remarks)
-    reply = Reply(release.bundle, answers, wanted.probabilities, release.version, remarks)
+    sure = wanted.sureness(release.bundle, question.rows, answers)
+    reply = Reply(release.bundle, answers, wanted.probabilities, release.version, remarks, *sure)
     return Response(question.write(reply), headers=headers, media_type=question.media_type)

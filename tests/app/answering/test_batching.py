@@ -45,6 +45,9 @@ class WatchedNetwork:
     def answer(self, encoded: Encoded) -> Encoded:
         return encoded
 
+    def each(self, encoded: Encoded) -> Encoded:
+        return self(encoded)[None]
+
     def to_bytes(self) -> bytes:
         return b""
 

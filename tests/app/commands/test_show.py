@@ -11,7 +11,7 @@ from rich.console import Console
 from app.commands import card_tables, show
 from app.commands.wording import share, value_of, words
 from models_store.bundle import Bundle
-from models_store.card import ClosedForm, Column, CrossValidation, Fold, Gap, LabelScore, Refit, Value
+from models_store.card import Calibration, ClosedForm, Column, CrossValidation, Fold, Gap, LabelScore, Refit, Value
 from models_store.errors import PatternServerError
 from tests.fakes import card
 from tests.table_fakes import flowers, messages, passengers, rents
@@ -73,6 +73,22 @@ def test_a_card_shows_which_scores_are_of_the_network_that_is_served() -> None:
     assert f"│ out of fold │ {told.test.rows} │" in text
     assert "served: fitted again on all 10 rows, 7 epochs; train and test are before that; out of fold is it" in text
     assert "served:" not in shown(bundle)
+
+
+def test_a_card_says_what_intervals_and_sets_stand_on() -> None:
+    def told(bundle: Bundle, **facts: Any) -> str:
+        found = Calibration(of="test rows", rows=120, **facts)
+        return " ".join(shown(replace(bundle, card=bundle.card.model_copy(update={"calibration": found}))).split())
+
+    widths = {"rent": {"0.8": 40.0, "0.9": 55.5}}
+    assert "intervals, calibrated on 120 test rows: 40 at 0.8, 55.5 at 0.9 wide in the mean" in told(
+        rents(), widths=widths
+    )
+    sizes = {"0.8": 1.0, "0.9": 1.25}
+    assert "sets of labels, calibrated on 120 test rows: 1 at 0.8, 1.25 at 0.9 labels in the mean" in told(
+        passengers(), sizes=sizes
+    )
+    assert "calibrated" not in shown(rents())
 
 
 def test_many_labels_are_shown_by_their_most_frequent_mistakes() -> None:

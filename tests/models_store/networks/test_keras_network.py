@@ -90,6 +90,15 @@ def test_a_row_has_the_same_answer_to_the_bit_in_small_float64_networks_with_mem
         np.testing.assert_array_equal(made(rows[:n_rows]), together[:n_rows])
 
 
+def test_members_are_answered_apart_and_their_mean_is_the_answer() -> None:
+    made, rows = network(MEMBERS), encoded(100, MEMBERS)
+    each = made.each(rows)
+    assert each.shape == (8, 100, 7)
+    np.testing.assert_allclose(each.mean(axis=0), made(rows), rtol=1e-12)
+    np.testing.assert_array_equal(made.each(rows[:9]), each[:, :9])
+    assert network(SMALL).each(encoded(5, SMALL)).shape[:2] == (1, 5)
+
+
 def test_a_network_of_many_weights_computes_what_they_say_as_well() -> None:
     wide = Architecture(3000, (Layer(64, "relu"), Layer(2, "linear")))
     made, rows = network(wide), encoded(20, wide)

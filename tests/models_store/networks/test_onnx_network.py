@@ -126,6 +126,8 @@ def test_members_answer_together_the_mean_of_what_each_answers(units: tuple[int,
         for number in range(3)
     ]
     np.testing.assert_allclose(made(rows), np.mean(each, axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(made.each(rows), each, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(made.each(rows)[:, 17:18], made.each(rows[17:18]))
     turned = OnnxNetwork.from_bytes(keras_file([weight[[2, 0, 1]] for weight in weights]), architecture)
     np.testing.assert_allclose(turned(rows), made(rows), rtol=1e-5, atol=1e-6)
 

@@ -257,8 +257,8 @@ async def test_a_refusal_says_what_there_is(client: httpx.AsyncClient) -> None:
 
     assert await said("unheard-of") == "no such pattern; there are line"
     assert await said("line", version=9) == "pattern line has no such version; it has 1, 2, 3"
-    parameters = "there is no such parameter; there are version, label, extra, outside, probabilities"
-    assert await said("line", outsid="true") == parameters
+    parameters = "version, label, extra, interval, confidence, joint, outside, probabilities"
+    assert await said("line", outsid="true") == f"there is no such parameter; there are {parameters}"
     assert await said("line", label="beta") == "pattern line has no such label; it has candidate, champion"
 
 

@@ -1,0 +1,113 @@
+"""How wide an interval is at one row, compared with another: where errors were large, it is wider.
+
+width = (hardness of the row + floor) · factor at the size of its answer
+
+The hardness is the spread of the network's members, or the errors at the nearest landmarks.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from models_store.arrays import Array, Encoded
+from models_store.errors import BundleDamaged
+
+# The floor, in medians of the hardness. Measured with members on house prices: with less, intervals follow the noise of
+# the spread; with more, they are as wide in the middle as at the edge.
+FLOOR = 1.0
+# Knots of the factor; each is the mean of so many rows at least.
+MOST_KNOTS, ROWS_A_KNOT = 10, 30
+# A factor is this part of their mean at least: where no error was seen, some may come.
+SMALLEST_FACTOR = 1e-3
+NEAREST = 10
+# Distances that are in memory at a time.
+MOST_DISTANCES = 1 << 18
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """Rows with known errors, spread over the region that was seen."""
+
+    places: Array
+    """In network inputs, float64 (n_landmarks, n_inputs)."""
+    errors: Array
+    """|target - answer| in raw units, float64 (n_landmarks, n_outputs)."""
+
+    def hardness(self, encoded: Encoded) -> Array:
+        """Return the mean error at the nearest landmarks, float64 (n_rows, n_outputs), of inputs (n_rows, n_inputs).
+
+        A landmark counts less with its distance, and the last of them nothing, so that the hardness has no steps. No
+        row's depends on another row, to the bit.
+        """
+        rows = encoded.astype(np.float64)
+        block = max(1, MOST_DISTANCES // len(self.places))
+        return np.concatenate([self._of(rows[start : start + block]) for start in range(0, len(rows), block)])
+
+    def _of(self, rows: Array) -> Array:
+        # Summed input by input: a matrix product would round one row otherwise than many.
+        square = np.zeros((len(rows), len(self.places)))
+        for own, theirs in zip(rows.T, self.places.T, strict=True):
+            square += (own[:, None] - theirs) ** 2
+        distances = np.sqrt(square)
+        farthest = np.partition(distances, min(NEAREST, len(self.places) - 1), axis=1)
+        reach = farthest[:, min(NEAREST, len(self.places) - 1), None]
+        weights = np.where(reach > 0, 1 - distances / np.where(reach > 0, reach, 1.0), distances == 0)
+        weights = np.maximum(weights, 0.0)
+        # All of them are as far: none is nearer than the last.
+        weights[weights.sum(axis=1) == 0] = 1.0
+        mean: Array = (weights[:, :, None] * self.errors).sum(axis=1) / weights.sum(axis=1)[:, None]
+        return mean
+
+
+@dataclass(frozen=True, eq=False)
+class Width:
+    """What turns hardness and answer into a width. Learned from errors that need not be of calibration rows."""
+
+    floor: Array
+    """float64 (1, n_outputs)"""
+    knots: Array
+    """Sizes of answers in order, in raw units, float64 (n_knots, n_outputs)."""
+    factors: Array
+    """float64 (n_knots, n_outputs); between knots it is interpolated, beyond them it stays."""
+
+    @classmethod
+    def even(cls, n_outputs: int) -> Self:
+        """Return a width that is the same at every row."""
+        return cls(np.ones((1, n_outputs)), np.zeros((1, n_outputs)), np.ones((1, n_outputs)))
+
+    @classmethod
+    def learned(cls, answers: Array, hardness: Array, errors: Array, floor: float = FLOOR) -> Self:
+        """Learn from |errors| of answers; all float64 (n_rows, n_outputs), `floor` in medians of the hardness."""
+        middle = np.median(hardness, axis=0)
+        middle = np.where(middle > 0, middle, hardness.mean(axis=0))
+        # Without hardness at all the factor is the width.
+        least = np.where(middle > 0, floor * middle, 1.0)
+        ratios = np.abs(errors) / (hardness + least)
+        n_knots = int(np.clip(len(answers) // ROWS_A_KNOT, 1, MOST_KNOTS))
+        found = [_knots(*columns, n_knots) for columns in zip(answers.T, ratios.T, strict=True)]
+        knots, factors = (np.stack(part, axis=1) for part in zip(*found, strict=True))
+        return cls(least[None], knots, factors)
+
+    def __call__(self, answers: Array, hardness: Array) -> Array:
+        """Return widths above 0, float64 (n_rows, n_outputs), of answers and hardness of that shape."""
+        places = zip(answers.T, self.knots.T, self.factors.T, strict=True)
+        factors = np.stack([np.interp(column, knots, heights) for column, knots, heights in places], axis=1)
+        widths: Array = (hardness + self.floor) * factors
+        return widths
+
+    def check(self, n_outputs: int) -> None:
+        """Raise BundleDamaged unless the width is one of so many outputs, and above 0."""
+        shapes = {self.knots.shape, self.factors.shape}
+        if self.floor.shape != (1, n_outputs) or len(shapes) > 1 or len(self.knots) < 1:
+            raise BundleDamaged(f"the width is not one of {n_outputs} outputs")
+        if not ((self.floor > 0).all() and (self.factors > 0).all() and (np.diff(self.knots, axis=0) >= 0).all()):
+            raise BundleDamaged("expected a floor and factors above 0, and knots in order")
+
+
+def _knots(answers: Array, ratios: Array, n_knots: int) -> tuple[Array, Array]:
+    """Return the median answer and the mean ratio of rows in order of their answer, (n_knots,) each."""
+    parts = np.array_split(np.lexsort((ratios, answers)), n_knots)
+    heights = np.array([ratios[part].mean() for part in parts])
+    least = SMALLEST_FACTOR * heights.mean()
+    return np.array([np.median(answers[part]) for part in parts]), np.maximum(heights, least) if least else heights + 1
