@@ -18,16 +18,18 @@ START_SECONDS = 90
 class Nodes:
     """A head and further nodes. Their files lie in `home`, which must be a short path: sockets lie in it."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **variables: str) -> None:
         self._home = home
         home.mkdir(exist_ok=True)
         token = home / "token"
         token.write_text(os.urandom(32).hex())
-        self.port, self.client_port = _free_port(), _free_port()
+        self.port, self.client_port = free_port(), free_port()
         self.environment = {
             "RAY_TMPDIR": str(home),
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
+            "RAY_ADDRESS": f"127.0.0.1:{self.port}",
+            **variables,
         }
         self._started: list[subprocess.Popen[bytes]] = []
 
@@ -58,14 +60,16 @@ class Nodes:
             started.wait()
 
     def _start(self, *options: str, path: Sequence[Path] = ()) -> subprocess.Popen[bytes]:
+        command = [str(RAY), "start", "--block", "--disable-usage-stats", "--object-store-memory=100000000", *options]
+        return self.start(command, path)
+
+    def start(self, command: Sequence[str], path: Sequence[Path] = ()) -> subprocess.Popen[bytes]:
+        """Start a process in the environment of the nodes, which `kill_all` kills."""
         paths = os.pathsep.join(map(str, (*path, PROJECT)))
+        environment = {**os.environ, **self.environment, "PYTHONPATH": paths, "NODES": str(self._home)}
         with self._log(len(self._started)).open("wb") as log:
             started = subprocess.Popen(
-                [RAY, "start", "--block", "--disable-usage-stats", "--object-store-memory=100000000", *options],
-                env={**os.environ, **self.environment, "PYTHONPATH": paths, "NODES": str(self._home)},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+                command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
         self._started.append(started)
         return started
@@ -81,7 +85,7 @@ class Nodes:
         return self._home / f"start-{number}.log"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

@@ -53,7 +53,7 @@ class Trainer:
     """The trainer process, told of a cluster, or of none. Whoever waits for a line waits so long at most."""
 
     def __init__(self, root: Path, nodes: Nodes, *cluster: str) -> None:
-        environment = {**os.environ, **nodes.environment, "RAY_ADDRESS": f"127.0.0.1:{nodes.port}"}
+        environment = {**os.environ, **nodes.environment}
         self._root = root
         self._searches = 0
         self._process = subprocess.Popen(
