@@ -41,8 +41,12 @@ class PairEncoder:
 
     def encode(self, first: Values, second: Values) -> Array:
         """Return float64 (n_rows, width) of both columns, float64 (n_rows,) each; a missing value is the mean."""
-        positions = _along(self.scaler.transform(_side_by_side(first, second))).T
-        return np.concatenate([own.encode(each) for own, each in zip(self.positions, positions, strict=True)], axis=1)
+        along = self.along(first, second)
+        return np.concatenate([own.encode(each) for own, each in zip(self.positions, along, strict=True)], axis=1)
+
+    def along(self, first: Values, second: Values) -> Array:
+        """Return the positions of the rows along each direction, float64 (n_directions, n_rows)."""
+        return _along(self.scaler.transform(_side_by_side(first, second))).T
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -6,7 +6,8 @@ TableEncoder    raw Table -> one ColumnEncoder a column, and PairEncoders, side 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import combinations_with_replacement
+from functools import cached_property
+from itertools import accumulate, chain, combinations_with_replacement
 from math import comb
 from typing import Any, Protocol, Self
 
@@ -14,11 +15,16 @@ import numpy as np
 
 from models_store.arrays import Array, Dtype, Encoded
 from models_store.encoding.columns import ColumnEncoder, encoder_from_dict
+from models_store.encoding.few_rows import NumbersAtOnce
+from models_store.encoding.numbers import NumberEncoder
 from models_store.encoding.pairs import PairEncoder
 from models_store.encoding.scaler import Scaler
 from models_store.errors import BundleDamaged, shortened_name
 from models_store.tables.spelling import PLAIN, Spelling
 from models_store.tables.table import Kind, Raw, Table, Values, are_missing
+
+# Up to so many rows, calls of NumPy cost more than what they compute.
+FEW_ROWS = 64
 
 
 class Encoder(Protocol):
@@ -106,23 +112,58 @@ class TableEncoder:
 
     @property
     def n_inputs(self) -> int:
-        return sum(encoder.width for encoder in self.encoders.values()) + sum(pair.width for pair in self.pairs)
+        return self._ends[-1]
 
     def encode(self, raw: Raw) -> Encoded:
         """Return network inputs (n_rows, n_inputs) of a table; inf where one is too large for the dtype."""
         assert isinstance(raw, Table)
-        # Column by column into one array: a large table is never held twice.
-        encoded = np.empty((len(raw), self.n_inputs), dtype=self.dtype)
-        end = 0
+        encoded = np.empty((len(raw), self._ends[-1]), dtype=self.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
-            for name, encoder in self.encoders.items():
-                begin, end = end, end + encoder.width
-                encoded[:, begin:end] = encoder.encode(self._filled(name, raw.columns[name]))
-            for pair in self.pairs:
-                first, second = (self._filled(name, raw.columns[name]) for name in pair.columns)
-                begin, end = end, end + pair.width
-                encoded[:, begin:end] = pair.encode(first, second)
+            if len(raw) <= FEW_ROWS and self._numbers:
+                self._encode_at_once(raw, encoded)
+            else:
+                self._encode_by_column(raw, encoded)
         return encoded
+
+    def _encode_by_column(self, raw: Table, encoded: Encoded) -> None:
+        """Write column by column into one array: a large table is never held twice."""
+        for place, (name, encoder) in enumerate(self.encoders.items()):
+            encoded[:, self._slice(place)] = encoder.encode(self._filled(name, raw.columns[name]))
+        for place, pair in enumerate(self.pairs, len(self.encoders)):
+            encoded[:, self._slice(place)] = pair.encode(*self._both(pair, raw))
+
+    def _encode_at_once(self, raw: Table, encoded: Encoded) -> None:
+        """Write the same, all numbers in one go."""
+        for place, (name, encoder) in enumerate(self.encoders.items()):
+            if name not in self._numbers:
+                encoded[:, self._slice(place)] = encoder.encode(self._filled(name, raw.columns[name]))
+        columns = [self._filled(name, raw.columns[name]).astype(np.float64) for name in self._numbers]
+        along = [position for pair in self.pairs for position in pair.along(*self._both(pair, raw))]
+        self._at_once.encode([*columns, *along], encoded)
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Where the inputs of each encoder end, those of the pairs last; begins with 0."""
+        return list(accumulate((part.width for part in (*self.encoders.values(), *self.pairs)), initial=0))
+
+    @cached_property
+    def _numbers(self) -> dict[str, NumberEncoder]:
+        return {name: encoder for name, encoder in self.encoders.items() if isinstance(encoder, NumberEncoder)}
+
+    @cached_property
+    def _at_once(self) -> NumbersAtOnce:
+        begins = [self._ends[place] for place, name in enumerate(self.encoders) if name in self._numbers]
+        positions = [pair.positions for pair in self.pairs]
+        for own, begin in zip(positions, self._ends[len(self.encoders) :], strict=False):
+            begins += accumulate((position.width for position in own[:-1]), initial=begin)
+        return NumbersAtOnce.of([*self._numbers.values(), *chain.from_iterable(positions)], begins)
+
+    def _slice(self, place: int) -> slice:
+        return slice(self._ends[place], self._ends[place + 1])
+
+    def _both(self, pair: PairEncoder, raw: Table) -> tuple[Values, Values]:
+        first, second = pair.columns
+        return self._filled(first, raw.columns[first]), self._filled(second, raw.columns[second])
 
     def takes_missing(self, name: str) -> bool:
         return self.encoders[name].takes_missing or name in self.fills
