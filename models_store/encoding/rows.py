@@ -144,7 +144,8 @@ class TableEncoder:
     @cached_property
     def _ends(self) -> list[int]:
         """Where the inputs of each encoder end, those of the pairs last; begins with 0."""
-        return list(accumulate((part.width for part in (*self.encoders.values(), *self.pairs)), initial=0))
+        widths = [encoder.width for encoder in self.encoders.values()] + [pair.width for pair in self.pairs]
+        return list(accumulate(widths, initial=0))
 
     @cached_property
     def _numbers(self) -> dict[str, NumberEncoder]:

@@ -5,6 +5,7 @@ import pytest
 
 from models_store.arrays import Dtype
 from models_store.encoding.categories import CategoryEncoder
+from models_store.encoding.columns import ColumnEncoder
 from models_store.encoding.numbers import BooleanEncoder, NumberEncoder
 from models_store.encoding.pairs import PairEncoder
 from models_store.encoding.rows import FEW_ROWS, TableEncoder
@@ -19,7 +20,7 @@ FLAGS = RNG.integers(0, 2, N_ROWS).astype(np.float64)
 
 
 def encoder(dtype: Dtype) -> TableEncoder:
-    columns = {
+    columns: dict[str, ColumnEncoder] = {
         "wide": NumberEncoder.fit(WIDE, bins=8),
         "kind": CategoryEncoder.fit(KINDS),
         "narrow": NumberEncoder.fit(NARROW, bins=8),
