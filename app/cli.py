@@ -454,6 +454,26 @@ def show(
 
 
 @cli.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="NAME@VERSION, or NAME for its champion")],
+    second: Annotated[str, typer.Argument(metavar="B", help="NAME@VERSION, or NAME for its champion")],
+    csv: TableFile = None,
+    delimiter: Delimiter = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    header: Header = None,
+    comment: Comment = None,
+    sheet: SheetName = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the same rows say of two versions: their test rows, or with --csv those of a table with the target."""
+    from app.commands.compare import compared, print_comparison  # deferred: only this command needs it
+
+    found = compared(first, second, csv, CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment, sheet))
+    out.print_json(found.model_dump_json()) if as_json else print_comparison(out, found)
+
+
+@cli.command()
 def export(
     pattern: Annotated[str, typer.Argument(help="the pattern's name")],
     to: Annotated[str, typer.Option(help=", ".join(ALL))],

@@ -52,6 +52,7 @@ STATUS: dict[type[PatternServerError], int] = {
     store_errors.ChampionStays: 409,
     store_errors.NothingToRollBack: 409,
     store_errors.AliasesDamaged: 409,
+    store_errors.NotComparable: 409,
     JobEnded: 409,
     TrainingUnderWay: 409,
     BodyTooLarge: 413,

@@ -11,6 +11,7 @@ PatternServerError
   NotFinite
   NoCalibration · TooFewRows
   NotExpressible · UnknownTarget · RuntimeAbsent · ExportDiffers · ImportRefused
+  NotComparable
   TableError
   TablesUnavailable
   UnknownDataset
@@ -198,6 +199,15 @@ class NotExpressible(PatternServerError):
 
     def __init__(self, target: str, reason: str) -> None:
         super().__init__(f"this version cannot be exported to {target}: {reason}")
+
+
+class NotComparable(PatternServerError):
+    """Two versions that no common rows say anything of; the message says why, and the way out."""
+
+    code = "not_comparable"
+
+    def __init__(self, reason: str, way_out: str) -> None:
+        super().__init__(f"{reason}; {way_out}")
 
 
 class UnknownTarget(PatternServerError):

@@ -12,7 +12,7 @@ from models_store.bundle import Bundle, Evaluation, Predictor
 from models_store.calibration.intervals import NumberCalibration
 from models_store.calibration.sets import LabelCalibration
 from models_store.calibration.widths import Width
-from models_store.card import Baselines, Card, Column, Fitted, Lineage, Measured, Score
+from models_store.card import Baselines, Card, Column, Fitted, Gap, Lineage, Measured, Score
 from models_store.encoding.outputs import OutputDecoder
 from models_store.encoding.rows import InputEncoder
 from models_store.encoding.scaler import Scaler
@@ -80,6 +80,16 @@ def sure(bundle: Bundle, n_rows: int = 19) -> Bundle:
     scores = np.arange(1.0, n_rows + 1)[:, None] + np.arange(n_outputs)
     golden = np.ones((len(bundle.golden_inputs), n_outputs))
     return replace(bundle, calibration=NumberCalibration(scores, Width.even(n_outputs), None, golden))
+
+
+def that_errs(by: float) -> Bundle:
+    """Return `line`, tested on 40 rows, on each of which it errs by so much, and a linear model by 3."""
+    bundle, targets = line(2), [[float(row)] for row in range(40)]
+    test = bundle.card.test.model_copy(update={"rows": 40})
+    gap = Gap(inputs=[4.0], predicted=[8.0 + by], label=[8.0], gap=[by])
+    beside = {"linear": [[row - 3.0] for [row] in targets]}
+    kept = Evaluation([[row + by] for [row] in targets], targets, beside, [[0.25]] * 40)
+    return replace(bundle, card=bundle.card.model_copy(update={"test": test, "gaps": [gap]}), evaluation=kept)
 
 
 def card(job: str | None = None) -> Card:

@@ -15,6 +15,7 @@ from app.routes.dependencies import ArtistPart, JobsPart, RegistryPart, StorePar
 from app.routes.documented import LABEL_BODY, SVG_OR_PNG, answer
 from models_store.bundle import Description
 from models_store.card import Card
+from models_store.comparison.versions import Answered, compare
 from models_store.errors import UnknownVersion
 from models_store.names import NAME_RULE, is_name
 from models_store.plots.draw import PlotName, draw, plots_of
@@ -25,6 +26,7 @@ PICTURE_HEADERS = {
     "cache-control": "max-age=86400",
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
 }
+TWO_VERSIONS = "^[1-9][0-9]{0,8},[1-9][0-9]{0,8}$"
 router = APIRouter(tags=["patterns"])
 
 
@@ -65,6 +67,23 @@ async def formula(
         raise NoFormula(pattern, number)
     outputs = {output: form.model_dump(mode="json") for output, form in found.items()}
     return {"pattern": pattern, "version": number, "outputs": outputs}
+
+
+@router.get("/patterns/{pattern}/compare")
+async def compare_versions(
+    pattern: str,
+    registry: RegistryPart,
+    store: StorePart,
+    versions: Annotated[str, Query(pattern=TWO_VERSIONS, examples=["1,2"], description="two versions, as in 1,2")],
+) -> dict[str, Any]:
+    """What the test rows that two versions have in common say of them, of linear models and of trees."""
+    shelf = registry.shelf(pattern)
+    numbers = [int(number) for number in versions.split(",")]
+    described = {f"{pattern}@{number}": await _describe(shelf, store, number) for number in numbers}
+    if len(described) < 2:
+        raise Unprocessable("bad_parameter", f"versions: {numbers[0]} is named twice; name two versions, as in 1,2")
+    found = await asyncio.to_thread(lambda: compare(Answered.in_test(described)))
+    return {"pattern": pattern, "versions": numbers, **found.model_dump(mode="json")}
 
 
 @router.get("/patterns/{pattern}/versions/{version}")

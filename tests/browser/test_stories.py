@@ -204,6 +204,15 @@ def test_what_makes_another_version_champion_can_be_undone(page: Page, serve: Ca
     assert server.version("area") == 2
 
 
+def test_versions_are_compared_on_the_rows_that_both_were_tested_on(page: Page, serve: Callable[..., Server]) -> None:
+    opened(page, serve(), "area")
+    button(page, "Compare version 1 with the champion").click()
+    found = page.locator("#versions-compared")
+    expect(found).to_contain_text("area@2")
+    expect(found).to_contain_text("area@1")
+    expect(found.get_by_role("table", name="Figures on the same rows")).to_contain_text("RMSE")
+
+
 # -- the key -------------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import { address } from "../api.js";
 import { button, element, find, table } from "../dom.js";
 import { areLabels, percent, rSquared, short, when } from "../format.js";
 import { attempt } from "../problem.js";
+import { showComparison } from "./comparison.js";
 
 const MOST_CARDS = 20;
 
@@ -81,13 +82,46 @@ export class Versions {
         element("span", {}, ...labelsOf(version, summary).map(badge)),
         card ? when(card.lineage.trained_at) : "–",
         ...(card ? compared(card.test.overall) : ["–", "–"]),
-        version === summary.champion ? "answers" : this.#promoter(version),
+        version === summary.champion ? "answers" : this.#choices(version, summary.champion),
       ],
     }));
     find(this.#root, "#versions").hidden = rows.length === 0;
     find(this.#root, "#versions").replaceChildren(table("Versions, newest first", heads, rows));
     const isOldest = !summary.versions.some((version) => version < (summary.champion ?? 0));
     find(this.#root, "#rollback", HTMLButtonElement).disabled = isOldest;
+  }
+
+  /**
+   * What can be done with a version that is not the champion.
+   * @param {number} version
+   * @param {number | null} champion
+   */
+  #choices(version, champion) {
+    const compare = champion === null ? [] : [this.#comparer(version, champion)];
+    return element("span", { class: "choices" }, this.#promoter(version), ...compare);
+  }
+
+  /**
+   * @param {number} version
+   * @param {number} champion
+   */
+  #comparer(version, champion) {
+    const name = `Compare version ${version} with the champion`;
+    return button("Compare", () => this.#compare(version, champion), { class: "quiet", "aria-label": name });
+  }
+
+  /**
+   * @param {number} version
+   * @param {number} champion
+   */
+  #compare(version, champion) {
+    const place = find(this.#root, "#versions-compared");
+    place.replaceChildren();
+    return attempt(find(this.#root, "#versions-problem"), async () => {
+      const query = `versions=${champion},${version}`;
+      showComparison(place, await this.#server.ask(`${address(this.#name)}/compare?${query}`));
+      place.focus({ preventScroll: true });
+    });
   }
 
   /** @param {number} version */

@@ -17,7 +17,7 @@ from models_store.errors import BundleUnreadable
 from models_store.plots.draw import PlotName
 from models_store.storage.store import Store
 from tests.app.over_http import JSON, fork, message, outputs_of, pair, post, refusal, serving
-from tests.fakes import line
+from tests.fakes import line, that_errs
 from tests.table_fakes import passengers, rents
 
 pytestmark = pytest.mark.anyio
@@ -168,6 +168,26 @@ async def test_the_formula_behind_a_pattern_is_told_with_its_error_beside_the_ne
     assert list(told["outputs"]["y"]) == ["text", "latex", "python", "rmse", "network_rmse", "terms", "is_exact"]
 
 
+async def test_two_versions_are_compared_on_the_test_rows_of_both(store: Store) -> None:
+    for bundle in (that_errs(by=2.0), that_errs(by=1.0), line(2)):
+        store.publish(bundle)
+    async with serving(store) as client:
+        told = (await client.get("/patterns/line/compare?versions=1,2")).json()
+        refused = await client.get("/patterns/line/compare?versions=2,3")
+    assert {name: told[name] for name in ("pattern", "versions", "first", "second", "rows", "figures", "verdict")} == {
+        "pattern": "line",
+        "versions": [1, 2],
+        "first": "line@1",
+        "second": "line@2",
+        "rows": 40,
+        "figures": {name: {"rmse": by, "mae": by} for name, by in (("line@1", 2.0), ("line@2", 1.0), ("linear", 3.0))},
+        "verdict": "line@2 is better than line@1: RMSE 1 against 2 on 40 test rows; the difference is 1 ± 0 "
+        "(95 %: 1 to 1).",
+    }
+    assert told["differences"][0]["by"]["rmse"]["difference"] == 1.0
+    assert refusal(refused) == (409, "not_comparable")
+
+
 @pytest.mark.parametrize("pattern", ["pair", "fork"])
 async def test_a_sample_works_as_it_is_when_it_is_posted(shared: httpx.AsyncClient, pattern: str) -> None:
     sample = await shared.get(f"/patterns/{pattern}/sample")
@@ -221,6 +241,13 @@ async def test_who_waits_for_pictures_keeps_nobody_else_waiting(
         ("/patterns/unheard-of/formula", 404, "unknown_pattern"),
         ("/patterns/line/formula?version=2", 404, "unknown_version"),
         ("/patterns/line/formula", 404, "no_formula"),
+        ("/patterns/unheard-of/compare?versions=1,2", 404, "unknown_pattern"),
+        ("/patterns/line/compare?versions=1,2", 404, "unknown_version"),
+        ("/patterns/line/compare?versions=1,1", 422, "bad_parameter"),
+        ("/patterns/line/compare?versions=1", 422, "bad_parameter"),
+        ("/patterns/line/compare?versions=1,2,3", 422, "bad_parameter"),
+        ("/patterns/line/compare?versions=0,1", 422, "bad_parameter"),
+        ("/patterns/line/compare", 422, "bad_parameter"),
         ("/patterns/unheard-of/versions/1", 404, "unknown_pattern"),
         ("/patterns/line/versions/2", 404, "unknown_version"),
         ("/patterns/line/versions/0", 404, "unknown_version"),
