@@ -16,7 +16,7 @@ from app.routes.documented import LABEL_BODY, SVG_OR_PNG, answer
 from models_store.bundle import Description
 from models_store.card import Card
 from models_store.comparison.versions import Answered, compare
-from models_store.errors import UnknownVersion
+from models_store.errors import NotComparable, UnknownVersion
 from models_store.names import NAME_RULE, is_name
 from models_store.plots.draw import PlotName, draw, plots_of
 from models_store.storage.store import Store
@@ -81,7 +81,7 @@ async def compare_versions(
     numbers = [int(number) for number in versions.split(",")]
     described = {f"{pattern}@{number}": await _describe(shelf, store, number) for number in numbers}
     if len(described) < 2:
-        raise Unprocessable("bad_parameter", f"versions: {numbers[0]} is named twice; name two versions, as in 1,2")
+        raise NotComparable(f"version {numbers[0]} is named twice", "name two versions, as in 1,2")
     found = await asyncio.to_thread(lambda: compare(Answered.in_test(described)))
     return {"pattern": pattern, "versions": numbers, **found.model_dump(mode="json")}
 

@@ -243,7 +243,7 @@ async def test_who_waits_for_pictures_keeps_nobody_else_waiting(
         ("/patterns/line/formula", 404, "no_formula"),
         ("/patterns/unheard-of/compare?versions=1,2", 404, "unknown_pattern"),
         ("/patterns/line/compare?versions=1,2", 404, "unknown_version"),
-        ("/patterns/line/compare?versions=1,1", 422, "bad_parameter"),
+        ("/patterns/line/compare?versions=1,1", 409, "not_comparable"),
         ("/patterns/line/compare?versions=1", 422, "bad_parameter"),
         ("/patterns/line/compare?versions=1,2,3", 422, "bad_parameter"),
         ("/patterns/line/compare?versions=0,1", 422, "bad_parameter"),
