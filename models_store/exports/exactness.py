@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from models_store.arrays import Array
+from models_store.arrays import Array, Dtype
 from models_store.bundle import GOLDEN_TOLERANCE, Bundle
 from models_store.errors import ExportDiffers
 
@@ -13,12 +13,14 @@ from models_store.errors import ExportDiffers
 TOLERANCE_OF_FLOAT64 = 1e-9
 
 
-def tolerance_of(bundle: Bundle) -> float:
+def tolerance_of(bundle: Bundle, computes: Dtype = "float64") -> float:
     """Return how much an answer may differ, in units of the output's scale plus its size.
 
-    A float32 network may differ as much as it may from one device to another. Texts are encoded in float32.
+    A float32 network may differ as much as it may from one device to another, and so may a format that computes in
+    float32. Texts are encoded in float32.
     """
-    is_exact = bundle.architecture.dtype == "float64" and "text" not in bundle.kinds.values()
+    dtypes = {bundle.architecture.dtype, computes}
+    is_exact = dtypes == {"float64"} and "text" not in bundle.kinds.values()
     return TOLERANCE_OF_FLOAT64 if is_exact else GOLDEN_TOLERANCE
 
 

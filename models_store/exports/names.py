@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-TargetName = Literal["c", "js", "onnx", "onnx-net", "pmml", "python"]
+TargetName = Literal["c", "js", "litert", "onnx", "onnx-net", "pmml", "python"]
 TARGETS: tuple[TargetName, ...] = get_args(TargetName)
 BUNDLE = "bundle"
 """The version itself, for another server: it is packed by the store, and not written for a language."""

@@ -3,7 +3,7 @@
 Cells are texts, as a CSV file holds them, None where one is missing; missing and unseen values are among them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -40,12 +40,15 @@ class Sample:
     """float64 (n_rows, n_answers): numbers in raw units, or probabilities."""
 
     @classmethod
-    def of(cls, bundle: Bundle, n_drawn: int = N_DRAWN) -> Self:
-        """Draw rows, the same for the same version; those that the server cannot answer are left out."""
+    def of(cls, bundle: Bundle, n_drawn: int = N_DRAWN, rounded: Callable[[Raw], Raw] = lambda raw: raw) -> Self:
+        """Draw rows, the same for the same version; those that the server cannot answer are left out.
+
+        The answers are those to the rows as the target takes them, `rounded`.
+        """
         golden = _texts(bundle.golden_inputs, bundle.kinds)
         drawn = _drawn(bundle, n_drawn)
         texts = {name: golden[name] + drawn[name] for name in bundle.inputs}
-        raw = _raw(bundle, texts)
+        raw = rounded(_raw(bundle, texts))
         answers = bundle.predictor.answers(raw)
         kept = np.isfinite(answers).all(axis=1) & ~_are_refused(bundle, raw)
         answered = {

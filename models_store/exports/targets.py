@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
 
-from models_store.arrays import Array
+from models_store.arrays import Array, Dtype
 from models_store.bundle import Bundle
 from models_store.errors import ExportDiffers, RuntimeAbsent, UnknownTarget
-from models_store.exports import pmml_trial, programs
+from models_store.exports import litert_file, pmml_trial, programs
 from models_store.exports.c_file import c_file
 from models_store.exports.exactness import difference, tolerance_of
 from models_store.exports.js_file import js_file
@@ -32,6 +32,10 @@ class Target:
     """A bundle and its version become the file. Raises NotExpressible, with the reason."""
     answers: Callable[[bytes, Sample], Array]
     """The real runtime answers a sample, (n_rows, n_answers). Raises RuntimeAbsent, ExportDiffers."""
+    computes: Dtype = "float64"
+    """Of all but the network, which keeps its own."""
+    sample: Callable[[Bundle], Sample] = Sample.of
+    """The rows that it is tried with."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def export(bundle: Bundle, version: int, name: str) -> Exported:
     """
     target = _target(name)
     content = target.write(bundle, version)
-    sample, tolerance = Sample.of(bundle), tolerance_of(bundle)
+    sample, tolerance = target.sample(bundle), tolerance_of(bundle, target.computes)
     apart = difference(bundle, target.answers(content, sample), sample.answers)
     if not apart <= tolerance:
         raise ExportDiffers(f"its answers differ by {apart:.2g}, and {tolerance:g} is allowed")
@@ -86,6 +90,14 @@ BY_NAME: Mapping[TargetName, Target] = {
         "text/javascript",
         lambda bundle, version: js_file(portable(bundle, version)),
         partial(programs.answers, "js"),
+    ),
+    "litert": Target(
+        ".tflite",
+        "application/octet-stream",
+        litert_file.litert_file,
+        litert_file.answers,
+        computes="float32",
+        sample=litert_file.in_float32,
     ),
     "onnx": Target(
         ".onnx",

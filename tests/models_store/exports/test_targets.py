@@ -76,7 +76,7 @@ def replaced(content: bytes, was: bytes, becomes: bytes) -> bytes:
 
 
 def test_a_target_that_there_is_not_is_refused() -> None:
-    with pytest.raises(UnknownTarget, match="there is no such export; there are c, js, onnx, onnx-net, pmml, python"):
+    with pytest.raises(UnknownTarget, match="there are c, js, litert, onnx, onnx-net, pmml, python"):
         export(spelled(), 1, "cobol")
 
 
