@@ -133,7 +133,7 @@ def sections(
         "peers": lambda: peers.compared(store, network, engines[0], arguments.peers, effort),
         "uploads": lambda: uploads.measured(engines[-1], arguments.against, effort),
         "fitting": lambda: fitting(1 if quick else 3, quick),
-        "searching": lambda: searching(1 if quick else 3),
+        "searching": lambda: searching(1 if quick else 5),
         "scaling": lambda: {engine: scaling.measured(store, engine, effort) for engine in engines},
         "against": lambda: against.compared(arguments.against, engines, effort),
     }
@@ -147,9 +147,13 @@ def fitting(rounds: int, quick: bool) -> dict[str, Any]:
 
 
 def searching(rounds: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.searching", str(rounds)]
-    found: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
-    return found
+    def ran(*arguments: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "benchmarks.searching", *arguments]
+        found: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+        return found
+
+    memory = [{str(trials): ran("memory", str(trials))["megabytes"] for trials in (1, 64)} for _ in range(rounds)]
+    return {"speed": ran(str(rounds)), "memory": memory}
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -152,8 +152,11 @@ def figures() -> dict[str, Any]:
         },
         "fitting": {"9 500 rows": {name: [{"seconds": s, "loss": 0.1, "to_loss_s": s}] for name, s in fitted.items()}},
         "searching": {
-            "search": [{"seconds": 6.4, "trials": 64, "trial_s": 0.1}],
-            "Optuna and Keras fit": [{"seconds": 10.0, "trials": 4, "trial_s": 2.5}],
+            "speed": {
+                "search": [{"seconds": 6.4, "trials": 64, "trial_s": 0.1}],
+                "Optuna and Keras fit": [{"seconds": 10.0, "trials": 4, "trial_s": 2.5}],
+            },
+            "memory": [{"1": 800.0, "64": 1000.0}],
         },
     }
 
@@ -167,6 +170,7 @@ def test_ratios_are_taken_within_a_round_and_set_beside_their_targets(figures: d
         "training, 9 500 rows: faster than Keras fit": (30.0, "ok"),
         "training, 9 500 rows: faster than Keras fit to the loss of all": (30.0, ""),
         "64 trials on iris: faster than Optuna and Keras fit": (25.0, "short"),
+        "memory of 64 trials on 20 640 rows, of that of one": (1.25, "ok"),
     }
 
 

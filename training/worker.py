@@ -133,8 +133,8 @@ class Training:
     def _bundle(self, spec: PatternSpec, request: Publish, progress: LineProgress) -> Bundle:
         if spec.search is None:
             return train(spec, read_table=self._read_table, device=request.device, progress=progress, job=self._id)
-        from training.search.running import one_by_one  # deferred: Optuna, which other trainings do not need
-        from training.search.search import Listener, search  # deferred: as above
+        from training.search.search import Listener, search  # deferred: Optuna, which other trainings do not need
+        from training.search.side_by_side import side_by_side  # deferred: as above
 
         listener = Listener(
             progress, progress.trial, progress.trial_epochs, finishing=lambda: self._inbox.finishing.get(self._id)
@@ -146,7 +146,7 @@ class Training:
             listener=listener,
             job=self._id,
             known=request.trials,
-            make_run=one_by_one if self._ray is None else self._on_cluster(self._ray, request),
+            make_run=side_by_side if self._ray is None else self._on_cluster(self._ray, request),
         )
 
     def _on_cluster(self, ray: str, request: Publish) -> "MakeRun":

@@ -123,7 +123,7 @@ class Board:
             case TrialEnded(trial=trial, best=best, of=of):
                 self.trials.append(trial)
                 self.best, self.of = best, of
-                self.doing = "the best recipe is trained" if len(self.trials) == of else f"trial {trial.number + 1}"
+                self.doing = "the best recipe is trained" if len(self.trials) == of else "further trials"
             case Evaluated(card=card):
                 self.card = card
             case Published(version=version):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models_store.arrays import Encoded
 from models_store.errors import DeviceUnavailable
@@ -47,7 +48,7 @@ with silenced():
 # Each bundle and each fit is traced once; TensorFlow warns of that as of a loop that retraces by mistake.
 tf.get_logger().setLevel("ERROR")
 
-__all__ = ["KerasNetwork", "build", "device_name", "keras", "on_device", "tf", "use_threads"]
+__all__ = ["KerasNetwork", "build", "device_name", "initial_weights", "keras", "on_device", "tf", "use_threads"]
 
 # TensorFlow multiplies one row in another way than many, and rounds differently. Padding to a bucket keeps the answer
 # for a row the same to the bit, whichever rows are beside it.
@@ -119,6 +120,18 @@ def build(architecture: Architecture, seed: int = 0) -> keras.Model:
     return model
 
 
+def initial_weights(architecture: Architecture, seed: int) -> list[NDArray[Any]]:
+    """Return the weights that `build` draws, with an axis of the members in front, also of a network of one."""
+    members, kernels, dtype = architecture.members, architecture.member.weight_shapes[::2], architecture.dtype
+    found: list[NDArray[Any]] = []
+    for position, shape in enumerate(kernels):
+        # Drawn one by one, because Glorot's formula would take the axis of the members for more inputs.
+        seeds = [(seed + number * MEMBER_STRIDE) % 2**32 + position for number in range(members)]
+        drawn = [keras.initializers.GlorotUniform(seed=each)(shape, dtype=dtype) for each in seeds]
+        found += [np.stack(drawn), np.zeros((members, shape[1]), dtype)]
+    return found
+
+
 def _with_members(architecture: Architecture, seed: int) -> keras.Model:
     """Return a model of Keras' own layers, in which members stand side by side; its answer is the mean of theirs.
 
@@ -140,13 +153,7 @@ def _with_members(architecture: Architecture, seed: int) -> keras.Model:
             )
         )
     model.add(keras.layers.GlobalAveragePooling1D(name="mean", dtype=dtype))
-    for position, layer in enumerate(model.layers[1:-1]):
-        # Drawn one by one, because Glorot's formula would take the axis of the members for more inputs.
-        seeds = [(seed + number * MEMBER_STRIDE) % 2**32 + position for number in range(members)]
-        shape = layer.kernel.shape[1:]
-        layer.kernel.assign(
-            np.stack([keras.initializers.GlorotUniform(seed=each)(shape, dtype=dtype) for each in seeds])
-        )
+    model.set_weights(initial_weights(architecture, seed))
     return model
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 from models_store.arrays import Array
-from models_store.card import AnyScore, LabelScore, Measured, Score
+from models_store.card import AnyScore, LabelScore, Measured, Score, SearchMetric
 from models_store.encoding.scaler import NEGLIGIBLE
 from training.data.dataset import Dataset, Rows
 
@@ -30,6 +30,19 @@ def measured(answers: Array, rows: Rows, data: Dataset) -> Measured:
         for place, name in enumerate(data.outputs)
     }
     return Measured(rows=len(rows), overall=score(answers, rows.targets, rows.weights), outputs=by_output)
+
+
+def one_score(metric: SearchMetric, answers: Array, rows: Rows, data: Dataset) -> float | None:
+    """Return one of the figures that `measured` finds, and compute no other that takes long; None if there is none."""
+    match metric:
+        case "accuracy":
+            return accuracy(answers.argmax(axis=1), rows.targets[:, 0].astype(int), rows.weights)
+        case "log_loss":
+            return log_loss(answers, rows.targets[:, 0].astype(int), rows.weights)
+        case "r2":
+            return r_squared(answers, rows.targets, rows.weights)
+    found: float | None = getattr(measured(answers, rows, data).overall, metric)
+    return found
 
 
 def score(predicted: Array, targets: Array, weights: Array | None = None) -> Score:

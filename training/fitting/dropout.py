@@ -39,14 +39,23 @@ class Dropout(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
         # A copy, because `value` is the variable itself and would change with the next line.
         step = tf.identity(self._step.value)
         self._step.assign(step + 1)
-        rate = self._rate.value
-        is_kept = _bits(tf.shape(inputs), self._seed.value, step) >= tf.cast(rate * 2.0**32, tf.uint32)
-        return tf.where(is_kept, inputs / tf.cast(1 - rate, inputs.dtype), tf.zeros_like(inputs))
+        shape = tf.shape(inputs)
+        places = tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
+        return dropped(inputs, is_kept(places, self._seed.value, step, self._rate.value), self._rate.value)
 
 
-def _bits(shape: Any, seed: Any, step: Any) -> Any:
-    """Return uniform random bits, uint32 of this shape: a hash of seed, step and place, one short loop in XLA."""
-    places = tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
+def is_kept(places: Any, seed: Any, step: Any, rate: Any) -> Any:
+    """Return True where an output is not set to 0; `seed` and `rate` (float64) broadcast with `places`."""
+    return _bits(places, seed, step) >= tf.cast(rate * 2.0**32, tf.uint32)
+
+
+def dropped(outputs: Any, is_kept: Any, rate: Any) -> Any:
+    """Return the outputs that are kept, divided by 1 - rate, and 0 for the others; `rate` broadcasts with them."""
+    return tf.where(is_kept, outputs / tf.cast(1 - rate, outputs.dtype), tf.zeros_like(outputs))
+
+
+def _bits(places: Any, seed: Any, step: Any) -> Any:
+    """Return uniform random bits, uint32 for each place: a hash of seed, step and place, one short loop in XLA."""
     key = _mixed(tf.bitwise.bitwise_xor(_mixed(tf.cast(seed, tf.uint32)), tf.cast(step, tf.uint32)))
     return _mixed(_mixed(tf.cast(places, tf.uint32)) + key)
 

@@ -47,6 +47,10 @@ class Diverged(PatternServerError):
     code = "diverged"
 
 
+def diverged_after(epoch: int) -> Diverged:
+    return Diverged(f"the loss is not finite after epoch {epoch}; lower fit.optimizer.learning_rate")
+
+
 @dataclass(frozen=True, eq=False)
 class Examples:
     """Encoded rows: `inputs` (n_rows, n_inputs) and `targets` (n_rows, n_outputs), all of the network's dtype."""
@@ -134,7 +138,7 @@ def _run(program: "CompiledFit", n_rows: int, n_epochs: int, seed: int, progress
         curves = program.run(orders, chunk, progress.pulse)
         done += len(curves["loss"])
         if not all(np.isfinite(curve).all() for curve in curves.values()):
-            raise Diverged(f"the loss is not finite after epoch {done}; lower fit.optimizer.learning_rate")
+            raise diverged_after(done)
         chunks.append(curves)
         progress.epochs(done, curves)
         progress.checkpoint(done, program.best_epoch or done, program.best_weights)

@@ -1,6 +1,6 @@
 """A recipe's network, loss and optimiser as Keras objects. Importing this module imports TensorFlow."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any, Self
@@ -192,23 +192,41 @@ def _is_one_hot_right(targets: Any, outputs: Any) -> Any:
 class Course:
     """Learning rate, weight decay, and the steps that a schedule is spread over.
 
-    They are variables, so that one program serves fits that differ in them.
+    They are variables, so that one program serves fits that differ in them. Rate and decay are numbers, or a column of
+    `lanes` of them, for weights (lanes, parameters).
     """
 
-    def __init__(self) -> None:
-        self.rate = tf.Variable(1.0, dtype=tf.float32, trainable=False)
-        self.decay = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+    def __init__(self, lanes: int | None = None) -> None:
+        shape = () if lanes is None else (lanes, 1)
+        self.rate = tf.Variable(tf.ones(shape), dtype=tf.float32, trainable=False)
+        self.decay = tf.Variable(tf.zeros(shape, tf.float64), dtype=tf.float64, trainable=False)
         self.warmup = tf.Variable(1, dtype=tf.int32, trainable=False)
         self.falling = tf.Variable(1, dtype=tf.int32, trainable=False)
 
     def begin(self, optimizer: Optimizer, schedule: Schedule | None, steps: int) -> None:
         """Take the optimiser's learning rate and weight decay, and spread the schedule over `steps` steps."""
-        rate = optimizer.rate_for(Shown()) if isinstance(optimizer, Adam) else optimizer.learning_rate
-        self.rate.assign(rate)
-        self.decay.assign(optimizer.weight_decay if isinstance(optimizer, Adam) else 0.0)
+        self.rate.assign(_rate(optimizer))
+        self.decay.assign(_decay(optimizer))
+        self._spread(schedule, steps)
+
+    def begin_lanes(self, optimizers: Sequence[Optimizer], schedule: Schedule | None, steps: int) -> None:
+        """Like `begin`, with an optimiser for each lane."""
+        self.rate.assign([[_rate(optimizer)] for optimizer in optimizers])
+        self.decay.assign([[_decay(optimizer)] for optimizer in optimizers])
+        self._spread(schedule, steps)
+
+    def _spread(self, schedule: Schedule | None, steps: int) -> None:
         warmup = ceil(schedule.warmup * steps) if isinstance(schedule, Cosine) else 0
         self.warmup.assign(max(1, warmup))
         self.falling.assign(max(1, steps - warmup))
+
+
+def _rate(optimizer: Optimizer) -> float:
+    return optimizer.rate_for(Shown()) if isinstance(optimizer, Adam) else optimizer.learning_rate
+
+
+def _decay(optimizer: Optimizer) -> float:
+    return optimizer.weight_decay if isinstance(optimizer, Adam) else 0.0
 
 
 def optimizer_of(recipe: Optimizer, schedule: Schedule | None, course: Course) -> keras.optimizers.Optimizer:

@@ -1,7 +1,9 @@
 """One fit: rows -> encoders from TRAIN rows -> Keras model -> the predictor that will serve, and its history."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ from models_store.out_of_fold import OutOfFold
 from models_store.tables.table import Raw, take
 from training.data.dataset import DataError, Dataset, Labels, Rows
 from training.data.splits import left_out
-from training.fitting.chosen import chosen, shown
+from training.fitting.chosen import chosen
 from training.fitting.encoders import encoders, training_inputs
 from training.fitting.fit import AS_THE_RECIPE_SAYS, Diverged, Examples, Extent, Objective, fit
 from training.fitting.keras_parts import apart, architecture_of, loss_name, measure_of, unit_of, with_dropout
@@ -28,6 +30,7 @@ from training.recipe.spec import PatternSpec
 
 # Network inputs of all members in one call after the fit, which bounds its memory.
 MOST_INPUTS = 1 << 23
+NOT_FINITE = "a weight of the network is not finite after the fit; lower fit.optimizer.learning_rate"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,65 @@ class Learned:
     """Of some training rows at least, in their order; None where no member left a row out."""
 
 
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """Encoder and decoder, and the rows that they encoded, all of the network's dtype."""
+
+    encoder: Encoder
+    decoder: Decoder
+    inputs: Encoded
+    targets: Encoded
+    validation: tuple[Encoded, Encoded] | None
+    """Inputs and targets of the validation rows; None where there are none."""
+
+    @classmethod
+    def of(cls, spec: PatternSpec, data: Dataset) -> Self:
+        """`spec` leaves nothing open. Raises DataError where the rows cannot be encoded."""
+        encoder, decoder = encoders(spec, data, loss_name(spec.fit, data.labels))
+        inputs = _finite(training_inputs(encoder, data, spec.seed))
+        validation = None
+        if data.validation is not None:
+            validation = encoder.encode(data.validation.inputs), decoder.encode(data.validation.targets)
+        return cls(encoder, decoder, inputs, decoder.encode(data.train.targets), validation)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A fit before it begins."""
+
+    spec: PatternSpec
+    """Leaves nothing open."""
+    encoding: Encoding
+    architecture: Architecture
+    train: Examples
+    held_out: Examples | None
+    objective: Objective
+
+    @classmethod
+    def of(
+        cls, spec: PatternSpec, data: Dataset, encoded: Callable[[PatternSpec, Dataset], Encoding] = Encoding.of
+    ) -> Self:
+        """Raises DataError where the rows cannot be encoded, or do not fit the recipe."""
+        spec = chosen(spec, data)
+        encoding = encoded(spec, data)
+        decoder = encoding.decoder
+        architecture = architecture_of(spec, encoding.encoder.n_inputs, decoder)
+        train = Examples(
+            encoding.inputs,
+            encoding.targets,
+            sample_weights(spec, data.labels, data.train),
+            _left_out(architecture.members, data, spec.seed),
+        )
+        objective = Objective(loss_name(spec.fit, data.labels), measure_of(decoder), unit_of(decoder))
+        return cls(spec, encoding, architecture, train, _held_out(spec, data, encoding, train), objective)
+
+    @property
+    def dropout(self) -> float:
+        dropout = self.spec.network.dropout
+        assert dropout != "auto"
+        return dropout
+
+
 def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = AS_THE_RECIPE_SAYS) -> Learned:
     """Fit the recipe's network to the training rows; the same `spec.seed` gives the same network to the bit.
 
@@ -59,36 +121,27 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = A
     Raises DataError where the rows cannot be encoded, Diverged where a loss or weight is not finite, DeviceUnavailable
     where there is no GPU and one is asked for, and whatever `runtime.progress` raises.
     """
-    spec = chosen(spec, data)
-    loss = loss_name(spec.fit, data.labels)
-    encoder, decoder = encoders(spec, data, loss)
-    architecture = architecture_of(spec, encoder.n_inputs, decoder)
     # Encoded before the model is built, so that rows too many or too large are refused early.
-    train = Examples(
-        _finite(training_inputs(encoder, data, spec.seed)),
-        decoder.encode(data.train.targets),
-        sample_weights(spec, data.labels, data.train),
-        _left_out(architecture.members, data, spec.seed),
-    )
-    held_out = _held_out(spec, data, encoder, decoder, train)
-    dropout = spec.network.dropout_for(shown(data))
+    prepared = Prepared.of(spec, data)
+    spec, architecture, train = prepared.spec, prepared.architecture, prepared.train
+    encoder, decoder = prepared.encoding.encoder, prepared.encoding.decoder
     runtime.progress.pulse()
     started = time.perf_counter()
     with on_device(device_name(runtime.device)):
         model = build(architecture, spec.seed)
         history = fit(
-            with_dropout(apart(model), dropout, spec.seed),
+            with_dropout(apart(model), prepared.dropout, spec.seed),
             train,
-            held_out,
+            prepared.held_out,
             spec.fit,
             spec.seed,
             runtime.progress,
-            Objective(loss, measure_of(decoder), unit_of(decoder)),
+            prepared.objective,
             runtime.programs,
             extent,
         )
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
-        raise Diverged("a weight of the network is not finite after the fit; lower fit.optimizer.learning_rate")
+        raise Diverged(NOT_FINITE)
     seconds = round(time.perf_counter() - started, 3)
     predictor = Predictor(encoder, KerasNetwork(model, architecture, runtime.device), decoder)
     left = None
@@ -98,11 +151,10 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = A
     return Learned(predictor, architecture, history, seconds, left)
 
 
-def _held_out(spec: PatternSpec, data: Dataset, encoder: Encoder, decoder: Decoder, train: Examples) -> Examples | None:
+def _held_out(spec: PatternSpec, data: Dataset, encoding: Encoding, train: Examples) -> Examples | None:
     """Return the validation rows, or the training rows where members leave some of them out; None without either."""
-    if data.validation is not None:
-        inputs = encoder.encode(data.validation.inputs)
-        return Examples(inputs, decoder.encode(data.validation.targets), _weights(data.validation, spec))
+    if data.validation is not None and encoding.validation is not None:
+        return Examples(*encoding.validation, _weights(data.validation, spec))
     return None if train.left_out is None else replace(train, sample_weights=_weights(data.train, spec))
 
 

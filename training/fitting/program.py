@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ LARGEST_PACKED = 1 << 14
 # The most programs that are kept for later fits, and the most parameters of their networks: of a fit of a larger one,
 # compiling takes little of the time.
 MOST_IDLE, MOST_IDLE_PARAMETERS = 8, 1 << 20
+MOST_IDLE_PARAMETERS_OF_ALL = 8 << 20
 
 Tensors = list[Any]
 
@@ -61,6 +62,10 @@ class Shape:
     """Rows in one step of the validation pass."""
     is_weighted: bool
     is_held_out_weighted: bool
+
+    @property
+    def n_parameters(self) -> int:
+        return self.model.n_parameters
 
 
 class Packed:
@@ -320,6 +325,17 @@ class Data:
     """A metric of 1 in raw units, float32 ()."""
 
 
+class Compiled(Protocol):
+    """A compiled program, for one fit or for several side by side."""
+
+    @property
+    def shape(self) -> Any:
+        """All that it is compiled for, with `n_parameters`."""
+
+
+Lent = TypeVar("Lent", bound=Compiled)
+
+
 class Programs:
     """Compiled programs between fits, each lent to one fit at a time. Safe to share between threads.
 
@@ -328,19 +344,28 @@ class Programs:
 
     def __init__(self, most: int = MOST_IDLE) -> None:
         self._most = most
-        self._idle: list[Program] = []
+        self._idle: list[Any] = []
         self._lock = threading.Lock()
 
-    def take(self, shape: Shape, make: Callable[[], Program]) -> Program:
+    def take(self, shape: object, make: Callable[[], Lent]) -> Lent:
         """Return an idle program of this shape, or a new one by `make`."""
         with self._lock:
             for place, program in enumerate(self._idle):
                 if program.shape == shape:
-                    return self._idle.pop(place)
+                    found: Lent = self._idle.pop(place)
+                    return found
         return make()
 
-    def give_back(self, program: Program) -> None:
-        if program.shape.model.n_parameters > MOST_IDLE_PARAMETERS:
+    def give_back(self, program: Compiled) -> None:
+        if program.shape.n_parameters > MOST_IDLE_PARAMETERS:
             return
         with self._lock:
-            self._idle = [*self._idle, program][-self._most :]
+            self._idle.append(program)
+        self.keep(self._most)
+
+    def keep(self, most: int) -> None:
+        """Forget all programs but the last `most`, and those that hold too many weights with the later ones."""
+        with self._lock:
+            held = np.cumsum([program.shape.n_parameters for program in reversed(self._idle)])
+            n_kept = min(most, int(np.searchsorted(held, MOST_IDLE_PARAMETERS_OF_ALL, side="right")))
+            self._idle = self._idle[len(self._idle) - n_kept :]

@@ -54,6 +54,7 @@ class Chooser:
         self._space = space
         self._search = search
         self._grid = {field: _texts(values) for field, values in space.grid.items()} if search.method == "grid" else {}
+        self._asked = 0
         self._study = optuna.create_study(
             study_name=f"{space.spec.name}-{search.seed}",
             direction="minimize" if metric in LOWER_IS_BETTER else "maximize",
@@ -74,8 +75,9 @@ class Chooser:
         return WIDEST_BATCH if is_by_itself else BATCH
 
     def ask(self) -> Asked:
-        self._study.sampler = self._sampler(len(self._study.trials))
+        self._study.sampler = self._sampler(self._asked)
         trial = self._study.ask()
+        self._asked += 1
         point: dict[str, JsonValue] = {}
         for field in self._space.dimensions:
             if self._space.is_chosen(field, point):

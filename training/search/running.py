@@ -68,16 +68,6 @@ class Pruned(Exception):
     """A trial is ended early, because others do better."""
 
 
-def one_by_one(scoring: Scoring, runtime: Runtime) -> Run:
-    """Return what runs each trial by itself."""
-
-    def run(candidates: Sequence[Candidate], watch: Watch) -> Iterator[Outcome]:
-        for candidate in candidates:
-            yield alone(candidate, scoring, runtime, watch)
-
-    return run
-
-
 def alone(candidate: Candidate, scoring: Scoring, runtime: Runtime, watch: Watch) -> Outcome:
     """Run a trial by itself. Raises what `watch` raises."""
     per_report = epochs_per_report(scoring.search, candidate.recipe.fit.most_epochs)

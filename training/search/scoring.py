@@ -10,12 +10,13 @@ from typing import Self
 
 import numpy as np
 
+from models_store.arrays import Array
 from models_store.card import NUMBER_METRICS, SearchMetric
 from models_store.errors import PatternServerError
 from training.cross_validation import with_own_validation
 from training.data.dataset import DataError, Dataset, Rows
 from training.data.splits import Indices, cut, folds
-from training.evaluation.scores import measured
+from training.evaluation.scores import one_score
 from training.fitting.learn import Runtime, learn
 from training.recipe.fit import CrossValidate
 from training.recipe.search import Search
@@ -72,20 +73,25 @@ class Scoring:
         """
         scores: list[float] = []
         for number in range(self.fits):
-            part, held_out = self._part(spec, number)
-            # Each fold begins with weights of its own.
-            own = spec.overridden({"seed": (spec.seed + number) % 2**32}) if number else spec
-            predictor = learn(own, part, runtime).predictor
-            score = measured(predictor.predict(held_out.inputs), held_out, self.data).overall
-            value = getattr(score, self.metric)
-            if value is None:
-                raise NoScore(f"the rows that are held out have no {self.metric}: they are too few, or all alike")
-            scores.append(value)
+            part, held_out = self.part(spec, number)
+            predictor = learn(self.of_fold(spec, number), part, runtime).predictor
+            scores.append(self.value(predictor.predict(held_out.inputs), held_out))
             if self.are_folds:
                 report(number + 1, float(np.mean(scores)))
         return float(np.mean(scores))
 
-    def _part(self, spec: PatternSpec, number: int) -> tuple[Dataset, Rows]:
+    def value(self, answers: Array, held_out: Rows) -> float:
+        """Return the metric of answers to the rows that are held out. Raises NoScore."""
+        value = one_score(self.metric, answers, held_out, self.data)
+        if value is None:
+            raise NoScore(f"the rows that are held out have no {self.metric}: they are too few, or all alike")
+        return value
+
+    def of_fold(self, spec: PatternSpec, number: int) -> PatternSpec:
+        """Return the recipe of a fold, which begins with weights of its own."""
+        return spec.overridden({"seed": (spec.seed + number) % 2**32}) if number else spec
+
+    def part(self, spec: PatternSpec, number: int) -> tuple[Dataset, Rows]:
         """Return the rows that a fit learns from and may watch, and those that it is scored on."""
         if self.splits is None:
             assert self.data.validation is not None

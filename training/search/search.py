@@ -23,11 +23,14 @@ from training.recipe.spec import PatternSpec
 from training.refit import FirstFit
 from training.run import dataset_of, no_tables, train
 from training.search.choosing import Asked, Chooser
-from training.search.running import Candidate, MakeRun, Outcome, one_by_one
+from training.search.running import Candidate, MakeRun, Outcome
 from training.search.scoring import Scoring
+from training.search.side_by_side import side_by_side
 
-# Trials of as many shapes come back to a compiled program, in whatever order they are chosen.
-MOST_PROGRAMS = 64
+# Trials of as many shapes come back to a compiled program, in whatever order they are chosen; and later searches.
+MOST_PROGRAMS, MOST_KEPT = 64, 16
+# Kept as long as the process: a later search of the same shapes compiles nothing.
+PROGRAMS = Programs(MOST_PROGRAMS)
 
 
 class SearchFailed(PatternServerError):
@@ -64,9 +67,9 @@ def search(
     device: Device = "auto",
     listener: Listener | None = None,
     job: str | None = None,
-    programs: Programs | None = None,
+    programs: Programs = PROGRAMS,
     known: Sequence[Trial] = (),
-    make_run: MakeRun = one_by_one,
+    make_run: MakeRun = side_by_side,
 ) -> Bundle:
     """Run the trials that the recipe's `search` asks for, and train the recipe of the best on its own rows.
 
@@ -75,7 +78,7 @@ def search(
     Raises SearchFailed if no trial has a score, and what `train` raises.
     """
     assert spec.search is not None
-    listener, programs = listener or Listener(Progress()), programs or Programs(MOST_PROGRAMS)
+    listener = listener or Listener(Progress())
     wanted, spec = spec.search, with_validation(spec, spec.search)
     searching = Searching(spec, wanted, Runtime(device, listener.progress, programs), listener, read_table, make_run)
     trials = searching.trials(known)
@@ -86,6 +89,7 @@ def search(
     progress = AfterTrials(listener.progress, searching.done)
     bundle = train(winner, read_table=read_table, device=device, progress=progress, job=job, programs=programs)
     found = searching.summary(trials, best)
+    programs.keep(MOST_KEPT)
     card = bundle.card.model_copy(update={"search": found, "notes": [*bundle.card.notes, note(found, best)]})
     return replace(bundle, card=card)
 
@@ -153,8 +157,8 @@ class Searching:
         numbers = {trial.number for trial in known}
         new = [one for one in asked if one.number not in numbers]
         try:
-            if new and self._is_over:
-                raise Finished("seconds")
+            if new:
+                self._pulse()
             for recipe, trial in self._run_new(new, batch):
                 self._end(recipe, trial)
                 best = best_of(self._ended, self.metric)
@@ -201,15 +205,12 @@ class Searching:
         self.done += trial.epochs
         self._work.add(done=trial.epochs, spared=self._planned - trial.epochs)
 
-    @property
-    def _is_over(self) -> bool:
-        return self._search.seconds is not None and time.monotonic() - self._began > self._search.seconds
-
     def _pulse(self) -> None:
         """Raises Finished, and what the listener raises."""
         if (why := self._listener.finishing()) is not None:
             raise Finished(why)
-        if self._is_over and best_of(self._ended, self.metric) is not None:
+        is_over = self._search.seconds is not None and time.monotonic() - self._began > self._search.seconds
+        if is_over and best_of(self._ended, self.metric) is not None:
             raise Finished("seconds")
         self._listener.progress.pulse()
 

@@ -43,10 +43,11 @@ TRIALS = 12
 
 
 def searching(**search: Any) -> PatternSpec:
-    """A search whose trials take about half a second each."""
-    space = {"network.layers.*.units": [8, 16], "fit.optimizer.learning_rate": {"low": 1e-3, "high": 0.1, "log": True}}
+    """A search whose trials take about half a second each, and end far from where rounding decides."""
+    space = {"network.layers.*.units": [8, 16], "fit.optimizer.learning_rate": {"low": 1e-6, "high": 1e-4, "log": True}}
     usual = {"method": "random", "trials": TRIALS, "space": space}
-    return catalogue()["add-ten"].overridden({"fit": {"epochs": 10_000}, "search": {**usual, **search}})
+    slow = {"epochs": 10_000, "optimizer": {"name": "sgd", "learning_rate": 1e-5}}
+    return catalogue()["add-ten"].overridden({"fit": slow, "search": {**usual, **search}})
 
 
 class Trainer:
@@ -107,8 +108,13 @@ class Trainer:
             self._process.kill()
 
 
-def results(search: Searched) -> list[tuple[int, str, float | None]]:
-    return [(trial.number, trial.state, trial.value) for trial in search.trials]
+def assert_same(there: Searched, here: Searched) -> None:
+    """Check that all trials ended alike, to rounding: on one machine they are fitted side by side."""
+    assert [(trial.number, trial.state) for trial in there.trials] == [
+        (trial.number, trial.state) for trial in here.trials
+    ]
+    expected = [trial.value or 0.0 for trial in here.trials]
+    assert [trial.value or 0.0 for trial in there.trials] == pytest.approx(expected, rel=0.02)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +181,7 @@ def test_a_search_survives_a_node_and_then_the_whole_cluster(nodes: Nodes, here:
     second = trainers("auto")
     second.search(searching(), *ended)
     found = second.found()
-    assert results(found) == results(here)
+    assert_same(found, here)
     assert found.best == here.best
 
 
@@ -186,7 +192,7 @@ def test_trials_are_pruned_as_on_one_machine(remote: Trainer, trainers: Any) -> 
         trainer.search(pruned)
     here, there = alone.found(), remote.found()
     assert "pruned" in {trial.state for trial in here.trials}
-    assert results(there) == results(here)
+    assert_same(there, here)
 
 
 def test_a_cancelled_search_leaves_the_nodes_free(remote: Trainer) -> None:
@@ -215,4 +221,4 @@ def test_a_node_with_other_packages_is_named(nodes: Nodes, remote: Trainer, tmp_
 def test_a_search_runs_on_the_cores_of_this_machine(here: Searched, trainers: Any) -> None:
     trainer = trainers("local")
     trainer.search(searching())
-    assert results(trainer.found()) == results(here)
+    assert_same(trainer.found(), here)

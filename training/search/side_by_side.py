@@ -1,0 +1,313 @@
+"""Trials of a batch side by side: those that differ in numbers alone are fitted in one compiled program.
+
+trials -> their fits, one or a fold each -> groups of one kind -> [ chunk of epochs -> pruning ] -> outputs -> scores
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+
+from models_store.arrays import Encoded
+from models_store.bundle import all_finite
+from models_store.errors import PatternServerError
+from models_store.networks.keras_network import device_name
+from training.fitting.fit import MOST_WORK, Diverged, diverged_after
+from training.fitting.lanes import Kind
+from training.fitting.learn import NOT_FINITE, Runtime
+from training.fitting.side_by_side import SideBySide, kind_of, most_fits
+from training.recipe.spec import PatternSpec
+from training.search.choosing import epochs_per_report, pruning_of
+from training.search.encodings import Encodings, ScoredFit
+from training.search.running import Candidate, Outcome, Run, Watch, alone
+from training.search.scoring import Scoring
+
+# Numbers of a recipe that fits side by side may differ in.
+NUMBERS = (
+    ("seed",),
+    ("network", "dropout"),
+    ("fit", "optimizer", "learning_rate"),
+    ("fit", "optimizer", "weight_decay"),
+)
+# Of the widest inputs in a group, the share that the narrowest have at least: the others are computed with zeros.
+NARROWEST = 0.75
+
+
+def side_by_side(scoring: Scoring, runtime: Runtime) -> Run:
+    """Return what runs the trials of a batch side by side, as far as they are alike and small."""
+    return Trials(scoring, runtime)
+
+
+@dataclass(eq=False)
+class Going:
+    """A trial under way."""
+
+    candidate: Candidate
+    scores: dict[int, float] = field(default_factory=dict)
+    """Of each fold that is scored, by its number."""
+    epochs: int = 0
+    seconds: float = 0.0
+    state: Literal["complete", "pruned", "failed"] | None = None
+    """How it ended; None while it goes on."""
+    error: str | None = None
+    is_told: bool = False
+
+    @property
+    def mean(self) -> float:
+        """The mean of the folds so far."""
+        return float(np.mean([self.scores[fold] for fold in sorted(self.scores)]))
+
+    def fail(self, error: PatternServerError) -> None:
+        self.state, self.error = "failed", str(error)
+
+    @property
+    def outcome(self) -> Outcome:
+        assert self.state is not None
+        value = self.mean if self.state == "complete" else None
+        return Outcome(self.candidate.number, self.state, value, self.epochs, round(self.seconds, 3), self.error)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitting:
+    """One fit of a trial: of its training rows, or of a fold."""
+
+    trial: Going
+    fold: int
+    scored: ScoredFit
+
+    @property
+    def n_inputs(self) -> int:
+        return self.scored.fit.architecture.n_inputs
+
+    @property
+    def is_large(self) -> bool:
+        """True if an epoch takes so long that others beside it would only wait."""
+        fit = self.scored.fit
+        return 6 * fit.architecture.n_parameters * len(fit.train.inputs) > MOST_WORK
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Fits of one kind."""
+
+    kind: Kind
+    fittings: list[Fitting]
+
+    def going(self) -> "Group":
+        """Return those whose trial goes on."""
+        return Group(self.kind, [fitting for fitting in self.fittings if fitting.trial.state is None])
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """The value of a trial after an epoch, by which it may be pruned."""
+
+    done: int
+    number: int
+    value: float
+    trial: Going
+    stop: Callable[[], None]
+
+
+class Trials:
+    """What runs the trials of a search."""
+
+    def __init__(self, scoring: Scoring, runtime: Runtime) -> None:
+        self._scoring = scoring
+        self._runtime = runtime
+        self._encodings = Encodings(scoring)
+        self._prunes = pruning_of(scoring.search) != "none"
+
+    def __call__(self, candidates: Sequence[Candidate], watch: Watch) -> Iterator[Outcome]:
+        trials = [Going(candidate) for candidate in candidates]
+        # A trial that drops no outputs shares the program of those that do.
+        drops = any(candidate.recipe.network.dropout != 0 for candidate in candidates)
+        # Pruning compares the trials of a batch, which go on together then.
+        for some in [trials] if self._prunes else _alike(trials):
+            yield from self._run(some, watch, drops=drops)
+
+    def _run(self, trials: Sequence[Going], watch: Watch, *, drops: bool) -> Iterator[Outcome]:
+        folds = range(self._scoring.fits)
+        for some in [[fold] for fold in folds] if self._prunes else [folds]:
+            fittings: list[Fitting] = []
+            for trial in [trial for trial in trials if trial.state is None]:
+                found = self._fittings(trial, some, watch)
+                if any(fitting.is_large for fitting in found):
+                    outcome = alone(trial.candidate, self._scoring, self._runtime, watch)
+                    trial.state, trial.is_told = outcome.state, True
+                    yield outcome
+                else:
+                    fittings += found
+            groups = _groups(fittings, device_name(self._runtime.device))
+            for wave in [groups] if self._prunes else [[group] for group in groups]:
+                Wave([group.going() for group in wave], self._scoring, self._runtime, watch, drops=drops).run()
+                yield from self._ended(trials)
+            if self._prunes and self._scoring.are_folds:
+                _report_fold(trials, some[0] + 1, watch)
+                yield from self._ended(trials)
+        yield from self._ended(trials)
+
+    def _fittings(self, trial: Going, folds: Sequence[int], watch: Watch) -> list[Fitting]:
+        """Return the fits of a trial that are to be run; none of one that fails."""
+        began = time.perf_counter()
+        try:
+            watch.pulse()
+            spec = trial.candidate.recipe
+            return [Fitting(trial, fold, self._encodings.fit(spec, fold)) for fold in folds]
+        except PatternServerError as error:
+            trial.fail(error)
+            return []
+        finally:
+            trial.seconds += time.perf_counter() - began
+
+    def _ended(self, trials: Sequence[Going]) -> Iterator[Outcome]:
+        """Yield the trials that have ended, each once."""
+        for trial in trials:
+            if trial.state is None and len(trial.scores) == self._scoring.fits:
+                trial.state = "complete"
+            if trial.state is not None and not trial.is_told:
+                trial.is_told = True
+                yield trial.outcome
+
+
+class Wave:
+    """Groups of fits that go on together, a chunk of epochs after another, until all have ended."""
+
+    def __init__(
+        self, groups: Sequence[Group], scoring: Scoring, runtime: Runtime, watch: Watch, *, drops: bool
+    ) -> None:
+        self._groups = [group for group in groups if group.fittings]
+        self._scoring = scoring
+        self._runtime = runtime
+        self._watch = watch
+        self._drops = drops
+        self._reports_epochs = pruning_of(scoring.search) != "none" and not scoring.are_folds
+
+    def run(self) -> None:
+        """Fit, and score. Raises what the watch raises."""
+        began = time.perf_counter()
+        running: list[SideBySide] = []
+        try:
+            for group in self._groups:
+                fits = [fitting.scored.fit for fitting in group.fittings]
+                running.append(SideBySide(fits, group.kind, self._runtime.programs, may_drop=self._drops))
+            self._fit(running)
+            for group, one in zip(self._groups, running, strict=True):
+                self._score(group, one)
+        finally:
+            for one in running:
+                one.close()
+        fittings = [fitting for group in self._groups for fitting in group.fittings]
+        for fitting in fittings:
+            fitting.trial.seconds += (time.perf_counter() - began) / len(fittings)
+
+    def _fit(self, running: Sequence[SideBySide]) -> None:
+        while going := [place for place, one in enumerate(running) if not one.have_ended.all()]:
+            ends = {place: running[place].done + self._chunk(place, running[place].done) for place in going}
+            # Those first that are behind, so that values are reported in the order of their epochs.
+            end = min(ends.values())
+            reports: list[Report] = []
+            for place in [place for place in going if ends[place] == end]:
+                reports += self._advance(self._groups[place], running[place], end)
+            if self._reports_epochs:
+                self._report(reports)
+
+    def _chunk(self, place: int, done: int) -> int:
+        """Return the most epochs until fits of a group report, or end."""
+        epochs = self._groups[place].fittings[0].scored.fit.spec.fit.most_epochs
+        per_report = epochs_per_report(self._scoring.search, epochs)
+        return min(epochs, per_report) - done % per_report if per_report else epochs - done
+
+    def _advance(self, group: Group, fits: SideBySide, end: int) -> list[Report]:
+        """Run a group up to an epoch; return the value of each trial that goes on, or has ended by then."""
+        reports: dict[int, Report] = {}
+        while fits.done < end and not fits.have_ended.all():
+            self._watch.pulse()
+            for place, curves in fits.run(end - fits.done).items():
+                trial, done = group.fittings[place].trial, int(fits.epochs[place])
+                trial.epochs += len(curves["loss"])
+                if not all(np.isfinite(curve).all() for curve in curves.values()):
+                    trial.fail(diverged_after(done))
+                    fits.stop([other for other, fitting in enumerate(group.fittings) if fitting.trial is trial])
+                if trial.state is None:
+                    self._watch.epochs(trial.candidate.number, trial.epochs, curves)
+                    value = float(curves.get("val_loss", curves["loss"])[-1])
+                    reports[place] = Report(done, trial.candidate.number, value, trial, partial(fits.stop, [place]))
+        return [*reports.values()]
+
+    def _report(self, reports: Sequence[Report]) -> None:
+        for report in sorted(reports, key=lambda report: (report.done, report.number)):
+            if self._watch.report(report.number, report.done, report.value):
+                report.trial.state = "pruned"
+                report.stop()
+
+    def _score(self, group: Group, fits: SideBySide) -> None:
+        finite = fits.have_finite_weights()
+        asked: dict[int, list[int]] = {}
+        for place, fitting in enumerate(group.fittings):
+            if fitting.trial.state is None and not finite[place]:
+                fitting.trial.fail(Diverged(NOT_FINITE))
+            elif fitting.trial.state is None:
+                asked.setdefault(id(fitting.scored.asked), []).append(place)
+        for places in asked.values():
+            outputs = fits.outputs(places, group.fittings[places[0]].scored.asked)
+            for place, output in zip(places, outputs, strict=True):
+                self._score_one(group.fittings[place], output)
+
+    def _score_one(self, fitting: Fitting, outputs: Encoded) -> None:
+        scored, trial = fitting.scored, fitting.trial
+        answers = scored.fit.encoding.decoder.decode(outputs)
+        answers[~np.isfinite(scored.asked).all(axis=1)] = np.nan
+        try:
+            trial.scores[fitting.fold] = self._scoring.value(all_finite(answers), scored.held_out)
+        except PatternServerError as error:
+            trial.fail(error)
+
+
+def _report_fold(trials: Sequence[Going], step: int, watch: Watch) -> None:
+    """Report the mean of the folds so far of each trial that goes on."""
+    for trial in sorted(trials, key=lambda trial: trial.candidate.number):
+        if trial.state is None and watch.report(trial.candidate.number, step, trial.mean):
+            trial.state = "pruned"
+
+
+def _alike(trials: Sequence[Going]) -> list[list[Going]]:
+    """Return the trials in groups of those whose recipes differ in numbers alone."""
+    groups: dict[str, list[Going]] = {}
+    for trial in trials:
+        groups.setdefault(_without_numbers(trial.candidate.recipe), []).append(trial)
+    return [*groups.values()]
+
+
+def _without_numbers(spec: PatternSpec) -> str:
+    recipe = spec.to_json()
+    for *path, name in NUMBERS:
+        part: dict[str, Any] = recipe
+        for step in path:
+            part = part[step]
+        part.pop(name, None)
+    return json.dumps(recipe)
+
+
+def _groups(fittings: Sequence[Fitting], device: str) -> list[Group]:
+    """Return the fits in groups of one kind, as many of epochs and of steps, and no more than are fast side by side."""
+    groups: list[tuple[object, Group]] = []
+    # The widest first, because narrower ones may stand beside it.
+    for fitting in sorted(fittings, key=lambda fitting: -fitting.n_inputs):
+        fit = fitting.scored.fit
+        kind, recipe = kind_of(fit, device), fit.spec.fit
+        of_any_width = replace(kind, architecture=replace(kind.architecture, n_inputs=0))
+        alike = (of_any_width, recipe.most_epochs, recipe.steps(len(fit.train.inputs)))
+        for other, group in groups:
+            widest = group.kind.architecture.n_inputs
+            is_near = fitting.n_inputs >= NARROWEST * widest
+            if other == alike and is_near and len(group.fittings) < most_fits(group.fittings[0].scored.fit, kind):
+                group.fittings.append(fitting)
+                break
+        else:
+            groups.append((alike, Group(kind, [fitting])))
+    return [group for _, group in groups]
