@@ -56,6 +56,8 @@ CELL = {"type": ["number", "string", "boolean", "null"]}
 CELLS = {"type": "array", "minItems": 1, "items": CELL}
 RECORD = {"type": "object", "additionalProperties": CELL}
 RECORDS = {"type": "array", "minItems": 1, "items": RECORD}
+# How often an interval or a set is to hold the right one.
+LEVEL: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
 BYTES = {"schema": {"type": "string", "format": "binary"}}
 
 

@@ -1,8 +1,9 @@
-"""`python -m benchmarks.honesty`: how often the formula behind a pattern is found, and how often one is made up.
+"""`python -m benchmarks.honesty`: how often intervals hold, how often a formula is found, and how often one is made up.
 
     catalogue's formulas · random formulas, without and with noise · noise alone · tables -> figures -> docs/honesty.md
 
-`--tables FILE TARGET …` searches in CSV files of yours, too. Nothing is trained: only the search is measured.
+`--tables FILE TARGET …` measures on CSV files of yours, too. `--only intervals` or `formulas` measures these alone. For
+formulas, nothing is trained: only the search is measured.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from time import perf_counter
 import numpy as np
 import polars as pl
 
+from benchmarks import sureness
 from models_store.arrays import Array
 from training.closed_form.find import held
 from training.closed_form.form import Form
@@ -69,13 +71,22 @@ def main() -> None:
     parser.add_argument(
         "--tables", nargs="*", default=[], metavar="FILE TARGET", help="CSV files, each with its target"
     )
-    tables = parser.parse_args().tables
+    parser.add_argument("--only", choices=["intervals", "formulas"], help="measure these alone")
+    asked = parser.parse_args()
+    tables = list(zip(map(Path, asked.tables[::2]), asked.tables[1::2], strict=True))
+    if asked.only != "formulas":
+        sureness.report(tables)
+    if asked.only != "intervals":
+        _report_formulas(tables)
+
+
+def _report_formulas(tables: list[tuple[Path, str]]) -> None:
     groups = {
         "catalogue": list(catalogue()),
         "random formulas": [random_case(seed) for seed in range(N_FORMULAS)],
         "random formulas, 1 % noise": [random_case(seed, NOISE) for seed in range(N_FORMULAS)],
         "noise alone": [noise_case(seed) for seed in range(N_FORMULAS)],
-        "tables": [table(Path(path), target) for path, target in zip(tables[::2], tables[1::2], strict=True)],
+        "tables": [table(path, target) for path, target in tables],
     }
     for name, cases in groups.items():
         if cases:

@@ -268,7 +268,7 @@ class ClosedForm(Frozen):
 
 
 CalibrationRows = Literal["test rows", "rows out of fold", "fresh rows"]
-WidthFollows = Literal["spread", "landmarks", "size", "nothing"]
+WidthFollows = Literal["spread", "landmarks", "size"]
 
 
 class Calibration(Frozen):
@@ -279,9 +279,9 @@ class Calibration(Frozen):
     out; or rows that were drawn by the recipe's formula for nothing else."""
     rows: int
     rows_of_label: dict[str, int] = Field(default={}, exclude_if=is_empty)
-    by: WidthFollows = "nothing"
-    """What the width of an interval follows: the spread of the members, the errors near a row, the size of the answer
-    alone, or nothing, so that all intervals are as wide."""
+    by: WidthFollows | None = Field(default=None, exclude_if=is_none)
+    """What the width of an interval follows beside the size of the answer: the spread of the members, the errors near a
+    row, or the size alone; None of labels."""
     widths: dict[str, dict[str, FiniteFloat]] = Field(default={}, exclude_if=is_empty)
     """The mean width of intervals on calibration rows, in raw units, by output and level, as far as there are rows."""
     sizes: dict[str, FiniteFloat] = Field(default={}, exclude_if=is_empty)

@@ -78,8 +78,9 @@ def sure(bundle: Bundle, n_rows: int = 19) -> Bundle:
         return replace(bundle, calibration=LabelCalibration(np.full(len(labels), 0.3), labels, len(bundle.labels)))
     n_outputs = len(bundle.outputs)
     scores = np.arange(1.0, n_rows + 1)[:, None] + np.arange(n_outputs)
-    golden = np.ones((len(bundle.golden_inputs), n_outputs))
-    return replace(bundle, calibration=NumberCalibration(scores, Width.even(n_outputs), None, golden))
+    golden, none = np.ones((len(bundle.golden_inputs), n_outputs)), np.empty((0, n_outputs))
+    calibration = NumberCalibration(scores, Width.even(n_outputs), None, golden, np.zeros_like(scores), none)
+    return replace(bundle, calibration=calibration)
 
 
 def that_errs(by: float) -> Bundle:

@@ -5,6 +5,7 @@ table, sequence         the test rows, answered by the network that is measured,
 few test rows           all rows, each answered by the member that left it out
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from models_store.bundle import Calibration, Predictor, hardness
 from models_store.calibration.intervals import NumberCalibration
 from models_store.calibration.ranks import exactly
 from models_store.calibration.sets import LabelCalibration
-from models_store.calibration.widths import FLOOR, Landmarks, Width
+from models_store.calibration.widths import Landmarks, Width
 from models_store.card import Calibration as Facts
 from models_store.card import CalibrationRows, WidthFollows
 from models_store.errors import TooFewRows
@@ -29,10 +30,12 @@ from training.recipe.spec import PatternSpec
 # of 0.926 to 0.975. With fewer, rows out of fold are more exact, though one member errs more than all together.
 ENOUGH = 39
 # The spread of members is smaller at a row that all but one have learned from. So where calibration rows are of these,
-# the floor of the width is so many times as high, and the spread has less of a say.
-FLOOR_OUT_OF_FOLD = 5 * FLOOR
-# Of a formula: rows that become landmarks, that the width is learned from, and that it is calibrated on.
-LANDMARKS, SHAPING, FRESH = 500, 500, 1000
+# the floor of the width is high, and the spread has less of a say.
+FLOORS_OUT_OF_FOLD = (4.0, 16.0)
+# Rows that a width is learned from, half of them landmarks where there are no members; and, of a formula, rows that it
+# is calibrated on.
+SHAPING, FRESH = 1000, 1000
+FEWEST_SHAPING = 60
 # Of the recipe's seed, so that the rows are others than those that are learned from.
 FRESH_SEED = 0x5EED
 # Network inputs; with more, distances mean little.
@@ -84,6 +87,8 @@ class Basis:
 
     width: Width
     follows: WidthFollows
+    cuts: Array
+    """Sizes of answers between thirds of the rows that the width was learned from, float64 (2, n_outputs), or none."""
     rows: Answered
     are: CalibrationRows
     landmarks: Landmarks | None = None
@@ -93,69 +98,68 @@ def _of_numbers(of: Trained) -> tuple[Calibration, Facts]:
     basis = _basis(of)
     rows, predictor = basis.rows, of.served.predictor
     golden = basis.width(predictor.predict(of.golden), hardness(predictor, basis.landmarks, of.golden))
-    scores = rows.errors / (widths := basis.width(rows.answers, rows.hardness))
-    calibration = NumberCalibration(scores, basis.width, basis.landmarks, golden)
-    by_level = {f"{level:g}": reach for level in LEVELS if (reach := _reach(calibration, level)) is not None}
-    mean = {
-        output: {level: float(2 * reach[place] * widths[:, place].mean()) for level, reach in by_level.items()}
-        for place, output in enumerate(of.data.outputs)
-    }
-    return calibration, Facts(of=basis.are, rows=len(scores), by=basis.follows, widths=mean if by_level else {})
-
-
-def _reach(calibration: NumberCalibration, level: float) -> Array | None:
-    try:
-        return calibration.thresholds(exactly(level))
-    except TooFewRows:
-        return None
+    widths = basis.width(rows.answers, rows.hardness)
+    cuts = basis.cuts if len(widths) >= ENOUGH * (len(basis.cuts) + 1) else basis.cuts[:0]
+    calibration = NumberCalibration(rows.errors / widths, basis.width, basis.landmarks, golden, rows.answers, cuts)
+    mean: dict[str, dict[str, float]] = {output: {} for output in of.data.outputs}
+    for level in LEVELS:
+        with suppress(TooFewRows):
+            ends = calibration.ends(rows.answers, widths, exactly(level))
+            for output, size in zip(mean, (ends[:, :, 1] - ends[:, :, 0]).mean(axis=0).tolist(), strict=True):
+                mean[output][f"{level:g}"] = size
+    facts = Facts(of=basis.are, rows=len(widths), by=basis.follows, widths=mean if any(mean.values()) else {})
+    return calibration, facts
 
 
 def _basis(of: Trained) -> Basis:
     if isinstance(of.spec.data, FormulaData) and (rows := _fresh(of.spec, of.spec.data)) is not None:
-        return _fresh_basis(of, rows)
-    found = of.served.out_of_fold
-    apart = None if found is None else Answered(found.answers, found.spread, found.targets)
-    if apart is not None and len(of.data.test) < ENOUGH:
-        some = apart.take(subsample(len(apart.targets), MOST_ROWS, of.spec.seed))
-        width = Width.learned(some.answers, some.hardness, some.errors, FLOOR_OUT_OF_FOLD)
-        return Basis(width, "spread", some, "rows out of fold")
-    predictor = of.measured.predictor
-    places = subsample(len(of.data.test), MOST_ROWS, of.spec.seed)
-    test = _answered(predictor, None, of.data.test.take(places), of.test_answers[places])
-    if apart is None and of.data.validation is not None:
-        apart = _answered(predictor, None, of.data.validation)
-    if apart is None:
-        return Basis(Width.even(len(of.data.outputs)), "nothing", test, "test rows")
-    width = Width.learned(apart.answers, apart.hardness, apart.errors)
-    return Basis(width, "spread" if of.served.architecture.members > 1 else "size", test, "test rows")
+        shaping, fresh_rows = rows.take(slice(SHAPING)), rows.take(slice(SHAPING, None))
+        return _learned(of, of.served.predictor, shaping, fresh_rows, "fresh rows")
+    found, test = of.served.out_of_fold, of.data.test.take(subsample(len(of.data.test), MOST_ROWS, of.spec.seed))
+    if found is None:
+        known = of.data.train if of.data.validation is None else of.data.validation
+        shaping = known.take(subsample(len(known), SHAPING, of.spec.seed))
+        return _learned(of, of.measured.predictor, shaping, test, "test rows")
+    apart = Answered(found.answers, found.spread, found.targets)
+    if len(test) < ENOUGH:
+        apart = apart.take(subsample(len(apart.targets), MOST_ROWS, of.spec.seed))
+        width = Width.chosen(apart.answers, apart.hardness, apart.errors, FLOORS_OUT_OF_FOLD)
+        return Basis(width, "spread", _cuts(apart.answers), apart, "rows out of fold")
+    width = Width.chosen(apart.answers, apart.hardness, apart.errors)
+    return Basis(width, "spread", _cuts(apart.answers), _answered(of.measured.predictor, None, test), "test rows")
 
 
 def _fresh(spec: PatternSpec, data: FormulaData) -> Rows | None:
     """Return fresh rows; None where one of them has no target."""
     try:
-        return fresh(data, LANDMARKS + SHAPING + FRESH, (spec.seed ^ FRESH_SEED) % 2**32)
+        return fresh(data, SHAPING + FRESH, (spec.seed ^ FRESH_SEED) % 2**32)
     except DataError:
         return None
 
 
-def _fresh_basis(of: Trained, rows: Rows) -> Basis:
-    predictor = of.served.predictor
+def _learned(of: Trained, predictor: Predictor, shaping: Rows, test: Rows, are: CalibrationRows) -> Basis:
+    """Return a basis whose width is learned from `shaping`; half of these are landmarks where there are no members."""
     landmarks = None
-    if of.served.architecture.members == 1 and predictor.encoder.n_inputs <= MOST_INPUTS:
-        near = rows.take(slice(LANDMARKS))
+    has_members = of.served.architecture.members > 1
+    if not has_members and predictor.encoder.n_inputs <= MOST_INPUTS and len(shaping) >= FEWEST_SHAPING:
+        order = np.random.default_rng(of.spec.seed).permutation(len(shaping))
+        near, shaping = shaping.take(order[::2]), shaping.take(order[1::2])
         places = predictor.encoder.encode(near.inputs).astype(np.float64)
         landmarks = Landmarks(places, np.abs(near.targets - predictor.predict(near.inputs)))
-    shaping = _answered(predictor, landmarks, rows.take(slice(LANDMARKS, LANDMARKS + SHAPING)))
-    width = Width.learned(shaping.answers, shaping.hardness, shaping.errors)
-    test = _answered(predictor, landmarks, rows.take(slice(LANDMARKS + SHAPING, None)))
-    follows: WidthFollows = "landmarks" if landmarks else "spread" if of.served.architecture.members > 1 else "size"
-    return Basis(width, follows, test, "fresh rows", landmarks)
+    known = _answered(predictor, landmarks, shaping)
+    width = Width.chosen(known.answers, known.hardness, known.errors)
+    follows: WidthFollows = "landmarks" if landmarks else "spread" if has_members else "size"
+    return Basis(width, follows, _cuts(known.answers), _answered(predictor, landmarks, test), are, landmarks)
 
 
-def _answered(predictor: Predictor, landmarks: Landmarks | None, rows: Rows, answers: Array | None = None) -> Answered:
-    """Return the answers, which may be known; raises NotFinite where there is none."""
-    found = predictor.predict(rows.inputs) if answers is None else answers
-    return Answered(found, hardness(predictor, landmarks, rows.inputs), rows.targets)
+def _cuts(answers: Array) -> Array:
+    cuts: Array = np.quantile(answers, (1 / 3, 2 / 3), axis=0)
+    return cuts
+
+
+def _answered(predictor: Predictor, landmarks: Landmarks | None, rows: Rows) -> Answered:
+    """Return the answers to rows. Raises NotFinite where there is none."""
+    return Answered(predictor.predict(rows.inputs), hardness(predictor, landmarks, rows.inputs), rows.targets)
 
 
 # -- labels ------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 ?interval=0.9 · ?interval=0.9&joint=true · ?confidence=0.9
 """
 
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import isfinite
 from typing import Annotated, Any, NamedTuple
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
+from app.dialects.remarks import Remarks, remarks_on
 from app.errors import Unprocessable
+from app.formats.reply import ENDS
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.calibration.ranks import exactly
@@ -32,6 +35,9 @@ def _level(said: Any) -> Fraction | None:
     return exactly(level)
 
 
+# An interval takes about so many times as long as its row: distances to landmarks, or each member's answer.
+WORK = 16
+NAMES = ("interval", "confidence", "joint")
 Level = Annotated[Any, BeforeValidator(_level)]
 
 
@@ -60,6 +66,13 @@ class Levels(BaseModel):
         except ValidationError as error:
             fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
             raise Unprocessable("bad_parameter", f"{fault['loc'][0]}: {fault['msg']}") from None
+
+    @classmethod
+    def among(cls, parameters: Mapping[str, Any]) -> "Levels":
+        """Return the levels that are among parameters of a request's body. Raises Unprocessable."""
+        if parameters.keys().isdisjoint(NAMES):
+            return NO_LEVELS
+        return cls.said(parameters.get("interval"), parameters.get("confidence"), parameters.get("joint", False))
 
     @property
     def query(self) -> list[str]:
@@ -91,6 +104,28 @@ class Levels(BaseModel):
         if self.interval is not None:
             return Sureness(ends=bundle.intervals(rows, answers, self.interval, jointly=self.joint))
         return Sureness() if self.confidence is None else Sureness(members=bundle.sets(answers, self.confidence))
+
+    def names(self, outputs: Sequence[str]) -> list[str]:
+        """Return the names of the columns that are added: y_lower, y_upper; species_set."""
+        ends = ENDS if self.interval is not None else ("set",) if self.confidence is not None else ()
+        return [f"{output}_{end}" for output in outputs for end in ends]
+
+    def remarks_on(self, bundle: Bundle, rows: Raw) -> Remarks:
+        """Return what is said of rows asked or not: where something is to be sure, all that are outside as well."""
+        remarks = remarks_on(bundle, rows)
+        if self.asked is None or not (outside := bundle.outside(rows)):
+            return remarks
+        return {**remarks, "outside": without_guarantee(outside)}
+
+
+def without_guarantee(named: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows outside as they are named where intervals or sets are asked for: there, nothing is guaranteed."""
+    return [{**row, "guaranteed": False} for row in named]
+
+
+def may_be_asked(body: bytes) -> bool:
+    """True if one of the names stands in the body, and so may be among its parameters."""
+    return b"interval" in body or b"confidence" in body
 
 
 NO_LEVELS = Levels()

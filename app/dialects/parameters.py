@@ -16,6 +16,11 @@ Parameters = TypeVar("Parameters", bound="Version")
 # Clients ask with few different parameters, and very often; so many are remembered, of so many bytes.
 MOST_REMEMBERED, LONGEST_REMEMBERED = 256, 200
 
+LEVELS = ("interval", "confidence", "joint")
+LEVELS_GO_TO = (
+    "not in this address; POST /predict/{pattern} and /invocations take it, and the Open Inference Protocol in "
+    'the parameters of the body: "parameters": {"interval": 0.9}'
+)
 NAMED_ANYWAY = "without it, rows with a category that training never saw are named"
 
 
@@ -61,10 +66,12 @@ class Version(BaseModel):
 def expected_by(call: Call, expected: Expected) -> Expected:
     """Return the columns as the question may have them, where the address has other parameters, which are ignored.
 
-    Raises Unprocessable where `extra` is neither refuse nor ignore, and for `outside`, which nothing here would heed.
+    Raises Unprocessable where `extra` is neither refuse nor ignore, and for what nothing here would heed.
     """
     query = call.head.query
     parameters = QueryParams(query) if query else {}
+    if sure := [name for name in LEVELS if name in parameters]:
+        raise Unprocessable("bad_parameter", f"{sure[0]}: {LEVELS_GO_TO}")
     if "outside" in parameters:
         raise Unprocessable("bad_parameter", f"outside: only POST /predict/{{pattern}} takes it; {NAMED_ANYWAY}")
     said = parameters.get("extra")

@@ -39,6 +39,7 @@
  *   chosen?: Record<string, number | string> }} fitted             chosen: what the recipe left open as "auto"
  * @property {{ trained_at: string, job: string | null, seed: number, software: Record<string, string> }} lineage
  * @property {string[]} notes
+ * @property {Calibration} [calibration]                           what intervals and sets stand on
  * @property {Record<string, ClosedForm>} [closed_forms]
  * @typedef {object} Recipe
  * @property {{ validation: number }} split
@@ -49,6 +50,11 @@
  *   epochs: number | "auto",
  *   batch_size: number | "auto" }} fit
  * @property {number} seed
+ * @typedef {object} Calibration                                   mean widths or sizes of sets, by level
+ * @property {string} of
+ * @property {number} rows
+ * @property {Record<string, Record<string, number>>} [widths]
+ * @property {Record<string, number>} [sizes]
  * @typedef {object} ClosedForm                                    a formula that was found in the rows
  * @property {string} text
  * @property {number} rmse
@@ -77,6 +83,8 @@
  * @property {number} version
  * @property {Record<string, Value>[]} outputs
  * @property {Record<string, Record<string, number>>[]} [probabilities]
+ * @property {Record<string, [number, number]>[]} [intervals]
+ * @property {Record<string, Value[]>[]} [sets]
  * @property {{ row: number, columns: string[] }[]} [outside]
  * @property {{ row: number, columns: string[] }[]} [filled]
  * @typedef {object} Job

@@ -5,6 +5,7 @@ width = (hardness of the row + floor) · factor at the size of its answer
 The hardness is the spread of the network's members, or the errors at the nearest landmarks.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,9 +14,12 @@ import numpy as np
 from models_store.arrays import Array, Encoded
 from models_store.errors import BundleDamaged
 
-# The floor, in medians of the hardness. Measured with members on house prices: with less, intervals follow the noise of
-# the spread; with more, they are as wide in the middle as at the edge.
-FLOOR = 1.0
+# Floors to choose from, in medians of the hardness: with less, intervals follow the noise of the hardness; with more,
+# they are as wide in the middle as at the edge.
+FLOORS = (0.25, 1.0, 4.0, 16.0)
+# Rows that a floor is chosen by; with fewer it is this one.
+ROWS_TO_CHOOSE, USUAL = 60, 1.0
+LEVELS = (0.8, 0.9, 0.95)
 # Knots of the factor; each is the mean of so many rows at least.
 MOST_KNOTS, ROWS_A_KNOT = 10, 30
 # A factor is this part of their mean at least: where no error was seen, some may come.
@@ -77,7 +81,27 @@ class Width:
         return cls(np.ones((1, n_outputs)), np.zeros((1, n_outputs)), np.ones((1, n_outputs)))
 
     @classmethod
-    def learned(cls, answers: Array, hardness: Array, errors: Array, floor: float = FLOOR) -> Self:
+    def chosen(cls, answers: Array, hardness: Array, errors: Array, floors: Sequence[float] = FLOORS) -> Self:
+        """Learn from |errors| of answers with the floor that makes intervals the narrowest in the mean.
+
+        All are float64 (n_rows, n_outputs).
+        """
+        if len(answers) < ROWS_TO_CHOOSE:
+            return cls.learned(answers, hardness, errors, USUAL if USUAL in floors else floors[0])
+        learned = [cls.learned(answers, hardness, errors, floor) for floor in floors]
+        # Each output by itself would do with another floor; the mean over outputs is of ratios, which have no unit.
+        sizes = np.array([width._mean_sizes(answers, hardness, errors) for width in learned])
+        return learned[int((sizes / np.maximum(sizes.min(axis=0), np.finfo(float).tiny)).mean(axis=1).argmin())]
+
+    def _mean_sizes(self, answers: Array, hardness: Array, errors: Array) -> Array:
+        """Return the mean half of the interval that each level would take on these rows, (n_levels * n_outputs,)."""
+        widths = self(answers, hardness)
+        reach = np.quantile(np.abs(errors) / widths, LEVELS, axis=0)
+        sizes: Array = (reach * widths.mean(axis=0)).ravel()
+        return sizes
+
+    @classmethod
+    def learned(cls, answers: Array, hardness: Array, errors: Array, floor: float = USUAL) -> Self:
         """Learn from |errors| of answers; all float64 (n_rows, n_outputs), `floor` in medians of the hardness."""
         middle = np.median(hardness, axis=0)
         middle = np.where(middle > 0, middle, hardness.mean(axis=0))

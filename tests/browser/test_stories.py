@@ -1,17 +1,24 @@
 """Stories of the page: a reader does something, in a real browser with a real server."""
 
 import re
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
+from models_store.card import Calibration
+from models_store.networks.onnx_network import OnnxNetwork
+from models_store.storage.store import Store
 from tests.browser.conftest import PICTURES, at
+from tests.fakes import sure
 from tests.server.conftest import Server, has_ended
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
 TRAINING_MS = 60_000
+PATIENCE_SECONDS = 15
 
 
 def button(page: Page, name: str) -> Locator:
@@ -155,6 +162,42 @@ def test_labels_come_with_their_probabilities(page: Page, shared: Server) -> Non
 
 
 # -- versions ------------------------------------------------------------------------------------------------------
+
+
+def test_an_interval_and_a_set_are_chosen_and_shown(page: Page, serve: Callable[..., Server]) -> None:
+    server = serve()
+    store = Store(server.store, OnnxNetwork.from_bytes)
+    facts = {
+        "area": Calibration(of="test rows", rows=19, widths={"area": {"0.8": 32.0, "0.9": 36.0}}),
+        "kinds": Calibration(of="test rows", rows=38, sizes={"0.9": 1.5}),
+    }
+    for pattern, calibration in facts.items():
+        bundle = store.load(pattern, store.champion(pattern)).bundle
+        lineage = bundle.card.lineage.model_copy(update={"job": None})
+        card = bundle.card.model_copy(update={"calibration": calibration, "lineage": lineage})
+        number = store.publish(sure(replace(bundle, card=card)))
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while server.client.get(f"/patterns/{pattern}").json()["champion"] != number:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    opened(page, server, "area")
+    page.get_by_label("width").fill("2")
+    page.get_by_label("height").fill("3")
+    page.get_by_label("How sure").select_option(label="an interval that is right 9 times in 10")
+    expect(page.locator("#curl")).to_contain_text("outside=true&interval=0.9")
+    button(page, "Predict").click()
+    expect(page.locator("#answer")).to_contain_text("between −5.05")
+    expect(page.locator("#answer svg.band")).to_have_count(1)
+    page.get_by_label("How sure").select_option(label="the answer alone")
+    button(page, "Predict").click()
+    expect(page.locator("#answer")).not_to_contain_text("between")
+    opened(page, server, "kinds")
+    page.get_by_label("How sure").select_option(label="a set of labels that is right 9 times in 10")
+    button(page, "Predict").click()
+    expect(page.locator("#answer .between")).to_be_visible()
+    # A version from before there were any offers none.
+    opened(page, server, "rents")
+    expect(page.get_by_label("How sure")).to_be_hidden()
 
 
 def test_a_pattern_is_taken_along_as_a_file(page: Page, shared: Server) -> None:

@@ -42,6 +42,13 @@ def params_are_accepted():
 
 
 @case
+def intervals_are_columns():
+    answer = client.invoke(pd.DataFrame(QUADRATIC, columns=["x1", "x2"]), {"interval": 0.9}).get_predictions()
+    assert list(answer.columns) == ["y", "y_lower", "y_upper"]
+    assert (answer["y_lower"] < answer["y"]).all() and (answer["y"] < answer["y_upper"]).all()
+
+
+@case
 def an_array():
     close(predicted(np.array(QUADRATIC)), expected())
 

@@ -1,5 +1,6 @@
 """The rows that a training calibrates on, and what its versions then say."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,13 +78,13 @@ def test_with_few_test_rows_it_is_calibrated_on_rows_out_of_fold() -> None:
     assert (facts.of, facts.rows, facts.by) == ("rows out of fold", 100, "spread")
 
 
-def test_a_network_of_one_without_validation_rows_has_intervals_of_one_width() -> None:
+def test_a_network_of_one_has_landmarks_among_the_rows_that_it_was_not_tested_on() -> None:
     facts = trained(TABLE, network={"layers": [{"units": 8}], "members": 1}, split={"validation": 0.0}).card.calibration
     assert facts is not None
-    assert (facts.of, facts.rows, facts.by) == ("test rows", 80, "nothing")
+    assert (facts.of, facts.rows, facts.by) == ("test rows", 80, "landmarks")
     facts = trained(TABLE, network={"layers": [{"units": 8}], "members": 1}, split={"validation": 0.2}).card.calibration
     assert facts is not None
-    assert facts.by == "size"
+    assert facts.by == "landmarks"
 
 
 def test_labels_are_calibrated_on_test_rows_where_each_label_has_enough_of_them() -> None:
@@ -116,6 +117,7 @@ def test_a_formula_is_calibrated_on_fresh_rows_and_kept_under_golden_widths() ->
     again = Bundle.from_files(files, KerasNetwork.from_bytes)
     assert again.intervals(x[:5], again.predict(x[:5]), exactly(0.9)).tolist() == ends[:5].tolist()
     found = bundle.calibration
-    moved = NumberCalibration(found.scores, found.width, found.landmarks, found.golden * 1.5)
+    assert found.cuts.shape == (2, 2)
+    moved = replace(found, golden=found.golden * 1.5)
     with pytest.raises(BundleDamaged, match="intervals of the golden rows are no longer as wide"):
         Bundle.from_files({**files, "calibration.npz": moved.to_bytes()}, KerasNetwork.from_bytes)

@@ -82,11 +82,6 @@ def answered(
     return question, answers
 
 
-def without_guarantee(named: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows outside as they are named where intervals or sets are asked for: there, nothing is guaranteed."""
-    return [{**row, "guaranteed": False} for row in named]
-
-
 def _refusal(bundle: Bundle, named: list[dict[str, Any]]) -> str:
     first, others = named[0], len(named) - 1
     more = f", and {others} more {'row is' if others == 1 else 'rows are'}" if others else ""

@@ -5,7 +5,7 @@ from typing import Any, get_args
 from app.dialects.native.beyond import SWITCH
 from app.dialects.native.ways import Way
 from app.formats.media_types import JSON_LINES
-from app.openapi import BYTES, CELLS, RECORD, RECORDS, path_parameter, query_parameter
+from app.openapi import BYTES, CELLS, LEVEL, RECORD, RECORDS, path_parameter, query_parameter
 
 TEXT: dict[str, Any] = {"schema": {"type": "string"}}
 TABLES: dict[str, Any] = {
@@ -16,7 +16,6 @@ TABLES: dict[str, Any] = {
     "application/vnd.apache.parquet": BYTES,
     **dict.fromkeys(JSON_LINES, TEXT),
 }
-LEVEL: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
 PREDICT: dict[str, Any] = {
     "tags": ["predict"],
     "summary": "Predict",

@@ -6,9 +6,9 @@ from functools import partial
 from app.answering.answer import Answering
 from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS
 from app.answering.registry import Served
-from app.dialects.levels import Levels
+from app.dialects.levels import WORK, Levels, without_guarantee
 from app.dialects.native import bodies
-from app.dialects.native.beyond import Outside, by_formula, check_way, treated, without_guarantee
+from app.dialects.native.beyond import Outside, by_formula, check_way, treated
 from app.dialects.native.bodies import NativeQuestion
 from app.dialects.native.openapi import PREDICT
 from app.dialects.native.ways import Way
@@ -24,8 +24,7 @@ from app.responses import Response
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 
-# An interval takes about so many times as long as its row: distances to landmarks, or each member's answer.
-WORK_OF_INTERVAL = 16
+# An answer with its lower and upper end.
 NUMBERS_OF_INTERVAL = 3
 
 
@@ -66,7 +65,7 @@ async def predict(answering: Answering, call: Call) -> Response:
     if way is not None:
         read, cost = partial(_read_to_treat, bundle, way, read), max(cost, len(body))
     if wanted.interval is not None:
-        most, cost = most // NUMBERS_OF_INTERVAL, cost * WORK_OF_INTERVAL
+        most, cost = most // NUMBERS_OF_INTERVAL, cost * WORK
     return await answering.answer(release, cost, read, partial(_written, release, wanted), most)
 
 

@@ -8,6 +8,7 @@ import orjson
 
 from app.answering.answer import Answering
 from app.answering.registry import Served
+from app.dialects.levels import WORK, may_be_asked
 from app.dialects.oip import bodies, repository
 from app.dialects.oip import models as oip_models
 from app.dialects.oip import openapi as operations
@@ -16,7 +17,7 @@ from app.dialects.oip.compressed import HEADER_LENGTH, Sent, compressed
 from app.dialects.oip.inputs import object_in, parameters_of
 from app.dialects.oip.openapi import Operation
 from app.dialects.parameters import expected_by
-from app.dialects.remarks import remarks_on, with_remarks
+from app.dialects.remarks import with_remarks
 from app.envelopes import PLAIN
 from app.errors import BodyTooLarge, Unprocessable
 from app.formats import compression, strict_json
@@ -39,7 +40,8 @@ async def infer(answering: Answering, call: Call) -> Response:
     release = await _release(answering, call)
     sent = await Sent.of(call, release.expected, answering.settings.max_body_bytes)
     read = partial(_read, answering.settings, release, expected_by(call, release.expected), sent)
-    return await answering.answer(release, sent.cost, read, partial(_written, release, sent.accept_encoding))
+    cost = sent.cost * (WORK if may_be_asked(sent.body) else 1)
+    return await answering.answer(release, cost, read, partial(_written, release, sent.accept_encoding))
 
 
 def _read(settings: Settings, release: Served, expected: Expected, sent: Sent) -> OipQuestion:
@@ -57,7 +59,7 @@ def _read(settings: Settings, release: Served, expected: Expected, sent: Sent) -
 
 
 def _written(release: Served, accept_encoding: str, question: OipQuestion, answers: Array) -> Response:
-    remarks = remarks_on(release.bundle, question.rows)
+    remarks = question.levels.remarks_on(release.bundle, question.rows)
     written = bodies.write(release, question, answers, remarks)
     content, headers = compressed(written.content, accept_encoding)
     headers |= with_remarks(release.headers, remarks)

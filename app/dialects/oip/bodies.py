@@ -3,14 +3,16 @@
 JSON with inputs [and bytes]  ->  OipQuestion (rows, outputs wanted)  ->  JSON with outputs [and bytes]
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import orjson
 
 from app.answering.plan import MOST_LABELS_ANSWERED, cost_of_array
+from app.dialects.levels import NO_LEVELS, Levels
 from app.dialects.oip import tensors
 from app.dialects.oip.inputs import flag_in, name_of, object_in, objects_in, parameters_of, rows_of, tensors_in
 from app.dialects.oip.tensors import Values
@@ -21,11 +23,13 @@ from app.formats.expected import Expected
 from app.formats.found import kind_of
 from app.formats.json_numbers import FEWEST_BYTES, document_of, rows_in
 from app.formats.json_rows import SLACK, is_too_much
+from app.formats.reply import Reply, texts_of_lists
 from models_store.arrays import Array
 from models_store.bundle import Bundle, all_finite
 from models_store.storage.store import Release
 from models_store.tables.table import Raw
 
+NO_OTHERS: Mapping[str, Values] = MappingProxyType({})
 # Bytes of JSON up to which the strict reader is the faster one.
 LARGEST_HEADER_TO_READ_STRICTLY = 1 << 13
 
@@ -48,6 +52,8 @@ class OipQuestion:
     wanted: Sequence[Wanted]
     is_compressed: bool
     """True if the answer will be compressed."""
+    levels: Levels = NO_LEVELS
+    """Those among the parameters of the request."""
 
     @property
     def is_light(self) -> bool:
@@ -100,8 +106,11 @@ def read(
     if request_id is not None and not (isinstance(request_id, str) and _is_text(request_id)):
         found = "half of a surrogate pair" if isinstance(request_id, str) else kind_of(request_id)
         raise Unprocessable("bad_body", f"id must be a string, found {found}")
+    levels = Levels.among(parameters)
+    outputs = [*outputs, *levels.names(outputs)]
     wanted = wanted_of(document.get("outputs"), flag_in(parameters, "binary_data_output"), outputs)
-    return OipQuestion(rows_of(tensors_in(document, binary, max_rows), expected), request_id, wanted, is_compressed)
+    raw = rows_of(tensors_in(document, binary, max_rows), expected)
+    return OipQuestion(raw, request_id, wanted, is_compressed, levels)
 
 
 def check_classes(question: OipQuestion, n_outputs: int) -> None:
@@ -118,7 +127,7 @@ def write(release: Release, question: OipQuestion, answers: Array, remarks: Rema
     """
     outputs: list[dict[str, Any]] = []
     binary: list[bytes | memoryview] = []
-    for wanted, values in answered(release.bundle, question.wanted, answers):
+    for wanted, values in answered(release.bundle, question.wanted, answers, beside(release.bundle, question, answers)):
         output = {"name": wanted.name, "datatype": tensors.datatype_of(values), "shape": list(values.shape)}
         if wanted.is_binary:
             binary.append(tensors.to_bytes(values))
@@ -219,19 +228,40 @@ def _one_wanted(output: dict[str, Any], are_binary: bool) -> Wanted:
 # -- outputs -------------------------------------------------------------------------------------------------------
 
 
-def answered(bundle: Bundle, wanted: Sequence[Wanted], answers: Array) -> list[tuple[Wanted, Values]]:
-    """Return the values of each output that is wanted, (n_rows, 1), or its classes.
+def answered(
+    bundle: Bundle, wanted: Sequence[Wanted], answers: Array, others: Mapping[str, Values] = NO_OTHERS
+) -> list[tuple[Wanted, Values]]:
+    """Return the values of each output that is wanted, (n_rows, 1), or its classes; `others` stand beside the outputs.
 
     Raises NotFinite if an answer is too large for its datatype.
     """
     with np.errstate(over="ignore"):
         numbers = all_finite(answers.astype(bundle.architecture.dtype, copy=False))
     # Labels are taken from the float64 probabilities: rounded to float32, two of them may be equal.
-    columns = bundle.named(answers if bundle.labels is not None else numbers)
+    columns = {**bundle.named(answers if bundle.labels is not None else numbers), **others}
     return [
         (one, _classes(bundle, one, columns[one.name], numbers) if one.n_classes else columns[one.name].reshape(-1, 1))
         for one in wanted
     ]
+
+
+def beside(bundle: Bundle, question: OipQuestion, answers: Array) -> Mapping[str, Values]:
+    """Return the ends of intervals, (n_rows,) in the datatype of the outputs, or the sets as JSON texts, by name.
+
+    Raises Unprocessable, NoCalibration or TooFewRows where they cannot be given, NotFinite as `answered` does.
+    """
+    if question.levels is NO_LEVELS:
+        return NO_OTHERS
+    question.levels.check(bundle)
+    sure = question.levels.sureness(bundle, question.rows, answers)
+    columns = Reply(bundle, answers, ends=sure.ends, members=sure.members).columns
+    with np.errstate(over="ignore"):
+        return {
+            name: texts_of_lists(columns[name])
+            if sure.ends is None
+            else all_finite(columns[name].astype(bundle.architecture.dtype)[:, None])[:, 0]
+            for name in question.levels.names(bundle.outputs)
+        }
 
 
 def _classes(bundle: Bundle, wanted: Wanted, values: Values, probabilities: Values) -> Values:

@@ -10,8 +10,9 @@ import numpy as np
 import orjson
 
 from app.answering.plan import cost_of_array
+from app.dialects.levels import Levels
 from app.dialects.oip import tensors
-from app.dialects.oip.bodies import OipQuestion, answered, wanted_of
+from app.dialects.oip.bodies import OipQuestion, answered, beside, wanted_of
 from app.dialects.oip.inputs import (
     check_rows,
     check_shape,
@@ -63,11 +64,12 @@ def cost(request: ModelInferRequest, n_bytes: int, expected: Expected) -> int:
 
 def read(request: ModelInferRequest, expected: Expected, outputs: Sequence[str], max_rows: int) -> OipQuestion:
     """Return what is asked. Raises TooManyRows or Unprocessable."""
-    _check(request.parameters)
+    levels = Levels.among(_check(request.parameters))
+    outputs = [*outputs, *levels.names(outputs)]
     asked = [{"name": one.name, "parameters": _plain(one.parameters)} for one in request.outputs]
     wanted = wanted_of(asked, True, outputs)
     rows = rows_of(_tensors_in(request, max_rows), expected)
-    return OipQuestion(rows, request.id or None, wanted, is_compressed=False)
+    return OipQuestion(rows, request.id or None, wanted, is_compressed=False, levels=levels)
 
 
 def write(release: Release, question: OipQuestion, answers: Array, remarks: Remarks) -> bytes:
@@ -78,9 +80,10 @@ def write(release: Release, question: OipQuestion, answers: Array, remarks: Rema
     response = ModelInferResponse(model_name=release.bundle.pattern, model_version=str(release.version))
     if question.id is not None:
         response.id = question.id
+    others = beside(release.bundle, question, answers)
     for name, rows in remarks.items():
         response.parameters[name].string_param = orjson.dumps(rows).decode()
-    for wanted, values in answered(release.bundle, question.wanted, answers):
+    for wanted, values in answered(release.bundle, question.wanted, answers, others):
         response.outputs.add(name=wanted.name, datatype=tensors.datatype_of(values), shape=values.shape)
         response.raw_output_contents.append(bytes(tensors.to_bytes(values)))
     return response.SerializeToString()

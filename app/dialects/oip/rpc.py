@@ -5,12 +5,12 @@ from importlib.metadata import version as version_of
 
 from app.answering.answer import Answering
 from app.answering.registry import Served
+from app.dialects.levels import WORK
 from app.dialects.messages import answer_of, filled, message_of
 from app.dialects.oip import bodies, messages, repository
 from app.dialects.oip import models as oip_models
 from app.dialects.oip.bodies import OipQuestion
 from app.dialects.parameters import expected_by
-from app.dialects.remarks import remarks_on
 from app.envelopes import PLAIN
 from app.errors import NotOffered, Unprocessable
 from app.formats.expected import Expected
@@ -30,7 +30,7 @@ async def infer(answering: Answering, call: Call) -> Response:
     request = await message_of(pb.ModelInferRequest, answering, call)
     release = await _release(answering, request)
     expected = expected_by(call, release.expected)
-    cost = messages.cost(request, len(await call.body()), expected)
+    cost = messages.cost(request, len(await call.body()), expected) * (WORK if request.parameters else 1)
     read = partial(_read, answering.settings, release, expected, request)
     return await answering.answer(release, cost, read, partial(_written, release))
 
@@ -42,7 +42,7 @@ def _read(settings: Settings, release: Served, expected: Expected, request: pb.M
 
 
 def _written(release: Served, question: OipQuestion, answers: Array) -> Response:
-    remarks = remarks_on(release.bundle, question.rows)
+    remarks = question.levels.remarks_on(release.bundle, question.rows)
     return Response(messages.write(release, question, answers, remarks), headers=release.headers)
 
 

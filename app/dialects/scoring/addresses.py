@@ -6,8 +6,9 @@ from importlib.metadata import version as version_of
 from app.answering.answer import Answering
 from app.answering.registry import Served
 from app.dialects import documented as doc
+from app.dialects.levels import NO_LEVELS, WORK, Levels, may_be_asked
 from app.dialects.parameters import Version
-from app.dialects.remarks import remarks_on, with_remarks
+from app.dialects.remarks import with_remarks
 from app.dialects.scoring import bodies
 from app.dialects.scoring.bodies import ScoringQuestion
 from app.envelopes import SCORING
@@ -18,7 +19,7 @@ from app.formats.media_types import ARROW, ARROW_FILE, JSON_LINES
 from app.formats.reply import Reply
 from app.http.call import Call
 from app.http.dispatch import Address, Dialect, anybody
-from app.openapi import BYTES, query_parameter
+from app.openapi import BYTES, LEVEL, query_parameter
 from app.responses import Response
 from app.settings import Settings
 from models_store.arrays import Array
@@ -27,7 +28,7 @@ from models_store.bundle import Bundle
 TAG = "MLflow, SageMaker, Vertex AI"
 
 
-class Wanted(Version):
+class Wanted(Levels, Version):
     pattern: str | None = None
 
 
@@ -45,6 +46,8 @@ async def invocations(answering: Answering, call: Call) -> Response:
     wanted = Wanted.by(call)
     pattern = _default(answering) if wanted.pattern is None else wanted.pattern
     release = await answering.registry.release(pattern, wanted.version, wanted.label)
+    levels = NO_LEVELS if wanted.asked is None and not wanted.joint else wanted
+    levels.check(release.bundle)
     check_plain(call.headers.get("content-encoding", ""))
     content_type = call.headers.get("content-type", "")
     media_type = bodies.answer_type(content_type, call.headers.get("accept", ""))
@@ -53,7 +56,9 @@ async def invocations(answering: Answering, call: Call) -> Response:
     if media_type in (ARROW, ARROW_FILE):  # which are told apart by their bytes
         media_type = arrow_stream.media_type_of(body)
     cost = bodies.cost(body, content_type)
-    return await answering.answer(release, cost, read, partial(_written, release, media_type))
+    if wanted.asked is not None or may_be_asked(body):
+        cost *= WORK
+    return await answering.answer(release, cost, read, partial(_written, release, media_type, levels))
 
 
 def _default(answering: Answering) -> str:
@@ -70,9 +75,14 @@ def _default(answering: Answering) -> str:
     return patterns[0] if patterns else ""
 
 
-def _written(release: Served, media_type: str, question: ScoringQuestion, answers: Array) -> Response:
-    content = bodies.write(question, Reply(release.bundle, answers), media_type)
-    headers = with_remarks(release.headers, remarks_on(release.bundle, question.rows))
+def _written(release: Served, media_type: str, levels: Levels, question: ScoringQuestion, answers: Array) -> Response:
+    if question.levels is not NO_LEVELS:
+        levels = question.levels
+        levels.check(release.bundle)
+    sure = levels.sureness(release.bundle, question.rows, answers)
+    reply = Reply(release.bundle, answers, ends=sure.ends, members=sure.members)
+    content = bodies.write(question, reply, media_type)
+    headers = with_remarks(release.headers, levels.remarks_on(release.bundle, question.rows))
     return Response(content, media_type=media_type, headers=headers)
 
 
@@ -88,7 +98,8 @@ SPLIT = {
         "data": {"type": "array", "minItems": 1, "items": doc.CELLS},
     },
 }
-IGNORED = {name: {"type": ["object", "null"], "description": "ignored"} for name in bodies.PARAMETERS}
+HEEDED = "interval, confidence and joint, as in the address; others are ignored"
+PARAMS = {name: {"type": ["object", "null"], "description": HEEDED} for name in bodies.PARAMETERS}
 
 
 def _health_at(path: str, name: str) -> Address:
@@ -104,7 +115,7 @@ def _invocations_at(path: str, name: str) -> Address:
         "inputs": doc.TENSORS,
     }
     answer = '{"predictions": [{"y": 4.0}, ...]}, or CSV or JSON lines where Accept asks for them, or as the question'
-    described = doc.operation(TAG, path, name, "Predict, as they ask for it", answer, doc.one_of(IGNORED, **forms))
+    described = doc.operation(TAG, path, name, "Predict, as they ask for it", answer, doc.one_of(PARAMS, **forms))
     for media_type in ("text/csv", *JSON_LINES):
         described["requestBody"]["content"][media_type] = doc.TEXT
         described["responses"]["200"]["content"][media_type] = doc.TEXT
@@ -115,6 +126,9 @@ def _invocations_at(path: str, name: str) -> Address:
         query_parameter("pattern", {"type": "string"}, "without it PATTERNS_DEFAULT, or the only one there is"),
         query_parameter("version", {"type": "integer", "minimum": 1}, "a version; without it the champion answers"),
         query_parameter("label", {"type": "string"}, "a label, such as champion"),
+        query_parameter("interval", LEVEL, 'of numbers: add y_lower and y_upper; also as "params": {"interval": 0.9}'),
+        query_parameter("joint", {"type": "boolean"}, "with interval: all outputs of a row hold at once so often"),
+        query_parameter("confidence", LEVEL, "of labels: add species_set; also among params"),
         query_parameter(
             "extra",
             {"enum": ["refuse", "ignore"], "type": "string"},

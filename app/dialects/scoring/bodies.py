@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from app.answering.plan import cost_of_unpacking, reads_on_loop
+from app.dialects.levels import NO_LEVELS, Levels
 from app.errors import NotAcceptedType, TooManyRows, Unprocessable
 from app.formats import arrow_stream, csv_rows, json_lines, json_rows, npy, parquet, strict_json
 from app.formats.expected import Expected
@@ -35,7 +36,7 @@ from models_store.arrays import Array
 from models_store.tables.table import Raw
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-# The names of MLflow and of Vertex AI. Networks take no parameters; clients may send some all the same.
+# The names of MLflow and of Vertex AI. Clients send others than levels, too, which are ignored.
 PARAMETERS = ("params", "parameters")
 # SageMaker's NumpySerializer sends npy. Each is answered as it is, unless Accept prefers another type.
 TYPED: Mapping[str, Format] = {
@@ -57,6 +58,8 @@ class ScoringQuestion:
     write_alike: Callable[[Reply], bytes] | None = None
     """As the question, where that is one of TYPED."""
     is_light: bool = False
+    levels: Levels = NO_LEVELS
+    """Those among the parameters of the body."""
 
 
 def cost(body: bytes, content_type: str) -> int:
@@ -74,8 +77,10 @@ def read(body: bytes, content_type: str, expected: Expected, max_rows: int) -> S
         case "application/json" | "":
             if not expected.typed and (read := _few_numbers(body, expected, max_rows)) is not None:
                 return ScoringQuestion(read[1])
-            rows = _rows(_document(body, expected, max_rows), expected, max_rows)
-            return ScoringQuestion(json_rows.raw_of(json_rows.scalars(rows), expected))
+            document = _document(body, expected, max_rows)
+            rows = _rows(document, expected, max_rows)
+            levels = _levels(document)
+            return ScoringQuestion(json_rows.raw_of(json_rows.scalars(rows), expected), levels=levels)
         case lines if lines in JSON_LINES:
             raw, write_lines = json_lines.read(body, expected, max_rows, strict_json.WITH_NAN)
             return ScoringQuestion(raw, write_lines=write_lines)
@@ -118,7 +123,11 @@ def write(question: ScoringQuestion, reply: Reply, media_type: str) -> bytes:
         return question.write_csv(reply)
     if media_type in JSON_LINES:
         return question.write_lines(reply)
-    return orjson.dumps({"predictions": reply.in_layout("records")["outputs"]})
+    if reply.ends is None and reply.members is None:
+        return orjson.dumps({"predictions": reply.in_layout("records")["outputs"]})
+    columns = {name: column.tolist() for name, column in reply.columns.items()}
+    rows = zip(*columns.values(), strict=True)
+    return orjson.dumps({"predictions": [dict(zip(columns, row, strict=True)) for row in rows]})
 
 
 def _header(content_type: str) -> csv_rows.Header:
@@ -145,6 +154,11 @@ def _document(body: bytes, expected: Expected, max_rows: int) -> dict[str, Any]:
         if not isinstance(given := document.get(name, {}), dict | None):
             raise Unprocessable("bad_parameter", f"{name} must be an object, found {kind_of(given)}")
     return document
+
+
+def _levels(document: dict[str, Any]) -> Levels:
+    given: dict[str, Any] = next((document[name] for name in PARAMETERS if document.get(name)), {})
+    return Levels.among(given)
 
 
 def _rows(document: dict[str, Any], expected: Expected, max_rows: int) -> list[list[Any]]:

@@ -9,6 +9,7 @@
  * @typedef {import("../api.js").Value} Value
  * @typedef {Record<string, Value>} Row
  */
+import { svg } from "../curve.js";
 import { element, exact, find, variable } from "../dom.js";
 import { areLabels, percent, range, short } from "../format.js";
 import { attempt, tell } from "../problem.js";
@@ -16,6 +17,8 @@ import { Field, typedFor } from "./field.js";
 import { MOST_LABELS } from "./scores.js";
 
 const COPIED_MS = 2000;
+/** @type {Record<string, string>} */
+const OFTEN = { 0.8: "8 times in 10", 0.9: "9 times in 10", 0.95: "19 times in 20" };
 
 export class PredictForm {
   #root;
@@ -23,6 +26,7 @@ export class PredictForm {
   #problem;
   #answer;
   #curl;
+  #sure;
   /** @type {Described | null} */
   #described = null;
   /** @type {Field[]} */
@@ -40,6 +44,8 @@ export class PredictForm {
     this.#problem = find(root, "#predict-problem");
     this.#answer = find(root, "#answer");
     this.#curl = find(root, "#curl");
+    this.#sure = find(root, "#sure", HTMLSelectElement);
+    this.#sure.addEventListener("change", () => this.#changed());
     find(root, "#predict", HTMLFormElement).addEventListener("submit", (submitted) => {
       submitted.preventDefault();
       return this.#predict();
@@ -60,8 +66,25 @@ export class PredictForm {
       return new Field(column, `input-${place}`, columnName(column.name, described), before, () => this.#changed());
     });
     find(this.#root, "#predict-fields").replaceChildren(...this.#fields.map((field) => field.root));
+    this.#offerLevels(described.card);
     tell(this.#problem, null);
     this.#changed();
+  }
+
+  /**
+   * What the calibration rows are enough for; versions without any offer nothing.
+   * @param {Card} card
+   */
+  #offerLevels({ calibration, task }) {
+    const chosen = this.#sure.value;
+    const levels = Object.keys(calibration?.sizes ?? Object.values(calibration?.widths ?? {})[0] ?? {});
+    const kind = task === "regression" ? "an interval" : "a set of labels";
+    this.#sure.replaceChildren(
+      element("option", { value: "" }, "the answer alone"),
+      ...levels.map((level) => element("option", { value: level }, `${kind} that is right ${OFTEN[level] ?? level}`)),
+    );
+    this.#sure.value = levels.includes(chosen) ? chosen : "";
+    find(this.#root, "#sure-field").hidden = levels.length === 0;
   }
 
   #changed() {
@@ -82,7 +105,10 @@ export class PredictForm {
     const row = this.#row();
     await attempt(this.#problem, async () => {
       const began = performance.now();
-      const answer = await this.#server.ask(pathOf(described), { method: "POST", body: { inputs: [row] } });
+      const answer = await this.#server.ask(pathOf(described, this.#sure.value), {
+        method: "POST",
+        body: { inputs: [row] },
+      });
       if (number === this.#asked) this.#showAnswer(answer, row, described, performance.now() - began);
     });
     this.#showCurl();
@@ -101,6 +127,8 @@ export class PredictForm {
     const isMeasured = !outside.length && !filled.length && answer.version === described.champion;
     this.#answer.replaceChildren(
       ...Object.entries(answer.outputs[0]).map(([name, value]) => output(name, value, described, isMeasured)),
+      ...Object.entries(answer.intervals?.[0] ?? {}).map(([name, ends]) => between(name, ends, answer, described)),
+      ...Object.values(answer.sets?.[0] ?? {}).map(oneOf),
       ...Object.values(answer.probabilities?.[0] ?? {}).map(likely),
       ...(outside.length ? [warning(outside, row, described.card)] : []),
       ...(filled.length ? [standIn(filled, described.card)] : []),
@@ -112,7 +140,7 @@ export class PredictForm {
   #showCurl() {
     if (this.#described === null) return;
     const lines = [
-      `curl ${quoted(`${location.origin}${pathOf(this.#described)}`)}`,
+      `curl ${quoted(`${location.origin}${pathOf(this.#described, this.#sure.value)}`)}`,
       ...(this.#server.needsKeyToPredict ? ['-H "authorization: Bearer $PATTERNS_PREDICT_KEY"'] : []),
       "-H 'content-type: application/json'",
       `-d ${quoted(JSON.stringify({ inputs: [this.#row()] }))}`,
@@ -134,9 +162,13 @@ export class PredictForm {
   }
 }
 
-/** @param {Described} described */
-const pathOf = ({ name, classes }) =>
-  `/predict/${encodeURIComponent(name)}?outside=true${classes ? "&probabilities=true" : ""}`;
+/**
+ * @param {Described} described
+ * @param {string} level   how often an interval or a set is to hold; empty for neither
+ */
+const pathOf = ({ name, classes }, level) =>
+  `/predict/${encodeURIComponent(name)}?outside=true${classes ? "&probabilities=true" : ""}` +
+  (level && `&${classes ? "confidence" : "interval"}=${level}`);
 
 /**
  * For a shell.
@@ -171,6 +203,51 @@ function output(name, value, described, isMeasured) {
     ...(score ? [element("span", { class: "error-size" }, usually(score))] : []),
   );
 }
+
+/**
+ * The interval of an output in words, and as a band in the range that training saw.
+ * @param {string} name
+ * @param {[number, number]} ends
+ * @param {Prediction} answer
+ * @param {Described} described
+ */
+function between(name, [lower, upper], answer, described) {
+  const several = described.outputs.length > 1 ? [columnName(name, described), " "] : [];
+  const words = `between ${short(lower, 6)} and ${short(upper, 6)}`;
+  const column = described.card.outputs.find((one) => one.name === name);
+  const bounds = [Number(column?.minimum ?? lower), Number(column?.maximum ?? upper), lower, upper];
+  return element(
+    "p",
+    { class: "between" },
+    ...several,
+    words,
+    band(Math.min(...bounds), Math.max(...bounds), lower, upper, Number(answer.outputs[0][name])),
+  );
+}
+
+/**
+ * @param {number} least
+ * @param {number} most
+ * @param {number} lower
+ * @param {number} upper
+ * @param {number} value
+ */
+function band(least, most, lower, upper, value) {
+  const size = most - least || 1;
+  /** @param {number} at */
+  const place = (at) => (100 * (at - least)) / size;
+  return svg(
+    "svg",
+    { class: "band", viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("rect", { class: "seen", x: 0, y: 3, width: 100, height: 2 }),
+    svg("rect", { class: "held", x: place(lower), y: 1, width: Math.max(0.5, place(upper) - place(lower)), height: 6 }),
+    svg("rect", { class: "said", x: place(value) - 0.4, y: 0, width: 0.8, height: 8 }),
+  );
+}
+
+/** @param {Value[]} labels */
+const oneOf = (labels) =>
+  element("p", { class: "between" }, labels.length > 1 ? `one of ${labels.join(", ")}` : `${labels[0]} alone`);
 
 /** @param {Score} score */
 const usually = (score) =>

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models_store.arrays import Array
 from models_store.calibration.intervals import NumberCalibration
-from models_store.calibration.ranks import exactly
+from models_store.calibration.ranks import exactly, rows_for
 from models_store.calibration.widths import NEAREST, Landmarks, Width
 from models_store.errors import BundleDamaged, TooFewRows
 
@@ -19,7 +19,8 @@ NONE = np.empty((0, 1))
 
 
 def calibration(scores: Array, width: Width | None = None) -> NumberCalibration:
-    return NumberCalibration(scores, width or Width.even(scores.shape[1]), None, np.empty((0, scores.shape[1])))
+    none = np.empty((0, scores.shape[1]))
+    return NumberCalibration(scores, width or Width.even(scores.shape[1]), None, none, np.zeros_like(scores), none)
 
 
 @given(SEEDS)
@@ -44,6 +45,41 @@ def test_the_order_of_calibration_rows_changes_nothing(seed: int) -> None:
         for jointly in (False, True):
             thresholds = [calibration(some).thresholds(level, jointly=jointly).tolist() for some in (scores, shuffled)]
             assert thresholds[0] == thresholds[1]
+
+
+@given(SEEDS, st.integers(5, 200))
+def test_parts_have_thresholds_of_their_own_and_intervals_stay_nested(seed: int, n_rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    known = rng.normal(size=(n_rows, 2))
+    cuts = np.sort(rng.normal(size=(2, 2)), axis=0)
+    found = replace(calibration(rng.exponential(size=(n_rows, 2)) * np.exp(known)), answers=known, cuts=cuts)
+    answers, widths, inner = rng.normal(size=(20, 2)), np.ones((20, 2)), np.zeros((20, 2, 2))
+    for jointly in (False, True):
+        for level in LEVELS:
+            if n_rows >= rows_for(level):
+                ends = found.ends(answers, widths, level, jointly=jointly)
+                assert (ends[:, :, 1] - ends[:, :, 0] >= inner[:, :, 1] - inner[:, :, 0]).all()
+                inner = ends
+        inner = np.zeros((20, 2, 2))
+
+
+def test_intervals_hold_as_often_as_asked_in_each_part() -> None:
+    rng = np.random.default_rng(4)
+    held = np.zeros((3, 3))
+    for _ in range(200):
+        answers = rng.uniform(0, 3, (177 + 300, 1))
+        errors = rng.normal(size=answers.shape) * 4 ** np.floor(answers)
+        scores, known, cuts = np.abs(errors[:177]), answers[:177], np.array([[1.0], [2.0]])
+        found = replace(calibration(scores), answers=known, cuts=cuts)
+        part_of = np.floor(answers[177:, 0]).astype(int)
+        for place, level in enumerate(LEVELS):
+            low, high = np.moveaxis(found.ends(np.zeros((300, 1)) + answers[177:], np.ones((300, 1)), level), 2, 0)[
+                :, :, 0
+            ]
+            right = answers[177:, 0] + errors[177:, 0]
+            is_held = (low <= right) & (right <= high)
+            held[place] += [is_held[part_of == part].mean() / 200 for part in range(3)]
+    assert held == pytest.approx(np.array([[0.8], [0.9], [0.95]]) * np.ones(3), abs=0.025)
 
 
 @given(SEEDS)
@@ -100,6 +136,16 @@ def test_a_width_follows_the_hardness_of_the_row_and_the_size_of_its_answer() ->
     assert (width(answers, hardness) > 0).all()
 
 
+def test_the_floor_is_chosen_that_makes_intervals_narrow() -> None:
+    rng = np.random.default_rng(6)
+    answers, hardness, noise = rng.uniform(size=(600, 1)), rng.exponential(size=(600, 1)), rng.normal(size=(600, 1))
+    told = Width.chosen(answers, hardness, hardness * noise)
+    untold = Width.chosen(answers, hardness, noise)
+    assert [width.floor.item() / np.median(hardness) for width in (told, untold)] == [0.25, 16.0]
+    few = Width.chosen(answers[:20], hardness[:20], noise[:20])
+    assert few.floor == np.median(hardness[:20])
+
+
 @pytest.mark.parametrize("hardness", [0.0, 1e-300])
 def test_a_width_is_above_zero_where_nothing_was_off(hardness: float) -> None:
     same = np.full((50, 1), 7.0)
@@ -137,7 +183,8 @@ def kept() -> NumberCalibration:
     rng = np.random.default_rng(3)
     width = Width.learned(rng.normal(size=(90, 2)), rng.exponential(size=(90, 2)), rng.normal(size=(90, 2)))
     landmarks = Landmarks(rng.normal(size=(5, 3)), rng.exponential(size=(5, 2)))
-    return NumberCalibration(rng.exponential(size=(20, 2)), width, landmarks, np.ones((4, 2)))
+    scores, known, cuts = rng.exponential(size=(20, 2)), rng.normal(size=(20, 2)), np.array([[0.0, 1.0], [0.5, 2.0]])
+    return NumberCalibration(scores, width, landmarks, np.ones((4, 2)), known, cuts)
 
 
 @pytest.mark.parametrize("found", [kept(), replace(kept(), landmarks=None)])
@@ -151,9 +198,11 @@ def test_what_was_kept_is_read_to_the_bit(found: NumberCalibration) -> None:
     ("changes", "words"),
     [
         ({"scores": np.ones((3, 1))}, "expected scores of 2 outputs"),
-        ({"scores": -np.ones((3, 2))}, "expected scores of 2 outputs, from 0 on"),
-        ({"scores": np.full((3, 2), np.inf)}, "expected finite numbers"),
+        ({"scores": -np.ones((20, 2))}, "expected scores of 2 outputs, from 0 on"),
+        ({"scores": np.full((20, 2), np.inf)}, "expected finite numbers"),
         ({"golden": np.ones((3, 3))}, "expected scores of 2 outputs"),
+        ({"answers": np.ones((3, 2))}, "expected an answer for each score"),
+        ({"cuts": np.array([[1.0, 1.0], [0.0, 2.0]])}, "and cuts in order"),
         ({"width": Width.even(1)}, "the width is not one of 2 outputs"),
         ({"width": replace(Width.even(2), floor=np.zeros((1, 2)))}, "expected a floor and factors above 0"),
         ({"landmarks": Landmarks(np.ones((4, 2)), np.ones((4, 2)))}, "landmarks and their errors do not fit"),
