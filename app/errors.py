@@ -3,7 +3,7 @@
 PatternServerError
   Malformed · NotAcceptedType · BodyTooLarge · AnswerTooLarge · TooManyRows · Unprocessable
   NotHere · WrongMethod · NotOffered
-  NoFormula
+  NoFormula · NoProfile · NotCounted
   KeyMissing · KeyWrong · ForeignOrigin
   UnknownJob · JobEnded · TrainingUnderWay · QueueFull · TrainingUnavailable · NoTrainer
   NotLoaded · Unloaded · Overloaded · Draining · DeadlinePassed
@@ -23,6 +23,23 @@ class NoFormula(PatternServerError):
             "looked for: not for labels, nor from inputs that lack values or are no numbers, nor in versions from "
             "before formulas were looked for; training those again looks for one"
         )
+
+
+class NoProfile(PatternServerError):
+    code = "no_profile"
+
+    def __init__(self, pattern: str, version: int) -> None:
+        super().__init__(
+            f"version {version} of {pattern} has no histograms of its training rows, which questions would be held "
+            "against: it is from before they were kept; training it again keeps them"
+        )
+
+
+class NotCounted(PatternServerError):
+    code = "not_counted"
+
+    def __init__(self) -> None:
+        super().__init__("this server does not count what it is asked: PATTERNS_DRIFT is off")
 
 
 class Malformed(PatternServerError):

@@ -30,6 +30,7 @@ from app.dialects.native.predict import PREDICT_DIALECT
 from app.dialects.oip.addresses import OIP_DIALECT
 from app.dialects.scoring.addresses import SCORING_DIALECT, vertex_dialects
 from app.dialects.tensorflow_serving.addresses import V1_DIALECT
+from app.drift.watch import Watch
 from app.http.dispatch import Dialects, Dispatch
 from app.http.edge import Edge
 from app.jobs.jobs import Jobs
@@ -39,10 +40,11 @@ from app.processes import memory
 from app.processes.table_reader import Reader
 from app.processes.trainer import Trainer, check_ray
 from app.processes.workers import place
-from app.routes import datasets, exports, health, models, page, train
+from app.routes import datasets, drift, exports, health, models, page, train
 from app.settings import Settings
 from app.telemetry import logs
 from app.telemetry.statistics import Statistics
+from app.telemetry.tally import Tallies
 from models_store.errors import PatternServerError
 from models_store.networks.architecture import LoadNetwork
 from models_store.storage.datasets import Datasets
@@ -52,7 +54,7 @@ log = logging.getLogger("patterns")
 
 # Between the end of the time to finish requests and the end of the process, whatever its threads wait for.
 LAST_SECONDS = 4
-ROUTERS = [routes.router for routes in (train, datasets, models, exports, health, page)]
+ROUTERS = [routes.router for routes in (train, datasets, models, drift, exports, health, page)]
 DESCRIPTION = "Trains small Keras networks on patterns in numbers and serves them: raw values in, raw values out."
 
 
@@ -95,15 +97,16 @@ def _included(app: FastAPI) -> list[Route]:
 
 def _parts(settings: Settings, load_network: LoadNetwork, routes: list[Route]) -> Parts:
     store = Store(settings.store, load_network, keep=settings.keep_versions)
-    statistics = Statistics()
+    statistics, tallies = Statistics(), Tallies(are_on=settings.drift)
     records = Records(settings.jobs_url, settings.train_queue)
     return Parts(
         settings=settings,
         store=store,
-        registry=Registry(store, statistics),
+        registry=Registry(store, statistics, tallies),
         datasets=Datasets(settings.store),
         reader=Reader(settings.store, settings.max_dataset_mb, settings.log_level),
         statistics=statistics,
+        watch=Watch(tallies, store, settings),
         batcher=Batcher(),
         admission=Admission(settings.answer_seconds),
         # Threads of their own: many plots or tables, or a slow disk, must not take those that everybody else needs.
@@ -149,6 +152,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         asyncio.to_thread(_recover, parts.store),
         parts.registry.watch(on_loaded=place.turns.tell_loaded),
         parts.jobs.lead(),
+        parts.watch.keep(),
     )
     tasks = [asyncio.create_task(work) for work in works]
     try:

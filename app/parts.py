@@ -11,6 +11,7 @@ from starlette.routing import Route
 from app.answering.admission import Admission
 from app.answering.batching import Batcher
 from app.answering.registry import Registry
+from app.drift.watch import Watch
 from app.http.dispatch import Dialects
 from app.jobs.jobs import Jobs
 from app.processes.table_reader import ReadsTables
@@ -30,6 +31,7 @@ class Parts:
     datasets: Datasets
     reader: ReadsTables
     statistics: Statistics
+    watch: Watch
     batcher: Batcher
     admission: Admission
     artist: ThreadPoolExecutor
@@ -50,6 +52,7 @@ class Parts:
         self.artist.shutdown(wait=False, cancel_futures=True)
         self.registry.close()
         self.jobs.close()
+        self.watch.close()
 
 
 def parts_of(app: FastAPI) -> Parts:

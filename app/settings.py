@@ -76,6 +76,7 @@ class Settings(BaseSettings):
     keep_versions: int = Field(5, ge=1, description="versions of a pattern that are kept")
     train_queue: int = Field(16, ge=1, description="trainings that may wait")
     train_seconds: float = Field(3600, gt=0, description="longest training")
+    drift: bool = Field(True, description="whether questions are counted, to be held against the training rows")
     trainer: TrainerPlace = Field(
         "auto", description="who trains: auto, this server if it has TensorFlow; none; elsewhere, another on this store"
     )

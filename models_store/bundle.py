@@ -25,13 +25,15 @@ from models_store.encoding.rows import Encoder, TableEncoder, input_encoder_from
 from models_store.errors import BundleDamaged, NoCalibration, NotFinite, shortened_name
 from models_store.networks.architecture import Architecture, LoadNetwork, Network
 from models_store.out_of_fold import OutOfFold
+from models_store.profiles.counting import Counting
+from models_store.profiles.profile import Profile
 from models_store.tables.table import Kind, Raw, Table, Values, are_missing, column_of, take, to_json
 
 FORMAT = 1
 DESCRIPTION, NETWORK, GOLDEN = "bundle.json", "network.keras", "golden.json"
 HISTORY, EVALUATION = "history.json", "evaluation.json"
-OUT_OF_FOLD, CALIBRATION = "out_of_fold.npz", "calibration.npz"
-FILES = (DESCRIPTION, NETWORK, GOLDEN, HISTORY, EVALUATION, OUT_OF_FOLD, CALIBRATION)
+OUT_OF_FOLD, CALIBRATION, PROFILE = "out_of_fold.npz", "calibration.npz", "profile.json"
+FILES = (DESCRIPTION, NETWORK, GOLDEN, HISTORY, EVALUATION, OUT_OF_FOLD, CALIBRATION, PROFILE)
 
 # Golden rows may differ this much, in units of the output scale and relatively: between a CPU and a GPU float32
 # sums are ordered differently, and this is ten times what that was seen to change.
@@ -155,6 +157,8 @@ class Bundle:
     """Answers to rows by the member that left them out; None of a network of one, and of earlier releases."""
     calibration: Calibration | None = None
     """What turns answers into intervals or sets; None of earlier releases."""
+    profile: Profile | None = None
+    """Histograms of the training rows, which requests are held against; None of earlier releases."""
 
     @property
     def description(self) -> Description:
@@ -230,6 +234,13 @@ class Bundle:
     def _widths(self, calibration: NumberCalibration, raw: Raw, answers: Array) -> Array:
         return calibration.width(answers, hardness(self.predictor, calibration.landmarks, raw))
 
+    @property
+    def counting(self) -> Counting | None:
+        """What counts rows in the histograms of the training rows; None where there are none."""
+        if self.profile is None:
+            return None
+        return self.profile.counting(self.predictor.encoder, self.predictor.decoder)
+
     def sample(self) -> dict[str, Any]:
         """A body for `/predict` that works as it is: two rows from inside the training range."""
         rows = to_json(take(self.golden_inputs, slice(2)), self.kinds)
@@ -284,7 +295,7 @@ class Bundle:
             EVALUATION: _json(self.evaluation.to_json()),
             GOLDEN: _json(golden),
         }
-        beside = {OUT_OF_FOLD: self.out_of_fold, CALIBRATION: self.calibration}
+        beside = {OUT_OF_FOLD: self.out_of_fold, CALIBRATION: self.calibration, PROFILE: self.profile}
         return files | {name: part.to_bytes() for name, part in beside.items() if part is not None}
 
     @classmethod
@@ -307,6 +318,9 @@ class Bundle:
             out_of_fold = OutOfFold.from_bytes(files[OUT_OF_FOLD]) if OUT_OF_FOLD in files else None
         with damage_at(CALIBRATION):
             calibration = _calibration(files[CALIBRATION], encoder, decoder) if CALIBRATION in files else None
+        with damage_at(PROFILE):
+            profile = Profile.from_bytes(files[PROFILE]) if PROFILE in files else None
+            _check_profile(profile, encoder, decoder)
         bundle = cls(
             pattern=saved.read("pattern", _text),
             recipe=described.recipe,
@@ -318,6 +332,7 @@ class Bundle:
             golden_inputs=golden.read("inputs", partial(_restored, encoder=encoder)),
             out_of_fold=out_of_fold,
             calibration=calibration,
+            profile=profile,
         )
         expected = golden.read("outputs", _rows_of_numbers)
         with damage_at(GOLDEN):
@@ -393,6 +408,15 @@ def _check_widths(architecture: Architecture, encoder: Encoder, decoder: Decoder
             f"{found[0]} inputs and {found[1]} outputs, but the encoder makes {expected[0]} inputs "
             f"and the decoder takes {expected[1]} outputs"
         )
+
+
+def _check_profile(profile: Profile | None, encoder: Encoder, decoder: Decoder) -> None:
+    if profile is None:
+        return
+    for histograms, columns in ((profile.inputs, encoder.columns), (profile.outputs, decoder.columns)):
+        names = tuple(histogram.name for histogram in histograms)
+        if not names or names != columns[: len(names)]:
+            raise BundleDamaged("its columns are not those of the encoder and the decoder")
 
 
 def _named(names: tuple[str, ...], beyond: NDArray[np.bool_]) -> list[dict[str, Any]]:

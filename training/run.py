@@ -17,6 +17,7 @@ from models_store.bundle import Bundle, Predictor
 from models_store.card import Author, Calibration, Card, CrossValidation, Fitted, Lineage, Measured, Refit
 from models_store.networks.architecture import Device
 from models_store.out_of_fold import OutOfFold
+from models_store.profiles.profile import Profile
 from models_store.tables.table import Raw, Table
 from training.calibrating import Trained, calibrated
 from training.closed_form.find import closed_forms
@@ -35,11 +36,13 @@ from training.fitting.fit import Diverged, Extent
 from training.fitting.learn import Learned, Runtime, learn, members_spread, sample_weights
 from training.fitting.program import Programs
 from training.fitting.progress import Progress
-from training.recipe.data import TableData
+from training.recipe.data import FormulaData, TableData
 from training.recipe.spec import PatternSpec
 from training.refit import FirstFit, SecondFit, refit, rows_of
 
 MOST_GOLDEN = 16
+# Answers to fewer test rows tell less of how answers are distributed than those to the training rows.
+FEWEST_LIKE_REQUESTS = 100
 # Numbers that a version keeps of the answers out of fold: enough for every quantile, and a few megabytes.
 MOST_OUT_OF_FOLD = 200_000
 SOFTWARE = ("keras", "tensorflow", "numpy", "scikit-learn")
@@ -115,6 +118,7 @@ def train(
         golden_inputs=golden,
         out_of_fold=_kept(served.out_of_fold, spec.seed),
         calibration=calibration,
+        profile=_profile(training),
     )
 
 
@@ -284,6 +288,21 @@ def _kept(found: OutOfFold | None, seed: int) -> OutOfFold | None:
     if found is None:
         return None
     return found.take(subsample(len(found.targets), max(1, MOST_OUT_OF_FOLD // found.answers.shape[1]), seed))
+
+
+def _profile(training: Training) -> Profile:
+    """Return the histograms of the rows that the served network has learned from, and of answers."""
+    predictor, answers = training.served.predictor, training.answers
+    # A network may answer rows that it has learned from otherwise than new ones: better, and more surely.
+    is_like_requests = are_like_requests(training.spec) and len(answers.test) >= FEWEST_LIKE_REQUESTS
+    said = answers.test if is_like_requests else answers.train
+    return Profile.learn(training.rows.inputs, said, predictor.encoder, predictor.decoder)
+
+
+def are_like_requests(spec: PatternSpec) -> bool:
+    """True if the test rows were drawn at random from the same rows as the training rows."""
+    has_own_test = isinstance(spec.data, TableData | FormulaData) and spec.data.test is not None
+    return spec.split.shuffle and spec.split.group is None and spec.split.time is None and not has_own_test
 
 
 def _golden_rows(rows: Rows) -> Raw:

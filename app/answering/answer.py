@@ -27,6 +27,10 @@ class Question(Protocol):
     def rows(self) -> Raw: ...
 
     @property
+    def asked(self) -> Raw:
+        """The rows as the body had them; `rows`, but where those have been changed."""
+
+    @property
     def is_light(self) -> bool:
         """True if the answer is a plain numeric array with no per-row text, and so cheap to serialise."""
 
@@ -73,6 +77,7 @@ class Answering:
         try:
             if reads_on_loop(cost):
                 question = read()
+                asked = question.asked
                 n_rows = timeline.rows = _checked(question, release, most)
                 timeline.read_at = perf_counter_ns()
                 if n_rows <= release.few_rows:
@@ -80,21 +85,26 @@ class Answering:
                     timeline.predicted_at = perf_counter_ns()
                     answer = write(question, answers)
                 else:
-                    answer = await self._planned(release, timeline, question, write)
+                    answers, answer = await self._planned(release, timeline, question, write)
             else:
                 with self.admission.place(cost):
                     work = partial(_answer_in_thread, release, timeline, read, write, most)
-                    answer = await self.admission.predict(work)
+                    asked, answers, answer = await self.admission.predict(work)
         except BaseException:
             release.counters.count_failure(timeline)
             raise
         release.counters.count_answer(timeline)
+        if release.tally is not None:
+            release.tally.note(asked, answers)
         return answer
 
     async def _planned(
         self, release: Served, timeline: Timeline, question: Asked, write: Callable[[Asked, Array], Answer]
-    ) -> Answer:
-        """Predict rows that may be many, and write an answer that may be large: a few bytes may ask for it."""
+    ) -> tuple[Array, Answer]:
+        """Predict rows that may be many, and write an answer that may be large: a few bytes may ask for it.
+
+        Return the answers as numbers, and as they are written.
+        """
         work, is_array = release.work(question.rows), question.is_light and not release.has_labels
         plan = plan_of(release.shape, timeline.rows, work, release.counters.ns_per_row, is_array=is_array)
         with self.admission.place(plan.cost):
@@ -104,8 +114,8 @@ class Answering:
                 answers = all_finite(await self.admission.predict(partial(_timed, release, question.rows, timeline)))
             timeline.predicted_at = perf_counter_ns()
             if plan.writes_on_loop:
-                return write(question, answers)
-            return await self.admission.write(partial(write, question, answers))
+                return answers, write(question, answers)
+            return answers, await self.admission.write(partial(write, question, answers))
 
 
 def _answer_in_thread(
@@ -114,8 +124,8 @@ def _answer_in_thread(
     read: Callable[[], Asked],
     write: Callable[[Asked, Array], Answer],
     most: int,
-) -> Answer:
-    """Answer in a thread from beginning to end.
+) -> tuple[Raw, Array, Answer]:
+    """Answer in a thread from beginning to end: return the rows, the answers, and what is written of them.
 
     Many rows join no batch: handing them to the event loop and back would take longer than a call of their own.
     """
@@ -123,9 +133,9 @@ def _answer_in_thread(
     question = read()
     timeline.rows = _checked(question, release, most)
     timeline.read_at = perf_counter_ns()
-    answers = _timed(release, question.rows, timeline)
+    answers = all_finite(_timed(release, question.rows, timeline))
     timeline.predicted_at = perf_counter_ns()
-    return write(question, all_finite(answers))
+    return question.asked, answers, write(question, answers)
 
 
 def _checked(question: Question, release: Served, most: int) -> int:

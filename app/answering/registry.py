@@ -18,6 +18,7 @@ from app.answering.plan import WORK_OF_CHARACTER, Shape, few_rows
 from app.formats.expected import Expected
 from app.telemetry import metrics
 from app.telemetry.statistics import Counters, Statistics
+from app.telemetry.tally import Tallies, Tally
 from models_store.errors import (
     BundleDamaged,
     BundleUnreadable,
@@ -52,9 +53,11 @@ class Served(Release):
     counters: Counters
     headers: Mapping[str, str]
     """What every answer says of its version."""
+    tally: Tally | None = None
+    """What it is asked, in histograms; None if that is not counted."""
 
     @classmethod
-    def of(cls, release: Release, counters: Counters) -> Self:
+    def of(cls, release: Release, counters: Counters, tally: Tally | None = None) -> Self:
         bundle = release.bundle
         expected, architecture = Expected.of(bundle.predictor.encoder, bundle.beside), bundle.architecture
         shape = Shape(
@@ -69,6 +72,7 @@ class Served(Release):
             has_labels=bundle.labels is not None,
             counters=counters,
             headers={"x-pattern-version": str(release.version)},
+            tally=tally,
         )
 
     def work(self, rows: Raw) -> int:
@@ -153,9 +157,10 @@ class Registry:
     `release` answers from memory; `refresh` looks at the disk, in a thread of its own.
     """
 
-    def __init__(self, store: Store, statistics: Statistics | None = None) -> None:
+    def __init__(self, store: Store, statistics: Statistics | None = None, tallies: Tallies | None = None) -> None:
         self._store = store
         self._statistics = statistics or Statistics()
+        self._tallies = tallies or Tallies()
         # None: seen on the disk, but not loaded yet.
         self._shelves: dict[str, Shelf | None] = {}
         self._pins = Pins()
@@ -368,7 +373,8 @@ class Registry:
             except BundleDamaged as error:
                 self._refuse(pattern, version, error)
                 raise
-            return Loaded(Served.of(release, self._statistics.of(pattern, version)), held.pop_all())
+            counters, tally = self._statistics.of(pattern, version), self._tallies.of(version, release.bundle)
+            return Loaded(Served.of(release, counters, tally), held.pop_all())
 
     def _refuse(self, pattern: str, version: int, error: BundleDamaged) -> None:
         if self._is_news((pattern, version), error):

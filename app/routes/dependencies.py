@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 
 from app.answering.registry import Registry
+from app.drift.watch import Watch
 from app.jobs.jobs import Jobs
 from app.parts import Parts, parts_of
 from app.processes.table_reader import ReadsTables
@@ -25,6 +26,7 @@ def _part(choose: Callable[[Parts], Part]) -> Callable[[Request], Awaitable[Part
 
 RegistryPart = Annotated[Registry, Depends(_part(lambda parts: parts.registry))]
 StorePart = Annotated[Store, Depends(_part(lambda parts: parts.store))]
+WatchPart = Annotated[Watch, Depends(_part(lambda parts: parts.watch))]
 JobsPart = Annotated[Jobs, Depends(_part(lambda parts: parts.jobs))]
 DatasetsPart = Annotated[Datasets, Depends(_part(lambda parts: parts.datasets))]
 ReaderPart = Annotated[ReadsTables, Depends(_part(lambda parts: parts.reader))]

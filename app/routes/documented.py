@@ -23,6 +23,53 @@ def answer(content: dict[str, Any], description: str) -> dict[str, Any]:
     return {"responses": {"200": {"description": description, "content": content}}}
 
 
+SHARE = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+DISTANCE = {"type": ["number", "null"], "minimum": 0}
+DRIFTED: dict[str, Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["name", "psi", "js", "missing", "unseen", "outside", "drifted"],
+        "properties": {
+            "name": {"type": "string"},
+            "kind": {"type": "string", "enum": [*KINDS, "label"]},
+            "psi": DISTANCE | {"description": "population stability index"},
+            "js": SHARE | {"description": "Jensen-Shannon divergence in bits"},
+            "missing": SHARE,
+            "unseen": SHARE | {"description": "share of rows with a value that no training row had"},
+            "outside": SHARE | {"description": "share of rows with a number beyond the range of the training rows"},
+            "threshold": DISTANCE | {"description": "what psi exceeds where a column has drifted"},
+            "drifted": {"type": ["boolean", "null"], "description": "null: too few rows for a verdict"},
+            "histogram": {
+                "type": "object",
+                "properties": {
+                    "buckets": {"type": "array", "items": {"type": "string"}},
+                    "training": {"type": "array", "items": SHARE},
+                    "asked": {"type": "array", "items": SHARE},
+                },
+            },
+        },
+    },
+}
+DRIFT: dict[str, Any] = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["pattern", "version", "since", "asked", "rows", "rows_needed", "columns", "outputs", "kept"],
+            "properties": {
+                "pattern": {"type": "string"},
+                "version": {"type": "integer"},
+                "since": {"type": "string", "format": "date-time"},
+                "asked": {"type": "integer", "description": "rows that were asked about"},
+                "rows": {"type": "integer", "description": "those of them that were counted"},
+                "rows_needed": {"type": "integer", "description": "rows that a verdict takes"},
+                "columns": DRIFTED,
+                "outputs": DRIFTED,
+                "kept": {"type": "boolean", "description": "false: counts of this process alone, until it ends"},
+            },
+        }
+    }
+}
 LABEL_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,

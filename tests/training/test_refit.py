@@ -190,3 +190,11 @@ def test_a_bundle_keeps_its_answers_out_of_fold(both: tuple[Bundle, Bundle]) -> 
     assert found is not None and both[0].out_of_fold is not None
     for name, values in vars(both[0].out_of_fold).items():
         np.testing.assert_array_equal(getattr(found, name), values)
+
+
+def test_a_bundle_keeps_histograms_of_the_rows_it_was_fitted_on_and_of_answers(both: tuple[Bundle, Bundle]) -> None:
+    profile = both[0].profile
+    assert profile is not None and both[0].card.fitted.refit is not None
+    rows = {one.name: int(own[:-1].sum()) for one, own, _ in profile.cells(profile.training)}
+    assert rows.keys() == {*both[0].inputs, *both[0].outputs}
+    assert {rows[name] for name in both[0].inputs} == {both[0].card.fitted.refit.rows}

@@ -52,11 +52,11 @@ def treated(bundle: Bundle, way: Way, question: NativeQuestion) -> NativeQuestio
     named = bundle.outside(question.rows)
     if named and way == "reject":
         raise Unprocessable("outside", _refusal(bundle, named))
-    rows = clipped(bundle, question.rows) if named and way == "clip" else question.rows
     # Not light: the answer names rows one by one.
-    return replace(
-        question, rows=rows, is_light=False, outside=[{**row, **_answered(bundle, way, row)} for row in named]
-    )
+    question = replace(question, is_light=False, outside=[{**row, **_answered(bundle, way, row)} for row in named])
+    if named and way == "clip":
+        return replace(question, rows=clipped(bundle, question.rows), unclipped=question.rows)
+    return question
 
 
 def _answered(bundle: Bundle, way: Way, row: dict[str, Any]) -> dict[str, str]:

@@ -34,6 +34,12 @@ class NativeQuestion:
     is_light: bool = False
     outside: list[dict[str, Any]] | None = None
     """The rows outside what training saw, and what becomes of them; None unless it was asked."""
+    unclipped: Raw | None = None
+    """The rows as they were, if some were clipped."""
+
+    @property
+    def asked(self) -> Raw:
+        return self.rows if self.unclipped is None else self.unclipped
 
 
 def cost(body: bytes, content_type: str, expected: Expected) -> int:

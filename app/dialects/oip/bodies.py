@@ -56,6 +56,10 @@ class OipQuestion:
     """Those among the parameters of the request."""
 
     @property
+    def asked(self) -> Raw:
+        return self.rows
+
+    @property
     def is_light(self) -> bool:
         """True if the answer is written as bytes, without classes and without compression."""
         return not self.is_compressed and all(one.is_binary and not one.n_classes for one in self.wanted)

@@ -61,6 +61,10 @@ class ScoringQuestion:
     levels: Levels = NO_LEVELS
     """Those among the parameters of the body."""
 
+    @property
+    def asked(self) -> Raw:
+        return self.rows
+
 
 def cost(body: bytes, content_type: str) -> int:
     """Return how much work the body is to read, in bytes of JSON: its length, unless it may unpack to more."""

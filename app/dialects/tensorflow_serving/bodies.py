@@ -54,6 +54,10 @@ class TensorFlowServingQuestion:
     key: Literal["predictions", "outputs", "results"] = "results"
     is_light: bool = False
 
+    @property
+    def asked(self) -> Raw:
+        return self.rows
+
 
 # -- questions -----------------------------------------------------------------------------------------------------
 

@@ -63,6 +63,10 @@ class TensorsQuestion:
     wanted: Sequence[Wanted]
     is_light: bool = False
 
+    @property
+    def asked(self) -> Raw:
+        return self.rows
+
 
 # -- tensors -------------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,10 @@ class Asked:
     rows: Raw
     is_light: bool = False
 
+    @property
+    def asked(self) -> Raw:
+        return self.rows
+
 
 def served(bundle: Bundle, version: int = 1) -> Served:
     """Return the bundle as the registry keeps it, with counters of its own."""

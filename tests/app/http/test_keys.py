@@ -100,6 +100,13 @@ async def test_changes_ask_for_the_admin_key(locked: httpx.AsyncClient, request_
     assert (await ask(locked, request_, "Bearer the-admin-key")).status_code == request_[3]
 
 
+async def test_what_was_asked_is_shown_for_either_key(locked: httpx.AsyncClient) -> None:
+    drift = ("GET", "/patterns/line/drift", b"", 404)  # a version without histograms
+    assert refusal(await ask(locked, drift, None)) == (401, "key_missing")
+    for key in ("the-predict-key", "the-admin-key"):
+        assert refusal(await ask(locked, drift, f"Bearer {key}")) == (404, "no_profile")
+
+
 async def test_the_words_for_a_missing_key_are_whole(locked: httpx.AsyncClient) -> None:
     assert "?" not in message(await ask(locked, PREDICT, None))
 

@@ -1,0 +1,72 @@
+"""What versions were asked in the last hour and in the last day, for Prometheus.
+
+They are worked out when they are asked for, of the counts of all processes, so they need no file of each process.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from app.drift.report import ColumnDrift
+from models_store.profiles.histogram import MISSING, OUTSIDE, UNSEEN
+
+# Columns of a version, inputs before outputs: each is ten series.
+MOST_COLUMNS = 100
+OF_COLUMN = ["pattern", "version", "window", "column"]
+
+
+class Looked(NamedTuple):
+    """The columns of a version in a window, and its rows that were counted."""
+
+    pattern: str
+    version: int
+    window: str
+    rows: int
+    columns: Sequence[ColumnDrift]
+
+
+class Gauges(Collector):
+    """The gauges of some windows."""
+
+    def __init__(self, looked: Sequence[Looked]) -> None:
+        self._looked = looked
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        rows = GaugeMetricFamily("patterns_drift_rows", "Rows that were counted", labels=OF_COLUMN[:3])
+        psi = GaugeMetricFamily("patterns_drift_psi", "Population stability index of a column", labels=OF_COLUMN)
+        js = GaugeMetricFamily("patterns_drift_js", "Jensen-Shannon divergence of a column, in bits", labels=OF_COLUMN)
+        drifted = GaugeMetricFamily(
+            "patterns_drift_drifted", "1 where a column has drifted; nothing without enough rows", labels=OF_COLUMN
+        )
+        shares = {
+            cell: GaugeMetricFamily(f"patterns_drift_{name}", f"Share of rows {what}", labels=OF_COLUMN)
+            for cell, name, what in (
+                (MISSING, "missing", "without a value"),
+                (UNSEEN, "unseen", "with a value that no training row had"),
+                (OUTSIDE, "outside", "with a number beyond the range of the training rows"),
+            )
+        }
+        for one in self._looked:
+            of_version = [one.pattern, str(one.version), one.window]
+            rows.add_metric(of_version, one.rows)
+            for column in one.columns[:MOST_COLUMNS]:
+                labels = [*of_version, column.histogram.name]
+                distance, limit = column.psi, column.threshold
+                if distance is None or column.js is None:
+                    continue
+                psi.add_metric(labels, distance)
+                js.add_metric(labels, column.js)
+                if limit is not None:
+                    drifted.add_metric(labels, distance > limit)
+                for cell, family in shares.items():
+                    family.add_metric(labels, column.share(cell) or 0.0)
+        yield from (rows, psi, js, drifted, *shares.values())
+
+
+def exposition(looked: Sequence[Looked]) -> bytes:
+    registry = CollectorRegistry()
+    registry.register(Gauges(looked))
+    return generate_latest(registry)

@@ -1,0 +1,123 @@
+"""What versions were asked, in SQL, shared by all worker processes.
+
+pattern_asked    minutes, of each process, replaced as they grow -> hours, of all processes -> days -> forgotten
+"""
+
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import sqlalchemy as sql
+
+from app.jobs.database import Database
+from app.jobs.schema import asked, gate, make_tables
+from app.telemetry.tally import SLOT_SECONDS
+from models_store.arrays import Array
+
+HOUR, DAY = 3600, 86400
+# Seconds after which slots become hours, hours become days, and days are forgotten.
+FOLDED_AFTER = ((SLOT_SECONDS, HOUR, 2 * HOUR), (HOUR, DAY, 2 * DAY))
+FORGOTTEN_AFTER = 30 * DAY
+# The writer of what was folded.
+ALL = ""
+
+
+class Kept(NamedTuple):
+    """Counts of one version in some seconds: float64 (n,), whole numbers."""
+
+    pattern: str
+    version: int
+    began: int
+    seconds: int
+    writer: str
+    counts: Array
+
+
+class AskedRecords:
+    """The records of one store, as long-lived as the app. All calls block.
+
+    Every call raises TrainingUnavailable where the database does not answer, and DiskFull where its disk is full.
+    """
+
+    def __init__(self, url: str, *, openings: int = 5) -> None:
+        self._database = Database(url, lambda engine: make_tables(engine, self._store), openings)
+        self._store = ""
+
+    def open(self, store: str) -> None:
+        """Make the tables if they are missing, and see only what is of this store from here on."""
+        self._store = store
+        self._database.open()
+
+    def close(self) -> None:
+        self._database.close()
+
+    def save(self, kept: Sequence[Kept]) -> None:
+        """Record counts in place of what the same writer has recorded of the same seconds."""
+        with self._database.writing() as connection:
+            for one in kept:
+                connection.execute(sql.delete(asked).where(self._is(one), asked.c.writer == one.writer))
+            self._insert(connection, kept)
+
+    def since(self, moment: float, pattern: str | None = None, version: int | None = None) -> list[Kept]:
+        """Return what is kept since a moment, in seconds since 1970; what began before it is whole.
+
+        Of all patterns and versions, or of one.
+        """
+        query = sql.select(asked).where(asked.c.store == self._store, asked.c.began + asked.c.seconds > int(moment))
+        if pattern is not None:
+            query = query.where(asked.c.pattern == pattern, asked.c.version == version)
+        with self._database.reading() as connection:
+            return [_kept(row) for row in connection.execute(query.order_by(asked.c.began)).mappings()]
+
+    def fold(self, now: float) -> None:
+        """Put old slots together into hours, and old hours into days; forget what is older."""
+        with self._database.writing() as connection:
+            # One process at a time: two would count the same slots twice.
+            connection.execute(sql.update(gate).where(gate.c.store == self._store).values(passed=gate.c.passed + 1))
+            for seconds, longer, age in FOLDED_AFTER:
+                self._fold(connection, seconds, longer, int(now - age) // longer * longer)
+            too_old = asked.c.began + asked.c.seconds < int(now - FORGOTTEN_AFTER)
+            connection.execute(sql.delete(asked).where(asked.c.store == self._store, too_old))
+
+    def _fold(self, connection: sql.Connection, seconds: int, longer: int, before: int) -> None:
+        """Fold what began before a moment, which is a multiple of `longer`."""
+        mine = sql.and_(asked.c.store == self._store, asked.c.began < before)
+        old = sql.select(asked).where(mine, asked.c.seconds == seconds)
+        parts: defaultdict[tuple[str, int, int], list[Kept]] = defaultdict(list)
+        for row in connection.execute(old).mappings():
+            one = _kept(row)
+            parts[one.pattern, one.version, one.began // longer * longer].append(one)
+        folded = [Kept(*key, longer, ALL, summed(part)) for key, part in parts.items()]
+        for one in folded:
+            # Something may have been folded into it before.
+            query = sql.select(asked).where(self._is(one), asked.c.writer == ALL)
+            before_it = [_kept(row) for row in connection.execute(query).mappings()]
+            one.counts[:] += summed(before_it) if before_it else 0
+            connection.execute(sql.delete(asked).where(self._is(one), asked.c.writer == ALL))
+        connection.execute(sql.delete(asked).where(mine, asked.c.seconds == seconds))
+        self._insert(connection, folded)
+
+    def _is(self, one: Kept) -> sql.ColumnElement[bool]:
+        names = ("pattern", "version", "began", "seconds")
+        return sql.and_(asked.c.store == self._store, *(asked.c[name] == getattr(one, name) for name in names))
+
+    def _insert(self, connection: sql.Connection, kept: Iterable[Kept]) -> None:
+        rows = [
+            {"store": self._store, **one._asdict(), "counts": zlib.compress(one.counts.astype("<f8").tobytes(), 1)}
+            for one in kept
+        ]
+        if rows:
+            connection.execute(sql.insert(asked), rows)
+
+
+def summed(kept: Sequence[Kept]) -> Array:
+    """Return the sum of counts, float64 (n,)."""
+    counts: Array = np.sum([one.counts for one in kept], axis=0)
+    return counts
+
+
+def _kept(row: sql.RowMapping) -> Kept:
+    counts = np.frombuffer(zlib.decompress(row["counts"]), dtype="<f8").astype(np.float64)
+    return Kept(row["pattern"], row["version"], row["began"], row["seconds"], row["writer"], counts)
