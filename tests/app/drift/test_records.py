@@ -1,4 +1,4 @@
-"""Counts in SQL: replaced by their writer, added over writers, folded into hours and days, the same on both databases."""
+"""Counts in SQL: replaced by their writer, added over writers, folded into hours and days; on both databases alike."""
 
 from collections.abc import Callable, Iterator
 
