@@ -20,7 +20,7 @@ from models_store.arrays import Array
 
 # Share of windows without a change that are beyond their threshold. A window is looked at again and again while it
 # fills, so this is less than the share of windows that may ever be called drifted.
-FALSE_ALARMS = 0.0007
+FALSE_ALARMS = 0.0005
 DRAWS = 20_000
 # Rows that a verdict needs. Of fewer, psi is mostly noise.
 ENOUGH_ROWS = 100

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from app.drift.outcomes import RunningError
 from app.drift.report import ColumnDrift
 from models_store.profiles.histogram import MISSING, OUTSIDE, UNSEEN
 
@@ -28,13 +29,43 @@ class Looked(NamedTuple):
     columns: Sequence[ColumnDrift]
 
 
+class Erred(NamedTuple):
+    """How far the answers of a version were off in a window."""
+
+    window: str
+    version: int
+    error: RunningError
+
+
 class Gauges(Collector):
     """The gauges of some windows."""
 
-    def __init__(self, looked: Sequence[Looked]) -> None:
+    def __init__(self, looked: Sequence[Looked], erred: Sequence[Erred]) -> None:
         self._looked = looked
+        self._erred = erred
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield from self._of_columns()
+        yield from self._of_errors()
+
+    def _of_errors(self) -> Iterator[GaugeMetricFamily]:
+        labels = [*OF_COLUMN[:3], "metric"]
+        rows = GaugeMetricFamily("patterns_outcomes_rows", "Rows whose right answers are known", labels=labels)
+        value = GaugeMetricFamily("patterns_outcomes_error", "RMSE, or accuracy, of the answers to them", labels=labels)
+        card = GaugeMetricFamily("patterns_outcomes_card", "The same of the card's test rows", labels=labels)
+        worse = GaugeMetricFamily(
+            "patterns_outcomes_worse", "1 where it is worse than the card's; nothing without enough rows", labels=labels
+        )
+        for window, version, error in self._erred:
+            own = [error.bundle.pattern, str(version), window, error.metric]
+            rows.add_metric(own, error.rows)
+            value.add_metric(own, error.value or 0.0)
+            card.add_metric(own, error.card)
+            if error.is_worse is not None:
+                worse.add_metric(own, error.is_worse)
+        yield from (rows, value, card, worse)
+
+    def _of_columns(self) -> Iterator[GaugeMetricFamily]:
         rows = GaugeMetricFamily("patterns_drift_rows", "Rows that were counted", labels=OF_COLUMN[:3])
         psi = GaugeMetricFamily("patterns_drift_psi", "Population stability index of a column", labels=OF_COLUMN)
         js = GaugeMetricFamily("patterns_drift_js", "Jensen-Shannon divergence of a column, in bits", labels=OF_COLUMN)
@@ -66,7 +97,7 @@ class Gauges(Collector):
         yield from (rows, psi, js, drifted, *shares.values())
 
 
-def exposition(looked: Sequence[Looked]) -> bytes:
+def exposition(looked: Sequence[Looked], erred: Sequence[Erred]) -> bytes:
     registry = CollectorRegistry()
-    registry.register(Gauges(looked))
+    registry.register(Gauges(looked, erred))
     return generate_latest(registry)

@@ -1,6 +1,6 @@
-"""What versions were asked, in SQL, shared by all worker processes.
+"""What versions were asked, and how far their answers were off, in SQL, shared by all worker processes.
 
-pattern_asked    minutes, of each process, replaced as they grow -> hours, of all processes -> days -> forgotten
+minutes, of each process, replaced as they grow -> hours, of all processes -> days -> forgotten
 """
 
 import zlib
@@ -12,7 +12,7 @@ import numpy as np
 import sqlalchemy as sql
 
 from app.jobs.database import Database
-from app.jobs.schema import asked, gate, make_tables
+from app.jobs.schema import asked, gate, make_tables, outcomes
 from app.telemetry.tally import SLOT_SECONDS
 from models_store.arrays import Array
 
@@ -35,8 +35,8 @@ class Kept(NamedTuple):
     counts: Array
 
 
-class AskedRecords:
-    """The records of one store, as long-lived as the app. All calls block.
+class CountRecords:
+    """All counts of one store, as long-lived as the app. All calls block.
 
     Every call raises TrainingUnavailable where the database does not answer, and DiskFull where its disk is full.
     """
@@ -53,23 +53,57 @@ class AskedRecords:
     def close(self) -> None:
         self._database.close()
 
+    @property
+    def asked(self) -> "Counts":
+        """What versions were asked, and what they answered."""
+        return Counts(self._database, asked, self._store)
+
+    @property
+    def outcomes(self) -> "Counts":
+        """How far their answers were off."""
+        return Counts(self._database, outcomes, self._store)
+
+    def fold(self, now: float) -> None:
+        """Put old slots together into hours, and old hours into days; forget what is older."""
+        self.asked.fold(now)
+        self.outcomes.fold(now)
+
+
+class Counts:
+    """The counts of one kind, in a table of their own."""
+
+    def __init__(self, database: Database, table: sql.Table, store: str) -> None:
+        self._database = database
+        self._table = table
+        self._store = store
+
     def save(self, kept: Sequence[Kept]) -> None:
         """Record counts in place of what the same writer has recorded of the same seconds."""
         with self._database.writing() as connection:
             for one in kept:
-                connection.execute(sql.delete(asked).where(self._is(one), asked.c.writer == one.writer))
+                connection.execute(sql.delete(self._table).where(self._is(one), self._table.c.writer == one.writer))
             self._insert(connection, kept)
+
+    def add(self, one: Kept) -> None:
+        """Record counts in addition to what the same writer has recorded of the same seconds; nobody else writes it."""
+        mine = sql.and_(self._is(one), self._table.c.writer == one.writer)
+        with self._database.writing() as connection:
+            before = [_kept(row) for row in connection.execute(sql.select(self._table).where(mine)).mappings()]
+            connection.execute(sql.delete(self._table).where(mine))
+            self._insert(connection, [one._replace(counts=summed([one, *before]))])
 
     def since(self, moment: float, pattern: str | None = None, version: int | None = None) -> list[Kept]:
         """Return what is kept since a moment, in seconds since 1970; what began before it is whole.
 
         Of all patterns and versions, or of one.
         """
-        query = sql.select(asked).where(asked.c.store == self._store, asked.c.began + asked.c.seconds > int(moment))
+        query = sql.select(self._table).where(
+            self._table.c.store == self._store, self._table.c.began + self._table.c.seconds > int(moment)
+        )
         if pattern is not None:
-            query = query.where(asked.c.pattern == pattern, asked.c.version == version)
+            query = query.where(self._table.c.pattern == pattern, self._table.c.version == version)
         with self._database.reading() as connection:
-            return [_kept(row) for row in connection.execute(query.order_by(asked.c.began)).mappings()]
+            return [_kept(row) for row in connection.execute(query.order_by(self._table.c.began)).mappings()]
 
     def fold(self, now: float) -> None:
         """Put old slots together into hours, and old hours into days; forget what is older."""
@@ -78,13 +112,13 @@ class AskedRecords:
             connection.execute(sql.update(gate).where(gate.c.store == self._store).values(passed=gate.c.passed + 1))
             for seconds, longer, age in FOLDED_AFTER:
                 self._fold(connection, seconds, longer, int(now - age) // longer * longer)
-            too_old = asked.c.began + asked.c.seconds < int(now - FORGOTTEN_AFTER)
-            connection.execute(sql.delete(asked).where(asked.c.store == self._store, too_old))
+            too_old = self._table.c.began + self._table.c.seconds < int(now - FORGOTTEN_AFTER)
+            connection.execute(sql.delete(self._table).where(self._table.c.store == self._store, too_old))
 
     def _fold(self, connection: sql.Connection, seconds: int, longer: int, before: int) -> None:
         """Fold what began before a moment, which is a multiple of `longer`."""
-        mine = sql.and_(asked.c.store == self._store, asked.c.began < before)
-        old = sql.select(asked).where(mine, asked.c.seconds == seconds)
+        mine = sql.and_(self._table.c.store == self._store, self._table.c.began < before)
+        old = sql.select(self._table).where(mine, self._table.c.seconds == seconds)
         parts: defaultdict[tuple[str, int, int], list[Kept]] = defaultdict(list)
         for row in connection.execute(old).mappings():
             one = _kept(row)
@@ -92,16 +126,18 @@ class AskedRecords:
         folded = [Kept(*key, longer, ALL, summed(part)) for key, part in parts.items()]
         for one in folded:
             # Something may have been folded into it before.
-            query = sql.select(asked).where(self._is(one), asked.c.writer == ALL)
+            query = sql.select(self._table).where(self._is(one), self._table.c.writer == ALL)
             before_it = [_kept(row) for row in connection.execute(query).mappings()]
             one.counts[:] += summed(before_it) if before_it else 0
-            connection.execute(sql.delete(asked).where(self._is(one), asked.c.writer == ALL))
-        connection.execute(sql.delete(asked).where(mine, asked.c.seconds == seconds))
+            connection.execute(sql.delete(self._table).where(self._is(one), self._table.c.writer == ALL))
+        connection.execute(sql.delete(self._table).where(mine, self._table.c.seconds == seconds))
         self._insert(connection, folded)
 
     def _is(self, one: Kept) -> sql.ColumnElement[bool]:
         names = ("pattern", "version", "began", "seconds")
-        return sql.and_(asked.c.store == self._store, *(asked.c[name] == getattr(one, name) for name in names))
+        return sql.and_(
+            self._table.c.store == self._store, *(self._table.c[name] == getattr(one, name) for name in names)
+        )
 
     def _insert(self, connection: sql.Connection, kept: Iterable[Kept]) -> None:
         rows = [
@@ -109,7 +145,7 @@ class AskedRecords:
             for one in kept
         ]
         if rows:
-            connection.execute(sql.insert(asked), rows)
+            connection.execute(sql.insert(self._table), rows)
 
 
 def summed(kept: Sequence[Kept]) -> Array:

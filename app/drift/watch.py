@@ -4,17 +4,18 @@ import asyncio
 import logging
 import os
 import time
+import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from app.drift.records import AskedRecords, Kept, summed
+from app.drift.records import CountRecords, Kept, summed
 from app.settings import Settings
 from app.telemetry.tally import SLOT_SECONDS, TICK_SECONDS, Slot, Tallies, Tally
 from models_store.arrays import Array
-from models_store.errors import PatternServerError
+from models_store.errors import PatternServerError, StoreUnwritable
 from models_store.storage.store import Store
 
 log = logging.getLogger("patterns.drift")
@@ -49,7 +50,8 @@ class Watch:
         self._store = store
         self._settings = settings
         self._clock = clock
-        self._records = AskedRecords(settings.jobs_url)
+        self._records = CountRecords(settings.jobs_url)
+        self._writer = uuid.uuid4().hex
         self._is_open = False
         self._saving = asyncio.Lock()
         self._folded_at = 0.0
@@ -59,6 +61,11 @@ class Watch:
     def is_kept(self) -> bool:
         """True if counts outlive the process, and those of all processes are added; not beside a read-only store."""
         return self._settings.database_url is not None or os.access(self._settings.store, os.W_OK)
+
+    @property
+    def max_rows(self) -> int:
+        """The most rows that a body of outcomes may have, as one of questions."""
+        return self._settings.max_rows
 
     async def keep(self) -> None:
         """Save what is counted, until cancelled, and once more then. Waits out faults of disk and database."""
@@ -100,7 +107,7 @@ class Watch:
     def _save(self, kept: list[Kept], now: float, *, fold: bool) -> None:
         self._open()
         if kept:
-            self._records.save(kept)
+            self._records.asked.save(kept)
         if fold:
             self._records.fold(now)
             self._folded_at = now
@@ -129,7 +136,33 @@ class Watch:
 
     def _since(self, moment: float, pattern: str | None, version: int | None) -> list[Kept]:
         self._open()
-        return self._records.since(moment, pattern, version)
+        return self._records.asked.since(moment, pattern, version)
+
+    async def add_outcomes(self, pattern: str, version: int, sums: Array) -> None:
+        """Record how far answers were off, float64 (n,); it is durable then.
+
+        Raises TrainingUnavailable, DiskFull and StoreUnwritable.
+        """
+        if not self.is_kept:
+            raise StoreUnwritable("it is read-only")
+        began = int(self._clock()) // SLOT_SECONDS * SLOT_SECONDS
+        one = Kept(pattern, version, began, SLOT_SECONDS, self._writer, sums)
+        async with self._saving:
+            await asyncio.to_thread(self._add_outcomes, one)
+
+    def _add_outcomes(self, one: Kept) -> None:
+        self._open()
+        self._records.outcomes.add(one)
+
+    async def outcomes(self, since: float, pattern: str | None = None, version: int | None = None) -> list[Kept]:
+        """Return what is known since a moment of how far answers were off: of one version, or of all."""
+        if not self.is_kept:
+            return []
+        return await asyncio.to_thread(self._outcomes, since, pattern, version)
+
+    def _outcomes(self, since: float, pattern: str | None, version: int | None) -> list[Kept]:
+        self._open()
+        return self._records.outcomes.since(since, pattern, version)
 
     def _open(self) -> None:
         if not self._is_open:

@@ -6,6 +6,7 @@ pattern_trials        a row for each trial of a search that has ended
 pattern_finishes      a row for each search whose best trial so far is wanted
 pattern_leases        a row for each training that runs: which process runs it, and until when nobody else may
 pattern_asked         counts of what a version was asked in some minutes, an hour or a day, by one process or by all
+pattern_outcomes      the same, of how far its answers were off where the right ones are known
 pattern_gate          a row for each store, changed by every submission
 """
 
@@ -67,17 +68,20 @@ leases = sql.Table(
     # Seconds since 1970 on the clock of the database.
     sql.Column("until", sql.Float, nullable=False),
 )
-asked = sql.Table(
-    "pattern_asked",
-    tables,
-    sql.Column("store", sql.String(32), primary_key=True),
-    sql.Column("pattern", sql.String(63), primary_key=True),
-    sql.Column("version", sql.Integer, primary_key=True),
-    # Seconds since 1970, and how many from there on.
-    sql.Column("began", sql.BigInteger, primary_key=True),
-    sql.Column("seconds", sql.Integer, primary_key=True),
-    sql.Column("writer", sql.String(32), primary_key=True),
-    sql.Column("counts", sql.LargeBinary, nullable=False),
+asked, outcomes = (
+    sql.Table(
+        name,
+        tables,
+        sql.Column("store", sql.String(32), primary_key=True),
+        sql.Column("pattern", sql.String(63), primary_key=True),
+        sql.Column("version", sql.Integer, primary_key=True),
+        # Seconds since 1970, and how many from there on.
+        sql.Column("began", sql.BigInteger, primary_key=True),
+        sql.Column("seconds", sql.Integer, primary_key=True),
+        sql.Column("writer", sql.String(32), primary_key=True),
+        sql.Column("counts", sql.LargeBinary, nullable=False),
+    )
+    for name in ("pattern_asked", "pattern_outcomes")
 )
 # A transaction that changes a store's row makes all others of the store wait: on any database, one process at a time
 # counts the queue and adds to it.

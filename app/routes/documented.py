@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.formats.tables import TABLES
 from app.jobs.job import STATUSES
 from app.openapi import BYTES, NAMED, NUMBERED, RECIPE
 from models_store.exports.targets import BY_NAME
@@ -51,11 +52,75 @@ DRIFTED: dict[str, Any] = {
         },
     },
 }
+RUNNING_ERROR: dict[str, Any] = {
+    "type": ["object", "null"],
+    "description": "how far answers were off; null if nothing is known of it",
+    "required": ["rows", "rows_needed", "metric", "value", "card", "worse", "outputs"],
+    "properties": {
+        "rows": {"type": "integer"},
+        "rows_needed": {"type": "integer", "description": "rows that a verdict takes"},
+        "metric": {"type": "string", "enum": ["rmse", "accuracy"]},
+        "value": {"type": ["number", "null"]},
+        "card": {"type": "number", "description": "the same of the card's test rows"},
+        "worse": {"type": ["boolean", "null"], "description": "null: too few rows for a verdict"},
+        "outputs": {"type": "object", "description": "value and card of each output"},
+    },
+}
+OUTCOMES_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["inputs", "outcomes"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "inputs": {"description": "as a question has them"},
+                        "outcomes": {"description": "the right answers, as an answer has its outputs"},
+                    },
+                }
+            },
+            **dict.fromkeys(TABLES, BYTES),
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "The running error of the last day",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["pattern", "version", "added", "outcomes", "job"],
+                        "properties": {
+                            "pattern": {"type": "string"},
+                            "version": {"type": "integer"},
+                            "added": {"type": "integer", "description": "rows of this request"},
+                            "outcomes": RUNNING_ERROR,
+                            "job": {"type": ["object", "null"], "description": "the training that retrain asked for"},
+                        },
+                    }
+                }
+            },
+        }
+    },
+}
 DRIFT: dict[str, Any] = {
     "application/json": {
         "schema": {
             "type": "object",
-            "required": ["pattern", "version", "since", "asked", "rows", "rows_needed", "columns", "outputs", "kept"],
+            "required": [
+                "pattern",
+                "version",
+                "since",
+                "asked",
+                "rows",
+                "rows_needed",
+                "columns",
+                "outputs",
+                "outcomes",
+                "kept",
+            ],
             "properties": {
                 "pattern": {"type": "string"},
                 "version": {"type": "integer"},
@@ -65,6 +130,7 @@ DRIFT: dict[str, Any] = {
                 "rows_needed": {"type": "integer", "description": "rows that a verdict takes"},
                 "columns": DRIFTED,
                 "outputs": DRIFTED,
+                "outcomes": RUNNING_ERROR,
                 "kept": {"type": "boolean", "description": "false: counts of this process alone, until it ends"},
             },
         }

@@ -1,4 +1,4 @@
-"""GET /patterns/{pattern}/drift: what a version is asked, beside what its training rows held."""
+"""GET /patterns/{pattern}/drift: has the world moved. POST /patterns/{pattern}/outcomes: how far answers were off."""
 
 import asyncio
 import time
@@ -6,17 +6,25 @@ from functools import partial
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.answering.registry import Served
+from app.drift.outcomes import RunningError, read, sums_of
+from app.drift.records import DAY, summed
 from app.drift.report import drift
 from app.drift.since import since_of
-from app.drift.watch import Window
+from app.drift.watch import Watch, Window
 from app.errors import NoProfile, NotCounted, Unprocessable
-from app.http.keys import require_predictor
-from app.routes.dependencies import RegistryPart, WatchPart
-from app.routes.documented import DRIFT, answer
+from app.formats.compression import check_plain
+from app.http.keys import require_admin, require_predictor
+from app.jobs.job import Job
+from app.jobs.jobs import Jobs
+from app.jobs.recipes import recipe_of_pattern
+from app.routes.dependencies import JobsPart, RegistryPart, StorePart, WatchPart
+from app.routes.documented import DRIFT, OUTCOMES_BODY, answer
+from models_store.arrays import Array
 from models_store.names import LARGEST_VERSION
+from models_store.storage.store import Store
 
 router = APIRouter(tags=["patterns"])
 
@@ -45,14 +53,79 @@ async def drifted(
     if release.tally is None:
         raise NotCounted
     window = await watch.window(pattern, release.version, release.tally, began)
+    error = await _running_error(release, watch, began)
     # Thresholds that nobody has asked for yet are simulated, which takes some time.
     return Response(
-        await asyncio.to_thread(partial(_written, release, window, is_kept=watch.is_kept)),
+        await asyncio.to_thread(partial(_written, release, window, error, is_kept=watch.is_kept)),
         media_type="application/json",
     )
 
 
-def _written(release: Served, window: Window, *, is_kept: bool) -> bytes:
+def _written(release: Served, window: Window, error: RunningError | None, *, is_kept: bool) -> bytes:
     assert release.bundle.profile is not None
     document = drift(release.bundle.pattern, release.version, release.bundle.profile, window)
-    return orjson.dumps(document | {"kept": is_kept})
+    return orjson.dumps(document | {"outcomes": error and error.to_json(), "kept": is_kept})
+
+
+async def _running_error(release: Served, watch: Watch, since: float) -> RunningError | None:
+    """Return how far answers were off since a moment; None if nothing is known of it."""
+    kept = await watch.outcomes(since, release.bundle.pattern, release.version)
+    return RunningError(release.bundle, summed(kept)) if kept else None
+
+
+@router.post(
+    "/patterns/{pattern}/outcomes",
+    openapi_extra=OUTCOMES_BODY,
+    dependencies=[Depends(require_admin)],
+)
+async def outcomes(
+    pattern: str,
+    request: Request,
+    registry: RegistryPart,
+    watch: WatchPart,
+    jobs: JobsPart,
+    store: StorePart,
+    version: Annotated[int | None, Query(ge=1, le=LARGEST_VERSION, description="without it the champion")] = None,
+    label: Annotated[str | None, Query(description="a label, instead of a version")] = None,
+    retrain: Annotated[bool, Query(description="train again if the error of a day is worse than the card's")] = False,
+) -> Response:
+    """Add rows whose right answers are known by now to the running error; `GET …/drift` and `/metrics` have it."""
+    if version is not None and label is not None:
+        raise Unprocessable("bad_parameter", "give a version or a label, not both")
+    release = await registry.release(pattern, version, label)
+    if retrain:
+        jobs.check_trainer()
+    check_plain(request.headers.get("content-encoding", ""))
+    body, content_type = await request.body(), request.headers.get("content-type", "")
+    sums = await asyncio.to_thread(_sums, release, body, content_type, watch.max_rows)
+    await watch.add_outcomes(pattern, release.version, sums)
+    error = await _running_error(release, watch, time.time() - DAY)
+    job = await _retrained(error, jobs, store) if retrain and error is not None else None
+    document = {
+        "pattern": pattern,
+        "version": release.version,
+        "added": int(sums[0]),
+        "outcomes": error and error.to_json(),
+        "job": None if job is None else job.to_json(),
+    }
+    return Response(orjson.dumps(document), media_type="application/json")
+
+
+def _sums(release: Served, body: bytes, content_type: str, max_rows: int) -> Array:
+    found = read(body, content_type, release.expected, release.bundle, max_rows)
+    return sums_of(release.bundle.predict(found.rows), found.right, release.bundle)
+
+
+async def _retrained(error: RunningError, jobs: Jobs, store: Store) -> Job | None:
+    """Return the training that a worse error asks for, or the one of the pattern that has not ended; None if it is not.
+
+    What it publishes is not promoted: nobody has compared it yet.
+    """
+    if not error.is_worse:
+        return None
+    pattern = error.bundle.pattern
+    under_way = [job for job in await jobs.recent() if job.pattern == pattern and not job.has_ended]
+    if under_way:
+        return under_way[0]
+    spec = await asyncio.to_thread(recipe_of_pattern, store, pattern)
+    return await jobs.submit(spec, promote=False, key=None, body=b"")

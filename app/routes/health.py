@@ -3,21 +3,22 @@
 import asyncio
 import contextlib
 import time
-from functools import partial
+from collections.abc import Mapping
 
 from fastapi import APIRouter, Response
 
 from app.answering.answer import check_ready
-from app.answering.registry import Registry
+from app.answering.registry import Registry, Served
 from app.drift import metrics as drift_metrics
-from app.drift.metrics import Looked
+from app.drift.metrics import Erred, Looked
+from app.drift.outcomes import RunningError
+from app.drift.records import Kept, summed
 from app.drift.report import columns_of
 from app.drift.since import SPANS
 from app.drift.watch import Watch, Window
 from app.routes.dependencies import JobsPart, RegistryPart, WatchPart
 from app.routes.documented import PROMETHEUS, answer
 from app.telemetry import metrics
-from models_store.bundle import Bundle
 from models_store.errors import PatternServerError
 
 router = APIRouter(tags=["health"])
@@ -53,24 +54,37 @@ async def prometheus(registry: RegistryPart, watch: WatchPart) -> Response:
 
 
 async def _drift(registry: Registry, watch: Watch) -> bytes:
-    """Return the metrics of what champions were asked in the last hour, and in the last day."""
-    served = [shelf.champion.release for shelf in registry.shelves if shelf.champion is not None]
-    counted = {(one.bundle.pattern, one.version): one for one in served if one.tally is not None}
-    tallies = {key: one.tally for key, one in counted.items() if one.tally is not None}
-    if not tallies:
-        return b""
+    """Return the metrics of what champions were asked in the last hour and day, and of how far they were off."""
     now = time.time()
-    windows = await watch.windows(tallies, [now - seconds for seconds in SPANS.values()])
-    looked = partial(
-        _looked, windows, [one.bundle for one in counted.values()], [one.version for one in counted.values()]
+    champions = [shelf.champion.release for shelf in registry.shelves if shelf.champion is not None]
+    moments = {span: now - seconds for span, seconds in SPANS.items()}
+    tallies = {(one.bundle.pattern, one.version): one.tally for one in champions if one.tally is not None}
+    windows = await watch.windows(tallies, [*moments.values()]) if tallies else [[] for _ in moments]
+    known = await watch.outcomes(min(moments.values()))
+    # Thresholds that nobody has asked for yet are simulated.
+    return await asyncio.to_thread(
+        lambda: drift_metrics.exposition(_looked(champions, windows), _erred(champions, known, moments))
     )
-    return await asyncio.to_thread(lambda: drift_metrics.exposition(looked()))
 
 
-def _looked(windows: list[list[Window]], bundles: list[Bundle], versions: list[int]) -> list[Looked]:
+def _looked(champions: list[Served], windows: list[list[Window]]) -> list[Looked]:
+    counted = [(one.version, one.bundle, one.bundle.profile) for one in champions if one.tally is not None]
     return [
-        Looked(bundle.pattern, version, span, window.rows, columns_of(bundle.profile, window))
+        Looked(bundle.pattern, version, span, window.rows, columns_of(profile, window))
         for span, of_span in zip(SPANS, windows, strict=True)
-        for window, bundle, version in zip(of_span, bundles, versions, strict=True)
-        if bundle.profile is not None
+        for window, (version, bundle, profile) in zip(of_span, counted, strict=True)
+        if profile is not None
     ]
+
+
+def _erred(champions: list[Served], known: list[Kept], moments: Mapping[str, float]) -> list[Erred]:
+    return [
+        Erred(span, one.version, RunningError(one.bundle, summed(within)))
+        for span, moment in moments.items()
+        for one in champions
+        if (within := [kept for kept in known if _is_of(kept, one) and kept.began + kept.seconds > moment])
+    ]
+
+
+def _is_of(kept: Kept, release: Served) -> bool:
+    return (kept.pattern, kept.version) == (release.bundle.pattern, release.version)

@@ -12,14 +12,15 @@ import orjson
 
 from app.answering.plan import cost_of_array, cost_of_unpacking, reads_on_loop
 from app.errors import NotAcceptedType, Unprocessable
-from app.formats import arrow_stream, csv_rows, json_lines, json_rows, npy, parquet
+from app.formats import arrow_stream, json_rows
 from app.formats.expected import Expected
 from app.formats.format import Content, Format
 from app.formats.found import kind_of
 from app.formats.json_numbers import rows_of_numbers
 from app.formats.json_rows import check_finite, raw_of, rows_of
-from app.formats.media_types import ARROW, ARROW_FILE, CSV, JSON, JSON_LINES, NPY, PARQUET, media_type_of
+from app.formats.media_types import ARROW, ARROW_FILE, JSON, media_type_of
 from app.formats.reply import Layout, Reply
+from app.formats.tables import TABLES
 from models_store.tables.table import Raw
 
 
@@ -91,12 +92,4 @@ def _write_json(layout: Layout, reply: Reply) -> bytes:
     return orjson.dumps({**about, **reply.in_layout(layout), **reply.remarks}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-FORMATS: Mapping[str, Format] = {
-    JSON: Format(_read_json),
-    CSV: Format(csv_rows.read),
-    NPY: Format(npy.read, has_arrays=True, is_array=npy.is_array),
-    ARROW: Format(arrow_stream.read, has_arrays=True, is_array=arrow_stream.is_one_array, unpacks=arrow_stream.unpacks),
-    ARROW_FILE: Format(arrow_stream.read, unpacks=arrow_stream.unpacks),
-    PARQUET: Format(parquet.read, unpacks=parquet.unpacks),
-    **dict.fromkeys(JSON_LINES, Format(json_lines.read)),
-}
+FORMATS: Mapping[str, Format] = {JSON: Format(_read_json), **TABLES}

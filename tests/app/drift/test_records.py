@@ -5,25 +5,25 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from app.drift.records import ALL, DAY, FORGOTTEN_AFTER, HOUR, AskedRecords, Kept, summed
+from app.drift.records import ALL, DAY, FORGOTTEN_AFTER, HOUR, CountRecords, Counts, Kept, summed
 from app.telemetry.tally import SLOT_SECONDS
 from tests.app.jobs.conftest import fresh_url, kind, postgres, sqlite_url
 
 __all__ = ["fresh_url", "kind", "postgres", "sqlite_url"]
 # A midnight.
 NOW = 20_000 * DAY
-OpenRecords = Callable[[str], AskedRecords]
+OpenRecords = Callable[[str], Counts]
 
 
 @pytest.fixture
 def open_records(fresh_url: str) -> Iterator[OpenRecords]:
     """Open the records as another process would."""
-    made: list[AskedRecords] = []
+    made: list[CountRecords] = []
 
-    def open_records(store: str = "here") -> AskedRecords:
-        made.append(AskedRecords(fresh_url))
+    def open_records(store: str = "here") -> Counts:
+        made.append(CountRecords(fresh_url))
         made[-1].open(store)
-        return made[-1]
+        return made[-1].asked
 
     yield open_records
     for records in made:
@@ -34,12 +34,12 @@ def kept(began: int, *counts: float, writer: str = "a", seconds: int = SLOT_SECO
     return Kept("line", version, began, seconds, writer, np.array(counts))
 
 
-def total(records: AskedRecords, since: float = 0, version: int = 1) -> list[float]:
+def total(records: Counts, since: float = 0, version: int = 1) -> list[float]:
     found = records.since(since, "line", version)
     return summed(found).tolist() if found else []
 
 
-def spans(records: AskedRecords) -> list[tuple[int, int, str]]:
+def spans(records: Counts) -> list[tuple[int, int, str]]:
     return [(one.began, one.seconds, one.writer) for one in records.since(0)]
 
 
@@ -95,3 +95,11 @@ def test_folding_twice_changes_nothing(open_records: OpenRecords) -> None:
     one.fold(NOW)
     other.fold(NOW)
     assert total(one) == [1]
+
+
+def test_what_is_added_is_added_to_what_the_writer_has(open_records: OpenRecords) -> None:
+    records = open_records("here")
+    for _ in range(3):
+        records.add(kept(NOW, 1, 2))
+    assert total(records) == [3, 6]
+    assert spans(records) == [(NOW, SLOT_SECONDS, "a")]

@@ -31,6 +31,7 @@ CHANGES = [
     ("DELETE", "/patterns/line/versions/1", b"", 409),
     ("DELETE", "/patterns/nothing", b"", 404),
     ("POST", "/patterns/import", b"no archive", 422),
+    ("POST", "/patterns/line/outcomes", b"[]", 422),
     ("POST", "/datasets", b"[]", 415),
     ("DELETE", "/datasets/nothing", b"", 404),
 ]

@@ -42,7 +42,7 @@ def counting(bundle: Bundle) -> Counting:
 def a_passenger(**changes: object) -> Table:
     """Return one row, of values that training rows had but for these."""
     cells = {name: cells[1] for name, (_, cells) in PASSENGERS.items()} | {"boarded": 0.0, "crew": 1.0} | changes
-    return Table({name: column_of(PASSENGERS[name][0], [cell]) for name, cell in cells.items()})  # type: ignore[list-item]
+    return Table({name: column_of(PASSENGERS[name][0], [cell]) for name, cell in cells.items()})
 
 
 @pytest.fixture
@@ -177,6 +177,6 @@ def test_rows_of_numbers_are_counted_without_a_table() -> None:
     asked = rows(1, 2, 99)
     counts = counting(bundle).count(asked, bundle.predict(asked))
     halves = [counting(bundle).count(take(asked, part), bundle.predict(take(asked, part))) for part in ([0], [1, 2])]
-    assert bundle.profile is not None and counts.tolist() == sum(halves).tolist()
+    assert bundle.profile is not None and counts.tolist() == (halves[0] + halves[1]).tolist()
     (_, _, x), (_, _, y) = bundle.profile.cells(counts)
     assert x[OUTSIDE] == y[OUTSIDE] == 1

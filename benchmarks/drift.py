@@ -1,0 +1,203 @@
+"""How often a column is called drifted that has not moved, and one that has: part of `python -m benchmarks.honesty`.
+
+    training rows -> Profile;  windows of other rows -> counts -> psi, threshold -> figures -> docs/honesty.md
+
+`python -m benchmarks.drift --cost` measures what counting costs a server, beside the same server without it.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import polars as pl
+
+from app.drift.divergence import ENOUGH_ROWS
+from app.drift.report import columns_of
+from app.drift.watch import Window
+from benchmarks import load
+from benchmarks.bodies import CROWD, ONE
+from benchmarks.contenders import available_engines, ours, train
+from benchmarks.network import PATTERN
+from benchmarks.serving import Effort, together
+from models_store.arrays import Array
+from models_store.encoding.categories import CategoryEncoder
+from models_store.encoding.columns import ColumnEncoder
+from models_store.encoding.numbers import NumberEncoder
+from models_store.encoding.outputs import OutputDecoder
+from models_store.encoding.rows import TableEncoder
+from models_store.encoding.scaler import Scaler
+from models_store.profiles.counting import Counting
+from models_store.profiles.profile import Profile
+from models_store.tables.table import Table, Values
+
+Draw = Callable[[np.random.Generator, int], Array]
+WORLDS: Mapping[str, Draw] = {
+    "normal": lambda rng, n: rng.normal(size=n),
+    "exponential": lambda rng, n: rng.exponential(size=n),
+    "heavy tails": lambda rng, n: rng.standard_t(2, size=n),
+    "whole numbers": lambda rng, n: rng.poisson(3, size=n).astype(float),
+    "mostly 0": lambda rng, n: np.where(rng.random(n) < 0.7, 0.0, rng.exponential(size=n)),
+    "a tenth missing": lambda rng, n: np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n)),
+}
+TRAINING, ROWS = (300, 2000, 20_000), (ENOUGH_ROWS, 500, 5000)
+WINDOWS = 400
+# A window is looked at each time it has grown by a tenth.
+LOOKS = sorted({round(ENOUGH_ROWS * 1.1**step) for step in range(49)})
+N_COLUMNS, N_SHIFTED = 10, 100
+
+
+class World:
+    """Training rows of a table, and how other rows compare with them."""
+
+    def __init__(self, training: Table) -> None:
+        encoders: dict[str, ColumnEncoder] = {
+            name: CategoryEncoder.fit(values) if values.dtype == object else NumberEncoder.fit(values)
+            for name, values in training.columns.items()
+        }
+        encoder = TableEncoder(encoders)
+        decoder = OutputDecoder(("y",), Scaler.identity(1))
+        self._no_answers = np.zeros((0, 1))
+        self._profile = Profile.learn(training, self._no_answers, encoder, decoder)
+        self._counting: Counting = self._profile.counting(encoder, decoder)
+
+    def drifted(self, rows: Table) -> list[str]:
+        """Return the names of the columns that are called drifted."""
+        counts = self._counting.count(rows, self._no_answers).astype(np.float64)
+        columns = columns_of(self._profile, Window(0, len(rows), len(rows), counts))[: len(self._profile.inputs)]
+        return [
+            column.histogram.name
+            for column in columns
+            if column.psi is not None and column.threshold is not None and column.psi > column.threshold
+        ]
+
+
+def report(tables: Sequence[Path] = ()) -> None:
+    """Print all figures."""
+    for name, draw in WORLDS.items():
+        shares = [false_alarms(draw, n_training, n_rows) for n_training in TRAINING for n_rows in ROWS]
+        print(f"drift, {name}: {max(shares):.2%} false alarms at most, of {WINDOWS} windows each", flush=True)
+    for n_training in TRAINING:
+        print(f"drift, a window that fills, {n_training} training rows: {ever_called(n_training):.2%} ever called")
+    for path in tables:
+        print(f"drift, {path.name}, halves of the rows at random: {false_alarms_of_table(path):.2%} of columns called")
+    named, others = shifted()
+    print(f"drift, half a deviation in one of {N_COLUMNS}, 500 rows: named {named:.0%}, another {others:.2%}")
+    print(f"drift, half of the rows missing: {half_missing()}; constants that move: {constants()}", flush=True)
+
+
+def false_alarms(draw: Draw, n_training: int, n_rows: int) -> float:
+    """Return the share of windows of the same world that are called drifted."""
+    rng = np.random.default_rng(n_training + n_rows)
+    called = 0
+    for _ in range(WINDOWS // 20):
+        world = World(_table(draw(rng, n_training)))
+        called += sum(bool(world.drifted(_table(draw(rng, n_rows)))) for _ in range(20))
+    return called / WINDOWS
+
+
+def ever_called(n_training: int) -> float:
+    """Return the share of windows of the same world that are called at one of LOOKS, while they fill."""
+    rng = np.random.default_rng(n_training)
+    called = 0
+    for _ in range(WINDOWS):
+        world, rows = World(_table(rng.normal(size=n_training))), rng.normal(size=LOOKS[-1])
+        called += any(world.drifted(_table(rows[:n_rows])) for n_rows in LOOKS)
+    return called / WINDOWS
+
+
+def false_alarms_of_table(path: Path) -> float:
+    """Return the share of columns called where one half of a table is training, and parts of the other are asked."""
+    frame = pl.read_csv(path, infer_schema_length=None, null_values=["NA", "", "?"])
+    table = Table({name: _values(frame[name]) for name in frame.columns})
+    rng = np.random.default_rng(0)
+    called = looked = 0
+    for _ in range(20):
+        order = rng.permutation(len(table))
+        world, asked = World(table.take(order[: len(order) // 2])), table.take(order[len(order) // 2 :])
+        called += len(world.drifted(asked))
+        looked += len(table.columns)
+    return called / looked
+
+
+def shifted() -> tuple[float, float]:
+    """Return the share of windows of 500 rows in which the shifted column is named, and in which another one is."""
+    rng = np.random.default_rng(0)
+    named = others = 0
+    for _ in range(N_SHIFTED):
+        world = World(_tables(rng.normal(size=(2000, N_COLUMNS))))
+        rows = rng.normal(size=(500, N_COLUMNS))
+        rows[:, 6] += 0.5
+        found = world.drifted(_tables(rows))
+        named += "x6" in found
+        others += bool({*found} - {"x6"})
+    return named / N_SHIFTED, others / N_SHIFTED
+
+
+def half_missing() -> str:
+    rng = np.random.default_rng(0)
+    world = World(_table(np.where(rng.random(1000) < 0.1, np.nan, rng.normal(size=1000))))
+    rows = np.where(rng.random(ENOUGH_ROWS) < 0.5, np.nan, rng.normal(size=ENOUGH_ROWS))
+    return "drift" if world.drifted(_table(rows)) else "none"
+
+
+def constants() -> str:
+    world = World(_table(np.full(1000, 50.0)))
+    moves = {move: bool(world.drifted(_table(np.full(1000, 50.0 * (1 + move))))) for move in (0.001, 0.02)}
+    return ", ".join(f"by {move:.1%} {'drift' if called else 'none'}" for move, called in moves.items())
+
+
+def _table(values: Values) -> Table:
+    return Table({"x": values})
+
+
+def _tables(rows: Array) -> Table:
+    return Table({f"x{place}": column for place, column in enumerate(rows.T)})
+
+
+def _values(series: pl.Series) -> Values:
+    if series.dtype.is_numeric():
+        numbers: Array = series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        return numbers
+    cells = np.empty(len(series), dtype=object)
+    cells[:] = series.cast(pl.String).to_list()
+    return cells
+
+
+# -- cost ------------------------------------------------------------------------------------------------------------
+
+
+def cost(rounds: int) -> None:
+    """Print requests a second of a server that counts, and the median of their ratios to one that does not."""
+    effort = Effort(rounds, 2.0, load.found())
+    with tempfile.TemporaryDirectory(prefix="benchmark-drift-") as folder:
+        store = Path(folder, "store")
+        train(store, [PATTERN])
+        for engine in available_engines():
+            counts = ours(store, engine)
+            without = replace(ours(store, engine, drift=False), name="without")
+            found = together([counts, without], (ONE, CROWD), effort)["workloads"]
+            for workload, runs in found.items():
+                pairs = zip(runs[counts.name], runs["without"], strict=True)
+                ratios = [one["requests_per_s"] / other["requests_per_s"] for one, other in pairs]
+                speed = median(run["requests_per_s"] for run in runs[counts.name])
+                print(f"{engine}, {workload}: {speed:.0f} requests/s, {median(ratios):.3f} × without counting")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cost", action="store_true", help="measure a server with and without counting instead")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--tables", nargs="*", type=Path, default=[], metavar="FILE", help="CSV files of yours, too")
+    arguments = parser.parse_args()
+    if arguments.cost:
+        cost(arguments.rounds)
+    else:
+        report(arguments.tables)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Right answers that come later: a running error beside the card's, and a training where it is worse."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from app.drift.outcomes import ENOUGH_OUTCOMES, RunningError, sums_of
+from models_store.arrays import Array
+from models_store.bundle import Bundle, Evaluation
+from models_store.storage.store import Store
+from tests.app.over_http import ARROW, NPY, arrow_of, npy_of, pair, recipe, refusal, serving
+from tests.fakes import line
+from tests.table_fakes import flowers, rents
+
+pytestmark = pytest.mark.anyio
+PAIR = {"inputs": [[1, 2], [3, 4]], "outcomes": [[5, -1], [11, -1]]}
+
+
+def noisy_line(n_tested: int = 400) -> Bundle:
+    """y = 2x, whose test rows were off by a normal number of deviation 1."""
+    bundle = line()
+    right = np.random.default_rng(0).normal(size=(n_tested, 1))
+    score = bundle.card.test.overall.model_copy(update={"rmse": float(np.sqrt((right**2).mean()))})
+    test = bundle.card.test.model_copy(update={"overall": score, "outputs": {"y": score}})
+    card = bundle.card.model_copy(update={"test": test})
+    evaluation = Evaluation(np.zeros((n_tested, 1)).tolist(), right.tolist())
+    return replace(bundle, card=card, evaluation=evaluation, recipe=recipe("line", ("x",), {"y": "2*x"}))
+
+
+def off_by(errors: Array, bundle: Bundle) -> RunningError:
+    """Return the running error of answers that were off so much, float64 (n_rows,)."""
+    return RunningError(bundle, sums_of(np.zeros((len(errors), 1)), errors[:, None], bundle))
+
+
+@pytest.fixture
+async def client(store: Store) -> AsyncIterator[httpx.AsyncClient]:
+    for bundle in (noisy_line(), pair(), flowers(), rents()):
+        store.publish(bundle)
+    async with serving(store, max_rows=1000) as client:
+        yield client
+
+
+async def told(client: httpx.AsyncClient, pattern: str, body: Any, **query: str | int) -> dict[str, Any]:
+    answer = await client.post(f"/patterns/{pattern}/outcomes", json=body, params=query)
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+async def test_errors_are_added_over_requests(client: httpx.AsyncClient) -> None:
+    first = await told(client, "pair", PAIR)
+    assert (first["added"], first["outcomes"]["rows"], first["outcomes"]["value"]) == (2, 2, 0)
+    second = await told(client, "pair", {"inputs": [{"x1": 1, "x2": 2}], "outcomes": [{"y1": 8, "y2": -1}]})
+    found = second["outcomes"]
+    assert (found["rows"], found["metric"], found["worse"], second["job"]) == (3, "rmse", None, None)
+    assert found["value"] == pytest.approx(np.sqrt(9 / 6))
+    assert found["outputs"]["y1"]["value"] == pytest.approx(np.sqrt(9 / 3))
+    assert found["outputs"]["y2"] == {"value": 0, "card": 0}
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        ("text/csv", b"y,x\n3,1\n5,2\n"),
+        (NPY, npy_of(np.array([[1.0, 3.0], [2.0, 5.0]]))),
+        ("application/x-ndjson", b'{"x": 1, "y": 3}\n{"x": 2, "y": 5}\n'),
+    ],
+)
+async def test_a_table_has_both_questions_and_answers(client: httpx.AsyncClient, media_type: str, body: bytes) -> None:
+    headers = {"content-type": media_type}
+    answer = await client.post("/patterns/line/outcomes", content=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["outcomes"]["rows"], answer.json()["outcomes"]["value"]) == (2, 1)
+
+
+async def test_an_arrow_table_has_both(client: httpx.AsyncClient) -> None:
+    table = pa.table({"rooms": [1.0, 2.0], "district": ["north", "south"], "rent": [0.0, 0.0]})
+    answer = await client.post("/patterns/rents/outcomes", content=arrow_of(table), headers={"content-type": ARROW})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["outcomes"]["rows"] == 2
+
+
+async def test_labels_are_right_or_wrong(client: httpx.AsyncClient) -> None:
+    asked = [{"length": 1.5, "width": 0.25}, {"length": 5.5, "width": 2}]
+    said = (await client.post("/predict/flowers", json={"inputs": asked})).json()["outputs"]
+    wrong = [{"species": "sesame"}]
+    found = (await told(client, "flowers", {"inputs": asked * 2, "outcomes": [*said, said[0], *wrong]}))["outcomes"]
+    assert (found["rows"], found["metric"], found["value"]) == (4, "accuracy", 0.75)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"inputs": [[1, 2]]}, "bad_body"),
+        ({"inputs": [[1, 2]], "outcomes": [[1, 2]], "sesame": 1}, "bad_body"),
+        ([], "bad_body"),
+        ({"inputs": [[1, 2]], "outcomes": [[1, 2], [3, 4]]}, "bad_layout"),
+        ({"inputs": [[1, 2]], "outcomes": [[1]]}, "bad_row"),
+        ({"inputs": [[1, 2]], "outcomes": [["sesame", 2]]}, "not_a_number"),
+        ({"inputs": [[1]], "outcomes": [[1, 2]]}, "bad_row"),
+        ({"inputs": [], "outcomes": []}, "no_rows"),
+    ],
+)
+async def test_what_cannot_be_compared_is_refused(client: httpx.AsyncClient, body: Any, code: str) -> None:
+    answer = await client.post("/patterns/pair/outcomes", json=body)
+    assert refusal(answer) == (422, code)
+    document = await told(client, "pair", PAIR)
+    assert document["outcomes"]["rows"] == 2
+
+
+async def test_a_worse_error_trains_again_once_on_request(client: httpx.AsyncClient) -> None:
+    rng = np.random.default_rng(1)
+    asked = rng.uniform(0, 16, ENOUGH_OUTCOMES)
+    same = {"inputs": asked.tolist(), "outcomes": (2 * asked + rng.normal(size=len(asked))).tolist()}
+    worse = {"inputs": asked.tolist(), "outcomes": (2 * asked + 3 * rng.normal(size=len(asked))).tolist()}
+    document = await told(client, "line", same, retrain="true")
+    assert (document["outcomes"]["worse"], document["job"]) == (False, None)
+    document = await told(client, "line", worse)
+    assert (document["outcomes"]["worse"], document["job"]) == (True, None)
+    jobs = [(await told(client, "line", worse, retrain="true"))["job"] for _ in range(2)]
+    assert jobs[0]["pattern"] == "line" and jobs[0]["id"] == jobs[1]["id"]
+    await client.delete(f"/train/{jobs[0]['id']}")
+
+
+async def test_the_error_is_in_the_metrics(client: httpx.AsyncClient) -> None:
+    await told(client, "pair", PAIR)
+    text = (await client.get("/metrics")).text
+    labels = 'metric="rmse",pattern="pair",version="1",window="day"'
+    assert f"patterns_outcomes_rows{{{labels}}} 2.0" in text
+    assert f"patterns_outcomes_error{{{labels}}} 0.0" in text
+
+
+def test_as_large_errors_are_hardly_ever_called_worse_and_larger_ones_are() -> None:
+    rng = np.random.default_rng(2)
+    worse = larger = 0
+    for _ in range(200):
+        bundle = noisy_line()
+        worse += bool(off_by(rng.normal(size=300), bundle).is_worse)
+        larger += bool(off_by(1.4 * rng.normal(size=300), bundle).is_worse)
+    assert worse <= 2 and larger >= 190
+
+
+def test_few_rows_are_no_verdict() -> None:
+    assert off_by(np.full(ENOUGH_OUTCOMES - 1, 9.0), noisy_line()).is_worse is None
+    assert off_by(np.full(ENOUGH_OUTCOMES, 9.0), noisy_line()).is_worse is True
