@@ -126,7 +126,8 @@ def sums_of(answers: Array, right: Array, bundle: Bundle) -> Array:
 def _losses(answers: Array, right: Array, bundle: Bundle) -> Array:
     """Return the loss of each row and output, float64 (n_rows, n_outputs)."""
     if bundle.labels is not None:
-        return (answers.argmax(axis=1) != right[:, 0]).astype(np.float64)[:, None]
+        is_wrong: Array = np.not_equal(answers.argmax(axis=1), right[:, 0]).astype(np.float64)
+        return is_wrong[:, None]
     losses: Array = (answers - right) ** 2
     return losses
 
