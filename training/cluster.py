@@ -32,6 +32,8 @@ RETRIES = 3
 POLL_SECONDS = 0.25
 # For a head to take a connection, and for a node to start a process and import the packages.
 CONNECT_SECONDS, PROBE_SECONDS = 10.0, 120.0
+# A head under load may be too slow for Ray's own patience.
+ATTEMPTS = 3
 # For the head of a cluster that was lost to come back.
 RETURN_SECONDS = 120.0
 # A cluster is asked for its nodes every few seconds. One that has not answered for so long is lost.
@@ -239,10 +241,15 @@ def _connected(address: str, pulse: Callable[[], None], patience: float) -> Clus
     where = _local() if address == "local" else _remote(address, pulse, patience)
     import ray  # deferred: an extra, and the environment has to be there before it
 
-    try:
-        ray.init(log_to_driver=False, logging_level=logging.WARNING, **where)
-    except Exception as error:
-        raise ClusterUnavailable(f"the Ray cluster at {address} refuses this process: {_first_line(error)}") from error
+    for left in reversed(range(ATTEMPTS)):
+        pulse()
+        try:
+            ray.init(log_to_driver=False, logging_level=logging.WARNING, **where)
+            break
+        except Exception as error:
+            if left == 0 or not isinstance(error, ConnectionError):
+                refusal = f"the Ray cluster at {address} refuses this process: {_in_short(error)}"
+                raise ClusterUnavailable(refusal) from error
     return Cluster(address)
 
 
@@ -365,5 +372,7 @@ def _refuse_unfit(node: dict[str, Any], found: dict[str, str | None] | None) -> 
             )
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+def _in_short(error: Exception) -> str:
+    """Return the first line of a message and its last: between them are traces of the cluster's processes."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(dict.fromkeys((lines[0], lines[-1])))

@@ -17,16 +17,22 @@ import numpy as np
 
 from models_store.arrays import Array
 from models_store.card import AnyScore, CrossValidation, Fold
+from models_store.errors import PatternServerError
+from models_store.networks.architecture import Device
+from training.cluster import Cluster
 from training.data.dataset import Dataset, Rows
 from training.data.splits import Indices, cut, folds
 from training.evaluation.baselines import baselines, beside
 from training.evaluation.scores import measured
-from training.fitting.learn import Learned, Runtime, learn
+from training.fitting.learn import Runtime, learn
+from training.fitting.program import Programs
 from training.fitting.progress import Progress
 from training.recipe.fit import CrossValidate
 from training.recipe.spec import PatternSpec
 
 Result = TypeVar("Result")
+# Of a process of a cluster, kept as long as it.
+PROGRAMS = Programs()
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,11 +88,48 @@ class FoldProgress(Progress):
         self._progress.pulse()
 
 
-class Folding:
-    """The folds of some rows, and the work of fitting them.
+@dataclass(frozen=True, eq=False)
+class Divided:
+    """Rows, and how they are divided into folds.
 
-    The rows of a fold are copied when it is fitted, so that few copies are in memory. The planned work includes the
-    `fits_after` fits that follow the cross-validation.
+    The rows of a fold are copied when it is fitted, so that few copies are in memory.
+    """
+
+    data: Dataset
+    rows: Rows
+    splits: list[tuple[Indices, Indices]]
+
+    def scored(self, spec: PatternSpec, number: int, runtime: Runtime) -> Scored:
+        """Fit fold `number`, from 0, and score it on the rows it holds out."""
+        rest, held_out = self.splits[number]
+        test = self.rows.take(held_out)
+        part = replace(with_own_validation(spec, self.data, self.rows, rest), test=test)
+        learned = learn(_of_fold(spec, number), part, runtime)
+        score = measured(learned.predictor.predict(test.inputs), test, self.data).overall
+        others = beside(part, learned.predictor.encoder, spec.seed)
+        curves = learned.history.curves
+        return Scored(
+            Fold(rows=len(test), score=score, best_epoch=learned.history.best_epoch),
+            curves.get("val_metric", curves["metric"]),
+            baselines(part, others, score).figures,
+        )
+
+    def curve(self, spec: PatternSpec, number: int, runtime: Runtime) -> Array:
+        """Fit a fold; return the metric of each epoch on the rows it holds out, (n_epochs,)."""
+        rest, held_out = self.splits[number]
+        part = replace(self.data, train=self.rows.take(rest), validation=self.rows.take(held_out))
+        return learn(_of_fold(spec, number), part, runtime).history.curves["val_metric"]
+
+
+def _of_fold(spec: PatternSpec, number: int) -> PatternSpec:
+    # Each fold begins with weights of its own.
+    return spec.overridden({"seed": (spec.seed + number) % 2**32})
+
+
+class Folding:
+    """The work of fitting the folds of some rows, here or on the cluster of the runtime.
+
+    The planned work includes the `fits_after` fits that follow the cross-validation.
     """
 
     def __init__(
@@ -97,19 +140,23 @@ class Folding:
         self.splits = list(folds(rows, _recipe(spec), spec.seed % 2**32, are_labels=are_labels))
         passes = 1 if spec.fit.early_stopping else 2
         self.work = Work(runtime.progress, (passes * len(self.splits) + fits_after) * spec.fit.most_epochs)
-        self._rows = rows
+        self._divided = Divided(data, rows, self.splits)
         self._progress = runtime.progress
         self._runtime = replace(runtime, progress=FoldProgress(runtime.progress, self.work))
         self._workers = workers
+        ground = Ground(self._divided, runtime.device)
+        self._there = None if runtime.cluster is None else FoldsThere(runtime.cluster, ground, self.work)
 
     def curves(self, spec: PatternSpec) -> list[Array]:
         """Fit each fold; return the metric of each epoch on the rows it holds out, (n_epochs,) each."""
-        return list(self._each(lambda number: self._curve(spec, number)))
+        if self._there is not None:
+            return list(self._there.curves(spec, self._progress.pulse))
+        return list(self._each(lambda number: self._divided.curve(spec, number, self._runtime)))
 
     def scores(self, spec: PatternSpec) -> list[Scored]:
         """Fit each fold, score it on the rows it holds out, and report it."""
         scored = []
-        for number, one in enumerate(self._each(lambda place: self.scored(spec, place)), start=1):
+        for number, one in enumerate(self._scores(spec), start=1):
             scored.append(one)
             self.work.add(spared=spec.fit.most_epochs - len(one.curve))
             self._progress.fold(number, len(self.splits), figures_of(one.fold.score))
@@ -117,28 +164,12 @@ class Folding:
 
     def scored(self, spec: PatternSpec, number: int) -> Scored:
         """Fit fold `number`, from 0, and score it on the rows it holds out."""
-        rest, held_out = self.splits[number]
-        test = self._rows.take(held_out)
-        part = replace(with_own_validation(spec, self.data, self._rows, rest), test=test)
-        learned = self._learned(spec, part, number)
-        score = measured(learned.predictor.predict(test.inputs), test, self.data).overall
-        others = beside(part, learned.predictor.encoder, spec.seed)
-        curves = learned.history.curves
-        return Scored(
-            Fold(rows=len(test), score=score, best_epoch=learned.history.best_epoch),
-            curves.get("val_metric", curves["metric"]),
-            baselines(part, others, score).figures,
-        )
+        return self._divided.scored(spec, number, self._runtime)
 
-    def _curve(self, spec: PatternSpec, number: int) -> Array:
-        rest, held_out = self.splits[number]
-        part = replace(self.data, train=self._rows.take(rest), validation=self._rows.take(held_out))
-        return self._learned(spec, part, number).history.curves["val_metric"]
-
-    def _learned(self, spec: PatternSpec, part: Dataset, number: int) -> Learned:
-        # Each fold begins with weights of its own.
-        other = spec.overridden({"seed": (spec.seed + number) % 2**32})
-        return learn(other, part, self._runtime)
+    def _scores(self, spec: PatternSpec) -> Iterator[Scored]:
+        if self._there is not None:
+            return self._there.scores(spec, self._progress.pulse)
+        return self._each(lambda number: self.scored(spec, number))
 
     def _each(self, work: Callable[[int], Result]) -> Iterator[Result]:
         """Yield the result of each fold in order, as soon as it is there."""
@@ -148,6 +179,63 @@ class Folding:
             return
         with ThreadPoolExecutor(self._workers) as threads:
             yield from threads.map(work, numbers)
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """All that the folds have in common, as it lies in a cluster."""
+
+    divided: Divided
+    device: Device
+
+
+class FoldsThere:
+    """Folds on the nodes of a cluster: the rows are put there once, and each fit is a call."""
+
+    def __init__(self, cluster: Cluster, ground: Ground, work: Work) -> None:
+        self._cluster = cluster
+        self._ground = cluster.put(ground)
+        self._n_folds = len(ground.divided.splits)
+        self._gpus = 1 if ground.device == "gpu" else 0
+        self._work = work
+
+    def curves(self, spec: PatternSpec, pulse: Callable[[], None]) -> Iterator[Array]:
+        for curve in self._each(_curve_there, spec, pulse):
+            self._work.add(done=len(curve))
+            yield curve
+
+    def scores(self, spec: PatternSpec, pulse: Callable[[], None]) -> Iterator[Scored]:
+        for scored in self._each(_scored_there, spec, pulse):
+            self._work.add(done=len(scored.curve))
+            yield scored
+
+    def _each(
+        self, work: Callable[[Ground, tuple[PatternSpec, int]], Result], spec: PatternSpec, pulse: Callable[[], None]
+    ) -> Iterator[Result]:
+        """Yield the result of each fold in order, as soon as it is there. Raises the first error, CallLost included."""
+        asked = [(spec, number) for number in range(self._n_folds)]
+        ended: dict[int, Result] = {}
+        for place, result in self._cluster.each(work, self._ground, asked, pulse, gpus=self._gpus):
+            if isinstance(result, PatternServerError):
+                raise result
+            before = next((number for number in range(self._n_folds) if number not in ended), 0)
+            ended[place] = result
+            for number in range(before, self._n_folds):
+                if number not in ended:
+                    break
+                yield ended[number]
+
+
+def _curve_there(ground: Ground, asked: tuple[PatternSpec, int]) -> Array:
+    return ground.divided.curve(*asked, _runtime_there(ground))
+
+
+def _scored_there(ground: Ground, asked: tuple[PatternSpec, int]) -> Scored:
+    return ground.divided.scored(*asked, _runtime_there(ground))
+
+
+def _runtime_there(ground: Ground) -> Runtime:
+    return Runtime(ground.device, Progress(), PROGRAMS)
 
 
 def cross_validate(

@@ -21,6 +21,7 @@ from models_store.profiles.profile import Profile
 from models_store.tables.table import Raw, Table
 from training.calibrating import Trained, calibrated
 from training.closed_form.find import closed_forms
+from training.cluster import Cluster
 from training.cross_validation import cross_validate
 from training.data import tables
 from training.data.dataset import DataError, Dataset, Rows, joined
@@ -96,14 +97,17 @@ def train(
     progress: Progress | None = None,
     job: str | None = None,
     programs: Programs = PROGRAMS,
+    cluster: Cluster | None = None,
 ) -> Bundle:
     """Train the recipe's network and score it; the same `spec.seed` gives the same bundle.
 
-    `read_table` reads the table of a dataset id; `job` is noted on the card; `programs` are compiled by earlier fits.
+    `read_table` reads the table of a dataset id; `job` is noted on the card; `programs` are compiled by earlier fits;
+    `cluster` fits the folds of a cross-validation.
     Raises DataError where nothing can be learned from the data, NotFinite where the network has no finite answer to a
     test row, Diverged, DeviceUnavailable, and whatever `progress` raises.
     """
-    training = _trained(spec, dataset_of(spec, read_table), FirstFit(progress or Progress()), device, programs)
+    told = FirstFit(progress or Progress())
+    training = _trained(spec, dataset_of(spec, read_table), told, Runtime(device, told, programs, cluster))
     data, served = training.data, training.served
     golden = _golden_rows(training.rows)
     calibration, facts = calibrated(Trained(spec, data, training.measured, served, training.answers.test, golden))
@@ -122,9 +126,8 @@ def train(
     )
 
 
-def _trained(spec: PatternSpec, data: Dataset, told: FirstFit, device: Device, programs: Programs) -> Training:
+def _trained(spec: PatternSpec, data: Dataset, told: FirstFit, runtime: Runtime) -> Training:
     """Cross-validate if the recipe says so, fit and measure, and fit again on all rows if there are more of them."""
-    runtime = Runtime(device, told, programs)
     used = chosen(spec, data)
     all_rows = rows_of(spec, data)
     crossed = None
@@ -155,13 +158,14 @@ def score_folds(
     device: Device = "auto",
     progress: Progress | None = None,
     programs: Programs = PROGRAMS,
+    cluster: Cluster | None = None,
 ) -> CrossValidation:
     """Cross-validate a recipe on all of its rows, the test rows included, because nothing is served afterwards.
 
     Test rows of a table of their own stay out. Raises what `train` raises.
     """
     data = dataset_of(spec, read_table)
-    runtime = Runtime(device, progress or Progress(), programs)
+    runtime = Runtime(device, progress or Progress(), programs, cluster)
     has_own_test = isinstance(spec.data, TableData) and spec.data.test is not None
     rows = data.fitted if has_own_test else joined(data.fitted, data.test)
     return cross_validate(chosen(spec, data), data, rows, runtime, free_cores())

@@ -8,18 +8,19 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import polars as pl
 
 from models_store.bundle import Bundle
 from models_store.errors import PatternServerError
 from models_store.networks import engines
+from models_store.networks.architecture import Device
 from models_store.networks.keras_network import use_threads
 from models_store.storage.checkpoints import Checkpoint, Checkpoints
 from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
-from training.cluster import CONNECT_SECONDS, RETURN_SECONDS, ClusterLost, connect
+from training.cluster import CONNECT_SECONDS, RETURN_SECONDS, Cluster, ClusterLost, connect
 from training.data.well_known import NAMES, well_known
 from training.inbox import Inbox
 from training.messages import (
@@ -40,9 +41,6 @@ from training.messages import (
 from training.progress_lines import LineProgress
 from training.recipe.spec import PatternSpec
 from training.run import score_folds, train
-
-if TYPE_CHECKING:
-    from training.search.running import MakeRun
 
 
 def run(stream: IO[str], arguments: Sequence[str]) -> None:
@@ -109,10 +107,16 @@ class Training:
             case Publish() as request:
                 self._publish(spec, request)
             case Measure(device=device):
-                bundle = train(spec, read_table=self._read_table, device=device, progress=self._progress())
+                bundle = self._train(spec, device, self._progress())
                 self._tell(Evaluated(id=self._id, card=bundle.card))
             case ScoreFolds(device=device):
-                result = score_folds(spec, read_table=self._read_table, device=device, progress=self._progress())
+                result = score_folds(
+                    spec,
+                    read_table=self._read_table,
+                    device=device,
+                    progress=self._progress(),
+                    cluster=self._cluster(CONNECT_SECONDS),
+                )
                 self._tell(CrossValidated(id=self._id, result=result))
 
     def _publish(self, spec: PatternSpec, request: Publish) -> None:
@@ -132,13 +136,16 @@ class Training:
 
     def _bundle(self, spec: PatternSpec, request: Publish, progress: LineProgress) -> Bundle:
         if spec.search is None:
-            return train(spec, read_table=self._read_table, device=request.device, progress=progress, job=self._id)
-        from training.search.search import Listener, search  # deferred: Optuna, which other trainings do not need
+            return self._train(spec, request.device, progress, job=self._id)
+        from training.search import elsewhere  # deferred: Optuna, which other trainings do not need
+        from training.search.search import Listener, search  # deferred: as above
         from training.search.side_by_side import side_by_side  # deferred: as above
 
         listener = Listener(
             progress, progress.trial, progress.trial_epochs, finishing=lambda: self._inbox.finishing.get(self._id)
         )
+        # The head of a cluster that was lost may be about to come back.
+        cluster = self._cluster(RETURN_SECONDS if request.trials else CONNECT_SECONDS)
         return search(
             spec,
             read_table=self._read_table,
@@ -146,15 +153,15 @@ class Training:
             listener=listener,
             job=self._id,
             known=request.trials,
-            make_run=side_by_side if self._ray is None else self._on_cluster(self._ray, request),
+            make_run=side_by_side if cluster is None else elsewhere.on(cluster),
         )
 
-    def _on_cluster(self, ray: str, request: Publish) -> "MakeRun":
-        from training.search import elsewhere  # deferred: as above
+    def _train(self, spec: PatternSpec, device: Device, progress: LineProgress, job: str | None = None) -> Bundle:
+        cluster = None if spec.cross_validate is None else self._cluster(CONNECT_SECONDS)
+        return train(spec, read_table=self._read_table, device=device, progress=progress, job=job, cluster=cluster)
 
-        # The head of a cluster that was lost may be about to come back.
-        patience = RETURN_SECONDS if request.trials else CONNECT_SECONDS
-        return elsewhere.on(connect(ray, self._stop_if_cancelled, patience))
+    def _cluster(self, patience: float) -> Cluster | None:
+        return None if self._ray is None else connect(self._ray, self._stop_if_cancelled, patience)
 
     def _progress(self, keep: Callable[[Checkpoint], None] = lambda _: None) -> LineProgress:
         return LineProgress(self._id, self._tell, self._stop_if_cancelled, keep)

@@ -17,6 +17,7 @@ from models_store.networks.architecture import Architecture, Device
 from models_store.networks.keras_network import KerasNetwork, build, device_name, keras, on_device, tf
 from models_store.out_of_fold import OutOfFold
 from models_store.tables.table import Raw, take
+from training.cluster import Cluster
 from training.data.dataset import DataError, Dataset, Labels, Rows
 from training.data.splits import left_out
 from training.fitting.chosen import chosen
@@ -40,6 +41,8 @@ class Runtime:
     device: Device
     progress: Progress
     programs: Programs
+    cluster: Cluster | None = None
+    """Fits the folds of a cross-validation; None: they are fitted here."""
 
 
 @dataclass(frozen=True, eq=False)

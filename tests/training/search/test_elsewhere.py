@@ -21,13 +21,17 @@ from training.messages import (
     LOST_CLUSTER,
     Cancel,
     Cancelled,
+    CrossValidated,
     Evaluated,
     Event,
     Failed,
     Message,
     Publish,
     Published,
+    Ready,
+    ScoreFolds,
     TrialEnded,
+    WorkDone,
     event_of,
     to_line,
 )
@@ -70,6 +74,9 @@ class Trainer:
         self._searches += 1
         self.tell(Publish(id=f"search-{self._searches}", recipe=spec.to_json(), root=self._root, **usual))
 
+    def score_folds(self, spec: PatternSpec) -> None:
+        self.tell(ScoreFolds(id="folds", recipe=spec.to_json(), device="cpu", root=self._root))
+
     def tell(self, message: Message) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(to_line(message))
@@ -83,7 +90,7 @@ class Trainer:
         try:
             for line in self._process.stdout:
                 yield (event := event_of(line))
-                if isinstance(event, Published | Failed | Cancelled):
+                if isinstance(event, Published | CrossValidated | Failed | Cancelled):
                     return
         finally:
             patience.cancel()
@@ -203,6 +210,17 @@ def test_a_cancelled_search_leaves_the_nodes_free(remote: Trainer) -> None:
     assert isinstance(event, Cancelled)
     remote.search(searching(trials=1))
     assert remote.found().trials[0].state == "complete"
+
+
+def test_folds_on_a_cluster_have_the_scores_of_one_machine(remote: Trainer, trainers: Any) -> None:
+    alone = trainers()
+    for trainer in (remote, alone):
+        trainer.score_folds(catalogue()["iris"].overridden({"fit": {"epochs": 30}, "cross_validate": {"folds": 4}}))
+    here, there = (
+        [event for event in trainer.events() if not isinstance(event, Ready | WorkDone)] for trainer in (alone, remote)
+    )
+    assert isinstance(here[-1], CrossValidated)
+    assert there == here
 
 
 def test_a_node_with_other_packages_is_named(nodes: Nodes, remote: Trainer, tmp_path: Path) -> None:
