@@ -37,9 +37,12 @@ NUMBERS = (
 NARROWEST = 0.75
 
 
-def side_by_side(scoring: Scoring, runtime: Runtime) -> Run:
-    """Return what runs the trials of a batch side by side, as far as they are alike and small."""
-    return Trials(scoring, runtime)
+def side_by_side(scoring: Scoring, runtime: Runtime, most_work: int = MOST_WORK) -> Run:
+    """Return what runs the trials of a batch side by side, as far as they are alike and small.
+
+    Where an epoch of one takes more than `most_work` floating-point operations, others beside it would only wait.
+    """
+    return Trials(scoring, runtime, most_work)
 
 
 @dataclass(eq=False)
@@ -84,10 +87,10 @@ class Fitting:
         return self.scored.fit.architecture.n_inputs
 
     @property
-    def is_large(self) -> bool:
-        """True if an epoch takes so long that others beside it would only wait."""
+    def work(self) -> int:
+        """Floating-point operations of an epoch, about."""
         fit = self.scored.fit
-        return 6 * fit.architecture.n_parameters * len(fit.train.inputs) > MOST_WORK
+        return 6 * fit.architecture.n_parameters * len(fit.train.inputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +119,10 @@ class Report:
 class Trials:
     """What runs the trials of a search."""
 
-    def __init__(self, scoring: Scoring, runtime: Runtime) -> None:
+    def __init__(self, scoring: Scoring, runtime: Runtime, most_work: int) -> None:
         self._scoring = scoring
         self._runtime = runtime
+        self._most_work = most_work
         self._encodings = Encodings(scoring)
         self._prunes = pruning_of(scoring.search) != "none"
 
@@ -136,7 +140,7 @@ class Trials:
             fittings: list[Fitting] = []
             for trial in [trial for trial in trials if trial.state is None]:
                 found = self._fittings(trial, some, watch)
-                if any(fitting.is_large for fitting in found):
+                if any(fitting.work > self._most_work for fitting in found):
                     outcome = alone(trial.candidate, self._scoring, self._runtime, watch)
                     trial.state, trial.is_told = outcome.state, True
                     yield outcome
@@ -185,6 +189,7 @@ class Wave:
         self._runtime = runtime
         self._watch = watch
         self._drops = drops
+        self._turn = 0
         self._reports_epochs = pruning_of(scoring.search) != "none" and not scoring.are_folds
 
     def run(self) -> None:
@@ -227,8 +232,12 @@ class Wave:
         reports: dict[int, Report] = {}
         while fits.done < end and not fits.have_ended.all():
             self._watch.pulse()
-            for place, curves in fits.run(end - fits.done).items():
-                trial, done = group.fittings[place].trial, int(fits.epochs[place])
+            found = list(fits.run(end - fits.done).items())
+            epochs = fits.epochs
+            # Those who follow are shown one trial a few times a second, and each in its turn.
+            self._turn += 1
+            for place, curves in [*found[self._turn % len(found) :], *found[: self._turn % len(found)]]:
+                trial, done = group.fittings[place].trial, int(epochs[place])
                 trial.epochs += len(curves["loss"])
                 if not all(np.isfinite(curve).all() for curve in curves.values()):
                     trial.fail(diverged_after(done))

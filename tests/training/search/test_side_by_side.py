@@ -1,6 +1,7 @@
 """Trials side by side have the results that each would have alone, to rounding."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,17 @@ def test_trials_side_by_side_end_as_they_would_alone(changes: Mapping[str, Any],
             assert outcome.value == pytest.approx(its.value, rel=1e-3)
             assert outcome.epochs == its.epochs
             assert candidate.number in watch.told
+
+
+def test_large_trials_run_one_after_another() -> None:
+    from training.search.running import alone  # deferred: imports TensorFlow
+    from training.search.side_by_side import side_by_side
+
+    scoring, runtime, candidates = trials_of({}, None)
+    some = candidates[:2]
+    found = list(side_by_side(scoring, runtime, most_work=1)(some, Ignored()))
+    expected = [alone(candidate, scoring, runtime, Ignored()) for candidate in some]
+    assert [replace(outcome, seconds=0) for outcome in found] == [replace(outcome, seconds=0) for outcome in expected]
 
 
 def test_folds_with_fewer_categories_stand_beside_wider_ones() -> None:
