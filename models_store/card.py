@@ -320,6 +320,8 @@ class Fitted(Frozen):
     """None where the network that was measured is the one that is served."""
     chosen: dict[str, int | FiniteFloat | str] = Field(default={}, exclude_if=is_empty)
     """What the recipe left open as `auto`, by field, and the value that rows and task chose: `fit.epochs`, …"""
+    temperature: FiniteFloat | None = Field(default=None, exclude_if=is_none)
+    """What the logits of labels were divided by after the fit that is served, so that it is as sure as it is right."""
 
 
 class Lineage(Frozen):

@@ -279,6 +279,7 @@ def _fitted(training: Training) -> Fitted:
         device=fit.predictor.network.device,
         refit=second if training.is_refitted else None,
         chosen=settled(training.spec, training.used, fit.architecture.members),
+        temperature=served.temperature,
     )
 
 

@@ -146,3 +146,20 @@ def test_fewer_rows_than_members_are_learned_all_the_same() -> None:
     }
     bundle = trained(PatternSpec.parse(recipe))
     assert (bundle.architecture.members, len(bundle.history["val_loss"])) == (8, 200)
+
+
+@pytest.mark.parametrize("target", ["kind", "third"])
+def test_answers_out_of_fold_are_as_sure_as_they_are_right(target: str) -> None:
+    """Labels with noise, learned until members are too sure: a temperature changes how sure, and no label."""
+    too_long = {"epochs": 60, "early_stopping": None, "averaged_epochs": 0.0}
+    plain, calibrated = (
+        trained(spec(target, fit={**too_long, "calibration": calibration})) for calibration in ("none", "temperature")
+    )
+    degree = calibrated.card.fitted.temperature
+    assert degree is not None and degree > 1.2
+    assert plain.card.fitted.temperature is None
+    before, after = (bundle.card.out_of_fold for bundle in (plain, calibrated))
+    assert before is not None and after is not None
+    assert isinstance(before.overall, LabelScore) and isinstance(after.overall, LabelScore)
+    assert after.overall.log_loss < before.overall.log_loss
+    assert after.overall.accuracy == before.overall.accuracy

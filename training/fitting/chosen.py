@@ -12,7 +12,7 @@ from training.recipe.spec import PatternSpec
 
 SETTLED = (
     *("data.numbers", "data.bins", "data.pairs", "network.dropout", "network.members"),
-    *("fit.optimizer.learning_rate", "fit.epochs", "fit.batch_size"),
+    *("fit.optimizer.learning_rate", "fit.epochs", "fit.batch_size", "fit.averaged_epochs"),
 )
 
 
@@ -25,11 +25,12 @@ def chosen(spec: PatternSpec, data: Dataset) -> PatternSpec:
         "fit": {
             "batch_size": spec.fit.batch_rows(rows.n_rows),
             "epochs": spec.fit.epochs_for(rows),
+            "averaged_epochs": spec.fit.averaged_for(rows),
             "optimizer": {"learning_rate": rate},
         },
     }
     if isinstance(spec.data, TableData):
-        bins = bins_of(spec.data, data.kinds, rows.n_rows)
+        bins = bins_of(spec, spec.data, data)
         numbers = {"numbers": "piecewise", "bins": bins} if bins else {"numbers": "scaled"}
         found["data"] = {**numbers, "categories": _categories(spec.data, data)}
     return spec.overridden(found)

@@ -27,8 +27,9 @@ from training.recipe.data import TableData
 from training.recipe.fit import LossName
 from training.recipe.spec import MOST_INPUT_FEATURES, MOST_NUMBERS, PatternSpec
 
-# Pieces of a number's piecewise linear encoding: one for every 50 training rows, 4 to 32.
-ROWS_A_PIECE, FEWEST_PIECES, MOST_PIECES = 50, 4, 32
+# Pieces of a number's piecewise linear encoding: one for every 50 training rows, of labels for every 500; 4 to 32.
+ROWS_A_PIECE, ROWS_A_PIECE_OF_LABELS = 50, 500
+FEWEST_PIECES, MOST_PIECES = 4, 32
 IN_PIECES: frozenset[Kind] = frozenset({"number", "time", "duration"})
 # Encoded numbers of all training rows (128 MB of float32) up to which `numbers: auto` means piecewise.
 MOST_IN_PIECES = 1 << 25
@@ -78,7 +79,7 @@ def table_encoder(spec: PatternSpec, recipe: TableData, data: Dataset, rows: Tab
 
     Raises DataError where a number is too large, or the network would have too many inputs.
     """
-    bins = bins_of(recipe, data.kinds, len(rows))
+    bins = bins_of(spec, recipe, data)
     for name, kind in data.kinds.items():
         if kind == "number" and (np.abs(rows.columns[name].astype(np.float64)) > LARGEST_INPUT).any():
             raise DataError(
@@ -115,7 +116,7 @@ def pairs_of(spec: PatternSpec, data: Dataset) -> tuple[tuple[str, str], ...]:
             if data.kinds.get(name) != "number":
                 raise DataError(f"data.pairs: {shortened_name(name)} is no column of numbers among the inputs")
         return recipe.pairs
-    bins = bins_of(recipe, data.kinds, len(rows))
+    bins = bins_of(spec, recipe, data)
     n_numbers = len(DIRECTIONS) + sum(kind in IN_PIECES for kind in data.kinds.values())
     if bins == 0 or len(rows) * n_numbers * bins > MOST_IN_PIECES:
         return ()
@@ -168,13 +169,16 @@ def _fill(kind: Kind, values: Values) -> float | str:
     return float(np.sort(values.astype(np.float64))[(len(values) - 1) // 2])
 
 
-def bins_of(recipe: TableData, kinds: Mapping[str, Kind], n_rows: int) -> int:
-    """Return the pieces of a number's encoding, learned from `n_rows` training rows; 0: numbers are scaled only."""
+def bins_of(spec: PatternSpec, recipe: TableData, data: Dataset) -> int:
+    """Return the pieces of a number's encoding, by the training rows; 0: numbers are scaled only."""
     if recipe.numbers == "scaled":
         return 0
-    by_rows = min(max(n_rows // ROWS_A_PIECE, FEWEST_PIECES), MOST_PIECES)
+    n_rows = len(data.train)
+    # A label tells less than a number. Networks of one keep the encoding of earlier releases.
+    rows_a_piece = ROWS_A_PIECE_OF_LABELS if data.labels and spec.network.most_members > 1 else ROWS_A_PIECE
+    by_rows = min(max(n_rows // rows_a_piece, FEWEST_PIECES), MOST_PIECES)
     bins = by_rows if recipe.bins == "auto" else recipe.bins
-    n_numbers = sum(kind in IN_PIECES for kind in kinds.values())
+    n_numbers = sum(kind in IN_PIECES for kind in data.kinds.values())
     return 0 if recipe.numbers == "auto" and n_rows * n_numbers * bins > MOST_IN_PIECES else bins
 
 

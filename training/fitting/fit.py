@@ -147,6 +147,12 @@ def _run(program: "CompiledFit", n_rows: int, n_epochs: int, seed: int, progress
     return History(whole, best_epoch, program.has_stopped)
 
 
+def is_calibrated(recipe: Fit, train: Examples, objective: Objective) -> bool:
+    """True if probabilities get a temperature after the fit: by answers out of fold, which members give."""
+    are_labels = objective.loss not in NUMBER_LOSSES
+    return recipe.calibration == "temperature" and are_labels and train.left_out is not None
+
+
 def is_better_high(stopping: EarlyStopping, objective: Objective) -> bool:
     if stopping.mode == "auto":
         return stopping.monitor.endswith("metric") and objective.loss not in NUMBER_LOSSES
@@ -176,7 +182,8 @@ class CompiledFit:
         self._data = _data(shape, train, validation, objective.unit, is_watched=is_watched)
         self.program = self._programs.take(shape, lambda: Program(model, shape))
         patience = self._stopping.patience if self._stopping else UNENDING
-        self.program.begin(model, recipe.optimizer, recipe.steps(len(train.inputs)), patience)
+        n_rows = len(train.inputs)
+        self.program.begin(model, recipe.optimizer, recipe.steps(n_rows), patience, recipe.averaged_steps(n_rows))
         self._n_steps = -(-len(train.inputs) // shape.batch)
         work = 6 * shape.model.n_parameters * len(train.inputs)
         self.epochs_per_call = int(np.clip(MOST_WORK // work, 1, shape.epochs))
@@ -254,6 +261,8 @@ def shape_of(
         stopping=stopping and stopping.model_copy(update={"patience": 1, "restore_best": True}),
         monitored=CURVES.index(stopping.monitor) if stopping else 0,
         more_is_better=stopping is not None and is_better_high(stopping, objective),
+        is_calibrated=is_calibrated(recipe, train, objective),
+        is_averaged=recipe.averaged_steps(len(train.inputs)) > 0,
         epochs=int(np.clip(ROWS_PER_CHUNK // n_rows, 1, MOST_EPOCHS_PER_CHUNK)),
         rows=n_rows,
         held_out=n_held_out,

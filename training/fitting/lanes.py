@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from models_store.networks.architecture import Architecture
 from models_store.networks.keras_network import keras, tf
+from training.fitting.averages import drawn, momentum_of
 from training.fitting.dropout import dropped, is_kept
 from training.fitting.keras_parts import Course, Measure, loss_of, optimizer_of
 from training.recipe.fit import EarlyStopping, LossName, Optimizer, Schedule
@@ -41,6 +42,8 @@ class Kind:
     """Index, among the four curves, of the one that early stopping watches; lower is better unless `more_is_better`."""
     more_is_better: bool
     batch: int
+    is_averaged: bool
+    """True if moving averages of the weights are validated and kept, over numbers of steps that are variables."""
     is_validated: bool
     leaves_out: bool
     """True if members leave training rows out."""
@@ -87,6 +90,7 @@ class Beginning:
     weights: NDArray[Any]
     """(lanes, parameters of a member)."""
     optimizers: Sequence[Optimizer]
+    averaged_steps: NDArray[np.float64]
     patience: NDArray[np.int32]
     restores_best: NDArray[np.bool_]
     dropout: NDArray[np.float64]
@@ -137,6 +141,8 @@ class Lanes:
         self._weights = keras.Variable(
             np.zeros((shape.lanes, sum(map(prod, self._arrays))), dtype), dtype=dtype, name="weights"
         )
+        self._average = tf.Variable(self._weights.value, trainable=False) if shape.kind.is_averaged else None
+        self._momentum = tf.Variable(np.zeros(fits), trainable=False)
         self._kept = tf.Variable(self._weights.value, trainable=False) if shape.kind.stopping else None
         self._course = Course(shape.lanes)
         self._optimizer = optimizer_of(shape.kind.optimizer, shape.kind.schedule, self._course)
@@ -155,8 +161,10 @@ class Lanes:
     def begin(self, beginning: Beginning) -> None:
         """Start fits from these weights, with fresh optimisers."""
         self._weights.assign(beginning.weights)
-        if self._kept is not None:
-            self._kept.assign(beginning.weights)
+        for copy in (self._average, self._kept):
+            if copy is not None:
+                copy.assign(beginning.weights)
+        self._momentum.assign(momentum_of(beginning.averaged_steps))
         for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
         lanes = [optimizer for optimizer in beginning.optimizers for _ in range(self.shape.members)]
@@ -194,7 +202,12 @@ class Lanes:
 
     def kept_weights(self) -> Tensors:
         """Return the best weights of each fit, or the last where its recipe says so; (lanes, …) for each array."""
-        return self._unpacked(self._weights.value if self._kept is None else self._kept.value())
+        return self._unpacked(self._answering if self._kept is None else self._kept.value())
+
+    @property
+    def _answering(self) -> Any:
+        """The weights that answer: of the last step, or their average."""
+        return self._weights.value if self._average is None else self._average.value()
 
     def outputs(self, weights: Tensors, inputs: Any) -> Any:
         """Return outputs (lanes, n_rows, n_outputs) of inputs (lanes or 1, n_rows, n_inputs)."""
@@ -260,6 +273,9 @@ class Lanes:
             total = tf.reduce_sum(loss)
         gradient = [tf.reshape(part, [self.shape.lanes, -1]) for part in tape.gradient(total, weights)]
         self._optimizer.apply([tf.concat(gradient, 1)], [self._weights])
+        if self._average is not None:
+            momentum = tf.repeat(self._momentum, self.shape.members)[:, None]
+            self._average.assign_add(drawn(momentum, self._optimizer.iterations, self._weights - self._average))
         metric = tf.cast(self.shape.kind.measure(targets, outputs), tf.float32)
         return tf.stack([tf.cast(loss, tf.float32), tf.reduce_mean(tf.cast(share, tf.float32) * metric, 1)], 1)
 
@@ -283,7 +299,7 @@ class Lanes:
         """Return the mean loss and metric of each fit's validation rows, (fits, 2)."""
         shape = self.shape
         size, last = shape.block, shape.held_out - shape.block
-        weights = self._unpacked(self._weights.value)
+        weights = self._unpacked(self._answering)
 
         def run_block(block: Any, total: Any) -> Any:
             # The last block begins early enough to be a whole one; rows that the block before has counted get factor 0.
@@ -318,7 +334,7 @@ class Lanes:
         improved = goes_on & (signed < self._best - stopping.min_delta)
         is_kept = improved | (goes_on & ~self._restores.value())
         lanes = tf.repeat(is_kept, self.shape.members)[:, None]
-        self._kept.assign(tf.where(lanes, self._weights.value, self._kept))
+        self._kept.assign(tf.where(lanes, self._answering, self._kept))
         self._best.assign(tf.where(improved, signed, self._best))
         self._best_epoch.assign(tf.where(improved, self._epoch, self._best_epoch))
         self._waited.assign(tf.where(improved, 0, self._waited + tf.cast(goes_on, tf.int32)))

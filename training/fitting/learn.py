@@ -20,9 +20,10 @@ from models_store.tables.table import Raw, take
 from training.cluster import Cluster
 from training.data.dataset import DataError, Dataset, Labels, Rows
 from training.data.splits import left_out
+from training.fitting.calibration import cool, temperature
 from training.fitting.chosen import chosen
 from training.fitting.encoders import encoders, training_inputs
-from training.fitting.fit import AS_THE_RECIPE_SAYS, Diverged, Examples, Extent, Objective, fit
+from training.fitting.fit import AS_THE_RECIPE_SAYS, Diverged, Examples, Extent, Objective, fit, is_calibrated
 from training.fitting.keras_parts import apart, architecture_of, loss_name, measure_of, unit_of, with_dropout
 from training.fitting.members import LeftOut
 from training.fitting.program import Programs
@@ -56,6 +57,8 @@ class Learned:
     """Wall time of the fit, compilation included."""
     out_of_fold: OutOfFold | None
     """Of some training rows at least, in their order; None where no member left a row out."""
+    temperature: float | None = None
+    """What the logits of labels were divided by after the fit; None where probabilities are as they were learned."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,12 +149,16 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = A
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
         raise Diverged(NOT_FINITE)
     seconds = round(time.perf_counter() - started, 3)
-    predictor = Predictor(encoder, KerasNetwork(model, architecture, runtime.device), decoder)
-    left = None
+    left, degree = None, None
     if train.left_out is not None:
         with on_device(device_name(runtime.device)):
             left = _out_of_fold(apart(model), train.inputs, train.left_out, decoder, data.train)
-    return Learned(predictor, architecture, history, seconds, left)
+            if is_calibrated(spec.fit, train, prepared.objective):
+                degree = temperature(left.answers, data.train.targets[:, 0].astype(int), train.sample_weights)
+                cool(apart(model).layers[-1], degree)
+                left = _out_of_fold(apart(model), train.inputs, train.left_out, decoder, data.train)
+    predictor = Predictor(encoder, KerasNetwork(model, architecture, runtime.device), decoder)
+    return Learned(predictor, architecture, history, seconds, left, degree)
 
 
 def _held_out(spec: PatternSpec, data: Dataset, encoding: Encoding, train: Examples) -> Examples | None:

@@ -19,6 +19,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from models_store.networks.keras_network import keras, tf
+from training.fitting.averages import drawn, momentum_of
+from training.fitting.calibration import TEMPERATURES, at_temperatures
 from training.fitting.keras_parts import Course, KerasModel, Measure, loss_of, on_same_rows, optimizer_of
 from training.recipe.fit import EarlyStopping, LossName, Optimizer, Schedule
 
@@ -49,6 +51,10 @@ class Shape:
     monitored: int
     """Index, among the four curves, of the one that early stopping watches; lower is better unless `more_is_better`."""
     more_is_better: bool
+    is_calibrated: bool
+    """True if the validation loss of labels is that of the best temperature, which their probabilities will have."""
+    is_averaged: bool
+    """True if a moving average of the weights is validated and kept, not the weights themselves."""
     epochs: int
     """The most epochs of one call."""
     rows: int
@@ -122,6 +128,9 @@ class Program:
         self._optimizer = optimizer_of(shape.optimizer, shape.schedule, self._course)
         self._optimizer.build(self._weights)
         self._fresh = [variable.numpy() for variable in self._optimizer.variables]
+        averaged = self._weights if shape.is_averaged else []
+        self._averages = [tf.Variable(weight.value, trainable=False) for weight in averaged]
+        self._momentum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         watched = self._weights if shape.stopping else []
         self._best_weights = [tf.Variable(weight.value, trainable=False) for weight in watched]
         self._best = tf.Variable(np.inf, dtype=tf.float32, trainable=False)
@@ -134,18 +143,24 @@ class Program:
         # AutoGraph would rewrite Keras' own functions as well, which takes as long as tracing them.
         self._run = tf.function(self._chunk, jit_compile=True, autograph=False)
 
-    def begin(self, model: keras.Model, optimizer: Optimizer, steps: int, patience: int) -> None:
+    def begin(
+        self, model: keras.Model, optimizer: Optimizer, steps: int, patience: int, averaged_steps: float = 0.0
+    ) -> None:
         """Start a fit from this model's weights, dropout rates and seeds, with a fresh optimiser.
 
-        `steps` are those of the whole schedule; `patience` the epochs without an improvement after which it stops.
+        `steps` are those of the whole schedule; `patience` the epochs without an improvement after which it stops;
+        `averaged_steps` those that weights are averaged over, if they are.
         """
         for variable, value in zip(self._weights, self._packed.pack(model.trainable_variables), strict=True):
             variable.assign(value)
+        for average, weight in zip(self._averages, self._weights, strict=False):
+            average.assign(weight)
         for variable, value in zip(self._model.non_trainable_variables, model.non_trainable_variables, strict=True):
             variable.assign(value)
         for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
         self._course.begin(optimizer, self.shape.schedule, steps)
+        self._momentum.assign(momentum_of(averaged_steps))
         self._patience.assign(patience)
         self._best.assign(np.inf)
         for counter in (self._best_epoch, self._epoch, self._waited):
@@ -168,7 +183,8 @@ class Program:
         return bool(self._stopped.numpy())
 
     def weights(self) -> Tensors:
-        return self._packed.unpack([weight.value for weight in self._weights])
+        """Return the weights that answer: of the last step, or their average."""
+        return self._packed.unpack(self._answering)
 
     def best_weights(self) -> Tensors:
         return self._packed.unpack(self._best_weights) if self._best_weights else self.weights()
@@ -180,6 +196,10 @@ class Program:
         """
         chunk = (orders, tf.constant(n_epochs), tf.constant(steps))
         return self._run(*chunk, data.counts, data.unit, data.train, data.learns, data.held_out)
+
+    @property
+    def _answering(self) -> Tensors:
+        return self._averages or [weight.value for weight in self._weights]
 
     # -- traced ----------------------------------------------------------------------------------------------------
 
@@ -225,7 +245,7 @@ class Program:
         self._total.assign(reached[1])
 
     def _train_batch(self, share: Any, inputs: Any, targets: Any, weights: Any = None) -> Any:
-        variables = self.weights()
+        variables = self._packed.unpack([weight.value for weight in self._weights])
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             outputs = self._outputs(self._on_same_rows, variables, inputs, is_training=True)
@@ -233,7 +253,13 @@ class Program:
             # The loss is the mean over the members, and each is to take the step of its own.
             steepest = loss * self.shape.model.n_members
         self._optimizer.apply(self._packed.pack(tape.gradient(steepest, variables)), self._weights)
-        return self._measured(loss, share, targets, outputs)
+        self._average()
+        return self._measured(loss[None], share, targets, outputs)
+
+    def _average(self) -> None:
+        """Draw the averages towards the weights."""
+        for average, weight in zip(self._averages, self._weights, strict=False):
+            average.assign_add(drawn(self._momentum.value(), self._optimizer.iterations, weight - average))
 
     def _for_all(self, rows: Any) -> Any:
         """Return the same rows for each member: (n_rows, …) -> (n_rows, members, …)."""
@@ -249,14 +275,14 @@ class Program:
             variable.assign(value)
         return outputs
 
-    def _measured(self, loss: Any, share: Any, targets: Any, outputs: Any) -> Any:
-        metric = tf.cast(self.shape.measure(targets, outputs), tf.float32)
-        return tf.stack([tf.cast(loss, tf.float32), tf.reduce_mean(tf.cast(share, tf.float32) * metric)])
+    def _measured(self, losses: Any, share: Any, targets: Any, outputs: Any) -> Any:
+        metric = tf.reduce_mean(tf.cast(share, tf.float32) * tf.cast(self.shape.measure(targets, outputs), tf.float32))
+        return tf.concat([tf.cast(losses, tf.float32), metric[None]], 0)
 
     def _evaluate(self, n_rows: Any, n_all: Any, rows: Any, *parts: Any) -> Any:
         """Return the mean loss and metric, (2,), of the first `n_rows` of these rows, `n_all` in all columns.
 
-        Weights among the parts are 1 in the mean.
+        The loss is that of the best temperature, where there are several. Weights among the parts are 1 in the mean.
         """
         size, last = self.shape.block, self.shape.held_out - self.shape.block
 
@@ -272,11 +298,21 @@ class Program:
             if weights:
                 share *= weights[0]
             outputs = self._outputs(self._model, self.weights(), inputs, is_training=False)
-            loss = self._loss(targets, outputs, sample_weight=share)
-            return block + 1, total + tf.cast(taken, tf.float32) * self._measured(loss, share, targets, outputs)
+            losses = self._losses(targets, outputs, share)
+            return block + 1, total + tf.cast(taken, tf.float32) * self._measured(losses, share, targets, outputs)
 
-        total = tf.while_loop(lambda block, total: block * size < n_rows, run_block, [tf.constant(0), tf.zeros([2])])[1]
-        return total / tf.cast(tf.maximum(n_all, 1), tf.float32)
+        nothing = tf.zeros([1 + (len(TEMPERATURES) if self.shape.is_calibrated else 1)])
+        total = tf.while_loop(lambda block, total: block * size < n_rows, run_block, [tf.constant(0), nothing])[1]
+        mean = total / tf.cast(tf.maximum(n_all, 1), tf.float32)
+        return tf.stack([tf.reduce_min(mean[:-1]), mean[-1]])
+
+    def _losses(self, targets: Any, outputs: Any, share: Any) -> Any:
+        """Return the mean loss of these rows, (1,), or that of each temperature, (n_temperatures,)."""
+        if not self.shape.is_calibrated:
+            return self._loss(targets, outputs, sample_weight=share)[None]
+        cooled = at_temperatures(outputs)
+        losses = self._loss.call(tf.broadcast_to(targets, [*cooled.shape[:-1], targets.shape[-1]]), cooled)
+        return tf.reduce_mean(share * losses, axis=list(range(1, len(losses.shape))))
 
     def _remember(self, monitored: Any, is_done: Any) -> None:
         """Keep the weights if they are the best so far, and stop after `patience` epochs without an improvement.
@@ -289,8 +325,8 @@ class Program:
             return
         signed = -monitored if self.shape.more_is_better else monitored
         improved = is_done & (signed < self._best - stopping.min_delta)
-        for best, weight in zip(self._best_weights, self._weights, strict=True):
-            best.assign(tf.where(improved, weight.value, best))
+        for best, weight in zip(self._best_weights, self._answering, strict=True):
+            best.assign(tf.where(improved, weight, best))
         self._best.assign(tf.where(improved, signed, self._best))
         self._best_epoch.assign(tf.where(improved, self._epoch, self._best_epoch))
         self._waited.assign(tf.where(improved, 0, self._waited + tf.cast(is_done, tf.int32)))

@@ -57,6 +57,7 @@ def kind_of(fit: Prepared, device: str) -> Kind:
         monitored=CURVES.index(stopping.monitor) if stopping else 0,
         more_is_better=stopping is not None and is_better_high(stopping, fit.objective),
         batch=min(recipe.batch_rows(n_rows), n_rows),
+        is_averaged=recipe.averaged_steps(n_rows) > 0,
         is_validated=fit.held_out is not None,
         leaves_out=fit.train.left_out is not None,
         is_weighted=fit.train.sample_weights is not None,
@@ -298,6 +299,7 @@ def _beginning(fits: Sequence[Prepared], shape: LanesShape) -> Beginning:
     return Beginning(
         weights=np.concatenate([drawn[fit.spec.seed, fit.architecture.n_inputs] for fit in slots]),
         optimizers=[fit.spec.fit.optimizer for fit in slots],
+        averaged_steps=np.array([fit.spec.fit.averaged_steps(len(fit.train.inputs)) for fit in slots]),
         patience=np.array([stopping.patience if stopping else UNENDING for stopping in stoppings], np.int32),
         restores_best=np.array([stopping.restore_best if stopping else False for stopping in stoppings]),
         dropout=np.array([fit.dropout for fit in slots]),

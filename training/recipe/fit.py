@@ -250,6 +250,8 @@ LossName = Literal[
 NUMBER_LOSSES = frozenset({"mse", "mae", "huber", "log_cosh"})
 # Few rows learn best in small batches; a million rows need large ones to be done in time.
 SMALLEST_BATCH, LARGEST_BATCH, BATCHES = 16, 1024, 100
+# Epochs that weights of labels are averaged over.
+AVERAGED = 2.0
 # Epochs of `auto`. Many rows make as many steps in fewer epochs, and labels are learned in fewer steps.
 MANY_ROWS, EPOCHS_OF_TEXT, FEW_EPOCHS, EPOCHS = 10_000, 6, 30, 60
 
@@ -272,6 +274,13 @@ class Fit(Part):
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto"] = 32
     """auto: the power of two that makes about a hundred batches of the training rows, 16 to 1024."""
     early_stopping: EarlyStopping | None = None
+    averaged_epochs: Annotated[FiniteFloat, Field(ge=0, le=1_000_000)] | Literal["auto"] = 0.0
+    """The weights that are validated and served are a moving average over about so many epochs; 0: they are the last.
+
+    auto: 2 for labels of up to 10 000 training rows, 0 for more, for numbers, and where there are texts.
+    """
+    calibration: Literal["none", "temperature"] = "none"
+    """temperature: probabilities are made as sure as answers out of fold are right. Needs labels and members."""
     class_weights: Literal["balanced"] | dict[str, Positive] | None = None
     """Factor of the rows of each label in the loss, 1 if not named; balanced: all labels count alike in sum."""
 
@@ -285,6 +294,15 @@ class Fit(Part):
         if rows.has_text:
             return EPOCHS_OF_TEXT
         return FEW_EPOCHS if rows.are_labels or rows.n_rows > MANY_ROWS else EPOCHS
+
+    def averaged_for(self, rows: Shown) -> float:
+        if self.averaged_epochs != "auto":
+            return self.averaged_epochs
+        return AVERAGED if rows.are_labels and not rows.has_text and rows.n_rows <= MANY_ROWS else 0.0
+
+    def averaged_steps(self, n_rows: int) -> float:
+        """Return the optimiser steps that weights are averaged over; 0: they are not averaged."""
+        return self.averaged_for(Shown()) * self.steps(n_rows) / self.most_epochs
 
     def batch_rows(self, n_rows: int) -> int:
         """Return the rows of a batch when there are `n_rows` training rows."""

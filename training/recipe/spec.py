@@ -65,6 +65,8 @@ MEMBERS: dict[str, Any] = {
         "epochs": "auto",
         "batch_size": "auto",
         "early_stopping": {"patience": 20},
+        "averaged_epochs": "auto",
+        "calibration": "temperature",
     },
 }
 # Those of a recipe that names a validation share, or a network of one.

@@ -88,8 +88,14 @@ class Scoring:
         return value
 
     def of_fold(self, spec: PatternSpec, number: int) -> PatternSpec:
-        """Return the recipe of a fold, which begins with weights of its own."""
-        return spec.overridden({"seed": (spec.seed + number) % 2**32}) if number else spec
+        """Return the recipe of a fold, which begins with weights of its own.
+
+        Trials are compared as they have learned, before probabilities get a temperature.
+        """
+        changes: dict[str, object] = {"seed": (spec.seed + number) % 2**32} if number else {}
+        if spec.fit.calibration != "none":
+            changes["fit"] = {"calibration": "none"}
+        return spec.overridden(changes) if changes else spec
 
     def part(self, spec: PatternSpec, number: int) -> tuple[Dataset, Rows]:
         """Return the rows that a fit learns from and may watch, and those that it is scored on."""

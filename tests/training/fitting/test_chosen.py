@@ -45,12 +45,26 @@ def test_numbers_of_few_rows() -> None:
         "fit.optimizer.learning_rate": 0.003,
         "fit.epochs": 60,
         "fit.batch_size": 16,
+        "fit.averaged_epochs": 0.0,
     }
 
 
-def test_labels_have_fewer_epochs_and_dropout() -> None:
+def test_labels_have_fewer_epochs_and_pieces_dropout_and_averages() -> None:
     labels = found(PLANE.with_columns(pl.col("t") > 0))
-    assert (labels["fit.epochs"], labels["network.dropout"]) == (30, 0.1)
+    assert (labels["fit.epochs"], labels["network.dropout"], labels["fit.averaged_epochs"]) == (30, 0.1, 2.0)
+    assert labels["data.bins"] == 4
+
+
+def test_many_labels_have_more_pieces_and_no_averages() -> None:
+    labels = found(pl.concat([PLANE.with_columns(pl.col("t") > 0)] * 22))
+    assert (labels["data.bins"], labels["fit.averaged_epochs"]) == (21, 0.0)
+
+
+def test_labels_of_a_network_of_one_are_learned_as_in_earlier_releases() -> None:
+    recipe = spec(network={"members": 1})
+    used = chosen(recipe, made(recipe, PLANE.with_columns(pl.col("t") > 0)))
+    assert isinstance(used.data, TableData)
+    assert (used.data.bins, used.fit.averaged_epochs, used.fit.calibration) == (7, 0.0, "none")
 
 
 def test_texts_have_few_epochs_of_small_steps() -> None:
@@ -95,7 +109,7 @@ def test_what_the_recipe_says_itself_stays() -> None:
     said = found(
         data={"numbers": "scaled", "pairs": [], "bins": 5},
         network={"members": 3, "dropout": 0.5},
-        fit={"epochs": 7, "batch_size": 32, "optimizer": {"learning_rate": 0.1}},
+        fit={"epochs": 7, "batch_size": 32, "optimizer": {"learning_rate": 0.1}, "averaged_epochs": 1},
     )
     assert said == {}
 

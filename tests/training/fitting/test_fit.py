@@ -517,3 +517,25 @@ def test_a_float64_network_learns_beyond_float32() -> None:
     fitted(trained, recipe, Examples(inputs, 3 * inputs + 1))
     kernel, bias = trained.get_weights()
     assert (kernel.item(), bias.item()) == pytest.approx((3, 1), abs=1e-12)
+
+
+def test_averages_over_many_epochs_are_the_mean_of_all_steps() -> None:
+    of_steps = [weights_after(epochs, averaged_epochs=0.0) for epochs in (1, 2, 3)]
+    averaged = weights_after(3, averaged_epochs=1e6)
+    for found, *each in zip(averaged, *of_steps, strict=True):
+        np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-4, atol=1e-6)
+
+
+def test_averages_over_one_step_are_its_weights() -> None:
+    for found, expected in zip(weights_after(3, averaged_epochs=1.0), weights_after(3), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
+def weights_after(epochs: int, averaged_epochs: float = 0.0) -> list[Array]:
+    """The weights after so many epochs of one step each."""
+    settings = {"epochs": epochs, "batch_size": N_ROWS, "averaged_epochs": averaged_epochs}
+    recipe = Fit.model_validate({"optimizer": {"name": "sgd", "learning_rate": 0.1}, **settings})
+    trained = model()
+    fitted(trained, recipe, examples())
+    weights: list[Array] = trained.get_weights()
+    return weights
