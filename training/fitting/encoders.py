@@ -27,8 +27,8 @@ from training.recipe.data import TableData
 from training.recipe.fit import LossName
 from training.recipe.spec import MOST_INPUT_FEATURES, MOST_NUMBERS, PatternSpec
 
-# Pieces of a number's piecewise linear encoding: one for every 50 training rows, of labels for every 500; 4 to 32.
-ROWS_A_PIECE, ROWS_A_PIECE_OF_LABELS = 50, 500
+# Pieces of a number's piecewise linear encoding: one for every 50 training rows, of labels for every 300; 4 to 32.
+ROWS_A_PIECE, ROWS_A_PIECE_OF_LABELS = 50, 300
 FEWEST_PIECES, MOST_PIECES = 4, 32
 IN_PIECES: frozenset[Kind] = frozenset({"number", "time", "duration"})
 # Encoded numbers of all training rows (128 MB of float32) up to which `numbers: auto` means piecewise.

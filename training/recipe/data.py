@@ -154,7 +154,7 @@ class TableData(Part):
     bins: Annotated[int, Field(ge=2, le=256)] | Literal["auto"] = "auto"
     """Pieces of a number's piecewise linear encoding; auto: one for every 50 training rows, 4 to 32.
 
-    Where members learn labels: one for every 500, 4 to 32.
+    Where members learn labels: one for every 300, 4 to 32.
     """
     pairs: Annotated[tuple[ColumnPair, ...], Field(max_length=20, strict=False)] | Literal["auto"] = ()
     """Pairs of columns of numbers that are also encoded by their place in the plane, such as longitude and latitude.
