@@ -86,8 +86,9 @@ def assert_alike(fits: Sequence[tuple[PatternSpec, Dataset]], per_call: int | No
         {"fit": {"schedule": {"name": "cosine", "warmup": 0.2}, "loss": "huber"}},
         {"fit": {"batch_size": 1000}, "network": {"dtype": "float64"}, "split": {"validation": 0}},
         {**MEMBERS, "fit": STOPPING},
+        {**MEMBERS, "fit": {**STOPPING, "averaged_epochs": 2.0}},
     ],
-    ids=["plain", "stopping", "metric", "schedule", "one batch", "members"],
+    ids=["plain", "stopping", "metric", "schedule", "one batch", "members", "averages"],
 )
 def test_fits_that_differ_in_seed_rate_and_decay_learn_as_they_would_alone(changes: Mapping[str, Any]) -> None:
     assert_alike(fits_of(PatternSpec.parse(RECIPE).overridden(changes), RATES))
