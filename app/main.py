@@ -31,6 +31,7 @@ from app.dialects.oip.addresses import OIP_DIALECT
 from app.dialects.scoring.addresses import SCORING_DIALECT, vertex_dialects
 from app.dialects.tensorflow_serving.addresses import V1_DIALECT
 from app.drift.watch import Watch
+from app.following import Following
 from app.http.dispatch import Dialects, Dispatch
 from app.http.edge import Edge
 from app.jobs.jobs import Jobs
@@ -96,14 +97,15 @@ def _included(app: FastAPI) -> list[Route]:
 
 
 def _parts(settings: Settings, load_network: LoadNetwork, routes: list[Route]) -> Parts:
-    store = Store(settings.store, load_network, keep=settings.keep_versions)
+    store, datasets, following = _stores(settings, load_network)
     statistics, tallies = Statistics(), Tallies(are_on=settings.drift)
     records = Records(settings.jobs_url, settings.train_queue)
     return Parts(
         settings=settings,
         store=store,
         registry=Registry(store, statistics, tallies),
-        datasets=Datasets(settings.store),
+        datasets=datasets,
+        following=following,
         reader=Reader(settings.store, settings.max_dataset_mb, settings.log_level),
         statistics=statistics,
         watch=Watch(tallies, store, settings),
@@ -113,10 +115,23 @@ def _parts(settings: Settings, load_network: LoadNetwork, routes: list[Route]) -
         artist=ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw"),
         exporter=ThreadPoolExecutor(max_workers=1, thread_name_prefix="export"),
         librarian=ThreadPoolExecutor(max_workers=2, thread_name_prefix="tables"),
-        jobs=Jobs(records, store, _trainer(settings), settings),
+        jobs=Jobs(records, store, _trainer(settings), settings, datasets=datasets),
         dialects=Dialects([PREDICT_DIALECT, OIP_DIALECT, V1_DIALECT, SCORING_DIALECT, *vertex_dialects(settings)]),
         routes=routes,
     )
+
+
+def _stores(settings: Settings, load_network: LoadNetwork) -> tuple[Store, Datasets, Following | None]:
+    """Return the store and its tables, and what keeps them up with their bucket, if they have one."""
+    if settings.store_url is None:
+        return Store(settings.store, load_network, keep=settings.keep_versions), Datasets(settings.store), None
+    from models_store.storage.bucket import Bucket  # deferred: without a bucket, obstore need not be installed
+    from models_store.storage.shared_store import SharedDatasets, SharedStore  # deferred: likewise
+
+    bucket = Bucket.at(settings.store_url)
+    store = SharedStore(settings.store, load_network, bucket, keep=settings.keep_versions)
+    datasets = SharedDatasets(settings.store, bucket)
+    return store, datasets, Following([store, datasets])
 
 
 def _trainer(settings: Settings) -> Trainer:
@@ -155,6 +170,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         parts.watch.keep(),
     )
     tasks = [asyncio.create_task(work) for work in works]
+    if parts.following is not None:
+        tasks.append(asyncio.create_task(parts.following.follow()))
     try:
         front = cast(PatternServer, app).front
         async with _grpc(_answering(parts), front) as drain_grpc:

@@ -12,6 +12,7 @@ from app.answering.admission import Admission
 from app.answering.batching import Batcher
 from app.answering.registry import Registry
 from app.drift.watch import Watch
+from app.following import Following
 from app.http.dispatch import Dialects
 from app.jobs.jobs import Jobs
 from app.processes.table_reader import ReadsTables
@@ -29,6 +30,8 @@ class Parts:
     store: Store
     registry: Registry
     datasets: Datasets
+    following: Following | None
+    """What follows the bucket, where there is one."""
     reader: ReadsTables
     statistics: Statistics
     watch: Watch

@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -18,6 +19,7 @@ from models_store.networks.engines import missing_for_keras
 DATABASES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 # The variables that Vertex AI gives a container. Our own, wherever they are set, come first.
 VERTEX = {"port": "AIP_HTTP_PORT", "health_route": "AIP_HEALTH_ROUTE", "predict_route": "AIP_PREDICT_ROUTE"}
+BUCKET = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.=/-]*)?"
 Megabytes = Annotated[int, Field(ge=1, le=4096)]
 TrainerPlace = Literal["auto", "none", "elsewhere"]
 # A literal path: a name in braces would be a parameter.
@@ -56,6 +58,7 @@ class Settings(BaseSettings):
     grpc_port: int | None = Field(None, ge=1, le=65535, description="port of gRPC; off unless it is set")
     workers: int = Field(1, ge=1, le=64, description="serving processes")
     store: Path = Field(Path(models_store.__file__).parent / "artifacts", description="directory of the bundles")
+    store_url: str | None = Field(None, description="bucket that the store is shared in: s3://BUCKET/PREFIX")
     database_url: SecretStr | None = Field(None, description="job records; default: SQLite inside the store")
     device: Device = Field("auto", description="what networks compute on")
     engine: Engine = Field("keras", description="what computes predictions: keras, or onnx without TensorFlow")
@@ -111,6 +114,18 @@ class Settings(BaseSettings):
         if store.exists() and not store.is_dir():
             raise ValueError("must be a directory; there is something else of this name")
         return store
+
+    @field_validator("store_url")
+    @classmethod
+    def _is_bucket(cls, url: str | None) -> str | None:
+        if (
+            url is not None
+            and re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.=/-]*)?", url, re.ASCII) is None
+        ):
+            raise ValueError("must be s3://BUCKET or s3://BUCKET/PREFIX; the AWS_* variables say how to get there")
+        if url is not None and find_spec("obstore") is None:
+            raise ValueError("needs the extra s3, which is not installed: pip install 'pattern-server[s3]'")
+        return url
 
     @field_validator("database_url")
     @classmethod

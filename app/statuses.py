@@ -92,6 +92,7 @@ STATUS: dict[type[PatternServerError], int] = {
     store_errors.StoreUnwritable: 503,
     store_errors.StoreBusy: 503,
     store_errors.PublishUnconfirmed: 503,
+    store_errors.BucketUnavailable: 503,
     DeadlinePassed: 504,
     store_errors.DiskFull: 507,
 }
@@ -122,6 +123,7 @@ WORTH_A_RETRY = (
     Draining,
     store_errors.StoreBusy,
     store_errors.BundleUnreadable,
+    store_errors.BucketUnavailable,
 )
 RETRY_SECONDS = 2
 

@@ -6,7 +6,7 @@ PatternServerError
   BundleDamaged
     BundleUnreadable
   NoGoodVersion
-  StoreUnwritable · StoreBusy · DiskFull · PublishUnconfirmed
+  StoreUnwritable · StoreBusy · DiskFull · PublishUnconfirmed · BucketUnavailable
   DeviceUnavailable · EngineUnavailable
   NotFinite
   NoCalibration · TooFewRows
@@ -140,6 +140,18 @@ class DiskFull(PatternServerError):
 
 # What installs an engine, and the other one.
 ENGINES = {"onnx": ("pattern-server[onnx]", "keras"), "keras": ("pattern-server", "onnx")}
+
+
+class BucketUnavailable(PatternServerError):
+    """The bucket does not answer; what is on the local disk is served as before."""
+
+    code = "bucket_unavailable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the bucket of PATTERNS_STORE_URL cannot be reached or written ({reason}); predictions go on; "
+            "check the address and the AWS_* variables"
+        )
 
 
 class DeviceUnavailable(PatternServerError):

@@ -50,6 +50,8 @@ class Publish(TrainingRequest):
     """Versions of the pattern that the store keeps."""
     engine: Engine
     """Computes the golden rows once more before the version is published."""
+    outbox: Path | None = None
+    """The root of a store to publish into, instead of that of the recipe's tables."""
     trials: tuple[Trial, ...] = ()
     """Trials of this recipe's search that an earlier training had done before it was cut off."""
 

@@ -128,7 +128,8 @@ class Training:
             bundle = self._bundle(spec, request, progress)
             self._tell(Evaluated(id=self._id, card=bundle.card))
             self._stop_if_cancelled()
-            version = Store(request.root, load, keep=request.keep).publish(bundle, promote=request.promote)
+            store = Store(request.outbox or request.root, load, keep=request.keep)
+            version = store.publish(bundle, promote=request.promote)
             self._tell(Published(id=self._id, version=version))
         finally:
             # Only a process that is killed leaves its checkpoint.

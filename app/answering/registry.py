@@ -251,7 +251,11 @@ class Registry:
         That the version is on the shelf is not enough: a look during the publish may have seen its directory together
         with the champion before it.
         """
-        if published > self._followed.get(pattern, 0) and await self.catch_up() and pattern not in self._unreadable:
+        if published <= self._followed.get(pattern, 0):
+            return
+        with contextlib.suppress(PatternServerError):  # then it is fetched a moment later
+            await asyncio.to_thread(self._store.fetch, pattern)
+        if await self.catch_up() and pattern not in self._unreadable:
             self._followed[pattern] = published
 
     async def catch_up(self) -> bool:

@@ -23,8 +23,9 @@ from app.processes.trainer import Trainer, TrainerDied
 from app.settings import Settings
 from app.telemetry import metrics
 from models_store.card import Trial
-from models_store.errors import PatternServerError, StoreUnwritable
+from models_store.errors import BucketUnavailable, DatasetDamaged, PatternServerError, StoreUnwritable, UnknownDataset
 from models_store.storage.checkpoints import Checkpoints
+from models_store.storage.datasets import Datasets
 from models_store.storage.locks import FileLock
 from models_store.storage.store import Store
 from training.recipe.spec import PatternSpec
@@ -55,10 +56,12 @@ class Jobs:
         settings: Settings,
         patience: Patience = USUAL,
         most_listeners: int = 200,
+        datasets: Datasets | None = None,
     ) -> None:
         self.patience = patience
         self._records = records
         self._store = store
+        self._datasets = datasets or Datasets(settings.store)
         self._trainer = trainer
         self._settings = settings
         self._most_listeners = most_listeners
@@ -240,8 +243,7 @@ class Jobs:
 
     async def _outcome(self, job: Job) -> Outcome:
         """Follow the training for as long as this process has its lease. Raises LeaseLost and TrainerDied."""
-        supervision = Supervision(job, self._records, self._trainer, self._settings, self.patience)
-        following, keeping = asyncio.create_task(supervision.follow()), asyncio.create_task(self._keep(job))
+        following, keeping = asyncio.create_task(self._follow(job)), asyncio.create_task(self._keep(job))
         try:
             await asyncio.wait([following, keeping], return_when=asyncio.FIRST_COMPLETED)
             return following.result() if following.done() else keeping.result()
@@ -249,6 +251,33 @@ class Jobs:
             for task in (following, keeping):
                 task.cancel()
             await asyncio.gather(following, keeping, return_exceptions=True)
+
+    async def _follow(self, job: Job) -> Outcome:
+        """Follow the training to its end, and to where its version is to be."""
+        outbox = self._store.outbox(job.id)
+        await asyncio.to_thread(self._fetch_tables, job)
+        outcome = await Supervision(job, self._records, self._trainer, self._settings, self.patience, outbox).follow()
+        if outbox is None or outcome.version is None:
+            return outcome
+        return replace(outcome, version=await self._delivered(job))
+
+    def _fetch_tables(self, job: Job) -> None:
+        """Look the tables up, which fetches those that were uploaded elsewhere; the trainer says what is missing."""
+        data = job.recipe["data"]
+        if data["kind"] != "table":
+            return
+        for dataset in filter(None, (data["dataset"], data.get("test"))):
+            with contextlib.suppress(UnknownDataset, DatasetDamaged):
+                self._datasets.get(dataset)
+
+    async def _delivered(self, job: Job) -> int | None:
+        """Return the version of what was trained, once the bucket has it."""
+        while True:
+            try:
+                return await asyncio.to_thread(self._store.deliver, job.pattern, job.id, promote=job.promote)
+            except BucketUnavailable as error:
+                log.warning("waits for the bucket", extra={"job": job.id, "reason": str(error)})
+                await asyncio.sleep(self.patience.bucket_poll_seconds)
 
     async def _keep(self, job: Job) -> NoReturn:
         """Renew the lease of a job. Raises LeaseLost, and an error where the database does not answer in time."""
@@ -267,7 +296,7 @@ class Jobs:
         """
         version = outcome.version
         if outcome.was_imposed:
-            version = await asyncio.to_thread(self._store.version_of, job.pattern, job.id)
+            version = await asyncio.to_thread(self._store.deliver, job.pattern, job.id, promote=job.promote)
         if version is None:
             await self._end_unpublished(job, outcome)
             return

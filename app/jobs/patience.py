@@ -17,6 +17,8 @@ class Patience:
     """The pause between two checks of a running training: is it cancelled, has it taken too long."""
     lease_poll_seconds: float = LEASE_SECONDS / 4
     """The pause between two renewals of a running job's lease, and between two looks for jobs whose process is gone."""
+    bucket_poll_seconds: float = 1.0
+    """The pause between two attempts to publish in a bucket that was away."""
     cancel_seconds: float = 5.0
     """The time that a training has to stop, once asked, before its process is killed."""
     listener_poll_seconds: float = 0.1

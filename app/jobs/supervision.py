@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from app.jobs.job import Job, Status
@@ -64,7 +65,17 @@ class Outcome:
 class Supervision:
     """Lives for one job."""
 
-    def __init__(self, job: Job, records: Records, trainer: Trainer, settings: Settings, patience: Patience) -> None:
+    def __init__(
+        self,
+        job: Job,
+        records: Records,
+        trainer: Trainer,
+        settings: Settings,
+        patience: Patience,
+        outbox: Path | None = None,
+    ) -> None:
+        """`outbox`: see `Store.outbox`."""
+        self._outbox = outbox
         self._job = job
         self._records = records
         self._trainer = trainer
@@ -116,6 +127,7 @@ class Supervision:
             promote=self._job.promote,
             keep=self._settings.keep_versions,
             engine=self._settings.engine,
+            outbox=None if self._outbox is None else self._outbox.absolute(),
             trials=tuple(trials),
         )
 

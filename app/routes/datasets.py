@@ -1,6 +1,7 @@
 """/datasets: upload a table, see which kind each of its columns was taken for, delete it."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from app.formats.media_types import media_type_of
 from app.http.keys import require_admin
 from app.routes.dependencies import DatasetsPart, LibrarianPart, ReaderPart
 from app.routes.documented import DATASET_BODY
+from models_store.errors import BucketUnavailable
 from models_store.storage.datasets import Datasets, Form, Stored
 from models_store.storage.disk import writing
 from models_store.tables.csv_dialect import LONGEST_COMMENT, Charset, CsvDialect, Decimal, Delimiter, Header
@@ -74,6 +76,8 @@ async def upload(
     dialect = CsvDialect.of(delimiter, decimal, encoding, header, comment, sheet)
     async with _received(request, datasets, librarian) as file:
         stored = await reader.add(file, form, name, dialect)
+        with contextlib.suppress(BucketUnavailable):  # then the bucket gets it when it is back
+            await _in(librarian, datasets.share, stored.id)
     return JSONResponse(stored.to_json(), 201, {"location": f"/datasets/{stored.id}"})
 
 

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from app.answering.registry import Registry
 from app.drift.watch import Watch
+from app.following import Following
 from app.jobs.jobs import Jobs
 from app.parts import Parts, parts_of
 from app.processes.table_reader import ReadsTables
@@ -29,6 +30,7 @@ StorePart = Annotated[Store, Depends(_part(lambda parts: parts.store))]
 WatchPart = Annotated[Watch, Depends(_part(lambda parts: parts.watch))]
 JobsPart = Annotated[Jobs, Depends(_part(lambda parts: parts.jobs))]
 DatasetsPart = Annotated[Datasets, Depends(_part(lambda parts: parts.datasets))]
+FollowingPart = Annotated[Following | None, Depends(_part(lambda parts: parts.following))]
 ReaderPart = Annotated[ReadsTables, Depends(_part(lambda parts: parts.reader))]
 LibrarianPart = Annotated[ThreadPoolExecutor, Depends(_part(lambda parts: parts.librarian))]
 ExporterPart = Annotated[ThreadPoolExecutor, Depends(_part(lambda parts: parts.exporter))]

@@ -16,7 +16,7 @@ from app.drift.records import Kept, summed
 from app.drift.report import columns_of
 from app.drift.since import SPANS
 from app.drift.watch import Watch, Window
-from app.routes.dependencies import JobsPart, RegistryPart, WatchPart
+from app.routes.dependencies import FollowingPart, JobsPart, RegistryPart, WatchPart
 from app.routes.documented import PROMETHEUS, answer
 from app.telemetry import metrics
 from models_store.errors import PatternServerError
@@ -35,11 +35,13 @@ async def livez() -> dict[str, bool]:
 
 
 @router.get("/readyz", summary="Ready: every pattern that can be served is loaded")
-async def readyz(registry: RegistryPart, jobs: JobsPart) -> dict[str, object]:
+async def readyz(registry: RegistryPart, jobs: JobsPart, following: FollowingPart) -> dict[str, object]:
     check_ready(registry, jobs)
     unloaded = [shelf.pattern for shelf in registry.shelves if shelf.is_unloaded]
     patterns = [name for name in registry.patterns if name not in unloaded]
-    return {"ready": True, "patterns": patterns, "without_good_version": registry.empty, "unloaded": unloaded}
+    bucket = {} if following is None else {"bucket": following.to_json()}
+    known = {"patterns": patterns, "without_good_version": registry.empty, "unloaded": unloaded}
+    return {"ready": True, **known, **bucket}
 
 
 @router.get(

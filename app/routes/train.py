@@ -218,7 +218,7 @@ async def _event_stream(job: str, number: int, jobs: Jobs, registry: Registry) -
         happened = await jobs.events_after(job, number)
         for event in happened:
             if event.kind == "published":
-                await registry.catch_up()
+                await registry.follow((await jobs.get(job)).pattern, event.data["version"])
             yield f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps(event.data)}\n\n"
             number, quiet_since, pause = event.number, time.monotonic(), patience.listener_poll_seconds
             if event.kind in LAST_EVENTS:

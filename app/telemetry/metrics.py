@@ -29,6 +29,10 @@ CALLS = Counter("patterns_network_calls", "Calls of a network; requests of the s
 TRAININGS = Counter("patterns_trainings", "Trainings ended", ["status"])
 SERVED = Gauge("patterns_served_version", "The champion that is loaded", ["pattern"], multiprocess_mode="mostrecent")
 
+BUCKET = Gauge(
+    "patterns_bucket_reachable", "1 if the bucket of the store answered last", multiprocess_mode="mostrecent"
+)
+
 
 def count_request(route: str, method: str, status: int, seconds: float) -> None:
     """Count a request; `seconds` passed from its headers to the end of its answer."""

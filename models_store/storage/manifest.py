@@ -56,6 +56,14 @@ def verified(files: dict[str, bytes]) -> tuple[str, int, dict[str, bytes]]:
     return pattern, version, {name: _as_listed(name, files[name], *facts[name]) for name in facts}
 
 
+def hashes(written: bytes) -> dict[str, str]:
+    """Return the SHA-256 of each file that a manifest lists. Raises BundleDamaged."""
+    manifest = _parsed(written)
+    with _misread():
+        _check_format(manifest)
+        return {name: sha256 for name, (_, sha256) in _facts(manifest).items()}
+
+
 @contextmanager
 def _reading(name: str) -> Iterator[None]:
     try:

@@ -152,6 +152,17 @@ class Store:
                         return version
         return None
 
+    def outbox(self, job: str) -> Path | None:
+        """Where a training is to publish instead of here, for `deliver`; None: here."""
+        return None
+
+    def deliver(self, pattern: str, job: str, *, promote: bool) -> int | None:
+        """Return the version that a training published; None if it did not. Raises as publishing does."""
+        return self.version_of(pattern, job)
+
+    def fetch(self, pattern: str) -> None:
+        """Do on the disk what has changed of the pattern elsewhere: nothing, where the disk is all there is."""
+
     @contextmanager
     def hold(self, pattern: str, version: int) -> Iterator[None]:
         """Keep retention, in this and all other processes, away from a version. Raises UnknownVersion."""
@@ -289,10 +300,7 @@ class Store:
         """Delete all versions and aliases at once; whoever holds a version in memory may finish with it."""
         with self._root.changing():
             self.versions(pattern)  # refused where there is no such pattern
-            self._versions(pattern).remember_highest(self._highest(pattern))
-            with self._disk.aside(self.root) as aside:
-                self._disk.rename(self.root / pattern, aside)
-                self._disk.sync_directory(self.root)
+            self._remove_pattern(pattern)
         log.info("deleted", extra={"pattern": pattern})
 
     def recover(self) -> list[str]:
@@ -317,6 +325,12 @@ class Store:
 
     def _versions(self, pattern: str) -> Versions:
         return Versions(self.root, pattern, self._disk)
+
+    def _remove_pattern(self, pattern: str) -> None:
+        self._versions(pattern).remember_highest(self._highest(pattern))
+        with self._disk.aside(self.root) as aside:
+            self._disk.rename(self.root / pattern, aside)
+            self._disk.sync_directory(self.root)
 
     def _aliases(self, pattern: str) -> Aliases:
         return Aliases(self.root, pattern, self._disk)

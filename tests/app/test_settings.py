@@ -167,6 +167,11 @@ def test_a_setting_is_assigned_by_its_name() -> None:
         ("database_url", "postgresql+sesame://host/db"),
         ("database_url", "postgresql://host:sesame/db"),
         ("store", "/dev/null"),
+        ("store_url", "sesame"),
+        ("store_url", "https://host/sesame"),
+        ("store_url", "s3://"),
+        ("store_url", "s3://user:sesame@host/prefix"),
+        ("store_url", "s3://bucket/sesame?region=x"),
         ("default", "Sesame"),
         ("default", "open sesame"),
         ("admin_key", "  "),
@@ -188,6 +193,11 @@ def test_a_setting_that_makes_no_sense_is_refused_by_name(name: str, value: str)
 def test_databases_that_are_known_are_taken() -> None:
     for url in ("sqlite:///jobs.db", "postgresql://me:sesame@host/db", "postgresql+psycopg://host/db"):
         assert settings_from({"database_url": url}).jobs_url == url
+
+
+def test_a_bucket_may_have_a_prefix() -> None:
+    for url in ("s3://bucket", "s3://my-bucket.eu/", "s3://bucket/team=a/patterns"):
+        assert settings_from({"store_url": url}).store_url == url
 
 
 def test_settings_do_not_change_while_they_are_used() -> None:
