@@ -1,21 +1,28 @@
-"""Trials on the nodes of a cluster: the rows are put there once, and each trial is a call."""
+"""Trials on the nodes of a cluster: the rows are put there once, and a call runs a few trials side by side.
+
+trials of a batch -> parts that are alike -> [ call: trials -> outcomes ] -> pruned as on one machine -> outcomes
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from math import ceil
 
 from models_store.errors import PatternServerError
 from models_store.networks.architecture import Device
-from training.cluster import Cluster
+from training.cluster import CallLost, Cluster, Put
 from training.fitting.learn import Runtime
 from training.fitting.program import Programs
 from training.fitting.progress import Curves, Progress
 from training.search.choosing import pruning_of
-from training.search.running import Candidate, MakeRun, Outcome, Run, Watch, alone
+from training.search.running import Candidate, MakeRun, Outcome, Run, Watch
 from training.search.scoring import Scoring
+from training.search.side_by_side import side_by_side, without_numbers
 
 # Trials of as many shapes come back to a program that their process has compiled.
 MOST_PROGRAMS = 64
+# Trials of a call: they take little longer than one, and all of them are run again if their node dies.
+MOST_TOGETHER = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +59,11 @@ def on(cluster: Cluster) -> MakeRun:
     """
 
     def make_run(scoring: Scoring, runtime: Runtime) -> Run:
-        ground = cluster.put(Ground(scoring, runtime.device))
-        gpus = 1 if runtime.device == "gpu" else 0
+        calls = Calls(cluster, cluster.put(Ground(scoring, runtime.device)), 1 if runtime.device == "gpu" else 0)
 
         def run(candidates: Sequence[Candidate], watch: Watch) -> Iterator[Outcome]:
             watch.pulse()
-            results = cluster.each(_run_trial, ground, candidates, watch.pulse, gpus=gpus)
-            ended = (_told(candidates[place], result) for place, result in results)
+            ended = calls.run(_parts(candidates, cluster.cores), watch)
             return (told.outcome for told in ended) if pruning_of(scoring.search) == "none" else _pruned(ended, watch)
 
         return run
@@ -66,10 +71,39 @@ def on(cluster: Cluster) -> MakeRun:
     return make_run
 
 
-def _told(candidate: Candidate, result: Told | PatternServerError) -> Told:
-    if isinstance(result, Told):
-        return result
-    return Told(Outcome(candidate.number, "failed", None, 0, 0.0, str(result)), ())
+def _parts(candidates: Sequence[Candidate], cores: int) -> list[list[Candidate]]:
+    """Return the trials in parts of those that share a program, none too large for each core to have one."""
+    size = min(MOST_TOGETHER, ceil(len(candidates) / cores))
+    alike: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        alike.setdefault(without_numbers(candidate.recipe), []).append(candidate)
+    return [group[start : start + size] for group in alike.values() for start in range(0, len(group), size)]
+
+
+@dataclass(frozen=True, eq=False)
+class Calls:
+    """Runs parts of a batch, a call each."""
+
+    cluster: Cluster
+    ground: Put[Ground]
+    gpus: int
+
+    def run(self, parts: Sequence[Sequence[Candidate]], watch: Watch) -> Iterator[Told]:
+        """Yield each trial as it was run to its end. Those of a call that died too often are tried one by one."""
+        lost: list[list[Candidate]] = []
+        for place, result in self.cluster.each(_run_trials, self.ground, parts, watch.pulse, gpus=self.gpus):
+            if isinstance(result, CallLost) and len(parts[place]) > 1:
+                lost += [[candidate] for candidate in parts[place]]
+            elif isinstance(result, PatternServerError):
+                yield from (_failed(candidate, result) for candidate in parts[place])
+            else:
+                yield from result
+        if lost:
+            yield from self.run(lost, watch)
+
+
+def _failed(candidate: Candidate, error: PatternServerError) -> Told:
+    return Told(Outcome(candidate.number, "failed", None, 0, 0.0, str(error)), ())
 
 
 def _pruned(ended: Iterator[Told], watch: Watch) -> Iterator[Outcome]:
@@ -87,11 +121,11 @@ def _pruned(ended: Iterator[Told], watch: Watch) -> Iterator[Outcome]:
 # -- on a node -----------------------------------------------------------------------------------------------------
 
 
-def _run_trial(ground: Ground, candidate: Candidate) -> Told:
+def _run_trials(ground: Ground, candidates: Sequence[Candidate]) -> list[Told]:
     log = Log()
-    runtime = Runtime(ground.device, Progress(), _programs())
-    outcome = alone(candidate, ground.scoring, runtime, log)
-    return Told(outcome, tuple(log.reports))
+    run = side_by_side(ground.scoring, Runtime(ground.device, Progress(), _programs()))
+    outcomes = list(run(candidates, log))
+    return [Told(outcome, tuple(log.reports.get(outcome.number, ()))) for outcome in outcomes]
 
 
 @cache
@@ -100,17 +134,19 @@ def _programs() -> Programs:
 
 
 class Log:
-    """Watches a trial by writing down its values; it ends none."""
+    """Watches trials by writing down their values; it ends none."""
 
     def __init__(self) -> None:
-        self.reports: list[Report] = []
-        self._done = 0
+        self.reports: dict[int, list[Report]] = {}
+        """Of each trial, by its number."""
+        self._done: dict[int, int] = {}
 
     def epochs(self, number: int, done: int, curves: Curves) -> None:
-        self._done = done
+        self._done[number] = done
 
     def report(self, number: int, step: int, value: float) -> bool:
-        self.reports.append(Report(step, number, value, self._done))
+        report = Report(step, number, value, self._done.get(number, 0))
+        self.reports.setdefault(number, []).append(report)
         return False
 
     def pulse(self) -> None:

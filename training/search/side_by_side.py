@@ -288,11 +288,12 @@ def _alike(trials: Sequence[Going]) -> list[list[Going]]:
     """Return the trials in groups of those whose recipes differ in numbers alone."""
     groups: dict[str, list[Going]] = {}
     for trial in trials:
-        groups.setdefault(_without_numbers(trial.candidate.recipe), []).append(trial)
+        groups.setdefault(without_numbers(trial.candidate.recipe), []).append(trial)
     return [*groups.values()]
 
 
-def _without_numbers(spec: PatternSpec) -> str:
+def without_numbers(spec: PatternSpec) -> str:
+    """Return the recipe but for the numbers that fits side by side may differ in, as a word to compare."""
     recipe = spec.to_json()
     for *path, name in NUMBERS:
         part: dict[str, Any] = recipe
