@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -85,7 +86,7 @@ def report(tables: list[tuple[Path, str]]) -> None:
     """Measure each formula of the catalogue and each table, and print a line for each of their outputs."""
     environments.make("mapie", mapie_intervals.REQUIREMENTS)
     print("intervals and sets: level: held, worst third of predicted size or label in points, mean width or size")
-    for tally in (*_of_formulas(), *(_of_table(path, target) for path, target in tables)):
+    for tally in chain(_of_formulas(), (_of_table(path, target) for path, target in tables)):
         print(tally.report(), flush=True)
 
 
@@ -100,7 +101,7 @@ def _of_formulas() -> Iterator[Tally]:
         # A sequence cannot be drawn again: its test rows are all that there are.
         rows = fresh(spec.data, FRESH, 1) if isinstance(spec.data, FormulaData) else Dataset.make(spec).test
         pool = Pool.of(bundle, rows.inputs, rows.targets)
-        n_rows = min(A_PART, len(rows) // 2)
+        n_rows = min(A_PART, 3 * len(rows) // 4)
         for place, output in enumerate(bundle.outputs):
             tally = Tally(name if len(bundle.outputs) == 1 else f"{name}, {output}")
             for seed in range(N_SPLITS):
@@ -129,7 +130,7 @@ class Pool:
     def split(self, tally: Tally, place: int, n_rows: int, seed: int) -> None:
         assert isinstance(self.bundle.calibration, NumberCalibration)
         order = np.random.default_rng(seed).permutation(len(self.answers))
-        ours, test = order[:n_rows], order[n_rows : 2 * n_rows]
+        ours, test = order[:n_rows], order[n_rows : n_rows + A_PART]
         answers, widths, targets = (part[:, [place]] for part in (self.answers, self.widths, self.targets))
         found = self.bundle.calibration
         scores = np.abs(targets - answers)[ours] / widths[ours]

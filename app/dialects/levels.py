@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import cached_property
 from math import isfinite
 from typing import Annotated, Any, NamedTuple
 
@@ -16,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from app.dialects.remarks import Remarks, remarks_on
 from app.errors import Unprocessable
 from app.formats.reply import ENDS
+from app.telemetry import metrics
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.calibration.ranks import exactly
@@ -46,6 +48,9 @@ class Sureness(NamedTuple):
 
     ends: Array | None = None
     members: NDArray[np.bool_] | None = None
+
+
+UNSURE = Sureness()
 
 
 class Levels(BaseModel):
@@ -81,6 +86,11 @@ class Levels(BaseModel):
         said = [f"{name}={float(level)!r}" for name, level in levels.items() if level is not None]
         return [*said, "joint=true"] if self.joint else said
 
+    @cached_property
+    def is_sure(self) -> bool:
+        """True if anything is asked; also where that cannot be had, so that `check` refuses it."""
+        return self.interval is not None or self.confidence is not None or self.joint
+
     @property
     def asked(self) -> Fraction | None:
         level: Fraction | None = self.confidence if self.interval is None else self.interval
@@ -101,9 +111,11 @@ class Levels(BaseModel):
 
     def sureness(self, bundle: Bundle, rows: Raw, answers: Array) -> Sureness:
         """Return what is added to the answers to raw rows. Raises as `check` does, and NotFinite."""
+        if self.asked is not None:
+            metrics.count_sure(bundle.pattern, "set" if self.interval is None else "interval", len(rows))
         if self.interval is not None:
             return Sureness(ends=bundle.intervals(rows, answers, self.interval, jointly=self.joint))
-        return Sureness() if self.confidence is None else Sureness(members=bundle.sets(answers, self.confidence))
+        return UNSURE if self.confidence is None else Sureness(members=bundle.sets(answers, self.confidence))
 
     def names(self, outputs: Sequence[str]) -> list[str]:
         """Return the names of the columns that are added: y_lower, y_upper; species_set."""

@@ -112,6 +112,8 @@ class Reply:
         `probabilities` has {label: p} in each place, `intervals` [lower, upper], `sets` a list of labels.
         """
         laid_out = {"outputs": self._outputs_in(layout)}
+        if not self.with_probabilities and self.ends is None and self.members is None:
+            return laid_out
         if self.probabilities:
             by_output = {output: _by_row(by_label) for output, by_label in self.probabilities.items()}
             laid_out["probabilities"] = _laid_out(layout, by_output)

@@ -25,6 +25,7 @@ SECONDS = Histogram(
     "patterns_request_seconds", "Time from a request's headers to its answer", ["route"], buckets=BUCKETS
 )
 ROWS = Counter("patterns_rows", "Rows predicted", ["pattern"])
+SURE = Counter("patterns_sure_rows", "Rows answered with an interval or a set of labels", ["pattern", "kind"])
 CALLS = Counter("patterns_network_calls", "Calls of a network; requests of the same moment share one", ["pattern"])
 TRAININGS = Counter("patterns_trainings", "Trainings ended", ["status"])
 SERVED = Gauge("patterns_served_version", "The champion that is loaded", ["pattern"], multiprocess_mode="mostrecent")
@@ -58,6 +59,11 @@ def count_call(pattern: str, rows: int) -> None:
 def _of_pattern(pattern: str) -> tuple[Counter, Counter]:
     """Return the counters of a pattern's network calls and of its rows."""
     return CALLS.labels(pattern), ROWS.labels(pattern)
+
+
+def count_sure(pattern: str, kind: str, rows: int) -> None:
+    """Count rows that were answered with an interval or a set, which `kind` says."""
+    SURE.labels(pattern, kind).inc(rows)
 
 
 def exposition() -> tuple[bytes, str]:

@@ -6,7 +6,7 @@ from functools import partial
 from app.answering.answer import Answering
 from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS
 from app.answering.registry import Served
-from app.dialects.levels import WORK, Levels, without_guarantee
+from app.dialects.levels import UNSURE, WORK, Levels, without_guarantee
 from app.dialects.native import bodies
 from app.dialects.native.beyond import Outside, by_formula, check_way, treated
 from app.dialects.native.bodies import NativeQuestion
@@ -33,11 +33,6 @@ class Wanted(Levels, Version):
     """What becomes of rows outside what training saw; None: they are answered like others."""
     probabilities: bool = False
 
-    @property
-    def way(self) -> Way | None:
-        """What becomes of rows outside; where answers are to be sure, these rows are named, since they are not."""
-        return "warn" if self.outside is None and self.asked is not None else self.outside
-
 
 async def predict(answering: Answering, call: Call) -> Response:
     """Answer rows in the layout of the question; the answer never holds NaN or Infinity.
@@ -50,10 +45,13 @@ async def predict(answering: Answering, call: Call) -> Response:
     bundle = release.bundle
     if wanted.probabilities and bundle.labels is None:
         raise Unprocessable("not_a_classification", "only classification patterns have probabilities")
-    way = wanted.way
+    way = wanted.outside
+    if wanted.is_sure:
+        wanted.check(bundle)
+        # Where answers are to be sure, rows outside are named, since their answers are not.
+        way = way or "warn"
     if way is not None:
-        check_way(bundle, way, is_sure=wanted.asked is not None)
-    wanted.check(bundle)
+        check_way(bundle, way, is_sure=wanted.is_sure)
     headers = call.head.headers
     check_plain(headers.get("content-encoding", ""))
     body = await call.body()
@@ -80,11 +78,11 @@ def _read_to_treat(bundle: Bundle, way: Way, read: Callable[[], NativeQuestion])
 def _written(release: Served, wanted: Wanted, question: NativeQuestion, answers: Array) -> Response:
     remarks = remarks_on(release.bundle, question.rows) if release.shape.is_table else NOTHING
     if question.outside is not None and (question.outside or wanted.outside is not None):
-        outside = question.outside if wanted.asked is None else without_guarantee(question.outside)
+        outside = without_guarantee(question.outside) if wanted.is_sure else question.outside
         remarks = {**remarks, "outside": outside}
     if question.outside and wanted.outside == "formula":
         answers = by_formula(release.bundle, question.rows, question.outside, answers)
     headers = release.headers if question.media_type == JSON else with_remarks(release.headers, remarks)
-    sure = wanted.sureness(release.bundle, question.rows, answers)
+    sure = wanted.sureness(release.bundle, question.rows, answers) if wanted.is_sure else UNSURE
     reply = Reply(release.bundle, answers, wanted.probabilities, release.version, remarks, *sure)
     return Response(question.write(reply), headers=headers, media_type=question.media_type)

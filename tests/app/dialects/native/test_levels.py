@@ -229,6 +229,19 @@ async def test_what_cannot_be_had_is_refused_with_the_way_out(
     assert words in message(answer)
 
 
+async def test_metrics_count_the_rows_by_pattern_and_kind(client: httpx.AsyncClient) -> None:
+    def counted(text: str, name: str) -> float:
+        values = [line for line in text.splitlines() if line.startswith(f"patterns_sure_rows_total{{{name}}}")]
+        return float(values[0].rpartition(" ")[2]) if values else 0.0
+
+    names = ['kind="interval",pattern="fork"', 'kind="set",pattern="flowers"']
+    before = (await client.get("/metrics")).text
+    await said(client, "fork?interval=0.9", [[1], [2]])
+    await said(client, "flowers?confidence=0.9", [FLOWER])
+    after = (await client.get("/metrics")).text
+    assert [counted(after, name) - counted(before, name) for name in names] == [2, 1]
+
+
 # -- many rows ---------------------------------------------------------------------------------------------------------
 
 
