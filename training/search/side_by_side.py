@@ -26,15 +26,20 @@ from training.search.encodings import Encodings, ScoredFit
 from training.search.running import Candidate, Outcome, Run, Watch, alone
 from training.search.scoring import Scoring
 
-# Numbers of a recipe that fits side by side may differ in.
+# Fields of a recipe in which trials may differ that are fitted side by side, if their fits turn out to be of one kind.
 NUMBERS = (
     ("seed",),
+    ("data", "numbers"),
     ("network", "dropout"),
     ("fit", "optimizer", "learning_rate"),
     ("fit", "optimizer", "weight_decay"),
+    ("fit", "early_stopping", "patience"),
+    ("fit", "early_stopping", "restore_best"),
+    ("fit", "class_weights"),
 )
-# Of the widest inputs in a group, the share that the narrowest have at least: the others are computed with zeros.
-NARROWEST = 0.75
+# Floating-point operations that a fit may spend on inputs that it lacks, because it stands beside a wider one: fewer
+# than compiling a program of its own would take the time of.
+MOST_WASTE = 2_000_000_000
 
 
 def side_by_side(scoring: Scoring, runtime: Runtime, most_work: int = MOST_WORK) -> Run:
@@ -85,6 +90,12 @@ class Fitting:
     @property
     def n_inputs(self) -> int:
         return self.scored.fit.architecture.n_inputs
+
+    def waste_beside(self, n_inputs: int) -> int:
+        """Return the floating-point operations of the whole fit for inputs that are 0, where there are `n_inputs`."""
+        fit = self.scored.fit
+        weights = fit.architecture.members * fit.architecture.layers[0].units * (n_inputs - self.n_inputs)
+        return 6 * weights * len(fit.train.inputs) * fit.spec.fit.most_epochs
 
     @property
     def work(self) -> int:
@@ -298,7 +309,7 @@ def without_numbers(spec: PatternSpec) -> str:
     for *path, name in NUMBERS:
         part: dict[str, Any] = recipe
         for step in path:
-            part = part[step]
+            part = part.get(step) or {}
         part.pop(name, None)
     return json.dumps(recipe)
 
@@ -313,8 +324,7 @@ def _groups(fittings: Sequence[Fitting], device: str) -> list[Group]:
         of_any_width = replace(kind, architecture=replace(kind.architecture, n_inputs=0))
         alike = (of_any_width, recipe.most_epochs, recipe.steps(len(fit.train.inputs)))
         for other, group in groups:
-            widest = group.kind.architecture.n_inputs
-            is_near = fitting.n_inputs >= NARROWEST * widest
+            is_near = fitting.waste_beside(group.kind.architecture.n_inputs) <= MOST_WASTE
             if other == alike and is_near and len(group.fittings) < most_fits(group.fittings[0].scored.fit, kind):
                 group.fittings.append(fitting)
                 break
