@@ -15,7 +15,7 @@ from models_store.card import Column
 from models_store.encoding.categories import CategoryEncoder
 from models_store.encoding.columns import ColumnEncoder
 from models_store.encoding.numbers import NumberEncoder
-from models_store.encoding.outputs import Decoder, LabelDecoder, OutputDecoder
+from models_store.encoding.outputs import Decoder, LabelDecoder, Logarithm, OutputDecoder
 from models_store.encoding.pairs import PairEncoder
 from models_store.encoding.rows import Encoder, InputEncoder, TableEncoder, monomials
 from models_store.encoding.scaler import Scaler
@@ -155,9 +155,9 @@ def _decoders(draw: st.DrawFn, dtype: Dtype, seed: int) -> Decoder:
     if draw(st.booleans()):
         names = tuple(draw(st.lists(st.sampled_from(["y", "price, net", "constructor"]), min_size=1, unique=True)))
         rng = np.random.default_rng(seed)
-        return OutputDecoder(
-            names, Scaler("standard", rng.normal(size=len(names)), rng.uniform(1, 9, len(names))), dtype
-        )
+        learned = Scaler("standard", rng.normal(size=len(names)), rng.uniform(1, 9, len(names)))
+        logarithm = Logarithm(rng.uniform(0.1, 2, len(names)), rng.uniform(50, 90, len(names)))
+        return OutputDecoder(names, learned, dtype, logarithm if draw(st.booleans()) else None)
     kind = draw(st.sampled_from(["text", "number", "boolean"]))
     match kind:
         case "number":

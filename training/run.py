@@ -141,6 +141,7 @@ def _trained(spec: PatternSpec, data: Dataset, told: FirstFit, runtime: Runtime)
         told.work(0, 2 * used.fit.most_epochs)
     used = with_pairs(used, data)
     measured = learn(used, data, runtime, Extent(n_rows=len(all_rows or ())))
+    used = measured.spec
     answers = _answers(used, measured.predictor, data)
     served = measured
     if all_rows is not None:

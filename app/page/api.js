@@ -43,7 +43,7 @@
  * @property {Record<string, ClosedForm>} [closed_forms]
  * @typedef {object} Recipe
  * @property {{ validation: number }} split
- * @property {{ method: string, scope: string, outputs: string }} scaling
+ * @property {{ method: string, scope: string, outputs: string, targets?: string }} scaling
  * @property {{ layers: { units: number, activation: string }[], output_activation: string,
  *   dropout: number | string, members?: number | string }} network
  * @property {{ loss: string, optimizer: { name: string, learning_rate: number | "auto" },

@@ -1,10 +1,10 @@
 """Network outputs to raw answers, and raw targets to what the network learns.
 
-OutputDecoder   numbers in raw units (n_rows, n_outputs) <- Scaler.inverse <- outputs (n_rows, n_outputs)
+OutputDecoder   numbers in raw units (n_rows, n_outputs) <- [ Logarithm.inverse ] <- Scaler.inverse <- outputs
 LabelDecoder    probabilities (n_rows, n_labels) <- sigmoid or softmax outputs
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Literal, Protocol, Self, cast, get_args
 
@@ -49,20 +49,64 @@ class Decoder(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class Logarithm:
+    """The map `log(raw + shift)` of columns of numbers from 0 on; all float64 (n_columns,).
+
+    Its inverse is bounded: answers lie between 0 and `highest`, whatever a network says.
+    """
+
+    shift: Array
+    """Above 0."""
+    highest: Array
+
+    def transform(self, raw: Array) -> Array:
+        """Return logarithms, float64 (n_rows, n_columns), of raw numbers that are not negative."""
+        return np.log(raw + self.shift)
+
+    def inverse(self, logarithms: Array) -> Array:
+        """Return raw numbers, float64 (n_rows, n_columns), from 0 to `highest`; NaN stays NaN."""
+        raw = np.exp(np.minimum(logarithms, np.log(self.highest + self.shift))) - self.shift
+        return np.clip(raw, 0.0, self.highest)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"shift": self.shift.tolist(), "highest": self.highest.tolist()}
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> Self:
+        """Raises BundleDamaged where the numbers are not finite and above 0, LookupError where a field is missing."""
+        shift, highest = (np.asarray(saved[name], dtype=np.float64) for name in ("shift", "highest"))
+        both = np.concatenate([shift.reshape(-1), highest.reshape(-1)])
+        if shift.ndim != 1 or shift.shape != highest.shape or not (np.isfinite(both) & (both > 0)).all():
+            raise BundleDamaged("logarithm: shift and highest must be lists of one length, of finite numbers above 0")
+        return cls(shift, highest)
+
+
+@dataclass(frozen=True, eq=False)
 class OutputDecoder:
     """Output columns of numbers in order, and the scaler that was learned from their training rows."""
 
     columns: tuple[str, ...]
     scaler: Scaler
+    """Of the numbers, or of their logarithms."""
     dtype: Dtype = "float32"
+    logarithm: Logarithm | None = None
+    """None: the network learns the numbers as they are."""
 
     def encode(self, raw: Array) -> Encoded:
         """Return scaled targets, in the dtype of the network, of raw targets, float64 (n_rows, n_outputs)."""
-        return self.scaler.transform(raw).astype(self.dtype)
+        return self.scaler.transform(raw if self.logarithm is None else self.logarithm.transform(raw)).astype(
+            self.dtype
+        )
 
     def decode(self, encoded: Encoded) -> Array:
         """Return numbers in raw units, float64 (n_rows, n_outputs), of network outputs of the same shape."""
-        return self.scaler.inverse(encoded.astype(np.float64))
+        found = self.scaler.inverse(encoded.astype(np.float64))
+        return found if self.logarithm is None else self.logarithm.inverse(found)
+
+    @property
+    def of_logarithms(self) -> "OutputDecoder":
+        """The decoder that answers what the scaler is of: the logarithms, where there are some."""
+        return replace(self, logarithm=None)
 
     @property
     def n_outputs(self) -> int:
@@ -72,18 +116,24 @@ class OutputDecoder:
         return dict(zip(self.columns, answers.T, strict=True))
 
     def room(self, expected: Array) -> Array:
-        return self.scaler.scale + np.abs(expected)
+        if self.logarithm is None:
+            return self.scaler.scale + np.abs(expected)
+        # What a small difference of logarithms makes of an answer grows with it.
+        return (1 + self.scaler.scale) * (self.logarithm.shift + np.abs(expected))
 
     def to_dict(self) -> dict[str, Any]:
-        return {"columns": list(self.columns), "scaler": self.scaler.to_dict(), "dtype": self.dtype}
+        saved = {"columns": list(self.columns), "scaler": self.scaler.to_dict(), "dtype": self.dtype}
+        return saved if self.logarithm is None else saved | {"logarithm": self.logarithm.to_dict()}
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Self:
         """Raises BundleDamaged where the scaler is of other columns, LookupError where a field is missing."""
-        decoder = cls(tuple(saved["columns"]), Scaler.from_dict(saved["scaler"]), saved["dtype"])
-        if len(decoder.scaler.offset) != len(decoder.columns):
-            found, expected = len(decoder.scaler.offset), len(decoder.columns)
-            raise BundleDamaged(f"decoder: scaler is of {found} columns; there are {expected}")
+        logarithm = Logarithm.from_dict(saved["logarithm"]) if "logarithm" in saved else None
+        decoder = cls(tuple(saved["columns"]), Scaler.from_dict(saved["scaler"]), saved["dtype"], logarithm)
+        learned = {"scaler": decoder.scaler.offset} | ({"logarithm": logarithm.shift} if logarithm else {})
+        for name, numbers in learned.items():
+            if len(numbers) != len(decoder.columns):
+                raise BundleDamaged(f"decoder: {name} is of {len(numbers)} columns; there are {len(decoder.columns)}")
         return decoder
 
 

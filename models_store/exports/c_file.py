@@ -238,6 +238,7 @@ class _Writer:
         if "labels" not in output:
             scale, offset = output["scaler"]["scale"], output["scaler"]["offset"]
             yield from (f"    answers[{i}] = outputs[{i}] * {scale[i]!r} + {offset[i]!r};" for i in range(n))
+            yield from self._exponential()
         elif output["is_binary"]:
             yield "    answers[0] = 1 - outputs[0];\n    answers[1] = outputs[0];"
         else:
@@ -245,6 +246,14 @@ class _Writer:
             yield f"    for (i = {n - 1}; i >= 0; i--)\n        answers[i] = outputs[i] / answers[0];"
         n_answers = len(output.get("labels", output["columns"]))
         yield f"    for (i = 0; i < {n_answers}; i++)\n        if (!isfinite(answers[i]))\n            return 1;"
+
+    def _exponential(self) -> Iterator[str]:
+        """Make raw numbers of logarithms, between 0 and the highest that the pattern answers."""
+        logarithm = self.pattern["output"].get("logarithm")
+        for i, (shift, highest) in enumerate(zip(*logarithm.values(), strict=True) if logarithm else ()):
+            bound = f"{float(np.log(highest + shift))!r}"
+            yield f"    answers[{i}] = exp(answers[{i}] > {bound} ? {bound} : answers[{i}]) - {shift!r};"
+            yield f"    answers[{i}] = answers[{i}] < 0 ? 0 : answers[{i}] > {highest!r} ? {highest!r} : answers[{i}];"
 
     def _products(self) -> Iterator[str]:
         inputs = self.pattern["inputs"]

@@ -301,10 +301,18 @@ def _means(graph: Graph, flat: str, means: dict[str, list[float]], fill: str | N
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
+def _exponential(graph: Graph, logarithm: dict[str, Any], found: str) -> str:
+    """Return raw numbers of logarithms, between 0 and the highest that the pattern answers."""
+    shift, highest = np.array(logarithm["shift"]), np.array(logarithm["highest"])
+    raw = graph("Sub", graph("Exp", graph("Min", found, np.log(highest + shift))), shift)
+    return graph("Min", graph("Max", raw, np.zeros_like(shift)), highest)
+
+
 def _decoded(graph: Graph, output: dict[str, Any], outputs: str) -> str:
     if "labels" not in output:
         scaler = output["scaler"]
-        return graph("Add", graph("Mul", outputs, np.array(scaler["scale"])), np.array(scaler["offset"]))
+        found = graph("Add", graph("Mul", outputs, np.array(scaler["scale"])), np.array(scaler["offset"]))
+        return found if "logarithm" not in output else _exponential(graph, output["logarithm"], found)
     if output["is_binary"]:
         return graph("Concat", graph("Sub", 1.0, outputs), outputs, axis=1)
     return graph("Div", outputs, graph("ReduceSum", outputs, COLUMNS, keepdims=1))

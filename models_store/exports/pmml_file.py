@@ -70,6 +70,9 @@ def _assert_expressible(pattern: dict[str, Any]) -> None:
             raise NotExpressible(
                 "pmml", f"PMML has no {layer['activation']}; train with relu, elu, tanh or another that it has"
             )
+    if "logarithm" in pattern["output"]:
+        reason = "its network learned logarithms, of which a Target of PMML has no inverse"
+        raise NotExpressible("pmml", f"{reason}; export it to python or onnx, or train with scaling.targets: none")
     columns, output = [column["name"] for column in pattern["inputs"]["columns"]], pattern["output"]
     for name in (*names_of(output["columns"], None), *names_of([], output.get("labels", []))):
         if name in columns:

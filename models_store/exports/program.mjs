@@ -144,9 +144,18 @@ function erfc(x) {
   return x < 0 ? 2 - above : above;
 }
 
+/** Return the raw number of a logarithm, between 0 and the highest that the pattern answers. */
+function exponential({ shift, highest }, value, place) {
+  const raw = Math.exp(Math.min(value, Math.log(highest[place] + shift[place]))) - shift[place];
+  return Math.min(Math.max(raw, 0), highest[place]);
+}
+
 function decoded(outputs) {
-  const { labels, is_binary: isBinary, scaler } = PATTERN.output;
-  if (!labels) return outputs.map((value, place) => value * scaler.scale[place] + scaler.offset[place]);
+  const { labels, is_binary: isBinary, scaler, logarithm } = PATTERN.output;
+  if (!labels) {
+    const found = outputs.map((value, place) => value * scaler.scale[place] + scaler.offset[place]);
+    return logarithm ? found.map((value, place) => exponential(logarithm, value, place)) : found;
+  }
   if (isBinary) return [1 - outputs[0], outputs[0]];
   const sum = outputs.reduce((one, other) => one + other);
   return outputs.map((value) => value / sum);

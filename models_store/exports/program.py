@@ -138,7 +138,8 @@ ACTIVATIONS: dict[str, Any] = {
 def _decoded(outputs: Any) -> Any:
     output = PATTERN["output"]
     if "labels" not in output:
-        return _inverse(output["scaler"], outputs)
+        found = _inverse(output["scaler"], outputs)
+        return found if "logarithm" not in output else _exponential(output["logarithm"], found)
     if output["is_binary"]:
         return np.concatenate([1.0 - outputs, outputs], axis=1)
     return outputs / outputs.sum(axis=1, keepdims=True)
@@ -189,6 +190,12 @@ def _scaled(scaler: dict[str, Any], raw: Any) -> Any:
 
 def _inverse(scaler: dict[str, Any], scaled: Any) -> Any:
     return scaled * np.array(scaler["scale"]) + np.array(scaler["offset"])
+
+
+def _exponential(logarithm: dict[str, Any], found: Any) -> Any:
+    """Return raw numbers of logarithms, between 0 and the highest that the pattern answers."""
+    shift, highest = np.array(logarithm["shift"]), np.array(logarithm["highest"])
+    return np.clip(np.exp(np.minimum(found, np.log(highest + shift))) - shift, 0.0, highest)
 
 
 def _column(column: dict[str, Any], values: Any) -> Any:

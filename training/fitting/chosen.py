@@ -11,13 +11,18 @@ from training.recipe.fit import Adam, Shown
 from training.recipe.spec import PatternSpec
 
 SETTLED = (
-    *("data.numbers", "data.bins", "data.pairs", "network.dropout", "network.members"),
-    *("fit.optimizer.learning_rate", "fit.epochs", "fit.batch_size", "fit.averaged_epochs"),
+    *("data.numbers", "data.bins", "data.pairs", "scaling.targets", "network.dropout", "network.members"),
+    *("fit.loss", "fit.optimizer.learning_rate", "fit.epochs", "fit.batch_size", "fit.averaged_epochs"),
 )
+# What needs no word: targets are learned as they are, by the usual loss of numbers or labels.
+USUAL = {("scaling.targets", "none"), ("fit.loss", "auto")}
 
 
 def chosen(spec: PatternSpec, data: Dataset) -> PatternSpec:
-    """Return the recipe with every `auto` replaced by what the training rows show; pairs of columns stay open."""
+    """Return the recipe with every `auto` replaced by what the training rows show.
+
+    Pairs of columns stay open, and so does what is learned of the targets, and by which loss: a fit tries that.
+    """
     rows, optimizer = shown(data), spec.fit.optimizer
     rate = optimizer.rate_for(rows) if isinstance(optimizer, Adam) else optimizer.learning_rate
     found: dict[str, object] = {
@@ -63,7 +68,7 @@ def settled(spec: PatternSpec, used: PatternSpec, members: int) -> dict[str, int
     open_fields = [field for field, value in _fields(spec.to_json()) if value == "auto" and field in SETTLED]
     settled_as["network.members"] = members
     settled_as["data.pairs"] = ", ".join(map(" × ".join, settled_as.get("data.pairs", ()))) or "none"
-    return {field: settled_as[field] for field in open_fields}
+    return {field: settled_as[field] for field in open_fields if (field, settled_as[field]) not in USUAL}
 
 
 def _fields(part: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

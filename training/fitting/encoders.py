@@ -22,6 +22,7 @@ from models_store.tables.table import Kind, Table, Values
 from training.data.dataset import DataError, Dataset
 from training.data.splits import dealt
 from training.fitting import target_means
+from training.fitting.logarithms import logarithm_of
 from training.fitting.pairs import clear_pair
 from training.recipe.data import TableData
 from training.recipe.fit import LossName
@@ -204,7 +205,10 @@ def _decoder(spec: PatternSpec, data: Dataset, loss: LossName, shared: Scaler | 
     if data.labels is not None:
         is_one_hot = loss == "categorical_crossentropy"
         return LabelDecoder(data.outputs[0], data.labels.names, data.labels.kind, is_one_hot, spec.network.dtype)
-    return OutputDecoder(data.outputs, _output_scaler(spec, data.train.targets, shared), spec.network.dtype)
+    targets = data.train.targets
+    logarithm = logarithm_of(targets, data.outputs) if spec.scaling.targets == "log" else None
+    learned = targets if logarithm is None else logarithm.transform(targets)
+    return OutputDecoder(data.outputs, _output_scaler(spec, learned, shared), spec.network.dtype, logarithm)
 
 
 def _output_scaler(spec: PatternSpec, outputs: Array, shared: Scaler | None) -> Scaler:

@@ -171,10 +171,13 @@ def measure_of(decoder: Decoder) -> Measure:
 
 
 def unit_of(decoder: Decoder) -> float:
-    """Return what a metric of 1 is in raw units; 1.0 for labels, and where outputs have scales of their own."""
-    return (
-        float(decoder.scaler.scale[0]) if isinstance(decoder, OutputDecoder) and decoder.scaler.has_one_scale else 1.0
-    )
+    """Return what a metric of 1 is in raw units.
+
+    1.0 for labels, where outputs have scales of their own, and where the network learns logarithms.
+    """
+    if not isinstance(decoder, OutputDecoder) or decoder.logarithm is not None or not decoder.scaler.has_one_scale:
+        return 1.0
+    return float(decoder.scaler.scale[0])
 
 
 def _is_binary_right(targets: Any, outputs: Any) -> Any:

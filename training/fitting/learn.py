@@ -1,7 +1,7 @@
 """One fit: rows -> encoders from TRAIN rows -> Keras model -> the predictor that will serve, and its history."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from models_store.arrays import Array, Encoded
 from models_store.bundle import Predictor
-from models_store.encoding.outputs import Decoder
+from models_store.encoding.outputs import Decoder, OutputDecoder
 from models_store.encoding.rows import Encoder
 from models_store.errors import shortened, shortened_name
 from models_store.networks.architecture import Architecture, Device
 from models_store.networks.keras_network import KerasNetwork, build, device_name, keras, on_device, tf
 from models_store.out_of_fold import OutOfFold
-from models_store.tables.table import Raw, take
 from training.cluster import Cluster
 from training.data.dataset import DataError, Dataset, Labels, Rows
 from training.data.splits import left_out
+from training.fitting import heavy_tails, logarithms
 from training.fitting.calibration import cool, temperature
 from training.fitting.chosen import chosen
 from training.fitting.encoders import encoders, training_inputs
@@ -27,7 +27,7 @@ from training.fitting.fit import AS_THE_RECIPE_SAYS, Diverged, Examples, Extent,
 from training.fitting.keras_parts import apart, architecture_of, loss_name, measure_of, unit_of, with_dropout
 from training.fitting.members import LeftOut
 from training.fitting.program import Programs
-from training.fitting.progress import History, Progress
+from training.fitting.progress import History, Progress, Quiet
 from training.recipe.spec import PatternSpec
 
 # Network inputs of all members in one call after the fit, which bounds its memory.
@@ -50,6 +50,8 @@ class Runtime:
 class Learned:
     """A fitted predictor, and the fit that made it."""
 
+    spec: PatternSpec
+    """The recipe of the fit, with what it left open chosen; pairs of columns may be open still."""
     predictor: Predictor
     architecture: Architecture
     history: History
@@ -88,7 +90,7 @@ class Prepared:
     """A fit before it begins."""
 
     spec: PatternSpec
-    """Leaves nothing open."""
+    """Leaves nothing open, but for targets that are `auto`, which are learned as they are."""
     encoding: Encoding
     architecture: Architecture
     train: Examples
@@ -127,6 +129,8 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = A
     Raises DataError where the rows cannot be encoded, Diverged where a loss or weight is not finite, DeviceUnavailable
     where there is no GPU and one is asked for, and whatever `runtime.progress` raises.
     """
+    if spec.scaling.targets == "auto":
+        return _better_of(spec, data, runtime, extent)
     # Encoded before the model is built, so that rows too many or too large are refused early.
     prepared = Prepared.of(spec, data)
     spec, architecture, train = prepared.spec, prepared.architecture, prepared.train
@@ -157,8 +161,70 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = A
                 degree = temperature(left.answers, data.train.targets[:, 0].astype(int), train.sample_weights)
                 cool(apart(model).layers[-1], degree)
                 left = _out_of_fold(apart(model), train.inputs, train.left_out, decoder, data.train)
-    predictor = Predictor(encoder, KerasNetwork(model, architecture, runtime.device), decoder)
-    return Learned(predictor, architecture, history, seconds, left, degree)
+    network = KerasNetwork(model, architecture, runtime.device)
+    if isinstance(decoder, OutputDecoder) and decoder.logarithm is not None:
+        with on_device(network.device):
+            decoder = _calibrated(decoder, encoder, network, train, data)
+            if train.left_out is not None:
+                left = _out_of_fold(apart(model), train.inputs, train.left_out, decoder, data.train)
+    return Learned(spec, Predictor(encoder, network, decoder), architecture, history, seconds, left, degree)
+
+
+@dataclass(frozen=True)
+class Way:
+    """Another way to learn numbers than by the squares of their errors: fields of the recipe, and when it is better."""
+
+    fields: Mapping[str, object]
+    is_better: Callable[[Array, Array, Rows], bool]
+    """Its answers, those of the usual way, and rows that neither has learned from."""
+
+
+USUAL: Mapping[str, object] = {"scaling": {"targets": "none"}}
+LOGARITHMS = Way({"scaling": {"targets": "log"}}, logarithms.are_better)
+HUBER = Way({"scaling": {"targets": "none"}, "fit": {"loss": "huber"}}, heavy_tails.are_better)
+
+
+def _way_of(spec: PatternSpec, data: Dataset) -> Way | None:
+    """Return what is worth a try by the training targets, where there are rows that judge it; None: nothing is."""
+    if data.labels is not None or (data.validation is None and spec.network.most_members == 1):
+        return None
+    if logarithms.may_pay(data.train.targets):
+        return LOGARITHMS
+    return HUBER if spec.fit.loss == "auto" and heavy_tails.may_pay(data.train.targets) else None
+
+
+def _better_of(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent) -> Learned:
+    """Fit the network in the usual way and, where that is worth a try, in another; return the better fit."""
+    way = _way_of(spec, data)
+    if way is None:
+        return learn(spec.overridden(USUAL), data, runtime, extent)
+    tried = learn(spec.overridden(way.fields), data, replace(runtime, progress=Quiet(runtime.progress)), extent)
+    usual = learn(spec.overridden(USUAL), data, runtime, extent)
+    rows = data.validation or data.train
+    return tried if way.is_better(_judged(tried, data), _judged(usual, data), rows) else usual
+
+
+def _judged(learned: Learned, data: Dataset) -> Array:
+    """Return the answers to rows that were not learned from: those that members left out, or the validation rows."""
+    if learned.out_of_fold is not None:
+        return learned.out_of_fold.answers
+    assert data.validation is not None
+    return learned.predictor.answers(data.validation.inputs)
+
+
+def _calibrated(
+    decoder: OutputDecoder, encoder: Encoder, network: KerasNetwork, train: Examples, data: Dataset
+) -> OutputDecoder:
+    """Return the decoder whose answers are means, of rows that were left out, of validation rows, or of all rows."""
+    if train.left_out is not None:
+        members = apart(network.model)
+        left = _out_of_fold(members, train.inputs, train.left_out, decoder.of_logarithms, data.train)
+        # The mean of exp of one member exceeds exp of the mean of all, which answers, by half their variance.
+        found = left.answers - left.spread**2 / 2
+        return logarithms.calibrated(decoder, found, data.train.targets, data.train.weights)
+    rows = data.validation or data.train
+    found = Predictor(encoder, network, decoder.of_logarithms).answers(rows.inputs)
+    return logarithms.calibrated(decoder, found, rows.targets, rows.weights)
 
 
 def _held_out(spec: PatternSpec, data: Dataset, encoding: Encoding, train: Examples) -> Examples | None:
@@ -176,23 +242,6 @@ def _left_out(members: int, data: Dataset, seed: int) -> LeftOut:
     if members == 1 or data.validation is not None:
         return None
     return left_out(data.train, members, seed % 2**32, are_labels=data.labels is not None)
-
-
-def members_spread(predictor: Predictor, raw: Raw) -> Array | None:
-    """Return the standard deviation of the members' answers to each row, float64 (n_rows, n_answers), as answers are.
-
-    None of a network of one.
-    """
-    network = predictor.network
-    if not isinstance(network, KerasNetwork) or network.architecture.members == 1:
-        return None
-    model, spreads = apart(network.model), []
-    n_rows = max(1, MOST_INPUTS // (network.architecture.members * predictor.encoder.n_inputs))
-    with on_device(network.device):
-        for start in range(0, len(raw), n_rows):
-            inputs = predictor.encoder.encode(take(raw, slice(start, start + n_rows)))
-            spreads.append(_each_member(model, inputs, network.architecture.members, predictor.decoder).std(axis=0))
-    return np.concatenate(spreads)
 
 
 def _each_member(model: keras.Model, inputs: Encoded, members: int, decoder: Decoder) -> Array:

@@ -55,3 +55,16 @@ class Progress:
 
     def checkpoint(self, done: int, best_epoch: int, weights: Callable[[], Weights]) -> None:
         """A chunk of epochs is complete; `weights()` copies the best weights so far, for a training that is cut off."""
+
+
+class Quiet(Progress):
+    """Progress of a fit that nobody follows; it can be ended where the other one can."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def epochs(self, done: int, curves: Curves) -> None:
+        self._progress.pulse()
+
+    def pulse(self) -> None:
+        self._progress.pulse()

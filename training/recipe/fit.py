@@ -53,6 +53,12 @@ class Scaling(Part):
     method: Annotated[Method, BeforeValidator(_one_spelling)] = "standard"
     scope: Scope = "per-column"
     outputs: Literal["own", "shared", "none"] = "own"
+    targets: Literal["none", "log", "auto"] = "none"
+    """log: the network learns the logarithms of the outputs, plus a number above 0 that the training rows choose.
+
+    Answers are made of what it says so that they are means of the numbers, and not of logarithms. auto: log, if numbers
+    from 0 on are skewed, and rows that a member left out are answered better so.
+    """
 
     @model_validator(mode="after")
     def _two_numbers(self) -> Self:
@@ -61,6 +67,8 @@ class Scaling(Part):
                 f"outputs: shared needs scope: global, and scope is {self.scope}, "
                 "which has no single offset and scale to share"
             )
+        if self.outputs == "shared" and self.targets == "log":
+            raise ValueError("targets: log gives the outputs another scale than the inputs have; use outputs: own")
         return self
 
 

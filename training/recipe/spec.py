@@ -238,7 +238,12 @@ def _table_defaults(recipe: Mapping[str, Any]) -> dict[str, Any]:
     split, network = recipe.get("split"), recipe.get("network")
     names_validation = isinstance(split, dict) and "validation" in split
     is_of_one = isinstance(network, dict) and network.get("members") == 1
-    return ONE_NETWORK if names_validation or is_of_one else MEMBERS
+    if names_validation or is_of_one:
+        return ONE_NETWORK
+    scaling = recipe.get("scaling")
+    # Those that a bundle holds name every field that there was, and learn what they learned.
+    is_of_earlier_release = isinstance(scaling, dict) and scaling.keys() >= {"method", "scope", "outputs"}
+    return MEMBERS if is_of_earlier_release else MEMBERS | {"scaling": {"targets": "auto"}}
 
 
 def _merged(recipe: Mapping[str, Any], changes: Mapping[str, Any], *path: str) -> dict[str, Any]:

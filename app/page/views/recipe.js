@@ -40,8 +40,9 @@ function stepsOf({ inputs, outputs, classes, card, recipe: { scaling, network } 
   const encoded = isPlain ? [] : [...new Set(card.inputs.map(({ kind }) => ENCODED[kind] ?? ""))].filter(Boolean);
   /** @param {string[]} columns */
   const named = (columns) => (columns.length > MOST_NAMES ? `${columns.length} columns` : columns.join(", "));
-  const { "network.dropout": dropout = network.dropout, "network.members": members = network.members } =
-    card.fitted.chosen ?? {};
+  const chosen = card.fitted.chosen ?? {};
+  const { "network.dropout": dropout = network.dropout, "network.members": members = network.members } = chosen;
+  const targets = chosen["scaling.targets"] ?? scaling.targets;
   return [
     `raw ${named(inputs)}`,
     isScaled ? `${way}, ${scaling.scope}` : way,
@@ -51,6 +52,7 @@ function stepsOf({ inputs, outputs, classes, card, recipe: { scaling, network } 
     ...((members ?? 1) === 1 ? [] : [`${members} members, their mean`]),
     classes ? lastOf(classes) : `${outputs.length} ${network.output_activation}`,
     ...(isScaled && scaling.outputs !== "none" && !classes ? ["scaling undone"] : []),
+    ...(targets === "log" ? ["exponential, from logarithms to means"] : []),
     classes ? `${outputs[0]}, the most probable` : `raw ${named(outputs)}`,
   ];
 }

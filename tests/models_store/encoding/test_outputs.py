@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from models_store.arrays import Array
-from models_store.encoding.outputs import LabelDecoder, LabelKind, OutputDecoder, output_decoder_from
+from models_store.encoding.outputs import LabelDecoder, LabelKind, Logarithm, OutputDecoder, output_decoder_from
 from models_store.encoding.scaler import Scaler
 from models_store.errors import BundleDamaged
 from tests.fakes import rows
@@ -85,3 +85,47 @@ def test_a_label_decoder_is_the_same_after_json() -> None:
 def test_labels_that_are_not_what_they_are_said_to_be_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(BundleDamaged):
         output_decoder_from({**LabelDecoder("y", ("a", "b")).to_dict(), **wrong})
+
+
+# -- logarithms ------------------------------------------------------------------------------------------------------
+
+
+def of_logarithms(highest: float = 1000.0) -> OutputDecoder:
+    logarithm = Logarithm(np.array([1.0, 0.25]), np.array([highest, 10.0]))
+    return OutputDecoder(
+        ("a", "b"), Scaler("standard", np.array([2.0, 0.5]), np.array([1.5, 3.0])), "float64", logarithm
+    )
+
+
+def test_numbers_come_back_from_their_logarithms_as_saved() -> None:
+    decoder = output_decoder_from(json.loads(json.dumps(of_logarithms().to_dict())))
+    raw = np.array([[0.0, 0.0], [1.0, 0.5], [999.0, 9.0]])
+    assert decoder.encode(raw) == pytest.approx((np.log(raw + np.array([1.0, 0.25])) - [2.0, 0.5]) / [1.5, 3.0])
+    assert decoder.decode(decoder.encode(raw)) == pytest.approx(raw, abs=1e-12)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.floats(allow_nan=False, allow_infinity=False))
+def test_whatever_a_network_says_answers_lie_between_0_and_the_bound(one: float, other: float) -> None:
+    with np.errstate(over="ignore"):
+        answers = of_logarithms().decode(np.array([[one, other]]))
+    assert (answers >= 0).all()
+    assert (answers <= [1000.0, 10.0]).all()
+
+
+def test_a_decoder_without_logarithms_is_saved_as_before() -> None:
+    assert set(OutputDecoder(("y",), Scaler.identity(1)).to_dict()) == {"columns", "scaler", "dtype"}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"shift": [0.0, 1.0], "highest": [1.0, 1.0]},
+        {"shift": [1.0, 1.0], "highest": [1.0]},
+        {"shift": [1.0], "highest": [1.0]},
+        {"shift": [1.0, float("inf")], "highest": [1.0, 1.0]},
+        {"shift": [1.0, 1.0], "highest": [1.0, float("nan")]},
+    ],
+)
+def test_logarithms_that_no_numbers_have_are_damage(damaged: dict[str, list[float]]) -> None:
+    with pytest.raises(BundleDamaged, match="logarithm"):
+        output_decoder_from(of_logarithms().to_dict() | {"logarithm": damaged})
