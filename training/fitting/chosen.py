@@ -15,7 +15,7 @@ SETTLED = (
     *("fit.loss", "fit.optimizer.learning_rate", "fit.epochs", "fit.batch_size", "fit.averaged_epochs"),
 )
 # What needs no word: targets are learned as they are, by the usual loss of numbers or labels.
-USUAL = {("scaling.targets", "none"), ("fit.loss", "auto")}
+USUAL = {("scaling.targets", "none"), ("scaling.targets", "auto"), ("fit.loss", "auto")}
 
 
 def chosen(spec: PatternSpec, data: Dataset) -> PatternSpec:
