@@ -13,7 +13,7 @@ from typing import NoReturn
 import numpy as np
 
 from models_store.arrays import Array, Encoded
-from models_store.bundle import Bundle, Predictor
+from models_store.bundle import Bundle
 from models_store.card import Author, Calibration, Card, CrossValidation, Fitted, Lineage, Measured, Refit
 from models_store.networks.architecture import Device
 from models_store.out_of_fold import OutOfFold
@@ -34,7 +34,7 @@ from training.evaluation.notes import encoding_notes, is_lost_outside, notes
 from training.evaluation.scores import author_metrics, measured, r_squared, root_mean_square
 from training.fitting.chosen import chosen, settled, with_pairs
 from training.fitting.fit import Diverged, Extent
-from training.fitting.learn import Learned, Runtime, learn, members_spread, sample_weights
+from training.fitting.learn import Learned, Runtime, learn, sample_weights
 from training.fitting.program import Programs
 from training.fitting.progress import Progress
 from training.recipe.data import FormulaData, TableData
@@ -142,7 +142,7 @@ def _trained(spec: PatternSpec, data: Dataset, told: FirstFit, runtime: Runtime)
     used = with_pairs(used, data)
     measured = learn(used, data, runtime, Extent(n_rows=len(all_rows or ())))
     used = measured.spec
-    answers = _answers(used, measured.predictor, data)
+    answers = _answers(used, measured, data)
     served = measured
     if all_rows is not None:
         again = SecondFit(told, told.done, measured.history.best_epoch)
@@ -184,11 +184,13 @@ def free_cores() -> int:
     return max(1, (os.cpu_count() or 2) - 1)
 
 
-def _answers(spec: PatternSpec, predictor: Predictor, data: Dataset) -> Answers:
+def _answers(spec: PatternSpec, measured: Learned, data: Dataset) -> Answers:
     """Predict each row once. Raises Diverged after the training rows, NotFinite where a test row has no answer."""
+    predictor, asked = measured.predictor, data.test.inputs
     train = predictor.answers(data.train.inputs)
     _refuse_worse_than_constant(spec, train, data.train, data)
-    return Answers(train, predictor.predict(data.test.inputs), members_spread(predictor, data.test.inputs))
+    spread = predictor.spread(asked) if measured.architecture.members > 1 else None
+    return Answers(train, predictor.predict(asked), spread)
 
 
 def _refuse_worse_than_constant(spec: PatternSpec, answers: Array, rows: Rows, data: Dataset) -> None:

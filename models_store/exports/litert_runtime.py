@@ -222,11 +222,19 @@ class Graph:
                 return tf.nn.gelu(x, approximate=False)
         return getattr(tf.nn, name)(x)
 
+    def _exponential(self, found: Any, logarithm: dict[str, Any]) -> Any:
+        """Return raw numbers of logarithms, between 0 and the highest that the pattern answers."""
+        shift, highest = np.array(logarithm["shift"]), np.array(logarithm["highest"])
+        most = np.minimum(highest, LARGEST).astype(np.float32)
+        raw = self.tf.exp(self.tf.minimum(found, np.log(most + shift).astype(np.float32))) - shift.astype(np.float32)
+        return self.tf.clip_by_value(raw, np.zeros_like(most), most)
+
     def _decoded(self, outputs: Any) -> Any:
         output = self.output
         if "labels" not in output:
             scale, offset = (np.array(output["scaler"][name], np.float32) for name in ("scale", "offset"))
-            return outputs * scale + offset
+            found = outputs * scale + offset
+            return self._exponential(found, output["logarithm"]) if "logarithm" in output else found
         if output["is_binary"]:
             return self.tf.concat([1.0 - outputs, outputs], axis=1)
         return outputs / self.tf.reduce_sum(outputs, axis=1, keepdims=True)
