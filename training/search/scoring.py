@@ -90,11 +90,14 @@ class Scoring:
     def of_fold(self, spec: PatternSpec, number: int) -> PatternSpec:
         """Return the recipe of a fold, which begins with weights of its own.
 
-        Trials are compared as they have learned, before probabilities get a temperature.
+        Trials are compared as they have learned, before probabilities get a temperature, and what `auto` means for the
+        targets is left to the training of the best one, because it takes a second fit.
         """
         changes: dict[str, object] = {"seed": (spec.seed + number) % 2**32} if number else {}
         if spec.fit.calibration != "none":
             changes["fit"] = {"calibration": "none"}
+        if spec.scaling.targets == "auto":
+            changes["scaling"] = {"targets": "none"}
         return spec.overridden(changes) if changes else spec
 
     def part(self, spec: PatternSpec, number: int) -> tuple[Dataset, Rows]:
