@@ -5,7 +5,7 @@ from typing import Any
 
 from models_store.tables.table import Table
 from training.data.dataset import Dataset
-from training.fitting.encoders import bins_of, columns_with_means, pairs_of
+from training.fitting.encoders import bins_of, columns_with_means, pairs_of, weighting_of
 from training.recipe.data import TableData
 from training.recipe.fit import Adam, Shown
 from training.recipe.spec import PatternSpec
@@ -37,7 +37,8 @@ def chosen(spec: PatternSpec, data: Dataset) -> PatternSpec:
     if isinstance(spec.data, TableData):
         bins = bins_of(spec, spec.data, data)
         numbers = {"numbers": "piecewise", "bins": bins} if bins else {"numbers": "scaled"}
-        found["data"] = {**numbers, "categories": _categories(spec.data, data)}
+        weighting = weighting_of(spec.data, data) if "text" in data.kinds.values() else spec.data.weighting
+        found["data"] = {**numbers, "categories": _categories(spec.data, data), "weighting": weighting}
     return spec.overridden(found)
 
 

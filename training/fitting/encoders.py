@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from models_store.encoding.outputs import Decoder, LabelDecoder, OutputDecoder
 from models_store.encoding.pairs import DIRECTIONS, PairEncoder
 from models_store.encoding.rows import Encoder, InputEncoder, TableEncoder, monomials
 from models_store.encoding.scaler import Scaler
-from models_store.encoding.texts import TextEncoder
+from models_store.encoding.texts import TextEncoder, Weighting
 from models_store.encoding.times import DurationEncoder, TimeEncoder
 from models_store.errors import shortened_name
 from models_store.tables.table import Kind, Table, Values
@@ -24,6 +25,7 @@ from training.data.splits import dealt
 from training.fitting import target_means
 from training.fitting.logarithms import logarithm_of
 from training.fitting.pairs import clear_pair
+from training.fitting.telling_words import by_label
 from training.recipe.data import TableData
 from training.recipe.fit import LossName
 from training.recipe.spec import MOST_INPUT_FEATURES, MOST_NUMBERS, PatternSpec
@@ -87,10 +89,19 @@ def table_encoder(spec: PatternSpec, recipe: TableData, data: Dataset, rows: Tab
                 f"data.dataset: {shortened_name(name)} has a value beyond {LARGEST_INPUT:g}; "
                 "drop the column in data.columns"
             )
-    found = {name: _column_encoder(kind, rows.columns[name], spec, recipe, bins) for name, kind in data.kinds.items()}
+    weighting: Weighting = "multi-hot" if weighting_of(recipe, data) == "multi-hot" else "tf-idf"
+    found = {
+        name: _column_encoder(kind, rows.columns[name], spec, recipe.words, weighting, bins)
+        for name, kind in data.kinds.items()
+    }
     targets = target_means.targets_of(data.labels, data.train.targets)
     for name in columns_with_means(recipe, data.kinds, rows):
         found[name] = target_means.with_means(CategoryEncoder.fit(rows.columns[name]), rows.columns[name], targets)
+    if data.labels is not None and weighting_of(recipe, data) == "by-label":
+        numbers, n_labels = data.train.targets[:, 0].astype(int), len(data.labels.names)
+        for name, column in found.items():
+            if isinstance(column, TextEncoder):
+                found[name] = by_label(column, rows.columns[name], numbers, n_labels)
     complete = [name for name, column in found.items() if not column.takes_missing] if spec.missing == "fill" else []
     fills = {name: _fill(data.kinds[name], rows.columns[name]) for name in complete}
     pairs = tuple(
@@ -183,7 +194,18 @@ def bins_of(spec: PatternSpec, recipe: TableData, data: Dataset) -> int:
     return 0 if recipe.numbers == "auto" and n_rows * n_numbers * bins > MOST_IN_PIECES else bins
 
 
-def _column_encoder(kind: Kind, values: Values, spec: PatternSpec, recipe: TableData, bins: int) -> ColumnEncoder:
+def weighting_of(recipe: TableData, data: Dataset) -> Weighting | Literal["by-label"]:
+    """Return how words are weighted. Raises DataError where labels are to weight them, and the target is numbers."""
+    if recipe.weighting == "auto":
+        return "by-label" if data.labels else "multi-hot"
+    if recipe.weighting == "by-label" and data.labels is None:
+        raise DataError("data.weighting: by-label needs labels, and the target is numbers; try tf-idf")
+    return recipe.weighting
+
+
+def _column_encoder(
+    kind: Kind, values: Values, spec: PatternSpec, words: int, weighting: Weighting, bins: int
+) -> ColumnEncoder:
     match kind:
         case "number":
             return NumberEncoder.fit(values, spec.scaling.method, bins)
@@ -198,7 +220,7 @@ def _column_encoder(kind: Kind, values: Values, spec: PatternSpec, recipe: Table
         case "category":
             return CategoryEncoder.fit(values)
         case "text":
-            return TextEncoder.fit(values, recipe.words, recipe.weighting)
+            return TextEncoder.fit(values, words, weighting)
 
 
 def _decoder(spec: PatternSpec, data: Dataset, loss: LossName, shared: Scaler | None) -> Decoder:

@@ -168,7 +168,11 @@ class TableData(Part):
     """
     words: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """The most words of each text column that become network inputs, the most frequent first."""
-    weighting: Weighting = "multi-hot"
+    weighting: Weighting | Literal["by-label", "auto"] = "multi-hot"
+    """by-label: tf-idf, and words count the more the more their share differs between labels.
+
+    auto: by-label for labels, multi-hot for numbers.
+    """
     missing: Annotated[tuple[Word, ...], BeforeValidator(_listed), Field(max_length=20, strict=False)] = ()
     """Words that mean a missing value in this table, beside those that always do."""
     dates: Literal["auto"] | DateOrder = "auto"
