@@ -23,6 +23,7 @@ from models_store.errors import (
     BundleDamaged,
     ChampionStays,
     NothingToRollBack,
+    PatternServerError,
     StoreUnwritable,
     UnknownAlias,
     UnknownPattern,
@@ -70,15 +71,26 @@ class SharedStore(Store):
         Raises BucketUnavailable, and StoreBusy, DiskFull or StoreUnwritable.
         """
         tags = self._bucket.tags()
-        for pattern, tag in tags.items():
-            if self._pulled.get(pattern) != (tag, self._here(pattern)):
-                self.fetch(pattern)
-        for pattern in set(self.patterns()) - tags.keys():
-            self._give(pattern)
+        troubles: list[PatternServerError] = []
+        for pattern in sorted({*tags, *self.patterns()}):
+            try:
+                self._pull(pattern, tags.get(pattern))
+            except BucketUnavailable:
+                raise
+            except PatternServerError as error:  # a fault of one pattern must not keep the others from being pulled
+                troubles.append(error)
+        if troubles:
+            raise troubles[0]
         if time.monotonic() - self._swept > SWEEP_SECONDS:
             self._swept = time.monotonic()
             for pattern in tags:
                 self._bucket.sweep(pattern)
+
+    def _pull(self, pattern: str, tag: str | None) -> None:
+        if tag is None:
+            self._give(pattern)
+        elif self._pulled.get(pattern) != (tag, self._here(pattern)):
+            self.fetch(pattern)
 
     def fetch(self, pattern: str) -> None:
         """Do on the disk what has changed of this pattern in the bucket. Raises as `pull` does."""

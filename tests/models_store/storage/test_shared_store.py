@@ -14,6 +14,7 @@ from models_store.errors import (
     BucketUnavailable,
     ChampionStays,
     NothingToRollBack,
+    StoreUnwritable,
     UnknownAlias,
     UnknownDataset,
     UnknownPattern,
@@ -274,6 +275,18 @@ def test_a_record_that_is_damaged_changes_nothing(one: SharedStore, other: Share
     for store in (one, other):
         store.pull()
         assert files_of(store) == before
+
+
+def test_a_pattern_that_cannot_be_written_here_keeps_no_other_from_being_pulled(
+    one: SharedStore, other: SharedStore
+) -> None:
+    for pattern in ("line", "cube", "area"):
+        one.publish(line(pattern=pattern))
+    other.root.mkdir()
+    (other.root / "cube").touch()
+    with pytest.raises(StoreUnwritable):
+        other.pull()
+    assert other.patterns() == ["area", "line"]
 
 
 def test_a_version_that_was_damaged_here_is_fetched_again(one: SharedStore) -> None:
