@@ -1,7 +1,7 @@
 """`make bench`: ours against the ceiling of its stack, servers by hand and peers, in one run; ratios against targets.
 
-    trained once -> requests, start, training meanwhile, workers, peers, uploads, fitting, searching, scaling
-    -> figures -> tables
+    trained once -> requests, start, training meanwhile, workers, peers, grpc, uploads, fitting,
+    searching, scaling -> figures -> tables
 
 ARGS=--quick takes about a minute; ARGS="--only requests,fitting" a part; ARGS="--peers mlserver" makes a peer first.
 ARGS="--against main" measures requests and uploads alone, of this checkout and of another revision in turn.
@@ -18,13 +18,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks import against, load, machine, peers, report, scaling, serving, uploads
+from benchmarks import against, load, machine, peers, report, rpc, scaling, serving, uploads
 from benchmarks.contenders import available_engines, train
 from benchmarks.network import PATTERN, export
 from benchmarks.servers import Trouble
 from benchmarks.serving import Effort
 
-SECTIONS = ("requests", "start", "meanwhile", "workers", "peers", "uploads", "fitting", "searching", "scaling")
+SECTIONS = ("requests", "start", "meanwhile", "workers", "peers", "grpc", "uploads", "fitting", "searching", "scaling")
 QUICK = ("requests", "start", "fitting")
 # They train what they need.
 STORELESS = {"fitting", "searching", "uploads", "against"}
@@ -131,6 +131,7 @@ def sections(
         "meanwhile": lambda: {engine: serving.during_training(store, engine, effort) for engine in engines},
         "workers": lambda: {engine: serving.workers(store, engine, effort) for engine in engines},
         "peers": lambda: peers.compared(store, network, engines[0], arguments.peers, effort),
+        "grpc": lambda: rpc.measured(store, network, engines, effort),
         "uploads": lambda: uploads.measured(engines[-1], arguments.against, effort),
         "fitting": lambda: fitting(1 if quick else 3, quick),
         "searching": lambda: searching(1 if quick else 5),

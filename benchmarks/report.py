@@ -8,6 +8,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import rpc
 from benchmarks.bodies import ANSWERED, BINARY, CROWD, ONE, THOUSAND
 from benchmarks.contenders import BY_HAND, CEILING, ECHO, ENGINES, at_commit, ours_name
 from benchmarks.peers import PEERS
@@ -88,6 +89,11 @@ def _of_engine(figures: Figures, engine: str) -> Iterator[Line]:
         slower = _ratios(meanwhile.get(workload.name, {}), "with", "without", "p99_ms")
         where = f"{workload.connections} connection{'s' if workload.connections > 1 else ''}"
         yield Line(f"{engine}: p99 while a training runs, {where}, of without", slower, 3, is_ceiling=True)
+    called = figures.get("grpc", {})
+    for other, calls, bound in ((PEERS["mlserver"], rpc.ONE, 3), (ECHO, rpc.MANY, 0.7)):
+        runs = called.get(calls.name, {})
+        yield Line(f"{engine}: {calls.name}, of {other}", _ratios(runs, name, other), bound)
+        yield Line(f"{engine}: {calls.name}, CPU of a call, of {other}", _ratios(runs, name, other, "cpu_ms"))
     yield from _of_start(figures, engine, is_lean)
     two = _ratios(figures.get("workers", {}).get(engine, {}), "2", "1")
     few = "" if figures["machine"]["cores"] >= CORES_FOR_TWO_WORKERS else "too few cores to tell"
@@ -190,6 +196,8 @@ def tables(figures: Figures) -> Iterator[Table]:
         yield requests_table(workload, runs)
     for engine, found in figures.get("against", {}).get("engines", {}).items():
         yield against_table(engine, figures["against"]["commit"], found["workloads"])
+    for workload, runs in figures.get("grpc", {}).items():
+        yield calls_table(workload, runs)
     if installed := peers_of(figures):
         yield peers_table(installed, ours_name(figures["how"]["engines"][0]))
     if uploaded := figures.get("uploads", {}).get("tables"):
@@ -211,6 +219,17 @@ def requests_table(workload: str, runs: Figures) -> Table:
         workload,
         ("", "requests/s", "least", "most", "p50 ms", "p99 ms"),
         ([name, *_told(runs[name], SPEED, "{:.0f}"), *_medians(runs[name], "p50_ms", "p99_ms")] for name in names),
+    )
+
+
+def calls_table(workload: str, runs: Figures) -> Table:
+    return _table(
+        workload,
+        ("", "calls/s", "least", "most", "p50 ms", "p99 ms", "CPU ms"),
+        (
+            [name, *_told(found, SPEED, "{:.0f}"), *_medians(found, "p50_ms", "p99_ms", "cpu_ms")]
+            for name, found in runs.items()
+        ),
     )
 
 

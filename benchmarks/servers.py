@@ -120,12 +120,17 @@ class Server:
         return _cpu_seconds(self.process.pid)
 
 
-@contextlib.contextmanager
-def launched(contender: Contender) -> Iterator[Server]:
-    """Start a server, without waiting until it is ready; stop it at the end, with all that it started."""
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
+    return port
+
+
+@contextlib.contextmanager
+def launched(contender: Contender) -> Iterator[Server]:
+    """Start a server, without waiting until it is ready; stop it at the end, with all that it started."""
+    port = free_port()
     command = [part.replace("{port}", str(port)) for part in contender.command]
     cleaned = {name: value for name, value in os.environ.items() if not name.upper().startswith("PATTERNS_")}
     added = {name: value.replace("{port}", str(port)) for name, value in contender.environment.items()}
