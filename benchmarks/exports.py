@@ -1,4 +1,6 @@
-"""`python -m benchmarks.exports [STORE]`: every pattern of a store, by default a kept one, exported to every target.
+"""`python -m benchmarks.exports [STORE]`: every pattern of a store exported to every target.
+
+The store is by default a copy of a kept one with scikit-learn's diabetes table trained, a network of eight members.
 
 Writes the table in docs/exports.md: the largest difference over the sample, the size, and the time of a row among many,
 which is what they take longer than one alone.
@@ -8,9 +10,13 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+from sklearn.datasets import load_diabetes
+
+from benchmarks.contenders import train
 from models_store.bundle import Bundle
 from models_store.errors import NotExpressible, RuntimeAbsent
 from models_store.exports.names import TARGETS, TargetName
@@ -26,22 +32,32 @@ PAGE = PROJECT / "docs" / "exports.md"
 BEGIN, END = "<!-- made by python -m benchmarks.exports -->\n", "<!-- end -->\n"
 HEAD = "| pattern | " + " | ".join(f"`{target}`" for target in TARGETS) + " |\n" + "|---" * (1 + len(TARGETS)) + "|\n"
 ROUNDS = 3
-# The sample so many times over, beside which the start of a program hardly counts.
-REPEATED = 20
-# Of PMML, which both runtimes answer row by row.
-REPEATED_PMML = 3
+# The sample so many times over, beside which the start of a program hardly counts: PMML's runtimes answer row by row.
+REPEATED: Mapping[TargetName, int] = {"pmml": 3, "litert": 400, "onnx": 400, "onnx-net": 400}
+REPEATED_BY_DEFAULT = 20
 
 
 def main() -> None:
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else KEPT
     with tempfile.TemporaryDirectory() as folder:
         # A copy: to look at a store is to write its locks.
-        store = Store(Path(shutil.copytree(root, Path(folder, "store"))), OnnxNetwork.from_bytes)
+        copy = Path(shutil.copytree(root, Path(folder, "store")))
+        if root == KEPT:
+            _train_a_table(copy, Path(folder))
+        store = Store(copy, OnnxNetwork.from_bytes)
         table = HEAD + "".join(_line(bundle, version) for bundle, version in _champions(store))
     sys.stdout.write(table)
     page = PAGE.read_text("utf-8")
     head, _, rest = page.partition(BEGIN)
     PAGE.write_text(f"{head}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}", "utf-8")
+
+
+def _train_a_table(store: Path, folder: Path) -> None:
+    table = folder / "diabetes.csv"
+    found = load_diabetes()
+    names = ",".join([*found.feature_names, "target"])
+    np.savetxt(table, np.column_stack([found.data, found.target]), delimiter=",", header=names, comments="")
+    train(store, ["--csv", str(table), "--target", "target"])
 
 
 def _champions(store: Store) -> Iterator[tuple[Bundle, int]]:
@@ -77,7 +93,7 @@ def _cell(bundle: Bundle, version: int, target: TargetName) -> str:
 
 def _microseconds(bundle: Bundle, exported: Exported, target: TargetName) -> str:
     sample = Sample.of(bundle)
-    repeated = REPEATED_PMML if target == "pmml" else REPEATED
+    repeated = REPEATED.get(target, REPEATED_BY_DEFAULT)
     one, many = _taken(sample, [0]), _taken(sample, [*range(len(sample))] * repeated)
     taken = _seconds(exported, target, many) - _seconds(exported, target, one)
     return f"{1e6 * taken / len(many):.2g}"
