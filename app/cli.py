@@ -435,6 +435,26 @@ def list_patterns(as_json: AsJson = False) -> None:
 
 
 @cli.command()
+def drift(
+    pattern: Annotated[str, typer.Argument(help="the pattern's name")],
+    since: Annotated[str, typer.Option(help="hour, day, or a moment such as 2026-05-31T18:00:00Z")] = "day",
+    version: Annotated[int | None, typer.Option(min=1, help="a version; without it the champion")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="the server to ask; by default http://PATTERNS_HOST:PATTERNS_PORT")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Has the world moved: what a running server was asked, beside the training rows, column by column."""
+    from app.commands.drift import drift_of, print_drift  # deferred: only this command needs them
+
+    said = drift_of(pattern, since, version, url)
+    if as_json:
+        out.print_json(json.dumps(said))
+    else:
+        print_drift(out, said)
+
+
+@cli.command()
 def show(
     pattern: Annotated[str, typer.Argument(help="the pattern's name")],
     version: Annotated[int | None, typer.Option(min=1, help="a version; without it the champion")] = None,

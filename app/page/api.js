@@ -19,6 +19,13 @@
  *   point: Record<string, unknown>, epochs: number, seconds: number }} Trial
  * @typedef {{ method: string, metric: string, folds: number | null, best: number, trials: Trial[],
  *   importance?: Record<string, number> }} Searched
+ * @typedef {{ name: string, kind: string, psi: number | null, js: number | null, missing: number | null,
+ *   unseen: number | null, outside: number | null, threshold: number | null, drifted: boolean | null,
+ *   histogram: { buckets: string[], training: number[], asked: number[] } }} DriftColumn    shares of rows
+ * @typedef {{ rows: number, metric: string, value: number | null, card: number,
+ *   worse: boolean | null }} RunningError                        worse: null where there are too few rows
+ * @typedef {{ asked: number, rows: number, rows_needed: number, columns: DriftColumn[], outputs: DriftColumn[],
+ *   outcomes: RunningError | null }} Drift
  * @typedef {object} Card
  * @property {"regression" | "classification"} task
  * @property {Column[]} inputs

@@ -311,6 +311,12 @@ def test_a_formula_is_learned_before_the_readers_eyes_until_it_is_served(
     page.get_by_label("x", exact=True).fill("1.5")
     button(page, "Predict").click()
     expect(page.locator("#answer")).to_contain_text("Version 1 answered")
+    rows = [[9.0]] * 199
+    assert page.request.post(f"{page.url.partition('#')[0]}predict/double", data={"inputs": rows}).ok
+    button(page, "Look at the last hour").click()
+    expect(page.locator("#drift-words")).to_have_text("Rows asked in the last hour: 200.")
+    expect(page.locator("#drift tbody tr").first).to_contain_text("drift")
+    expect(page.get_by_role("img", name="x: training rows, and what was asked")).to_be_visible()
 
 
 @pytest.mark.keras
@@ -327,6 +333,12 @@ def test_a_trial_of_a_search_is_one_click_from_being_trained(page: Page, serve: 
     trials.get_by_role("button", name="Train the recipe of trial 1").click()
     expect(page.get_by_text("Version 5 of area is published.")).to_be_visible(timeout=TRAINING_MS)
     assert server.version("area") == 4
+
+
+def test_a_version_from_before_histograms_says_what_it_lacks(page: Page, shared: Server) -> None:
+    opened(page, shared, "area")
+    button(page, "Look at the last day").click()
+    expect(page.locator("#drift-problem")).to_contain_text("no histograms of its training rows")
 
 
 def test_a_formula_that_cannot_be_read_is_marked_and_says_why(page: Page, shared: Server) -> None:

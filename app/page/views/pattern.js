@@ -10,6 +10,7 @@ import { address, Refusal } from "../api.js";
 import { element, find, findAll, fromTemplate, math, variable } from "../dom.js";
 import { inWords } from "../format.js";
 import { attempt, tell } from "../problem.js";
+import { offerDrift } from "./drift.js";
 import { offerExports } from "./export.js";
 import { showFound } from "./found.js";
 import { showGaps } from "./gaps.js";
@@ -41,6 +42,7 @@ export class PatternView {
     this.#predict = new PredictForm(this.root, page.server);
     this.#versions = new Versions(this.root, page.server, name, () => this.#changed());
     offerExports(this.root, page.server, name);
+    offerDrift(this.root, page.server, name);
     const again = find(this.root, "#again", HTMLFormElement);
     again.addEventListener("submit", (submitted) => {
       submitted.preventDefault();

@@ -1,0 +1,80 @@
+"""`patterns drift`: what a running server was asked, beside what the training rows held."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from app.commands.predict import server_at
+from app.commands.wording import folding_table, number, share, words
+from app.settings import load_settings
+from models_store.errors import PatternServerError
+
+# Eighths of a line, for histograms.
+BARS = " ▁▂▃▄▅▆▇█"
+VERDICTS = {True: "[yellow]drift[/]", False: "no", None: "–"}
+
+
+class NobodyListens(PatternServerError):
+    def __init__(self, address: str) -> None:
+        super().__init__(f"no server at {address}; it is the one that knows what it was asked: give --url, or start it")
+
+
+def drift_of(pattern: str, since: str, version: int | None, url: str | None) -> dict[str, Any]:
+    """Ask the server for the document. Raises WrongAddress, Refused, and NobodyListens."""
+    server = server_at(url, load_settings())
+    wanted: dict[str, Any] = {"since": since} | ({"version": version} if version else {})
+    try:
+        said: dict[str, Any] = server.said(f"/patterns/{pattern}/drift?{urlencode(wanted)}")
+    except OSError:
+        raise NobodyListens(server.address) from None
+    return said
+
+
+def print_drift(out: Console, said: dict[str, Any]) -> None:
+    counted = "" if said["rows"] == said["asked"] else f", {said['rows']} of them counted"
+    out.print(
+        f"[bold]{said['pattern']}[/] version {said['version']}   {said['asked']} rows since {said['since']}{counted}",
+        highlight=False,
+    )
+    if said["rows"] < said["rows_needed"]:
+        out.print(f"A verdict takes {said['rows_needed']} rows.", highlight=False)
+    out.print(_columns(said["columns"], "column"))
+    out.print(_columns(said["outputs"], "answer"))
+    if (known := said["outcomes"]) is not None:
+        out.print(_sentence(known), highlight=False)
+
+
+def _columns(columns: list[dict[str, Any]], heading: str) -> Table:
+    headings = (heading, "drift", "PSI", "beyond", "JS", "missing", "unseen", "outside", "training", "asked")
+    shown = folding_table(*headings, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column in columns:
+        histogram = column["histogram"]
+        largest = max(*histogram["training"], *histogram["asked"], 1e-9)
+        shown.add_row(
+            words(column["name"]),
+            VERDICTS[column["drifted"]],
+            *(_short(column[name]) for name in ("psi", "threshold", "js", "missing", "unseen", "outside")),
+            *(_bars(histogram[name], largest) for name in ("training", "asked")),
+        )
+    return shown
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def _bars(shares: list[float], largest: float) -> str:
+    """Return a bar for each bucket, as high as its share; anything but nothing is seen."""
+    return "".join(BARS[max(int(share > 0), round(share / largest * (len(BARS) - 1)))] for share in shares)
+
+
+def _sentence(known: dict[str, Any]) -> str:
+    say = share if known["metric"] == "accuracy" else number
+    verdict = {True: "worse than the card's", False: "as the card's", None: "beside the card's"}[known["worse"]]
+    return (
+        f"{known['rows']} rows whose right answers are known: {known['metric']} {say(known['value'])}, {verdict} "
+        f"{say(known['card'])}"
+    )
