@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from benchmarks import against, ceiling, contenders, handwritten, journeys, load, plot, report, uploads
+from benchmarks import against, ceiling, contenders, drift, handwritten, journeys, load, plot, report, uploads
 from benchmarks.bodies import ANSWERED, BINARY, CROWD, CSV, DIALECTS, IN_DIALECTS, OURS, Format, OipBinary, Workload
 from benchmarks.contenders import BY_HAND, CEILING, at_commit, ours_name
 from benchmarks.journeys import Journey, Trace
@@ -323,3 +323,8 @@ def test_a_request_is_traced_from_the_socket_to_the_network_and_the_same_each_ti
         name: journey.entered for name, journey in found.items()
     }
     assert sys.getprofile() is None
+
+
+def test_what_is_said_of_drifts_is_measured() -> None:
+    assert drift.half_missing() == "drift"
+    assert drift.constants() == "by 0.1% none, by 2.0% drift"
