@@ -82,7 +82,7 @@ def test_workers_are_added_and_their_counts_outlive_them(store: Path, tmp_path: 
 
 def shown(server: Server) -> str:
     """Return what the command line shows of a drift."""
-    command = [PATTERNS, "drift", "area", "--url", str(server.client.base_url)]
+    command = [str(PATTERNS), "drift", "area", "--url", str(server.client.base_url)]
     ran = subprocess.run(command, env=server.environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
