@@ -85,4 +85,5 @@ def shown(server: Server) -> str:
     command = [str(PATTERNS), "drift", "area", "--url", str(server.client.base_url)]
     ran = subprocess.run(command, env=server.environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+    said: str = ran.stdout
+    return said
