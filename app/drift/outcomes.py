@@ -117,10 +117,17 @@ def sums_of(answers: Array, right: Array, bundle: Bundle) -> Array:
 
     The loss of a row is the mean squared error of its outputs, or 1 where the most probable label is wrong. `answers`
     float64 (n_rows, n_answers); float64 (3 + n_outputs,).
+    Raises Unprocessable where no float64 holds one of them.
     """
-    losses = _losses(answers, right, bundle)
-    rows = losses.mean(axis=1)
-    return np.array([len(rows), rows.sum(), (rows**2).sum(), *losses.sum(axis=0)])
+    with np.errstate(over="ignore"):
+        losses = _losses(answers, right, bundle)
+        rows = losses.mean(axis=1)
+        sums = np.array([len(rows), rows.sum(), (rows**2).sum(), *losses.sum(axis=0)])
+    if not np.isfinite(sums).all():
+        raise Unprocessable(
+            "not_a_number", "outcomes: a number is so far from its answer that no float64 holds its square"
+        )
+    return sums
 
 
 def _losses(answers: Array, right: Array, bundle: Bundle) -> Array:

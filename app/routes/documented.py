@@ -4,7 +4,7 @@ from typing import Any
 
 from app.formats.tables import TABLES
 from app.jobs.job import STATUSES
-from app.openapi import BYTES, NAMED, NUMBERED, RECIPE
+from app.openapi import BYTES, CELLS, NAMED, NUMBERED, RECIPE, RECORD, RECORDS
 from models_store.exports.targets import BY_NAME
 from models_store.tables.kinds import KINDS
 
@@ -52,6 +52,13 @@ DRIFTED: dict[str, Any] = {
         },
     },
 }
+LAYOUTS: list[dict[str, Any]] = [
+    RECORDS,
+    {"type": "array", "minItems": 1, "items": CELLS},
+    CELLS,
+    RECORD,
+    {"type": "object", "additionalProperties": CELLS},
+]
 RUNNING_ERROR: dict[str, Any] = {
     "type": ["object", "null"],
     "description": "how far answers were off; null if nothing is known of it",
@@ -76,8 +83,11 @@ OUTCOMES_BODY: dict[str, Any] = {
                     "required": ["inputs", "outcomes"],
                     "additionalProperties": False,
                     "properties": {
-                        "inputs": {"description": "as a question has them"},
-                        "outcomes": {"description": "the right answers, as an answer has its outputs"},
+                        "inputs": {"description": "as a question has them", "anyOf": LAYOUTS},
+                        "outcomes": {
+                            "description": "the right answers, as an answer has its outputs",
+                            "anyOf": LAYOUTS,
+                        },
                     },
                 }
             },
@@ -105,6 +115,7 @@ OUTCOMES_BODY: dict[str, Any] = {
         }
     },
 }
+SINCE: dict[str, Any] = {"anyOf": [{"enum": ["hour", "day"]}, {"format": "date-time"}]}
 DRIFT: dict[str, Any] = {
     "application/json": {
         "schema": {

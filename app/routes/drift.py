@@ -21,7 +21,7 @@ from app.jobs.job import Job
 from app.jobs.jobs import Jobs
 from app.jobs.recipes import recipe_of_pattern
 from app.routes.dependencies import JobsPart, RegistryPart, StorePart, WatchPart
-from app.routes.documented import DRIFT, OUTCOMES_BODY, answer
+from app.routes.documented import DRIFT, OUTCOMES_BODY, SINCE, answer
 from models_store.arrays import Array
 from models_store.names import LARGEST_VERSION
 from models_store.storage.store import Store
@@ -39,7 +39,7 @@ async def drifted(
     pattern: str,
     registry: RegistryPart,
     watch: WatchPart,
-    since: Annotated[str, Query(description="hour, day, or a moment in ISO 8601")] = "day",
+    since: Annotated[str, Query(description="hour, day, or a moment in ISO 8601", json_schema_extra=SINCE)] = "day",
     version: Annotated[int | None, Query(ge=1, le=LARGEST_VERSION, description="without it the champion")] = None,
     label: Annotated[str | None, Query(description="a label, instead of a version")] = None,
 ) -> Response:

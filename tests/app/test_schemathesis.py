@@ -88,6 +88,9 @@ BEYOND_SCHEMAS = re.compile(
     r"|a tensor of (all columns|one column) must have the shape"
     r"|the inputs must have the same number of rows"
     r"|output \w+ is asked for twice"
+    r"|since: expected hour, day, or a moment of the last thirty days"
+    r"|inputs has \d+ rows, and outcomes \d+"
+    r"|outcomes: a number is so far from its answer"
 )
 REFUSED = (400, 413, 422)
 # A packed version is bytes.

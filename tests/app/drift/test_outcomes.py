@@ -104,6 +104,7 @@ async def test_labels_are_right_or_wrong(client: httpx.AsyncClient) -> None:
         ({"inputs": [[1, 2]], "outcomes": [["sesame", 2]]}, "not_a_number"),
         ({"inputs": [[1]], "outcomes": [[1, 2]]}, "bad_row"),
         ({"inputs": [], "outcomes": []}, "no_rows"),
+        ({"inputs": [[1, 2]], "outcomes": [[1e200, 2]]}, "not_a_number"),
     ],
 )
 async def test_what_cannot_be_compared_is_refused(client: httpx.AsyncClient, body: Any, code: str) -> None:
