@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -20,6 +20,7 @@ from models_store.tables.csv_dialect import CsvDialect
 if TYPE_CHECKING:
     from app.commands import predict_file
     from app.commands.datasets import Asked
+    from training.messages import Promote
     from training.recipe.spec import PatternSpec
 
 cli = typer.Typer(
@@ -60,6 +61,14 @@ Weight = Annotated[str | None, typer.Option(help="the column that says how much 
 TestFile = Annotated[Path | None, typer.Option("--test", help="a table of test rows, instead of a share of the rows")]
 Group = Annotated[str | None, typer.Option(help="the column of groups whose rows are never split, such as a patient")]
 Time = Annotated[str | None, typer.Option(help="the column that rows are ordered by: the last ones are the test rows")]
+PromoteOption = Annotated[
+    Literal["always", "never", "if-better"],
+    typer.Option(help="let the new version answer from now on; if-better asks it and the champion the same rows"),
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="with if-better: how much worse it may be, 0.02 of the champion's error say"),
+]
 TaskOption = Annotated[str | None, typer.Option(help="regression or classification, instead of inferred")]
 OPTION = re.compile(r"--[^\W\d]")
 # By what has answered a row outside what training saw, and by what is asked of such rows of a table.
@@ -162,7 +171,9 @@ def train(
     missing: Annotated[bool, typer.Option(help="every pattern of the catalogue that the store lacks")] = False,
     seed: Annotated[int | None, typer.Option(help="instead of the recipe's seed")] = None,
     epochs: Annotated[int | None, typer.Option(help="instead of the recipe's epochs")] = None,
-    promote: Annotated[bool, typer.Option(help="let the new version answer from now on")] = True,
+    promote: PromoteOption = "always",
+    no_promote: Annotated[bool, typer.Option("--no-promote", help="the same as --promote never")] = False,
+    tolerance: Tolerance = None,
     csv: TableFile = None,
     target: Target = None,
     name: Annotated[str | None, typer.Option(help="the pattern's name; by default the file's")] = None,
@@ -199,8 +210,20 @@ def train(
         raise typer.BadParameter("name a pattern or a file, give --csv and --target, or say --missing")
     changes: dict[str, Any] = {"seed": seed} if seed is not None else {}
     changes |= {"fit": {"epochs": epochs}} if epochs is not None else {}
-    failures = train_all([spec.overridden(changes) for spec in specs], promote=promote)
+    failures = train_all([spec.overridden(changes) for spec in specs], promote=_promote(promote, tolerance, no_promote))
     raise typer.Exit(1 if failures else 0)
+
+
+def _promote(said: str, tolerance: float | None, no_promote: bool) -> "Promote":
+    from training.messages import IfBetter  # deferred: pydantic, which other commands do without
+
+    if tolerance is not None and said != "if-better":
+        raise typer.BadParameter("--tolerance goes with --promote if-better")
+    if said == "if-better" and no_promote:
+        raise typer.BadParameter("say --promote if-better, or --no-promote")
+    if said == "if-better":
+        return IfBetter(tolerance=tolerance or 0.0)
+    return said == "always" and not no_promote
 
 
 def _table_recipe(recipes: list[str], asked: "Asked") -> "PatternSpec":
@@ -228,7 +251,9 @@ def search(
     folds: Annotated[int | None, typer.Option(help="score trials on so many folds, not on the validation rows")] = None,
     pruning: Annotated[str | None, typer.Option(help="ends poor trials early: median, halving or hyperband")] = None,
     seed: Annotated[int | None, typer.Option(help="draws the trials; the networks have the recipe's")] = None,
-    promote: Annotated[bool, typer.Option(help="let the new version answer from now on")] = True,
+    promote: PromoteOption = "always",
+    no_promote: Annotated[bool, typer.Option("--no-promote", help="the same as --promote never")] = False,
+    tolerance: Tolerance = None,
     csv: TableFile = None,
     target: Target = None,
     name: Annotated[str | None, typer.Option(help="the pattern's name; by default the file's")] = None,
@@ -275,7 +300,7 @@ def search(
         "seed": seed,
     }
     changes = {field: value for field, value in said.items() if value is not None}
-    found, board = find(spec.overridden({"search": changes}), promote=promote)
+    found, board = find(spec.overridden({"search": changes}), promote=_promote(promote, tolerance, no_promote))
     print_found(out, found, board)
 
 

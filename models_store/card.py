@@ -162,6 +162,44 @@ class Baselines(Frozen):
     """
 
 
+PromotionOutcome = Literal[
+    "no_champion",
+    "better",
+    "not_worse",
+    "not_sure",
+    "worse",
+    "too_few_rows",
+    "no_untouched_rows",
+    "rows_unknown",
+    "not_comparable",
+    "champion_unreadable",
+]
+TestRows = Literal["test rows of both", "new test rows"]
+
+
+class Promotion(Frozen):
+    """Whether a version became the champion, by how it and the champion answered the same rows.
+
+    Neither of the networks that answered has learned from these rows.
+    """
+
+    champion: int | None
+    """The version that was the champion before; None where there was none."""
+    promoted: bool
+    outcome: PromotionOutcome
+    why: str
+    """The outcome in a sentence, with the way out where the version was not promoted."""
+    tolerance: FiniteFloat
+    """How much worse the version might be for sure and still be promoted, as a share of the champion's figure."""
+    rows_of: TestRows | None = None
+    """`test rows of both`, answered by the networks that were measured; or `new test rows`, of which the champion that
+    is served has seen none. None where no rows were answered."""
+    left_out: int = 0
+    """Test rows that were not asked, because the champion had learned from them."""
+    by: dict[PairedMetric, Difference] = Field(default={}, exclude_if=is_empty)
+    """How far the version, which is `first`, and the champion differ; the first metric decides."""
+
+
 class Fold(Frozen):
     """One fold of a cross-validation: scores on the rows that it held out."""
 
@@ -355,6 +393,8 @@ class Card(Frozen):
     baselines: Baselines
     cross_validation: CrossValidation | None = None
     search: Searched | None = Field(default=None, exclude_if=is_none)
+    promotion: Promotion | None = Field(default=None, exclude_if=is_none)
+    """How it did beside the champion; None of a version that was not to be promoted only if it is better."""
     gaps: list[Gap]
     fitted: Fitted
     lineage: Lineage
@@ -367,3 +407,8 @@ class Card(Frozen):
     """The formula behind each output that has one; cards from before they were looked for have none."""
     notes: list[str]
     """Remarks on the data and the fit that a reader should know before trusting the version."""
+
+    @property
+    def was_promoted(self) -> bool:
+        """True if the version was compared with the champion, and is to answer in its place."""
+        return self.promotion is not None and self.promotion.promoted

@@ -2,7 +2,7 @@
 
     requests    publish · measure · score_folds · cancel · finish
     events      ready · started, work, fold, trial_epochs, trial, epochs, evaluated, published, cross_validated,
-                failed, cancelled
+                compared, failed, cancelled
 
 `ready` comes once, when the trainer has imported its engine. Every other event carries the id of its request.
 Imports neither NumPy nor Keras.
@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, TypeAdapter
 
-from models_store.card import Card, CrossValidation, EarlyEnd, Trial
+from models_store.card import Card, CrossValidation, EarlyEnd, Promotion, Trial
 from models_store.networks.architecture import Device, Engine
 
 # Exit status of a trainer that has lost its Ray cluster; a new process may go on with what was told.
@@ -26,6 +26,16 @@ Positive = Annotated[int, Field(ge=1)]
 
 class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class IfBetter(Message):
+    """The new version becomes the champion if it is not worse than the one before, for sure."""
+
+    tolerance: Annotated[FiniteFloat, Field(ge=0, le=1)] = 0.0
+    """How much worse it may be, as a share of the champion's figure."""
+
+
+Promote = bool | IfBetter
 
 
 # -- requests ------------------------------------------------------------------------------------------------------
@@ -44,8 +54,8 @@ class Publish(TrainingRequest):
     """Train, and publish what has been learned into the store. Ends with published, failed or cancelled."""
 
     request: Literal["publish"] = "publish"
-    promote: bool
-    """True if the new version becomes the champion."""
+    promote: Promote
+    """Whether the new version becomes the champion."""
     keep: Positive
     """Versions of the pattern that the store keeps."""
     engine: Engine
@@ -161,6 +171,13 @@ class Evaluated(TrainingEvent):
     card: Card
 
 
+class Compared(TrainingEvent):
+    """The version that is about to be published beside the champion."""
+
+    event: Literal["compared"] = "compared"
+    promotion: Promotion
+
+
 class Published(TrainingEvent):
     event: Literal["published"] = "published"
     version: Positive
@@ -192,6 +209,7 @@ Event = Annotated[
     | TrialEnded
     | EpochsDone
     | Evaluated
+    | Compared
     | Published
     | CrossValidated
     | Failed

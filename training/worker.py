@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import IO
 
@@ -26,9 +27,11 @@ from training.inbox import Inbox
 from training.messages import (
     LOST_CLUSTER,
     Cancelled,
+    Compared,
     CrossValidated,
     Evaluated,
     Failed,
+    IfBetter,
     Measure,
     Message,
     Publish,
@@ -39,6 +42,7 @@ from training.messages import (
     to_line,
 )
 from training.progress_lines import LineProgress
+from training.promotion import judged
 from training.recipe.spec import PatternSpec
 from training.run import score_folds, train
 
@@ -127,9 +131,15 @@ class Training:
         try:
             bundle = self._bundle(spec, request, progress)
             self._tell(Evaluated(id=self._id, card=bundle.card))
+            promote = request.promote
+            if isinstance(promote, IfBetter):
+                promotion = judged(bundle, Store(request.root, load), self._read_table, promote.tolerance)
+                bundle = replace(bundle, card=bundle.card.model_copy(update={"promotion": promotion}))
+                self._tell(Compared(id=self._id, promotion=promotion))
+                promote = promotion.promoted
             self._stop_if_cancelled()
             store = Store(request.outbox or request.root, load, keep=request.keep)
-            version = store.publish(bundle, promote=request.promote)
+            version = store.publish(bundle, promote=promote)
             self._tell(Published(id=self._id, version=version))
         finally:
             # Only a process that is killed leaves its checkpoint.

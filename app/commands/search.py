@@ -19,9 +19,11 @@ from models_store.errors import PatternServerError
 from models_store.storage.disk import writing
 from training.messages import (
     Cancelled,
+    Compared,
     Evaluated,
     Event,
     Failed,
+    Promote,
     Publish,
     Published,
     Started,
@@ -52,7 +54,7 @@ def space_of(written: list[str]) -> dict[str, object]:
     return space
 
 
-def search(spec: PatternSpec, *, promote: bool) -> tuple[Trained, "Board"]:
+def search(spec: PatternSpec, *, promote: Promote) -> tuple[Trained, "Board"]:
     """Have the trainer search, and publish the best. Raises NotFound with the reason where nothing was published."""
     board = Board(spec)
     settings = load_settings()
@@ -64,7 +66,7 @@ def search(spec: PatternSpec, *, promote: bool) -> tuple[Trained, "Board"]:
     return outcome, board
 
 
-async def _search(board: "Board", settings: Settings, promote: bool) -> Trained | NotTrained:
+async def _search(board: "Board", settings: Settings, promote: Promote) -> Trained | NotTrained:
     trainer = Trainer(settings.trainer_memory_mb, settings.ray)
     try:
         with Live(console=err, get_renderable=board.table, refresh_per_second=4, transient=True):
@@ -126,6 +128,9 @@ class Board:
                 self.doing = "the best recipe is trained" if len(self.trials) == of else "further trials"
             case Evaluated(card=card):
                 self.card = card
+            case Compared(promotion=promotion):
+                assert self.card is not None  # evaluated comes before compared
+                self.card = self.card.model_copy(update={"promotion": promotion})
             case Published(version=version):
                 assert self.card is not None  # evaluated comes before published
                 return Trained(self.spec, self.card, version)

@@ -152,6 +152,8 @@ def print_card(out: Console, shown: Shown) -> None:
         out.print(card_tables.confusion(card.outputs[0], card.test.overall))
     out.print(card_tables.baselines(card.baselines))
     out.print(words(card.baselines.verdict), highlight=False)
+    if card.promotion is not None:
+        out.print(words(card.promotion.why), highlight=False)
     for output, form in card.closed_forms.items():
         out.print(card_tables.closed_form(output, form), highlight=False)
     for note in card.notes:

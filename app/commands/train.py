@@ -29,6 +29,7 @@ from models_store.storage.disk import writing
 from models_store.storage.store import Store
 from training.messages import (
     Cancelled,
+    Compared,
     Epoch,
     EpochsDone,
     Evaluated,
@@ -36,6 +37,7 @@ from training.messages import (
     Failed,
     FoldScored,
     Measure,
+    Promote,
     Publish,
     Published,
     Started,
@@ -83,12 +85,12 @@ def _set_damaged_aside(store: Store) -> None:
 # -- training and publishing ---------------------------------------------------------------------------------------
 
 
-def train_all(specs: list[PatternSpec], *, promote: bool) -> int:
+def train_all(specs: list[PatternSpec], *, promote: Promote) -> int:
     """Train and publish, one after another; return the number of failures."""
     return asyncio.run(_train_all(specs, promote)) if specs else 0
 
 
-async def _train_all(specs: list[PatternSpec], promote: bool) -> int:
+async def _train_all(specs: list[PatternSpec], promote: Promote) -> int:
     settings = load_settings()
     with writing():
         settings.store.mkdir(parents=True, exist_ok=True)
@@ -103,7 +105,7 @@ async def _train_all(specs: list[PatternSpec], promote: bool) -> int:
     return failures
 
 
-def publish(spec: PatternSpec, settings: Settings, promote: bool) -> Publish:
+def publish(spec: PatternSpec, settings: Settings, promote: Promote) -> Publish:
     return Publish(
         id=uuid.uuid4().hex,
         recipe=spec.to_json(),
@@ -119,6 +121,8 @@ def print_trained(trained: "Trained") -> None:
     card = trained.card
     err.print(f"[green]✓[/] {trained.spec.name} version {trained.version}: {headline(card.test.overall)}")
     err.print(f"  {card.baselines.verdict}", style="dim", markup=False, highlight=False)
+    if card.promotion is not None:
+        err.print(f"  {card.promotion.why}", style="bold", markup=False, highlight=False)
     if card.notes:
         err.print(f"  {card.notes[0]}", style="yellow", markup=False, highlight=False)
 
@@ -170,6 +174,9 @@ async def _follow(trainer: Trainer, spec: PatternSpec, request: Publish | Measur
                     card = event.card
                     if isinstance(request, Measure):
                         return Trained(spec, card, None)
+                case Compared(promotion=promotion):
+                    assert card is not None  # evaluated comes before compared
+                    card = card.model_copy(update={"promotion": promotion})
                 case Published(version=version):
                     assert card is not None  # evaluated comes before published
                     return Trained(spec, card, version)

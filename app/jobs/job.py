@@ -10,6 +10,8 @@ from typing import Any, Literal, Self, get_args
 
 import sqlalchemy as sql
 
+from training.messages import IfBetter, Promote
+
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 TERMINAL = ("succeeded", "failed", "cancelled", "interrupted")
@@ -23,14 +25,15 @@ class Job:
     pattern: str
     status: Status
     recipe: dict[str, Any]
-    promote: bool
+    promote: Promote
     cancel_requested: bool
     row: dict[str, Any]
 
     @classmethod
     def from_row(cls, row: sql.RowMapping) -> Self:
         recipe = json.loads(row["recipe"])
-        return cls(row["id"], row["pattern"], row["status"], recipe, row["promote"], row["cancel_requested"], dict(row))
+        promote = row["promote"] if row["tolerance"] is None else IfBetter(tolerance=row["tolerance"])
+        return cls(row["id"], row["pattern"], row["status"], recipe, promote, row["cancel_requested"], dict(row))
 
     @property
     def has_ended(self) -> bool:
@@ -48,6 +51,7 @@ class Job:
             "version": row["version"],
             "metrics": json.loads(row["metrics"]) if row["metrics"] else None,
             "error": error,
+            **({"promotion": json.loads(row["decision"])} if row["decision"] else {}),
             # What else there is to say of a training that went well.
             **({"note": row["error_message"]} if row["error_message"] and not error else {}),
             "times": {name: _iso(row[name]) for name in ("created", "started", "heartbeat", "finished")},

@@ -28,6 +28,7 @@ from models_store.storage.checkpoints import Checkpoints
 from models_store.storage.datasets import Datasets
 from models_store.storage.locks import FileLock
 from models_store.storage.store import Store
+from training.messages import Promote
 from training.recipe.spec import PatternSpec
 
 log = logging.getLogger("patterns.jobs")
@@ -86,7 +87,7 @@ class Jobs:
         if (reason := self._settings.why_untrained) is not None:
             raise NoTrainer(reason)
 
-    async def submit(self, spec: PatternSpec, *, promote: bool, key: str | None, body: bytes) -> Job:
+    async def submit(self, spec: PatternSpec, *, promote: Promote, key: str | None, body: bytes) -> Job:
         """Return the job when it is in the database; a known idempotency key returns the job of its first request.
 
         Raises Draining, QueueFull, and Unprocessable where the key came with another body before.
@@ -274,7 +275,7 @@ class Jobs:
         """Return the version of what was trained, once the bucket has it."""
         while True:
             try:
-                return await asyncio.to_thread(self._store.deliver, job.pattern, job.id, promote=job.promote)
+                return await asyncio.to_thread(self._store.deliver, job.pattern, job.id, promote=_told(job))
             except BucketUnavailable as error:
                 log.warning("waits for the bucket", extra={"job": job.id, "reason": str(error)})
                 await asyncio.sleep(self.patience.bucket_poll_seconds)
@@ -296,14 +297,19 @@ class Jobs:
         """
         version = outcome.version
         if outcome.was_imposed:
-            version = await asyncio.to_thread(self._store.deliver, job.pattern, job.id, promote=job.promote)
+            version = await asyncio.to_thread(self._store.deliver, job.pattern, job.id, promote=_told(job))
         if version is None:
             await self._end_unpublished(job, outcome)
             return
-        if outcome.version is None and job.promote:
+        if outcome.version is None and await asyncio.to_thread(self._is_promoted, job, version):
             await asyncio.to_thread(self._store.promote_if_unaliased, job.pattern, version)
         note = outcome.message if outcome.status == "succeeded" else None
         await self._end(job, Outcome("succeeded", message=note, version=version))
+
+    def _is_promoted(self, job: Job, version: int) -> bool:
+        """True if the version, which the job has published, was to become the champion."""
+        promote = _told(job)
+        return self._store.describe(job.pattern, version).card.was_promoted if promote is None else promote
 
     async def _end_unpublished(self, job: Job, outcome: Outcome) -> None:
         is_search = job.recipe.get("search") is not None
@@ -337,3 +343,8 @@ class Jobs:
         if await asyncio.to_thread(self._records.end, job.id, **outcome.facts):
             metrics.TRAININGS.labels(outcome.status).inc()
             log.info("training ended", extra={"job": job.id, "pattern": job.pattern, "outcome": outcome.facts})
+
+
+def _told(job: Job) -> bool | None:
+    """Return whether the job's version is to be the champion; None where a comparison decides it."""
+    return job.promote if isinstance(job.promote, bool) else None

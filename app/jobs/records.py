@@ -16,12 +16,16 @@ from app.jobs import leases, schema
 from app.jobs.database import Database
 from app.jobs.job import TERMINAL, Event, Job, Status
 from app.jobs.leases import Holder
-from app.jobs.schema import events, finishes, gate, jobs, make_tables, trials
-from models_store.card import Trial
+from app.jobs.schema import events, finishes, gate, jobs, make_tables, promotions, trials
+from models_store.card import Promotion, Trial
+from training.messages import IfBetter, Promote
 from training.recipe.fit import most_epochs
 
 # A training that has been cut off so often, or a search after the same trial, is not taken up once more.
 MOST_RESUMPTIONS = 3
+JOBS = sql.select(jobs, promotions.c.tolerance, promotions.c.decision).join_from(
+    jobs, promotions, jobs.c.id == promotions.c.job, isouter=True
+)
 
 
 class Records:
@@ -53,7 +57,7 @@ class Records:
 
     # -- submitting ------------------------------------------------------------------------------------------------
 
-    def submit(self, recipe: dict[str, Any], *, promote: bool, key: str | None, body: bytes) -> Job:
+    def submit(self, recipe: dict[str, Any], *, promote: Promote, key: str | None, body: bytes) -> Job:
         """Return the new job, already durable; or the job that an earlier request with this idempotency key made.
 
         Raises QueueFull, and Unprocessable where the key came with another body before.
@@ -70,7 +74,7 @@ class Records:
                 raise
             return found
 
-    def _insert(self, recipe: dict[str, Any], promote: bool, key: str | None, digest: str) -> Job:
+    def _insert(self, recipe: dict[str, Any], promote: Promote, key: str | None, digest: str) -> Job:
         with self._database.writing() as connection:
             connection.execute(sql.update(gate).where(gate.c.store == self._store).values(passed=gate.c.passed + 1))
             if key is not None and (known := self._by_key(connection, key, digest)) is not None:
@@ -86,19 +90,21 @@ class Records:
                     pattern=recipe["name"],
                     status="queued",
                     recipe=json.dumps(recipe),
-                    promote=promote,
+                    promote=promote is True,
                     created=time.time(),
                     epochs=most_epochs(recipe["fit"]["epochs"]),
                     idempotency_key=key,
                     body_sha256=digest,
                 )
             )
+            if isinstance(promote, IfBetter):
+                connection.execute(sql.insert(promotions).values(job=job, tolerance=promote.tolerance))
             _append(connection, job, [("queued", {"pattern": recipe["name"]})])
             self._forget_oldest(connection)
             return self._get(connection, job)
 
     def _by_key(self, connection: sql.Connection, key: str | None, digest: str) -> Job | None:
-        query = sql.select(jobs).where(jobs.c.store == self._store, jobs.c.idempotency_key == key)
+        query = JOBS.where(jobs.c.store == self._store, jobs.c.idempotency_key == key)
         row = connection.execute(query).mappings().first()
         if row is None:
             return None
@@ -113,7 +119,7 @@ class Records:
         ended = sql.select(jobs.c.id).where(jobs.c.store == self._store, jobs.c.status.in_(TERMINAL))
         old = list(connection.execute(ended.order_by(jobs.c.number.desc()).offset(self._kept)).scalars())
         if old:
-            for table in (events, trials, finishes, schema.leases):
+            for table in (events, trials, finishes, promotions, schema.leases):
                 connection.execute(sql.delete(table).where(table.c.job.in_(old)))
             connection.execute(sql.delete(jobs).where(jobs.c.id.in_(old)))
 
@@ -127,11 +133,11 @@ class Records:
 
     def recent(self, limit: int = 100) -> list[Job]:
         """Return the newest jobs, newest first."""
-        query = sql.select(jobs).where(jobs.c.store == self._store).order_by(jobs.c.number.desc()).limit(limit)
+        query = JOBS.where(jobs.c.store == self._store).order_by(jobs.c.number.desc()).limit(limit)
         return self._jobs(query)
 
     def running(self) -> list[Job]:
-        return self._jobs(sql.select(jobs).where(jobs.c.store == self._store, jobs.c.status == "running"))
+        return self._jobs(JOBS.where(jobs.c.store == self._store, jobs.c.status == "running"))
 
     def events_after(self, job: str, number: int, limit: int = 500) -> list[Event]:
         """Return the events with a greater number, in order; none for an unknown job."""
@@ -163,7 +169,7 @@ class Records:
         return [Trial.model_validate_json(data) for data in connection.execute(query).scalars()]
 
     def _get(self, connection: sql.Connection, job: str) -> Job:
-        query = sql.select(jobs).where(jobs.c.id == job, jobs.c.store == self._store)
+        query = JOBS.where(jobs.c.id == job, jobs.c.store == self._store)
         row = connection.execute(query).mappings().first()
         if row is None:
             raise UnknownJob
@@ -234,6 +240,17 @@ class Records:
                 # A trial that another release of Optuna has chosen otherwise is run anew.
                 connection.execute(sql.delete(trials).where(this))
                 connection.execute(sql.insert(trials).values(row))
+
+    def add_promotion(self, job: str, promotion: Promotion) -> None:
+        """Record whether the version of a running job is promoted, and tell of it.
+
+        Does nothing to a job that does not run in this process.
+        """
+        told = promotion.model_dump(mode="json")
+        with self._database.writing() as connection:
+            if self._note(connection, job, [("compared", told)], {}):
+                of_job = sql.update(promotions).where(promotions.c.job == job)
+                connection.execute(of_job.values(decision=json.dumps(told)))
 
     def resume(self, job: str) -> bool:
         """Put a job that was cut off back into the queue; False if it was so too often, and got no further.

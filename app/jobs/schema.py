@@ -3,6 +3,7 @@
 pattern_jobs          a row for each training: what was asked, how far it is, how it ended
 pattern_job_events    a row for each event of a training, numbered from 1
 pattern_trials        a row for each trial of a search that has ended
+pattern_promotions    a row for each training whose version is promoted only if it is better
 pattern_finishes      a row for each search whose best trial so far is wanted
 pattern_leases        a row for each training that runs: which process runs it, and until when nobody else may
 pattern_asked         counts of what a version was asked in some minutes, an hour or a day, by one process or by all
@@ -57,6 +58,14 @@ trials = sql.Table(
     sql.Column("job", sql.String(32), primary_key=True),
     sql.Column("number", sql.Integer, primary_key=True),
     sql.Column("data", sql.Text, nullable=False),
+)
+promotions = sql.Table(
+    "pattern_promotions",
+    tables,
+    sql.Column("job", sql.String(32), primary_key=True),
+    sql.Column("tolerance", sql.Float, nullable=False),
+    # What came of it, once it is known.
+    sql.Column("decision", sql.Text),
 )
 finishes = sql.Table("pattern_finishes", tables, sql.Column("job", sql.String(32), primary_key=True))
 leases = sql.Table(

@@ -19,6 +19,7 @@ from models_store.card import Card, Trial
 from models_store.errors import PublishUnconfirmed
 from training.messages import (
     Cancelled,
+    Compared,
     Epoch,
     EpochsDone,
     Evaluated,
@@ -159,6 +160,8 @@ class Supervision:
                 scores = _scores(card)
                 self._early_end = None if card.search is None else card.search.early_end
                 await self._note([("evaluated", {"metrics": scores})], metrics=json.dumps(scores))
+            case Compared(promotion=promotion):
+                await asyncio.to_thread(self._records.add_promotion, self._job.id, promotion)
             case Published(version=version):
                 return Outcome("succeeded", message=self._early_end, version=version)
             case Failed(code=code, message=message):

@@ -46,6 +46,7 @@
  *   chosen?: Record<string, number | string> }} fitted             chosen: what the recipe left open as "auto"
  * @property {{ trained_at: string, job: string | null, seed: number, software: Record<string, string> }} lineage
  * @property {string[]} notes
+ * @property {{ promoted: boolean, why: string, champion: number | null }} [promotion]   beside the champion before
  * @property {Calibration} [calibration]                           what intervals and sets stand on
  * @property {Record<string, ClosedForm>} [closed_forms]
  * @typedef {object} Recipe
@@ -100,6 +101,7 @@
  * @property {{ epochs: number }} progress
  * @property {number | null} version
  * @property {{ code: string, message: string } | null} error
+ * @property {{ promoted: boolean, why: string }} [promotion]      there if it was to be promoted only if better
  * @property {{ self: string, events: string, cancel: string }} links
  * @typedef {object} TableColumn
  * @property {string} name

@@ -3,7 +3,8 @@
  * The panel that follows a training, epoch by epoch: one at a time, the last one asked for.
  *
  * @typedef {import("./api.js").Job} Job
- * @typedef {{ job: Job, source: EventSource, loss: number[], valLoss: number[], isDrawn: boolean }} Followed
+ * @typedef {{ job: Job, source: EventSource, loss: number[], valLoss: number[], isDrawn: boolean,
+ *            promotion?: string }} Followed
  */
 import { address, Refusal } from "./api.js";
 import { drawCurve } from "./curve.js";
@@ -95,6 +96,10 @@ export class Training {
     });
     on("epoch", (epoch) => this.#heard(mine, epoch));
     on("evaluated", ({ metrics }) => say(`Measured on the test rows: ${scoreOf(metrics.test)}. Publishing …`));
+    on("compared", ({ why }) => {
+      mine.promotion = why;
+      say(`${why} Publishing …`);
+    });
     on("published", ({ version }) => this.#succeeded(mine, version));
     on("failed", (error) => this.#ended(mine, "The training failed; nothing has changed.", error));
     on("cancelled", () => this.#ended(mine, "Cancelled; nothing has changed."));
@@ -144,7 +149,10 @@ export class Training {
     if (mine !== this.#followed) return;
     if (job instanceof Error) this.#lostFor(mine, job);
     else if (isUnderWay(job)) this.#listenAgain(mine);
-    else if (job.status === "succeeded") await this.#succeeded(mine, job.version);
+    else if (job.status === "succeeded") {
+      mine.promotion = job.promotion?.why;
+      await this.#succeeded(mine, job.version);
+    }
     else this.#ended(mine, `The training ended: ${job.status}.`, job.error);
   }
 
@@ -174,7 +182,8 @@ export class Training {
   async #succeeded(mine, version) {
     mine.source.close();
     await this.#seen(mine.job.pattern, version);
-    this.#ended(mine, `Version ${version} of ${mine.job.pattern} is published.`);
+    const words = [`Version ${version} of ${mine.job.pattern} is published.`, mine.promotion];
+    this.#ended(mine, words.filter(Boolean).join(" "));
     await this.#published(mine.job.pattern);
   }
 

@@ -211,7 +211,18 @@ TRIALS: dict[str, Any] = {
     },
     "text/csv": {"schema": {"type": "string"}},
 }
-PROMOTE = {"type": "boolean", "default": True, "description": "whether the new version becomes the champion"}
+PROMOTE = {
+    "enum": [True, False, "if-better"],
+    "default": True,
+    "description": "whether the new version becomes the champion: if-better asks both the same rows first",
+}
+TOLERANCE = {
+    "type": "number",
+    "minimum": 0,
+    "maximum": 1,
+    "default": 0,
+    "description": "with if-better alone: how much worse the new version may be, as a share of the champion's error",
+}
 PART = {"type": "object", "description": "the fields that change, however deep"}
 # A whole recipe; or the name of a pattern, and changes to its recipe.
 TRAINING: dict[str, Any] = {
@@ -220,7 +231,7 @@ TRAINING: dict[str, Any] = {
             "type": "object",
             "required": ["spec"],
             "additionalProperties": False,
-            "properties": {"spec": {"$ref": RECIPE}, "promote": PROMOTE},
+            "properties": {"spec": {"$ref": RECIPE}, "promote": PROMOTE, "tolerance": TOLERANCE},
         },
         {
             "type": "object",
@@ -229,6 +240,7 @@ TRAINING: dict[str, Any] = {
             "properties": {
                 "pattern": NAMED,
                 "promote": PROMOTE,
+                "tolerance": TOLERANCE,
                 "description": {"type": "string", "maxLength": 500},
                 "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
                 **dict.fromkeys(("data", "split", "scaling", "network", "fit"), PART),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import ValidationError
 
 from app.answering.registry import Registry
 from app.errors import Malformed, Unprocessable
@@ -27,6 +28,7 @@ from models_store.errors import DatasetGone, PatternServerError, UnknownDataset
 from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
 from models_store.tables.column_facts import ColumnFacts
+from training.messages import IfBetter, Promote
 from training.recipe.base import RecipeError
 from training.recipe.data import TableData, WellKnown
 from training.recipe.fit import Fit
@@ -34,6 +36,7 @@ from training.recipe.spec import PatternSpec
 
 router = APIRouter(tags=["train"])
 
+IF_BETTER = "if-better"
 LONGEST_WAIT_SECONDS = 60.0
 LONGEST_KEY = 255
 # While nothing happens, each pause between two looks for events is this much longer than the one before.
@@ -62,7 +65,7 @@ async def train(
     jobs.check_trainer()
     spec = await asyncio.to_thread(recipe_of, asked, store)
     await asyncio.to_thread(check_dataset, spec, datasets)
-    job = await jobs.submit(spec, promote=_flag(asked, "promote", default=True), key=idempotency_key or None, body=body)
+    job = await jobs.submit(spec, promote=promote_of(asked), key=idempotency_key or None, body=body)
     wait = WAIT.search(prefer)
     if wait is not None:
         job = await _ended(jobs, job, min(float(wait[1]), LONGEST_WAIT_SECONDS))
@@ -138,12 +141,13 @@ def recipe_of(asked: Any, store: Store) -> PatternSpec:
     if not isinstance(asked, dict):
         raise Malformed(f"the body must be a JSON object, found {kind_of(asked)}")
     changes = {name: value for name, value in asked.items() if name in CHANGES}
-    unknown = asked.keys() - changes.keys() - {"pattern", "spec", "promote"}
+    unknown = asked.keys() - changes.keys() - {"pattern", "spec", "promote", "tolerance"}
     if unknown & Fit.model_fields.keys():
         raise RecipeError('how to fit stands together under "fit", as in {"fit": {"epochs": 300}}')
     if unknown:
         raise RecipeError(
-            f"{len(unknown)} unknown field(s); a body has pattern or spec, promote, and {', '.join(sorted(CHANGES))}"
+            f"{len(unknown)} unknown field(s); a body has pattern or spec, promote, tolerance, and "
+            f"{', '.join(sorted(CHANGES))}"
         )
     if "spec" in asked:
         if "pattern" in asked or changes:
@@ -179,11 +183,22 @@ def _columns(dataset: str, datasets: Datasets) -> Sequence[ColumnFacts] | None:
         raise DatasetGone from None
 
 
-def _flag(asked: dict[str, Any], name: str, *, default: bool) -> bool:
-    value = asked.get(name, default)
-    if not isinstance(value, bool):
-        raise RecipeError(f"{name}: must be true or false, found {kind_of(value)}")
-    return value
+def promote_of(asked: dict[str, Any]) -> Promote:
+    """Return whether the new version is to become the champion. Raises RecipeError."""
+    promote = asked.get("promote", True)
+    if promote != IF_BETTER and not isinstance(promote, bool):
+        raise RecipeError(f'promote: must be true, false or "{IF_BETTER}", found {kind_of(promote)}')
+    if "tolerance" not in asked:
+        return IfBetter() if promote == IF_BETTER else promote
+    if promote != IF_BETTER:
+        raise RecipeError(f'tolerance: goes with "promote": "{IF_BETTER}" alone; leave it out')
+    try:
+        return IfBetter(tolerance=asked["tolerance"])
+    except ValidationError:
+        raise RecipeError(
+            f"tolerance: must be a number from 0 to 1, a share of the champion's error, found "
+            f"{kind_of(asked['tolerance'])}"
+        ) from None
 
 
 async def _ended(jobs: Jobs, job: Job, seconds: float) -> Job:

@@ -242,14 +242,16 @@ class SharedStore(Store):
     def outbox(self, job: str) -> Path:
         return self.root / OUTBOX / job
 
-    def deliver(self, pattern: str, job: str, *, promote: bool) -> int | None:
+    def deliver(self, pattern: str, job: str, *, promote: bool | None) -> int | None:
         """Publish what a training has left in its outbox; return its version, also if it was published before."""
         waiting = Store(self.outbox(job), self._load_network, disk=self._disk)
         version = None
         if waiting.root.is_dir():
             waiting.recover()
             for found in waiting.versions(pattern) if pattern in waiting.patterns() else []:
-                version = self._publish(pattern, waiting._files(pattern, found), promote=promote, job=job)
+                files = waiting._files(pattern, found)
+                wanted = Description.from_files(files).card.was_promoted if promote is None else promote
+                version = self._publish(pattern, files, promote=wanted, job=job)
             with writing():
                 self._disk.remove(waiting.root)
         return version or self._bucket.record(pattern)[0].version_of(job)

@@ -156,8 +156,11 @@ class Store:
         """Where a training is to publish instead of here, for `deliver`; None: here."""
         return None
 
-    def deliver(self, pattern: str, job: str, *, promote: bool) -> int | None:
-        """Return the version that a training published; None if it did not. Raises as publishing does."""
+    def deliver(self, pattern: str, job: str, *, promote: bool | None) -> int | None:
+        """Return the version that a training published; None if it did not. Raises as publishing does.
+
+        `promote`: whether it is to be the champion; None where its card says so.
+        """
         return self.version_of(pattern, job)
 
     def fetch(self, pattern: str) -> None:

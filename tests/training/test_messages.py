@@ -8,19 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models_store.card import CrossValidation, Fold
+from models_store.card import CrossValidation, Fold, Promotion
 from tests.fakes import card
 from tests.table_fakes import flowers
 from training import messages
 from training.messages import (
     Cancel,
     Cancelled,
+    Compared,
     CrossValidated,
     Epoch,
     EpochsDone,
     Evaluated,
     Failed,
     FoldScored,
+    IfBetter,
     Measure,
     Message,
     Publish,
@@ -56,8 +58,10 @@ fold = Fold(rows=3, score=card().test.overall, best_epoch=2)
 crossed = CrossValidation(
     folds=[fold], mean={"mae": 0.1}, sd={"mae": 0.2}, metric="mae", curve=[1.0, 0.5], smoothed=[1.0, 0.9], epochs=2
 )
+promotes = st.booleans() | st.builds(IfBetter, tolerance=st.floats(0, 1))
+promotion = Promotion(champion=1, promoted=False, outcome="worse", why="Not promoted.", tolerance=0.5)
 requests = st.one_of(
-    st.builds(Publish, **training, promote=st.booleans(), keep=numbers, engine=st.sampled_from(["keras", "onnx"])),
+    st.builds(Publish, **training, promote=promotes, keep=numbers, engine=st.sampled_from(["keras", "onnx"])),
     st.builds(Measure, **training),
     st.builds(ScoreFolds, **training),
     st.builds(Cancel, id=texts),
@@ -75,6 +79,7 @@ events = st.one_of(
         of=st.none() | counts,
     ),
     st.builds(Evaluated, id=texts, card=st.sampled_from([card(), flowers().card])),
+    st.builds(Compared, id=texts, promotion=st.just(promotion)),
     st.builds(Published, id=texts, version=numbers),
     st.builds(CrossValidated, id=texts, result=st.just(crossed)),
     st.builds(Failed, id=texts, code=texts, message=texts),

@@ -21,11 +21,13 @@ from tests.fakes import rows
 from training.messages import (
     Cancel,
     Cancelled,
+    Compared,
     Epoch,
     EpochsDone,
     Evaluated,
     Event,
     Failed,
+    IfBetter,
     Measure,
     Message,
     Publish,
@@ -159,6 +161,29 @@ def test_a_second_training_in_the_same_process_is_the_next_version(trainer: Trai
     store = Store(tmp_path, _no_network)
     assert (store.versions("add-ten"), store.aliases("add-ten")) == ([1, 2], {"champion": 1})
     assert store.describe("add-ten", 1).history == store.describe("add-ten", 2).history
+
+
+@pytest.mark.keras
+def test_a_version_is_promoted_only_if_it_is_better_on_the_same_rows(trainer: Trainer, tmp_path: Path) -> None:
+    versions = [{"fit": {"epochs": 20}}, {"fit": {"epochs": 1}}, {"fit": {"epochs": 100}}, {"fit": {"epochs": 100}}]
+    found = []
+    for number, changes in enumerate(versions):
+        trainer.train(f"job-{number}", ADD_TEN.overridden(changes), tmp_path, promote=IfBetter())
+        *_, evaluated, compared, published = trainer.story()
+        assert isinstance(evaluated, Evaluated) and isinstance(compared, Compared) and isinstance(published, Published)
+        promotion = compared.promotion
+        found.append((published.version, promotion.champion, promotion.outcome, promotion.promoted))
+    store = Store(tmp_path, _no_network)
+    assert found == [
+        (1, None, "no_champion", True),
+        (2, 1, "worse", False),
+        (3, 1, "better", True),
+        # The same training once more: not better, and not worse.
+        (4, 3, "not_worse", True),
+    ]
+    assert store.aliases("add-ten") == {"champion": 4}
+    kept = store.describe("add-ten", 2).card.promotion
+    assert kept is not None and kept.why.startswith("Not promoted: it is worse than version 1")
 
 
 def _no_network(*_: object) -> Any:

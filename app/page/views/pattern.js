@@ -119,6 +119,8 @@ export class PatternView {
     find(this.root, "#formulas").replaceChildren(...Object.entries(formulas ?? {}).map(formula));
     find(this.root, "#description").textContent = description === inWords(formulas ?? {}) ? "" : description;
     find(this.root, "#verdict").textContent = card.baselines.verdict;
+    find(this.root, "#promotion").hidden = !card.promotion;
+    find(this.root, "#promotion").textContent = card.promotion?.why ?? "";
     showFound(this.root, card);
     find(this.root, "#notes").replaceChildren(...card.notes.map((note) => element("li", {}, ...words(note))));
     this.#predict.show(described, sample);
@@ -146,7 +148,8 @@ export class PatternView {
     });
     const optimizer = rate === undefined ? undefined : { learning_rate: rate };
     const isFitted = epochs !== undefined || optimizer !== undefined;
-    return { pattern: this.pattern, seed, fit: isFitted ? { epochs, optimizer } : undefined };
+    const promote = this.#field("#again-if-better").checked ? "if-better" : undefined;
+    return { pattern: this.pattern, seed, promote, fit: isFitted ? { epochs, optimizer } : undefined };
   }
 
   /** @param {string} id */

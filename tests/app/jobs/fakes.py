@@ -133,7 +133,7 @@ class FakeTrainer(Trainer):
     def publish(self) -> Published:
         """Publish the fake result of the last request; return the event that tells of it."""
         request = self.requests[-1]
-        version = self.store.publish(learned(request.recipe, request.id), promote=request.promote)
+        version = self.store.publish(learned(request.recipe, request.id), promote=request.promote is True)
         return Published(id=request.id, version=version)
 
     def write(self, line: str | None) -> None:
@@ -226,7 +226,7 @@ async def searches_on_a_full_disk(trainer: FakeTrainer, request: Publish) -> Non
     trainer.say_trials(*range(len(request.trials), 4))
     full = Store(trainer.store.root, LinearNetwork.from_bytes, disk=StrickenDisk(3, fails(errno.ENOSPC)))
     with pytest.raises(DiskFull) as told:
-        full.publish(learned(request.recipe, request.id), promote=request.promote)
+        full.publish(learned(request.recipe, request.id), promote=request.promote is True)
     trainer.say(Failed(id=request.id, code=told.value.code, message=str(told.value)))
 
 

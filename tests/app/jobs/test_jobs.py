@@ -19,6 +19,7 @@ from app.jobs.jobs import Jobs
 from app.jobs.patience import Patience
 from app.jobs.records import MOST_RESUMPTIONS, Records
 from app.settings import Settings
+from models_store.card import Promotion
 from models_store.errors import PublishUnconfirmed, StoreUnwritable
 from models_store.storage.aliases import CHAMPION
 from models_store.storage.checkpoints import Checkpoint, Checkpoints
@@ -41,7 +42,7 @@ from tests.app.jobs.fakes import (
 from tests.app.jobs.test_records import expire
 from tests.disks import UnconfirmingDisk
 from tests.fakes import LinearNetwork, line
-from training.messages import Publish
+from training.messages import IfBetter, Publish
 
 pytestmark = pytest.mark.anyio
 
@@ -358,6 +359,23 @@ async def test_a_job_whose_server_died_in_the_moment_it_had_published_has_succee
         assert await ended(jobs, orphan) == succeeded(2)
     assert store.aliases("line") == {CHAMPION: champion}
     assert await kinds(jobs, orphan) == ["queued", "published"]
+
+
+@pytest.mark.parametrize(("promoted", "champion"), [(True, 2), (False, 1)])
+async def test_a_comparison_whose_server_died_in_the_moment_it_had_published_stands(
+    jobs: Jobs, records: Records, store: Store, promoted: bool, champion: int
+) -> None:
+    store.publish(line())
+    orphan = (await jobs.submit(recipe(), promote=IfBetter(), key=None, body=b"")).id
+    records.claim()
+    published = line(job=orphan)
+    known = Promotion(champion=1, promoted=promoted, outcome="not_worse", why="", tolerance=0)
+    published = replace(published, card=published.card.model_copy(update={"promotion": known}))
+    with pytest.raises(PublishUnconfirmed):
+        Store(store.root, LinearNetwork.from_bytes, disk=UnconfirmingDisk()).publish(published)
+    async with leading(jobs):
+        assert await ended(jobs, orphan) == succeeded(2)
+    assert store.aliases("line") == {CHAMPION: champion}
 
 
 async def test_a_version_that_was_rolled_back_stays_so_when_its_job_is_found_again(

@@ -14,6 +14,7 @@ from app.jobs.records import Records
 from app.jobs.supervision import Outcome, Supervision
 from app.processes.trainer import TrainerDied
 from app.settings import Settings
+from models_store.card import Promotion
 from models_store.storage.store import Store
 from tests.app.jobs.conftest import IMPATIENT, SHORT, until
 from tests.app.jobs.fakes import (
@@ -28,10 +29,11 @@ from tests.app.jobs.fakes import (
     recipe,
     trains,
 )
-from training.messages import Cancelled, Failed, FoldScored, Publish, Published, Ready, WorkDone
+from training.messages import Cancelled, Compared, Failed, FoldScored, IfBetter, Publish, Published, Ready, WorkDone
 
 pytestmark = pytest.mark.anyio
 
+PROMOTION = Promotion(champion=1, promoted=False, outcome="worse", why="Not promoted.", tolerance=0.25)
 Supervise = Callable[..., Supervision]
 
 
@@ -90,6 +92,25 @@ async def test_a_training_is_recorded_as_it_goes(supervise: Supervise, records: 
     progress = {"epoch": 3, "epochs": 3, "loss": 1 / 3, "val_loss": None, "eta_s": 0.0}
     # It ends when whoever follows it says so.
     assert (told["status"], told["progress"], told["metrics"]) == ("running", progress, SCORES)
+
+
+async def test_what_became_of_a_comparison_is_recorded(
+    records: Records, trainer: FakeTrainer, settings: Settings
+) -> None:
+    records.submit(recipe().to_json(), promote=IfBetter(tolerance=0.25), key=None, body=b"")
+    job = records.claim()
+    assert job is not None and job.promote == IfBetter(tolerance=0.25)
+
+    async def script(trainer: FakeTrainer, request: Publish) -> None:
+        trainer.say(Compared(id=request.id, promotion=PROMOTION))
+        trainer.say(Published(id=request.id, version=2))
+
+    trainer.scripts = [script]
+    assert await Supervision(job, records, trainer, settings, SHORT).follow() == Outcome("succeeded", version=2)
+    assert trainer.requests[-1].promote == IfBetter(tolerance=0.25)
+    told = PROMOTION.model_dump(mode="json")
+    assert happened(records, job) == [("compared", told)]
+    assert records.get(job.id).to_json()["promotion"] == told
 
 
 async def test_epochs_that_are_told_together_are_events_of_their_own(
