@@ -152,8 +152,7 @@ export class Training {
     else if (job.status === "succeeded") {
       mine.promotion = job.promotion?.why;
       await this.#succeeded(mine, job.version);
-    }
-    else this.#ended(mine, `The training ended: ${job.status}.`, job.error);
+    } else this.#ended(mine, `The training ended: ${job.status}.`, job.error);
   }
 
   /**

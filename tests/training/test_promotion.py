@@ -12,6 +12,7 @@ from models_store.arrays import Array
 from models_store.bundle import Bundle, Evaluation
 from models_store.card import Difference, Refit
 from models_store.storage.store import Store
+from models_store.tables.table import Kind
 from tests.disks import HastyDisk
 from tests.fakes import LinearNetwork, line
 from tests.table_fakes import rents, tabular
@@ -176,14 +177,13 @@ def test_a_champion_whose_rows_are_gone_or_others_is_not_compared(store: Store) 
 
 def test_a_champion_that_asks_for_other_columns_is_named_with_the_way_out(store: Store) -> None:
     store.publish(of_table(RENTS, "0" * 32, 1.0))
-    fewer = {"rooms": ("number", [1, 2, 3, 4])}
+    fewer: dict[str, tuple[Kind, list[Any]]] = {"rooms": ("number", [1, 2, 3, 4])}
+    challenger = tabular("rents", fewer, rents().predictor.decoder)
     told = {"kind": "table", "dataset": "1" * 32, "target": ["rent"], "columns": {"rooms": "number"}}
     spec = PatternSpec.parse({"name": "rents", "data": told})
     frame = RENTS[:100].drop("district")
     data = dataset_of(spec, lambda _: frame)
-    found = judged(
-        as_tested(tabular("rents", fewer, rents().predictor.decoder), spec, data), store, lambda _: frame, 0.0
-    )
+    found = judged(as_tested(challenger, spec, data), store, lambda _: frame, 0.0)
     assert (found.outcome, found.promoted) == ("not_comparable", False)
     assert found.why == (
         "Not promoted: the champion asks for 1 column(s) that the new rows lack, or have as another kind: district; "
