@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import obstore
 import pytest
 from obstore.store import MemoryStore
 
+from models_store.card import Promotion
 from models_store.errors import (
     BucketUnavailable,
     ChampionStays,
@@ -350,6 +351,19 @@ def test_what_a_command_publishes_beside_the_bucket_is_given_to_it(one: SharedSt
     other.pull()
     assert files_of(one) == files_of(other)
     assert (other.champion("line"), slope(other.load("line", 2))) == (2, 20)
+
+
+@pytest.mark.parametrize(("promoted", "champion"), [(True, 2), (False, 1)])
+def test_a_training_that_was_compared_is_delivered_as_its_card_says(
+    one: SharedStore, promoted: bool, champion: int
+) -> None:
+    one.publish(line(10))
+    job = "a" * 32
+    known = Promotion(champion=1, promoted=promoted, outcome="not_worse", why="", tolerance=0)
+    bundle = line(20, job=job)
+    compared = replace(bundle, card=bundle.card.model_copy(update={"promotion": known}))
+    Store(one.outbox(job), LinearNetwork.from_bytes, disk=HastyDisk()).publish(compared)
+    assert (one.deliver("line", job, promote=None), one.champion("line")) == (2, champion)
 
 
 def test_a_training_is_delivered_once_from_its_outbox(one: SharedStore, other: SharedStore) -> None:
