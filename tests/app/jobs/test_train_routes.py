@@ -41,7 +41,7 @@ from tests.app.jobs.fakes import (
 from tests.app.jobs.postgres import Postgres
 from tests.disks import PausingDisk
 from tests.fakes import LinearNetwork
-from training.messages import Publish
+from training.messages import IfBetter, Publish
 
 pytestmark = pytest.mark.anyio
 
@@ -211,6 +211,11 @@ async def test_so_is_who_reads_it_after_the_server_has_seen_the_version_without_
         disk.may_go_on.set()
         await once(client, job["id"], "succeeded")
         assert await predicted(client) == (2, [7.0])
+
+
+async def test_a_version_that_is_to_be_promoted_only_if_it_is_better_is_trained_so(client: httpx.AsyncClient) -> None:
+    job = await train(client, wait=60, seed=7, promote="if-better", tolerance=0.25)
+    assert (await jobs_of(client).get(job["id"])).promote == IfBetter(tolerance=0.25)
 
 
 async def test_a_version_that_is_not_to_be_promoted_leaves_the_champion(
