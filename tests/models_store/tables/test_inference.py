@@ -1,6 +1,7 @@
 """Facts of columns, inferred from all their cells, and columns as raw values: every cell as `from_text` has it."""
 
 import datetime
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -380,6 +381,9 @@ def expected_of(kind: Kind, text: str) -> Cell:
     return None if text.strip() in MISSING else from_text(kind, text)
 
 
+LEADING_ZEROS = re.compile(r"(?<![.\d])0+(?=\d)")
+
+
 @pytest.mark.parametrize("kind", list(CELLS))
 @given(data=st.data())
 def test_every_cell_of_a_csv_is_what_from_text_makes_of_it(place: Path, kind: Kind, data: st.DataObject) -> None:
@@ -392,6 +396,8 @@ def test_every_cell_of_a_csv_is_what_from_text_makes_of_it(place: Path, kind: Ki
         return
     if kind == "text" and frame["x"].dtype != pl.String:
         return  # a column of numbers is held as numbers
+    if kind == "category" and frame["x"].dtype.is_float():
+        cells = [LEADING_ZEROS.sub("", cell) for cell in cells]  # beside 1.5, a code cannot be told from a number
     assert values(frame, kind) == [expected_of(kind, cell) for cell in cells]
 
 
