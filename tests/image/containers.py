@@ -54,13 +54,14 @@ class Container:
     began: float = field(default_factory=time.monotonic)
 
     def ask(self, path: str, body: Any = None) -> tuple[int, Any]:
-        """Return status and answer of a GET, or of a POST with a body."""
+        """Return status and answer of a GET, or of a POST with a body; of what is no JSON, the beginning."""
         headers = {"authorization": "Bearer key", "content-type": "application/json"}
         content = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", content, headers)
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:
-                return answer.status, json.loads(answer.read())
+                is_json = answer.headers.get_content_type() == "application/json"
+                return answer.status, json.load(answer) if is_json else answer.read(8)
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
 

@@ -85,6 +85,7 @@ def test_the_image_for_serving_is_small_and_answers_all_but_trainings(
         ready = container.ready_after()
         _, said = container.ask("/predict/area?version=3", {"inputs": [[2, 3]]})
         assert said["version"] == 3
+        assert container.ask("/patterns/area/versions/3/plots/residuals.png") == (200, b"\x89PNG\r\n\x1a\n")
         assert (refused := container.ask("/train", {"pattern": "area"}))[0] == 503
         assert refused[1]["error"]["code"] == "no_trainer"
         container.run(*health_check(container.runner, image))
