@@ -118,10 +118,7 @@ class Settings(BaseSettings):
     @field_validator("store_url")
     @classmethod
     def _is_bucket(cls, url: str | None) -> str | None:
-        if (
-            url is not None
-            and re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.=/-]*)?", url, re.ASCII) is None
-        ):
+        if url is not None and re.fullmatch(BUCKET, url, re.ASCII) is None:
             raise ValueError("must be s3://BUCKET or s3://BUCKET/PREFIX; the AWS_* variables say how to get there")
         if url is not None and find_spec("obstore") is None:
             raise ValueError("needs the extra s3, which is not installed: pip install 'pattern-server[s3]'")

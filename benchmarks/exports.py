@@ -96,7 +96,7 @@ def _microseconds(bundle: Bundle, exported: Exported, target: TargetName) -> str
     repeated = REPEATED.get(target, REPEATED_BY_DEFAULT)
     one, many = _taken(sample, [0]), _taken(sample, [*range(len(sample))] * repeated)
     taken = _seconds(exported, target, many) - _seconds(exported, target, one)
-    return f"{1e6 * taken / len(many):.2g}"
+    return f"{float(f'{1e6 * taken / len(many):.2g}'):g}"
 
 
 def _taken(sample: Sample, places: list[int]) -> Sample:

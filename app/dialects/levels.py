@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
+from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS
 from app.dialects.remarks import Remarks, remarks_on
-from app.errors import Unprocessable
+from app.errors import AnswerTooLarge, Unprocessable
 from app.formats.reply import ENDS
 from app.telemetry import metrics
 from models_store.arrays import Array
@@ -39,6 +40,8 @@ def _level(said: Any) -> Fraction | None:
 
 # An interval takes about so many times as long as its row: distances to landmarks, or each member's answer.
 WORK = 16
+# An answer with its lower and upper end.
+NUMBERS_OF_INTERVAL = 3
 NAMES = ("interval", "confidence", "joint")
 Level = Annotated[Any, BeforeValidator(_level)]
 
@@ -108,6 +111,13 @@ class Levels(BaseModel):
             raise Unprocessable("bad_parameter", "joint: it is about intervals; give interval=0.9 too, or leave it out")
         if self.asked is not None:
             bundle.check_level(self.asked, jointly=self.joint)
+
+    def check_size(self, n_rows: int, n_outputs: int) -> None:
+        """Raise AnswerTooLarge where the sets or intervals of so many rows would be too many labels or numbers."""
+        if self.confidence is not None and n_rows * n_outputs > MOST_LABELS_ANSWERED:
+            raise AnswerTooLarge(MOST_LABELS_ANSWERED)
+        if self.interval is not None and n_rows * n_outputs * NUMBERS_OF_INTERVAL > MOST_NUMBERS:
+            raise AnswerTooLarge(MOST_NUMBERS)
 
     def sureness(self, bundle: Bundle, rows: Raw, answers: Array) -> Sureness:
         """Return what is added to the answers to raw rows. Raises as `check` does, and NotFinite."""

@@ -123,12 +123,13 @@ class Counts:
         for row in connection.execute(old).mappings():
             one = _kept(row)
             parts[one.pattern, one.version, one.began // longer * longer].append(one)
-        folded = [Kept(*key, longer, ALL, summed(part)) for key, part in parts.items()]
-        for one in folded:
+        folded: list[Kept] = []
+        for key, part in parts.items():
+            one = Kept(*key, longer, ALL, summed(part))
             # Something may have been folded into it before.
             query = sql.select(self._table).where(self._is(one), self._table.c.writer == ALL)
             before_it = [_kept(row) for row in connection.execute(query).mappings()]
-            one.counts[:] += summed(before_it) if before_it else 0
+            folded.append(one._replace(counts=summed([*part, *before_it])))
             connection.execute(sql.delete(self._table).where(self._is(one), self._table.c.writer == ALL))
         connection.execute(sql.delete(self._table).where(mine, self._table.c.seconds == seconds))
         self._insert(connection, folded)
@@ -149,8 +150,9 @@ class Counts:
 
 
 def summed(kept: Sequence[Kept]) -> Array:
-    """Return the sum of counts, float64 (n,)."""
-    counts: Array = np.sum([one.counts for one in kept], axis=0)
+    """Return the sum of counts, float64 (n,); those of other histograms than the latest are left out."""
+    latest = max(kept, key=lambda one: one.began)
+    counts: Array = np.sum([one.counts for one in kept if len(one.counts) == len(latest.counts)], axis=0)
     return counts
 
 

@@ -123,7 +123,10 @@ def named_buckets(histogram: Histogram) -> list[str]:
         return [*histogram.values, "others"]
     if histogram.kind == "boolean":
         return ["false", "true"]
-    ends = [_written(histogram, edge) for edge in histogram.edges]
+    edges = histogram.edges.tolist()
+    if edges and np.isfinite(histogram.lowest) and histogram.lowest < histogram.highest:
+        edges[0], edges[-1] = histogram.lowest, histogram.highest  # without the room for rounding
+    ends = [_written(histogram, edge) for edge in edges]
     if not ends:
         return ["any"]
     between = [f"{low} … {high}" for low, high in pairwise(ends)]

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import threading
 import time
 import uuid
 from collections import defaultdict
@@ -54,6 +55,8 @@ class Watch:
         self._writer = uuid.uuid4().hex
         self._is_open = False
         self._saving = asyncio.Lock()
+        # A save that nobody waits for any more still writes: no other thread may do so meanwhile.
+        self._writing = threading.Lock()
         self._folded_at = 0.0
         self._trouble = ""
 
@@ -84,6 +87,8 @@ class Watch:
             if self._trouble != str(error):
                 self._trouble = str(error)
                 log.warning("what is asked is not saved for now", extra={"reason": str(error)})
+        except Exception:  # the task must not end: nothing would be counted any more
+            log.exception("bug")
 
     async def save(self) -> None:
         """Save what this process has counted. Raises TrainingUnavailable, DiskFull and StoreUnwritable."""
@@ -105,12 +110,13 @@ class Watch:
                 _forget(tally, now, is_kept=self.is_kept)
 
     def _save(self, kept: list[Kept], now: float, *, fold: bool) -> None:
-        self._open()
-        if kept:
-            self._records.asked.save(kept)
-        if fold:
-            self._records.fold(now)
-            self._folded_at = now
+        with self._writing:
+            self._open()
+            if kept:
+                self._records.asked.save(kept)
+            if fold:
+                self._records.fold(now)
+                self._folded_at = now
 
     async def windows(self, asked: Mapping[tuple[str, int], Tally], moments: Sequence[float]) -> list[list[Window]]:
         """Return for each of these moments the window of each version. Raises what `save` raises."""
@@ -151,8 +157,9 @@ class Watch:
             await asyncio.to_thread(self._add_outcomes, one)
 
     def _add_outcomes(self, one: Kept) -> None:
-        self._open()
-        self._records.outcomes.add(one)
+        with self._writing:
+            self._open()
+            self._records.outcomes.add(one)
 
     async def outcomes(self, since: float, pattern: str | None = None, version: int | None = None) -> list[Kept]:
         """Return what is known since a moment of how far answers were off: of one version, or of all."""
@@ -189,7 +196,8 @@ def _remembered(tally: Tally, pattern: str, version: int) -> list[Kept]:
 
 
 def _window(kept: list[Kept], tally: Tally, since: float) -> Window:
-    within = [one for one in kept if one.began + one.seconds > since]
+    # Where stores share a bucket, a number may have been another version's for a moment.
+    within = [one for one in kept if one.began + one.seconds > since and len(one.counts) == 2 + tally.n_cells]
     if not within:
         return Window(since, 0, 0, np.zeros(tally.n_cells))
     counts = summed(within)

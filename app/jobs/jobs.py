@@ -285,9 +285,14 @@ class Jobs:
         pause = self.patience.lease_poll_seconds
         while True:
             await asyncio.sleep(pause)
-            async with asyncio.timeout(pause):
-                if not await asyncio.to_thread(self._records.renew, job.id):
-                    raise LeaseLost
+            try:
+                # Three quarters of the lease have passed then.
+                async with asyncio.timeout(2 * pause):
+                    is_mine = await asyncio.to_thread(self._records.renew, job.id)
+            except TimeoutError:
+                raise TimeoutError("the database did not renew the lease of the training in time") from None
+            if not is_mine:
+                raise LeaseLost
 
     async def _end_unless_published(self, job: Job, outcome: Outcome) -> None:
         """End the job; it has succeeded if its version is in the store, even if it was stopped or lost afterwards.

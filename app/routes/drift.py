@@ -1,6 +1,7 @@
 """GET /patterns/{pattern}/drift: has the world moved. POST /patterns/{pattern}/outcomes: how far answers were off."""
 
 import asyncio
+import contextlib
 import time
 from functools import partial
 from typing import Annotated
@@ -14,7 +15,7 @@ from app.drift.records import DAY, summed
 from app.drift.report import drift
 from app.drift.since import since_of
 from app.drift.watch import Watch, Window
-from app.errors import NoProfile, NotCounted, Unprocessable
+from app.errors import Draining, NoProfile, NotCounted, QueueFull, Unprocessable
 from app.formats.compression import check_plain
 from app.http.keys import require_admin, require_predictor
 from app.jobs.job import Job
@@ -25,6 +26,7 @@ from app.routes.documented import DRIFT, OUTCOMES_BODY, SINCE, answer
 from models_store.arrays import Array
 from models_store.names import LARGEST_VERSION
 from models_store.storage.store import Store
+from training.messages import IfBetter
 
 router = APIRouter(tags=["patterns"])
 
@@ -117,9 +119,10 @@ def _sums(release: Served, body: bytes, content_type: str, max_rows: int) -> Arr
 
 
 async def _retrained(error: RunningError, jobs: Jobs, store: Store) -> Job | None:
-    """Return the training that a worse error asks for, or the one of the pattern that has not ended; None if it is not.
+    """Return the training that a worse error asks for, or the one of the pattern that has not ended.
 
-    What it publishes is not promoted: nobody has compared it yet.
+    None if the error is not worse. None also where nothing can be queued now: the rows are added, and must not come
+    again. What it publishes is promoted if it is not worse on the same rows.
     """
     if not error.is_worse:
         return None
@@ -128,4 +131,6 @@ async def _retrained(error: RunningError, jobs: Jobs, store: Store) -> Job | Non
     if under_way:
         return under_way[0]
     spec = await asyncio.to_thread(recipe_of_pattern, store, pattern)
-    return await jobs.submit(spec, promote=False, key=None, body=b"")
+    with contextlib.suppress(QueueFull, Draining):
+        return await jobs.submit(spec, promote=IfBetter(), key=None, body=b"")
+    return None

@@ -29,6 +29,8 @@ TICK_SECONDS = 2.0
 MOST_OF_A_REQUEST = 1000
 # At 0.05 to 0.1 µs each, they take up to 2 % of a core.
 MOST_CELLS = 400_000
+# Cells of the texts of one request: 10 ms of the event loop. A request with more is asked, and not counted.
+MOST_OF_TEXTS = 100_000
 # Cells that are counted at once, in half a millisecond; and rows, where there are few columns.
 CELLS_AT_ONCE, ROWS_AT_ONCE = 4096, 512
 # To find the known words of a text takes as long as a cell for so many characters.
@@ -73,7 +75,10 @@ class Tally:
         if n_rows > MOST_OF_A_REQUEST:
             rows, answers = _spread(rows, answers)
             n_rows = MOST_OF_A_REQUEST
-        self._left -= n_rows * self._n_columns
+        cost_of_texts = self._cost_of_texts(rows)
+        if cost_of_texts > MOST_OF_TEXTS:
+            return
+        self._left -= n_rows * self._n_columns + cost_of_texts
         self._waiting.append((rows, answers))
         self._n_waiting += n_rows
         if self._n_waiting >= self._at_once and not self._is_due:
@@ -92,7 +97,6 @@ class Tally:
         self._asked = self._n_waiting = 0
         if waiting:
             rows, answers = joined([rows for rows, _ in waiting]), np.concatenate([each for _, each in waiting])
-            self._left -= self._cost_of_texts(rows)
             counts[2:] += self._counting.count(rows, answers)
 
     @property
@@ -146,7 +150,7 @@ class Tallies:
     def tick(self) -> dict[tuple[str, int], Tally]:
         """Count what waits, and return the tallies that have slots to save; call it from the event loop."""
         with self._lock:
-            tallies = {**self._unsaved, **self._loaded}
+            tallies = {**self._unsaved, **dict(self._loaded.items())}
         for tally in tallies.values():
             tally.tick()
         unsaved = {key: tally for key, tally in tallies.items() if tally.has_unsaved}

@@ -6,7 +6,7 @@ from functools import partial
 from app.answering.answer import Answering
 from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS
 from app.answering.registry import Served
-from app.dialects.levels import UNSURE, WORK, Levels, without_guarantee
+from app.dialects.levels import NUMBERS_OF_INTERVAL, UNSURE, WORK, Levels, without_guarantee
 from app.dialects.native import bodies
 from app.dialects.native.beyond import Outside, by_formula, check_way, treated
 from app.dialects.native.bodies import NativeQuestion
@@ -23,9 +23,6 @@ from app.http.dispatch import Address, Dialect
 from app.responses import Response
 from models_store.arrays import Array
 from models_store.bundle import Bundle
-
-# An answer with its lower and upper end.
-NUMBERS_OF_INTERVAL = 3
 
 
 class Wanted(Levels, Version):

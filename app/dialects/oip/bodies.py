@@ -122,6 +122,7 @@ def check_classes(question: OipQuestion, n_outputs: int) -> None:
     n_classes = min(max(wanted.n_classes for wanted in question.wanted), n_outputs)
     if len(question.rows) * n_classes > MOST_LABELS_ANSWERED:
         raise AnswerTooLarge(MOST_LABELS_ANSWERED)
+    question.levels.check_size(len(question.rows), n_outputs)
 
 
 def write(release: Release, question: OipQuestion, answers: Array, remarks: Remarks = NOTHING) -> Written:

@@ -5,7 +5,7 @@ from importlib.metadata import version as version_of
 
 from app.answering.answer import Answering
 from app.answering.registry import Served
-from app.dialects.levels import WORK
+from app.dialects.levels import NAMES, WORK
 from app.dialects.messages import answer_of, filled, message_of
 from app.dialects.oip import bodies, messages, repository
 from app.dialects.oip import models as oip_models
@@ -30,7 +30,9 @@ async def infer(answering: Answering, call: Call) -> Response:
     request = await message_of(pb.ModelInferRequest, answering, call)
     release = await _release(answering, request)
     expected = expected_by(call, release.expected)
-    cost = messages.cost(request, len(await call.body()), expected) * (WORK if request.parameters else 1)
+    cost = messages.cost(request, len(await call.body()), expected)
+    if any(name in request.parameters for name in NAMES):
+        cost *= WORK
     read = partial(_read, answering.settings, release, expected, request)
     return await answering.answer(release, cost, read, partial(_written, release))
 

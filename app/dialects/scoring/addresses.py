@@ -79,6 +79,7 @@ def _written(release: Served, media_type: str, levels: Levels, question: Scoring
     if question.levels is not NO_LEVELS:
         levels = question.levels
         levels.check(release.bundle)
+    levels.check_size(*answers.shape)
     sure = levels.sureness(release.bundle, question.rows, answers)
     reply = Reply(release.bundle, answers, ends=sure.ends, members=sure.members)
     content = bodies.write(question, reply, media_type)
