@@ -20,7 +20,7 @@ from models_store.calibration.intervals import NumberCalibration
 from models_store.calibration.sets import LabelCalibration
 from models_store.calibration.widths import Landmarks
 from models_store.card import Card
-from models_store.encoding.outputs import Decoder, LabelDecoder, output_decoder_from
+from models_store.encoding.outputs import Decoder, LabelDecoder, OutputDecoder, output_decoder_from
 from models_store.encoding.rows import Encoder, TableEncoder, input_encoder_from
 from models_store.errors import BundleDamaged, NoCalibration, NotFinite, shortened_name
 from models_store.networks.architecture import Architecture, LoadNetwork, Network
@@ -220,6 +220,9 @@ class Bundle:
         if not isinstance(self.calibration, NumberCalibration):
             raise NoCalibration(self.pattern)
         ends = self.calibration.ends(answers, self._widths(self.calibration, raw, answers), level, jointly=jointly)
+        decoder = self.predictor.decoder
+        if isinstance(decoder, OutputDecoder) and decoder.logarithm is not None:
+            ends = np.maximum(ends, 0.0)  # as its answers are: no number is below 0
         return all_finite(ends.reshape(len(ends), -1)).reshape(ends.shape)
 
     def sets(self, answers: Array, level: Fraction) -> NDArray[np.bool_]:

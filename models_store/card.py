@@ -195,7 +195,7 @@ class Promotion(Frozen):
     """`test rows of both`, answered by the networks that were measured; or `new test rows`, of which the champion that
     is served has seen none. None where no rows were answered."""
     left_out: int = 0
-    """Test rows that were not asked, because the champion had learned from them."""
+    """Test rows that were not asked, because one of both had learned from them, or from equal ones."""
     by: dict[PairedMetric, Difference] = Field(default={}, exclude_if=is_empty)
     """How far the version, which is `first`, and the champion differ; the first metric decides."""
 

@@ -126,7 +126,9 @@ def _basis(of: Trained) -> Basis:
         width = Width.chosen(apart.answers, apart.hardness, apart.errors, FLOORS_OUT_OF_FOLD)
         return Basis(width, "spread", _cuts(apart.answers), apart, "rows out of fold")
     width = Width.chosen(apart.answers, apart.hardness, apart.errors)
-    return Basis(width, "spread", _cuts(apart.answers), _answered(of.measured.predictor, None, test), "test rows")
+    measured = of.measured.predictor
+    asked = _answered(measured, measured.spread(test.inputs), test)
+    return Basis(width, "spread", _cuts(apart.answers), asked, "test rows")
 
 
 def _fresh(spec: PatternSpec, data: FormulaData) -> Rows | None:
@@ -141,15 +143,19 @@ def _learned(of: Trained, predictor: Predictor, shaping: Rows, test: Rows, are: 
     """Return a basis whose width is learned from `shaping`; half of these are landmarks where there are no members."""
     landmarks = None
     has_members = of.served.architecture.members > 1
-    if not has_members and predictor.encoder.n_inputs <= MOST_INPUTS and len(shaping) >= FEWEST_SHAPING:
+    # Questions are encoded for the network that is served, whose inputs may be others: it knows more rows.
+    encoder = of.served.predictor.encoder
+    if not has_members and encoder.n_inputs <= MOST_INPUTS and len(shaping) >= FEWEST_SHAPING:
         order = np.random.default_rng(of.spec.seed).permutation(len(shaping))
         near, shaping = shaping.take(order[::2]), shaping.take(order[1::2])
-        places = predictor.encoder.encode(near.inputs).astype(np.float64)
+        places = encoder.encode(near.inputs).astype(np.float64)
         landmarks = Landmarks(places, np.abs(near.targets - predictor.predict(near.inputs)))
-    known = _answered(predictor, landmarks, shaping)
+    among = predictor if landmarks is None else of.served.predictor
+    known = _answered(predictor, hardness(among, landmarks, shaping.inputs), shaping)
     width = Width.chosen(known.answers, known.hardness, known.errors)
     follows: WidthFollows = "landmarks" if landmarks else "spread" if has_members else "size"
-    return Basis(width, follows, _cuts(known.answers), _answered(predictor, landmarks, test), are, landmarks)
+    asked = _answered(predictor, hardness(among, landmarks, test.inputs), test)
+    return Basis(width, follows, _cuts(known.answers), asked, are, landmarks)
 
 
 def _cuts(answers: Array) -> Array:
@@ -157,9 +163,9 @@ def _cuts(answers: Array) -> Array:
     return cuts
 
 
-def _answered(predictor: Predictor, landmarks: Landmarks | None, rows: Rows) -> Answered:
-    """Return the answers to rows. Raises NotFinite where there is none."""
-    return Answered(predictor.predict(rows.inputs), hardness(predictor, landmarks, rows.inputs), rows.targets)
+def _answered(predictor: Predictor, hard: Array, rows: Rows) -> Answered:
+    """Return the answers to rows, float64 `hard` (n_rows, n_outputs). Raises NotFinite where there is none."""
+    return Answered(predictor.predict(rows.inputs), hard, rows.targets)
 
 
 # -- labels ------------------------------------------------------------------------------------------------------------

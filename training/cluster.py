@@ -257,7 +257,9 @@ def _local() -> dict[str, Any]:
     """Return the options of a cluster of this process' own, which nobody else can join."""
     parent = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir()))
     for left in parent.glob("patterns-ray-*"):
-        if not Path(f"/proc/{left.name.rpartition('-')[2]}").exists():
+        process = left.name.rpartition("-")[2]
+        # One of this number is of an attempt that failed, or of an earlier process: in a container numbers come back.
+        if process == str(os.getpid()) or not Path(f"/proc/{process}").exists():
             shutil.rmtree(left, ignore_errors=True)
     home = parent / f"patterns-ray-{os.getpid()}"
     home.mkdir(mode=0o700, parents=True)

@@ -15,7 +15,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -169,18 +169,32 @@ class Bucket:
         return content
 
     def sweep(self, pattern: str, unnamed_for: timedelta = UNNAMED_FOR) -> None:
-        """Remove files that no version has, once they have lain there for so long."""
-        record, _ = self.record(pattern)
-        named = {one.manifest for one in record.versions.values()}
-        for entry in record.versions.values():
-            if (written := self._get(f"versions/{pattern}/{entry.manifest}")) is not None:
-                named |= set(manifest.hashes(written).values())
+        """Remove files that no version has, once they have lain there for so long.
+
+        None where the record or a manifest is damaged: which files it names is not known.
+        """
+        try:
+            named = self._named(pattern)
+        except BundleDamaged:
+            return
         with _answering():
             found = [one for batch in obstore.list(self._objects, f"versions/{pattern}/") for one in batch]
             old = datetime.now(UTC) - unnamed_for
-            for one in found:
-                if one["path"].rpartition("/")[2] not in named and one["last_modified"] < old:
-                    obstore.delete(self._objects, one["path"])
+            for path in [one["path"] for one in found if one["last_modified"] < old]:
+                if path.rpartition("/")[2] in named:
+                    continue
+                # Looked at again: the same content may be published anew at this moment.
+                with suppress(FileNotFoundError):
+                    if obstore.head(self._objects, path)["last_modified"] < old:
+                        obstore.delete(self._objects, path)
+
+    def _named(self, pattern: str) -> set[str]:
+        """Return the hashes of the files of all versions, manifests too. Raises BundleDamaged."""
+        named: set[str] = set()
+        for entry in self.record(pattern)[0].versions.values():
+            written = self._file(pattern, manifest.NAME, entry.manifest)
+            named |= {entry.manifest, *manifest.hashes(written).values()}
+        return named
 
     # -- the rest ------------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from models_store.bundle import Description
 from models_store.errors import (
     BucketUnavailable,
     BundleDamaged,
+    BundleUnreadable,
     ChampionStays,
     NothingToRollBack,
     PatternServerError,
@@ -113,7 +114,13 @@ class SharedStore(Store):
     def _follow(self, pattern: str, record: Record) -> bool:
         """Do on the disk what the record says; False if something is left to do."""
         for version in self._unknown(pattern, record):
-            record = self._give_version(pattern, version)
+            try:
+                record = self._give_version(pattern, version)
+            except BundleUnreadable:
+                raise
+            except BundleDamaged:  # out of the way of the bucket's own
+                with self._root.changing():
+                    Quarantine(self.root, self._disk).take_if_damaged(pattern, version)
         fetched = {
             version: files
             for version, entry in record.versions.items()
@@ -132,6 +139,8 @@ class SharedStore(Store):
             if manifest.verified(files)[:2] != (pattern, version):
                 raise BundleDamaged(f"{manifest.NAME} in the bucket belongs to another version")
         except BundleDamaged as error:
+            if self._bucket.record(pattern)[0].versions.get(version) != entry:
+                return None  # deleted meanwhile, and its files with it
             self._keep_damaged(f"{pattern}-{version}-object", error)
             is_new = entry.manifest not in self._damaged
             self._damaged[entry.manifest] = time.monotonic()
@@ -417,9 +426,8 @@ class SharedDatasets(Datasets):
         super().delete(dataset)
 
     def _check_known(self, dataset: str) -> None:
-        if ID.fullmatch(dataset) and not (self._directory / dataset).is_dir():
-            with suppress(BucketUnavailable):
-                self._fetch(dataset)
+        """Raises BucketUnavailable where only the bucket could tell."""
+        self._fetch(dataset)
         super()._check_known(dataset)
 
     def _fetch(self, dataset: str) -> None:

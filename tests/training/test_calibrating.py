@@ -32,6 +32,14 @@ def sides(n_rows: int) -> pl.DataFrame:
     return table(n_rows).select("x", side=pl.when(pl.col("y") > 5).then(pl.lit("high")).otherwise(pl.lit("low")))
 
 
+def rare_words(n_rows: int) -> pl.DataFrame:
+    """Return a table with words of two rows each, which is what an input of their own takes."""
+    return table(n_rows).with_columns(word=pl.Series([f"w{row // 2}" for row in range(n_rows)]))
+
+
+TABLES = {"0": table, "1": sides, "2": rare_words}
+
+
 def trained(data: dict[str, Any], n_rows: int = N_ROWS, **changes: Any) -> Bundle:
     from training.run import train  # deferred: imports TensorFlow
 
@@ -42,12 +50,11 @@ def trained(data: dict[str, Any], n_rows: int = N_ROWS, **changes: Any) -> Bundl
         "fit": {"epochs": 30, "optimizer": {"name": "adam", "learning_rate": 0.01}, "early_stopping": None},
         **changes,
     }
-    return train(
-        PatternSpec.parse(recipe), read_table=lambda name: (sides if name[0] == "1" else table)(n_rows), device="cpu"
-    )
+    return train(PatternSpec.parse(recipe), read_table=lambda name: TABLES[name[0]](n_rows), device="cpu")
 
 
 TABLE = {"kind": "table", "dataset": "0" * 32, "target": "y"}
+WORDS = {"kind": "table", "dataset": "2" * 32, "target": "y"}
 SIDES = {"kind": "table", "dataset": "1" * 32, "target": "side"}
 LINE = {
     "kind": "formula",
@@ -55,6 +62,15 @@ LINE = {
     "outputs": {"y": "x ** 2", "z": "-x"},
     "rows": 100,
 }
+
+
+def test_landmarks_stand_among_the_inputs_of_the_network_that_is_served() -> None:
+    bundle = trained(WORDS, n_rows=80, network={"layers": [{"units": 8, "activation": "tanh"}], "members": 1})
+    calibration = bundle.calibration
+    assert isinstance(calibration, NumberCalibration)
+    assert bundle.card.fitted.refit is not None
+    widths = bundle.intervals(bundle.golden_inputs, bundle.predict(bundle.golden_inputs), exactly(0.5))
+    assert np.isfinite(widths).all()
 
 
 def test_a_network_with_members_is_calibrated_on_its_test_rows_and_its_width_follows_the_row() -> None:

@@ -188,9 +188,15 @@ def _way_of(spec: PatternSpec, data: Dataset) -> Way | None:
     """Return what is worth a try by the training targets, where there are rows that judge it; None: nothing is."""
     if data.labels is not None or (data.validation is None and spec.network.most_members == 1):
         return None
-    if logarithms.may_pay(data.train.targets):
+    if logarithms.may_pay(data.train.targets) and not _have_negative(spec, data):
         return LOGARITHMS
     return HUBER if spec.fit.loss == "auto" and heavy_tails.may_pay(data.train.targets) else None
+
+
+def _have_negative(spec: PatternSpec, data: Dataset) -> bool:
+    """True if a target that is validated by, or that a second fit learns from, has no logarithm."""
+    others = [data.validation, data.test if spec.split.refit else None]
+    return any(bool((rows.targets < 0).any()) for rows in others if rows is not None)
 
 
 def _better_of(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent) -> Learned:

@@ -14,6 +14,7 @@ import numpy as np
 
 from models_store.arrays import Encoded
 from models_store.bundle import all_finite
+from models_store.encoding.outputs import OutputDecoder
 from models_store.errors import PatternServerError
 from models_store.networks.keras_network import device_name
 from training.fitting.fit import MOST_WORK, Diverged, diverged_after
@@ -103,6 +104,12 @@ class Fitting:
         fit = self.scored.fit
         return 6 * fit.architecture.n_parameters * len(fit.train.inputs)
 
+    @property
+    def learns_logarithms(self) -> bool:
+        """True if its answers become means after the fit, which `learn` sees to."""
+        decoder = self.scored.fit.encoding.decoder
+        return isinstance(decoder, OutputDecoder) and decoder.logarithm is not None
+
 
 @dataclass(frozen=True, eq=False)
 class Group:
@@ -151,7 +158,7 @@ class Trials:
             fittings: list[Fitting] = []
             for trial in [trial for trial in trials if trial.state is None]:
                 found = self._fittings(trial, some, watch)
-                if any(fitting.work > self._most_work for fitting in found):
+                if any(fitting.work > self._most_work or fitting.learns_logarithms for fitting in found):
                     outcome = alone(trial.candidate, self._scoring, self._runtime, watch)
                     trial.state, trial.is_told = outcome.state, True
                     yield outcome

@@ -268,6 +268,31 @@ def test_files_that_no_version_has_are_swept_once_they_are_old(
     assert files_of(other) == files_of(one)
 
 
+def test_files_of_a_version_whose_manifest_is_lost_are_not_swept(one: SharedStore, objects: MemoryStore) -> None:
+    one.publish(line(10))
+    manifest = Bucket(objects).record("line")[0].versions[1].manifest
+    [path] = [
+        found["path"]
+        for batch in obstore.list(objects, "versions/")
+        for found in batch
+        if found["path"].endswith(manifest)
+    ]
+    obstore.delete(objects, path)
+    before = len([found for batch in obstore.list(objects, "versions/") for found in batch])
+    Bucket(objects).sweep("line", timedelta())
+    assert len([found for batch in obstore.list(objects, "versions/") for found in batch]) == before > 0
+
+
+def test_a_manifest_that_is_damaged_here_keeps_no_version_from_arriving(one: SharedStore, other: SharedStore) -> None:
+    one.publish(line(10))
+    other.pull()
+    (other.root / "line" / "1" / "MANIFEST.json").write_bytes(b"{}")
+    one.publish(line(20))
+    other.pull()
+    assert slope(other.load("line", 2)) == 20
+    assert slope(other.load("line", 1)) == 10
+
+
 def test_a_record_that_is_damaged_changes_nothing(one: SharedStore, other: SharedStore, objects: MemoryStore) -> None:
     one.publish(line(10))
     other.pull()
@@ -407,3 +432,14 @@ def test_tables_are_shared_fetched_when_asked_for_and_deleted_everywhere(objects
     one.share(stored.id)
     other.pull()
     assert other.ids() == [stored.id]
+
+
+def test_whether_a_table_is_there_is_not_known_without_the_bucket(
+    objects: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise BucketUnavailable("away")
+
+    monkeypatch.setattr(Bucket, "get_dataset", away)
+    with pytest.raises(BucketUnavailable):
+        SharedDatasets(tmp_path, Bucket(objects), HastyDisk()).get("0" * 32)
