@@ -33,8 +33,8 @@ check: $(VENV)/dev.done check-page
 # like S3, in environments of their own.
 runtimes: $(VENV)/dev.done
 	@tests/install_runtimes.sh
-	@tests/install_pmml.sh
-	@tests/install_moto.sh
+	@tests/install_environment.sh pmml "JPMML, PMML4S and Java"
+	@tests/install_environment.sh moto "moto, which answers like S3"
 
 # Checks types and format of the page's scripts. Only this needs Node.js: the scripts run as they are, without a build.
 check-page:

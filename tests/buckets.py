@@ -88,7 +88,7 @@ def a_bucket() -> Iterator[tuple[Network, dict[str, str]]]:
     Skips the test where moto is not installed.
     """
     if not MOTO_PYTHON.parents[1].joinpath("made-of.lock").exists():
-        pytest.skip("moto is not installed; tests/install_moto.sh installs it")
+        pytest.skip("moto is not installed; tests/install_environment.sh installs it")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

@@ -39,7 +39,7 @@ def without(program: str) -> pytest.MarkDecorator:
 PMML_PYTHON = Path(__file__).parents[1] / ".runtimes" / "pmml" / "bin" / "python"
 with_pmml = pytest.mark.skipif(
     not PMML_PYTHON.parents[1].joinpath("made-of.lock").exists(),
-    reason="JPMML and PMML4S are not installed; tests/install_pmml.sh installs them",
+    reason="JPMML and PMML4S are not installed; tests/install_environment.sh installs them",
 )
 PROGRAMS = [pytest.param("c", marks=without("gcc")), pytest.param("js", marks=without("node")), "python"]
 WITHOUT_TEXT: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind != "text")
