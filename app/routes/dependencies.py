@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from app.answering.registry import Registry
 from app.drift.watch import Watch
+from app.errors import Unprocessable
 from app.following import Following
 from app.jobs.jobs import Jobs
 from app.parts import Parts, parts_of
@@ -35,3 +36,9 @@ ReaderPart = Annotated[ReadsTables, Depends(_part(lambda parts: parts.reader))]
 LibrarianPart = Annotated[ThreadPoolExecutor, Depends(_part(lambda parts: parts.librarian))]
 ExporterPart = Annotated[ThreadPoolExecutor, Depends(_part(lambda parts: parts.exporter))]
 ArtistPart = Annotated[ThreadPoolExecutor, Depends(_part(lambda parts: parts.artist))]
+
+
+def check_one_named(version: int | None, label: str | None) -> None:
+    """Raise Unprocessable where a request names both a version and a label."""
+    if version is not None and label is not None:
+        raise Unprocessable("bad_parameter", "give a version or a label, not both")

@@ -15,13 +15,13 @@ from app.drift.records import DAY, summed
 from app.drift.report import drift
 from app.drift.since import since_of
 from app.drift.watch import Watch, Window
-from app.errors import Draining, NoProfile, NotCounted, QueueFull, Unprocessable
+from app.errors import Draining, NoProfile, NotCounted, QueueFull
 from app.formats.compression import check_plain
 from app.http.keys import require_admin, require_predictor
 from app.jobs.job import Job
 from app.jobs.jobs import Jobs
 from app.jobs.recipes import recipe_of_pattern
-from app.routes.dependencies import JobsPart, RegistryPart, StorePart, WatchPart
+from app.routes.dependencies import JobsPart, RegistryPart, StorePart, WatchPart, check_one_named
 from app.routes.documented import DRIFT, OUTCOMES_BODY, SINCE, answer
 from models_store.arrays import Array
 from models_store.names import LARGEST_VERSION
@@ -46,8 +46,7 @@ async def drifted(
     label: Annotated[str | None, Query(description="a label, instead of a version")] = None,
 ) -> Response:
     """Has the world moved: distances of each column, and a verdict where there are enough rows for one."""
-    if version is not None and label is not None:
-        raise Unprocessable("bad_parameter", "give a version or a label, not both")
+    check_one_named(version, label)
     began = since_of(since, time.time())
     release = await registry.release(pattern, version, label)
     if release.bundle.profile is None:
@@ -92,8 +91,7 @@ async def outcomes(
     retrain: Annotated[bool, Query(description="train again if the error of a day is worse than the card's")] = False,
 ) -> Response:
     """Add rows whose right answers are known by now to the running error; `GET …/drift` and `/metrics` have it."""
-    if version is not None and label is not None:
-        raise Unprocessable("bad_parameter", "give a version or a label, not both")
+    check_one_named(version, label)
     release = await registry.release(pattern, version, label)
     if retrain:
         jobs.check_trainer()

@@ -7,9 +7,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from app.answering.registry import Served
-from app.errors import Unprocessable
 from app.http.keys import require_admin, require_predictor
-from app.routes.dependencies import ExporterPart, RegistryPart, StorePart
+from app.routes.dependencies import ExporterPart, RegistryPart, StorePart, check_one_named
 from app.routes.documented import EXPORTED, PACKED_BODY, answer
 from models_store.exports.names import ALL, BUNDLE
 from models_store.exports.targets import export
@@ -36,8 +35,7 @@ async def exported(
     label: Annotated[str | None, Query(description="a label, instead of a version")] = None,
 ) -> Response:
     """Encoders, network and decoder in one file, which answers raw values as the server does."""
-    if version is not None and label is not None:
-        raise Unprocessable("bad_parameter", "give a version or a label, not both")
+    check_one_named(version, label)
     release = await registry.release(pattern, version, label)
     if to == BUNDLE:
         return await _packed(release, store)
