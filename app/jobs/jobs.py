@@ -260,7 +260,8 @@ class Jobs:
         outcome = await Supervision(job, self._records, self._trainer, self._settings, self.patience, outbox).follow()
         if outbox is None or outcome.version is None:
             return outcome
-        return replace(outcome, version=await self._delivered(job))
+        version = await self._delivered(job)
+        return Outcome("cancelled") if version is None else replace(outcome, version=version)
 
     def _fetch_tables(self, job: Job) -> None:
         """Look the tables up, which fetches those that were uploaded elsewhere; the trainer says what is missing."""
@@ -272,13 +273,18 @@ class Jobs:
                 self._datasets.get(dataset)
 
     async def _delivered(self, job: Job) -> int | None:
-        """Return the version of what was trained, once the bucket has it."""
+        """Return the version of what was trained, once the bucket has it; None if that is no longer wanted."""
         while True:
             try:
                 return await asyncio.to_thread(self._store.deliver, job.pattern, job.id, promote=_told(job))
             except BucketUnavailable as error:
+                if await self._is_cancelled(job):
+                    return None
                 log.warning("waits for the bucket", extra={"job": job.id, "reason": str(error)})
                 await asyncio.sleep(self.patience.bucket_poll_seconds)
+
+    async def _is_cancelled(self, job: Job) -> bool:
+        return (await asyncio.to_thread(self._records.get, job.id)).cancel_requested
 
     async def _keep(self, job: Job) -> NoReturn:
         """Renew the lease of a job. Raises LeaseLost, and an error where the database does not answer in time."""
@@ -302,7 +308,7 @@ class Jobs:
         """
         version = outcome.version
         if outcome.was_imposed:
-            version = await asyncio.to_thread(self._store.deliver, job.pattern, job.id, promote=_told(job))
+            version = await self._published_all_the_same(job)
         if version is None:
             await self._end_unpublished(job, outcome)
             return
@@ -310,6 +316,19 @@ class Jobs:
             await asyncio.to_thread(self._store.promote_if_unaliased, job.pattern, version)
         note = outcome.message if outcome.status == "succeeded" else None
         await self._end(job, Outcome("succeeded", message=note, version=version))
+
+    async def _published_all_the_same(self, job: Job) -> int | None:
+        """Return the version of a job that was ended from outside; None if it has none.
+
+        Of one that was cancelled, what the bucket is too far away to take is thrown away: it would hold up the queue.
+        """
+        try:
+            return await asyncio.to_thread(self._store.deliver, job.pattern, job.id, promote=_told(job))
+        except BucketUnavailable:
+            if not await self._is_cancelled(job):
+                raise
+            await asyncio.to_thread(self._store.discard, job.id)
+            return None
 
     def _is_promoted(self, job: Job, version: int) -> bool:
         """True if the version, which the job has published, was to become the champion."""
@@ -322,7 +341,7 @@ class Jobs:
             if (outcome.may_go_on or is_search) and await asyncio.to_thread(self._records.resume, job.id):
                 log.info("training taken up again", extra={"job": job.id, "pattern": job.pattern})
                 return
-            if (await asyncio.to_thread(self._records.get, job.id)).cancel_requested:
+            if await self._is_cancelled(job):
                 outcome = Outcome("cancelled")
         if outcome.status == "interrupted" or (outcome.status == "failed" and is_search):
             reached = await asyncio.to_thread(self._reached, job)

@@ -265,6 +265,11 @@ class SharedStore(Store):
                 self._disk.remove(waiting.root)
         return version or self._bucket.record(pattern)[0].version_of(job)
 
+    def discard(self, job: str) -> None:
+        if self.outbox(job).is_dir():
+            with writing():
+                self._disk.remove(self.outbox(job))
+
     def version_of(self, pattern: str, job: str) -> int | None:
         return self._bucket.record(pattern)[0].version_of(job)
 

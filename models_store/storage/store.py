@@ -163,6 +163,9 @@ class Store:
         """
         return self.version_of(pattern, job)
 
+    def discard(self, job: str) -> None:
+        """Forget what a training has published elsewhere and `deliver` has not taken: nothing, where there is none."""
+
     def fetch(self, pattern: str) -> None:
         """Do on the disk what has changed of the pattern elsewhere: nothing, where the disk is all there is."""
 

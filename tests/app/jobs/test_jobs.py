@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from obstore.store import MemoryStore
 from pydantic import SecretStr
 
 from app.errors import Draining, QueueFull
@@ -20,18 +21,22 @@ from app.jobs.patience import Patience
 from app.jobs.records import MOST_RESUMPTIONS, Records
 from app.settings import Settings
 from models_store.card import Promotion
-from models_store.errors import PublishUnconfirmed, StoreUnwritable
+from models_store.errors import BucketUnavailable, PublishUnconfirmed, StoreUnwritable
 from models_store.storage.aliases import CHAMPION
+from models_store.storage.bucket import Bucket, Record
 from models_store.storage.checkpoints import Checkpoint, Checkpoints
 from models_store.storage.locks import FileLock
+from models_store.storage.shared_store import SharedStore
 from models_store.storage.store import Store
 from tests.app.jobs.conftest import HOUR, IMPATIENT, LOOKS, SHORT, MakeJobs, Outage, until
 from tests.app.jobs.fakes import (
     FakeTrainer,
     Script,
+    begins,
     diverges,
     hangs,
     is_killed,
+    learned,
     obeys,
     publishes_and_hangs,
     publishes_and_is_killed,
@@ -40,9 +45,9 @@ from tests.app.jobs.fakes import (
     waits_for,
 )
 from tests.app.jobs.test_records import expire
-from tests.disks import UnconfirmingDisk
+from tests.disks import HastyDisk, UnconfirmingDisk
 from tests.fakes import LinearNetwork, line
-from training.messages import IfBetter, Publish
+from training.messages import IfBetter, Publish, Published
 
 pytestmark = pytest.mark.anyio
 
@@ -267,6 +272,58 @@ async def test_a_training_that_was_stopped_after_it_had_published_has_succeeded(
             await begun(jobs, job)
             await jobs.cancel(job)
         assert await ended(jobs, job) == succeeded(1)
+
+
+# -- with a bucket -------------------------------------------------------------------------------------------------
+
+
+class Moody(Bucket):
+    """A bucket that answers nothing while it is away."""
+
+    is_away = False
+
+    def record(self, pattern: str) -> tuple[Record, str | None]:
+        self._look()
+        return super().record(pattern)
+
+    def put_files(self, pattern: str, contents: list[bytes]) -> None:
+        self._look()
+        super().put_files(pattern, contents)
+
+    def _look(self) -> None:
+        if self.is_away:
+            raise BucketUnavailable("away")
+
+
+async def publishes_into_its_outbox(trainer: FakeTrainer, request: Publish) -> None:
+    assert request.outbox is not None
+    waiting = Store(request.outbox, LinearNetwork.from_bytes, disk=HastyDisk())
+    version = waiting.publish(learned(request.recipe, request.id))
+    await begins(trainer, request)
+    trainer.say(Published(id=request.id, version=version))
+
+
+@pytest.mark.parametrize("script", [publishes_into_its_outbox, obeys])
+async def test_while_the_bucket_is_away_a_training_can_be_cancelled_and_the_next_goes_on(
+    settings: Settings, trainer: FakeTrainer, script: Script
+) -> None:
+    bucket = Moody(MemoryStore())
+    shared = SharedStore(settings.store, LinearNetwork.from_bytes, bucket, disk=HastyDisk())
+    patience = replace(SHORT, bucket_poll_seconds=0.02)
+    jobs = Jobs(Records(settings.jobs_url, settings.train_queue), shared, trainer, settings, patience)
+    trainer.scripts = [script, publishes_into_its_outbox]
+    async with leading(jobs):
+        cancelled, following = await submit(jobs), await submit(jobs)
+        bucket.is_away = True
+        await begun(jobs, cancelled)
+        assert (await jobs.cancel(cancelled)).status == "running"
+        assert await ended(jobs, cancelled) == {"status": "cancelled", "version": None, "error": None}
+        assert not shared.outbox(cancelled).exists()
+        await begun(jobs, following)
+        bucket.is_away = False
+        assert await ended(jobs, following) == succeeded(1)
+    assert (shared.version_of("line", cancelled), shared.version_of("line", following)) == (None, 1)
+    jobs.close()
 
 
 # -- servers that stop, and those that come after ------------------------------------------------------------------
