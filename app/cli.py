@@ -480,6 +480,25 @@ def drift(
 
 
 @cli.command()
+def shadow(
+    pattern: Annotated[str, typer.Argument(help="the pattern's name")],
+    since: Annotated[str, typer.Option(help="hour, day, or a moment such as 2026-05-31T18:00:00Z")] = "day",
+    url: Annotated[
+        str | None, typer.Option(help="the server to ask; by default http://PATTERNS_HOST:PATTERNS_PORT")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How far the answers of the version with the label shadow are from the champion's, on live questions."""
+    from app.commands.shadow import print_shadow, shadow_of  # deferred: only this command needs them
+
+    said = shadow_of(pattern, since, url)
+    if as_json:
+        out.print_json(json.dumps(said))
+    else:
+        print_shadow(out, said)
+
+
+@cli.command()
 def show(
     pattern: Annotated[str, typer.Argument(help="the pattern's name")],
     version: Annotated[int | None, typer.Option(min=1, help="a version; without it the champion")] = None,

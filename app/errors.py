@@ -35,6 +35,19 @@ class NoProfile(PatternServerError):
         )
 
 
+class NoShadow(PatternServerError):
+    code = "no_shadow"
+
+    def __init__(self, pattern: str, champion: int, version: int | None) -> None:
+        found = (
+            "no version has the label shadow" if version is None else f"its shadow, version {version}, answers itself"
+        )
+        super().__init__(
+            f"{pattern}: {found}; the champion is version {champion}, and another version becomes its shadow by "
+            f'PUT /patterns/{pattern}/labels/shadow {{"version": n}}'
+        )
+
+
 class NotCounted(PatternServerError):
     code = "not_counted"
 

@@ -26,6 +26,7 @@ from app.answering.answer import Answering
 from app.answering.batching import Batcher
 from app.answering.engine import network_loader
 from app.answering.registry import Registry
+from app.answering.shadow import Shadows
 from app.dialects.native.predict import PREDICT_DIALECT
 from app.dialects.oip.addresses import OIP_DIALECT
 from app.dialects.scoring.addresses import SCORING_DIALECT, vertex_dialects
@@ -44,6 +45,7 @@ from app.processes.workers import place
 from app.routes import datasets, drift, exports, health, models, page, train
 from app.settings import Settings
 from app.telemetry import logs
+from app.telemetry.likeness import Likenesses
 from app.telemetry.statistics import Statistics
 from app.telemetry.tally import Tallies
 from models_store.errors import PatternServerError
@@ -98,17 +100,17 @@ def _included(app: FastAPI) -> list[Route]:
 
 def _parts(settings: Settings, load_network: LoadNetwork, routes: list[Route]) -> Parts:
     store, datasets, following = _stores(settings, load_network)
-    statistics, tallies = Statistics(), Tallies(are_on=settings.drift)
+    statistics, tallies, likenesses = Statistics(), Tallies(are_on=settings.drift), Likenesses()
     records = Records(settings.jobs_url, settings.train_queue)
     return Parts(
         settings=settings,
         store=store,
-        registry=Registry(store, statistics, tallies),
+        registry=Registry(store, statistics, tallies, Shadows(settings.shadow_share, likenesses)),
         datasets=datasets,
         following=following,
         reader=Reader(settings.store, settings.max_dataset_mb, settings.log_level),
         statistics=statistics,
-        watch=Watch(tallies, store, settings),
+        watch=Watch(tallies, likenesses, store, settings),
         batcher=Batcher(),
         admission=Admission(settings.answer_seconds),
         # Threads of their own: many plots or tables, or a slow disk, must not take those that everybody else needs.

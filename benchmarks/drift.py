@@ -2,7 +2,8 @@
 
     training rows -> Profile;  windows of other rows -> counts -> psi, threshold -> figures -> docs/honesty.md
 
-`python -m benchmarks.drift --cost` measures what counting costs a server, beside the same server without it.
+`python -m benchmarks.drift --cost` measures what counting costs a server, beside the same server without it, and
+`--cost shadow` what a shadow costs that answers a tenth of the questions.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -30,8 +32,10 @@ from models_store.encoding.numbers import NumberEncoder
 from models_store.encoding.outputs import OutputDecoder
 from models_store.encoding.rows import TableEncoder
 from models_store.encoding.scaler import Scaler
+from models_store.networks.engines import loader
 from models_store.profiles.counting import Counting
 from models_store.profiles.profile import Profile
+from models_store.storage.store import Store
 from models_store.tables.table import Table, Values
 
 Draw = Callable[[np.random.Generator, int], Array]
@@ -170,31 +174,49 @@ def _values(series: pl.Series) -> Values:
 # -- cost ------------------------------------------------------------------------------------------------------------
 
 
-def cost(rounds: int) -> None:
-    """Print requests a second of a server that counts, and the median of their ratios to one that does not."""
+Costly = Literal["counting", "shadow"]
+# What turns it off.
+OFF: Mapping[Costly, Mapping[str, str]] = {
+    "counting": {"PATTERNS_DRIFT": "false"},
+    "shadow": {"PATTERNS_SHADOW_SHARE": "0"},
+}
+
+
+def cost(what: Costly, rounds: int) -> None:
+    """Print requests a second of a server with it, and the median of their ratios to one without it."""
     effort = Effort(rounds, 2.0, load.found())
     with tempfile.TemporaryDirectory(prefix="benchmark-drift-") as folder:
         store = Path(folder, "store")
         train(store, [PATTERN])
+        if what == "shadow":
+            train(store, [PATTERN])
+            Store(store, loader("onnx", "cpu")).set_alias(PATTERN, "shadow", 1)
         for engine in available_engines():
-            counts = ours(store, engine)
-            without = replace(ours(store, engine, drift=False), name="without")
-            found = together([counts, without], (ONE, CROWD), effort)["workloads"]
+            with_it = ours(store, engine)
+            without = replace(with_it, name="without", environment={**with_it.environment, **OFF[what]})
+            found = together([with_it, without], (ONE, CROWD), effort)["workloads"]
             for workload, runs in found.items():
-                pairs = zip(runs[counts.name], runs["without"], strict=True)
+                pairs = zip(runs[with_it.name], runs["without"], strict=True)
                 ratios = [one["requests_per_s"] / other["requests_per_s"] for one, other in pairs]
-                speed = median(run["requests_per_s"] for run in runs[counts.name])
-                print(f"{engine}, {workload}: {speed:.0f} requests/s, {median(ratios):.3f} × without counting")
+                speed = median(run["requests_per_s"] for run in runs[with_it.name])
+                spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
+                print(f"{engine}, {workload}: {speed:.0f} requests/s, {median(ratios):.3f} × without ({spread})")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cost", action="store_true", help="measure a server with and without counting instead")
+    parser.add_argument(
+        "--cost",
+        nargs="?",
+        const="counting",
+        choices=get_args(Costly),
+        help="measure a server with and without counting, or a shadow, instead",
+    )
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--tables", nargs="*", type=Path, default=[], metavar="FILE", help="CSV files of yours, too")
     arguments = parser.parse_args()
     if arguments.cost:
-        cost(arguments.rounds)
+        cost(arguments.cost, arguments.rounds)
     else:
         report(arguments.tables)
 

@@ -77,7 +77,6 @@ class Answering:
         try:
             if reads_on_loop(cost):
                 question = read()
-                asked = question.asked
                 n_rows = timeline.rows = _checked(question, release, most)
                 timeline.read_at = perf_counter_ns()
                 if n_rows <= release.few_rows:
@@ -89,13 +88,15 @@ class Answering:
             else:
                 with self.admission.place(cost):
                     work = partial(_answer_in_thread, release, timeline, read, write, most)
-                    asked, answers, answer = await self.admission.predict(work)
+                    question, answers, answer = await self.admission.predict(work)
         except BaseException:
             release.counters.count_failure(timeline)
             raise
         release.counters.count_answer(timeline)
         if release.tally is not None:
-            release.tally.note(asked, answers)
+            release.tally.note(question.asked, answers)
+        if release.live is not None:
+            release.live.note(release, question.rows, answers)
         return answer
 
     async def _planned(
@@ -124,8 +125,8 @@ def _answer_in_thread(
     read: Callable[[], Asked],
     write: Callable[[Asked, Array], Answer],
     most: int,
-) -> tuple[Raw, Array, Answer]:
-    """Answer in a thread from beginning to end: return the rows, the answers, and what is written of them.
+) -> tuple[Asked, Array, Answer]:
+    """Answer in a thread from beginning to end: return the question, the answers, and what is written of them.
 
     Many rows join no batch: handing them to the event loop and back would take longer than a call of their own.
     """
@@ -135,7 +136,7 @@ def _answer_in_thread(
     timeline.read_at = perf_counter_ns()
     answers = all_finite(_timed(release, question.rows, timeline))
     timeline.predicted_at = perf_counter_ns()
-    return question.asked, answers, write(question, answers)
+    return question, answers, write(question, answers)
 
 
 def _checked(question: Question, release: Served, most: int) -> int:

@@ -10,13 +10,15 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from app import errors
 from app.answering.plan import WORK_OF_CHARACTER, Shape, few_rows
+from app.answering.shadow import SHADOW, Live, Pair, Shadows
 from app.formats.expected import Expected
 from app.telemetry import metrics
+from app.telemetry.likeness import Likenesses
 from app.telemetry.statistics import Counters, Statistics
 from app.telemetry.tally import Tallies, Tally
 from models_store.errors import (
@@ -55,9 +57,11 @@ class Served(Release):
     """What every answer says of its version."""
     tally: Tally | None = None
     """What it is asked, in histograms; None if that is not counted."""
+    live: Live | None = None
+    """What copies its questions to the shadow, if it is the champion; None for requests that name the version."""
 
     @classmethod
-    def of(cls, release: Release, counters: Counters, tally: Tally | None = None) -> Self:
+    def of(cls, release: Release, counters: Counters, tally: Tally | None = None, live: Live | None = None) -> Self:
         bundle = release.bundle
         expected, architecture = Expected.of(bundle.predictor.encoder, bundle.beside), bundle.architecture
         shape = Shape(
@@ -73,6 +77,7 @@ class Served(Release):
             counters=counters,
             headers={"x-pattern-version": str(release.version)},
             tally=tally,
+            live=live,
         )
 
     def work(self, rows: Raw) -> int:
@@ -89,6 +94,8 @@ class Loaded:
     """A release, and the hold on its directory that keeps retention from deleting it."""
 
     release: Served
+    named: Served
+    """The same for requests that name it."""
     held: contextlib.ExitStack
 
 
@@ -102,6 +109,12 @@ class Shelf:
     champion: Loaded | None = None
     is_unloaded: bool = False
     """True from an unload request to the next load request: no version is served."""
+    shadow: Loaded | None = None
+    """The version with the label `shadow`; None without one, and where that is the champion or cannot be loaded."""
+
+    @property
+    def loaded(self) -> list[Loaded]:
+        return [loaded for loaded in (self.champion, self.shadow) if loaded is not None]
 
     def check_loaded(self) -> None:
         if self.is_unloaded:
@@ -157,10 +170,17 @@ class Registry:
     `release` answers from memory; `refresh` looks at the disk, in a thread of its own.
     """
 
-    def __init__(self, store: Store, statistics: Statistics | None = None, tallies: Tallies | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        statistics: Statistics | None = None,
+        tallies: Tallies | None = None,
+        shadows: Shadows | None = None,
+    ) -> None:
         self._store = store
         self._statistics = statistics or Statistics()
         self._tallies = tallies or Tallies()
+        self._shadows = shadows or Shadows(0.0, Likenesses())
         # None: seen on the disk, but not loaded yet.
         self._shelves: dict[str, Shelf | None] = {}
         self._pins = Pins()
@@ -230,11 +250,32 @@ class Registry:
             version = shelf.aliases[alias]
         if version is None:
             return shelf.release
-        if shelf.champion is not None and shelf.champion.release.version == version:
-            return shelf.champion.release
+        loaded = next((loaded for loaded in shelf.loaded if loaded.release.version == version), None)
+        if loaded is not None:
+            return loaded.named
         if version not in shelf.versions:
             raise UnknownVersion(pattern, shelf.versions)
         return await self._pin(pattern, version)
+
+    def pair(self, pattern: str) -> Pair:
+        """Return the champion and its shadow.
+
+        Raises as `champion` does; and NoShadow, BundleDamaged, NotLoaded and NotComparable.
+        """
+        shelf = self.shelf(pattern)
+        champion, version = shelf.release, shelf.aliases.get(SHADOW)
+        if version is None or version == champion.version:
+            raise errors.NoShadow(pattern, champion.version, version)
+        if shelf.shadow is None:
+            reason = self.refused(pattern, version)
+            raise BundleDamaged(reason) if reason else errors.NotLoaded(f"version {version} of {pattern}")
+        return self._shadows.pair(champion, shelf.shadow.release)
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The champions whose questions are copied to a shadow at this moment, and these shadows."""
+        live = [shelf.champion.release.live for shelf in self.shelves if shelf.champion is not None]
+        return [one.pair for one in live if one is not None and one.pair is not None]
 
     # -- keeping up ------------------------------------------------------------------------------------------------
 
@@ -276,10 +317,10 @@ class Registry:
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
-        champions = [shelf.champion for shelf in self._shelves.values() if shelf is not None]
-        for champion in filter(None, champions):
-            champion.held.close()
+        for loaded in [loaded for shelf in self.shelves for loaded in shelf.loaded]:
+            loaded.held.close()
         self._pins.close()
+        self._shadows.close()
 
     def _follow(self) -> None:
         signature = self._store.signature()
@@ -313,12 +354,13 @@ class Registry:
         try:
             seen = self._store.contents(pattern)
             champion = None if seen.is_unloaded else self._best(pattern, seen)
+            shadow = None if champion is None else self._shadow(pattern, seen, champion)
             # Damage that was found just now may have cost a version.
             left = self._store.versions(pattern)
         except UnknownPattern:
             return None
         versions = tuple(version for version in seen.versions if version in left)
-        return Shelf(pattern, versions, seen.aliases, champion, seen.is_unloaded)
+        return Shelf(pattern, versions, seen.aliases, champion, seen.is_unloaded, shadow)
 
     def _replace(self, pattern: str, shelf: Shelf | None) -> None:
         before = self._shelves.get(pattern) or Shelf(pattern)
@@ -326,8 +368,11 @@ class Registry:
             {pattern: shelf} if shelf is not None else {}
         )
         after = shelf or Shelf(pattern)
-        if before.champion is not None and before.champion is not after.champion:
-            before.champion.held.close()
+        champion, shadow = (None if each is None else each.release for each in (after.champion, after.shadow))
+        self._shadows.follow(pattern, champion, shadow)
+        for loaded in before.loaded:
+            if not any(loaded is kept for kept in after.loaded):
+                loaded.held.close()
         if after.champion is not None and before.champion is not after.champion:
             metrics.SERVED.labels(pattern).set(after.champion.release.version)
             log.info("serving", extra={"pattern": pattern, "version": after.champion.release.version})
@@ -347,11 +392,28 @@ class Registry:
             return current
         candidates = [version for version in reversed(seen.versions) if version <= champion]
         for version in candidates:
-            if current is not None and current.release.version == version:
-                return current
-            if (pattern, version) not in self._refused:
-                with contextlib.suppress(PatternServerError):
-                    return self._load(pattern, version)
+            if (loaded := self._loaded(pattern, version)) is not None:
+                return loaded
+        return None
+
+    def _shadow(self, pattern: str, seen: Contents, champion: Loaded) -> Loaded | None:
+        current = (self._shelves.get(pattern) or Shelf(pattern)).shadow
+        if seen.record is None:  # which version it is cannot be read now, as for the champion
+            return current
+        version = seen.aliases.get(SHADOW)
+        if version is None or version == champion.release.version:
+            return None
+        return self._loaded(pattern, version)
+
+    def _loaded(self, pattern: str, version: int) -> Loaded | None:
+        """Return a version of the shelf as it is loaded, or load it now; None where it cannot be."""
+        shelf = self._shelves.get(pattern) or Shelf(pattern)
+        for loaded in shelf.loaded:
+            if loaded.release.version == version:
+                return loaded
+        if (pattern, version) not in self._refused:
+            with contextlib.suppress(PatternServerError):
+                return self._load(pattern, version)
         return None
 
     async def _pin(self, pattern: str, version: int) -> Served:
@@ -359,14 +421,14 @@ class Registry:
         if key in self._refused:
             raise BundleDamaged(self._refused[key])
         if (pinned := self._pins.get(key)) is not None:
-            return pinned.release
+            return pinned.named
         async with self._refreshing:
             self.shelf(pattern).check_loaded()  # it may have been unloaded while this waited
             if (pinned := self._pins.get(key)) is None:
                 loop = asyncio.get_running_loop()
                 pinned = await loop.run_in_executor(self._thread, self._load, pattern, version)
                 self._pins.add(key, pinned)
-            return pinned.release
+            return pinned.named
 
     def _load(self, pattern: str, version: int) -> Loaded:
         with contextlib.ExitStack() as held:
@@ -378,7 +440,8 @@ class Registry:
                 self._refuse(pattern, version, error)
                 raise
             counters, tally = self._statistics.of(pattern, version), self._tallies.of(version, release.bundle)
-            return Loaded(Served.of(release, counters, tally), held.pop_all())
+            named = Served.of(release, counters, tally)
+            return Loaded(replace(named, live=self._shadows.live(pattern)), named, held.pop_all())
 
     def _refuse(self, pattern: str, version: int, error: BundleDamaged) -> None:
         if self._is_news((pattern, version), error):

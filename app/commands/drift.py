@@ -1,5 +1,6 @@
 """`patterns drift`: what a running server was asked, beside what the training rows held."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,10 +25,14 @@ class NobodyListens(PatternServerError):
 
 def drift_of(pattern: str, since: str, version: int | None, url: str | None) -> dict[str, Any]:
     """Ask the server for the document. Raises WrongAddress, Refused, and NobodyListens."""
+    return asked_of(f"/patterns/{pattern}/drift", {"since": since} | ({"version": version} if version else {}), url)
+
+
+def asked_of(path: str, query: Mapping[str, str | int], url: str | None) -> dict[str, Any]:
+    """Return a document of the server. Raises as `drift_of` does."""
     server = server_at(url, load_settings())
-    wanted: dict[str, Any] = {"since": since} | ({"version": version} if version else {})
     try:
-        said: dict[str, Any] = server.said(f"/patterns/{pattern}/drift?{urlencode(wanted)}")
+        said: dict[str, Any] = server.said(f"{path}?{urlencode(query)}")
     except OSError:
         raise NobodyListens(server.address) from None
     return said

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from app.drift.outcomes import RunningError
 from app.drift.report import ColumnDrift
+from app.drift.shadow import Shadowed, ShadowGauges
 from models_store.profiles.histogram import MISSING, OUTSIDE, UNSEEN
 
 # Columns of a version, inputs before outputs: each is ten series.
@@ -97,7 +98,10 @@ class Gauges(Collector):
         yield from (rows, psi, js, drifted, *shares.values())
 
 
-def exposition(looked: Sequence[Looked], erred: Sequence[Erred]) -> bytes:
+def exposition(
+    looked: Sequence[Looked], erred: Sequence[Erred], shadowed: Sequence[tuple[str, Sequence[Shadowed]]] = ()
+) -> bytes:
     registry = CollectorRegistry()
     registry.register(Gauges(looked, erred))
+    registry.register(ShadowGauges(shadowed))
     return generate_latest(registry)

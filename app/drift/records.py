@@ -12,8 +12,8 @@ import numpy as np
 import sqlalchemy as sql
 
 from app.jobs.database import Database
-from app.jobs.schema import asked, gate, make_tables, outcomes
-from app.telemetry.tally import SLOT_SECONDS
+from app.jobs.schema import asked, gate, make_tables, outcomes, shadowed
+from app.telemetry.slots import SLOT_SECONDS
 from models_store.arrays import Array
 
 HOUR, DAY = 3600, 86400
@@ -33,6 +33,8 @@ class Kept(NamedTuple):
     seconds: int
     writer: str
     counts: Array
+    champion: int = 0
+    """The version that a shadow was compared with; 0 of other counts."""
 
 
 class CountRecords:
@@ -63,10 +65,15 @@ class CountRecords:
         """How far their answers were off."""
         return Counts(self._database, outcomes, self._store)
 
+    @property
+    def shadowed(self) -> "Counts":
+        """How far the answers of shadows were from the champion's."""
+        return Counts(self._database, shadowed, self._store)
+
     def fold(self, now: float) -> None:
         """Put old slots together into hours, and old hours into days; forget what is older."""
-        self.asked.fold(now)
-        self.outcomes.fold(now)
+        for counts in (self.asked, self.outcomes, self.shadowed):
+            counts.fold(now)
 
 
 class Counts:
@@ -76,6 +83,8 @@ class Counts:
         self._database = database
         self._table = table
         self._store = store
+        # What tells counts apart, beside the seconds.
+        self._of_what = [name for name in ("pattern", "version", "champion") if name in table.c]
 
     def save(self, kept: Sequence[Kept]) -> None:
         """Record counts in place of what the same writer has recorded of the same seconds."""
@@ -92,16 +101,15 @@ class Counts:
             connection.execute(sql.delete(self._table).where(mine))
             self._insert(connection, [one._replace(counts=summed([one, *before]))])
 
-    def since(self, moment: float, pattern: str | None = None, version: int | None = None) -> list[Kept]:
+    def since(self, moment: float, **of: str | int | None) -> list[Kept]:
         """Return what is kept since a moment, in seconds since 1970; what began before it is whole.
 
-        Of all patterns and versions, or of one.
+        Of everything, or of one `pattern`, `version` and `champion`.
         """
         query = sql.select(self._table).where(
             self._table.c.store == self._store, self._table.c.began + self._table.c.seconds > int(moment)
         )
-        if pattern is not None:
-            query = query.where(self._table.c.pattern == pattern, self._table.c.version == version)
+        query = query.where(*(self._table.c[name] == value for name, value in of.items() if value is not None))
         with self._database.reading() as connection:
             return [_kept(row) for row in connection.execute(query.order_by(self._table.c.began)).mappings()]
 
@@ -119,13 +127,13 @@ class Counts:
         """Fold what began before a moment, which is a multiple of `longer`."""
         mine = sql.and_(self._table.c.store == self._store, self._table.c.began < before)
         old = sql.select(self._table).where(mine, self._table.c.seconds == seconds)
-        parts: defaultdict[tuple[str, int, int], list[Kept]] = defaultdict(list)
+        parts: defaultdict[tuple[str, int, int, int], list[Kept]] = defaultdict(list)
         for row in connection.execute(old).mappings():
             one = _kept(row)
-            parts[one.pattern, one.version, one.began // longer * longer].append(one)
+            parts[one.pattern, one.version, one.champion, one.began // longer * longer].append(one)
         folded: list[Kept] = []
-        for key, part in parts.items():
-            one = Kept(*key, longer, ALL, summed(part))
+        for (pattern, version, champion, began), part in parts.items():
+            one = Kept(pattern, version, began, longer, ALL, summed(part), champion)
             # Something may have been folded into it before.
             query = sql.select(self._table).where(self._is(one), self._table.c.writer == ALL)
             before_it = [_kept(row) for row in connection.execute(query).mappings()]
@@ -135,14 +143,16 @@ class Counts:
         self._insert(connection, folded)
 
     def _is(self, one: Kept) -> sql.ColumnElement[bool]:
-        names = ("pattern", "version", "began", "seconds")
+        names = (*self._of_what, "began", "seconds")
         return sql.and_(
             self._table.c.store == self._store, *(self._table.c[name] == getattr(one, name) for name in names)
         )
 
     def _insert(self, connection: sql.Connection, kept: Iterable[Kept]) -> None:
+        names = (*self._of_what, "began", "seconds", "writer")
         rows = [
-            {"store": self._store, **one._asdict(), "counts": zlib.compress(one.counts.astype("<f8").tobytes(), 1)}
+            {name: getattr(one, name) for name in names}
+            | {"store": self._store, "counts": zlib.compress(one.counts.astype("<f8").tobytes(), 1)}
             for one in kept
         ]
         if rows:
@@ -158,4 +168,5 @@ def summed(kept: Sequence[Kept]) -> Array:
 
 def _kept(row: sql.RowMapping) -> Kept:
     counts = np.frombuffer(zlib.decompress(row["counts"]), dtype="<f8").astype(np.float64)
-    return Kept(row["pattern"], row["version"], row["began"], row["seconds"], row["writer"], counts)
+    of_slot = (row["pattern"], row["version"], row["began"], row["seconds"], row["writer"])
+    return Kept(*of_slot, counts, row.get("champion", 0))

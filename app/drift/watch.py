@@ -8,13 +8,15 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from app.drift.records import CountRecords, Kept, summed
 from app.settings import Settings
-from app.telemetry.tally import SLOT_SECONDS, TICK_SECONDS, Slot, Tallies, Tally
+from app.telemetry.likeness import Likeness, Likenesses, OfPair
+from app.telemetry.slots import SLOT_SECONDS, Slot, Slots
+from app.telemetry.tally import TICK_SECONDS, Tallies, Tally
 from models_store.arrays import Array
 from models_store.errors import PatternServerError, StoreUnwritable
 from models_store.storage.store import Store
@@ -45,9 +47,15 @@ class Watch:
     """The way between tallies and records, as long-lived as the app. `keep` runs as a task beside the routes."""
 
     def __init__(
-        self, tallies: Tallies, store: Store, settings: Settings, clock: Callable[[], float] = time.time
+        self,
+        tallies: Tallies,
+        likenesses: Likenesses,
+        store: Store,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._tallies = tallies
+        self._likenesses = likenesses
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -69,6 +77,11 @@ class Watch:
     def max_rows(self) -> int:
         """The most rows that a body of outcomes may have, as one of questions."""
         return self._settings.max_rows
+
+    @property
+    def shadow_share(self) -> float:
+        """The share of live questions that are copied to a shadow."""
+        return self._settings.shadow_share
 
     async def keep(self) -> None:
         """Save what is counted, until cancelled, and once more then. Waits out faults of disk and database."""
@@ -93,27 +106,24 @@ class Watch:
     async def save(self) -> None:
         """Save what this process has counted. Raises TrainingUnavailable, DiskFull and StoreUnwritable."""
         async with self._saving:
-            tallies = self._tallies.tick()
+            tallies, likenesses = self._tallies.tick(), self._likenesses.tick()
+            asked, shadowed = _unsaved(tallies), _unsaved(likenesses)
             now = self._clock()
-            unsaved = [
-                (Kept(*key, slot.began, SLOT_SECONDS, tally.writer, slot.counts.copy()), slot)
-                for key, tally in tallies.items()
-                for slot in tally.slots.values()
-                if not slot.is_saved
-            ]
             is_time_to_fold = now - self._folded_at > FOLD_SECONDS
-            if self.is_kept and (unsaved or (is_time_to_fold and self._is_open)):
-                await asyncio.to_thread(self._save, [kept for kept, _ in unsaved], now, fold=is_time_to_fold)
-                for kept, slot in unsaved:
-                    slot.is_saved = bool(np.array_equal(slot.counts, kept.counts))
-            for tally in tallies.values():
-                _forget(tally, now, is_kept=self.is_kept)
+            if self.is_kept and (asked or shadowed or (is_time_to_fold and self._is_open)):
+                kept = [[kept for kept, _ in unsaved] for unsaved in (asked, shadowed)]
+                await asyncio.to_thread(self._save, kept[0], kept[1], now, fold=is_time_to_fold)
+                for saved, slot in (*asked, *shadowed):
+                    slot.is_saved = bool(np.array_equal(slot.counts, saved.counts))
+            for slots in (*tallies.values(), *likenesses.values()):
+                _forget(slots, now, is_kept=self.is_kept)
 
-    def _save(self, kept: list[Kept], now: float, *, fold: bool) -> None:
+    def _save(self, asked: list[Kept], shadowed: list[Kept], now: float, *, fold: bool) -> None:
         with self._writing:
             self._open()
-            if kept:
-                self._records.asked.save(kept)
+            for counts, kept in ((self._records.asked, asked), (self._records.shadowed, shadowed)):
+                if kept:
+                    counts.save(kept)
             if fold:
                 self._records.fold(now)
                 self._folded_at = now
@@ -124,7 +134,7 @@ class Watch:
         if not self.is_kept:
             kept = [one for (pattern, version), tally in asked.items() for one in _remembered(tally, pattern, version)]
         else:
-            kept = await asyncio.to_thread(self._since, min(moments), None, None)
+            kept = await asyncio.to_thread(self._since, min(moments))
         of_version: defaultdict[tuple[str, int], list[Kept]] = defaultdict(list)
         for one in kept:
             of_version[one.pattern, one.version].append(one)
@@ -140,9 +150,25 @@ class Watch:
             return _window(_remembered(tally, pattern, version), tally, since)
         return _window(await asyncio.to_thread(self._since, since, pattern, version), tally, since)
 
-    def _since(self, moment: float, pattern: str | None, version: int | None) -> list[Kept]:
+    def _since(self, moment: float, pattern: str | None = None, version: int | None = None) -> list[Kept]:
         self._open()
-        return self._records.asked.since(moment, pattern, version)
+        return self._records.asked.since(moment, pattern=pattern, version=version)
+
+    async def shadowed(self, pairs: Mapping[OfPair, Likeness], moments: Sequence[float]) -> list[list[Array]]:
+        """Return for each of these moments what all processes have counted of each pair since then.
+
+        It is laid out as the counts of a Likeness. Raises what `save` raises.
+        """
+        await self.save()
+        if not self.is_kept:
+            kept = [one for pair, likeness in pairs.items() for one in _remembered(likeness, *pair)]
+        else:
+            kept = await asyncio.to_thread(self._shadowed, min(moments), *([*pairs] if len(pairs) == 1 else []))
+        return [[_total(kept, pair, likeness, moment) for pair, likeness in pairs.items()] for moment in moments]
+
+    def _shadowed(self, moment: float, pair: OfPair | None = None) -> list[Kept]:
+        self._open()
+        return self._records.shadowed.since(moment, **(pair._asdict() if pair is not None else {}))
 
     async def add_outcomes(self, pattern: str, version: int, sums: Array) -> None:
         """Record how far answers were off, float64 (n,); it is durable then.
@@ -169,7 +195,7 @@ class Watch:
 
     def _outcomes(self, since: float, pattern: str | None, version: int | None) -> list[Kept]:
         self._open()
-        return self._records.outcomes.since(since, pattern, version)
+        return self._records.outcomes.since(since, pattern=pattern, version=version)
 
     def _open(self) -> None:
         if not self._is_open:
@@ -180,19 +206,46 @@ class Watch:
         self._records.close()
 
 
-def _forget(tally: Tally, now: float, *, is_kept: bool) -> None:
+Counted = TypeVar("Counted", bound=tuple[str, int] | OfPair)
+
+
+def _unsaved(counted: Mapping[Counted, Slots]) -> list[tuple[Kept, Slot]]:
+    """Return copies of the slots that are to be saved, each with its slot."""
+    return [
+        (_copy(slot, slots.writer, *key), slot)
+        for key, slots in counted.items()
+        for slot in slots.slots.values()
+        if not slot.is_saved
+    ]
+
+
+def _copy(slot: Slot, writer: str, pattern: str, version: int, champion: int = 0) -> Kept:
+    return Kept(pattern, version, slot.began, SLOT_SECONDS, writer, slot.counts.copy(), champion)
+
+
+def _forget(slots: Slots, now: float, *, is_kept: bool) -> None:
     """Let go of slots that are over: those that are saved, and those that could not be saved for too long."""
-    for began, slot in list(tally.slots.items()):
+    for began, slot in list(slots.slots.items()):
         age = now - began
         if age > SLOT_SECONDS and (slot.is_saved or (is_kept and age > GIVEN_UP_SECONDS)):
-            del tally.slots[began]
-    while len(tally.slots) > MOST_SLOTS:
-        del tally.slots[min(tally.slots)]
+            del slots.slots[began]
+    while len(slots.slots) > MOST_SLOTS:
+        del slots.slots[min(slots.slots)]
 
 
-def _remembered(tally: Tally, pattern: str, version: int) -> list[Kept]:
-    slots: Mapping[int, Slot] = tally.slots
-    return [Kept(pattern, version, began, SLOT_SECONDS, "", slot.counts) for began, slot in sorted(slots.items())]
+def _remembered(slots: Slots, pattern: str, version: int, champion: int = 0) -> list[Kept]:
+    return [_copy(slot, "", pattern, version, champion) for _, slot in sorted(slots.slots.items())]
+
+
+def _total(kept: list[Kept], pair: OfPair, likeness: Likeness, moment: float) -> Array:
+    within = [
+        one
+        for one in kept
+        if (one.pattern, one.version, one.champion) == pair
+        and one.began + one.seconds > moment
+        and len(one.counts) == likeness.n
+    ]
+    return summed(within) if within else np.zeros(likeness.n)
 
 
 def _window(kept: list[Kept], tally: Tally, since: float) -> Window:

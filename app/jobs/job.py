@@ -39,6 +39,11 @@ class Job:
     def has_ended(self) -> bool:
         return self.status in TERMINAL
 
+    @property
+    def promotion(self) -> dict[str, Any] | None:
+        """Whether its version was promoted, and why; None where nothing was compared, or not yet."""
+        return json.loads(self.row["decision"]) if self.row["decision"] else None
+
     def to_json(self) -> dict[str, Any]:
         """Return the job as the API shows it; times are UTC, ISO 8601."""
         row = self.row
@@ -51,7 +56,7 @@ class Job:
             "version": row["version"],
             "metrics": json.loads(row["metrics"]) if row["metrics"] else None,
             "error": error,
-            **({"promotion": json.loads(row["decision"])} if row["decision"] else {}),
+            **({"promotion": self.promotion} if self.promotion else {}),
             # What else there is to say of a training that went well.
             **({"note": row["error_message"]} if row["error_message"] and not error else {}),
             "times": {name: _iso(row[name]) for name in ("created", "started", "heartbeat", "finished")},

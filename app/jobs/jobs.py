@@ -367,6 +367,13 @@ class Jobs:
         if await asyncio.to_thread(self._records.end, job.id, **outcome.facts):
             metrics.TRAININGS.labels(outcome.status).inc()
             log.info("training ended", extra={"job": job.id, "pattern": job.pattern, "outcome": outcome.facts})
+            if outcome.status == "succeeded" and _told(job) is None:
+                await self._count_promotion(job)
+
+    async def _count_promotion(self, job: Job) -> None:
+        promotion = (await asyncio.to_thread(self._records.get, job.id)).promotion
+        if promotion is not None:  # a server that was killed may not have come to record it
+            metrics.PROMOTIONS.labels(job.pattern, promotion["outcome"]).inc()
 
 
 def _told(job: Job) -> bool | None:

@@ -8,6 +8,7 @@ pattern_finishes      a row for each search whose best trial so far is wanted
 pattern_leases        a row for each training that runs: which process runs it, and until when nobody else may
 pattern_asked         counts of what a version was asked in some minutes, an hour or a day, by one process or by all
 pattern_outcomes      the same, of how far its answers were off where the right ones are known
+pattern_shadowed      the same, of how far a shadow's answers were from the champion's
 pattern_gate          a row for each store, changed by every submission
 """
 
@@ -77,20 +78,21 @@ leases = sql.Table(
     # Seconds since 1970 on the clock of the database.
     sql.Column("until", sql.Float, nullable=False),
 )
-asked, outcomes = (
+asked, outcomes, shadowed = (
     sql.Table(
         name,
         tables,
         sql.Column("store", sql.String(32), primary_key=True),
         sql.Column("pattern", sql.String(63), primary_key=True),
         sql.Column("version", sql.Integer, primary_key=True),
+        *(sql.Column(beside, sql.Integer, primary_key=True) for beside in others),
         # Seconds since 1970, and how many from there on.
         sql.Column("began", sql.BigInteger, primary_key=True),
         sql.Column("seconds", sql.Integer, primary_key=True),
         sql.Column("writer", sql.String(32), primary_key=True),
         sql.Column("counts", sql.LargeBinary, nullable=False),
     )
-    for name in ("pattern_asked", "pattern_outcomes")
+    for name, others in (("pattern_asked", ()), ("pattern_outcomes", ()), ("pattern_shadowed", ("champion",)))
 )
 # A transaction that changes a store's row makes all others of the store wait: on any database, one process at a time
 # counts the queue and adds to it.

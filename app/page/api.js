@@ -26,6 +26,9 @@
  *   worse: boolean | null }} RunningError                        worse: null where there are too few rows
  * @typedef {{ asked: number, rows: number, rows_needed: number, columns: DriftColumn[], outputs: DriftColumn[],
  *   outcomes: RunningError | null }} Drift
+ * @typedef {{ questions: number, copied: number, dropped: number, failed: number, rows: number,
+ *   outputs: Record<string, { rmse?: number, mae?: number, bias?: number, agreement?: number, distance?: number,
+ *     card: number }> }} Shadowed                                 beside the champion's answers
  * @typedef {object} Card
  * @property {"regression" | "classification"} task
  * @property {Column[]} inputs

@@ -147,6 +147,50 @@ DRIFT: dict[str, Any] = {
         }
     }
 }
+DIFFERENCE: dict[str, Any] = {
+    "type": "object",
+    "required": ["card"],
+    "properties": {
+        "rmse": {"type": "number", "minimum": 0},
+        "mae": {"type": "number", "minimum": 0},
+        "bias": {"type": "number", "description": "the shadow's answer less the champion's, in the mean"},
+        "agreement": {"type": "number", "description": "share of rows with the same most probable label"},
+        "distance": {"type": "number", "description": "mean total variation of the probabilities, between 0 and 1"},
+        "card": {"type": "number", "description": "RMSE or accuracy of the champion on its test rows"},
+    },
+}
+SHADOWED_COUNTS = {
+    "questions": "live questions of the champion",
+    "copied": "those of them that were copied to the shadow",
+    "dropped": "those that were to be copied, and were not, because too many waited",
+    "failed": "copied questions that the shadow could not answer",
+    "rows": "rows that both have answered",
+}
+SHADOWED: dict[str, Any] = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["pattern", "version", "champion", "since", *SHADOWED_COUNTS, "outputs", "share", "kept"],
+            "properties": {
+                "pattern": {"type": "string"},
+                "version": {"type": "integer", "description": "the shadow"},
+                "champion": {"type": "integer"},
+                "since": {"type": "string", "format": "date-time"},
+                **{
+                    name: {"type": "integer", "minimum": 0, "description": words}
+                    for name, words in SHADOWED_COUNTS.items()
+                },
+                "outputs": {
+                    "type": "object",
+                    "description": "how far apart the answers are, by output; empty before any rows were compared",
+                    "additionalProperties": DIFFERENCE,
+                },
+                "share": {"type": "number", "minimum": 0, "maximum": 1, "description": "of live questions, copied"},
+                "kept": {"type": "boolean", "description": "false: counts of this process alone, until it ends"},
+            },
+        }
+    }
+}
 LABEL_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,

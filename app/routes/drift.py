@@ -1,18 +1,23 @@
-"""GET /patterns/{pattern}/drift: has the world moved. POST /patterns/{pattern}/outcomes: how far answers were off."""
+"""What versions were asked, and how far their answers were off, or from those of a shadow.
+
+GET /patterns/{pattern}/drift   POST /patterns/{pattern}/outcomes   GET /patterns/{pattern}/shadow
+"""
 
 import asyncio
 import contextlib
 import time
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.answering.registry import Served
+from app.answering.shadow import Pair
 from app.drift.outcomes import RunningError, read, sums_of
 from app.drift.records import DAY, summed
 from app.drift.report import drift
+from app.drift.shadow import Shadowed
 from app.drift.since import since_of
 from app.drift.watch import Watch, Window
 from app.errors import Draining, NoProfile, NotCounted, QueueFull
@@ -22,7 +27,7 @@ from app.jobs.job import Job
 from app.jobs.jobs import Jobs
 from app.jobs.recipes import recipe_of_pattern
 from app.routes.dependencies import JobsPart, RegistryPart, StorePart, WatchPart, check_one_named
-from app.routes.documented import DRIFT, OUTCOMES_BODY, SINCE, answer
+from app.routes.documented import DRIFT, OUTCOMES_BODY, SHADOWED, SINCE, answer
 from models_store.arrays import Array
 from models_store.names import LARGEST_VERSION
 from models_store.storage.store import Store
@@ -66,6 +71,29 @@ def _written(release: Served, window: Window, error: RunningError | None, *, is_
     assert release.bundle.profile is not None
     document = drift(release.bundle.pattern, release.version, release.bundle.profile, window)
     return orjson.dumps(document | {"outcomes": error and error.to_json(), "kept": is_kept})
+
+
+@router.get(
+    "/patterns/{pattern}/shadow",
+    openapi_extra=answer(SHADOWED, "How far the shadow's answers were from the champion's"),
+    dependencies=[Depends(require_predictor)],
+)
+async def shadow(
+    pattern: str,
+    registry: RegistryPart,
+    watch: WatchPart,
+    since: Annotated[str, Query(description="hour, day, or a moment in ISO 8601", json_schema_extra=SINCE)] = "day",
+) -> dict[str, Any]:
+    """What the version with the label `shadow` says to a share of the questions that the champion answers."""
+    began = since_of(since, time.time())
+    pair = registry.pair(pattern)
+    [[counts]] = await watch.shadowed({pair.key: pair.likeness}, [began])
+    return shadowed_of(pair, counts).to_json(began) | {"share": watch.shadow_share, "kept": watch.is_kept}
+
+
+def shadowed_of(pair: Pair, counts: Array) -> Shadowed:
+    champion, shadow = pair.champion, pair.shadow
+    return Shadowed(champion.bundle, champion.version, shadow.version, pair.agreement, counts)
 
 
 async def _running_error(release: Served, watch: Watch, since: float) -> RunningError | None:

@@ -14,10 +14,12 @@ from app.drift.metrics import Erred, Looked
 from app.drift.outcomes import RunningError
 from app.drift.records import Kept, summed
 from app.drift.report import columns_of
+from app.drift.shadow import Shadowed
 from app.drift.since import SPANS
 from app.drift.watch import Watch, Window
 from app.routes.dependencies import FollowingPart, JobsPart, RegistryPart, WatchPart
 from app.routes.documented import PROMETHEUS, answer
+from app.routes.drift import shadowed_of
 from app.telemetry import metrics
 from models_store.errors import PatternServerError
 
@@ -63,10 +65,22 @@ async def _drift(registry: Registry, watch: Watch) -> bytes:
     tallies = {(one.bundle.pattern, one.version): one.tally for one in champions if one.tally is not None}
     windows = await watch.windows(tallies, [*moments.values()]) if tallies else [[] for _ in moments]
     known = await watch.outcomes(min(moments.values()))
+    shadowed = await _shadowed(registry, watch, moments)
     # Thresholds that nobody has asked for yet are simulated.
     return await asyncio.to_thread(
-        lambda: drift_metrics.exposition(_looked(champions, windows), _erred(champions, known, moments))
+        lambda: drift_metrics.exposition(_looked(champions, windows), _erred(champions, known, moments), shadowed)
     )
+
+
+async def _shadowed(registry: Registry, watch: Watch, moments: Mapping[str, float]) -> list[tuple[str, list[Shadowed]]]:
+    pairs = registry.pairs
+    if not pairs:
+        return []
+    found = await watch.shadowed({pair.key: pair.likeness for pair in pairs}, [*moments.values()])
+    return [
+        (span, [shadowed_of(pair, counts) for pair, counts in zip(pairs, of_span, strict=True)])
+        for span, of_span in zip(moments, found, strict=True)
+    ]
 
 
 def _looked(champions: list[Served], windows: list[list[Window]]) -> list[Looked]:

@@ -28,6 +28,7 @@ ROWS = Counter("patterns_rows", "Rows predicted", ["pattern"])
 SURE = Counter("patterns_sure_rows", "Rows answered with an interval or a set of labels", ["pattern", "kind"])
 CALLS = Counter("patterns_network_calls", "Calls of a network; requests of the same moment share one", ["pattern"])
 TRAININGS = Counter("patterns_trainings", "Trainings ended", ["status"])
+PROMOTIONS = Counter("patterns_promotions", "Versions that were to be promoted only if better", ["pattern", "outcome"])
 SERVED = Gauge("patterns_served_version", "The champion that is loaded", ["pattern"], multiprocess_mode="mostrecent")
 
 BUCKET = Gauge(

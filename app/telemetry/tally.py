@@ -8,22 +8,17 @@ asked than can be counted at a small cost, a part is counted:
 """
 
 import asyncio
-import threading
 import time
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from weakref import WeakValueDictionary
 
 import numpy as np
 
+from app.telemetry.slots import Shelved, Slots
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.profiles.counting import Counting
 from models_store.tables.table import Raw, Table, joined, take
 
-# Seconds that are counted together; a window begins at a multiple of them.
-SLOT_SECONDS = 300
 # Seconds between two ticks: what is counted is saved, and the next MOST_CELLS may be counted.
 TICK_SECONDS = 2.0
 MOST_OF_A_REQUEST = 1000
@@ -37,23 +32,12 @@ CELLS_AT_ONCE, ROWS_AT_ONCE = 4096, 512
 CHARACTERS_A_CELL = 2
 
 
-@dataclass(slots=True)
-class Slot:
-    """The counts of one version in SLOT_SECONDS, from a moment on; it is changed by the event loop alone."""
-
-    began: int
-    """Seconds since 1970, a multiple of SLOT_SECONDS."""
-    counts: Array
-    """Rows asked, rows counted, and then the cells: float64 (2 + n_cells,), whole numbers."""
-    is_saved: bool = False
-
-
-class Tally:
-    """The counts of one version in this process. Only the event loop changes them."""
+class Tally(Slots):
+    """The counts of one version in this process: rows asked, rows counted, and then the cells; whole numbers."""
 
     def __init__(self, counting: Counting, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(2 + counting.n_cells, clock)
         self._counting = counting
-        self._clock = clock
         self._n_columns = len(counting.inputs) + 1
         self._texts = [histogram.name for histogram in counting.inputs if histogram.kind == "text"]
         self._at_once = max(1, min(ROWS_AT_ONCE, CELLS_AT_ONCE // self._n_columns))
@@ -62,9 +46,6 @@ class Tally:
         self._is_due = False
         self._left = MOST_CELLS
         self._asked = 0
-        self.writer = uuid.uuid4().hex
-        """What tells the counts of this tally from those of others of the version, in other processes."""
-        self.slots: dict[int, Slot] = {}
 
     def note(self, rows: Raw, answers: Array) -> None:
         """Take note of rows that were answered, and of their answers, float64 (n_rows, n_answers)."""
@@ -90,7 +71,7 @@ class Tally:
         self._is_due = False
         if not self._asked:
             return
-        counts = self._slot().counts
+        counts = self.under_way()
         counts[0] += self._asked
         counts[1] += self._n_waiting
         waiting, self._waiting = self._waiting, []
@@ -103,22 +84,10 @@ class Tally:
     def n_cells(self) -> int:
         return self._counting.n_cells
 
-    @property
-    def has_unsaved(self) -> bool:
-        return any(not slot.is_saved for slot in self.slots.values())
-
     def tick(self) -> None:
         """Count what waits, and let the next MOST_CELLS be counted."""
         self.count()
         self._left = MOST_CELLS
-
-    def _slot(self) -> Slot:
-        began = int(self._clock()) // SLOT_SECONDS * SLOT_SECONDS
-        slot = self.slots.get(began)
-        if slot is None:
-            slot = self.slots[began] = Slot(began, np.zeros(2 + self._counting.n_cells))
-        slot.is_saved = False
-        return slot
 
     def _cost_of_texts(self, rows: Raw) -> int:
         if not (self._texts and isinstance(rows, Table)):
@@ -131,32 +100,18 @@ class Tallies:
 
     def __init__(self, *, are_on: bool = True) -> None:
         self._are_on = are_on
-        self._lock = threading.Lock()
-        # A tally lives as long as its version is loaded, and until what it counted is saved.
-        self._loaded: WeakValueDictionary[tuple[str, int], Tally] = WeakValueDictionary()
-        self._unsaved: dict[tuple[str, int], Tally] = {}
+        self._shelved: Shelved[tuple[str, int], Tally] = Shelved()
 
     def of(self, version: int, bundle: Bundle) -> Tally | None:
         """Return the tally of a version; None if it has no histograms, or nothing is counted. Any thread may ask."""
         counting = bundle.counting if self._are_on else None
         if counting is None:
             return None
-        key = bundle.pattern, version
-        with self._lock:
-            tally = self._loaded.get(key) or self._unsaved.get(key) or Tally(counting)
-            self._loaded[key] = tally
-        return tally
+        return self._shelved.of((bundle.pattern, version), lambda: Tally(counting))
 
     def tick(self) -> dict[tuple[str, int], Tally]:
         """Count what waits, and return the tallies that have slots to save; call it from the event loop."""
-        with self._lock:
-            tallies = {**self._unsaved, **dict(self._loaded.items())}
-        for tally in tallies.values():
-            tally.tick()
-        unsaved = {key: tally for key, tally in tallies.items() if tally.has_unsaved}
-        with self._lock:
-            self._unsaved = unsaved
-        return unsaved
+        return self._shelved.tick()
 
 
 def _spread(rows: Raw, answers: Array) -> tuple[Raw, Array]:

@@ -35,6 +35,7 @@ def store(tmp_path: Path) -> Path:
     card = bundle.card.model_copy(update={"lineage": bundle.card.lineage.model_copy(update={"job": None})})
     version = store.publish(replace(bundle, card=card, profile=profile))
     store.set_alias("area", "champion", version)
+    store.set_alias("area", "shadow", store.publish(replace(bundle, card=card), promote=False))
     return root
 
 
@@ -60,7 +61,7 @@ def until_rows(server: Server, rows: int) -> None:
 
 
 def test_workers_are_added_and_their_counts_outlive_them(store: Path, tmp_path: Path) -> None:
-    settings = {"workers": 2, "engine": "onnx", "trainer": "none", "log_level": "warning"}
+    settings = {"workers": 2, "engine": "onnx", "shadow_share": 1, "trainer": "none", "log_level": "warning"}
     server = Server(store, tmp_path / "server.log", **settings).wait_ready()
     try:
         ask(server)
@@ -73,16 +74,21 @@ def test_workers_are_added_and_their_counts_outlive_them(store: Path, tmp_path: 
         assert server.stop() == 0  # what was asked a moment ago is saved at the end
         server.restart()
         assert rows_of(server) == 2 * ASKED
-        said = shown(server)
+        said = shown(server, "drift")
         assert f"{2 * ASKED} rows since" in said and "drift" in said
+        shadowed = server.client.get("/patterns/area/shadow").json()
+        assert shadowed["questions"] == shadowed["copied"] == 2 * ASKED
+        assert ASKED < shadowed["rows"] <= 2 * ASKED  # what waited in a process that was killed is not compared
+        assert shadowed["outputs"]["area"]["rmse"] == 0
+        assert f"{shadowed['rows']} rows of {2 * ASKED} questions since" in shown(server, "shadow")
     finally:
         server.client.close()
         server.stop()
 
 
-def shown(server: Server) -> str:
-    """Return what the command line shows of a drift."""
-    command = [str(PATTERNS), "drift", "area", "--url", str(server.client.base_url)]
+def shown(server: Server, verb: str) -> str:
+    """Return what the command line shows of a drift or of a shadow."""
+    command = [str(PATTERNS), verb, "area", "--url", str(server.client.base_url)]
     ran = subprocess.run(command, env=server.environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     said: str = ran.stdout

@@ -18,6 +18,7 @@ import { showPlots } from "./plots.js";
 import { PredictForm } from "./predict.js";
 import { showRecipe } from "./recipe.js";
 import { showScores } from "./scores.js";
+import { offerShadow, showShadow } from "./shadow.js";
 import { showTrials } from "./trials.js";
 import { Versions } from "./versions.js";
 
@@ -43,6 +44,7 @@ export class PatternView {
     this.#versions = new Versions(this.root, page.server, name, () => this.#changed());
     offerExports(this.root, page.server, name);
     offerDrift(this.root, page.server, name);
+    offerShadow(this.root, page.server, name);
     const again = find(this.root, "#again", HTMLFormElement);
     again.addEventListener("submit", (submitted) => {
       submitted.preventDefault();
@@ -55,6 +57,7 @@ export class PatternView {
     await attempt(this.#problem, async () => {
       const summary = await this.#described();
       this.#showHead(summary);
+      showShadow(this.root, summary);
       const newest = await this.#versions.show(summary);
       if (newest) this.#hintRecipe(newest);
     });

@@ -82,7 +82,7 @@ export class Versions {
         element("span", {}, ...labelsOf(version, summary).map(badge)),
         card ? when(card.lineage.trained_at) : "–",
         ...(card ? compared(card.test.overall) : ["–", "–"]),
-        version === summary.champion ? "answers" : this.#choices(version, summary.champion),
+        version === summary.champion ? "answers" : this.#choices(version, summary),
       ],
     }));
     find(this.#root, "#versions").hidden = rows.length === 0;
@@ -94,11 +94,28 @@ export class Versions {
   /**
    * What can be done with a version that is not the champion.
    * @param {number} version
-   * @param {number | null} champion
+   * @param {Summary} summary
    */
-  #choices(version, champion) {
-    const compare = champion === null ? [] : [this.#comparer(version, champion)];
-    return element("span", { class: "choices" }, this.#promoter(version), ...compare);
+  #choices(version, { champion, labels }) {
+    const beside =
+      champion === null ? [] : [this.#comparer(version, champion), this.#shadower(version, labels["shadow"])];
+    return element("span", { class: "choices" }, this.#promoter(version), ...beside);
+  }
+
+  /**
+   * @param {number} version
+   * @param {number | undefined} shadow
+   */
+  #shadower(version, shadow) {
+    const path = `${address(this.#name)}/labels/shadow`;
+    const isShadow = version === shadow;
+    const request = isShadow ? { method: "DELETE" } : { method: "PUT", body: { version } };
+    const words = isShadow ? `Version ${version} is no shadow any more.` : `Version ${version} is the shadow now.`;
+    const look = {
+      class: "quiet",
+      "aria-label": isShadow ? `End the shadow, version ${version}` : `Make version ${version} the shadow`,
+    };
+    return button(isShadow ? "End shadow" : "Make shadow", () => this.#change(path, request, words), look);
   }
 
   /**
@@ -141,8 +158,9 @@ export class Versions {
   /**
    * @param {string} path
    * @param {{ method: string, body?: unknown }} request
+   * @param {string} [words]   what has changed, if it is not the champion
    */
-  async #change(path, request) {
+  async #change(path, request, words) {
     const before = this.#champion;
     find(this.#root, "#versions-said").replaceChildren();
     await attempt(find(this.#root, "#versions-problem"), async () => {
@@ -150,7 +168,8 @@ export class Versions {
       await this.#changed();
       // The button that was pressed is gone.
       find(this.#root, "#versions").focus({ preventScroll: true });
-      this.#say(champion, before);
+      if (words === undefined) this.#say(champion, before);
+      else find(this.#root, "#versions-said").replaceChildren(words);
     });
   }
 

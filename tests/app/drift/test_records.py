@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.drift.records import ALL, DAY, FORGOTTEN_AFTER, HOUR, CountRecords, Counts, Kept, summed
-from app.telemetry.tally import SLOT_SECONDS
+from app.telemetry.slots import SLOT_SECONDS
 from tests.app.jobs.conftest import fresh_url, kind, postgres, sqlite_url
 
 __all__ = ["fresh_url", "kind", "postgres", "sqlite_url"]
@@ -35,7 +35,7 @@ def kept(began: int, *counts: float, writer: str = "a", seconds: int = SLOT_SECO
 
 
 def total(records: Counts, since: float = 0, version: int = 1) -> list[float]:
-    found = records.since(since, "line", version)
+    found = records.since(since, pattern="line", version=version)
     return summed(found).tolist() if found else []
 
 

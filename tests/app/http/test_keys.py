@@ -106,6 +106,9 @@ async def test_what_was_asked_is_shown_for_either_key(locked: httpx.AsyncClient)
     assert refusal(await ask(locked, drift, None)) == (401, "key_missing")
     for key in ("the-predict-key", "the-admin-key"):
         assert refusal(await ask(locked, drift, f"Bearer {key}")) == (404, "no_profile")
+    shadow = ("GET", "/patterns/line/shadow", b"", 404)
+    assert refusal(await ask(locked, shadow, None)) == (401, "key_missing")
+    assert refusal(await ask(locked, shadow, "Bearer the-predict-key")) == (404, "no_shadow")
 
 
 async def test_the_words_for_a_missing_key_are_whole(locked: httpx.AsyncClient) -> None:

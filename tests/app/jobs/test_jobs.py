@@ -20,6 +20,7 @@ from app.jobs.jobs import Jobs
 from app.jobs.patience import Patience
 from app.jobs.records import MOST_RESUMPTIONS, Records
 from app.settings import Settings
+from app.telemetry import metrics
 from models_store.card import Promotion
 from models_store.errors import BucketUnavailable, PublishUnconfirmed, StoreUnwritable
 from models_store.storage.aliases import CHAMPION
@@ -47,7 +48,7 @@ from tests.app.jobs.fakes import (
 from tests.app.jobs.test_records import expire
 from tests.disks import HastyDisk, UnconfirmingDisk
 from tests.fakes import LinearNetwork, line
-from training.messages import IfBetter, Publish, Published
+from training.messages import Compared, IfBetter, Publish, Published
 
 pytestmark = pytest.mark.anyio
 
@@ -176,6 +177,22 @@ async def test_what_is_not_to_be_promoted_is_not(jobs: Jobs, store: Store) -> No
     async with leading(jobs):
         outcomes = [await ended(jobs, await submit(jobs, promote=promote)) for promote in (True, False)]
     assert (outcomes, store.aliases("line")) == ([succeeded(1), succeeded(2)], {CHAMPION: 1})
+
+
+async def test_what_comparisons_came_to_is_counted(jobs: Jobs, trainer: FakeTrainer) -> None:
+    known = Promotion(champion=1, promoted=False, outcome="not_sure", why="Not promoted.", tolerance=0)
+
+    async def compares(trainer: FakeTrainer, request: Publish) -> None:
+        trainer.say(Compared(id=request.id, promotion=known))
+        await trains(trainer, request)
+
+    trainer.scripts = [compares, compares, trains]
+    counted = metrics.PROMOTIONS.labels("compared", "not_sure")
+    async with leading(jobs):
+        for promote in (IfBetter(), IfBetter(), True):
+            job = await jobs.submit(recipe("compared"), promote=promote, key=None, body=b"")
+            assert (await ended(jobs, job.id))["status"] == "succeeded"
+        await until(lambda: [next(iter(metric.samples)).value for metric in counted.collect()] == [2])
 
 
 # -- failures, losses and requests to stop -------------------------------------------------------------------------

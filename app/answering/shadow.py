@@ -1,0 +1,282 @@
+"""The shadow of a pattern: a version that gets a copy of live questions, and whose answers are compared and never sent.
+
+question -> the champion's answer is sent -> [ one in so many ] -> waits -> a thread: the shadow's answer -> counted
+
+A live question asks the champion without naming a version. What waits has to wait: the thread may have a small share of
+a core, and what comes when too much waits is dropped, and counted.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from app.telemetry.likeness import COPIED, DROPPED, FAILED, Likeness, Likenesses, OfPair
+from models_store.arrays import Array
+from models_store.comparison.agreement import Agreement
+from models_store.errors import NotComparable, PatternServerError
+from models_store.storage.store import Release
+from models_store.tables.table import Raw, Table, joined, take
+
+log = logging.getLogger("patterns.shadow")
+
+SHADOW = "shadow"
+# Seconds from a copy to its comparison. By then its answer is out, and others have come to share the call.
+PAUSE_SECONDS = 0.05
+# Of the time that passes, the thread may take this share on a core. What it has not taken, or has taken too much, is
+# remembered up to a second's share.
+SHARE_OF_TIME = 0.02
+MOST_CREDIT_NS = int(SHARE_OF_TIME * 1e9)
+# Rows that are compared at once, and of one question; and multiplications, which take a few milliseconds.
+MOST_ROWS, MOST_WORK = 256, 4 << 20
+# Values that wait: some megabytes. To keep so many characters of a text takes as much as a value.
+MOST_WAITING, CHARACTERS_A_VALUE = 400_000, 8
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A champion and its shadow, as long as neither changes."""
+
+    champion: Release
+    shadow: Release
+    agreement: Agreement
+    likeness: Likeness
+    """What is counted of them."""
+
+    @property
+    def key(self) -> OfPair:
+        return OfPair(self.champion.bundle.pattern, self.shadow.version, self.champion.version)
+
+    @property
+    def most_rows(self) -> int:
+        """Rows that are answered at once."""
+        return max(1, min(MOST_ROWS, MOST_WORK // self.shadow.bundle.architecture.n_parameters))
+
+
+class Copied(NamedTuple):
+    """A question that waits for the shadow, and what the champion has answered, float64 (n_rows, n_answers)."""
+
+    pair: Pair
+    rows: Raw
+    answers: Array
+    values: int
+    """How much it holds, in values."""
+
+
+class Found(NamedTuple):
+    """What came of some questions: sums over their rows, how many of them failed, and the first reason."""
+
+    sums: Array
+    failed: int
+    why: str = ""
+
+
+class Live:
+    """The live questions of one pattern, as long-lived as the app. Which pair they are for may change at any moment."""
+
+    def __init__(self, copies: "Copies", share: float) -> None:
+        self._copies = copies
+        self._share = share
+        self._seen = 0
+        self.pair: Pair | None = None
+        self.followed: tuple[Release | None, Release | None] = None, None
+        """The champion and the shadow, also where they cannot be compared."""
+
+    def note(self, champion: Release, rows: Raw, answers: Array) -> None:
+        """Take note of a question that is answered; one in so many is copied, counted off, so that none is by chance.
+
+        The rows are those that the champion's network was given.
+        """
+        pair = self.pair
+        if pair is None or pair.champion is not champion:  # another version has become the champion meanwhile
+            return
+        pair.likeness.note_question()
+        self._seen += 1
+        if int(self._seen * self._share) > int((self._seen - 1) * self._share):
+            self._copies.add(pair, rows, answers)
+
+
+class Shadows:
+    """The shadows of all patterns; lives as long as the app."""
+
+    def __init__(self, share: float, likenesses: Likenesses) -> None:
+        """`share`: of the live questions, between 0 and 1."""
+        self._share = share
+        self._likenesses = likenesses
+        self._copies = Copies()
+        self._live: dict[str, Live] = {}
+
+    def live(self, pattern: str) -> Live:
+        """Return the live questions of a pattern. Any thread may ask first."""
+        return self._live.setdefault(pattern, Live(self._copies, self._share))
+
+    def follow(self, pattern: str, champion: Release | None, shadow: Release | None) -> None:
+        """Compare these two from now on, if there are two that can be compared; one thread calls it."""
+        live = self.live(pattern)
+        if live.followed != (champion, shadow):
+            live.pair = None if champion is None or shadow is None else self._comparable(champion, shadow)
+            live.followed = champion, shadow
+
+    def pair(self, champion: Release, shadow: Release) -> Pair:
+        """Return the pair that these two are. Raises NotComparable."""
+        agreement = Agreement.between(champion.bundle, shadow.bundle)
+        key = OfPair(champion.bundle.pattern, shadow.version, champion.version)
+        return Pair(champion, shadow, agreement, self._likenesses.of(key, agreement.n_sums))
+
+    def _comparable(self, champion: Release, shadow: Release) -> Pair | None:
+        about = {"pattern": champion.bundle.pattern, "version": shadow.version, "champion": champion.version}
+        try:
+            pair = self.pair(champion, shadow)
+        except NotComparable as error:
+            log.warning("the shadow cannot be compared", extra={**about, "reason": str(error)})
+            return None
+        log.info("shadowing", extra=about)
+        return pair
+
+    def close(self) -> None:
+        self._copies.close()
+
+
+class Copies:
+    """The questions that wait for their shadows, and the thread that answers them. Only the event loop changes it."""
+
+    def __init__(self, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="shadow")
+        self._waiting: deque[Copied] = deque()
+        self._values = 0
+        self._is_busy = False
+        self._is_closed = False
+        self._credit_ns, self._credited_at = MOST_CREDIT_NS, clock()
+        self._trouble: dict[Likeness, str] = {}
+
+    def add(self, pair: Pair, rows: Raw, answers: Array) -> None:
+        if len(rows) > pair.most_rows:  # copies, so that the others are let go
+            places = np.linspace(0, len(rows) - 1, pair.most_rows).astype(np.int64)
+            rows, answers = take(rows, places), answers[places]
+        values = _values(rows)
+        if self._is_closed or self._values + values > MOST_WAITING:
+            pair.likeness.note(DROPPED)
+            return
+        pair.likeness.note(COPIED)
+        self._waiting.append(Copied(pair, rows, answers, values))
+        self._values += values
+        if not self._is_busy:
+            self._is_busy = True
+            asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._next)
+
+    def _next(self) -> None:
+        """Let the thread compare what may be compared together, once it may take time again."""
+        if self._is_closed:
+            return
+        self._credit()
+        loop = asyncio.get_running_loop()
+        if self._credit_ns <= 0:
+            loop.call_later(PAUSE_SECONDS - self._credit_ns / SHARE_OF_TIME / 1e9, self._next)
+            return
+        together = self._together()
+        work = loop.run_in_executor(self._thread, partial(_timed, together))
+        work.add_done_callback(partial(self._settle, together))
+
+    def _credit(self) -> None:
+        now = self._clock()
+        earned = int((now - self._credited_at) * SHARE_OF_TIME)
+        self._credit_ns, self._credited_at = min(MOST_CREDIT_NS, self._credit_ns + earned), now
+
+    def _together(self) -> list[Copied]:
+        """Return the first of those that wait, and those behind it that may share its call."""
+        together = [self._waiting.popleft()]
+        pair, n_rows = together[0].pair, len(together[0].rows)
+        while self._waiting and self._waiting[0].pair is pair:
+            n_rows += len(self._waiting[0].rows)
+            if n_rows > pair.most_rows:
+                break
+            together.append(self._waiting.popleft())
+        self._values -= sum(copied.values for copied in together)
+        return together
+
+    def _settle(self, together: list[Copied], work: "asyncio.Future[tuple[Found, int]]") -> None:
+        if work.cancelled():
+            return
+        found, ns = _outcome(work, together)
+        self._credit_ns = max(-MOST_CREDIT_NS, self._credit_ns - ns)
+        pair = together[0].pair
+        pair.likeness.add(found.sums)
+        if found.failed:
+            pair.likeness.note(FAILED, found.failed)
+            self._tell(pair, found.why)
+        self._is_busy = bool(self._waiting) and not self._is_closed
+        if self._is_busy:
+            asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._next)
+
+    def _tell(self, pair: Pair, why: str) -> None:
+        if self._trouble.get(pair.likeness) != why:
+            self._trouble = {pair.likeness: why}
+            about = {"pattern": pair.shadow.bundle.pattern, "version": pair.shadow.version, "reason": why}
+            log.warning("the shadow cannot answer some questions", extra=about)
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _values(rows: Raw) -> int:
+    """Return how much rows hold, in values."""
+    if not isinstance(rows, Table):
+        return rows.size
+    texts = [column for column in rows.columns.values() if column.dtype == object]
+    characters = sum(len(text) for column in texts for text in column if isinstance(text, str))
+    return len(rows) * len(rows.columns) + characters // CHARACTERS_A_VALUE
+
+
+def _outcome(work: "asyncio.Future[tuple[Found, int]]", together: list[Copied]) -> tuple[Found, int]:
+    """Return what the thread found, and its nanoseconds; whatever the shadow's network fails with, nobody waits for it.
+
+    The name of the fault tells of no question, as its message may.
+    """
+    fault = work.exception()
+    if fault is None:
+        return work.result()
+    return Found(np.zeros(together[0].pair.agreement.n_sums), len(together), type(fault).__name__), MOST_CREDIT_NS
+
+
+# -- in the thread -----------------------------------------------------------------------------------------------------
+
+
+def _timed(together: list[Copied]) -> tuple[Found, int]:
+    """Return what came of the questions, and the nanoseconds that it took on a core."""
+    began = time.thread_time_ns()
+    found = _compared(together)
+    return found, time.thread_time_ns() - began
+
+
+def _compared(together: list[Copied]) -> Found:
+    """Compare the answers to questions of one pair. If the shadow refuses them together, each is asked by itself."""
+    try:
+        return _of_one_call(together)
+    except PatternServerError as error:
+        if len(together) == 1:
+            return Found(np.zeros(together[0].pair.agreement.n_sums), 1, error.code)
+    each = [_compared([copied]) for copied in together]
+    sums: Array = np.sum([found.sums for found in each], axis=0)
+    return Found(sums, sum(found.failed for found in each), next((found.why for found in each if found.why), ""))
+
+
+def _of_one_call(together: list[Copied]) -> Found:
+    pair = together[0].pair
+    rows = pair.agreement.rows(joined([copied.rows for copied in together]))
+    others = pair.shadow.bundle.predictor.answers(rows)
+    ends = np.cumsum([len(copied.rows) for copied in together])[:-1]
+    failed = sum(not np.isfinite(part).all() for part in np.split(others, ends))
+    return Found(
+        pair.agreement.sums(np.concatenate([copied.answers for copied in together]), others),
+        failed,
+        "not_finite" if failed else "",
+    )

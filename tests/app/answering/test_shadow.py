@@ -1,0 +1,139 @@
+"""The questions that wait for a shadow: few at a time, dropped where too many come, in the time that is left."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from app.answering.shadow import MOST_CREDIT_NS, MOST_ROWS, MOST_WAITING, PAUSE_SECONDS, Copies, Live, Pair
+from app.telemetry.likeness import COPIED, DROPPED, N_BEFORE, QUESTIONS, Likeness
+from models_store.arrays import Encoded
+from models_store.bundle import Bundle
+from models_store.comparison.agreement import ROWS, Agreement
+from models_store.storage.store import Release
+from tests.fakes import LinearNetwork, line, rows
+from tests.table_fakes import messages
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Clock:
+    now: int = 0
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def copies(clock: Clock) -> Iterator[Copies]:
+    copies = Copies(clock)
+    yield copies
+    copies.close()
+
+
+def pair_of(champion: Bundle, shadow: Bundle) -> Pair:
+    agreement = Agreement.between(champion, shadow)
+    return Pair(Release(1, champion), Release(2, shadow), agreement, Likeness(agreement.n_sums))
+
+
+def counted(pair: Pair, what: int) -> int:
+    pair.likeness.tick()
+    return int(sum(slot.counts[what] for slot in pair.likeness.slots.values()))
+
+
+async def until_compared(pair: Pair, n_rows: int) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            if counted(pair, N_BEFORE + ROWS) >= n_rows:
+                return
+            await asyncio.sleep(PAUSE_SECONDS / 5)
+
+
+async def test_questions_that_wait_share_a_call(copies: Copies) -> None:
+    pair = pair_of(line(2), line(3))
+    for value in range(10):
+        copies.add(pair, rows(value), rows(2 * value))
+    assert counted(pair, COPIED) == 10
+    assert counted(pair, N_BEFORE + ROWS) == 0  # not before their answers are out
+    await until_compared(pair, 10)
+
+
+@pytest.mark.parametrize(("share", "copied"), [(0.1, [10, 20, 30]), (0.25, [4, 8, 12, 16, 20, 24, 28]), (0.0, [])])
+async def test_questions_are_counted_off(copies: Copies, share: float, copied: list[int]) -> None:
+    pair, live = pair_of(line(2), line(3)), Live(copies, share)
+    live.pair = pair
+    places = []
+    for place in range(1, 31):
+        before = counted(pair, COPIED)
+        live.note(pair.champion, rows(1), rows(2))
+        places += [place] * (counted(pair, COPIED) - before)
+    assert places == copied
+    assert counted(pair, QUESTIONS) == 30
+
+
+async def test_an_answer_of_a_champion_that_is_none_any_more_is_not_copied(copies: Copies) -> None:
+    pair, live = pair_of(line(2), line(3)), Live(copies, 1.0)
+    live.pair = pair
+    live.note(Release(1, line(2)), rows(1), rows(2))
+    live.pair = None
+    live.note(pair.champion, rows(1), rows(2))
+    assert counted(pair, QUESTIONS) == 0
+
+
+async def test_what_comes_when_too_much_waits_is_dropped_and_counted(copies: Copies) -> None:
+    pair = pair_of(line(2), line(3))
+    many = np.ones((MOST_ROWS, 1))
+    for _ in range(MOST_WAITING // MOST_ROWS + 5):
+        copies.add(pair, many, 2 * many)
+    assert (counted(pair, COPIED), counted(pair, DROPPED)) == (MOST_WAITING // MOST_ROWS, 5)
+
+
+async def test_long_texts_wait_as_so_many_values(copies: Copies) -> None:
+    pair = pair_of(messages(), messages())
+    asked = pair.champion.bundle.golden_inputs
+    assert not isinstance(asked, np.ndarray)
+    asked.columns["message"][0] = "tea " * (2 * MOST_WAITING)
+    copies.add(pair, asked, pair.champion.bundle.predict(asked))
+    assert (counted(pair, COPIED), counted(pair, DROPPED)) == (0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Slow(LinearNetwork):
+    """Takes more time on a core than the thread may take in a second."""
+
+    def __call__(self, encoded: Encoded) -> Encoded:
+        began = time.thread_time_ns()
+        while time.thread_time_ns() - began < 1.5 * MOST_CREDIT_NS:
+            pass
+        return super().__call__(encoded)
+
+
+async def test_what_took_too_much_time_waits_until_that_has_passed(copies: Copies, clock: Clock) -> None:
+    slow = line(3)
+    slow = replace(slow, predictor=replace(slow.predictor, network=Slow(np.array([[1.5]], dtype=np.float32))))
+    pair = pair_of(line(2), slow)
+    copies.add(pair, rows(1), rows(2))
+    await until_compared(pair, 1)
+    copies.add(pair, rows(1), rows(2))
+    await asyncio.sleep(3 * PAUSE_SECONDS)
+    assert counted(pair, N_BEFORE + ROWS) == 1
+    clock.now += 1_000_000_000
+    await until_compared(pair, 2)
+
+
+async def test_nothing_is_compared_after_the_end(copies: Copies) -> None:
+    pair = pair_of(line(2), line(3))
+    copies.add(pair, rows(1), rows(2))
+    copies.close()
+    copies.add(pair, rows(1), rows(2))
+    await asyncio.sleep(2 * PAUSE_SECONDS)
+    assert (counted(pair, COPIED), counted(pair, DROPPED), counted(pair, N_BEFORE + ROWS)) == (1, 1, 0)
