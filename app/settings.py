@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     )
     ray: str | None = Field(
         None,
-        description="Ray cluster for trials and folds: auto (this machine is a node), ray://HOST:PORT, local",
+        description="Ray cluster for trials, folds, catalogue: auto (this machine is a node), ray://HOST:PORT, local",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
 

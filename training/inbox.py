@@ -5,14 +5,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from models_store.card import EarlyEnd
-from training.messages import Cancel, Finish, Measure, Publish, ScoreFolds, request_of
+from training.messages import Cancel, Finish, Measure, Publish, PublishEach, ScoreFolds, request_of
+
+Work = Publish | PublishEach | Measure | ScoreFolds
 
 
 @dataclass(frozen=True)
 class Inbox:
     """Filled by one thread and emptied by another, so that a cancellation is seen while a training runs."""
 
-    requests: "queue.SimpleQueue[Publish | Measure | ScoreFolds | None]" = field(default_factory=queue.SimpleQueue)
+    requests: "queue.SimpleQueue[Work | None]" = field(default_factory=queue.SimpleQueue)
     """Requests in the order of their lines; None at the end."""
     cancelled: set[str] = field(default_factory=set)
     finishing: dict[str, EarlyEnd] = field(default_factory=dict)

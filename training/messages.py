@@ -1,6 +1,6 @@
 """The trainer's protocol: requests to it and events from it, each a JSON object on a line of its own.
 
-    requests    publish · measure · score_folds · cancel · finish
+    requests    publish · publish_each · measure · score_folds · cancel · finish
     events      ready · started, work, fold, trial_epochs, trial, epochs, evaluated, published, cross_validated,
                 compared, failed, cancelled
 
@@ -66,6 +66,20 @@ class Publish(TrainingRequest):
     """Trials of this recipe's search that an earlier training had done before it was cut off."""
 
 
+class PublishEach(Message):
+    """Train and publish each of these, on the cluster side by side where there is one.
+
+    Each ends with an event of its own, published or failed; where the others cannot go on, this request ends with
+    failed or cancelled.
+    """
+
+    request: Literal["publish_each"] = "publish_each"
+    id: str
+    trainings: Annotated[tuple[Publish, ...], Field(min_length=1)]
+    is_again: bool = False
+    """True if the cluster was lost before: its head may be about to come back."""
+
+
 class Measure(TrainingRequest):
     """Train, and publish nothing. Ends with evaluated, failed or cancelled."""
 
@@ -93,7 +107,7 @@ class Finish(Message):
     why: EarlyEnd = "asked"
 
 
-Request = Annotated[Publish | Measure | ScoreFolds | Cancel | Finish, Field(discriminator="request")]
+Request = Annotated[Publish | PublishEach | Measure | ScoreFolds | Cancel | Finish, Field(discriminator="request")]
 
 
 # -- events --------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import polars as pl
 from models_store.bundle import Bundle
 from models_store.errors import PatternServerError
 from models_store.networks import engines
-from models_store.networks.architecture import Device
+from models_store.networks.architecture import Device, LoadNetwork
 from models_store.networks.keras_network import use_threads
 from models_store.storage.checkpoints import Checkpoint, Checkpoints
 from models_store.storage.datasets import Datasets
@@ -35,12 +35,14 @@ from training.messages import (
     Measure,
     Message,
     Publish,
+    PublishEach,
     Published,
     Ready,
     ScoreFolds,
     Started,
     to_line,
 )
+from training.on_nodes import Asked, Files, trained_on
 from training.progress_lines import LineProgress
 from training.promotion import judged
 from training.recipe.spec import PatternSpec
@@ -50,7 +52,8 @@ from training.run import score_folds, train
 def run(stream: IO[str], arguments: Sequence[str]) -> None:
     """Take requests from stdin until it ends, and write events into `stream`.
 
-    The only argument, if there is one, is the address of the Ray cluster that trials are run on.
+    The only argument, if there is one, is the address of the Ray cluster that trials, folds, and trainings that are
+    asked for together are run on.
     """
     ray = next(iter(arguments), None)
 
@@ -64,32 +67,28 @@ def run(stream: IO[str], arguments: Sequence[str]) -> None:
     use_threads(max(1, (os.cpu_count() or 2) - 1))
     tell(Ready())
     while (request := inbox.requests.get()) is not None:
-        Training(request, inbox, tell, ray).run()
+        if isinstance(request, PublishEach):
+            Trainings(request, inbox, tell, ray).run()
+        else:
+            Training(request, inbox, tell, ray).run()
 
 
 class StopRequested(Exception):
     """The training has been cancelled."""
 
 
-class Training:
-    """One request, from its recipe to its last event."""
+class Telling:
+    """A request, whose end is told whatever happens."""
 
-    def __init__(
-        self,
-        request: Publish | Measure | ScoreFolds,
-        inbox: Inbox,
-        tell: Callable[[Message], None],
-        ray: str | None = None,
-    ) -> None:
-        self._id = request.id
-        self._request = request
+    def __init__(self, request: str, inbox: Inbox, tell: Callable[[Message], None], ray: str | None) -> None:
+        self._id = request
         self._inbox = inbox
         self._tell = tell
         self._ray = ray
 
-    def run(self) -> None:
+    def _do(self, work: Callable[[], None]) -> None:
         try:
-            self._work()
+            work()
         except StopRequested:
             self._tell(Cancelled(id=self._id))
         except PatternServerError as error:
@@ -103,6 +102,34 @@ class Training:
         except Exception as error:  # noqa: BLE001  # a bug must end this job, with its trace in the log, and not the trainer
             sys.excepthook(type(error), error, error.__traceback__)
             self._fail("internal_error", f"the training stopped with {type(error).__name__}; the server's log has more")
+
+    def _cluster(self, patience: float) -> Cluster | None:
+        return None if self._ray is None else connect(self._ray, self._stop_if_cancelled, patience)
+
+    def _stop_if_cancelled(self) -> None:
+        if self._id in self._inbox.cancelled:
+            raise StopRequested
+
+    def _fail(self, code: str, message: str) -> None:
+        # A message may name a file whose name is not UTF-8.
+        self._tell(Failed(id=self._id, code=code, message=message.encode(errors="replace").decode()))
+
+
+class Training(Telling):
+    """One request, from its recipe to its last event."""
+
+    def __init__(
+        self,
+        request: Publish | Measure | ScoreFolds,
+        inbox: Inbox,
+        tell: Callable[[Message], None],
+        ray: str | None = None,
+    ) -> None:
+        super().__init__(request.id, inbox, tell, ray)
+        self._request = request
+
+    def run(self) -> None:
+        self._do(self._work)
 
     def _work(self) -> None:
         spec = PatternSpec.parse(self._request.recipe)
@@ -129,21 +156,23 @@ class Training:
         checkpoints = Checkpoints(request.root)
         progress = self._progress(partial(checkpoints.write, self._id))
         try:
-            bundle = self._bundle(spec, request, progress)
-            self._tell(Evaluated(id=self._id, card=bundle.card))
-            promote = request.promote
-            if isinstance(promote, IfBetter):
-                promotion = judged(bundle, Store(request.root, load), self._read_table, promote.tolerance)
-                bundle = replace(bundle, card=bundle.card.model_copy(update={"promotion": promotion}))
-                self._tell(Compared(id=self._id, promotion=promotion))
-                promote = promotion.promoted
-            self._stop_if_cancelled()
-            store = Store(request.outbox or request.root, load, keep=request.keep)
-            version = store.publish(bundle, promote=promote)
-            self._tell(Published(id=self._id, version=version))
+            self._publish_bundle(self._bundle(spec, request, progress), request, load)
         finally:
             # Only a process that is killed leaves its checkpoint.
             checkpoints.remove(self._id)
+
+    def _publish_bundle(self, bundle: Bundle, request: Publish, load: LoadNetwork) -> None:
+        self._tell(Evaluated(id=self._id, card=bundle.card))
+        promote = request.promote
+        if isinstance(promote, IfBetter):
+            promotion = judged(bundle, Store(request.root, load), self._read_table, promote.tolerance)
+            bundle = replace(bundle, card=bundle.card.model_copy(update={"promotion": promotion}))
+            self._tell(Compared(id=self._id, promotion=promotion))
+            promote = promotion.promoted
+        self._stop_if_cancelled()
+        store = Store(request.outbox or request.root, load, keep=request.keep)
+        version = store.publish(bundle, promote=promote)
+        self._tell(Published(id=self._id, version=version))
 
     def _bundle(self, spec: PatternSpec, request: Publish, progress: LineProgress) -> Bundle:
         if spec.search is None:
@@ -171,19 +200,67 @@ class Training:
         cluster = None if spec.cross_validate is None else self._cluster(CONNECT_SECONDS)
         return train(spec, read_table=self._read_table, device=device, progress=progress, job=job, cluster=cluster)
 
-    def _cluster(self, patience: float) -> Cluster | None:
-        return None if self._ray is None else connect(self._ray, self._stop_if_cancelled, patience)
-
     def _progress(self, keep: Callable[[Checkpoint], None] = lambda _: None) -> LineProgress:
         return LineProgress(self._id, self._tell, self._stop_if_cancelled, keep)
 
     def _read_table(self, dataset: str) -> pl.DataFrame:
         return well_known(dataset) if dataset in NAMES else Datasets(self._request.root).frame(dataset)
 
-    def _stop_if_cancelled(self) -> None:
-        if self._id in self._inbox.cancelled:
-            raise StopRequested
 
-    def _fail(self, code: str, message: str) -> None:
-        # A message may name a file whose name is not UTF-8.
-        self._tell(Failed(id=self._id, code=code, message=message.encode(errors="replace").decode()))
+class AtNode(Training):
+    """One of several trainings that are done on the cluster: it says what is to be done, and publishes the result."""
+
+    def __init__(self, request: Publish, inbox: Inbox, tell: Callable[[Message], None]) -> None:
+        super().__init__(request, inbox, tell)
+        self._publishing = request
+
+    def asked(self) -> Asked | None:
+        """Return what the node is to be asked for; None, once that is told, where there is nothing to train."""
+        found: list[Asked] = []
+        self._do(lambda: found.append(self._asked()))
+        return next(iter(found), None)
+
+    def publish(self, files: Files | PatternServerError) -> None:
+        self._do(lambda: self._publish_files(files))
+
+    def _asked(self) -> Asked:
+        request = self._publishing
+        spec = PatternSpec.parse(request.recipe)
+        engines.loader(request.engine, request.device)  # a missing one is reported before anything is trained
+        self._tell(Started(id=self._id, epochs=spec.fit.most_epochs))
+        return Asked.of(spec, self._read_table, request.device, self._id)
+
+    def _publish_files(self, files: Files | PatternServerError) -> None:
+        if isinstance(files, PatternServerError):
+            raise files
+        request = self._publishing
+        bundle = Bundle.from_files(files, engines.loader("keras", request.device))
+        self._publish_bundle(bundle, request, engines.loader(request.engine, request.device))
+
+
+class Trainings(Telling):
+    """Several requests: side by side on the cluster, or one after another where there is none."""
+
+    def __init__(
+        self, request: PublishEach, inbox: Inbox, tell: Callable[[Message], None], ray: str | None = None
+    ) -> None:
+        super().__init__(request.id, inbox, tell, ray)
+        self._request = request
+
+    def run(self) -> None:
+        self._do(self._work)
+
+    def _work(self) -> None:
+        cluster = self._cluster(RETURN_SECONDS if self._request.is_again else CONNECT_SECONDS)
+        if cluster is None:
+            for each in self._request.trainings:
+                self._stop_if_cancelled()
+                Training(each, self._inbox, self._tell).run()
+        else:
+            self._train_on(cluster)
+
+    def _train_on(self, cluster: Cluster) -> None:
+        trainings = [AtNode(each, self._inbox, self._tell) for each in self._request.trainings]
+        ready = [(training, asked) for training in trainings if (asked := training.asked()) is not None]
+        for place, files in trained_on(cluster, [asked for _, asked in ready], self._stop_if_cancelled):
+            ready[place][0].publish(files)

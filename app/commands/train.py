@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +39,10 @@ from training.messages import (
     Measure,
     Promote,
     Publish,
+    PublishEach,
     Published,
     Started,
+    TrainingEvent,
     TrialEnded,
     WorkDone,
 )
@@ -85,8 +87,22 @@ def _set_damaged_aside(store: Store) -> None:
 # -- training and publishing ---------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Trained:
+    spec: PatternSpec
+    card: Card
+    version: int | None
+    """The published version; None where nothing was to be published."""
+
+
+@dataclass(frozen=True)
+class NotTrained:
+    spec: PatternSpec
+    reason: str
+
+
 def train_all(specs: list[PatternSpec], *, promote: Promote) -> int:
-    """Train and publish, one after another; return the number of failures."""
+    """Train and publish, side by side on the cluster if there is one; return the number of failures."""
     return asyncio.run(_train_all(specs, promote)) if specs else 0
 
 
@@ -95,7 +111,7 @@ async def _train_all(specs: list[PatternSpec], promote: Promote) -> int:
     with writing():
         settings.store.mkdir(parents=True, exist_ok=True)
     failures = 0
-    async for outcome in trainings(specs, lambda spec: publish(spec, settings, promote)):
+    async for outcome in _outcomes(specs, settings, lambda spec: publish(spec, settings, promote)):
         match outcome:
             case Trained():
                 print_trained(outcome)
@@ -103,6 +119,20 @@ async def _train_all(specs: list[PatternSpec], promote: Promote) -> int:
                 failures += 1
                 err.print(f"[red]✗[/] {spec.name}: {words(reason)}")
     return failures
+
+
+async def _outcomes(
+    specs: list[PatternSpec], settings: Settings, request_for: Callable[[PatternSpec], Publish]
+) -> AsyncIterator[Trained | NotTrained]:
+    """Train on the cluster what is one call there; what sends trials or folds there follows, one after another."""
+    whole = [spec for spec in specs if spec.search is None and spec.cross_validate is None]
+    together = whole if settings.ray is not None and len(whole) > 1 else []
+    if together:
+        async for outcome in trainings_together(together, settings, request_for):
+            yield outcome
+    if rest := [spec for spec in specs if spec not in together]:
+        async for outcome in trainings(rest, request_for):
+            yield outcome
 
 
 def publish(spec: PatternSpec, settings: Settings, promote: Promote) -> Publish:
@@ -117,7 +147,7 @@ def publish(spec: PatternSpec, settings: Settings, promote: Promote) -> Publish:
     )
 
 
-def print_trained(trained: "Trained") -> None:
+def print_trained(trained: Trained) -> None:
     card = trained.card
     err.print(f"[green]✓[/] {trained.spec.name} version {trained.version}: {headline(card.test.overall)}")
     err.print(f"  {card.baselines.verdict}", style="dim", markup=False, highlight=False)
@@ -128,20 +158,6 @@ def print_trained(trained: "Trained") -> None:
 
 
 # -- following the trainer -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Trained:
-    spec: PatternSpec
-    card: Card
-    version: int | None
-    """The published version; None where nothing was to be published."""
-
-
-@dataclass(frozen=True)
-class NotTrained:
-    spec: PatternSpec
-    reason: str
 
 
 async def trainings(
@@ -163,29 +179,91 @@ async def trainings(
 
 
 async def _follow(trainer: Trainer, spec: PatternSpec, request: Publish | Measure, bar: "Bar") -> Trained | NotTrained:
-    card: Card | None = None
+    followed = Followed(spec, publishes=isinstance(request, Publish))
     try:
         await trainer.submit(request)
         while True:
             event = await trainer.event()
             bar.show(event)
-            match event:
-                case Evaluated():
-                    card = event.card
-                    if isinstance(request, Measure):
-                        return Trained(spec, card, None)
-                case Compared(promotion=promotion):
-                    assert card is not None  # evaluated comes before compared
-                    card = card.model_copy(update={"promotion": promotion})
-                case Published(version=version):
-                    assert card is not None  # evaluated comes before published
-                    return Trained(spec, card, version)
-                case Failed(message=message):
-                    return NotTrained(spec, message)
-                case Cancelled():
-                    return NotTrained(spec, "cancelled")
+            if (outcome := followed.heard(event)) is not None:
+                return outcome
     except TrainerDied as error:
         return NotTrained(spec, str(error))
+
+
+async def trainings_together(
+    specs: list[PatternSpec], settings: Settings, request_for: Callable[[PatternSpec], Publish]
+) -> AsyncIterator[Trained | NotTrained]:
+    """Have the cluster train all recipes, and yield how each ended, in whatever order they end."""
+    trainer = Trainer(settings.trainer_memory_mb, settings.ray)
+    with _bars() as bars:
+        bar = bars.add_task("trainings on the cluster", total=len(specs), loss="")
+        try:
+            async for outcome in follow_each(trainer, specs, [request_for(spec) for spec in specs]):
+                bars.advance(bar)
+                yield outcome
+        finally:
+            await trainer.stop()
+
+
+async def follow_each(
+    trainer: Trainer, specs: Sequence[PatternSpec], requests: Sequence[Publish]
+) -> AsyncIterator[Trained | NotTrained]:
+    """Follow trainings that are asked for together.
+
+    If the cluster is lost, those that have not ended are asked for again, as long as others have ended since.
+    """
+    followed = {request.id: Followed(spec) for spec, request in zip(specs, requests, strict=True)}
+    waiting = {request.id: request for request in requests}
+    while waiting:
+        together = PublishEach(
+            id=uuid.uuid4().hex, trainings=tuple(waiting.values()), is_again=len(waiting) < len(requests)
+        )
+        left = len(waiting)
+        try:
+            await trainer.submit(together)
+            while waiting:
+                event = await trainer.event()
+                if not isinstance(event, TrainingEvent):
+                    continue
+                # What the request itself ends with, all that wait for it end with.
+                for training in [*waiting] if event.id == together.id else [event.id]:
+                    if (outcome := followed[training].heard(event)) is not None:
+                        del waiting[training]
+                        yield outcome
+        except TrainerDied as error:
+            if not error.lost_cluster or len(waiting) == left:
+                for training in waiting:
+                    yield NotTrained(followed[training].spec, str(error))
+                return
+
+
+@dataclass
+class Followed:
+    """What is known of a training under way."""
+
+    spec: PatternSpec
+    publishes: bool = True
+    card: Card | None = None
+
+    def heard(self, event: Event) -> Trained | NotTrained | None:
+        """Take in an event; return how the training ended, if it has."""
+        match event:
+            case Evaluated(card=card):
+                self.card = card
+                if not self.publishes:
+                    return Trained(self.spec, card, None)
+            case Compared(promotion=promotion):
+                assert self.card is not None  # evaluated comes before compared
+                self.card = self.card.model_copy(update={"promotion": promotion})
+            case Published(version=version):
+                assert self.card is not None  # evaluated comes before published
+                return Trained(self.spec, self.card, version)
+            case Failed(message=message):
+                return NotTrained(self.spec, message)
+            case Cancelled():
+                return NotTrained(self.spec, "cancelled")
+        return None
 
 
 @dataclass(frozen=True)

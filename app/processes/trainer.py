@@ -15,7 +15,17 @@ from app.processes.spawn import spawn
 from models_store.card import EarlyEnd
 from models_store.errors import PatternServerError
 from models_store.networks.engines import missing_for_keras
-from training.messages import LOST_CLUSTER, Cancel, Event, Finish, Message, TrainingRequest, event_of, to_line
+from training.messages import (
+    LOST_CLUSTER,
+    Cancel,
+    Event,
+    Finish,
+    Message,
+    PublishEach,
+    TrainingRequest,
+    event_of,
+    to_line,
+)
 
 # XLA keeps the code that it has compiled, 8 to 12 MB for each recipe of another shape, until the process ends. So a
 # process that has done this many trainings is replaced. Trainings of one recipe share a program, and leave nothing.
@@ -68,7 +78,7 @@ def check_ray(ray: str | None) -> None:
 class Trainer:
     """Lives as long as its owner; the process behind it comes and goes. `memory_mb` 0 means half of all memory.
 
-    Trials of searches run on the cluster `ray`, if there is one.
+    Trials of searches, and trainings that are asked for together, run on the cluster `ray`, if there is one.
     """
 
     def __init__(self, memory_mb: int = 0, ray: str | None = None) -> None:
@@ -90,9 +100,10 @@ class Trainer:
         )
         self._trainings = 0
 
-    async def submit(self, request: TrainingRequest) -> None:
+    async def submit(self, request: TrainingRequest | PublishEach) -> None:
         await self.start()
-        self._trainings += TRAININGS_OF_A_SEARCH if is_search(request) else 1
+        requests = request.trainings if isinstance(request, PublishEach) else (request,)
+        self._trainings += sum(TRAININGS_OF_A_SEARCH if is_search(one) else 1 for one in requests)
         await self._send(request)
 
     async def event(self) -> Event:

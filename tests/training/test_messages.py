@@ -26,6 +26,7 @@ from training.messages import (
     Measure,
     Message,
     Publish,
+    PublishEach,
     Published,
     Ready,
     ScoreFolds,
@@ -60,8 +61,12 @@ crossed = CrossValidation(
 )
 promotes = st.booleans() | st.builds(IfBetter, tolerance=st.floats(0, 1))
 promotion = Promotion(champion=1, promoted=False, outcome="worse", why="Not promoted.", tolerance=0.5)
+publish = st.builds(Publish, **training, promote=promotes, keep=numbers, engine=st.sampled_from(["keras", "onnx"]))
 requests = st.one_of(
-    st.builds(Publish, **training, promote=promotes, keep=numbers, engine=st.sampled_from(["keras", "onnx"])),
+    publish,
+    st.builds(
+        PublishEach, id=texts, trainings=st.lists(publish, min_size=1, max_size=2).map(tuple), is_again=st.booleans()
+    ),
     st.builds(Measure, **training),
     st.builds(ScoreFolds, **training),
     st.builds(Cancel, id=texts),

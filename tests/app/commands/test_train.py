@@ -3,10 +3,14 @@
 import pytest
 
 from app.commands.serve import train_missing_patterns
-from app.commands.train import missing_specs, spec_named
+from app.commands.train import NotTrained, Trained, follow_each, missing_specs, publish, spec_named
+from app.processes.trainer import Trainer, TrainerDied
+from app.settings import Settings
 from models_store.errors import StoreUnwritable
 from models_store.storage.store import Store
 from tests.app.over_http import fork
+from tests.fakes import card
+from training.messages import LOST_CLUSTER, Evaluated, Event, Failed, PublishEach, Published, Started, TrainingRequest
 from training.recipe.spec import PatternSpec, catalogue
 
 
@@ -62,3 +66,62 @@ def test_a_store_that_cannot_be_written_counts_as_it_is(
 
     monkeypatch.setattr(Store, "recover", unwritable)
     assert missing_specs() == []
+
+
+# -- trainings that are asked for together -------------------------------------------------------------------------
+
+NAMES = ("add-ten", "iris", "linear-pair")
+
+
+class TogetherTrainer(Trainer):
+    """Ends so many trainings of each request, and is lost; a request without a number fails as a whole."""
+
+    def __init__(self, *ends: int, status: int = LOST_CLUSTER) -> None:
+        super().__init__()
+        self._ends, self._status = list(ends), status
+        self._told: list[Event] = []
+        self.requests: list[PublishEach] = []
+
+    async def submit(self, request: TrainingRequest | PublishEach) -> None:
+        assert isinstance(request, PublishEach)
+        self.requests.append(request)
+        if not self._ends:
+            self._told = [Failed(id=request.id, code="cluster_unavailable", message="no cluster")]
+            return
+        self._told = [Started(id=one.id, epochs=1) for one in request.trainings]
+        for one in request.trainings[: self._ends.pop(0)]:
+            self._told += [Evaluated(id=one.id, card=card()), Published(id=one.id, version=1)]
+
+    async def event(self) -> Event:
+        if not self._told:
+            raise TrainerDied(self._status)
+        return self._told.pop(0)
+
+
+async def outcomes(trainer: Trainer) -> list[str | None]:
+    """Return why each training failed, None of one that did not, in the order in which they ended."""
+    specs = [catalogue()[name] for name in NAMES]
+    requests = [publish(spec, Settings(), promote=True) for spec in specs]
+    ended = [outcome async for outcome in follow_each(trainer, specs, requests)]
+    assert [outcome.spec.name for outcome in ended] == list(NAMES)
+    assert all(outcome.version == 1 for outcome in ended if isinstance(outcome, Trained))
+    return [outcome.reason if isinstance(outcome, NotTrained) else None for outcome in ended]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("trainer", "expected", "asked"),
+    [
+        (TogetherTrainer(3), [None, None, None], [3]),
+        (TogetherTrainer(1, 2), [None, None, None], [3, 2]),
+        (TogetherTrainer(1, 0), [None, *["the Ray cluster no longer answered"] * 2], [3, 2]),
+        (TogetherTrainer(1), [None, "no cluster", "no cluster"], [3, 2]),
+        (TogetherTrainer(1, status=-9), [None, *["the trainer process ended with -9"] * 2], [3]),
+    ],
+)
+async def test_trainings_whose_cluster_is_lost_are_asked_for_again_as_long_as_some_end(
+    trainer: TogetherTrainer, expected: list[str | None], asked: list[int]
+) -> None:
+    assert await outcomes(trainer) == expected
+    assert [len(request.trainings) for request in trainer.requests] == asked
+    assert [request.is_again for request in trainer.requests] == [count < len(NAMES) for count in asked]

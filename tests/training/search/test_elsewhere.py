@@ -16,6 +16,7 @@ import pytest
 from app.processes.limits import half_of_memory
 from app.processes.spawn import PASSED_ON, command
 from models_store.card import Searched, Trial
+from models_store.storage.store import Store
 from tests.ray_nodes import Nodes
 from training.messages import (
     LOST_CLUSTER,
@@ -27,6 +28,7 @@ from training.messages import (
     Failed,
     Message,
     Publish,
+    PublishEach,
     Published,
     Ready,
     ScoreFolds,
@@ -97,6 +99,11 @@ class Trainer:
                     return
         finally:
             patience.cancel()
+
+    def outcome(self) -> Event:
+        """The next event that ends a training."""
+        *_, ended = self.events()
+        return ended
 
     def trials(self) -> Iterator[Trial]:
         return (event.trial for event in self.events() if isinstance(event, TrialEnded))
@@ -226,6 +233,27 @@ def test_folds_on_a_cluster_have_the_scores_of_one_machine(remote: Trainer, alon
     )
     assert isinstance(here[-1], CrossValidated)
     assert there == here
+
+
+def test_whole_trainings_on_a_cluster_lose_nothing_with_a_node(nodes: Nodes, remote: Trainer, tmp_path: Path) -> None:
+    from models_store.networks.keras_network import KerasNetwork  # deferred: imports TensorFlow
+
+    (second,) = nodes.start_nodes(1)
+    store, names = tmp_path / "store", ["add-ten", "iris", "linear-pair", "quadratic-sparse"]
+    usual: dict[str, Any] = {"root": store, "promote": True, "keep": 5, "device": "cpu", "engine": "keras"}
+    recipes = [catalogue()[name].to_json() for name in names]
+    # The table that this one asks for is nowhere: it alone fails.
+    recipes.append({**recipes[1], "name": "lost", "data": {**recipes[1]["data"], "dataset": "0" * 32}})
+    asked = tuple(Publish(id=f"job-{place}", recipe=recipe, **usual) for place, recipe in enumerate(recipes))
+    remote.tell(PublishEach(id="all", trainings=asked))
+    assert isinstance(remote.outcome(), Failed)
+    assert isinstance(remote.outcome(), Published)
+    nodes.kill(second)
+    ended = [remote.outcome() for _ in names[1:]]
+    assert {type(event) for event in ended} == {Published}
+    published = Store(store, KerasNetwork.from_bytes)
+    assert {name: published.versions(name) for name in published.patterns()} == {name: [1] for name in names}
+    assert published.load("add-ten", 1).bundle.card.lineage.job == "job-0"
 
 
 def test_a_node_with_other_packages_is_named(nodes: Nodes, remote: Trainer, tmp_path: Path) -> None:
