@@ -2,15 +2,18 @@
 
 folds -> [ fit -> scores on the fold, validation metric of each epoch ] -> mean ± sd, averaged curve, turning point
 
+Small folds are fitted side by side.
+
 With early stopping a fold is fitted once: it watches rows of its own, so that the rows it holds out decide nothing.
 Without, it is fitted twice: for all epochs, to find where the folds' averaged and smoothed curve turns, and then for so
 many, to be scored there. All folds choose that one number together, so that their scores flatter a little.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,9 +27,10 @@ from training.data.dataset import Dataset, Rows
 from training.data.splits import Indices, cut, folds
 from training.evaluation.baselines import baselines, beside
 from training.evaluation.scores import measured
-from training.fitting.learn import Runtime, learn
+from training.fitting.learn import Learned, Runtime
 from training.fitting.program import Programs
 from training.fitting.progress import Progress
+from training.fitting.together import Task, learn_each
 from training.recipe.fit import CrossValidate
 from training.recipe.spec import PatternSpec
 
@@ -63,6 +67,7 @@ class Work:
         self._progress = progress
         self._done = 0
         self._of = planned
+        # Folds that are too large to go on side by side are fitted in threads.
         self._lock = threading.Lock()
 
     def add(self, done: int = 0, spared: int = 0) -> None:
@@ -99,26 +104,33 @@ class Divided:
     rows: Rows
     splits: list[tuple[Indices, Indices]]
 
-    def scored(self, spec: PatternSpec, number: int, runtime: Runtime) -> Scored:
-        """Fit fold `number`, from 0, and score it on the rows it holds out."""
+    def scores(self, spec: PatternSpec, numbers: Iterable[int], runtime: Runtime, workers: int = 1) -> Iterator[Scored]:
+        """Fit these folds, from 0, and score each on the rows it holds out, in order."""
+        tasks = (Task(_of_fold(spec, number), self._scored_part(spec, number)) for number in numbers)
+        return learn_each(tasks, runtime, partial(self._scored, spec.seed), workers)
+
+    def curves(self, spec: PatternSpec, numbers: Iterable[int], runtime: Runtime, workers: int = 1) -> Iterator[Array]:
+        """Fit these folds; yield the metric of each epoch on the rows that they hold out, (n_epochs,), in order."""
+        tasks = (Task(_of_fold(spec, number), self._watched_part(number)) for number in numbers)
+        return learn_each(tasks, runtime, lambda _, learned: learned.history.curves["val_metric"], workers)
+
+    def _scored_part(self, spec: PatternSpec, number: int) -> Dataset:
         rest, held_out = self.splits[number]
-        test = self.rows.take(held_out)
-        part = replace(with_own_validation(spec, self.data, self.rows, rest), test=test)
-        learned = learn(_of_fold(spec, number), part, runtime)
-        score = measured(learned.predictor.predict(test.inputs), test, self.data).overall
-        others = beside(part, learned.predictor.encoder, spec.seed)
-        curves = learned.history.curves
+        return replace(with_own_validation(spec, self.data, self.rows, rest), test=self.rows.take(held_out))
+
+    def _watched_part(self, number: int) -> Dataset:
+        rest, held_out = self.splits[number]
+        return replace(self.data, train=self.rows.take(rest), validation=self.rows.take(held_out))
+
+    def _scored(self, seed: int, task: Task, learned: Learned) -> Scored:
+        part, curves = task.data, learned.history.curves
+        score = measured(learned.predictor.predict(part.test.inputs), part.test, self.data).overall
+        others = beside(part, learned.predictor.encoder, seed)
         return Scored(
-            Fold(rows=len(test), score=score, best_epoch=learned.history.best_epoch),
+            Fold(rows=len(part.test), score=score, best_epoch=learned.history.best_epoch),
             curves.get("val_metric", curves["metric"]),
             baselines(part, others, score).figures,
         )
-
-    def curve(self, spec: PatternSpec, number: int, runtime: Runtime) -> Array:
-        """Fit a fold; return the metric of each epoch on the rows it holds out, (n_epochs,)."""
-        rest, held_out = self.splits[number]
-        part = replace(self.data, train=self.rows.take(rest), validation=self.rows.take(held_out))
-        return learn(_of_fold(spec, number), part, runtime).history.curves["val_metric"]
 
 
 def _of_fold(spec: PatternSpec, number: int) -> PatternSpec:
@@ -151,7 +163,7 @@ class Folding:
         """Fit each fold; return the metric of each epoch on the rows it holds out, (n_epochs,) each."""
         if self._there is not None:
             return list(self._there.curves(spec, self._progress.pulse))
-        return list(self._each(lambda number: self._divided.curve(spec, number, self._runtime)))
+        return list(self._divided.curves(spec, range(len(self.splits)), self._runtime, self._workers))
 
     def scores(self, spec: PatternSpec) -> list[Scored]:
         """Fit each fold, score it on the rows it holds out, and report it."""
@@ -162,23 +174,14 @@ class Folding:
             self._progress.fold(number, len(self.splits), figures_of(one.fold.score))
         return scored
 
-    def scored(self, spec: PatternSpec, number: int) -> Scored:
-        """Fit fold `number`, from 0, and score it on the rows it holds out."""
-        return self._divided.scored(spec, number, self._runtime)
+    def scored(self, spec: PatternSpec, numbers: Iterable[int]) -> Iterator[Scored]:
+        """Fit these folds here, from 0, and score each on the rows it holds out."""
+        return self._divided.scores(spec, numbers, self._runtime, self._workers)
 
     def _scores(self, spec: PatternSpec) -> Iterator[Scored]:
         if self._there is not None:
             return self._there.scores(spec, self._progress.pulse)
-        return self._each(lambda number: self.scored(spec, number))
-
-    def _each(self, work: Callable[[int], Result]) -> Iterator[Result]:
-        """Yield the result of each fold in order, as soon as it is there."""
-        numbers = range(len(self.splits))
-        if self._workers == 1:
-            yield from map(work, numbers)
-            return
-        with ThreadPoolExecutor(self._workers) as threads:
-            yield from threads.map(work, numbers)
+        return self.scored(spec, range(len(self.splits)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +193,7 @@ class Ground:
 
 
 class FoldsThere:
-    """Folds on the nodes of a cluster: the rows are put there once, and each fit is a call."""
+    """Folds on the nodes of a cluster: the rows are put there once, and a call fits some of them."""
 
     def __init__(self, cluster: Cluster, ground: Ground, work: Work) -> None:
         self._cluster = cluster
@@ -200,38 +203,45 @@ class FoldsThere:
         self._work = work
 
     def curves(self, spec: PatternSpec, pulse: Callable[[], None]) -> Iterator[Array]:
-        for curve in self._each(_curve_there, spec, pulse):
+        for curve in self._each(_curves_there, spec, pulse):
             self._work.add(done=len(curve))
             yield curve
 
     def scores(self, spec: PatternSpec, pulse: Callable[[], None]) -> Iterator[Scored]:
-        for scored in self._each(_scored_there, spec, pulse):
+        for scored in self._each(_scores_there, spec, pulse):
             self._work.add(done=len(scored.curve))
             yield scored
 
     def _each(
-        self, work: Callable[[Ground, tuple[PatternSpec, int]], Result], spec: PatternSpec, pulse: Callable[[], None]
+        self,
+        work: Callable[[Ground, tuple[PatternSpec, range]], list[Result]],
+        spec: PatternSpec,
+        pulse: Callable[[], None],
     ) -> Iterator[Result]:
         """Yield the result of each fold in order, as soon as it is there. Raises the first error, CallLost included."""
-        asked = [(spec, number) for number in range(self._n_folds)]
-        ended: dict[int, Result] = {}
-        for place, result in self._cluster.each(work, self._ground, asked, pulse, gpus=self._gpus):
-            if isinstance(result, PatternServerError):
-                raise result
-            before = next((number for number in range(self._n_folds) if number not in ended), 0)
-            ended[place] = result
-            for number in range(before, self._n_folds):
-                if number not in ended:
-                    break
-                yield ended[number]
+        asked = [(spec, some) for some in self._parts()]
+        ended: dict[int, list[Result]] = {}
+        told = 0
+        for place, results in self._cluster.each(work, self._ground, asked, pulse, gpus=self._gpus):
+            if isinstance(results, PatternServerError):
+                raise results
+            ended[place] = results
+            while told in ended:
+                yield from ended[told]
+                told += 1
+
+    def _parts(self) -> list[range]:
+        """Return the folds in parts, one for each core at most; the folds of a part may go on side by side."""
+        size = ceil(self._n_folds / max(1, self._cluster.cores))
+        return [range(first, min(first + size, self._n_folds)) for first in range(0, self._n_folds, size)]
 
 
-def _curve_there(ground: Ground, asked: tuple[PatternSpec, int]) -> Array:
-    return ground.divided.curve(*asked, _runtime_there(ground))
+def _curves_there(ground: Ground, asked: tuple[PatternSpec, range]) -> list[Array]:
+    return list(ground.divided.curves(*asked, _runtime_there(ground)))
 
 
-def _scored_there(ground: Ground, asked: tuple[PatternSpec, int]) -> Scored:
-    return ground.divided.scored(*asked, _runtime_there(ground))
+def _scores_there(ground: Ground, asked: tuple[PatternSpec, range]) -> list[Scored]:
+    return list(ground.divided.scores(*asked, _runtime_there(ground)))
 
 
 def _runtime_there(ground: Ground) -> Runtime:
@@ -243,8 +253,8 @@ def cross_validate(
 ) -> CrossValidation:
     """Cross-validate a recipe on `rows`; those of `data` are not used. The same seed gives the same result.
 
-    `workers` folds are fitted at the same time, which changes no result. `fits_after` is the number of fits that will
-    follow for the epochs found here.
+    `workers` threads share what is not fitted side by side. `fits_after` is the number of fits that will follow for the
+    epochs found here.
     Raises DataError where there are more folds than rows, rows of a label, groups or moments.
     """
     folding = Folding(spec, data, rows, runtime, workers, fits_after)

@@ -8,7 +8,7 @@ somebody waits anyway, and all other modules take `keras` and `tf` from here.
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -48,7 +48,17 @@ with silenced():
 # Each bundle and each fit is traced once; TensorFlow warns of that as of a loop that retraces by mistake.
 tf.get_logger().setLevel("ERROR")
 
-__all__ = ["KerasNetwork", "build", "device_name", "initial_weights", "keras", "on_device", "tf", "use_threads"]
+__all__ = [
+    "KerasNetwork",
+    "build",
+    "device_name",
+    "initial_weights",
+    "keras",
+    "on_device",
+    "tf",
+    "use_threads",
+    "with_weights",
+]
 
 # TensorFlow multiplies one row in another way than many, and rounds differently. Padding to a bucket keeps the answer
 # for a row the same to the bit, whichever rows are beside it.
@@ -104,7 +114,7 @@ def build(architecture: Architecture, seed: int = 0) -> keras.Model:
     and TensorFlow keeps about 30 KB for each new name of a variable until the process ends.
     """
     if architecture.members > 1:
-        return _with_members(architecture, seed)
+        return with_weights(architecture, initial_weights(architecture, seed))
     rows = keras.Input((architecture.n_inputs,), dtype=architecture.dtype, name="rows")
     model = keras.Sequential([rows], name="network")
     for position, layer in enumerate(architecture.layers):
@@ -120,6 +130,13 @@ def build(architecture: Architecture, seed: int = 0) -> keras.Model:
     return model
 
 
+def with_weights(architecture: Architecture, weights: Sequence[NDArray[Any]]) -> keras.Model:
+    """Return a new model with these weights, of the shapes of `architecture.weight_shapes`."""
+    model = _with_members(architecture) if architecture.members > 1 else build(architecture)
+    model.set_weights(weights)
+    return model
+
+
 def initial_weights(architecture: Architecture, seed: int) -> list[NDArray[Any]]:
     """Return the weights that `build` draws, with an axis of the members in front, also of a network of one."""
     members, kernels, dtype = architecture.members, architecture.member.weight_shapes[::2], architecture.dtype
@@ -132,7 +149,7 @@ def initial_weights(architecture: Architecture, seed: int) -> list[NDArray[Any]]
     return found
 
 
-def _with_members(architecture: Architecture, seed: int) -> keras.Model:
+def _with_members(architecture: Architecture) -> keras.Model:
     """Return a model of Keras' own layers, in which members stand side by side; its answer is the mean of theirs.
 
     (n_rows, n_inputs) -> (n_rows, members, n_inputs) -> (n_rows, members, units) … -> (n_rows, n_outputs)
@@ -153,7 +170,6 @@ def _with_members(architecture: Architecture, seed: int) -> keras.Model:
             )
         )
     model.add(keras.layers.GlobalAveragePooling1D(name="mean", dtype=dtype))
-    model.set_weights(initial_weights(architecture, seed))
     return model
 
 
@@ -176,8 +192,7 @@ class KerasNetwork:
         """Build the network from its architecture; only the weights are read from the file. Raises BundleDamaged."""
         weights = read_weights(saved, architecture)
         with on_device(device_name(device)):
-            model = build(architecture)
-            model.set_weights(weights)
+            model = with_weights(architecture, weights)
         return cls(model, architecture, device)
 
     def to_bytes(self) -> bytes:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from models_store.arrays import Array, Encoded
-from models_store.networks.keras_network import keras, tf
+from models_store.networks.keras_network import tf
 
 # Of few rows that are all answered rightly, the best temperature would be 0, which is too sure of them.
 COLDEST, WARMEST = 1.0, 10.0
@@ -50,9 +50,3 @@ def at_temperatures(outputs: Any) -> Any:
     if outputs.shape[-1] == 1:
         return tf.sigmoid((tf.math.log(kept) - tf.math.log(1 - kept)) / warmth)
     return tf.nn.softmax(tf.math.log(kept) / warmth)
-
-
-def cool(output: keras.layers.Layer, degree: float) -> None:
-    """Divide the logits of a network's last layer by a temperature, in place."""
-    for weight in output.weights:
-        weight.assign(weight / degree)

@@ -20,7 +20,7 @@ from models_store.errors import PatternServerError
 from models_store.networks.keras_network import keras, tf
 from training.fitting.keras_parts import KerasModel, Measure, like, mean_absolute_error
 from training.fitting.members import NONE, LeftOut, validating
-from training.fitting.program import Data, Program, Programs, Shape
+from training.fitting.program import Data, Kind, Program, Programs, Shape
 from training.fitting.progress import Curves, History, Progress, Weights
 from training.recipe.fit import NUMBER_LOSSES, EarlyStopping, Fit, LossName
 
@@ -178,13 +178,14 @@ class CompiledFit:
         self._stopping = recipe.early_stopping if is_watched else None
         self._curves = CURVES if validation and is_watched else CURVES[:2]
         self._programs = programs or Programs()
-        shape = shape_of(model, recipe, train, validation, objective, extent.n_rows)
+        kind = kind_of(recipe, train, validation, objective, model.trainable_variables[0].value.device)
+        shape = shape_of(KerasModel.of(model), kind, train, validation, extent.n_rows)
         self._data = _data(shape, train, validation, objective.unit, is_watched=is_watched)
         self.program = self._programs.take(shape, lambda: Program(model, shape))
         patience = self._stopping.patience if self._stopping else UNENDING
         n_rows = len(train.inputs)
         self.program.begin(model, recipe.optimizer, recipe.steps(n_rows), patience, recipe.averaged_steps(n_rows))
-        self._n_steps = -(-len(train.inputs) // shape.batch)
+        self._n_steps = -(-len(train.inputs) // shape.kind.batch)
         work = 6 * shape.model.n_parameters * len(train.inputs)
         self.epochs_per_call = int(np.clip(MOST_WORK // work, 1, shape.epochs))
         self._calls_per_epoch = min(self._n_steps, -(-work // MOST_WORK))
@@ -207,7 +208,7 @@ class CompiledFit:
         `orders` are row numbers, int32 (at least n_epochs, n_rows). `pulse` is called between parts of a long epoch.
         """
         shape, before = self.program.shape, self.program.epoch
-        padded = np.zeros((shape.epochs, -(-shape.rows // shape.batch) * shape.batch), np.int32)
+        padded = np.zeros((shape.epochs, -(-shape.rows // shape.kind.batch) * shape.kind.batch), np.int32)
         padded[:n_epochs, : orders.shape[1]] = orders[:n_epochs]
         order = tf.constant(padded)
         if n_epochs > 1 or self._calls_per_epoch == 1:
@@ -237,23 +238,11 @@ class CompiledFit:
             variable.assign(weight)
 
 
-def shape_of(
-    model: keras.Model,
-    recipe: Fit,
-    train: Examples,
-    validation: Examples | None,
-    objective: Objective,
-    most_rows: int = 0,
-) -> Shape:
-    """Return what is compiled for a fit, and for another like it of up to `most_rows` training rows."""
-    known, stopping = KerasModel.of(model), recipe.early_stopping
-    batch = min(recipe.batch_rows(len(train.inputs)), len(train.inputs))
-    more = max(1.0, most_rows / len(train.inputs))
-    n_rows = _rounded_up(len(train.inputs), train, more) if batch <= LARGEST_MASKED else len(train.inputs)
-    n_held_out = _rounded_up(validation.n_validating, validation, more) if validation else 0
-    return Shape(
-        model=known,
-        device=model.trainable_variables[0].value.device,
+def kind_of(recipe: Fit, train: Examples, validation: Examples | None, objective: Objective, device: str) -> Kind:
+    """Return what a fit has in common with those that share its program."""
+    n_rows, stopping = len(train.inputs), recipe.early_stopping
+    return Kind(
+        device=device,
         loss=objective.loss,
         measure=objective.measure,
         optimizer=like(recipe.optimizer),
@@ -261,16 +250,27 @@ def shape_of(
         stopping=stopping and stopping.model_copy(update={"patience": 1, "restore_best": True}),
         monitored=CURVES.index(stopping.monitor) if stopping else 0,
         more_is_better=stopping is not None and is_better_high(stopping, objective),
+        batch=min(recipe.batch_rows(n_rows), n_rows),
         is_calibrated=is_calibrated(recipe, train, objective),
-        is_averaged=recipe.averaged_steps(len(train.inputs)) > 0,
+        is_averaged=recipe.averaged_steps(n_rows) > 0,
+        is_weighted=train.sample_weights is not None,
+        is_held_out_weighted=validation is not None and validation.sample_weights is not None,
+    )
+
+
+def shape_of(model: KerasModel, kind: Kind, train: Examples, validation: Examples | None, most_rows: int = 0) -> Shape:
+    """Return what is compiled for a fit, and for another like it of up to `most_rows` training rows."""
+    more = max(1.0, most_rows / len(train.inputs))
+    n_rows = _rounded_up(len(train.inputs), train, more) if kind.batch <= LARGEST_MASKED else len(train.inputs)
+    n_held_out = _rounded_up(validation.n_validating, validation, more) if validation else 0
+    return Shape(
+        kind=kind,
+        model=model,
         epochs=int(np.clip(ROWS_PER_CHUNK // n_rows, 1, MOST_EPOCHS_PER_CHUNK)),
         rows=n_rows,
         held_out=n_held_out,
-        batch=batch,
-        rest=n_rows % batch if batch > LARGEST_MASKED else 0,
-        block=min(EVALUATION_BLOCK // known.n_members, n_held_out),
-        is_weighted=train.sample_weights is not None,
-        is_held_out_weighted=validation is not None and validation.sample_weights is not None,
+        rest=n_rows % kind.batch if kind.batch > LARGEST_MASKED else 0,
+        block=min(EVALUATION_BLOCK // model.n_members, n_held_out),
     )
 
 

@@ -18,37 +18,13 @@ from numpy.typing import NDArray
 from models_store.networks.architecture import Architecture
 from models_store.networks.keras_network import keras, tf
 from training.fitting.averages import drawn, momentum_of
+from training.fitting.calibration import TEMPERATURES, at_temperatures
 from training.fitting.dropout import dropped, is_kept
-from training.fitting.keras_parts import Course, Measure, loss_of, optimizer_of
-from training.recipe.fit import EarlyStopping, LossName, Optimizer, Schedule
+from training.fitting.keras_parts import Course, loss_of, optimizer_of
+from training.fitting.program import Kind
+from training.recipe.fit import Optimizer
 
 Tensors = list[Any]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What fits side by side have in common, beside numbers of rows."""
-
-    architecture: Architecture
-    device: str
-    loss: LossName
-    measure: Measure
-    optimizer: Optimizer
-    """Without its learning rate and weight decay, which are variables."""
-    schedule: Schedule | None
-    stopping: EarlyStopping | None
-    """Without its patience, and whether the best weights are kept, which are variables."""
-    monitored: int
-    """Index, among the four curves, of the one that early stopping watches; lower is better unless `more_is_better`."""
-    more_is_better: bool
-    batch: int
-    is_averaged: bool
-    """True if moving averages of the weights are validated and kept, over numbers of steps that are variables."""
-    is_validated: bool
-    leaves_out: bool
-    """True if members leave training rows out."""
-    is_weighted: bool
-    is_held_out_weighted: bool
 
 
 @dataclass(frozen=True)
@@ -56,6 +32,9 @@ class LanesShape:
     """All that a program is compiled for."""
 
     kind: Kind
+    architecture: Architecture
+    leaves_out: bool
+    """True if members leave training rows out."""
     has_dropout: bool
     fits: int
     """Slots for fits; those that no fit needs have stopped before they begin."""
@@ -72,7 +51,7 @@ class LanesShape:
 
     @property
     def members(self) -> int:
-        return self.kind.architecture.members
+        return self.architecture.members
 
     @property
     def lanes(self) -> int:
@@ -80,7 +59,7 @@ class LanesShape:
 
     @property
     def n_parameters(self) -> int:
-        return self.fits * self.kind.architecture.n_parameters
+        return self.fits * self.architecture.n_parameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +113,10 @@ class Lanes:
 
     def __init__(self, shape: LanesShape) -> None:
         self.shape = shape
-        self._activations = [keras.activations.get(layer.activation) for layer in shape.kind.architecture.layers]
-        self._loss = loss_of(shape.kind.loss, shape.kind.architecture.dtype)
-        self._arrays = shape.kind.architecture.member.weight_shapes
-        fits, dtype = shape.fits, shape.kind.architecture.dtype
+        self._activations = [keras.activations.get(layer.activation) for layer in shape.architecture.layers]
+        self._loss = loss_of(shape.kind.loss, shape.architecture.dtype)
+        self._arrays = shape.architecture.member.weight_shapes
+        fits, dtype = shape.fits, shape.architecture.dtype
         self._weights = keras.Variable(
             np.zeros((shape.lanes, sum(map(prod, self._arrays))), dtype), dtype=dtype, name="weights"
         )
@@ -182,6 +161,12 @@ class Lanes:
     def epochs(self) -> NDArray[np.int32]:
         """Epochs of each fit that are complete, (fits,)."""
         found: NDArray[np.int32] = self._epoch.numpy()
+        return found
+
+    @property
+    def best_epochs(self) -> NDArray[np.int32]:
+        """The epoch, from 1, of each fit's best weights so far, (fits,); 0 if nothing is monitored."""
+        found: NDArray[np.int32] = self._best_epoch.numpy()
         return found
 
     @property
@@ -249,13 +234,13 @@ class Lanes:
             are_taken = tf.reshape(are_taken, [shape.lanes, size])
             places = batch + pool.first[:, None]
             count = tf.math.count_nonzero(are_taken, 1, keepdims=True, dtype=tf.int32)
-            dtype = shape.kind.architecture.dtype
+            dtype = shape.architecture.dtype
             share = tf.cast(are_taken, dtype) * (size / tf.cast(tf.maximum(count, 1), dtype))
-            parts = [self._for_members(tf.gather(part, places)) for part in (pool.inputs, pool.targets)]
             factor = share
             if pool.weights is not None:
                 factor *= self._for_members(tf.gather(pool.weights, places))
-            measured = self._train_batch(share, factor, *parts)
+            inputs, targets = tf.gather(pool.inputs, places), self._for_members(tf.gather(pool.targets, places))
+            measured = self._train_batch(share, factor, inputs, targets)
             return step + 1, total + tf.cast(taken, tf.float32)[:, None] * self._per_fit(measured)
 
         total = tf.while_loop(lambda step, total: step < last, run_batch, [tf.constant(0), tf.zeros([shape.fits, 2])])[
@@ -264,11 +249,14 @@ class Lanes:
         return total / tf.cast(tf.maximum(pool.n_rows, 1), tf.float32)[:, None]
 
     def _train_batch(self, share: Any, factor: Any, inputs: Any, targets: Any) -> Any:
-        """Take a step of each lane; return its loss and metric, (lanes, 2), before the step."""
+        """Take a step of each lane; return its loss and metric, (lanes, 2), before the step.
+
+        `inputs` are (fits, n_rows, n_inputs), the same for all members of a fit; the other rows are (lanes, n_rows, …).
+        """
         weights = self._unpacked(self._weights.value)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
-            outputs = self._dropped_outputs(weights, inputs)
+            outputs = self._trained_outputs(weights, inputs)
             loss = tf.reduce_mean(factor * self._loss.call(targets, outputs), 1)
             total = tf.reduce_sum(loss)
         gradient = [tf.reshape(part, [self.shape.lanes, -1]) for part in tape.gradient(total, weights)]
@@ -279,21 +267,36 @@ class Lanes:
         metric = tf.cast(self.shape.kind.measure(targets, outputs), tf.float32)
         return tf.stack([tf.cast(loss, tf.float32), tf.reduce_mean(tf.cast(share, tf.float32) * metric, 1)], 1)
 
-    def _dropped_outputs(self, weights: Tensors, inputs: Any) -> Any:
-        if not self.shape.has_dropout:
-            return self.outputs(weights, inputs)
-        members, step = self.shape.members, tf.identity(self._optimizer.iterations.value)
-        rates, last = self._dropout.value(), len(self._activations) - 1
+    def _trained_outputs(self, weights: Tensors, inputs: Any) -> Any:
+        """Return outputs (lanes, n_rows, n_outputs) of inputs (fits, n_rows, n_inputs), some of them dropped."""
+        last = len(self._activations) - 1
         for place, activation in enumerate(self._activations):
             kernel, bias = weights[2 * place : 2 * place + 2]
-            inputs = activation(tf.matmul(inputs, kernel) + bias[:, None])
-            if place < last:
-                size, units = self.shape.kind.batch, kernel.shape[-1]
-                # A member alone sees its outputs as (n_rows, members, units), and is dropped the same ones.
-                places = tf.transpose(tf.reshape(tf.range(size * members * units), [size, members, units]), [1, 0, 2])
-                kept = is_kept(places, self._seeds[:, place, None, None, None], step, rates[:, None, None, None])
-                inputs = dropped(inputs, tf.reshape(kept, inputs.shape), tf.repeat(rates, members)[:, None, None])
+            products = tf.matmul(inputs, kernel) if place else self._on_same_rows(inputs, kernel)
+            inputs = activation(products + bias[:, None])
+            if self.shape.has_dropout and place < last:
+                inputs = self._dropped(inputs, place)
         return inputs
+
+    def _on_same_rows(self, inputs: Any, kernel: Any) -> Any:
+        """Return products (lanes, n_rows, units) of inputs (fits, n_rows, n_inputs): one for all members of a fit."""
+        (fits, size), members = inputs.shape[:2], self.shape.members
+        if members == 1:
+            return tf.matmul(inputs, kernel)
+        _, n_inputs, units = kernel.shape
+        beside = tf.transpose(tf.reshape(kernel, [fits, members, n_inputs, units]), [0, 2, 1, 3])
+        products = tf.matmul(inputs, tf.reshape(beside, [fits, n_inputs, members * units]))
+        apart = tf.transpose(tf.reshape(products, [fits, size, members, units]), [0, 2, 1, 3])
+        return tf.reshape(apart, [fits * members, size, units])
+
+    def _dropped(self, outputs: Any, place: int) -> Any:
+        """Return the outputs (lanes, n_rows, units) of a hidden layer, some of them dropped."""
+        members, step = self.shape.members, tf.identity(self._optimizer.iterations.value)
+        size, units, rates = self.shape.kind.batch, outputs.shape[-1], self._dropout.value()
+        # A member alone sees its outputs as (n_rows, members, units), and is dropped the same ones.
+        places = tf.transpose(tf.reshape(tf.range(size * members * units), [size, members, units]), [1, 0, 2])
+        kept = is_kept(places, self._seeds[:, place, None, None, None], step, rates[:, None, None, None])
+        return dropped(outputs, tf.reshape(kept, outputs.shape), tf.repeat(rates, members)[:, None, None])
 
     def _evaluate(self, pool: Pool) -> Any:
         """Return the mean loss and metric of each fit's validation rows, (fits, 2)."""
@@ -307,21 +310,30 @@ class Lanes:
             places = tf.slice(pool.held_out, [0, first], [shape.lanes, size])
             are_taken = (first + tf.range(size) >= block * size) & (places >= 0)
             places = tf.maximum(places, 0)
-            factor = tf.cast(are_taken, shape.kind.architecture.dtype)
+            factor = tf.cast(are_taken, shape.architecture.dtype)
             if pool.held_out_weights is not None:
                 factor *= tf.gather(pool.held_out_weights, places)
             targets = tf.gather(pool.targets, places)
             outputs = self.outputs(weights, tf.gather(pool.inputs, places))
-            loss = tf.reduce_sum(factor * self._loss.call(targets, outputs), 1)
+            losses = self._losses(targets, outputs, factor)
             metric = tf.cast(shape.kind.measure(targets, outputs), tf.float32)
             metric = tf.reduce_sum(tf.cast(factor, tf.float32) * metric, 1)
-            return block + 1, total + self._per_fit(tf.stack([tf.cast(loss, tf.float32), metric], 1))
+            return block + 1, total + self._per_fit(tf.concat([tf.cast(losses, tf.float32), metric[:, None]], 1))
 
         blocks = -(-shape.held_out // size)
-        start = [tf.constant(0), tf.zeros([shape.fits, 2])]
-        total = tf.while_loop(lambda block, total: block < blocks, run_block, start)[1]
+        nothing = tf.zeros([shape.fits, 1 + (len(TEMPERATURES) if shape.kind.is_calibrated else 1)])
+        total = tf.while_loop(lambda block, total: block < blocks, run_block, [tf.constant(0), nothing])[1]
         # The sum over members, of which each has rows of its own.
-        return total * shape.members / tf.cast(tf.maximum(pool.n_held_out, 1), tf.float32)[:, None]
+        mean = total * shape.members / tf.cast(tf.maximum(pool.n_held_out, 1), tf.float32)[:, None]
+        return tf.stack([tf.reduce_min(mean[:, :-1], 1), mean[:, -1]], 1)
+
+    def _losses(self, targets: Any, outputs: Any, factor: Any) -> Any:
+        """Return the summed loss of the rows of each lane, (lanes, 1), or that of each temperature, (lanes, n)."""
+        if not self.shape.kind.is_calibrated:
+            return tf.reduce_sum(factor * self._loss.call(targets, outputs), 1)[:, None]
+        cooled = at_temperatures(outputs)
+        losses = self._loss.call(tf.broadcast_to(targets, [*cooled.shape[:-1], targets.shape[-1]]), cooled)
+        return tf.transpose(tf.reduce_sum(factor * losses, 2))
 
     def _remember(self, monitored: Any) -> None:
         """Keep the weights of each fit if they are its best so far, and stop it as Keras' EarlyStopping does."""

@@ -1,7 +1,7 @@
 """One fit: rows -> encoders from TRAIN rows -> Keras model -> the predictor that will serve, and its history."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -13,25 +13,24 @@ from models_store.bundle import Predictor
 from models_store.encoding.outputs import Decoder, OutputDecoder
 from models_store.encoding.rows import Encoder
 from models_store.errors import shortened, shortened_name
-from models_store.networks.architecture import Architecture, Device
-from models_store.networks.keras_network import KerasNetwork, build, device_name, keras, on_device, tf
+from models_store.networks.architecture import Architecture, Device, Network
+from models_store.networks.keras_network import build, device_name, on_device
 from models_store.out_of_fold import OutOfFold
 from training.cluster import Cluster
 from training.data.dataset import DataError, Dataset, Labels, Rows
 from training.data.splits import left_out
 from training.fitting import heavy_tails, logarithms
-from training.fitting.calibration import cool, temperature
+from training.fitting.calibration import temperature
 from training.fitting.chosen import chosen
 from training.fitting.encoders import encoders, training_inputs
 from training.fitting.fit import AS_THE_RECIPE_SAYS, Diverged, Examples, Extent, Objective, fit, is_calibrated
 from training.fitting.keras_parts import apart, architecture_of, loss_name, measure_of, unit_of, with_dropout
 from training.fitting.members import LeftOut
+from training.fitting.outputs import Members
 from training.fitting.program import Programs
 from training.fitting.progress import History, Progress, Quiet
 from training.recipe.spec import PatternSpec
 
-# Network inputs of all members in one call after the fit, which bounds its memory.
-MOST_INPUTS = 1 << 23
 NOT_FINITE = "a weight of the network is not finite after the fit; lower fit.optimizer.learning_rate"
 
 
@@ -129,45 +128,14 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = A
     Raises DataError where the rows cannot be encoded, Diverged where a loss or weight is not finite, DeviceUnavailable
     where there is no GPU and one is asked for, and whatever `runtime.progress` raises.
     """
-    if spec.scaling.targets == "auto":
-        return _better_of(spec, data, runtime, extent)
-    # Encoded before the model is built, so that rows too many or too large are refused early.
-    prepared = Prepared.of(spec, data)
-    spec, architecture, train = prepared.spec, prepared.architecture, prepared.train
-    encoder, decoder = prepared.encoding.encoder, prepared.encoding.decoder
-    runtime.progress.pulse()
-    started = time.perf_counter()
-    with on_device(device_name(runtime.device)):
-        model = build(architecture, spec.seed)
-        history = fit(
-            with_dropout(apart(model), prepared.dropout, spec.seed),
-            train,
-            prepared.held_out,
-            spec.fit,
-            spec.seed,
-            runtime.progress,
-            prepared.objective,
-            runtime.programs,
-            extent,
-        )
-    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
-        raise Diverged(NOT_FINITE)
-    seconds = round(time.perf_counter() - started, 3)
-    left, degree = None, None
-    if train.left_out is not None:
-        with on_device(device_name(runtime.device)):
-            left = _out_of_fold(apart(model), train.inputs, train.left_out, decoder, data.train)
-            if is_calibrated(spec.fit, train, prepared.objective):
-                degree = temperature(left.answers, data.train.targets[:, 0].astype(int), train.sample_weights)
-                cool(apart(model).layers[-1], degree)
-                left = _out_of_fold(apart(model), train.inputs, train.left_out, decoder, data.train)
-    network = KerasNetwork(model, architecture, runtime.device)
-    if isinstance(decoder, OutputDecoder) and decoder.logarithm is not None:
-        with on_device(network.device):
-            decoder = _calibrated(decoder, encoder, network, train, data)
-            if train.left_out is not None:
-                left = _out_of_fold(apart(model), train.inputs, train.left_out, decoder, data.train)
-    return Learned(spec, Predictor(encoder, network, decoder), architecture, history, seconds, left, degree)
+    choice = Choice.of(spec, data)
+    found = []
+    for recipe in choice.recipes:
+        # Encoded before the model is built, so that rows too many or too large are refused early.
+        prepared = Prepared.of(recipe, data)
+        fitted = fitted_alone(prepared, replace(runtime, progress=choice.told(recipe, runtime)), extent)
+        found.append(answering(prepared, data, fitted, Members.compiled))
+    return choice.kept(found)
 
 
 @dataclass(frozen=True)
@@ -199,15 +167,114 @@ def _have_negative(spec: PatternSpec, data: Dataset) -> bool:
     return any(bool((rows.targets < 0).any()) for rows in others if rows is not None)
 
 
-def _better_of(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent) -> Learned:
-    """Fit the network in the usual way and, where that is worth a try, in another; return the better fit."""
-    way = _way_of(spec, data)
-    if way is None:
-        return learn(spec.overridden(USUAL), data, runtime, extent)
-    tried = learn(spec.overridden(way.fields), data, replace(runtime, progress=Quiet(runtime.progress)), extent)
-    usual = learn(spec.overridden(USUAL), data, runtime, extent)
-    rows = data.validation or data.train
-    return tried if way.is_better(_judged(tried, data), _judged(usual, data), rows) else usual
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The recipes that are fitted to some rows, one of which is kept: the usual one, and before it another way."""
+
+    spec: PatternSpec
+    data: Dataset
+    way: Way | None
+    """None: there is nothing to choose."""
+
+    @classmethod
+    def of(cls, spec: PatternSpec, data: Dataset) -> Self:
+        if spec.scaling.targets != "auto":
+            return cls(spec, data, None)
+        return cls(spec.overridden(USUAL), data, _way_of(spec, data))
+
+    @property
+    def recipes(self) -> list[PatternSpec]:
+        """The usual one last."""
+        return [self.spec] if self.way is None else [self.spec.overridden(self.way.fields), self.spec]
+
+    def told(self, recipe: PatternSpec, runtime: Runtime) -> Progress:
+        """Return who is told of the fit of one of `recipes`: epochs of another way are nobody's."""
+        return runtime.progress if recipe is self.spec else Quiet(runtime.progress)
+
+    def kept(self, fits: Sequence[Learned | Diverged]) -> Learned:
+        """Return the better fit of those of `recipes`; one that diverged is none. Raises Diverged if all are so."""
+        *others, usual = fits
+        found = [other for other in others if isinstance(other, Learned)]
+        if isinstance(usual, Diverged):
+            if not found:
+                raise usual
+            return found[0]
+        if self.way is None or not found:
+            return usual
+        rows = self.data.validation or self.data.train
+        is_better = self.way.is_better(_judged(found[0], self.data), _judged(usual, self.data), rows)
+        return found[0] if is_better else usual
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A network after its fit."""
+
+    members: Members
+    history: History
+    seconds: float
+
+
+def fitted_alone(prepared: Prepared, runtime: Runtime, extent: Extent = AS_THE_RECIPE_SAYS) -> Fitted | Diverged:
+    """Fit a network by itself. Raises DeviceUnavailable, and what `runtime.progress` raises."""
+    spec, device = prepared.spec, device_name(runtime.device)
+    runtime.progress.pulse()
+    started = time.perf_counter()
+    with on_device(device):
+        model = build(prepared.architecture, spec.seed)
+        try:
+            history = fit(
+                with_dropout(apart(model), prepared.dropout, spec.seed),
+                prepared.train,
+                prepared.held_out,
+                spec.fit,
+                spec.seed,
+                runtime.progress,
+                prepared.objective,
+                runtime.programs,
+                extent,
+            )
+        except Diverged as error:
+            return error
+    members = Members(prepared.architecture, model.get_weights(), device)
+    return Fitted(members, history, time.perf_counter() - started)
+
+
+def answering(
+    prepared: Prepared, data: Dataset, fitted: Fitted | Diverged, network_of: Callable[[Members], Network]
+) -> Learned | Diverged:
+    """Return the predictor of a fitted network, calibrated by the rows that its members left out, or were held out.
+
+    `network_of` makes the network that answers further rows.
+    """
+    if isinstance(fitted, Diverged):
+        return fitted
+    train, members = prepared.train, fitted.members
+    encoder, decoder = prepared.encoding.encoder, prepared.encoding.decoder
+    if not all(np.isfinite(weight).all() for weight in members.weights):
+        return Diverged(NOT_FINITE)
+    degree = _temperature(members, prepared, data)
+    if degree is not None:
+        members = members.cooled(degree)
+    network = network_of(members)
+    outputs: Iterable[Encoded] = () if train.left_out is None else members.in_parts(train.inputs)
+    if isinstance(decoder, OutputDecoder) and decoder.logarithm is not None:
+        # Computed once: they are decoded for the calibration, and with what it found.
+        outputs = list(outputs)
+        decoder = _calibrated(decoder, encoder, network, outputs, train, data)
+    left = None if train.left_out is None else _out_of_fold(outputs, train.left_out, decoder, data.train)
+    predictor = Predictor(encoder, network, decoder)
+    seconds = round(fitted.seconds, 3)
+    return Learned(prepared.spec, predictor, prepared.architecture, fitted.history, seconds, left, degree)
+
+
+def _temperature(members: Members, prepared: Prepared, data: Dataset) -> float | None:
+    """Return the temperature of the answers out of fold; None where the recipe asks for none."""
+    train = prepared.train
+    if train.left_out is None or not is_calibrated(prepared.spec.fit, train, prepared.objective):
+        return None
+    answers = prepared.encoding.decoder.decode(members.left_out(train.inputs, train.left_out))
+    return temperature(answers, data.train.targets[:, 0].astype(int), train.sample_weights)
 
 
 def _judged(learned: Learned, data: Dataset) -> Array:
@@ -219,12 +286,19 @@ def _judged(learned: Learned, data: Dataset) -> Array:
 
 
 def _calibrated(
-    decoder: OutputDecoder, encoder: Encoder, network: KerasNetwork, train: Examples, data: Dataset
+    decoder: OutputDecoder,
+    encoder: Encoder,
+    network: Network,
+    outputs: Iterable[Encoded],
+    train: Examples,
+    data: Dataset,
 ) -> OutputDecoder:
-    """Return the decoder whose answers are means, of rows that were left out, of validation rows, or of all rows."""
+    """Return the decoder whose answers are means, of rows that were left out, of validation rows, or of all rows.
+
+    `outputs` are those of each member, where they left rows out.
+    """
     if train.left_out is not None:
-        members = apart(network.model)
-        left = _out_of_fold(members, train.inputs, train.left_out, decoder.of_logarithms, data.train)
+        left = _out_of_fold(outputs, train.left_out, decoder.of_logarithms, data.train)
         # The mean of exp of one member exceeds exp of the mean of all, which answers, by half their variance.
         found = left.answers - left.spread**2 / 2
         return logarithms.calibrated(decoder, found, data.train.targets, data.train.weights)
@@ -250,24 +324,16 @@ def _left_out(members: int, data: Dataset, seed: int) -> LeftOut:
     return left_out(data.train, members, seed % 2**32, are_labels=data.labels is not None)
 
 
-def _each_member(model: keras.Model, inputs: Encoded, members: int, decoder: Decoder) -> Array:
-    """Return the answers of each, float64 (members, n_rows, n_answers); `model` has the members apart."""
-    asked = tf.repeat(tf.constant(inputs)[:, None], members, axis=1)
-    outputs = model(asked, training=False).numpy()
-    return np.stack([decoder.decode(outputs[:, member]) for member in range(members)])
-
-
-def _out_of_fold(
-    model: keras.Model, inputs: Encoded, left_out: NDArray[np.bool_], decoder: Decoder, rows: Rows
-) -> OutOfFold:
-    """Answer each row by the member that left it out; `model` has the members apart, `inputs` (n_rows, n_inputs)."""
+def _out_of_fold(outputs: Iterable[Encoded], left_out: NDArray[np.bool_], decoder: Decoder, rows: Rows) -> OutOfFold:
+    """Answer each row by the member that left it out; `outputs` are those of all members, in parts."""
     answers, spreads = [], []
-    n_rows = max(1, MOST_INPUTS // (left_out.shape[1] * inputs.shape[1]))
-    for start in range(0, len(inputs), n_rows):
-        some = slice(start, start + n_rows)
-        each = _each_member(model, inputs[some], left_out.shape[1], decoder)
-        answers.append(each[left_out[some].argmax(axis=1), np.arange(each.shape[1])])
+    start = 0
+    for some in outputs:
+        each = np.stack([decoder.decode(of_member) for of_member in some])
+        members = left_out[start : start + each.shape[1]].argmax(axis=1)
+        answers.append(each[members, np.arange(each.shape[1])])
         spreads.append(each.std(axis=0))
+        start += each.shape[1]
     return OutOfFold(np.concatenate(answers), np.concatenate(spreads), rows.targets)
 
 

@@ -36,10 +36,9 @@ Tensors = list[Any]
 
 
 @dataclass(frozen=True)
-class Shape:
-    """All that a program is compiled for. Two fits of the same shape differ only in numbers."""
+class Kind:
+    """What fits have in common that a program can serve, beside their networks and numbers of rows."""
 
-    model: KerasModel
     device: str
     loss: LossName
     measure: Measure
@@ -47,27 +46,35 @@ class Shape:
     """Without its learning rate and weight decay, which are variables."""
     schedule: Schedule | None
     stopping: EarlyStopping | None
-    """Without its patience, which is a variable."""
+    """Without its patience, and whether the best weights are kept, which are not compiled."""
     monitored: int
     """Index, among the four curves, of the one that early stopping watches; lower is better unless `more_is_better`."""
     more_is_better: bool
+    batch: int
     is_calibrated: bool
     """True if the validation loss of labels is that of the best temperature, which their probabilities will have."""
     is_averaged: bool
-    """True if a moving average of the weights is validated and kept, not the weights themselves."""
+    """True if a moving average of the weights, over steps that are a variable, is validated and kept."""
+    is_weighted: bool
+    is_held_out_weighted: bool
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All that a program is compiled for. Two fits of the same shape differ only in numbers."""
+
+    kind: Kind
+    model: KerasModel
     epochs: int
     """The most epochs of one call."""
     rows: int
     """Training rows, padding included."""
     held_out: int
     """Validation rows of a member, padding included; 0: there is no validation."""
-    batch: int
     rest: int
     """Rows of a last short batch that has a step of its own; 0: it is padded to a whole batch, or there is none."""
     block: int
     """Rows in one step of the validation pass."""
-    is_weighted: bool
-    is_held_out_weighted: bool
 
     @property
     def n_parameters(self) -> int:
@@ -119,19 +126,19 @@ class Program:
         self.shape = shape
         self._model = model
         self._on_same_rows = on_same_rows(model)
-        self._loss = loss_of(shape.loss, shape.model.dtype)
+        self._loss = loss_of(shape.kind.loss, shape.model.dtype)
         self._packed = Packed(model.trainable_variables)
         self._weights = [
             keras.Variable(value, name="weights") for value in self._packed.pack(model.trainable_variables)
         ]
         self._course = Course()
-        self._optimizer = optimizer_of(shape.optimizer, shape.schedule, self._course)
+        self._optimizer = optimizer_of(shape.kind.optimizer, shape.kind.schedule, self._course)
         self._optimizer.build(self._weights)
         self._fresh = [variable.numpy() for variable in self._optimizer.variables]
-        averaged = self._weights if shape.is_averaged else []
+        averaged = self._weights if shape.kind.is_averaged else []
         self._averages = [tf.Variable(weight.value, trainable=False) for weight in averaged]
         self._momentum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-        watched = self._weights if shape.stopping else []
+        watched = self._weights if shape.kind.stopping else []
         self._best_weights = [tf.Variable(weight.value, trainable=False) for weight in watched]
         self._best = tf.Variable(np.inf, dtype=tf.float32, trainable=False)
         self._best_epoch = tf.Variable(0, dtype=tf.int32, trainable=False)
@@ -159,7 +166,7 @@ class Program:
             variable.assign(value)
         for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
-        self._course.begin(optimizer, self.shape.schedule, steps)
+        self._course.begin(optimizer, self.shape.kind.schedule, steps)
         self._momentum.assign(momentum_of(averaged_steps))
         self._patience.assign(patience)
         self._best.assign(np.inf)
@@ -208,13 +215,13 @@ class Program:
     ) -> Any:
         def run_epoch(epoch: Any, curves: Any) -> Any:
             self._train_epoch(orders[epoch], steps, counts[0], train, learns)
-            is_done = steps[1] * self.shape.batch >= counts[0]
+            is_done = steps[1] * self.shape.kind.batch >= counts[0]
             values = [self._total / tf.cast(counts[0], tf.float32)]
             rows = (tf.where(is_done, counts[1], 0), counts[2])
             values.append(self._evaluate(*rows, *held_out) if held_out else tf.zeros([2]))
             values = tf.concat(values, 0) * tf.stack([1.0, unit, 1.0, unit])
             self._total.assign(tf.where(is_done, 0.0, self._total))
-            self._remember(values[self.shape.monitored], is_done)
+            self._remember(values[self.shape.kind.monitored], is_done)
             return epoch + 1, tf.tensor_scatter_nd_update(curves, [[epoch]], [values])
 
         def goes_on(epoch: Any, curves: Any) -> Any:
@@ -225,9 +232,9 @@ class Program:
     def _train_epoch(self, order: Any, steps: Any, n_rows: Any, train: Any, learns: Any) -> None:
         """Add to the total the loss and metric of each batch, measured before its step as Keras does."""
 
-        def run_batch(step: Any, total: Any, size: int = self.shape.batch) -> Any:
-            batch = tf.slice(order, [step * self.shape.batch], [size])
-            taken = tf.minimum(size, n_rows - step * self.shape.batch)
+        def run_batch(step: Any, total: Any, size: int = self.shape.kind.batch) -> Any:
+            batch = tf.slice(order, [step * self.shape.kind.batch], [size])
+            taken = tf.minimum(size, n_rows - step * self.shape.kind.batch)
             are_taken = tf.range(size) < taken
             if learns is not None:
                 are_taken = are_taken[:, None] & tf.gather(learns, batch)
@@ -236,7 +243,7 @@ class Program:
             measured = self._train_batch(share, inputs, *map(self._for_all, others))
             return step + 1, total + tf.cast(taken, tf.float32) * measured
 
-        last = tf.minimum(steps[1], self.shape.rows // self.shape.batch) if self.shape.rest else steps[1]
+        last = tf.minimum(steps[1], self.shape.rows // self.shape.kind.batch) if self.shape.rest else steps[1]
         reached = tf.while_loop(lambda step, total: step < last, run_batch, [steps[0], self._total.value()])
         if self.shape.rest:
             # A loop of one step, because XLA would compile a condition again for each value of it.
@@ -276,8 +283,9 @@ class Program:
         return outputs
 
     def _measured(self, losses: Any, share: Any, targets: Any, outputs: Any) -> Any:
-        metric = tf.reduce_mean(tf.cast(share, tf.float32) * tf.cast(self.shape.measure(targets, outputs), tf.float32))
-        return tf.concat([tf.cast(losses, tf.float32), metric[None]], 0)
+        metric = tf.cast(self.shape.kind.measure(targets, outputs), tf.float32)
+        mean = tf.reduce_mean(tf.cast(share, tf.float32) * metric)
+        return tf.concat([tf.cast(losses, tf.float32), mean[None]], 0)
 
     def _evaluate(self, n_rows: Any, n_all: Any, rows: Any, *parts: Any) -> Any:
         """Return the mean loss and metric, (2,), of the first `n_rows` of these rows, `n_all` in all columns.
@@ -301,14 +309,14 @@ class Program:
             losses = self._losses(targets, outputs, share)
             return block + 1, total + tf.cast(taken, tf.float32) * self._measured(losses, share, targets, outputs)
 
-        nothing = tf.zeros([1 + (len(TEMPERATURES) if self.shape.is_calibrated else 1)])
+        nothing = tf.zeros([1 + (len(TEMPERATURES) if self.shape.kind.is_calibrated else 1)])
         total = tf.while_loop(lambda block, total: block * size < n_rows, run_block, [tf.constant(0), nothing])[1]
         mean = total / tf.cast(tf.maximum(n_all, 1), tf.float32)
         return tf.stack([tf.reduce_min(mean[:-1]), mean[-1]])
 
     def _losses(self, targets: Any, outputs: Any, share: Any) -> Any:
         """Return the mean loss of these rows, (1,), or that of each temperature, (n_temperatures,)."""
-        if not self.shape.is_calibrated:
+        if not self.shape.kind.is_calibrated:
             return self._loss(targets, outputs, sample_weight=share)[None]
         cooled = at_temperatures(outputs)
         losses = self._loss.call(tf.broadcast_to(targets, [*cooled.shape[:-1], targets.shape[-1]]), cooled)
@@ -320,10 +328,10 @@ class Program:
         As Keras' EarlyStopping: an improvement is one of more than `min_delta`.
         """
         self._epoch.assign_add(tf.cast(is_done, tf.int32))
-        stopping = self.shape.stopping
+        stopping = self.shape.kind.stopping
         if stopping is None:
             return
-        signed = -monitored if self.shape.more_is_better else monitored
+        signed = -monitored if self.shape.kind.more_is_better else monitored
         improved = is_done & (signed < self._best - stopping.min_delta)
         for best, weight in zip(self._best_weights, self._answering, strict=True):
             best.assign(tf.where(improved, weight, best))

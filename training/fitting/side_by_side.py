@@ -18,14 +18,13 @@ from training.fitting.fit import (
     MOST_WORK,
     ROWS_PER_CHUNK,
     UNENDING,
-    is_better_high,
+    kind_of,
 )
-from training.fitting.keras_parts import like
-from training.fitting.lanes import Beginning, Kind, Lanes, LanesShape, Pool
+from training.fitting.lanes import Beginning, Lanes, LanesShape, Pool
 from training.fitting.learn import Prepared
 from training.fitting.members import NONE, validating
 from training.fitting.program import Programs
-from training.fitting.progress import Curves
+from training.fitting.progress import Curves, Weights
 
 # Rows of all lanes in one step of the validation pass, and the fewest of each.
 VALIDATION_ROWS, FEWEST_VALIDATION_ROWS = 1 << 16, 64
@@ -34,68 +33,91 @@ MOST_FITS, MOST_NUMBERS = 64, 1 << 22
 # Weights, gradient, both averages of Adam, and the weights that are kept.
 COPIES = 5
 
-Weights = Encoded | None
+RowWeights = Encoded | None
 # Outputs of a layer, of all lanes, that are in memory at a time after the fits.
 MOST_OUTPUTS = 1 << 22
+# Floating-point operations that a fit may spend on inputs that it lacks, because it stands beside a wider one: fewer
+# than compiling a program of its own would take the time of.
+MOST_WASTE = 2_000_000_000
 
 
-def kind_of(fit: Prepared, device: str) -> Kind:
-    """Return what a fit has in common with those beside it, whose numbers of epochs and of steps are the same as well.
+def groups(fits: Sequence[Prepared], device: str) -> list[list[int]]:
+    """Return the places of fits that can go on side by side: alike but for numbers, and no more than are fast so.
 
     Of their inputs, some may be narrower: folds of a table may know fewer categories, or pieces of a number.
     """
-    recipe, n_rows = fit.spec.fit, len(fit.train.inputs)
-    stopping = recipe.early_stopping
-    return Kind(
-        architecture=fit.architecture,
-        device=device,
-        loss=fit.objective.loss,
-        measure=fit.objective.measure,
-        optimizer=like(recipe.optimizer),
-        schedule=recipe.schedule,
-        stopping=stopping and stopping.model_copy(update={"patience": 1, "restore_best": True}),
-        monitored=CURVES.index(stopping.monitor) if stopping else 0,
-        more_is_better=stopping is not None and is_better_high(stopping, fit.objective),
-        batch=min(recipe.batch_rows(n_rows), n_rows),
-        is_averaged=recipe.averaged_steps(n_rows) > 0,
-        is_validated=fit.held_out is not None,
-        leaves_out=fit.train.left_out is not None,
-        is_weighted=fit.train.sample_weights is not None,
-        is_held_out_weighted=fit.held_out is not None and fit.held_out.sample_weights is not None,
+    found: list[tuple[object, list[int]]] = []
+    # The widest first, because narrower ones may stand beside it.
+    for place in sorted(range(len(fits)), key=lambda place: -fits[place].architecture.n_inputs):
+        fit = fits[place]
+        alike = _in_common(fit, device)
+        for other, group in found:
+            widest = fits[group[0]]
+            is_near = _waste(fit, widest.architecture.n_inputs) <= MOST_WASTE
+            if other == alike and is_near and len(group) < most_fits(widest):
+                group.append(place)
+                break
+        else:
+            found.append((alike, [place]))
+    return [group for _, group in found]
+
+
+def _in_common(fit: Prepared, device: str) -> object:
+    """Return all that fits side by side have in common, their numbers of epochs and steps included."""
+    recipe = fit.spec.fit
+    return (
+        kind_of(recipe, fit.train, fit.held_out, fit.objective, device),
+        replace(fit.architecture, n_inputs=0),
+        fit.held_out is not None,
+        fit.train.left_out is not None,
+        recipe.most_epochs,
+        recipe.steps(len(fit.train.inputs)),
     )
 
 
-def most_fits(fit: Prepared, kind: Kind) -> int:
+def _waste(fit: Prepared, n_inputs: int) -> int:
+    """Return the floating-point operations of a whole fit for inputs that are 0, where there are `n_inputs`."""
+    missing = n_inputs - fit.architecture.n_inputs
+    weights = fit.architecture.members * fit.architecture.layers[0].units * missing
+    return 6 * weights * len(fit.train.inputs) * fit.spec.fit.most_epochs
+
+
+def work_of(fit: Prepared) -> int:
+    """Return the floating-point operations of an epoch, about."""
+    return 6 * fit.architecture.n_parameters * len(fit.train.inputs)
+
+
+def most_fits(fit: Prepared) -> int:
     """Return how many fits like this one are to go on side by side: as many as a CPU cache holds the numbers of."""
     units = fit.architecture.n_inputs + sum(layer.units for layer in fit.architecture.layers)
-    numbers = COPIES * fit.architecture.n_parameters + 2 * kind.batch * units * fit.architecture.members
+    n_rows = len(fit.train.inputs)
+    batch = min(fit.spec.fit.batch_rows(n_rows), n_rows)
+    numbers = COPIES * fit.architecture.n_parameters + 2 * batch * units * fit.architecture.members
     return int(np.clip(MOST_NUMBERS // numbers, 1, MOST_FITS))
 
 
 class SideBySide:
-    """Fits of one kind, each in a slot of a compiled program that is lent to them until `close`."""
+    """Fits of one of the `groups`, each in a slot of a compiled program that is lent to them until `close`."""
 
     def __init__(
         self,
         fits: Sequence[Prepared],
-        kind: Kind,
+        device: str,
         programs: Programs,
         *,
         slots: int | None = None,
         may_drop: bool = False,
     ) -> None:
         """`may_drop`: take a program that can drop outputs, as other fits do that are to share it."""
-        n_inputs = max(fit.architecture.n_inputs for fit in fits)
-        kind = replace(kind, architecture=replace(kind.architecture, n_inputs=n_inputs))
         self._fits = fits
         self._epochs = fits[0].spec.fit.most_epochs
         self._programs = programs
-        self._device = kind.device
+        self._device = device
         rows = RowPool(fits)
         has_dropout = may_drop or any(fit.dropout > 0 for fit in fits)
         slots = slots or 1 << (len(fits) - 1).bit_length()
-        shape = rows.shape(kind, slots, has_dropout=has_dropout)
-        with on_device(kind.device):
+        shape = rows.shape(device, slots, has_dropout=has_dropout)
+        with on_device(device):
             self._pool = rows.tensors(shape)
             self._lanes: Lanes = programs.take(shape, lambda: Lanes(shape))
             self._lanes.begin(_beginning(fits, shape))
@@ -110,12 +132,24 @@ class SideBySide:
     @property
     def have_ended(self) -> NDArray[np.bool_]:
         """True for each fit that has run all of its epochs, or has stopped; (fits,)."""
-        return self._lanes.has_stopped[: len(self._fits)] | (self._done >= self._epochs)
+        return self.have_stopped | (self._done >= self._epochs)
 
     @property
     def epochs(self) -> NDArray[np.int32]:
         """Epochs of each fit that are complete, (fits,)."""
         return self._lanes.epochs[: len(self._fits)]
+
+    @property
+    def best_epochs(self) -> NDArray[np.int32]:
+        """The epoch, from 1, of the weights of each fit that are kept, (fits,)."""
+        stoppings = [fit.spec.fit.early_stopping for fit in self._fits]
+        restores = np.array([stopping is not None and stopping.restore_best for stopping in stoppings])
+        return np.where(restores, self._lanes.best_epochs[: len(self._fits)], self.epochs)
+
+    @property
+    def have_stopped(self) -> NDArray[np.bool_]:
+        """True for each fit that was stopped before its last epoch, or at it, (fits,)."""
+        return self._lanes.has_stopped[: len(self._fits)]
 
     def stop(self, fits: Sequence[int]) -> None:
         """Run no further epochs of some fits."""
@@ -138,6 +172,18 @@ class SideBySide:
         curves = CURVES if shape.held_out else CURVES[:2]
         return {place: {name: found[: ran[place], place, CURVES.index(name)] for name in curves} for place in going}
 
+    def weights(self) -> list[Weights]:
+        """Return the weights of each fit that are kept, in the order and with the shapes of its network's."""
+        members = self._lanes.shape.members
+        arrays = [weight.numpy() for weight in self._lanes.kept_weights()]
+        found = []
+        for place, fit in enumerate(self._fits):
+            first, *others = (array[place * members : (place + 1) * members] for array in arrays)
+            parts = [first[:, : fit.architecture.n_inputs], *others]
+            shapes = fit.architecture.weight_shapes
+            found.append([part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)])
+        return found
+
     def have_finite_weights(self) -> NDArray[np.bool_]:
         """True for each fit whose weights are all finite, (fits,)."""
         each = [
@@ -149,14 +195,14 @@ class SideBySide:
 
     def outputs(self, fits: Sequence[int], inputs: Encoded) -> Encoded:
         """Return the networks' outputs, (fits, n_rows, n_outputs), to `inputs` (n_rows, n_inputs)."""
-        members, widest = self._lanes.shape.members, self._lanes.shape.kind.architecture.widest
+        members, widest = self._lanes.shape.members, self._lanes.shape.architecture.widest
         lanes = (np.asarray(fits)[:, None] * members + np.arange(members)).ravel()
         size = max(1, MOST_OUTPUTS // (len(fits) * widest))
         found = []
         with on_device(self._device):
             weights = [tf.gather(weight, lanes) for weight in self._lanes.kept_weights()]
             for first in range(0, len(inputs), size):
-                some = _widened(inputs[None, first : first + size], self._lanes.shape.kind.architecture.n_inputs)
+                some = _widened(inputs[None, first : first + size], self._lanes.shape.architecture.n_inputs)
                 each = self._lanes.outputs(weights, tf.constant(some)).numpy()
                 found.append(each.reshape(len(fits), members, *each.shape[1:]).mean(axis=1))
         outputs: Encoded = np.concatenate(found, axis=1)
@@ -172,7 +218,7 @@ class RowPool:
 
     def __init__(self, fits: Sequence[Prepared]) -> None:
         self._fits = fits
-        self._parts: list[tuple[Encoded, Encoded, Weights, Weights]] = []
+        self._parts: list[tuple[Encoded, Encoded, RowWeights, RowWeights]] = []
         self._places: dict[tuple[int, int, bytes, bytes], int] = {}
         self._size = 0
         self._first = [self._of_fit(fit) for fit in fits]
@@ -188,19 +234,24 @@ class RowPool:
         """The most validation rows of a member."""
         return max(fit.held_out.n_validating if fit.held_out else 0 for fit in self._fits)
 
-    def shape(self, kind: Kind, slots: int, *, has_dropout: bool) -> LanesShape:
+    def shape(self, device: str, slots: int, *, has_dropout: bool) -> LanesShape:
+        first = self._fits[0]
+        kind = kind_of(first.spec.fit, first.train, first.held_out, first.objective, device)
+        n_inputs = max(fit.architecture.n_inputs for fit in self._fits)
         longest = _rounded(max(len(fit.train.inputs) for fit in self._fits))
         n_rows = -(-longest // kind.batch) * kind.batch
         held_out = _rounded(self.longest_held_out)
         return LanesShape(
             kind=kind,
+            architecture=replace(first.architecture, n_inputs=n_inputs),
+            leaves_out=first.train.left_out is not None,
             has_dropout=has_dropout,
             fits=slots,
-            epochs=_epochs_per_call(self._fits[0], n_rows, slots),
+            epochs=_epochs_per_call(first, n_rows, slots),
             pool=self.size,
             rows=n_rows,
             held_out=held_out,
-            block=min(held_out, max(FEWEST_VALIDATION_ROWS, VALIDATION_ROWS // (slots * kind.architecture.members))),
+            block=min(held_out, max(FEWEST_VALIDATION_ROWS, VALIDATION_ROWS // (slots * first.architecture.members))),
         )
 
     def tensors(self, shape: LanesShape) -> Pool:
@@ -219,7 +270,7 @@ class RowPool:
                 held_out[lanes, : rows.shape[1]] = np.where(rows == NONE, NONE, rows + validation)
         inputs, targets, weights, held_out_weights = zip(*self._parts, strict=True)
         return Pool(
-            inputs=self._padded([_widened(part, shape.kind.architecture.n_inputs) for part in inputs]),
+            inputs=self._padded([_widened(part, shape.architecture.n_inputs) for part in inputs]),
             targets=self._padded(targets),
             weights=self._padded(_ones(weights, targets)) if shape.kind.is_weighted else None,
             held_out_weights=self._padded(_ones(held_out_weights, targets))
@@ -227,7 +278,7 @@ class RowPool:
             else None,
             first=tf.constant(first),
             n_rows=tf.constant(n_rows),
-            learns=tf.constant(learns) if shape.kind.leaves_out else None,
+            learns=tf.constant(learns) if shape.leaves_out else None,
             held_out=tf.constant(held_out),
             n_held_out=tf.constant(n_held_out),
             units=tf.constant(units),
@@ -244,7 +295,7 @@ class RowPool:
         first = self._place(train.inputs, train.targets, train.sample_weights, None)
         return first, self._place(held_out.inputs, held_out.targets, None, held_out.sample_weights)
 
-    def _place(self, inputs: Encoded, targets: Encoded, weights: Weights, held_out_weights: Weights) -> int:
+    def _place(self, inputs: Encoded, targets: Encoded, weights: RowWeights, held_out_weights: RowWeights) -> int:
         written, held_out_written = (b"" if each is None else each.tobytes() for each in (weights, held_out_weights))
         key = (id(inputs), id(targets), written, held_out_written)
         if key not in self._places:
@@ -259,7 +310,7 @@ class RowPool:
         return tf.constant(parts[0] if len(parts) == 1 and not padding else np.concatenate([*parts, *padding]))
 
 
-def _ones(weights: Sequence[Weights], targets: Sequence[Encoded]) -> list[Encoded]:
+def _ones(weights: Sequence[RowWeights], targets: Sequence[Encoded]) -> list[Encoded]:
     """Return 1 for each row that has no weight."""
     return [np.ones(len(y), y.dtype) if w is None else w for w, y in zip(weights, targets, strict=True)]
 
@@ -291,11 +342,11 @@ def _beginning(fits: Sequence[Prepared], shape: LanesShape) -> Beginning:
         if (fit.spec.seed, fit.architecture.n_inputs) not in drawn:
             first, *others = initial_weights(fit.architecture, fit.spec.seed)
             # Weights of inputs that are 0 in all rows have no gradient, and stay 0.
-            widened = _widened(first.swapaxes(1, 2), shape.kind.architecture.n_inputs).swapaxes(1, 2)
+            widened = _widened(first.swapaxes(1, 2), shape.architecture.n_inputs).swapaxes(1, 2)
             arrays = [weight.reshape(shape.members, -1) for weight in (widened, *others)]
             drawn[fit.spec.seed, fit.architecture.n_inputs] = np.concatenate(arrays, axis=1)
     stoppings = [fit.spec.fit.early_stopping for fit in slots]
-    layers = len(shape.kind.architecture.layers) - 1
+    layers = len(shape.architecture.layers) - 1
     return Beginning(
         weights=np.concatenate([drawn[fit.spec.seed, fit.architecture.n_inputs] for fit in slots]),
         optimizers=[fit.spec.fit.optimizer for fit in slots],

@@ -6,7 +6,7 @@ trials -> their fits, one or a fold each -> groups of one kind -> [ chunk of epo
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
@@ -18,9 +18,8 @@ from models_store.encoding.outputs import OutputDecoder
 from models_store.errors import PatternServerError
 from models_store.networks.keras_network import device_name
 from training.fitting.fit import MOST_WORK, Diverged, diverged_after
-from training.fitting.lanes import Kind
 from training.fitting.learn import NOT_FINITE, Runtime
-from training.fitting.side_by_side import SideBySide, kind_of, most_fits
+from training.fitting.side_by_side import SideBySide, groups, work_of
 from training.recipe.spec import PatternSpec
 from training.search.choosing import epochs_per_report, pruning_of
 from training.search.encodings import Encodings, ScoredFit
@@ -38,9 +37,6 @@ NUMBERS = (
     ("fit", "early_stopping", "restore_best"),
     ("fit", "class_weights"),
 )
-# Floating-point operations that a fit may spend on inputs that it lacks, because it stands beside a wider one: fewer
-# than compiling a program of its own would take the time of.
-MOST_WASTE = 2_000_000_000
 
 
 def side_by_side(scoring: Scoring, runtime: Runtime, most_work: int = MOST_WORK) -> Run:
@@ -89,38 +85,14 @@ class Fitting:
     scored: ScoredFit
 
     @property
-    def n_inputs(self) -> int:
-        return self.scored.fit.architecture.n_inputs
-
-    def waste_beside(self, n_inputs: int) -> int:
-        """Return the floating-point operations of the whole fit for inputs that are 0, where there are `n_inputs`."""
-        fit = self.scored.fit
-        weights = fit.architecture.members * fit.architecture.layers[0].units * (n_inputs - self.n_inputs)
-        return 6 * weights * len(fit.train.inputs) * fit.spec.fit.most_epochs
-
-    @property
-    def work(self) -> int:
-        """Floating-point operations of an epoch, about."""
-        fit = self.scored.fit
-        return 6 * fit.architecture.n_parameters * len(fit.train.inputs)
-
-    @property
     def learns_logarithms(self) -> bool:
         """True if its answers become means after the fit, which `learn` sees to."""
         decoder = self.scored.fit.encoding.decoder
         return isinstance(decoder, OutputDecoder) and decoder.logarithm is not None
 
 
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Fits of one kind."""
-
-    kind: Kind
-    fittings: list[Fitting]
-
-    def going(self) -> "Group":
-        """Return those whose trial goes on."""
-        return Group(self.kind, [fitting for fitting in self.fittings if fitting.trial.state is None])
+Group = list[Fitting]
+"""Fits that go on side by side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,15 +130,16 @@ class Trials:
             fittings: list[Fitting] = []
             for trial in [trial for trial in trials if trial.state is None]:
                 found = self._fittings(trial, some, watch)
-                if any(fitting.work > self._most_work or fitting.learns_logarithms for fitting in found):
+                if any(work_of(fitting.scored.fit) > self._most_work or fitting.learns_logarithms for fitting in found):
                     outcome = alone(trial.candidate, self._scoring, self._runtime, watch)
                     trial.state, trial.is_told = outcome.state, True
                     yield outcome
                 else:
                     fittings += found
-            groups = _groups(fittings, device_name(self._runtime.device))
-            for wave in [groups] if self._prunes else [[group] for group in groups]:
-                Wave([group.going() for group in wave], self._scoring, self._runtime, watch, drops=drops).run()
+            alike = _groups(fittings, device_name(self._runtime.device))
+            for wave in [alike] if self._prunes else [[group] for group in alike]:
+                going = [[fitting for fitting in group if fitting.trial.state is None] for group in wave]
+                Wave(going, self._scoring, self._runtime, watch, drops=drops).run()
                 yield from self._ended(trials)
             if self._prunes and self._scoring.are_folds:
                 _report_fold(trials, some[0] + 1, watch)
@@ -202,7 +175,7 @@ class Wave:
     def __init__(
         self, groups: Sequence[Group], scoring: Scoring, runtime: Runtime, watch: Watch, *, drops: bool
     ) -> None:
-        self._groups = [group for group in groups if group.fittings]
+        self._groups = [group for group in groups if group]
         self._scoring = scoring
         self._runtime = runtime
         self._watch = watch
@@ -216,15 +189,16 @@ class Wave:
         running: list[SideBySide] = []
         try:
             for group in self._groups:
-                fits = [fitting.scored.fit for fitting in group.fittings]
-                running.append(SideBySide(fits, group.kind, self._runtime.programs, may_drop=self._drops))
+                fits = [fitting.scored.fit for fitting in group]
+                device = device_name(self._runtime.device)
+                running.append(SideBySide(fits, device, self._runtime.programs, may_drop=self._drops))
             self._fit(running)
             for group, one in zip(self._groups, running, strict=True):
                 self._score(group, one)
         finally:
             for one in running:
                 one.close()
-        fittings = [fitting for group in self._groups for fitting in group.fittings]
+        fittings = [fitting for group in self._groups for fitting in group]
         for fitting in fittings:
             fitting.trial.seconds += (time.perf_counter() - began) / len(fittings)
 
@@ -241,7 +215,7 @@ class Wave:
 
     def _chunk(self, place: int, done: int) -> int:
         """Return the most epochs until fits of a group report, or end."""
-        epochs = self._groups[place].fittings[0].scored.fit.spec.fit.most_epochs
+        epochs = self._groups[place][0].scored.fit.spec.fit.most_epochs
         per_report = epochs_per_report(self._scoring.search, epochs)
         return min(epochs, per_report) - done % per_report if per_report else epochs - done
 
@@ -255,11 +229,11 @@ class Wave:
             # Those who follow are shown one trial a few times a second, and each in its turn.
             self._turn += 1
             for place, curves in [*found[self._turn % len(found) :], *found[: self._turn % len(found)]]:
-                trial, done = group.fittings[place].trial, int(epochs[place])
+                trial, done = group[place].trial, int(epochs[place])
                 trial.epochs += len(curves["loss"])
                 if not all(np.isfinite(curve).all() for curve in curves.values()):
                     trial.fail(diverged_after(done))
-                    fits.stop([other for other, fitting in enumerate(group.fittings) if fitting.trial is trial])
+                    fits.stop([other for other, fitting in enumerate(group) if fitting.trial is trial])
                 if trial.state is None:
                     self._watch.epochs(trial.candidate.number, trial.epochs, curves)
                     value = float(curves.get("val_loss", curves["loss"])[-1])
@@ -275,15 +249,15 @@ class Wave:
     def _score(self, group: Group, fits: SideBySide) -> None:
         finite = fits.have_finite_weights()
         asked: dict[int, list[int]] = {}
-        for place, fitting in enumerate(group.fittings):
+        for place, fitting in enumerate(group):
             if fitting.trial.state is None and not finite[place]:
                 fitting.trial.fail(Diverged(NOT_FINITE))
             elif fitting.trial.state is None:
                 asked.setdefault(id(fitting.scored.asked), []).append(place)
         for places in asked.values():
-            outputs = fits.outputs(places, group.fittings[places[0]].scored.asked)
+            outputs = fits.outputs(places, group[places[0]].scored.asked)
             for place, output in zip(places, outputs, strict=True):
-                self._score_one(group.fittings[place], output)
+                self._score_one(group[place], output)
 
     def _score_one(self, fitting: Fitting, outputs: Encoded) -> None:
         scored, trial = fitting.scored, fitting.trial
@@ -322,19 +296,5 @@ def without_numbers(spec: PatternSpec) -> str:
 
 
 def _groups(fittings: Sequence[Fitting], device: str) -> list[Group]:
-    """Return the fits in groups of one kind, as many of epochs and of steps, and no more than are fast side by side."""
-    groups: list[tuple[object, Group]] = []
-    # The widest first, because narrower ones may stand beside it.
-    for fitting in sorted(fittings, key=lambda fitting: -fitting.n_inputs):
-        fit = fitting.scored.fit
-        kind, recipe = kind_of(fit, device), fit.spec.fit
-        of_any_width = replace(kind, architecture=replace(kind.architecture, n_inputs=0))
-        alike = (of_any_width, recipe.most_epochs, recipe.steps(len(fit.train.inputs)))
-        for other, group in groups:
-            is_near = fitting.waste_beside(group.kind.architecture.n_inputs) <= MOST_WASTE
-            if other == alike and is_near and len(group.fittings) < most_fits(group.fittings[0].scored.fit, kind):
-                group.fittings.append(fitting)
-                break
-        else:
-            groups.append((alike, Group(kind, [fitting])))
-    return [group for _, group in groups]
+    places = groups([fitting.scored.fit for fitting in fittings], device)
+    return [[fittings[place] for place in some] for some in places]

@@ -15,6 +15,7 @@ from training.messages import (
     Evaluated,
     Event,
     Failed,
+    PublishEach,
     Published,
     Started,
     TrainingRequest,
@@ -100,7 +101,8 @@ class LosingTrainer(Trainer):
         self.requests: list[TrainingRequest] = []
         self._is_told = False
 
-    async def submit(self, request: TrainingRequest) -> None:
+    async def submit(self, request: TrainingRequest | PublishEach) -> None:
+        assert isinstance(request, TrainingRequest)
         self.requests.append(request)
         self._is_told = False
 

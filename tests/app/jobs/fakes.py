@@ -24,6 +24,7 @@ from training.messages import (
     Event,
     Failed,
     Publish,
+    PublishEach,
     Published,
     Started,
     TrainingRequest,
@@ -67,7 +68,8 @@ class FakeTrainer(Trainer):
     async def start(self) -> None:
         self._lines = self._lines or asyncio.Queue()
 
-    async def submit(self, request: TrainingRequest) -> None:
+    async def submit(self, request: TrainingRequest | PublishEach) -> None:
+        assert isinstance(request, TrainingRequest)
         assert isinstance(request, Publish)
         await self.start()
         script = self.scripts.pop(0) if self.scripts else trains

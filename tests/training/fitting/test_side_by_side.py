@@ -40,12 +40,11 @@ def together(fits: Sequence[tuple[PatternSpec, Dataset]], per_call: int | None =
     """Fit side by side; return the curves of each, and its answers to its test rows."""
     from training.fitting.learn import Prepared  # deferred: imports TensorFlow
     from training.fitting.program import Programs
-    from training.fitting.side_by_side import SideBySide, kind_of
+    from training.fitting.side_by_side import SideBySide, groups
 
     prepared = [Prepared.of(spec, data) for spec, data in fits]
-    kind = kind_of(prepared[0], "/CPU:0")
-    assert all(kind_of(fit, "/CPU:0") == kind for fit in prepared)
-    running = SideBySide(prepared, kind, Programs(), slots=len(fits) + 1)
+    assert groups(prepared, "/CPU:0") == [[*range(len(fits))]]
+    running = SideBySide(prepared, "/CPU:0", Programs(), slots=len(fits) + 1)
     curves: list[list[Any]] = [[] for _ in fits]
     while not running.have_ended.all():
         for place, new in running.run(per_call).items():

@@ -9,7 +9,8 @@ from models_store.encoding.outputs import OutputDecoder
 from models_store.tables.table import Table
 from training.data.dataset import Dataset, Rows
 from training.fitting.chosen import settled
-from training.fitting.learn import Learned, Runtime, learn
+from training.fitting.fit import Diverged
+from training.fitting.learn import LOGARITHMS, Choice, Learned, Runtime, learn
 from training.fitting.program import Programs
 from training.fitting.progress import Progress
 from training.recipe.spec import PatternSpec
@@ -99,3 +100,24 @@ def test_a_recipe_of_an_earlier_release_learns_the_numbers_themselves() -> None:
     assert PatternSpec.parse(earlier).scaling.targets == "none"
     assert PatternSpec.parse(RECIPE).scaling.targets == "auto"
     assert PatternSpec.parse({**RECIPE, "scaling": {"method": "minmax"}}).scaling.targets == "auto"
+
+
+def test_a_way_that_diverges_leaves_the_other_one() -> None:
+    rng = np.random.default_rng(5)
+    targets = X[:, 0] + np.where(rng.uniform(size=len(X)) < 0.05, 20, 1) * rng.normal(size=len(X))
+    # Without a bend in the network, squares grow by a factor with each step at this rate, and Huber's loss does not.
+    steep = {"epochs": 30, "batch_size": 16, "optimizer": {"name": "sgd", "learning_rate": 5.0}}
+    straight = {"network": {"layers": [], "members": 4}, "fit": {"loss": "auto", **steep}}
+    with pytest.raises(Diverged, match="not finite"):
+        learned(targets, **straight, scaling={"targets": "none"})
+    assert learned(targets, **straight).spec.fit.loss == "huber"
+
+
+def test_a_try_that_diverges_leaves_the_usual_way() -> None:
+    table = Table({f"x{place}": values for place, values in enumerate(X.T)})
+    rows = Rows(table, of(X)[:, None])
+    data = Dataset(dict.fromkeys(table.columns, "number"), ("y",), rows, None, rows.take(slice(10)))
+    choice = Choice.of(PatternSpec.parse(RECIPE), data)
+    assert choice.way is LOGARITHMS
+    found = usual(of(X))
+    assert choice.kept([Diverged("the loss is not finite"), found]) is found

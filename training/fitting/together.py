@@ -1,0 +1,184 @@
+"""Several fits of a training, such as those of its folds: small ones that are alike go on side by side.
+
+What they learned answers rows as it is, without a network that is compiled to be served.
+
+recipes and rows -> prepared fits, as many as memory may hold -> [ groups side by side | one by one ] -> predictors
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Self, TypeVar
+
+import numpy as np
+
+from models_store.networks.keras_network import device_name
+from training.data.dataset import Dataset
+from training.fitting.fit import MOST_WORK, Diverged, diverged_after
+from training.fitting.learn import Choice, Fitted, Learned, Prepared, Runtime, answering, fitted_alone
+from training.fitting.outputs import Members
+from training.fitting.progress import Curves, History, Progress
+from training.fitting.side_by_side import MOST_FITS, MOST_WASTE, SideBySide, groups, work_of
+from training.recipe.spec import PatternSpec
+
+# Floating-point operations of a step up to which most of its time is not arithmetic, and shared by fits side by side:
+# 2 to 4 times as fast for 5 fits of 0.2 million. From a million on, one after another takes as long, or less.
+MOST_WORK_OF_A_STEP = 1 << 19
+# Bytes of encoded rows of fits that are prepared together.
+MOST_BYTES = 1 << 28
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A recipe, and the rows that it is fitted to."""
+
+    spec: PatternSpec
+    data: Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """A fit that is prepared, and who is told of its epochs."""
+
+    data: Dataset
+    fit: Prepared
+    progress: Progress
+
+    @property
+    def is_small(self) -> bool:
+        """True if it goes on faster beside others."""
+        recipe, n_rows = self.fit.spec.fit, len(self.fit.train.inputs)
+        of_a_step = work_of(self.fit) * min(recipe.batch_rows(n_rows), n_rows) / n_rows
+        return of_a_step <= MOST_WORK_OF_A_STEP and work_of(self.fit) <= MOST_WORK
+
+    @property
+    def is_long(self) -> bool:
+        """True if the fit takes more time than compiling a program of its own, about."""
+        return work_of(self.fit) * self.fit.spec.fit.most_epochs > MOST_WASTE
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A task with its prepared fits, one of which is kept."""
+
+    task: Task
+    choice: Choice
+    attempts: list[Attempt]
+
+    @classmethod
+    def of(cls, task: Task, runtime: Runtime) -> Self:
+        choice, data = Choice.of(task.spec, task.data), task.data
+        attempts = [Attempt(data, Prepared.of(one, data), choice.told(one, runtime)) for one in choice.recipes]
+        return cls(task, choice, attempts)
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(array.nbytes for attempt in self.attempts for array in attempt.fit.train.parts)
+
+
+def learn_each(
+    tasks: Iterable[Task], runtime: Runtime, then: Callable[[Task, Learned], Result], workers: int = 1
+) -> Iterator[Result]:
+    """Fit each task, and yield what `then` makes of it, in order. Each is as `learn` does it alone, to rounding.
+
+    `workers` threads share what does not go on side by side; how many there are may change a result by rounding where
+    a fit takes seconds. Raises what `learn` raises.
+    """
+    with ThreadPoolExecutor(workers) as threads:
+        for some in _in_memory(tasks, runtime, workers):
+            yield from Together(some, runtime, workers, threads).each(then)
+
+
+def _in_memory(tasks: Iterable[Task], runtime: Runtime, workers: int) -> Iterator[list[Ready]]:
+    """Yield the tasks, prepared, as many at a time as memory may hold, but one for each worker."""
+    some: list[Ready] = []
+    for task in tasks:
+        some.append(Ready.of(task, runtime))
+        is_much = sum(ready.n_bytes for ready in some) > MOST_BYTES
+        if (is_much and len(some) >= workers) or len(some) == MOST_FITS:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+class Together:
+    """Tasks whose rows are in memory."""
+
+    def __init__(self, tasks: Sequence[Ready], runtime: Runtime, workers: int, threads: ThreadPoolExecutor) -> None:
+        self._tasks = tasks
+        self._runtime = runtime
+        self._workers = workers
+        self._threads = threads
+
+    def each(self, then: Callable[[Task, Learned], Result]) -> Iterator[Result]:
+        found: dict[int, Fitted | Diverged] = {}
+        for group, fitted in self._map(lambda group: (group, self._beside(group)), self._groups()):
+            found.update(zip(map(id, group), fitted, strict=True))
+
+        def end(ready: Ready) -> Result:
+            learned = []
+            for each in ready.attempts:
+                fitted = found[id(each)] if id(each) in found else self._alone(each)
+                # To compile a network takes longer than the few calls that score it.
+                learned.append(answering(each.fit, each.data, fitted, lambda members: members))
+            return then(ready.task, ready.choice.kept(learned))
+
+        return self._map(end, self._tasks)
+
+    def _map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        return map(work, items) if self._workers == 1 else self._threads.map(work, items)
+
+    def _groups(self) -> list[list[Attempt]]:
+        """Return the fits that go on side by side; where they take long, in a group for each worker."""
+        small = [attempt for ready in self._tasks for attempt in ready.attempts if attempt.is_small]
+        found = []
+        for places in groups([attempt.fit for attempt in small], device_name(self._runtime.device)):
+            size = ceil(len(places) / self._workers) if small[places[0]].is_long else len(places)
+            found += [[small[place] for place in places[start : start + size]] for start in range(0, len(places), size)]
+        return [group for group in found if len(group) > 1]
+
+    def _alone(self, attempt: Attempt) -> Fitted | Diverged:
+        return fitted_alone(attempt.fit, replace(self._runtime, progress=attempt.progress))
+
+    def _beside(self, group: Sequence[Attempt]) -> list[Fitted | Diverged]:
+        self._runtime.progress.pulse()
+        device, started = device_name(self._runtime.device), time.perf_counter()
+        running = SideBySide([attempt.fit for attempt in group], device, self._runtime.programs)
+        try:
+            curves, diverged = _run(running, [attempt.progress for attempt in group])
+            weights, best, have_stopped = running.weights(), running.best_epochs, running.have_stopped
+        finally:
+            running.close()
+        # A share of the time that all took.
+        seconds = (time.perf_counter() - started) / len(group)
+        found: list[Fitted | Diverged] = []
+        for place, attempt in enumerate(group):
+            members = Members(attempt.fit.architecture, weights[place], device)
+            history = History(curves[place], int(best[place]), bool(have_stopped[place]))
+            found.append(diverged.get(place) or Fitted(members, history, seconds))
+        return found
+
+
+def _run(running: SideBySide, told: Sequence[Progress]) -> tuple[list[Curves], dict[int, Diverged]]:
+    """Run all epochs; return the curves of each fit, and the places of those that diverged, which run no further."""
+    chunks: list[list[Curves]] = [[] for _ in told]
+    diverged: dict[int, Diverged] = {}
+    while not running.have_ended.all():
+        found = running.run(None)
+        done = running.epochs
+        for place, curves in found.items():
+            chunks[place].append(curves)
+            if all(np.isfinite(curve).all() for curve in curves.values()):
+                told[place].epochs(int(done[place]), curves)
+            else:
+                diverged[place] = diverged_after(int(done[place]))
+        if diverged:
+            running.stop([*diverged])
+    whole = [{name: np.concatenate([each[name] for each in some]) for name in some[0]} for some in chunks]
+    return whole, diverged
