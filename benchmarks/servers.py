@@ -116,8 +116,8 @@ class Server:
         return resident_mb(self.process.pid)
 
     def cpu_seconds(self) -> float:
-        """Return the CPU seconds of the server and all that it started, as far as that still runs."""
-        return _cpu_seconds(self.process.pid)
+        """Return the CPU seconds of the server and all that it started, what has ended since included."""
+        return cpu_seconds(self.process.pid)
 
 
 def free_port() -> int:
@@ -156,10 +156,10 @@ def running(contender: Contender) -> Iterator[Server]:
 def settle(pid: int, patience: float = 60) -> None:
     """Wait until a process and its descendants are at rest, so that their start is not measured beside the others."""
     deadline = time.monotonic() + patience
-    before = _cpu_seconds(pid)
+    before = cpu_seconds(pid)
     while time.monotonic() < deadline:
         time.sleep(0.5)
-        now = _cpu_seconds(pid)
+        now = cpu_seconds(pid)
         if now - before < 0.05:
             return
         before = now
@@ -224,9 +224,10 @@ def _born(pid: int) -> str:
     return stat[19] if stat and stat[0] != "Z" else ""
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """Return those of a process and its descendants; a parent has taken over those of children that have ended."""
     stats = [_stat(one) for one in [pid, *_descendants(pid)]]
-    return sum(int(stat[11]) + int(stat[12]) for stat in stats if stat) / os.sysconf("SC_CLK_TCK")
+    return sum(int(ticks) for stat in stats for ticks in stat[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 def _descendants(parent: int) -> list[int]:

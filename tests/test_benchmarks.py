@@ -3,6 +3,7 @@
 import asyncio
 import json
 import runpy
+import subprocess
 import sys
 from argparse import ArgumentTypeError
 from dataclasses import replace
@@ -17,7 +18,7 @@ from benchmarks import against, ceiling, contenders, drift, handwritten, journey
 from benchmarks.bodies import ANSWERED, BINARY, CROWD, CSV, DIALECTS, IN_DIALECTS, OURS, Format, OipBinary, Workload
 from benchmarks.contenders import BY_HAND, CEILING, at_commit, ours_name
 from benchmarks.journeys import Journey, Trace
-from benchmarks.servers import PROJECT, Trouble, running
+from benchmarks.servers import PROJECT, Trouble, cpu_seconds, running
 from benchmarks.uploads import LONG, ONE_ROW, WIDE
 from models_store.bundle import Bundle
 from models_store.encoding.scaler import Scaler
@@ -118,6 +119,16 @@ def test_a_server_is_measured_only_if_it_answers_the_same_and_is_gone_afterwards
     assert ran.requests_per_s > 0
     assert missing.failed > 0
     assert server.process.poll() is not None
+
+
+def test_the_cpu_time_of_a_process_that_has_ended_is_that_of_its_parent_still() -> None:
+    worker = "import time\nwhile time.process_time() < 0.2: pass"
+    parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {worker!r}])\nprint(flush=True)\ninput()"
+    with subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert cpu_seconds(process.pid) > 0.15
+        process.communicate(b"\n")
 
 
 def test_a_server_that_cannot_start_is_told_with_its_last_words() -> None:

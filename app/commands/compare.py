@@ -1,6 +1,7 @@
 """`patterns compare A B`: what the same rows say of two versions, of linear models and of trees.
 
-The rows are the test rows that both keep their answers to, or those of a table with the target.
+The rows are the test rows that both keep their answers to, or those of a table with the target, which the networks that
+are served answer alone.
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ from models_store.tables.csv_dialect import PLAIN, CsvDialect
 from models_store.tables.spelling import PLAIN as PLAINLY
 from models_store.tables.table import Table as TableOfRows
 
+NO_BASELINES = (
+    "Linear models and trees answered the test rows alone, and are not kept with a version. To see them on these rows "
+    "too, train with them as test rows: patterns train --csv FILE --test {name}"
+)
 # A part of a file is smaller than this by far.
 ANY_NUMBER = 1 << 30
 
@@ -95,7 +100,8 @@ def _answered(bundles: dict[str, Bundle], path: Path, dialect: CsvDialect) -> An
     if not sum(map(len, targets)):
         raise Refused(f"{path.name}: the table has columns and no rows")
     joined = {name: np.concatenate(found) for name, found in answers.items()}
-    return Answered(np.concatenate(targets), joined, one.labels is not None, f"rows of {path.name}")
+    note = NO_BASELINES.format(name=path.name)
+    return Answered(np.concatenate(targets), joined, one.labels is not None, f"rows of {path.name}", note=note)
 
 
 def _targets(bundle: Bundle, body: bytes, media_type: str) -> Array:
@@ -129,7 +135,7 @@ def print_comparison(out: Console, found: Comparison) -> None:
     out.print(_figures(found))
     out.print(_differences(found))
     if found.note:
-        out.print(found.note, style="dim", highlight=False)
+        out.print(words(found.note), style="dim", highlight=False)
 
 
 def _figures(found: Comparison) -> Table:

@@ -60,6 +60,7 @@ def test_rows_of_a_table_are_answered_by_both(tmp_path: Path) -> None:
     found = compared("line@1", "line@2", path)
     assert (found.rows, found.rows_of, found.figures["line@1"]) == (12, "rows of more.csv", {"rmse": 1.0, "mae": 1.0})
     assert found.verdict.startswith("line@1 and line@2 answer 12 rows of more.csv equally well")
+    assert found.note.endswith("train with them as test rows: patterns train --csv FILE --test more.csv")
 
 
 @pytest.mark.usefixtures("store")

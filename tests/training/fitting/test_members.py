@@ -115,12 +115,43 @@ def test_another_order_of_the_members_changes_nothing_but_rounding() -> None:
     second.set_weights([weight[turned] for weight in first.get_weights()])
     train, other = examples(LEFT_OUT), examples(LEFT_OUT[:, turned])
     stopping = RECIPE.model_copy(update={"early_stopping": EarlyStopping(patience=3)})
-    histories = [fitted(first, train, train, stopping), fitted(second, other, other, stopping)]
-    assert histories[0].best_epoch == histories[1].best_epoch
-    for name, curve in histories[0].curves.items():
-        np.testing.assert_allclose(curve, histories[1].curves[name], rtol=1e-5)
-    for ours, theirs in zip(first.get_weights(), second.get_weights(), strict=True):
-        np.testing.assert_allclose(ours[turned], theirs, rtol=1e-4, atol=1e-6)
+    assert_same_curves(fitted(first, train, train, stopping), fitted(second, other, other, stopping))
+    assert_same_weights([weight[turned] for weight in first.get_weights()], second.get_weights())
+
+
+def test_another_order_of_the_columns_changes_nothing_but_rounding() -> None:
+    first, second = model(architecture()), model(architecture())
+    kernel, *others = first.get_weights()
+    second.set_weights([kernel[:, ::-1], *others])
+    train, other = examples(LEFT_OUT), examples(LEFT_OUT)
+    other.inputs[:] = train.inputs[:, ::-1]
+    assert_same_curves(fitted(first, train, train), fitted(second, other, other))
+    turned_back, *theirs = second.get_weights()
+    assert_same_weights(first.get_weights(), [turned_back[:, ::-1], *theirs])
+
+
+def test_another_order_of_the_rows_of_each_fold_changes_nothing_but_rounding() -> None:
+    """In steps of all rows: which rows share a smaller batch is drawn by their places."""
+    whole = RECIPE.model_copy(update={"batch_size": N_ROWS})
+    moved = np.arange(N_ROWS)
+    for fold in LEFT_OUT.T:
+        moved[fold] = np.random.default_rng(4).permutation(moved[fold])
+    first, second, train, other = model(architecture()), model(architecture()), examples(LEFT_OUT), examples(LEFT_OUT)
+    other.inputs[:], other.targets[:] = train.inputs[moved], train.targets[moved]
+    assert (moved != np.arange(N_ROWS)).sum() > N_ROWS // 2 and (LEFT_OUT[moved] == LEFT_OUT).all()
+    assert_same_curves(fitted(first, train, train, whole), fitted(second, other, other, whole))
+    assert_same_weights(first.get_weights(), second.get_weights())
+
+
+def assert_same_curves(one: History, other: History) -> None:
+    assert one.best_epoch == other.best_epoch
+    for name, curve in one.curves.items():
+        np.testing.assert_allclose(curve, other.curves[name], rtol=1e-5)
+
+
+def assert_same_weights(ours: list[Any], theirs: list[Any]) -> None:
+    for our_weight, their_weight in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(our_weight, their_weight, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("is_left_out", [False, True])
