@@ -91,10 +91,11 @@ def test_fits_together_learn_as_each_would_alone(target: str, changes: Mapping[s
     assert len(made) == 1
 
 
-def test_a_fit_that_diverges_ends_those_beside_it_in_order() -> None:
+def test_a_fit_that_diverges_beside_others_is_raised() -> None:
     from training.fitting.fit import Diverged  # deferred: imports TensorFlow
 
-    some = tasks("label", {"network": {"members": 1}, "fit": {"early_stopping": None}})
+    steady = {"early_stopping": None, "optimizer": {"name": "sgd", "learning_rate": 0.01}}
+    some = tasks("amount", {"scaling": {"targets": "none"}, "network": {"members": 1}, "fit": steady})
     spec, data = some[1]
     some[1] = spec.overridden({"fit": {"optimizer": {"learning_rate": 1e9}}}), data
     with pytest.raises(Diverged, match=r"lower fit\.optimizer\.learning_rate"):
