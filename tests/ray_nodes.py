@@ -32,12 +32,10 @@ class Nodes:
             **variables,
         }
         self._started: list[subprocess.Popen[bytes]] = []
-        self.has_head = False
 
     def start_head(self, cores: int) -> None:
         ports = [f"--port={self.port}", f"--ray-client-server-port={self.client_port}"]
         self._wait_for(self._start("--head", *ports, "--include-dashboard=false", f"--num-cpus={cores}"))
-        self.has_head = True
 
     def start_nodes(self, count: int, *path: Path) -> list[subprocess.Popen[bytes]]:
         """Start nodes with a core each, whose processes import from `path` before all else."""
@@ -56,7 +54,6 @@ class Nodes:
 
     def kill_all(self) -> None:
         """Kill every process that was started in this home, also those that a dead one has left."""
-        self.has_head = False
         for process in _with_environment(f"NODES={self._home}"):
             _kill(process)
         for started in self._started:

@@ -4,8 +4,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from importlib.metadata import version as version_of
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,20 +45,17 @@ pytestmark = [
     pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed; pip install 'pattern-server[ray]'"),
 ]
 PATIENCE_SECONDS = 200
-TRIALS = 64
+TRIALS = 32
 
 
 def searching(**search: Any) -> PatternSpec:
-    """A search whose trials take a while, and end far from where rounding decides.
-
-    They are of two sizes, which each process compiles, and of each there are two calls or more.
-    """
+    """A search whose trials take a while, and end far from where rounding decides. Those of a size are a call each."""
     space = {
-        "network.layers.*.units": [8, 16],
+        "network.layers.*.units": [8, 12, 16, 20],
         "fit.optimizer.learning_rate": {"low": 1e-6, "high": 1e-4, "log": True},
     }
     usual = {"method": "random", "trials": TRIALS, "space": space}
-    slow = {"epochs": 3_000, "optimizer": {"name": "sgd", "learning_rate": 1e-5}}
+    slow = {"epochs": 4_000, "optimizer": {"name": "sgd", "learning_rate": 1e-5}}
     return catalogue()["add-ten"].overridden({"fit": slow, "search": {**usual, **search}})
 
 
@@ -171,29 +167,26 @@ def alone(nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tr
 
 
 @pytest.fixture(scope="module")
-def here(alone: Trainer) -> Callable[[], Searched]:
-    """The same search on one machine, which goes on while nodes start, until its result is asked for."""
+def here(alone: Trainer) -> Searched:
+    """The same search on one machine."""
     alone.search(searching())
-    return cache(alone.found)
+    return alone.found()
 
 
 @pytest.fixture(scope="module")
 def remote(nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
     """A trainer that reaches the cluster by Ray's client, as from a machine that is no node."""
-    if not nodes.has_head:
-        nodes.start_head(cores=1)
+    nodes.kill_all()
+    nodes.start_head(cores=1)
     trainer = Trainer(tmp_path_factory.mktemp("remote"), nodes, f"ray://127.0.0.1:{nodes.client_port}")
     yield trainer
     trainer.release()
 
 
-def test_a_search_survives_a_node_and_then_the_whole_cluster(
-    nodes: Nodes, here: Callable[[], Searched], trainers: Any
-) -> None:
-    # Trainers import TensorFlow while nodes start, or are found to be lost, and connect when they have something to do.
-    first = trainers("auto")
+def test_a_search_survives_a_node_and_then_the_whole_cluster(nodes: Nodes, here: Searched, trainers: Any) -> None:
     nodes.start_head(cores=0)
     _, lost = nodes.start_nodes(2)
+    first = trainers("auto")
     first.search(searching())
     told = first.trials()
     ended = [next(told)]
@@ -201,16 +194,16 @@ def test_a_search_survives_a_node_and_then_the_whole_cluster(
     ended.extend(next(told) for _ in range(TRIALS // 2 - 1))
 
     nodes.kill_all()
-    second = trainers("auto")
     ended.extend(told)
     assert first.status() == LOST_CLUSTER
     assert len(ended) < TRIALS
 
     nodes.start_head(cores=1)
+    second = trainers("auto")
     second.search(searching(), *ended)
     found = second.found()
-    assert_same(found, here())
-    assert found.best == here().best
+    assert_same(found, here)
+    assert found.best == here.best
 
 
 def test_trials_are_pruned_as_on_one_machine(remote: Trainer, alone: Trainer) -> None:
@@ -276,7 +269,7 @@ def test_a_node_with_other_packages_is_named(nodes: Nodes, remote: Trainer, tmp_
     assert f"has keras 1.0, and this machine has {version_of('keras')}" in failed.message
 
 
-def test_a_search_runs_on_the_cores_of_this_machine(here: Callable[[], Searched], trainers: Any) -> None:
+def test_a_search_runs_on_the_cores_of_this_machine(here: Searched, trainers: Any) -> None:
     trainer = trainers("local")
     trainer.search(searching(trials=4))
-    assert_same(trainer.found(), here().model_copy(update={"trials": here().trials[:4]}))
+    assert_same(trainer.found(), here.model_copy(update={"trials": here.trials[:4]}))
