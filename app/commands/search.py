@@ -10,26 +10,14 @@ from rich.live import Live
 from rich.table import Table
 
 from app.commands.card_tables import trials_table
-from app.commands.train import NotTrained, Trained, print_trained, publish
+from app.commands.train import Followed, NotTrained, Trained, print_trained, publish
 from app.commands.wording import words
 from app.processes.trainer import Trainer, TrainerDied
 from app.settings import Settings, load_settings
-from models_store.card import Card, Trial
+from models_store.card import Trial
 from models_store.errors import PatternServerError
 from models_store.storage.disk import writing
-from training.messages import (
-    Cancelled,
-    Compared,
-    Evaluated,
-    Event,
-    Failed,
-    Promote,
-    Publish,
-    Published,
-    Started,
-    TrialEnded,
-    TrialEpochs,
-)
+from training.messages import Event, Promote, Publish, Started, TrialEnded, TrialEpochs
 from training.recipe.base import RecipeError
 from training.recipe.spec import PatternSpec, parsed
 
@@ -100,14 +88,12 @@ async def _followed(trainer: Trainer, request: Publish, board: "Board") -> Train
 
 
 @dataclass
-class Board:
+class Board(Followed):
     """What is known of a search under way."""
 
-    spec: PatternSpec
     trials: list[Trial] = field(default_factory=list)
     best: int | None = None
     of: int = 0
-    card: Card | None = None
     doing: str = "starting TensorFlow (takes some seconds)"
     began: float = field(default_factory=time.monotonic)
 
@@ -126,19 +112,7 @@ class Board:
                 self.trials.append(trial)
                 self.best, self.of = best, of
                 self.doing = "the best recipe is trained" if len(self.trials) == of else "further trials"
-            case Evaluated(card=card):
-                self.card = card
-            case Compared(promotion=promotion):
-                assert self.card is not None  # evaluated comes before compared
-                self.card = self.card.model_copy(update={"promotion": promotion})
-            case Published(version=version):
-                assert self.card is not None  # evaluated comes before published
-                return Trained(self.spec, self.card, version)
-            case Failed(message=message):
-                return NotTrained(self.spec, message)
-            case Cancelled():
-                return NotTrained(self.spec, "cancelled")
-        return None
+        return super().heard(event)
 
     def table(self) -> Table:
         """Return the best trials, the newest, and how long the others will take."""

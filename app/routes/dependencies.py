@@ -1,10 +1,10 @@
-"""The long-lived objects as parameters of routes: `registry: RegistryPart`."""
+"""Parameters that routes share: the long-lived objects (`registry: RegistryPart`), and which version is asked."""
 
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, TypeVar
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from app.answering.registry import Registry
 from app.drift.watch import Watch
@@ -13,6 +13,7 @@ from app.following import Following
 from app.jobs.jobs import Jobs
 from app.parts import Parts, parts_of
 from app.processes.table_reader import ReadsTables
+from models_store.names import LARGEST_VERSION
 from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
 
@@ -36,6 +37,9 @@ ReaderPart = Annotated[ReadsTables, Depends(_part(lambda parts: parts.reader))]
 LibrarianPart = Annotated[ThreadPoolExecutor, Depends(_part(lambda parts: parts.librarian))]
 ExporterPart = Annotated[ThreadPoolExecutor, Depends(_part(lambda parts: parts.exporter))]
 ArtistPart = Annotated[ThreadPoolExecutor, Depends(_part(lambda parts: parts.artist))]
+
+VersionAsked = Annotated[int | None, Query(ge=1, le=LARGEST_VERSION, description="without it the champion")]
+LabelAsked = Annotated[str | None, Query(description="a label, instead of a version")]
 
 
 def check_one_named(version: int | None, label: str | None) -> None:

@@ -26,14 +26,23 @@ from app.http.keys import require_admin, require_predictor
 from app.jobs.job import Job
 from app.jobs.jobs import Jobs
 from app.jobs.recipes import recipe_of_pattern
-from app.routes.dependencies import JobsPart, RegistryPart, StorePart, WatchPart, check_one_named
+from app.routes.dependencies import (
+    JobsPart,
+    LabelAsked,
+    RegistryPart,
+    StorePart,
+    VersionAsked,
+    WatchPart,
+    check_one_named,
+)
 from app.routes.documented import DRIFT, OUTCOMES_BODY, SHADOWED, SINCE, answer
 from models_store.arrays import Array
-from models_store.names import LARGEST_VERSION
 from models_store.storage.store import Store
 from training.messages import IfBetter
 
 router = APIRouter(tags=["patterns"])
+
+Since = Annotated[str, Query(description="hour, day, or a moment in ISO 8601", json_schema_extra=SINCE)]
 
 
 @router.get(
@@ -46,9 +55,9 @@ async def drifted(
     pattern: str,
     registry: RegistryPart,
     watch: WatchPart,
-    since: Annotated[str, Query(description="hour, day, or a moment in ISO 8601", json_schema_extra=SINCE)] = "day",
-    version: Annotated[int | None, Query(ge=1, le=LARGEST_VERSION, description="without it the champion")] = None,
-    label: Annotated[str | None, Query(description="a label, instead of a version")] = None,
+    since: Since = "day",
+    version: VersionAsked = None,
+    label: LabelAsked = None,
 ) -> Response:
     """Has the world moved: distances of each column, and a verdict where there are enough rows for one."""
     check_one_named(version, label)
@@ -82,7 +91,7 @@ async def shadow(
     pattern: str,
     registry: RegistryPart,
     watch: WatchPart,
-    since: Annotated[str, Query(description="hour, day, or a moment in ISO 8601", json_schema_extra=SINCE)] = "day",
+    since: Since = "day",
 ) -> dict[str, Any]:
     """What the version with the label `shadow` says to a share of the questions that the champion answers."""
     began = since_of(since, time.time())
@@ -114,8 +123,8 @@ async def outcomes(
     watch: WatchPart,
     jobs: JobsPart,
     store: StorePart,
-    version: Annotated[int | None, Query(ge=1, le=LARGEST_VERSION, description="without it the champion")] = None,
-    label: Annotated[str | None, Query(description="a label, instead of a version")] = None,
+    version: VersionAsked = None,
+    label: LabelAsked = None,
     retrain: Annotated[bool, Query(description="train again if the error of a day is worse than the card's")] = False,
 ) -> Response:
     """Add rows whose right answers are known by now to the running error; `GET …/drift` and `/metrics` have it."""

@@ -8,11 +8,10 @@ from fastapi.responses import JSONResponse
 
 from app.answering.registry import Served
 from app.http.keys import require_admin, require_predictor
-from app.routes.dependencies import ExporterPart, RegistryPart, StorePart, check_one_named
+from app.routes.dependencies import ExporterPart, LabelAsked, RegistryPart, StorePart, VersionAsked, check_one_named
 from app.routes.documented import EXPORTED, PACKED_BODY, answer
 from models_store.exports.names import ALL, BUNDLE
 from models_store.exports.targets import export
-from models_store.names import LARGEST_VERSION
 from models_store.storage.store import Store
 
 ZIP = "application/zip"
@@ -31,8 +30,8 @@ async def exported(
     store: StorePart,
     exporter: ExporterPart,
     to: Annotated[str, Query(description="the language or format", json_schema_extra={"enum": [*ALL]})],
-    version: Annotated[int | None, Query(ge=1, le=LARGEST_VERSION, description="without it the champion")] = None,
-    label: Annotated[str | None, Query(description="a label, instead of a version")] = None,
+    version: VersionAsked = None,
+    label: LabelAsked = None,
 ) -> Response:
     """Encoders, network and decoder in one file, which answers raw values as the server does."""
     check_one_named(version, label)
