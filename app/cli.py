@@ -20,7 +20,8 @@ from models_store.tables.csv_dialect import CsvDialect
 if TYPE_CHECKING:
     from app.commands import predict_file
     from app.commands.datasets import Asked
-    from training.messages import Promote
+    from app.jobs.promotion import AskedPromotion
+    from training.recipe.promotion import When
     from training.recipe.spec import PatternSpec
 
 cli = typer.Typer(
@@ -62,8 +63,11 @@ TestFile = Annotated[Path | None, typer.Option("--test", help="a table of test r
 Group = Annotated[str | None, typer.Option(help="the column of groups whose rows are never split, such as a patient")]
 Time = Annotated[str | None, typer.Option(help="the column that rows are ordered by: the last ones are the test rows")]
 PromoteOption = Annotated[
-    Literal["always", "never", "if-better"],
-    typer.Option(help="let the new version answer from now on; if-better asks it and the champion the same rows"),
+    Literal["always", "never", "if-better"] | None,
+    typer.Option(
+        help="let the new version answer from now on; if-better asks it and the champion the same rows; without this "
+        "as the recipe's promotion says, else always"
+    ),
 ]
 Tolerance = Annotated[
     float | None,
@@ -171,7 +175,7 @@ def train(
     missing: Annotated[bool, typer.Option(help="every pattern of the catalogue that the store lacks")] = False,
     seed: Annotated[int | None, typer.Option(help="instead of the recipe's seed")] = None,
     epochs: Annotated[int | None, typer.Option(help="instead of the recipe's epochs")] = None,
-    promote: PromoteOption = "always",
+    promote: PromoteOption = None,
     no_promote: Annotated[bool, typer.Option("--no-promote", help="the same as --promote never")] = False,
     tolerance: Tolerance = None,
     csv: TableFile = None,
@@ -210,20 +214,18 @@ def train(
         raise typer.BadParameter("name a pattern or a file, give --csv and --target, or say --missing")
     changes: dict[str, Any] = {"seed": seed} if seed is not None else {}
     changes |= {"fit": {"epochs": epochs}} if epochs is not None else {}
-    failures = train_all([spec.overridden(changes) for spec in specs], promote=_promote(promote, tolerance, no_promote))
+    failures = train_all([spec.overridden(changes) for spec in specs], _promotion(promote, tolerance, no_promote))
     raise typer.Exit(1 if failures else 0)
 
 
-def _promote(said: str, tolerance: float | None, no_promote: bool) -> "Promote":
-    from training.messages import IfBetter  # deferred: pydantic, which other commands do without
+def _promotion(said: "When | None", tolerance: float | None, no_promote: bool) -> "AskedPromotion":
+    from app.jobs.promotion import AskedPromotion  # deferred: pydantic, which other commands do without
 
-    if tolerance is not None and said != "if-better":
+    if said is not None and no_promote:
+        raise typer.BadParameter(f"say --promote {said}, or --no-promote")
+    if tolerance is not None and (no_promote or said in ("always", "never")):
         raise typer.BadParameter("--tolerance goes with --promote if-better")
-    if said == "if-better" and no_promote:
-        raise typer.BadParameter("say --promote if-better, or --no-promote")
-    if said == "if-better":
-        return IfBetter(tolerance=tolerance or 0.0)
-    return said == "always" and not no_promote
+    return AskedPromotion("never" if no_promote else said, tolerance)
 
 
 def _table_recipe(recipes: list[str], asked: "Asked") -> "PatternSpec":
@@ -251,7 +253,7 @@ def search(
     folds: Annotated[int | None, typer.Option(help="score trials on so many folds, not on the validation rows")] = None,
     pruning: Annotated[str | None, typer.Option(help="ends poor trials early: median, halving or hyperband")] = None,
     seed: Annotated[int | None, typer.Option(help="draws the trials; the networks have the recipe's")] = None,
-    promote: PromoteOption = "always",
+    promote: PromoteOption = None,
     no_promote: Annotated[bool, typer.Option("--no-promote", help="the same as --promote never")] = False,
     tolerance: Tolerance = None,
     csv: TableFile = None,
@@ -300,7 +302,7 @@ def search(
         "seed": seed,
     }
     changes = {field: value for field, value in said.items() if value is not None}
-    found, board = find(spec.overridden({"search": changes}), promote=_promote(promote, tolerance, no_promote))
+    found, board = find(spec.overridden({"search": changes}), _promotion(promote, tolerance, no_promote))
     print_found(out, found, board)
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from app.commands.card_tables import trials_table
 from app.commands.train import Followed, NotTrained, Trained, print_trained, publish
 from app.commands.wording import words
+from app.jobs.promotion import BY_RECIPE, AskedPromotion
 from app.processes.trainer import Trainer, TrainerDied
 from app.settings import Settings, load_settings
 from models_store.card import Trial
@@ -42,9 +43,9 @@ def space_of(written: list[str]) -> dict[str, object]:
     return space
 
 
-def search(spec: PatternSpec, *, promote: Promote) -> tuple[Trained, "Board"]:
+def search(spec: PatternSpec, asked: AskedPromotion = BY_RECIPE) -> tuple[Trained, "Board"]:
     """Have the trainer search, and publish the best. Raises NotFound with the reason where nothing was published."""
-    board = Board(spec)
+    board, promote = Board(spec), asked.promote(spec)
     settings = load_settings()
     with writing():
         settings.store.mkdir(parents=True, exist_ok=True)

@@ -128,7 +128,7 @@ def train_missing_patterns() -> None:
     try:
         specs = missing_specs()
         with stopping_in_order():
-            train_all(specs, promote=True)
+            train_all(specs)
     except PatternServerError as error:
         print(f"not everything could be trained: {error}", file=sys.stderr, flush=True)
 

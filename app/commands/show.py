@@ -154,6 +154,8 @@ def print_card(out: Console, shown: Shown) -> None:
     out.print(words(card.baselines.verdict), highlight=False)
     if card.promotion is not None:
         out.print(words(card.promotion.why), highlight=False)
+    if "promotion" in recipe:
+        out.print(_promoted_by(recipe["promotion"]), style="dim", highlight=False)
     for output, form in card.closed_forms.items():
         out.print(card_tables.closed_form(output, form), highlight=False)
     for note in card.notes:
@@ -188,3 +190,14 @@ def _trained(card: Card, data: dict[str, Any]) -> str:
         ranges = ", ".join(f"{column.name} {column.minimum:g}…{column.maximum:g}" for column in card.inputs)
         said = f"{said} ({ranges})"
     return f"{said} at {card.lineage.trained_at}, seed {card.lineage.seed}"
+
+
+def _promoted_by(rule: dict[str, Any]) -> str:
+    """`versions of this recipe become champion if they are not worse on the same rows, by more than 2 % …`"""
+    when = {
+        "always": "always, unless a request says otherwise",
+        "never": "only by hand",
+        "if-better": "if they are not worse on the same rows",
+    }
+    allowed = f", by more than {rule['tolerance'] * 100:.3g} % of the champion's error" if rule["tolerance"] else ""
+    return f"versions of this recipe become champion {when[rule['when']]}{allowed}"

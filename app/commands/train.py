@@ -20,6 +20,7 @@ from rich.progress import (
 
 from app.commands.store import open_store
 from app.commands.wording import headline, words
+from app.jobs.promotion import BY_RECIPE, AskedPromotion
 from app.jobs.recipes import recipe_of_pattern
 from app.processes.trainer import Trainer, TrainerDied
 from app.settings import Settings, load_settings
@@ -101,17 +102,22 @@ class NotTrained:
     reason: str
 
 
-def train_all(specs: list[PatternSpec], *, promote: Promote) -> int:
-    """Train and publish, side by side on the cluster if there is one; return the number of failures."""
-    return asyncio.run(_train_all(specs, promote)) if specs else 0
+def train_all(specs: list[PatternSpec], asked: AskedPromotion = BY_RECIPE) -> int:
+    """Train and publish, side by side on the cluster if there is one; return the number of failures.
+
+    Raises RecipeError, before anything is trained, where what is asked of the promotion does not go with a recipe.
+    """
+    for spec in specs:
+        asked.promote(spec)
+    return asyncio.run(_train_all(specs, asked)) if specs else 0
 
 
-async def _train_all(specs: list[PatternSpec], promote: Promote) -> int:
+async def _train_all(specs: list[PatternSpec], asked: AskedPromotion) -> int:
     settings = load_settings()
     with writing():
         settings.store.mkdir(parents=True, exist_ok=True)
     failures = 0
-    async for outcome in _outcomes(specs, settings, lambda spec: publish(spec, settings, promote)):
+    async for outcome in _outcomes(specs, settings, lambda spec: publish(spec, settings, asked.promote(spec))):
         match outcome:
             case Trained():
                 print_trained(outcome)

@@ -61,6 +61,7 @@
  *   epochs: number | "auto",
  *   batch_size: number | "auto" }} fit
  * @property {number} seed
+ * @property {{ when: "always" | "never" | "if-better", tolerance: number }} [promotion]
  * @typedef {object} Calibration                                   mean widths or sizes of sets, by level
  * @property {string} of
  * @property {number} rows

@@ -257,15 +257,15 @@ TRIALS: dict[str, Any] = {
 }
 PROMOTE = {
     "enum": [True, False, "if-better"],
-    "default": True,
-    "description": "whether the new version becomes the champion: if-better asks both the same rows first",
+    "description": "whether the new version becomes the champion: if-better asks both the same rows first; without it "
+    "as the recipe's promotion says, else true",
 }
 TOLERANCE = {
     "type": "number",
     "minimum": 0,
     "maximum": 1,
-    "default": 0,
-    "description": "with if-better alone: how much worse the new version may be, as a share of the champion's error",
+    "description": "with if-better alone: how much worse the new version may be, as a share of the champion's error; "
+    "without it as the recipe's promotion says, else 0",
 }
 PART = {"type": "object", "description": "the fields that change, however deep"}
 # A whole recipe; or the name of a pattern, and changes to its recipe.
@@ -291,6 +291,10 @@ TRAINING: dict[str, Any] = {
                 "missing": {"type": "string", "enum": ["fill", "refuse"]},
                 "cross_validate": {"type": ["object", "null"]},
                 "search": {"type": ["object", "null"], "description": "try other values of the recipe's fields"},
+                "promotion": {
+                    "type": ["object", "null"],
+                    "description": "when versions of this recipe become champion, where a request does not say so",
+                },
             },
         },
     ]

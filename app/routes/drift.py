@@ -25,6 +25,7 @@ from app.formats.compression import check_plain
 from app.http.keys import require_admin, require_predictor
 from app.jobs.job import Job
 from app.jobs.jobs import Jobs
+from app.jobs.promotion import BY_RECIPE
 from app.jobs.recipes import recipe_of_pattern
 from app.routes.dependencies import (
     JobsPart,
@@ -38,8 +39,9 @@ from app.routes.dependencies import (
 from app.routes.documented import DRIFT, OUTCOMES_BODY, SHADOWED, SINCE, answer
 from models_store.arrays import Array
 from models_store.storage.store import Store
-from training.messages import IfBetter
+from training.recipe.promotion import Promotion
 
+UNLESS_WORSE = Promotion(when="if-better")
 router = APIRouter(tags=["patterns"])
 
 Since = Annotated[str, Query(description="hour, day, or a moment in ISO 8601", json_schema_extra=SINCE)]
@@ -157,7 +159,7 @@ async def _retrained(error: RunningError, jobs: Jobs, store: Store) -> Job | Non
     """Return the training that a worse error asks for, or the one of the pattern that has not ended.
 
     None if the error is not worse. None also where nothing can be queued now: the rows are added, and must not come
-    again. What it publishes is promoted if it is not worse on the same rows.
+    again. What it publishes is promoted if it is not worse on the same rows, unless its recipe says otherwise.
     """
     if not error.is_worse:
         return None
@@ -167,5 +169,5 @@ async def _retrained(error: RunningError, jobs: Jobs, store: Store) -> Job | Non
         return under_way[0]
     spec = await asyncio.to_thread(recipe_of_pattern, store, pattern)
     with contextlib.suppress(QueueFull, Draining):
-        return await jobs.submit(spec, promote=IfBetter(), key=None, body=b"")
+        return await jobs.submit(spec, promote=BY_RECIPE.promote(spec, UNLESS_WORSE), key=None, body=b"")
     return None

@@ -19,6 +19,7 @@ from app.formats.media_types import CSV, media_type_of
 from app.http.keys import require_admin
 from app.jobs.job import Job
 from app.jobs.jobs import Jobs
+from app.jobs.promotion import AskedPromotion
 from app.jobs.recipes import check_ambiguity, check_columns, check_test_columns, recipe_of_pattern
 from app.jobs.trials import as_csv, as_json
 from app.routes.bodies import ParsedJson, RawJson
@@ -28,15 +29,17 @@ from models_store.errors import DatasetGone, PatternServerError, UnknownDataset
 from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
 from models_store.tables.column_facts import ColumnFacts
-from training.messages import IfBetter, Promote
+from training.messages import IfBetter
 from training.recipe.base import RecipeError
 from training.recipe.data import TableData, WellKnown
 from training.recipe.fit import Fit
+from training.recipe.promotion import When
 from training.recipe.spec import PatternSpec
 
 router = APIRouter(tags=["train"])
 
-IF_BETTER = "if-better"
+IF_BETTER: Literal["if-better"] = "if-better"
+WHEN: dict[bool | str, When] = {True: "always", False: "never", IF_BETTER: IF_BETTER}
 LONGEST_WAIT_SECONDS = 60.0
 LONGEST_KEY = 255
 # While nothing happens, each pause between two looks for events is this much longer than the one before.
@@ -46,7 +49,10 @@ LAST_EVENTS = frozenset({"published", "failed", "cancelled", "interrupted"})
 # Checked by the route, whose message says the way out; this is how the OpenAPI document has it.
 LAST_EVENT_ID = Header(json_schema_extra={"pattern": "^[0-9]{1,9}$"})
 CHANGES = frozenset(
-    {"data", "split", "scaling", "network", "fit", "seed", "description", "missing", "cross_validate", "search"}
+    {
+        *("data", "split", "scaling", "network", "fit", "seed", "description", "missing", "cross_validate", "search"),
+        "promotion",
+    }
 )
 
 
@@ -65,7 +71,7 @@ async def train(
     jobs.check_trainer()
     spec = await asyncio.to_thread(recipe_of, asked, store)
     await asyncio.to_thread(check_dataset, spec, datasets)
-    job = await jobs.submit(spec, promote=promote_of(asked), key=idempotency_key or None, body=body)
+    job = await jobs.submit(spec, promote=promotion_of(asked).promote(spec), key=idempotency_key or None, body=body)
     wait = WAIT.search(prefer)
     if wait is not None:
         job = await _ended(jobs, job, min(float(wait[1]), LONGEST_WAIT_SECONDS))
@@ -183,21 +189,21 @@ def _columns(dataset: str, datasets: Datasets) -> Sequence[ColumnFacts] | None:
         raise DatasetGone from None
 
 
-def promote_of(asked: dict[str, Any]) -> Promote:
-    """Return whether the new version is to become the champion. Raises RecipeError."""
+def promotion_of(asked: dict[str, Any]) -> AskedPromotion:
+    """Return what a body says of the promotion of the new version. Raises RecipeError."""
     promote = asked.get("promote", True)
     if promote != IF_BETTER and not isinstance(promote, bool):
         raise RecipeError(f'promote: must be true, false or "{IF_BETTER}", found {kind_of(promote)}')
-    if "tolerance" not in asked:
-        return IfBetter() if promote == IF_BETTER else promote
-    if promote != IF_BETTER:
-        raise RecipeError(f'tolerance: goes with "promote": "{IF_BETTER}" alone; leave it out')
+    when = WHEN[promote] if "promote" in asked else None
+    return AskedPromotion(when, _tolerance_of(asked["tolerance"]) if "tolerance" in asked else None)
+
+
+def _tolerance_of(value: object) -> float:
     try:
-        return IfBetter(tolerance=asked["tolerance"])
+        return IfBetter.model_validate({"tolerance": value}).tolerance
     except ValidationError:
         raise RecipeError(
-            f"tolerance: must be a number from 0 to 1, a share of the champion's error, found "
-            f"{kind_of(asked['tolerance'])}"
+            f"tolerance: must be a number from 0 to 1, a share of the champion's error, found {kind_of(value)}"
         ) from None
 
 

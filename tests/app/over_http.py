@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from app.formats.reply import Reply
+from app.jobs.jobs import Jobs
 from app.main import create_app
 from app.parts import parts_of
 from app.settings import Settings
@@ -128,6 +129,12 @@ async def serving(store: Store, **changes: Any) -> AsyncIterator[httpx.AsyncClie
 
 def client_of(app: FastAPI) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver")
+
+
+def jobs_of(client: httpx.AsyncClient) -> Jobs:
+    transport: Any = client._transport
+    jobs: Jobs = transport.app.state.parts.jobs
+    return jobs
 
 
 async def outputs_of(client: httpx.AsyncClient, inputs: object, pattern: str = "line", **query: str | int) -> Any:

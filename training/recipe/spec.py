@@ -19,6 +19,7 @@ from training.recipe.base import Part, RecipeError
 from training.recipe.data import Data, FormulaData, SequenceData, TableData
 from training.recipe.fit import NUMBER_LOSSES, AuthorFigure, CrossValidate, Fit, NetworkSpec, Scaling, Split
 from training.recipe.formula import Formula, FormulaError
+from training.recipe.promotion import Promotion
 from training.recipe.search import Search
 from training.recipe.space import space_of
 
@@ -99,6 +100,8 @@ class PatternSpec(Part):
     cross_validate: CrossValidate | None = None
     search: Search | None = Field(default=None, exclude_if=is_none)
     """How fields of this recipe are to be chosen; the published version has the chosen recipe, without it."""
+    promotion: Promotion | None = Field(default=None, exclude_if=is_none)
+    """When a version of this recipe becomes the champion, where the request for its training does not say so."""
     author: AuthorFigure | None = None
     improves: PatternName | None = None
     """The pattern that this recipe improves on, with the same rows."""
@@ -268,6 +271,8 @@ def _tag_at(path: tuple[str, ...]) -> str | None:
             return "distribution"
         case ("fit", "optimizer" | "schedule"):
             return "name"
+        case ("promotion",):
+            return "when"
     return None
 
 

@@ -22,6 +22,9 @@ import { offerShadow, showShadow } from "./shadow.js";
 import { showTrials } from "./trials.js";
 import { Versions } from "./versions.js";
 
+/** @type {Record<string, boolean | string>} */
+const PROMOTE = { always: true, "if-better": "if-better", never: false };
+
 /** Made anew each time that a reader goes to a pattern: an answer that comes later finds nothing to be drawn into. */
 export class PatternView {
   kind = "pattern";
@@ -142,6 +145,9 @@ export class PatternView {
     this.#field("#again-epochs").placeholder = String(recipe.fit.epochs);
     this.#field("#again-rate").placeholder = String(recipe.fit.optimizer.learning_rate);
     this.#field("#again-seed").placeholder = String(recipe.seed);
+    const [byRecipe, ...choices] = this.#promote.options;
+    const when = recipe.promotion?.when ?? "always";
+    byRecipe.textContent = `${choices.find(({ value }) => value === when)?.textContent}, as its recipe says`;
   }
 
   #changes() {
@@ -151,8 +157,12 @@ export class PatternView {
     });
     const optimizer = rate === undefined ? undefined : { learning_rate: rate };
     const isFitted = epochs !== undefined || optimizer !== undefined;
-    const promote = this.#field("#again-if-better").checked ? "if-better" : undefined;
+    const promote = PROMOTE[this.#promote.value];
     return { pattern: this.pattern, seed, promote, fit: isFitted ? { epochs, optimizer } : undefined };
+  }
+
+  get #promote() {
+    return find(this.root, "#again-promote", HTMLSelectElement);
   }
 
   /** @param {string} id */

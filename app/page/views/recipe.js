@@ -20,6 +20,8 @@ const ENCODED = {
   boolean: "booleans as ±1",
 };
 /** @type {Record<string, string>} */
+const PROMOTED = { always: "always", never: "only by hand", "if-better": "if it is not worse on the same rows" };
+/** @type {Record<string, string>} */
 const SCALINGS = { standard: "standard scaling", minmax: "min-max scaling", none: "no scaling" };
 
 /**
@@ -57,6 +59,9 @@ function stepsOf({ inputs, outputs, classes, card, recipe: { scaling, network } 
   ];
 }
 
+/** @param {{ tolerance: number }} promotion */
+const toleranceOf = ({ tolerance }) => (tolerance ? `, by more than ${short(tolerance * 100)} %` : "");
+
 /** @param {unknown[]} classes */
 const lastOf = (classes) => (classes.length === 2 ? "1 sigmoid" : `${classes.length} softmax`);
 
@@ -64,7 +69,7 @@ const lastOf = (classes) => (classes.length === 2 ? "1 sigmoid" : `${classes.len
  * @param {Described} described
  * @returns {[string, string | number | null][]}
  */
-function fittedFacts({ card: { fitted, lineage, test }, classes, recipe: { fit, split } }) {
+function fittedFacts({ card: { fitted, lineage, test }, classes, recipe: { fit, split, promotion } }) {
   const rate = fitted.chosen?.["fit.optimizer.learning_rate"] ?? fit.optimizer.learning_rate;
   const device = fitted.device.replace(/^.*?([A-Z]+):\d+$/, "$1");
   const loss = `${fit.loss === "auto" ? "" : `${fit.loss}, `}at the end ${short(fitted.final_loss)}`;
@@ -79,6 +84,7 @@ function fittedFacts({ card: { fitted, lineage, test }, classes, recipe: { fit, 
     ["parameters", fitted.parameters],
     ["rows", `${fitted.rows} to train, ${test.rows} to test`],
     ["fitted again", fitted.refit ? `${fitted.refit.rows} rows, ${fitted.refit.epochs} epochs` : null],
+    ["promoted", promotion ? `${PROMOTED[promotion.when]}${toleranceOf(promotion)}` : null],
     ["held out", split.validation ? `${short(split.validation * 100)} % to validate` : null],
     [
       "made with",

@@ -54,6 +54,14 @@ def test_every_card_of_a_table_is_shown_within_80_columns(bundle: Bundle) -> Non
         assert said in text
 
 
+def test_when_versions_of_a_recipe_become_champion_is_shown() -> None:
+    bundle = flowers()
+    assert "become champion" not in shown(bundle)
+    rule = {"when": "if-better", "tolerance": 0.02}
+    text = " ".join(shown(replace(bundle, recipe=bundle.recipe | {"promotion": rule})).split())
+    assert "become champion if they are not worse on the same rows, by more than 2 % of the champion's error" in text
+
+
 def test_scores_and_mistakes_of_labels_are_shown() -> None:
     lines = shown(passengers()).splitlines()
     assert "│ test  │ 8 │ 0.875    │ 0.875    │ 0.875 │ 0.9375  │ 0.25     │" in lines

@@ -44,7 +44,7 @@ def test_a_damaged_pattern_is_trained_again_before_serving(store: Store, monkeyp
     damage(store)
     trained: list[str] = []
 
-    def train(specs: list[PatternSpec], *, promote: bool) -> int:
+    def train(specs: list[PatternSpec]) -> int:
         trained.extend(spec.name for spec in specs)
         return 0
 

@@ -13,9 +13,10 @@ from app.drift.outcomes import ENOUGH_OUTCOMES, RunningError, sums_of
 from models_store.arrays import Array
 from models_store.bundle import Bundle, Evaluation
 from models_store.storage.store import Store
-from tests.app.over_http import ARROW, NPY, arrow_of, npy_of, pair, recipe, refusal, serving
+from tests.app.over_http import ARROW, NPY, arrow_of, jobs_of, npy_of, pair, recipe, refusal, serving
 from tests.fakes import line
 from tests.table_fakes import flowers, rents
+from training.messages import IfBetter, Promote
 
 pytestmark = pytest.mark.anyio
 PAIR = {"inputs": [[1, 2], [3, 4]], "outcomes": [[5, -1], [11, -1]]}
@@ -126,6 +127,26 @@ async def test_a_worse_error_trains_again_once_on_request(client: httpx.AsyncCli
     jobs = [(await told(client, "line", worse, retrain="true"))["job"] for _ in range(2)]
     assert jobs[0]["pattern"] == "line" and jobs[0]["id"] == jobs[1]["id"]
     await client.delete(f"/train/{jobs[0]['id']}")
+
+
+@pytest.mark.parametrize(
+    ("rule", "promote"),
+    [
+        (None, IfBetter()),
+        ({"when": "if-better", "tolerance": 0.1}, IfBetter(tolerance=0.1)),
+        ({"when": "never"}, False),
+    ],
+)
+async def test_a_retraining_is_promoted_as_its_recipe_says_or_if_it_is_not_worse(
+    store: Store, client: httpx.AsyncClient, rule: dict[str, Any] | None, promote: Promote
+) -> None:
+    bundle = noisy_line()
+    store.publish(replace(bundle, recipe=bundle.recipe | {"promotion": rule}), promote=False)
+    asked = np.linspace(0, 16, ENOUGH_OUTCOMES)
+    worse = {"inputs": asked.tolist(), "outcomes": (9 * asked).tolist()}
+    job = (await told(client, "line", worse, retrain="true"))["job"]
+    assert (await jobs_of(client).get(job["id"])).promote == promote
+    await client.delete(f"/train/{job['id']}")
 
 
 async def test_the_error_is_in_the_metrics(client: httpx.AsyncClient) -> None:

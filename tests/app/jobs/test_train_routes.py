@@ -39,9 +39,10 @@ from tests.app.jobs.fakes import (
     waits_for,
 )
 from tests.app.jobs.postgres import Postgres
+from tests.app.over_http import jobs_of
 from tests.disks import PausingDisk
 from tests.fakes import LinearNetwork
-from training.messages import IfBetter, Publish
+from training.messages import IfBetter, Promote, Publish
 
 pytestmark = pytest.mark.anyio
 
@@ -218,6 +219,25 @@ async def test_a_version_that_is_to_be_promoted_only_if_it_is_better_is_trained_
     assert (await jobs_of(client).get(job["id"])).promote == IfBetter(tolerance=0.25)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "asked", "promote"),
+    [
+        ({"when": "if-better", "tolerance": 0.25}, {}, IfBetter(tolerance=0.25)),
+        ({"when": "if-better", "tolerance": 0.25}, {"tolerance": 0.5}, IfBetter(tolerance=0.5)),
+        ({"when": "if-better", "tolerance": 0.25}, {"promote": True}, True),
+        ({"when": "never"}, {}, False),
+        ({"when": "never"}, {"promote": "if-better"}, IfBetter()),
+        (None, {}, True),
+    ],
+)
+async def test_what_a_request_does_not_say_of_the_promotion_its_recipe_says(
+    client: httpx.AsyncClient, recipe: dict[str, Any] | None, asked: dict[str, Any], promote: Promote
+) -> None:
+    await train(client, wait=60, promotion=recipe)
+    again = await train(client, **asked)
+    assert (await jobs_of(client).get(again["id"])).promote == promote
+
+
 async def test_a_version_that_is_not_to_be_promoted_leaves_the_champion(
     client: httpx.AsyncClient, store: Store
 ) -> None:
@@ -381,12 +401,6 @@ def registry_of(client: httpx.AsyncClient) -> Registry:
     transport: Any = client._transport
     registry: Registry = transport.app.state.parts.registry
     return registry
-
-
-def jobs_of(client: httpx.AsyncClient) -> Jobs:
-    transport: Any = client._transport
-    jobs: Jobs = transport.app.state.parts.jobs
-    return jobs
 
 
 async def test_without_its_database_a_server_predicts_and_refuses_trainings(serve: Serve) -> None:

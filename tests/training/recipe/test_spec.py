@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from training.recipe.base import RecipeError
 from training.recipe.data import TableData
 from training.recipe.fit import Cosine, Exponential, Momentum, Sgd
+from training.recipe.promotion import Promotion
 from training.recipe.spec import LARGEST_FILE, PatternSpec, catalogue, shipped
 
 CATALOGUE = catalogue()
@@ -102,6 +103,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         {"data": {"test": {"rows": 9, "inputs": {"z": INTEGERS}}}},
         "data: test.inputs must name the same",
     ),
+    ({"promotion": {}}, "promotion.when:"),
+    ({"promotion": {"when": "better"}}, "promotion.when:"),
+    ({"promotion": {"when": "if-better", "tolerance": 1.5}}, "promotion.tolerance:"),
+    ({"promotion": {"when": "always", "tolerance": 0.1}}, "promotion.tolerance: goes with when: if-better alone"),
     ({"split": {"test": 0}}, "split.test: must be above 0"),
     ({"split": {"test": 1}}, "split.test:"),
     ({"split": {"test": True}}, "split.test:"),
@@ -225,6 +230,13 @@ def test_a_schedule_of_another_name_replaces_the_old_one_whole(recipe: PatternSp
         name="exponential"
     )
     assert slow.overridden({"fit": {"schedule": None}}) == recipe
+
+
+def test_another_rule_of_promotion_replaces_the_old_one_whole(recipe: PatternSpec) -> None:
+    careful = recipe.overridden({"promotion": {"when": "if-better", "tolerance": 0.1}})
+    assert careful.overridden({"promotion": {"tolerance": 0.2}}).promotion == Promotion(when="if-better", tolerance=0.2)
+    assert careful.overridden({"promotion": {"when": "never"}}).promotion == Promotion(when="never")
+    assert "promotion" not in careful.overridden({"promotion": None}).to_json()
 
 
 def test_another_distribution_replaces_the_old_one_whole(recipe: PatternSpec) -> None:
