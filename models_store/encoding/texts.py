@@ -17,6 +17,12 @@ FEWEST_OF_A_WORD = 2
 Weighting = Literal["multi-hot", "tf-idf"]
 
 
+def inverse_frequencies(rows_with: Array, n_rows: int) -> Array:
+    """Return ln((1 + n_rows) / (1 + rows_with)) + 1 of each word, float64 (n_words,)."""
+    weights: Array = np.log((1 + n_rows) / (1 + rows_with)) + 1
+    return weights
+
+
 @dataclass(frozen=True, eq=False)
 class TextEncoder:
     """A column of texts: one input a word, for the most frequent words of the training rows.
@@ -40,7 +46,7 @@ class TextEncoder:
             key=lambda word: (-rows_with[word], word),
         )[:most_words]
         counts = np.array([rows_with[word] for word in frequent], dtype=np.float64)
-        weights = np.log((1 + len(values)) / (1 + counts)) + 1 if weighting == "tf-idf" else np.ones(len(frequent))
+        weights = inverse_frequencies(counts, len(values)) if weighting == "tf-idf" else np.ones(len(frequent))
         return cls(tuple(frequent), weights, weighting, any(text is None for text in values))
 
     @property

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models_store.arrays import Array, Encoded
 from models_store.encoding.categories import CategoryEncoder
@@ -22,10 +23,9 @@ from models_store.errors import shortened_name
 from models_store.tables.table import Kind, Table, Values
 from training.data.dataset import DataError, Dataset
 from training.data.splits import dealt
-from training.fitting import target_means
+from training.fitting import target_means, telling_words
 from training.fitting.logarithms import logarithm_of
 from training.fitting.pairs import clear_pair
-from training.fitting.telling_words import by_label
 from training.recipe.data import TableData
 from training.recipe.fit import LossName
 from training.recipe.spec import MOST_INPUT_FEATURES, MOST_NUMBERS, PatternSpec
@@ -97,11 +97,10 @@ def table_encoder(spec: PatternSpec, recipe: TableData, data: Dataset, rows: Tab
     targets = target_means.targets_of(data.labels, data.train.targets)
     for name in columns_with_means(recipe, data.kinds, rows):
         found[name] = target_means.with_means(CategoryEncoder.fit(rows.columns[name]), rows.columns[name], targets)
-    if data.labels is not None and weighting_of(recipe, data) == "by-label":
-        numbers, n_labels = data.train.targets[:, 0].astype(int), len(data.labels.names)
+    if (labels := _labels_that_weight(recipe, data)) is not None:
         for name, column in found.items():
             if isinstance(column, TextEncoder):
-                found[name] = by_label(column, rows.columns[name], numbers, n_labels)
+                found[name] = telling_words.by_label(column, rows.columns[name], *labels)
     complete = [name for name, column in found.items() if not column.takes_missing] if spec.missing == "fill" else []
     fills = {name: _fill(data.kinds[name], rows.columns[name]) for name in complete}
     pairs = tuple(
@@ -146,8 +145,8 @@ def columns_with_means(recipe: TableData, kinds: Mapping[str, Kind], rows: Table
     return [name for name in names if recipe.categories == "target-means" or target_means.are_many(rows.columns[name])]
 
 
-def training_inputs(encoder: Encoder, data: Dataset, seed: int) -> Encoded:
-    """Return the network inputs of the training rows, of which none is told its own target; `seed` draws the folds.
+def training_inputs(spec: PatternSpec, encoder: Encoder, data: Dataset) -> Encoded:
+    """Return the network inputs of the training rows, of which none is told its own target; the seed draws the folds.
 
     Nor is it told those of its group, where rows are split by group, because rows of new groups are not either.
     """
@@ -155,13 +154,18 @@ def training_inputs(encoder: Encoder, data: Dataset, seed: int) -> Encoded:
     encoded = encoder.encode(rows)
     if not isinstance(encoder, TableEncoder) or not isinstance(rows, Table):
         return encoded
+    assert isinstance(spec.data, TableData)
+    labels = _labels_that_weight(spec.data, data)
     targets = target_means.targets_of(data.labels, data.train.targets)
-    folds = dealt(data.train, target_means.FOLDS, seed, are_labels=data.labels is not None)
+    folds = dealt(data.train, target_means.FOLDS, spec.seed, are_labels=data.labels is not None)
     end = 0
     for name, column in encoder.encoders.items():
-        end += column.width
+        start, end = end, end + column.width
+        values = rows.columns[name]
         if isinstance(column, CategoryEncoder) and column.means:
-            encoded[:, end - column.n_means : end] = target_means.of_other_rows(rows.columns[name], targets, folds)
+            encoded[:, end - column.n_means : end] = target_means.of_other_rows(values, targets, folds)
+        elif isinstance(column, TextEncoder) and labels is not None:
+            encoded[:, start:end] = telling_words.of_other_rows(column, values, *labels, folds)
     return encoded
 
 
@@ -201,6 +205,16 @@ def weighting_of(recipe: TableData, data: Dataset) -> Weighting | Literal["by-la
     if recipe.weighting == "by-label" and data.labels is None:
         raise DataError("data.weighting: by-label needs labels, and the target is numbers; try tf-idf")
     return recipe.weighting
+
+
+def _labels_that_weight(recipe: TableData, data: Dataset) -> tuple[NDArray[np.int_], int] | None:
+    """Return the number of the label of each training row, and how many labels there are; None: they weight no words.
+
+    Raises what `weighting_of` raises.
+    """
+    if weighting_of(recipe, data) != "by-label" or data.labels is None:
+        return None
+    return data.train.targets[:, 0].astype(int), len(data.labels.names)
 
 
 def _column_encoder(

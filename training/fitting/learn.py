@@ -77,7 +77,7 @@ class Encoding:
     def of(cls, spec: PatternSpec, data: Dataset) -> Self:
         """`spec` leaves nothing open. Raises DataError where the rows cannot be encoded."""
         encoder, decoder = encoders(spec, data, loss_name(spec.fit, data.labels))
-        inputs = _finite(training_inputs(encoder, data, spec.seed))
+        inputs = _finite(training_inputs(spec, encoder, data))
         validation = None
         if data.validation is not None:
             validation = encoder.encode(data.validation.inputs), decoder.encode(data.validation.targets)

@@ -170,13 +170,13 @@ class RmsProp(Part):
 
 
 # Learning rates of `auto`, which a schedule lowers from there.
-RATE, RATE_OF_TEXT, RATE_OF_TEXT_WITH_LABELS = 0.003, 0.001, 0.0005
+RATE, RATE_OF_TEXT = 0.003, 0.001
 
 
 class Adam(Part):
     name: Literal["adam"] = "adam"
     learning_rate: LearningRate | Literal["auto"] = 0.001
-    """auto: 0.003, and where there are texts 0.001, or 0.0005 if the target is labels."""
+    """auto: 0.003, and 0.001 where there are texts."""
     beta_1: Decay = 0.9
     beta_2: Decay = 0.999
     epsilon: Positive = 1e-7
@@ -185,9 +185,7 @@ class Adam(Part):
     def rate_for(self, rows: Shown) -> float:
         if self.learning_rate != "auto":
             return self.learning_rate
-        if not rows.has_text:
-            return RATE
-        return RATE_OF_TEXT_WITH_LABELS if rows.are_labels else RATE_OF_TEXT
+        return RATE_OF_TEXT if rows.has_text else RATE
 
 
 Optimizer = Annotated[Sgd | Momentum | Adagrad | RmsProp | Adam, Field(discriminator="name")]

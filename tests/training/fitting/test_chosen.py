@@ -71,7 +71,7 @@ def test_texts_have_few_epochs_of_small_steps() -> None:
     said = pl.Series("said", [f"this is row {place}, and it is long enough" for place in range(600)])
     texts = found(PLANE.with_columns(said, pl.col("t") > 0), data={"columns": {"said": "text"}})
     names = ("fit.epochs", "network.dropout", "fit.optimizer.learning_rate")
-    assert [texts[name] for name in names] == [6, 0.3, 0.0005]
+    assert [texts[name] for name in names] == [6, 0.3, 0.001]
 
 
 def test_many_rows_have_fewer_epochs() -> None:

@@ -77,8 +77,8 @@ def test_no_training_row_is_told_its_own_target() -> None:
     assert before[5] == pytest.approx(after[5])
     assert not np.allclose(before, after)  # other rows of the shop are told it
     encoder, _ = encoders(spec(), data, "mse")
-    told = training_inputs(encoder, data, seed=3)[:, -1]
-    folds = dealt(data.train, 5, 3, are_labels=False)
+    told = training_inputs(spec(), encoder, data)[:, -1]
+    folds = dealt(data.train, 5, 0, are_labels=False)
     np.testing.assert_allclose(told, of_other_rows(values, targets, folds)[:, 0], rtol=1e-5, atol=1e-6)
     assert np.abs(told - encoder.encode(data.train.inputs)[:, -1]).max() > 0.1
 
@@ -90,10 +90,10 @@ def test_a_row_is_not_told_the_targets_of_its_group() -> None:
     data = dataset(values, targets)
     of_cities = replace(data, train=replace(data.train, groups=city))
     encoder, _ = encoders(spec(), of_cities, "mse")
-    assert np.abs(training_inputs(encoder, data, seed=0)[:, -1]).max() > 0.1
-    assert np.abs(training_inputs(encoder, of_cities, seed=0)[:, -1]).max() < 1e-6
+    assert np.abs(training_inputs(spec(), encoder, data)[:, -1]).max() > 0.1
+    assert np.abs(training_inputs(spec(), encoder, of_cities)[:, -1]).max() < 1e-6
     of_one = replace(data, train=replace(data.train, groups=np.zeros_like(city)))
-    assert np.abs(training_inputs(encoder, of_one, seed=0)[:, -1]).max() == 0
+    assert np.abs(training_inputs(spec(), encoder, of_one)[:, -1]).max() == 0
 
 
 def test_targets_that_have_nothing_to_do_with_a_category_leave_no_trace_in_the_training_rows() -> None:
