@@ -28,6 +28,8 @@ from training.recipe.formula import FUNCTIONS, Formula
 from training.recipe.spec import shipped
 
 N_FORMULAS = 40
+# Seeds of formulas that no choice in the search was made by.
+FRESH = range(100, 180)
 N_TRAIN, N_TEST = 400, 100
 NOISE = 0.01
 # The region of the training rows, and one beyond it.
@@ -86,6 +88,7 @@ def _report_formulas(tables: list[tuple[Path, str]]) -> None:
     groups = {
         "catalogue": list(catalogue()),
         "random formulas": [random_case(seed) for seed in range(N_FORMULAS)],
+        "other random formulas": [random_case(seed) for seed in FRESH],
         "random formulas, 1 % noise": [random_case(seed, NOISE) for seed in range(N_FORMULAS)],
         "noise alone": [noise_case(seed) for seed in range(N_FORMULAS)],
         "tables": [table(path, target) for path, target in tables],

@@ -13,8 +13,9 @@ from models_store.card import ClosedForm
 from models_store.tables.table import Table
 from training.closed_form import written
 from training.closed_form.form import Form
+from training.closed_form.holding import holds
 from training.closed_form.rows import Rows
-from training.closed_form.search import EXACT, relative_error, search
+from training.closed_form.search import EXACT, error, relative_error, search
 from training.closed_form.terms import LARGEST
 from training.data.dataset import Dataset
 from training.data.dataset import Rows as DataRows
@@ -22,13 +23,7 @@ from training.data.subsample import subsample
 from training.evaluation.scores import root_mean_square
 from training.recipe.formula import FUNCTIONS, Formula, FormulaError
 
-# Root mean square of what a form may leave on test rows, in units of their deviation: 5 %, an R² of 0.9975.
-MOST_LEFT = 0.05
-# How much larger the error on test rows may be than on the rows that the form was fitted to.
-WORSE = 2.0
-# Differences of neighbours' errors, in units of those of strangers: well below 1, the form has missed something.
-LEAST_UNLIKE = 0.75
-MOST_ROWS, MOST_COMPARED = 5_000, 1_000
+MOST_ROWS = 5_000
 FEWEST_ROWS = 20
 MOST_INPUTS, MOST_OUTPUTS = 12, 8
 RESERVED = {"answer", "math", *FUNCTIONS}
@@ -77,35 +72,6 @@ def held(train: Rows, test: Rows, seed: int) -> Form | None:
         return form if form is not None and holds(form, train, test) else None
 
 
-def holds(form: Form, train: Rows, test: Rows) -> bool:
-    """True if the form is as good on the test rows as on its own, and leaves nothing there but noise."""
-    try:
-        Formula.parse(form.text, train.columns)
-    except FormulaError:
-        return False
-    left, own = relative_error(form, test), _error(form, train)
-    if not np.isfinite(left) or left > MOST_LEFT:
-        return False
-    if relative_error(form, train) < EXACT:
-        return left < 10 * EXACT
-    return _error(form, test) <= WORSE * own and unlikeness(form, train) >= LEAST_UNLIKE
-
-
-def unlikeness(form: Form, rows: Rows) -> float:
-    """Return how unlike the errors of neighbouring rows are: 1 for noise, near 0 where the error is a smooth function.
-
-    After von Neumann's ratio: squared differences of each row's error and its nearest row's, over twice the variance.
-    """
-    columns = np.stack(list(rows.columns.values()), axis=1)[:MOST_COMPARED]
-    left = (rows.target - form.values(rows.columns))[:MOST_COMPARED]
-    scaled = (columns - columns.mean(axis=0)) / np.maximum(columns.std(axis=0), 1e-300)
-    squares = (scaled**2).sum(axis=1)
-    distances = squares[:, None] + squares[None, :] - 2 * scaled @ scaled.T
-    np.fill_diagonal(distances, np.inf)
-    nearest = distances.argmin(axis=1)
-    return float(np.mean((left - left[nearest]) ** 2) / (2 * np.var(left)))
-
-
 def identifiers(names: Iterable[str]) -> dict[str, str]:
     """Return a name for each column that can stand in a formula: its own if it can, by the column's name."""
     taken: dict[str, str] = {}
@@ -134,10 +100,6 @@ def _columns(names: Mapping[str, str], numbers: Array) -> dict[str, Array]:
     return dict(zip(names.values(), np.ascontiguousarray(numbers.T), strict=True))
 
 
-def _error(form: Form, rows: Rows) -> float:
-    return rows.size_of(rows.target - form.values(rows.columns))
-
-
 def _described(
     form: Form, output: str, names: Mapping[str, str], train: Rows, test: Rows, network: float
 ) -> ClosedForm:
@@ -147,7 +109,7 @@ def _described(
         text=form.text,
         latex=written.latex(formula),
         python=written.python(formula, function, tuple(names.values())),
-        rmse=_error(form, test),
+        rmse=error(form, test),
         network_rmse=network,
         terms=form.n_terms,
         is_exact=relative_error(form, train) < EXACT,

@@ -3,19 +3,60 @@
 head  {} · sqrt({}) · ({})/(x1 + c)          form  head(intercept + Σ coefficient * term)
 """
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from fractions import Fraction
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from models_store.arrays import Array
 from training.closed_form.rows import Rows
-from training.closed_form.terms import Columns, Term, Values
+from training.closed_form.spelling import signed, sum_text, summands
+from training.closed_form.terms import Columns, Factor, Term, Values
 from training.recipe.formula import Formula, FormulaError
 
 MOST_STEPS = 60
+STEP = 1e-6
+
+
+class Answering(Protocol):
+    """A form of any kind."""
+
+    def values(self, columns: Columns) -> Array:
+        """Return float64 (n_rows,)."""
+
+
+class Found(Answering, Protocol):
+    """A form that can be written down."""
+
+    @property
+    def text(self) -> str:
+        """In the recipe's grammar."""
+
+    @property
+    def n_terms(self) -> int:
+        """The summands."""
+
+
+class Numbered(Answering, Protocol):
+    """A form with numbers that can be moved."""
+
+    @property
+    def numbers(self) -> tuple[float, ...]: ...
+
+    @property
+    def size(self) -> int:
+        """The number of numbers that the data have decided."""
+
+    def with_numbers(self, numbers: tuple[float, ...]) -> Self: ...
+
+    def steps(self, columns: Columns) -> Array:
+        """Return a small step of each number, (n_numbers,)."""
+
+
+AnyForm = TypeVar("AnyForm", bound=Numbered)
 
 
 @dataclass(frozen=True)
@@ -38,7 +79,7 @@ class Form:
     @property
     def n_terms(self) -> int:
         """The summands, the intercept among them."""
-        return sum(number != 0 for number in self.numbers[: self.n_linear])
+        return len(summands(self._weighted_terms)) + (self.numbers[0] != 0)
 
     @property
     def moved_terms(self) -> tuple[Term, ...]:
@@ -47,14 +88,45 @@ class Form:
 
     @property
     def text(self) -> str:
-        texts = map(_term_text, self.moved_terms)
-        pairs = list(zip(self.numbers[1 : self.n_linear], texts, strict=True))
-        made = _sum(self.numbers[0], pairs)
-        constant = self.numbers[-1] if "@" in self.head else None
-        shifted = "" if not constant else f" {'-' if constant < 0 else '+'} {spelled(abs(constant))}"
-        head = self.head.replace(" + @", shifted)
+        made = sum_text(self.numbers[0], self._weighted_terms)
+        head = self.head.replace(" + @", signed(self.numbers[-1])) if self.has_shift else self.head
         needs = head.startswith("{}/") and " " in made
         return head.replace("{}", f"({made})" if needs else made)
+
+    @property
+    def _weighted_terms(self) -> list[tuple[float, Term]]:
+        return list(zip(self.numbers[1 : self.n_linear], self.moved_terms, strict=True))
+
+    @property
+    def has_shift(self) -> bool:
+        return "@" in self.head
+
+    @property
+    def plain(self) -> "Form":
+        """The same form without terms that count for nothing, and without a head that one term or a product can do."""
+        form = self._without_zeros()
+        intercept, *coefficients = form.numbers[: form.n_linear]
+        inside = form.numbers[form.n_linear :]
+        if form.head == "1/({})" and intercept == 0 and len(form.terms) == 1:
+            [term], [coefficient] = form.terms, coefficients
+            return Form("{}", (term**-1,), (0.0, 1 / coefficient, *inside))
+        if form.head == "exp({})" and (product := _product_of(form.terms, coefficients)) is not None:
+            return Form("{}", (product,), (0.0, math.exp(intercept)))
+        if form.has_shift and inside[-1] == 0:
+            below = Term.of((Factor(form.head.removeprefix("{}/(").removesuffix(" + @)")), -1))
+            terms = tuple(term * below for term in form.terms)
+            return Form("{}", (*terms, below), (0.0, *coefficients, intercept, *inside[:-1]))._without_zeros()
+        return form
+
+    def _without_zeros(self) -> "Form":
+        kept = [(number, term) for number, term in self._weighted_terms if number != 0]
+        terms = tuple(term for _, term in kept)
+        inside = [constant for term in terms for constant in term.constants]
+        shift = self.numbers[-1:] if self.has_shift else ()
+        return Form(self.head, terms, (self.numbers[0], *(number for number, _ in kept), *inside, *shift))
+
+    def with_numbers(self, numbers: tuple[float, ...]) -> Self:
+        return replace(self, numbers=numbers)
 
     def values(self, columns: Columns) -> Array:
         """Return float64 (n_rows,); NaN throughout where the text is longer than a formula may be."""
@@ -62,6 +134,29 @@ class Form:
             return Formula.parse(self.text, columns)(columns)
         except FormulaError:
             return np.full(len(next(iter(columns.values()))), np.nan)
+
+    def steps(self, columns: Columns) -> Array:
+        """Return a step of each number, (n_numbers,): small beside what the number is added to or multiplied with."""
+        size = max(float(np.abs(values).max()) for values in columns.values())
+        design = design_of(self.moved_terms, Values(columns))
+        linear = np.array(self.numbers[: self.n_linear])
+        sizes = np.sqrt(np.mean(design**2, axis=0))
+        beside = np.sqrt(np.mean((design @ linear) ** 2)) / np.where(sizes > 0, sizes, 1)
+        inside = np.maximum(np.abs(self.numbers[self.n_linear :]), 1e-4 * size)
+        return STEP * np.concatenate([np.maximum(beside, np.abs(linear)), inside])
+
+
+def _product_of(logarithms: tuple[Term, ...], coefficients: Iterable[float]) -> Term | None:
+    """Return the product of powers that the sum is the logarithm of; None where it is none of whole ones."""
+    product = Term(())
+    for term, coefficient in zip(logarithms, coefficients, strict=True):
+        [(factor, power), *others] = term.powers
+        name = factor.pattern.removeprefix("log(").removesuffix(")")
+        is_plain = not others and power == 1 and name.isidentifier() and name != factor.pattern
+        if not is_plain or coefficient != int(coefficient):
+            return None
+        product *= Term.of((Factor(name), int(coefficient)))
+    return product
 
 
 def fitted(terms: tuple[Term, ...], rows: Values, target: Array) -> tuple[float, ...]:
@@ -105,7 +200,7 @@ def moved(terms: tuple[Term, ...], constants: Iterable[float]) -> tuple[Term, ..
     return tuple(term.with_constants(each) for term in terms)
 
 
-def polished(form: Form, rows: Rows, fixed: Collection[int] = ()) -> Form:
+def polished(form: AnyForm, rows: Rows, fixed: Collection[int] = ()) -> AnyForm:
     """Return the form with all numbers but the fixed ones and zeros moved to the smallest error in raw units.
 
     Each row counts by its weight.
@@ -114,11 +209,11 @@ def polished(form: Form, rows: Rows, fixed: Collection[int] = ()) -> Form:
     if not free:
         return form
 
-    def at(values: Array) -> Form:
+    def at(values: Array) -> AnyForm:
         numbers = list(form.numbers)
         for place, value in zip(free, values, strict=True):
             numbers[place] = float(value)
-        return replace(form, numbers=tuple(numbers))
+        return form.with_numbers(tuple(numbers))
 
     roots, worst = rows.roots, 1e9 * np.abs(rows.target).max()
 
@@ -129,58 +224,3 @@ def polished(form: Form, rows: Rows, fixed: Collection[int] = ()) -> Form:
     start = np.array([form.numbers[place] for place in free])
     found = least_squares(error, start, x_scale=np.abs(start), xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=MOST_STEPS)
     return at(found.x)
-
-
-def spelled(number: float) -> str:
-    """Return the shortest spelling of a number that is above 0: `3`, `0.25`, `1/3`, or all of its digits."""
-    if number == int(number) and number < 1e15:
-        return str(int(number))
-    short = repr(number)
-    fraction = Fraction(number).limit_denominator(12)
-    if len(short) > 12 and float(fraction) == number:
-        return f"{fraction.numerator}/{fraction.denominator}"
-    return short
-
-
-def _sum(intercept: float, pairs: list[tuple[float, str]]) -> str:
-    text = ""
-    for coefficient, term in [*pairs, (intercept, "")]:
-        if coefficient == 0:
-            continue
-        sign = ("-" if coefficient < 0 else "") if not text else (" - " if coefficient < 0 else " + ")
-        text += sign + _multiple(abs(coefficient), term)
-    return text or "0"
-
-
-def _multiple(number: float, term: str) -> str:
-    if not term:
-        return spelled(number)
-    if number == 1:
-        return term
-    if term.startswith("1/"):
-        below = term[2:]
-        return f"{spelled(number)}/{below}"
-    return f"{spelled(number)}*{term}"
-
-
-def _term_text(term: Term) -> str:
-    above = [_power(factor.text(_inside(factor.constant)), power) for factor, power in term.powers if power > 0]
-    below = [_power(factor.text(_inside(factor.constant)), -power) for factor, power in term.powers if power < 0]
-    text = "*".join(above) or "1"
-    if below:
-        text += f"/({'*'.join(below)})" if len(below) > 1 else f"/{below[0]}"
-    return text
-
-
-def _inside(constant: float | None) -> str | None:
-    if constant is None:
-        return None
-    text = spelled(abs(constant))
-    text = f"({text})" if "/" in text else text
-    return f"-{text}" if constant < 0 else text
-
-
-def _power(text: str, power: int) -> str:
-    if power == 1:
-        return text
-    return f"({text})**{power}" if "**" in text or ("/" in text and not text.endswith(")")) else f"{text}**{power}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from models_store.arrays import Array
 from training.closed_form import terms as library
-from training.closed_form.form import Form, design_of, fitted, polished, tuned
+from training.closed_form.form import Answering, Form, design_of, fitted, polished, tuned
 from training.closed_form.rows import Rows
 from training.closed_form.snapping import snapped
 from training.closed_form.subsets import best_subsets
@@ -62,7 +62,9 @@ def search(train: Rows, others: Columns, seed: int) -> Form | None:
         best.compare(form, n_terms)
     if best.form is None or best.error > HOPELESS:
         return None
-    return snapped(polished(best.form, train), train)
+    form = snapped(polished(best.form, train), train)
+    # Without what it does not need, its other numbers may be shorter.
+    return form if form.plain == form else snapped(polished(form.plain, train), train).plain
 
 
 @dataclass
@@ -84,9 +86,14 @@ class Best:
         return self.form is not None and (self.form.head, len(self.form.terms)) == (form.head, len(form.terms))
 
 
-def relative_error(form: Form, rows: Rows) -> float:
+def error(form: Answering, rows: Rows) -> float:
+    """Return the root mean square of what the form leaves."""
+    return rows.size_of(rows.target - form.values(rows.columns))
+
+
+def relative_error(form: Answering, rows: Rows) -> float:
     """Return the root mean square of what the form leaves, in units of the targets' deviation."""
-    return rows.size_of(rows.target - form.values(rows.columns)) / rows.deviation
+    return error(form, rows) / rows.deviation
 
 
 def _found(best: Best, others: Columns) -> Iterator[tuple[Form, int]]:
@@ -100,10 +107,13 @@ def _found(best: Best, others: Columns) -> Iterator[tuple[Form, int]]:
     checked = [values, Values(others)]
     plain = library.usable(library.plain(inputs), checked)
     yield from _sums("{}", plain, values, rows.target)
-    yield from _many("{}", plain, values, rows.target)
+    products = library.usable(library.monomials(inputs), checked)
+    yield from _many("{}", products, values, rows.target)
     if len(inputs) > MOST_PAIRED_INPUTS:
         return
-    yield from _with_heads(plain, values, rows, longest=4)
+    mixed = library.usable(library.mixed(inputs), checked)
+    yield from _sums("{}", [*plain, *mixed], values, rows.target, longest=3)
+    yield from _with_heads(plain, products, values, rows, longest=4)
     waves = library.usable(library.tuned(inputs, rows.columns, library.WAVES), checked)
     yield from _sums("{}", [*plain, *waves], values, rows.target, longest=3)
     paired = library.usable([*library.nested(inputs), *library.paired(inputs)], checked)
@@ -111,15 +121,16 @@ def _found(best: Best, others: Columns) -> Iterator[tuple[Form, int]]:
     if best.error > NOISY:
         return
     inner = library.usable(library.tuned(inputs, rows.columns), checked)
-    yield from _with_heads([*plain, *paired, *inner], values, rows, longest=1)
+    yield from _with_heads([*plain, *paired, *inner], products, values, rows, longest=1)
     yield from _sums("{}", [*plain, *paired, *inner][: library.MOST_TERMS], values, rows.target, longest=3)
-    products = library.usable(library.products(inputs), checked)
-    yield from _sums("{}", [*plain, *products][: library.MOST_TERMS], values, rows.target)
+    pairs = library.usable(library.products(inputs), checked)
+    yield from _sums("{}", [*plain, *pairs][: library.MOST_TERMS], values, rows.target)
 
 
 def _sums(head: str, terms: list[Term], rows: Values, target: Array, longest: int = 6) -> Iterator[tuple[Form, int]]:
     if not terms or not np.ptp(target):
         return
+    terms = library.unlike(terms, rows)
     columns = np.stack([rows.of(term) for term in terms], axis=1)
     for subsets in best_subsets(columns, target, longest):
         for chosen in _unlike([tuple(terms[place] for place in subset) for subset in subsets]):
@@ -141,7 +152,10 @@ def _unlike(sums: list[tuple[Term, ...]]) -> Iterator[tuple[Term, ...]]:
 
 
 def _many(head: str, terms: list[Term], rows: Values, target: Array) -> Iterator[tuple[Form, int]]:
-    """Yield the sum of all terms less those that count for nothing, where that is exact: a long polynomial."""
+    """Yield the sum of all terms less those that count for nothing, where that is exact: a long polynomial.
+
+    Of products of inputs alone: a dozen functions of one input come as near to any other one as rounding does.
+    """
     while terms and 2 * len(terms) < len(target):
         design = design_of(tuple(terms), rows)
         numbers = fitted(tuple(terms), rows, target)
@@ -155,13 +169,15 @@ def _many(head: str, terms: list[Term], rows: Values, target: Array) -> Iterator
         terms = kept
 
 
-def _with_heads(terms: list[Term], values: Values, rows: Rows, longest: int) -> Iterator[tuple[Form, int]]:
+def _with_heads(
+    terms: list[Term], products: list[Term], values: Values, rows: Rows, longest: int
+) -> Iterator[tuple[Form, int]]:
     for head in HEADS:
         with np.errstate(all="ignore"):
             target = np.asarray(head.undo(rows.target), dtype=np.float64)
         if np.isfinite(target).all() and np.abs(target).max() < library.LARGEST:
             yield from _sums(head.pattern, terms, values, target, longest)
-            yield from _many(head.pattern, terms, values, target)
+            yield from _many(head.pattern, products, values, target)
     for name in rows.columns if longest > 1 else ():
         yield from _ratios(name, terms, rows)
 
@@ -187,8 +203,6 @@ def _ratios(name: str, plain: list[Term], rows: Rows) -> Iterator[tuple[Form, in
 
 
 def _form(head: str, terms: tuple[Term, ...], rows: Values, target: Array) -> Form:
-    # As people write sums: high powers first.
-    terms = tuple(sorted(terms, key=lambda term: -max(power for _, power in term.powers)))
     linear = fitted(terms, rows, target)
     return Form(head, terms, (*linear, *(value for term in terms for value in term.constants)))
 
@@ -200,4 +214,5 @@ def _score(form: Form, rows: Rows, n_terms: int) -> float:
     if not np.isfinite(error):
         return np.inf
     fit = n_rows * np.log(error**2 + ROUNDING**2)
-    return float(fit + form.size * np.log(n_rows) + 2 * len(form.terms) * np.log(n_terms))
+    chosen = len(form.terms) * np.log(n_terms) + (form.head != "{}") * np.log(len(HEADS))
+    return float(fit + form.size * np.log(n_rows) + 2 * chosen)

@@ -21,6 +21,7 @@ LARGEST = 1e12
 # Rows on either side of a kink, as a share of all: fewer do not tell that there is one.
 LEAST_SHARE = 0.03
 UNARY = ("sqrt({})", "log({})", "exp({})", "sin({})", "cos({})", "tan({})", "tanh({})", "abs({})")
+CHOOSING = ("abs", "max", "min")
 PAIRED = ("({} + {})", "({} - {})", "max({}, {})", "min({}, {})")
 # A factor with a constant of its own, and the constants to begin the search from, in units of the input's size.
 TUNED = {
@@ -80,6 +81,9 @@ class Term:
     def __mul__(self, other: "Term") -> "Term":
         return Term.of(*self.powers, *other.powers)
 
+    def __pow__(self, power: int) -> "Term":
+        return Term(tuple((factor, power * of) for factor, of in self.powers))
+
     @property
     def constants(self) -> tuple[float, ...]:
         return tuple(factor.constant for factor, _ in self.powers if factor.constant is not None)
@@ -119,25 +123,30 @@ class Values:
 
 def plain(inputs: Sequence[str]) -> list[Term]:
     """Return powers, products and ratios of the inputs up to degree 3, and the functions of one input."""
-    degree = 3 if len(inputs) <= 8 else 2
-    names = [Term.of((Factor(name), 1)) for name in inputs]
-    terms = [_product(chosen) for size in range(1, degree + 1) for chosen in combinations_with_replacement(names, size)]
+    terms = monomials(inputs)
     ratios = [
-        above * _power(below, -1)
+        above * below**-1
         for above, below in product([Term(()), *terms[: _n_up_to(len(inputs), 2)]], terms[: _n_up_to(len(inputs), 2)])
     ]
-    return _distinct([*terms, *functions(inputs), *ratios, *(_power(term, -1) for term in functions(inputs))])
+    return _distinct([*terms, *functions(inputs), *ratios, *(term**-1 for term in functions(inputs))])
+
+
+def monomials(inputs: Sequence[str]) -> list[Term]:
+    """Return the products of inputs up to degree 3, of many inputs up to degree 2."""
+    degree = 3 if len(inputs) <= 8 else 2
+    names = [_single(name) for name in inputs]
+    return [_product(chosen) for size in range(1, degree + 1) for chosen in combinations_with_replacement(names, size)]
 
 
 def functions(inputs: Sequence[str]) -> list[Term]:
-    return [Term.of((Factor(pattern.format(name)), 1)) for name in inputs for pattern in UNARY]
+    return [_single(pattern.format(name)) for name in inputs for pattern in UNARY]
 
 
 def nested(inputs: Sequence[str]) -> list[Term]:
     """Return powers of functions of one input, and functions of functions."""
-    powers = [_power(term, power) for term in functions(inputs) for power in (-3, -2, -1, 2, 3)]
+    powers = [term**power for term in functions(inputs) for power in (-3, -2, -1, 2, 3)]
     inside = [outer.format(inner.format(name)) for name in inputs for inner in UNARY for outer in UNARY]
-    return [*powers, *(Term.of((Factor(text), 1)) for text in inside)]
+    return [*powers, *map(_single, inside)]
 
 
 def paired(inputs: Sequence[str]) -> list[Term]:
@@ -148,21 +157,36 @@ def paired(inputs: Sequence[str]) -> list[Term]:
     texts = [pattern.format(_bare(text)) for text in inner for pattern in UNARY]
     texts += [pattern.format(*pair) for pair in combinations(inputs, 2) for pattern in PAIRED]
     texts += [f"{one}**{other}" for one in inputs for other in inputs]
-    return [Term.of((Factor(text), 1)) for text in texts]
+    return [_single(text) for text in texts]
+
+
+def mixed(inputs: Sequence[str]) -> list[Term]:
+    """Return products and ratios of an input and a function of one, and kinks where one takes over from the other."""
+    names = [Term.of((Factor(name), power)) for name in inputs for power in (1, -1)]
+    singles = [term**sign for term in functions(inputs) for sign in (1, -1)]
+    kinks = [
+        f"{which}({name}, {pattern.format(other)})"
+        for which, name, other, pattern in product(("min", "max"), inputs, inputs, UNARY)
+    ]
+    kinks += [
+        pattern.format(kink.format(*pair))
+        for pattern, kink, pair in product(UNARY, PAIRED[2:], combinations(inputs, 2))
+    ]
+    return _distinct([*(one * other for one, other in product(names, singles)), *map(_single, kinks)])
 
 
 def products(inputs: Sequence[str]) -> list[Term]:
     """Return products and ratios of two parts: inputs, functions of one, and what two make together."""
     names = [Term.of((Factor(name), power)) for name in inputs for power in (1, -1)]
-    singles = [*functions(inputs), *(_power(term, -1) for term in functions(inputs))]
+    singles = [*functions(inputs), *(term**-1 for term in functions(inputs))]
     doubles = paired(inputs)
     few = [*names, *(one * other for one, other in combinations_with_replacement(names, 2))]
     made = [one * other for one, other in product(few, singles)]
     made += [one * other for one, other in combinations(singles, 2)]
-    made += [one * _power(other, sign) for one, other in product(names, doubles) for sign in (1, -1)]
+    made += [one * other**sign for one, other in product(names, doubles) for sign in (1, -1)]
     sums = [term for term in doubles if term.powers[0][0].pattern.startswith("(")]
-    made += [one * _power(other, sign) for one, other in product([*functions(inputs), *sums], sums) for sign in (1, -1)]
-    return _distinct([*doubles, *(_power(term, -1) for term in doubles), *made])
+    made += [one * other**sign for one, other in product([*functions(inputs), *sums], sums) for sign in (1, -1)]
+    return _distinct([*doubles, *(term**-1 for term in doubles), *made])
 
 
 def tuned(inputs: Sequence[str], columns: Columns, patterns: Iterable[str] = tuple(TUNED)) -> list[Term]:
@@ -204,6 +228,15 @@ def usable(terms: Iterable[Term], rows: Sequence[Values]) -> list[Term]:
     return kept[:MOST_TERMS]
 
 
+def unlike(terms: Iterable[Term], rows: Values) -> list[Term]:
+    """Return the terms less those that are, up to a factor, what an earlier one is: sqrt(x1)**2, exp(log(x1))."""
+    first: dict[bytes, Term] = {}
+    for term in terms:
+        values = rows.of(term)
+        first.setdefault(np.round(values / values[np.abs(values).argmax()], 9).tobytes(), term)
+    return list(first.values())
+
+
 def _is_usable(values: Array) -> bool:
     return bool(np.isfinite(values).all() and np.abs(values).max() < LARGEST)
 
@@ -214,18 +247,20 @@ def _varies(rows: Values, term: Term) -> bool:
 
 
 def is_idle(rows: Values, term: Term) -> bool:
-    """True if a factor is an absolute value, a maximum or a minimum that nearly always is the same one of its parts."""
+    """True if an absolute value, a maximum or a minimum in it nearly always is the same one of its parts."""
     return any(_is_idle(rows, factor.text()) for factor, _ in term.powers)
 
 
 def _is_idle(rows: Values, text: str) -> bool:
-    if not text.startswith(("abs(", "max(", "min(")):
+    if not any(f"{name}(" in text for name in CHOOSING):
         return False
-    tree = ast.parse(text, mode="eval").body
-    assert isinstance(tree, ast.Call)
-    one, *other = (rows.of(Term.of((Factor(ast.unparse(part)), 1))) for part in tree.args)
-    share = float(np.mean(one > (other[0] if other else 0.0)))
-    return min(share, 1 - share) < LEAST_SHARE
+    for node in ast.walk(ast.parse(text, mode="eval")):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CHOOSING:
+            one, *other = (rows.of(_single(ast.unparse(part))) for part in node.args)
+            share = float(np.mean(one > (other[0] if other else 0.0)))
+            if min(share, 1 - share) < LEAST_SHARE:
+                return True
+    return False
 
 
 def _n_up_to(n_inputs: int, degree: int) -> int:
@@ -240,8 +275,8 @@ def _product(terms: Iterable[Term]) -> Term:
     return made
 
 
-def _power(term: Term, power: int) -> Term:
-    return Term(tuple((factor, power * of) for factor, of in term.powers))
+def _single(text: str) -> Term:
+    return Term.of((Factor(text), 1))
 
 
 def _bare(text: str) -> str:

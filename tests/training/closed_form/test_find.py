@@ -1,16 +1,19 @@
 """The formula behind the rows: found where there is one, snapped, true outside; none where there is none."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from models_store.arrays import Array
-from training.closed_form.find import closed_forms, held, identifiers, unlikeness
-from training.closed_form.form import Form
+from training.closed_form.find import closed_forms, held, identifiers
+from training.closed_form.form import Form, fitted
+from training.closed_form.holding import carries_on, unlikeness
 from training.closed_form.rows import Rows
-from training.closed_form.terms import Factor, Term
+from training.closed_form.search import relative_error
+from training.closed_form.terms import Factor, Term, Values, plain
 from training.data.dataset import Dataset
 from training.recipe.formula import Formula
 from training.recipe.spec import PatternSpec, catalogue
@@ -29,7 +32,18 @@ def rows_of(text: str, n_rows: int = 300, region: tuple[float, float] = INSIDE, 
     ("formula", "found"),
     [
         ("0.5*x1**2 - 3*x2 + 5", "0.5*x1**2 - 3*x2 + 5"),
-        ("x1 / 3", "1/3*x1"),
+        ("x1 / 3", "x1/3"),
+        ("(x1 + 0.8) / 3.3", "x1/3.3 + 8/33"),
+        ("x1 / log(0.7)", f"{1 / math.log(0.7)!r}*x1"),
+        ("4.4 - x1 - x2", "4.4 - x1 - x2"),
+        ("x1 * (x1 + x2)", "x1**2 + x1*x2"),
+        ("x1 / exp(x1)", "x1/exp(x1)"),
+        ("x1 / cos(x1)", "x1/cos(x1)"),
+        ("x1 / abs(3.7)", "x1/3.7"),
+        ("(x1 / x2)**3", "x1**3/x2**3"),
+        ("max(x1, x2) + x2/4", "0.25*x2 + max(x1, x2)"),
+        ("min(x1, cos(x1))", "min(x1, cos(x1))"),
+        ("tan(min(x1, x2))", "tan(min(x1, x2))"),
         ("sqrt(x1*x2)", "sqrt(x1*x2)"),
         ("sin(2.5*x1) + x2", "x2 + sin(2.5*x1)"),
         ("x1 * sin(x2)", "x1*sin(x2)"),
@@ -52,6 +66,22 @@ def test_noise_on_the_rows_is_not_in_the_formula() -> None:
     assert form is not None
     beyond = rows_of(noisy, 50, BEYOND)
     np.testing.assert_allclose(form.values(beyond.columns), beyond.target, atol=0.02 * beyond.target.std())
+
+
+def test_noise_does_not_lend_a_formula_digits_or_a_shape_that_it_has_not() -> None:
+    found = {"x1/4.2": "0.238*x1", "x1 + 4.3": "x1 + 4.3"}
+    forms = {text: held(rows_of(text, noise=0.01), rows_of(text, 80, noise=0.01), seed=0) for text in found}
+    assert {text: form.text for text, form in forms.items() if form} == found
+
+
+@pytest.mark.parametrize("text", ["x1*sin(x1)", "log(x1)/x1"])
+def test_a_dozen_functions_that_are_near_a_curve_are_not_claimed(text: str) -> None:
+    """They come near as rounding does, and leave the curve where it leaves the rows."""
+    rows, terms = rows_of(text), tuple(plain(["x1"])[:12])
+    near = Form("{}", terms, fitted(terms, Values(rows.columns), rows.target))
+    assert relative_error(near, rows) < 1e-5
+    assert not carries_on(near, rows)
+    assert carries_on(Form("{}", (Term.of((Factor(text), 1)),), (0.0, 1.0)), rows)
 
 
 @pytest.mark.parametrize("seed", range(3))
