@@ -39,7 +39,7 @@ from training.fitting.program import Programs
 from training.fitting.progress import Progress
 from training.recipe.data import FormulaData, TableData
 from training.recipe.spec import PatternSpec
-from training.refit import FirstFit, SecondFit, refit, rows_of
+from training.refit import FirstFit, Followed, SecondFit, rows_of
 
 MOST_GOLDEN = 16
 # Answers to fewer test rows tell less of how answers are distributed than those to the training rows.
@@ -98,16 +98,20 @@ def train(
     job: str | None = None,
     programs: Programs = PROGRAMS,
     cluster: Cluster | None = None,
+    cores: int | None = None,
 ) -> Bundle:
     """Train the recipe's network and score it; the same `spec.seed` gives the same bundle.
 
     `read_table` reads the table of a dataset id; `job` is noted on the card; `programs` are compiled by earlier fits;
-    `cluster` fits the folds of a cross-validation.
+    `cluster` fits the folds of a cross-validation; on two of the `cores` both fits go on at the same time (None: those
+    of this process).
     Raises DataError where nothing can be learned from the data, NotFinite where the network has no finite answer to a
     test row, Diverged, DeviceUnavailable, and whatever `progress` raises.
     """
     told = FirstFit(progress or Progress())
-    training = _trained(spec, dataset_of(spec, read_table), told, Runtime(device, told, programs, cluster))
+    training = _trained(
+        spec, dataset_of(spec, read_table), told, Runtime(device, told, programs, cluster, cores or own_cores())
+    )
     data, served = training.data, training.served
     golden = _golden_rows(training.rows)
     calibration, facts = calibrated(Trained(spec, data, training.measured, served, training.answers.test, golden))
@@ -140,16 +144,17 @@ def _trained(spec: PatternSpec, data: Dataset, told: FirstFit, runtime: Runtime)
     elif all_rows is not None:
         told.work(0, 2 * used.fit.most_epochs)
     used = with_pairs(used, data)
-    measured = learn(used, data, runtime, Extent(n_rows=len(all_rows or ())))
-    used = measured.spec
-    answers = _answers(used, measured, data)
-    served = measured
-    if all_rows is not None:
-        again = SecondFit(told, told.done, measured.history.best_epoch)
-        served = refit(used, data, all_rows, measured, replace(runtime, progress=again))
-        _refuse_worse_than_constant(used, served.predictor.answers(all_rows.inputs), all_rows, data)
-    others = beside(data, measured.predictor.encoder, spec.seed)
-    return Training(spec, used, data, measured, answers, others, served, all_rows or data.train, crossed)
+    if all_rows is None:
+        measured = learn(used, data, runtime)
+        answers, others = _answers(measured, data), beside(data, measured.predictor.encoder, spec.seed)
+        return Training(spec, measured.spec, data, measured, answers, others, measured, data.train, crossed)
+    with SecondFit(data, all_rows, runtime, told) as second:
+        followed = replace(runtime, progress=Followed(told, second))
+        measured = learn(used, data, followed, Extent(n_rows=len(all_rows)))
+        answers, others = _answers(measured, data), beside(data, measured.predictor.encoder, spec.seed)
+        served = second.learned(measured)
+    _refuse_worse_than_constant(measured.spec, served.predictor.answers(all_rows.inputs), all_rows, data)
+    return Training(spec, measured.spec, data, measured, answers, others, served, all_rows, crossed)
 
 
 def score_folds(
@@ -179,16 +184,21 @@ def dataset_of(spec: PatternSpec, read_table: ReadTable) -> Dataset:
     return Dataset.make(spec)
 
 
+def own_cores() -> int:
+    """Return the number of cores that this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
 def free_cores() -> int:
     """Return the number of cores to fit folds on; one is left to the server."""
-    return max(1, (os.cpu_count() or 2) - 1)
+    return max(1, own_cores() - 1)
 
 
-def _answers(spec: PatternSpec, measured: Learned, data: Dataset) -> Answers:
+def _answers(measured: Learned, data: Dataset) -> Answers:
     """Predict each row once. Raises Diverged after the training rows, NotFinite where a test row has no answer."""
     predictor, asked = measured.predictor, data.test.inputs
     train = predictor.answers(data.train.inputs)
-    _refuse_worse_than_constant(spec, train, data.train, data)
+    _refuse_worse_than_constant(measured.spec, train, data.train, data)
     spread = predictor.spread(asked) if measured.architecture.members > 1 else None
     return Answers(train, predictor.predict(asked), spread)
 

@@ -1,5 +1,6 @@
 """The second fit of a training: on all rows, by the epochs of the first, which is the one that is measured."""
 
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -35,11 +36,23 @@ def spec(members: int = 3, **changes: Any) -> PatternSpec:
     return PatternSpec.parse(recipe | changes)
 
 
-def trained(recipe: PatternSpec, progress: Progress | None = None) -> Bundle:
+def trained(recipe: PatternSpec, progress: Progress | None = None, cores: int = 1) -> Bundle:
     from training.run import train  # deferred: imports TensorFlow
 
     tables = {"0" * 32: table(), "1" * 32: table(30, 5)}
-    return train(recipe, read_table=tables.__getitem__, device="cpu", progress=progress)
+    return train(recipe, read_table=tables.__getitem__, device="cpu", progress=progress, cores=cores)
+
+
+class EachEpoch(Progress):
+    """Keeps the work that it is told of; `epochs_per_report` lets a second fit go on in the midst of the first."""
+
+    epochs_per_report = 1
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int]] = []
+
+    def work(self, done: int, of: int) -> None:
+        self.told.append((done, of))
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +108,33 @@ def test_the_second_fit_is_the_one_that_the_recipe_makes_of_all_rows(both: tuple
     assert rows is not None
     assert sorted(rows.targets[:, 0]) == sorted(table()["y"])
     used, runtime = chosen(recipe, data), Runtime("cpu", Progress(), Programs())
-    alone = learn(used, replace(data, train=rows), runtime, Extent(both[0].card.fitted.best_epoch))
+    alone = learn(used, replace(data, train=rows), runtime, Extent([both[0].card.fitted.best_epoch]))
     asked = both[0].golden_inputs
     assert alone.predictor.predict(asked).tolist() == both[0].predict(asked).tolist()
 
 
-def test_the_second_fit_compiles_nothing() -> None:
+def test_beside_the_first_fit_the_second_is_the_same_to_the_bit() -> None:
+    # The rate is so high that the best epoch is not the last.
+    recipe = spec(fit={"optimizer": {"name": "adam", "learning_rate": 0.05}})
+    after, beside = trained(recipe), trained(recipe, EachEpoch(), cores=2)
+    assert 1 < after.card.fitted.best_epoch < after.card.fitted.epochs
+    for alone, together in zip(_weights(after), _weights(beside), strict=True):
+        np.testing.assert_array_equal(alone, together)
+    known = {"lineage", "fitted"}
+    assert beside.card.model_dump(exclude=known) == after.card.model_dump(exclude=known)
+    assert (beside.history, beside.evaluation) == (after.history, after.evaluation)
+    assert after.out_of_fold is not None and beside.out_of_fold is not None
+    np.testing.assert_array_equal(beside.out_of_fold.answers, after.out_of_fold.answers)
+
+
+def _weights(bundle: Bundle) -> list[Any]:
+    from models_store.networks.weights import read_weights
+
+    return read_weights(bundle.predictor.network.to_bytes(), bundle.architecture)
+
+
+@pytest.mark.parametrize(("cores", "n_programs"), [(1, 1), (2, 2)])
+def test_both_fits_have_a_program_of_one_shape(cores: int, n_programs: int) -> None:
     from training.fitting.program import Program, Programs  # deferred: imports TensorFlow
     from training.run import train
 
@@ -114,8 +148,8 @@ def test_the_second_fit_compiles_nothing() -> None:
 
             return super().take(shape, counted)
 
-    train(spec(), read_table=lambda _: table(), device="cpu", programs=Counting())
-    assert len(made) == 1
+    train(spec(), read_table=lambda _: table(), device="cpu", programs=Counting(), cores=cores)
+    assert (len(made), len({program.shape for program in made})) == (n_programs, 1)
 
 
 def test_test_rows_of_a_table_of_their_own_stay_out() -> None:
@@ -155,32 +189,68 @@ def test_labels_are_fitted_again_after_a_cross_validation() -> None:
 
 
 def test_the_epochs_of_both_fits_are_counted() -> None:
-    told: list[tuple[int, int]] = []
-
-    class Listening(Progress):
-        def work(self, done: int, of: int) -> None:
-            told.append((done, of))
-
-    fitted = trained(spec(), Listening()).card.fitted
-    assert told == [(0, 24), (12 + fitted.best_epoch, 12 + fitted.best_epoch)]
+    listener = EachEpoch()
+    fitted = trained(spec(), listener).card.fitted
+    both = fitted.epochs + fitted.best_epoch
+    assert (listener.told[0], listener.told[-1]) == ((0, 24), (both, both))
 
 
-def test_a_training_can_be_ended_in_its_second_fit() -> None:
-    class Ended(Exception):
-        pass
+def test_epochs_of_fits_beside_each_other_count_once() -> None:
+    listener = EachEpoch()
+    fitted = trained(spec(), listener, cores=2).card.fitted
+    assert listener.told[:2] == [(0, 24), (0, 12)]
+    done, of = listener.told[-1]
+    assert done == of and fitted.epochs <= done < fitted.epochs + fitted.best_epoch
 
-    class Ending(Progress):
-        has_begun_again = False
 
-        def work(self, done: int, of: int) -> None:
-            self.has_begun_again = done > 0
+class Cancelled(Exception):
+    pass
 
-        def pulse(self) -> None:
-            if self.has_begun_again:
-                raise Ended
 
-    with pytest.raises(Ended):
-        trained(spec(), Ending())
+class CancelledWhen(EachEpoch):
+    """Ends a training in its first fit, or once there is work of the second."""
+
+    def __init__(self, is_second: bool) -> None:
+        super().__init__()
+        self._is_second = is_second
+
+    def epochs(self, done: int, curves: Any) -> None:
+        if done == 5 and not self._is_second:
+            raise Cancelled
+
+    def pulse(self) -> None:
+        if self._is_second and self.told and self.told[-1][0] > 0:
+            raise Cancelled
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("is_second", [False, True])
+def test_a_training_can_be_ended_in_each_of_its_fits(cores: int, is_second: bool) -> None:
+    with pytest.raises(Cancelled):
+        trained(spec(), CancelledWhen(is_second), cores)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("second-fit")]
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_a_second_fit_that_fails_fails_when_it_is_waited_for(cores: int) -> None:
+    from training.data import tables
+    from training.data.dataset import DataError
+    from training.fitting.chosen import chosen
+    from training.fitting.learn import Runtime, learn
+    from training.fitting.program import Programs
+    from training.refit import FirstFit, Followed, SecondFit  # deferred: imports TensorFlow
+
+    recipe = spec(scaling={"method": "none"})
+    assert recipe.data.kind == "table"
+    data, beyond = (
+        tables.make(recipe, recipe.data, one) for one in (table(), table().with_columns(pl.col("x") * 1e39))
+    )
+    told = FirstFit(EachEpoch())
+    runtime = Runtime("cpu", told, Programs(), cores=cores)
+    with SecondFit(data, beyond.train, runtime, told) as second:
+        first = learn(chosen(recipe, data), data, replace(runtime, progress=Followed(told, second)))
+        with pytest.raises(DataError, match="too large"):
+            second.learned(first)
 
 
 def test_a_bundle_keeps_its_answers_out_of_fold(both: tuple[Bundle, Bundle]) -> None:

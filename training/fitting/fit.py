@@ -6,7 +6,7 @@ Early stopping and best weights are decided inside the program; between chunks t
 Batches are those that `model.fit(shuffle=False)` would take from rows in the order of `orders`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
@@ -90,11 +90,14 @@ MEAN_SQUARES = Objective("mse", mean_absolute_error)
 class Extent:
     """How far a fit goes, where another one is fitted like it: the first finds `epochs`, and the second has more rows.
 
-    Both have the recipe's schedule, and run in one program.
+    Both have the recipe's schedule, and run in programs of one shape.
     """
 
-    epochs: int | None = None
-    """End after so many epochs of the recipe's, and keep the weights of the last; None: as the recipe says."""
+    epochs: Iterable[int] | None = None
+    """Go on to each of these epochs in turn, and keep the weights of the last; None: as the recipe says.
+
+    The next one may be waited for: the first fit may still be finding it.
+    """
     n_rows: int = 0
     """The most training rows of both fits."""
 
@@ -123,25 +126,26 @@ def fit(
     """
     program = CompiledFit(model, recipe, train, validation, objective, programs, extent)
     try:
-        return _run(program, len(train.inputs), extent.epochs or recipe.most_epochs, seed, progress)
+        return _run(program, len(train.inputs), extent.epochs or [recipe.most_epochs], seed, progress)
     finally:
         program.close()
 
 
-def _run(program: "CompiledFit", n_rows: int, n_epochs: int, seed: int, progress: Progress) -> History:
+def _run(program: "CompiledFit", n_rows: int, epochs: Iterable[int], seed: int, progress: Progress) -> History:
     rng = np.random.default_rng(seed)
     chunks: list[Curves] = []
     done = 0
-    while done < n_epochs and not program.has_stopped:
-        chunk = min(program.epochs_per_call, progress.epochs_per_report or n_epochs, n_epochs - done)
-        orders = np.stack([rng.permutation(n_rows) for _ in range(chunk)]).astype(np.int32)
-        curves = program.run(orders, chunk, progress.pulse)
-        done += len(curves["loss"])
-        if not all(np.isfinite(curve).all() for curve in curves.values()):
-            raise diverged_after(done)
-        chunks.append(curves)
-        progress.epochs(done, curves)
-        progress.checkpoint(done, program.best_epoch or done, program.best_weights)
+    for last in epochs:
+        while done < last and not program.has_stopped:
+            chunk = min(program.epochs_per_call, progress.epochs_per_report or last, last - done)
+            orders = np.stack([rng.permutation(n_rows) for _ in range(chunk)]).astype(np.int32)
+            curves = program.run(orders, chunk, progress.pulse)
+            done += len(curves["loss"])
+            if not all(np.isfinite(curve).all() for curve in curves.values()):
+                raise diverged_after(done)
+            chunks.append(curves)
+            progress.epochs(done, curves)
+            progress.checkpoint(done, program.best_epoch or done, program.best_weights)
     best_epoch = program.keep_best(done)
     whole = {name: np.concatenate([curves[name] for curves in chunks]) for name in chunks[0]}
     return History(whole, best_epoch, program.has_stopped)

@@ -43,6 +43,13 @@ class Runtime:
     programs: Programs
     cluster: Cluster | None = None
     """Fits the folds of a cross-validation; None: they are fitted here."""
+    cores: int = 1
+    """Cores that fits may take."""
+
+    @property
+    def has_core_beside(self) -> bool:
+        """True if a second fit at the same time slows the first one down by little."""
+        return self.cores > 1 and device_name(self.device) == "/CPU:0"
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +140,8 @@ def learn(spec: PatternSpec, data: Dataset, runtime: Runtime, extent: Extent = A
     for recipe in choice.recipes:
         # Encoded before the model is built, so that rows too many or too large are refused early.
         prepared = Prepared.of(recipe, data)
+        if choice.way is None:
+            runtime.progress.begins(prepared.spec, prepared.architecture.members, prepared.train.inputs.nbytes)
         fitted = fitted_alone(prepared, replace(runtime, progress=choice.told(recipe, runtime)), extent)
         found.append(answering(prepared, data, fitted, Members.compiled))
     return choice.kept(found)

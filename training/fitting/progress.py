@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from models_store.arrays import Array
+from training.recipe.spec import PatternSpec
 
 Curve = Array
 Curves = dict[str, Curve]
@@ -43,6 +44,9 @@ class Progress:
 
     def epochs(self, done: int, curves: Curves) -> None:
         """`done` epochs of the served network are complete; `curves` are those since the last call."""
+
+    def begins(self, spec: PatternSpec, members: int, n_bytes: int) -> None:
+        """The only fit of a recipe begins: nothing is open in `spec`, and its rows are encoded, in `n_bytes` bytes."""
 
     def fold(self, number: int, of: int, figures: Mapping[str, float]) -> None:
         """Fold `number`, from 1, of a cross-validation is scored."""
