@@ -47,5 +47,6 @@ def trained_on(
 
 
 def _trained(_: None, asked: Asked) -> Files:
-    bundle = train(asked.spec, read_table=asked.tables.__getitem__, device=asked.device, job=asked.job)
+    # The cluster counts one core for a call; others of the node are for other trainings.
+    bundle = train(asked.spec, read_table=asked.tables.__getitem__, device=asked.device, job=asked.job, cores=1)
     return bundle.to_files()

@@ -186,7 +186,7 @@ def dataset_of(spec: PatternSpec, read_table: ReadTable) -> Dataset:
 
 def own_cores() -> int:
     """Return the number of cores that this process may run on."""
-    return len(os.sched_getaffinity(0))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def free_cores() -> int:

@@ -46,7 +46,7 @@ from training.on_nodes import Asked, Files, trained_on
 from training.progress_lines import LineProgress
 from training.promotion import judged
 from training.recipe.spec import PatternSpec
-from training.run import score_folds, train
+from training.run import free_cores, own_cores, score_folds, train
 
 
 def run(stream: IO[str], arguments: Sequence[str]) -> None:
@@ -63,8 +63,8 @@ def run(stream: IO[str], arguments: Sequence[str]) -> None:
 
     inbox = Inbox()
     threading.Thread(target=inbox.read, args=(sys.stdin,), daemon=True).start()
-    # One core is left to the server.
-    use_threads(max(1, (os.cpu_count() or 2) - 1))
+    # One core is left to the server, if there are more than the two of both fits: each runs in one of these threads.
+    use_threads(min(own_cores(), max(2, free_cores())))
     tell(Ready())
     while (request := inbox.requests.get()) is not None:
         if isinstance(request, PublishEach):
