@@ -17,6 +17,17 @@ FEWEST_OF_A_WORD = 2
 Weighting = Literal["multi-hot", "tf-idf"]
 
 
+def n_words(values: Values, most: int) -> int:
+    """Return how many words an encoder would learn of these rows, objects (n_rows,), counted up to `most`."""
+    rows_with, found = Counter[str](), 0
+    for text in values:
+        rows_with.update(words := set(words_of(text or "")))
+        found += sum(rows_with[word] == FEWEST_OF_A_WORD for word in words)
+        if found >= most:
+            return most
+    return found
+
+
 def inverse_frequencies(rows_with: Array, n_rows: int) -> Array:
     """Return ln((1 + n_rows) / (1 + rows_with)) + 1 of each word, float64 (n_words,)."""
     weights: Array = np.log((1 + n_rows) / (1 + rows_with)) + 1

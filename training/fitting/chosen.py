@@ -3,13 +3,17 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from models_store.encoding.texts import n_words
 from models_store.tables.table import Table
 from training.data.dataset import Dataset
+from training.data.subsample import subsample
 from training.fitting.encoders import bins_of, columns_with_means, pairs_of, weighting_of
 from training.recipe.data import TableData
-from training.recipe.fit import Adam, Shown
+from training.recipe.fit import MANY_WORDS, Adam, Shown
 from training.recipe.spec import PatternSpec
 
+# Rows whose words are counted: many times as many as it takes to meet each of a short text's words.
+MOST_READ = 10_000
 SETTLED = (
     *("data.numbers", "data.bins", "data.pairs", "scaling.targets", "network.dropout", "network.members"),
     *("fit.loss", "fit.optimizer.learning_rate", "fit.epochs", "fit.batch_size", "fit.averaged_epochs"),
@@ -23,7 +27,7 @@ def chosen(spec: PatternSpec, data: Dataset) -> PatternSpec:
 
     Pairs of columns stay open, and so does what is learned of the targets, and by which loss: a fit tries that.
     """
-    rows, optimizer = shown(data), spec.fit.optimizer
+    rows, optimizer = shown(spec, data), spec.fit.optimizer
     rate = optimizer.rate_for(rows) if isinstance(optimizer, Adam) else optimizer.learning_rate
     found: dict[str, object] = {
         "network": {"dropout": spec.network.dropout_for(rows)},
@@ -52,8 +56,19 @@ def _categories(recipe: TableData, data: Dataset) -> str:
     return "target-means" if len(with_means) == len(names) else recipe.categories
 
 
-def shown(data: Dataset) -> Shown:
-    return Shown(len(data.train), data.labels is not None, "text" in data.kinds.values())
+def shown(spec: PatternSpec, data: Dataset) -> Shown:
+    return Shown(len(data.train), data.labels is not None, _has_many_words(spec, data))
+
+
+def _has_many_words(spec: PatternSpec, data: Dataset) -> bool:
+    """True if words of texts are more than MANY_WORDS inputs, by up to MOST_READ of the training rows."""
+    rows = data.train.inputs
+    if not isinstance(spec.data, TableData) or not isinstance(rows, Table) or "text" not in data.kinds.values():
+        return False
+    some = rows.take(subsample(len(rows), MOST_READ, spec.seed))
+    texts = [some.columns[name] for name, kind in data.kinds.items() if kind == "text"]
+    most = min(spec.data.words, MANY_WORDS + 1)
+    return sum(n_words(values, most) for values in texts) > MANY_WORDS
 
 
 def with_pairs(spec: PatternSpec, data: Dataset) -> PatternSpec:

@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from models_store.encoding.texts import TextEncoder
-from models_store.tables.table import (
-    column_of,
-)
+from models_store.encoding.texts import TextEncoder, n_words
+from models_store.tables.table import column_of
 
 
 def test_a_text_is_its_words() -> None:
@@ -22,3 +20,9 @@ def test_weighed_words_make_rows_of_length_one_and_rare_ones_weigh_more() -> Non
     tea, a = encoder.encode(texts)[0]
     assert (encoder.words, a > tea) == (("tea", "a"), True)
     np.testing.assert_allclose(np.linalg.norm(encoder.encode(texts), axis=1), 1, rtol=1e-6)
+
+
+def test_words_are_counted_as_an_encoder_would_learn_them_up_to_a_number() -> None:
+    texts = column_of("text", ["a b b c", "a b", None, "c a", "d d d"])
+    assert n_words(texts, 10) == TextEncoder.fit(texts).width == 3
+    assert n_words(texts, 2) == 2

@@ -67,11 +67,23 @@ def test_labels_of_a_network_of_one_are_learned_as_in_earlier_releases() -> None
     assert (used.data.bins, used.fit.averaged_epochs, used.fit.calibration) == (7, 0.0, "none")
 
 
-def test_texts_have_few_epochs_of_small_steps() -> None:
-    said = pl.Series("said", [f"this is row {place}, and it is long enough" for place in range(600)])
-    texts = found(PLANE.with_columns(said, pl.col("t") > 0), data={"columns": {"said": "text"}})
-    names = ("fit.epochs", "network.dropout", "fit.optimizer.learning_rate")
-    assert [texts[name] for name in names] == [6, 0.3, 0.001]
+def settings_of_texts(n_words: int, **data: Any) -> list[int | float | str]:
+    """Return epochs, dropout, learning rate and averaged epochs of texts of so many words, each in several rows."""
+    said = pl.Series(
+        "said", [" ".join(f"w{(place * 20 + nth) % n_words}" for nth in range(20)) for place in range(600)]
+    )
+    texts = found(PLANE.with_columns(said, pl.col("t") > 0), data={"columns": {"said": "text"}, **data})
+    names = ("fit.epochs", "network.dropout", "fit.optimizer.learning_rate", "fit.averaged_epochs")
+    return [texts[name] for name in names]
+
+
+def test_texts_of_many_words_have_few_epochs_of_small_steps() -> None:
+    assert settings_of_texts(2100) == [6, 0.3, 0.001, 0.0]
+
+
+def test_texts_of_few_words_are_learned_as_tables_without_texts_are() -> None:
+    assert settings_of_texts(1900) == [30, 0.1, 0.003, 2.0]
+    assert settings_of_texts(2100, words=1900) == [30, 0.1, 0.003, 2.0]
 
 
 def test_many_rows_have_fewer_epochs() -> None:
