@@ -7,6 +7,7 @@ import subprocess
 import sys
 from argparse import ArgumentTypeError
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -339,3 +340,20 @@ def test_a_request_is_traced_from_the_socket_to_the_network_and_the_same_each_ti
 def test_what_is_said_of_drifts_is_measured() -> None:
     assert drift.half_missing() == "drift"
     assert drift.constants() == "by 0.1% none, by 2.0% drift"
+
+
+@pytest.mark.keras
+def test_methods_of_search_are_compared_by_the_trials_that_they_need() -> None:
+    from benchmarks import methods  # deferred: TensorFlow
+
+    spec = methods.of_catalogue("quadratic").spec.overridden({"split": {"validation": 0.2}})
+    space: dict[str, Any] = {"network.layers": [1, 2], methods.RATE: methods.ANY_RATE}
+    best = {("network.layers=2", f"{methods.RATE}={methods.RATES[-1]}"): 1.0}
+    points = product(["network.layers=1", "network.layers=2"], (f"{methods.RATE}={rate}" for rate in methods.RATES))
+    table = {tuple(sorted(point)): best.get(point, 2.0) for point in points}
+    found = methods.compared(methods.Scores(spec, space, "rmse", table), range(2), trials=20)
+    assert found["score"] == 1.0
+    for seed, needed in enumerate(found["trials_needed"]):
+        for method, number in zip(("bayesian", "random"), needed, strict=True):
+            curve = methods.best_so_far(methods.Scores(spec, space, "rmse", table), method, seed, 20)
+            assert curve == [2.0] * (number - 1) + [1.0] * (21 - number)
