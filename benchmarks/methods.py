@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -35,6 +36,7 @@ from training.search.search import Listener, Searching
 from training.search.side_by_side import side_by_side
 
 MOST_ROWS, EPOCHS = 3_000, 20
+METHODS: tuple[SearchMethod, ...] = ("bayesian", "random")
 BEST = 0.01  # share of all recipes that have the score, or a better one
 MOST_PROGRAMS = 64
 RATE = "fit.optimizer.learning_rate"
@@ -124,9 +126,9 @@ def of_file(path: Path, target: str) -> Task:
     return Task(PatternSpec.parse(recipe), lambda _: rows, {"network.dropout": [0.0, 0.2]})
 
 
-def compared(scores: Scores, seeds: Sequence[int], trials: int) -> dict[str, object]:
+def compared(scores: Scores, seeds: Sequence[int], trials: int) -> dict[str, Any]:
     """Return the trials that each method needed, and sign tests; a search that did not get there needed them all."""
-    curves = [tuple(best_so_far(scores, method, seed, trials) for method in ("bayesian", "random")) for seed in seeds]
+    curves = [tuple(best_so_far(scores, method, seed, trials) for method in METHODS) for seed in seeds]
     score = sorted(scores.of_points.values())[max(0, int(BEST * len(scores.of_points)) - 1)]
     needed = [(_reached(bayesian, score), _reached(random, score)) for bayesian, random in curves]
     usual = min(USUAL_TRIALS, trials) - 1

@@ -351,9 +351,9 @@ def test_methods_of_search_are_compared_by_the_trials_that_they_need() -> None:
     best = {("network.layers=2", f"{methods.RATE}={methods.RATES[-1]}"): 1.0}
     points = product(["network.layers=1", "network.layers=2"], (f"{methods.RATE}={rate}" for rate in methods.RATES))
     table = {tuple(sorted(point)): best.get(point, 2.0) for point in points}
-    found = methods.compared(methods.Scores(spec, space, "rmse", table), range(2), trials=20)
+    scores = methods.Scores(spec, space, "rmse", table)
+    found = methods.compared(scores, range(2), trials=20)
     assert found["score"] == 1.0
     for seed, needed in enumerate(found["trials_needed"]):
-        for method, number in zip(("bayesian", "random"), needed, strict=True):
-            curve = methods.best_so_far(methods.Scores(spec, space, "rmse", table), method, seed, 20)
-            assert curve == [2.0] * (number - 1) + [1.0] * (21 - number)
+        curves = [methods.best_so_far(scores, method, seed, 20) for method in methods.METHODS]
+        assert curves == [[2.0] * (number - 1) + [1.0] * (21 - number) for number in needed]
