@@ -24,6 +24,7 @@ from app import envelopes, openapi
 from app.answering.admission import Admission
 from app.answering.answer import Answering
 from app.answering.batching import Batcher
+from app.answering.challengers import Challengers
 from app.answering.engine import network_loader
 from app.answering.registry import Registry
 from app.answering.shadow import Shadows
@@ -106,6 +107,7 @@ def _parts(settings: Settings, load_network: LoadNetwork, routes: list[Route]) -
         settings=settings,
         store=store,
         registry=Registry(store, statistics, tallies, Shadows(settings.shadow_share, likenesses)),
+        challengers=Challengers(store),
         datasets=datasets,
         following=following,
         reader=Reader(settings.store, settings.max_dataset_mb, settings.log_level),

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from app.answering.admission import Admission
 from app.answering.batching import Batcher
+from app.answering.challengers import Challengers
 from app.answering.registry import Registry
 from app.drift.watch import Watch
 from app.following import Following
@@ -29,6 +30,7 @@ class Parts:
     settings: Settings
     store: Store
     registry: Registry
+    challengers: Challengers
     datasets: Datasets
     following: Following | None
     """What follows the bucket, where there is one."""

@@ -26,8 +26,9 @@ from models_store.errors import (
 from models_store.storage.store import Store
 from models_store.tables.table import Table, Values
 from training.data.dataset import Dataset, Rows, joined
+from training.data.subsample import Indices
 from training.data.tables import ReadTable
-from training.evaluation.report import DIGITS
+from training.evaluation.report import DIGITS, evaluated
 from training.recipe.spec import PatternSpec
 from training.run import dataset_of
 
@@ -101,8 +102,8 @@ def _of_new_rows(bundle: Bundle, champion: Bundle, read_table: ReadTable) -> tup
     """Raises Undecided where there are no rows that the champion has not learned from, or it cannot answer them."""
     data = _data_of(bundle, read_table)
     _check_inputs(data, champion)
-    kept = len(bundle.evaluation.labels)
-    test = _asked(data, data.test.take(slice(kept)), champion)
+    test = _asked(data, data.test.take(_kept_rows(bundle, data)), champion)
+    kept = len(test)
     learned = _learned_by(champion, read_table)
     # The new version's own rows as well: a table may hold a row twice.
     untouched = ~(_are_among(test, learned) | _are_among(test, _asked(data, data.fitted, champion)))
@@ -119,6 +120,10 @@ def _of_new_rows(bundle: Bundle, champion: Bundle, read_table: ReadTable) -> tup
     groups = None if rows.groups is None else rows.groups.astype(np.float64)
     are_labels = data.labels is not None
     return Answered(rows.targets, answers, are_labels, "new test rows", rows.weights, groups), "new test rows", left_out
+
+
+def _kept_rows(bundle: Bundle, data: Dataset) -> Indices:
+    return evaluated(PatternSpec.parse(bundle.recipe), len(data.test), len(bundle.evaluation.predicted[0]))
 
 
 def _data_of(bundle: Bundle, read_table: ReadTable) -> Dataset:

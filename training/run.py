@@ -122,7 +122,9 @@ def train(
         predictor=served.predictor,
         card=_card(training, facts, job),
         history=training.measured.history.to_dict(),
-        evaluation=report.evaluation(training.answers.test, data.test, data, training.others, training.answers.spread),
+        evaluation=report.evaluation(
+            spec, training.answers.test, data.test, data, training.others, training.answers.spread
+        ),
         golden_inputs=golden,
         out_of_fold=_kept(served.out_of_fold, spec.seed),
         calibration=calibration,

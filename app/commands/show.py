@@ -1,6 +1,6 @@
 """`patterns list` and `patterns show`: the patterns of the store, read without their networks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from app.answering.challengers import Challengers
 from app.commands import card_tables
 from app.commands.store import open_store
 from app.commands.wording import curve, folding_table, number, share, value_of, words
@@ -32,10 +33,13 @@ class Shown:
     pattern: str
     version: int
     described: Description
+    challengers: list[dict[str, Any]] = field(default_factory=list)
+    """What was decided on later versions beside this one."""
 
     def to_json(self) -> dict[str, Any]:
         card = self.described.card.model_dump(mode="json")
-        return {"pattern": self.pattern, "version": self.version, "card": card, "recipe": self.described.recipe}
+        known = {"pattern": self.pattern, "version": self.version, "card": card, "recipe": self.described.recipe}
+        return known | {"challengers": self.challengers}
 
     def write_plots(self, directory: Path) -> list[Path]:
         """Write all plots of the version, and return their files. Raises PlotsUnwritable."""
@@ -60,7 +64,8 @@ def describe(pattern: str, version: int | None) -> Shown:
     """Read a version, or the champion. Raises UnknownPattern, UnknownVersion, NoGoodVersion, BundleDamaged."""
     store = open_store()
     number = store.champion(pattern) if version is None else version
-    return Shown(pattern, number, store.describe(pattern, number))
+    challengers = Challengers(store).of(pattern, number, store.versions(pattern))
+    return Shown(pattern, number, store.describe(pattern, number), challengers)
 
 
 # -- all patterns --------------------------------------------------------------------------------------------------
@@ -154,6 +159,8 @@ def print_card(out: Console, shown: Shown) -> None:
     out.print(words(card.baselines.verdict), highlight=False)
     if card.promotion is not None:
         out.print(words(card.promotion.why), highlight=False)
+    for challenger in shown.challengers:
+        out.print(words(f"version {challenger['version']} beside it: {challenger['why']}"), highlight=False)
     if "promotion" in recipe:
         out.print(_promoted_by(recipe["promotion"]), style="dim", highlight=False)
     for output, form in card.closed_forms.items():

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from app.errors import Draining, NoTrainer, Overloaded
 from app.jobs.job import Event, Job
@@ -28,7 +28,7 @@ from models_store.storage.checkpoints import Checkpoints
 from models_store.storage.datasets import Datasets
 from models_store.storage.locks import FileLock
 from models_store.storage.store import Store
-from training.messages import Promote
+from training.messages import IfBetter, Promote
 from training.recipe.spec import PatternSpec
 
 log = logging.getLogger("patterns.jobs")
@@ -265,12 +265,20 @@ class Jobs:
 
     def _fetch_tables(self, job: Job) -> None:
         """Look the tables up, which fetches those that were uploaded elsewhere; the trainer says what is missing."""
-        data = job.recipe["data"]
-        if data["kind"] != "table":
-            return
-        for dataset in filter(None, (data["dataset"], data.get("test"))):
-            with contextlib.suppress(UnknownDataset, DatasetDamaged):
-                self._datasets.get(dataset)
+        for recipe in (job.recipe, *self._recipes_beside(job)):
+            data = recipe.get("data", {})
+            tables = (data["dataset"], data.get("test")) if data.get("kind") == "table" else ()
+            for dataset in filter(None, tables):
+                with contextlib.suppress(UnknownDataset, DatasetDamaged):
+                    self._datasets.get(dataset)
+
+    def _recipes_beside(self, job: Job) -> list[dict[str, Any]]:
+        """Return the recipe of the champion, where the new version is to be compared with it on rows new to both."""
+        if not isinstance(job.promote, IfBetter):
+            return []
+        with contextlib.suppress(PatternServerError):  # the trainer says what keeps the two from being compared
+            return [self._store.describe(job.pattern, self._store.champion(job.pattern)).recipe]
+        return []
 
     async def _delivered(self, job: Job) -> int | None:
         """Return the version of what was trained, once the bucket has it; None if that is no longer wanted."""

@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Query, Request
 
+from app.answering.challengers import Challengers
 from app.answering.registry import Registry
 from app.drift.watch import Watch
 from app.errors import Unprocessable
@@ -28,6 +29,7 @@ def _part(choose: Callable[[Parts], Part]) -> Callable[[Request], Awaitable[Part
 
 
 RegistryPart = Annotated[Registry, Depends(_part(lambda parts: parts.registry))]
+ChallengersPart = Annotated[Challengers, Depends(_part(lambda parts: parts.challengers))]
 StorePart = Annotated[Store, Depends(_part(lambda parts: parts.store))]
 WatchPart = Annotated[Watch, Depends(_part(lambda parts: parts.watch))]
 JobsPart = Annotated[Jobs, Depends(_part(lambda parts: parts.jobs))]

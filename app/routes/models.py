@@ -11,7 +11,7 @@ from app.answering.registry import Registry, Shelf
 from app.errors import NoFormula, TrainingUnderWay, Unprocessable
 from app.http.keys import require_admin
 from app.routes.bodies import ParsedJson
-from app.routes.dependencies import ArtistPart, JobsPart, RegistryPart, StorePart
+from app.routes.dependencies import ArtistPart, ChallengersPart, JobsPart, RegistryPart, StorePart
 from app.routes.documented import LABEL_BODY, SVG_OR_PNG, answer
 from models_store.bundle import Description
 from models_store.card import Card
@@ -37,11 +37,12 @@ async def patterns(registry: RegistryPart) -> dict[str, list[dict[str, Any]]]:
 
 
 @router.get("/patterns/{pattern}")
-async def pattern(pattern: str, registry: RegistryPart) -> dict[str, Any]:
+async def pattern(pattern: str, registry: RegistryPart, challengers: ChallengersPart) -> dict[str, Any]:
     shelf = registry.shelf(pattern)
     bundle = shelf.release.bundle
     return _summary(shelf) | {
         "card": bundle.card.model_dump(mode="json"),
+        "challengers": await asyncio.to_thread(challengers.of, pattern, shelf.release.version, shelf.versions),
         "recipe": bundle.recipe,
         "links": _links(pattern, shelf.release.version, bundle.card),
     }
@@ -87,7 +88,9 @@ async def compare_versions(
 
 
 @router.get("/patterns/{pattern}/versions/{version}")
-async def card(pattern: str, version: int, registry: RegistryPart, store: StorePart) -> dict[str, Any]:
+async def card(
+    pattern: str, version: int, registry: RegistryPart, store: StorePart, challengers: ChallengersPart
+) -> dict[str, Any]:
     """The card of a version: metrics in raw units, column ranges, lineage, notes, and the recipe that made it."""
     shelf = registry.shelf(pattern)
     described = await _describe(shelf, store, version)
@@ -97,6 +100,7 @@ async def card(pattern: str, version: int, registry: RegistryPart, store: StoreP
         "version": version,
         "labels": aliases,
         "card": described.card.model_dump(mode="json"),
+        "challengers": await asyncio.to_thread(challengers.of, pattern, version, shelf.versions),
         "recipe": described.recipe,
         "links": _links(pattern, version, described.card),
     }

@@ -4,11 +4,12 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
-from models_store.card import Calibration
+from models_store.card import Calibration, Promotion
 from models_store.networks.onnx_network import OnnxNetwork
 from models_store.storage.store import Store
 from tests.browser.conftest import PICTURES, at
@@ -37,6 +38,14 @@ def listed(page: Page, pattern: str) -> Locator:
 def opened(page: Page, server: Server, pattern: str) -> None:
     page.goto(at(server, pattern))
     expect(heading(page, pattern)).to_be_visible()
+
+
+def until(server: Server, pattern: str, expected: dict[str, Any]) -> None:
+    """Wait until the server says this of a pattern: it follows what is published beside it."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not server.client.get(f"/patterns/{pattern}").json().items() >= expected.items():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 class Held:
@@ -176,10 +185,7 @@ def test_an_interval_and_a_set_are_chosen_and_shown(page: Page, serve: Callable[
         lineage = bundle.card.lineage.model_copy(update={"job": None})
         card = bundle.card.model_copy(update={"calibration": calibration, "lineage": lineage})
         number = store.publish(sure(replace(bundle, card=card)))
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while server.client.get(f"/patterns/{pattern}").json()["champion"] != number:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        until(server, pattern, {"champion": number})
     opened(page, server, "area")
     page.get_by_label("width").fill("2")
     page.get_by_label("height").fill("3")
@@ -254,6 +260,34 @@ def test_versions_are_compared_on_the_rows_that_both_were_tested_on(page: Page, 
     expect(found).to_contain_text("area@2")
     expect(found).to_contain_text("area@1")
     expect(found.get_by_role("table", name="Figures on the same rows")).to_contain_text("RMSE")
+
+
+def test_the_card_of_a_champion_tells_of_the_versions_that_were_compared_with_it(
+    page: Page, serve: Callable[..., Server]
+) -> None:
+    server = serve()
+    store = Store(server.store, OnnxNetwork.from_bytes)
+    champion = store.champion("area")
+    bundle = store.load("area", champion).bundle
+    why = f"Not promoted: it may be worse than version {champion}; RMSE 24 against 23."
+    decided = Promotion(champion=champion, promoted=False, outcome="not_sure", why=why, tolerance=0)
+    lineage = bundle.card.lineage.model_copy(update={"job": None})
+    card = bundle.card.model_copy(update={"promotion": decided, "lineage": lineage})
+    rule = {"when": "if-better", "tolerance": 0.02}
+    recipe = bundle.recipe | {"promotion": rule}
+    before = store.versions("area")
+    number = store.publish(replace(bundle, card=card, recipe=recipe), promote=False)
+    until(server, "area", {"versions": [*before, number]})
+    opened(page, server, "area")
+    expect(page.get_by_role("region", name="Beside the versions that came after")).to_have_text(
+        re.compile(f"Version {number}. {why}")
+    )
+    # What the newest recipe says is offered first.
+    chosen = page.get_by_label("The new version").locator("option:checked")
+    expect(chosen).to_have_text("becomes the champion if it is not worse on the same rows, as its recipe says")
+    button(page, f"Make version {number} champion").click()
+    expect(page.locator("#promotion")).to_have_text(why)
+    expect(page.locator("#fitted")).to_contain_text("if it is not worse on the same rows, by more than 2 %")
 
 
 # -- the key -------------------------------------------------------------------------------------------------------

@@ -13,7 +13,10 @@ from models_store.encoding.rows import Encoder, TableEncoder
 from models_store.encoding.texts import TextEncoder
 from models_store.tables.table import Kind, Table, Values, to_json, written
 from training.data.dataset import Dataset, Rows
+from training.data.subsample import Indices, subsample
 from training.evaluation.baselines import Beside
+from training.recipe.data import TableData
+from training.recipe.spec import PatternSpec
 
 MOST_GAPS = 10
 MOST_EVALUATED, MOST_EVALUATED_ANSWERS = 2000, 100_000
@@ -104,15 +107,32 @@ def _shortened(cell: float | bool | str | None) -> Value | None:
     return f"{str(cell)[: LONGEST_TEXT - 1]}…" if is_long else cell
 
 
+def evaluated(spec: PatternSpec, n_rows: int, n_answers: int) -> Indices:
+    """Return which test rows are kept with their answers: as many as plots and comparisons need.
+
+    Where test rows lie as a file has them, in the order of time say, those that are kept are drawn: else the first ones
+    are a random draw already. Recipes with the same test rows draw the same ones.
+    """
+    most = min(MOST_EVALUATED, max(MOST_GAPS, MOST_EVALUATED_ANSWERS // n_answers))
+    own = isinstance(spec.data, TableData) and spec.data.test is not None
+    is_ordered = own or spec.split.group is not None or spec.split.time is not None or not spec.split.shuffle
+    return subsample(n_rows, most, 0) if is_ordered else slice(most)
+
+
 def evaluation(
-    answers: Array, rows: Rows, data: Dataset, others: Beside | None = None, spread: Array | None = None
+    spec: PatternSpec,
+    answers: Array,
+    rows: Rows,
+    data: Dataset,
+    others: Beside | None = None,
+    spread: Array | None = None,
 ) -> Evaluation:
-    """Return answers and targets of the first test rows, as many as plots need, and what `others` answer to them.
+    """Return answers and targets of those test rows that are kept, and what `others` answer to them.
 
     `spread` is that of the network's members, (n_rows, n_answers). Of labels, the answers are probabilities rounded to
     six decimals, and the targets the numbers of the labels.
     """
-    shown = slice(min(MOST_EVALUATED, max(MOST_GAPS, MOST_EVALUATED_ANSWERS // answers.shape[1])))
+    shown = evaluated(spec, *answers.shape)
 
     def written(answers: Array) -> list[list[float]]:
         kept: list[list[float]] = (answers[shown] if data.labels is None else answers[shown].round(DIGITS)).tolist()

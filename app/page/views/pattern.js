@@ -121,12 +121,15 @@ export class PatternView {
    */
   #showDescribed(described, sample) {
     this.#showParts(true);
-    const { card, description, formulas } = described;
+    const { card, challengers, description, formulas } = described;
     find(this.root, "#formulas").replaceChildren(...Object.entries(formulas ?? {}).map(formula));
     find(this.root, "#description").textContent = description === inWords(formulas ?? {}) ? "" : description;
     find(this.root, "#verdict").textContent = card.baselines.verdict;
     find(this.root, "#promotion").hidden = !card.promotion;
     find(this.root, "#promotion").textContent = card.promotion?.why ?? "";
+    find(this.root, "#challengers").hidden = challengers.length === 0;
+    const decided = challengers.map(({ version, why }) => element("li", {}, `Version ${version}. ${why}`));
+    find(this.root, "#challengers-list").replaceChildren(...decided);
     showFound(this.root, card);
     find(this.root, "#notes").replaceChildren(...card.notes.map((note) => element("li", {}, ...words(note))));
     this.#predict.show(described, sample);

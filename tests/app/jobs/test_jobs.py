@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -22,10 +22,11 @@ from app.jobs.records import MOST_RESUMPTIONS, Records
 from app.settings import Settings
 from app.telemetry import metrics
 from models_store.card import Promotion
-from models_store.errors import BucketUnavailable, PublishUnconfirmed, StoreUnwritable
+from models_store.errors import BucketUnavailable, PublishUnconfirmed, StoreUnwritable, UnknownDataset
 from models_store.storage.aliases import CHAMPION
 from models_store.storage.bucket import Bucket, Record
 from models_store.storage.checkpoints import Checkpoint, Checkpoints
+from models_store.storage.datasets import Datasets, Stored
 from models_store.storage.locks import FileLock
 from models_store.storage.shared_store import SharedStore
 from models_store.storage.store import Store
@@ -193,6 +194,29 @@ async def test_what_comparisons_came_to_is_counted(jobs: Jobs, trainer: FakeTrai
             job = await jobs.submit(recipe("compared"), promote=promote, key=None, body=b"")
             assert (await ended(jobs, job.id))["status"] == "succeeded"
         await until(lambda: [next(iter(metric.samples)).value for metric in counted.collect()] == [2])
+
+
+async def test_the_tables_of_a_champion_that_is_compared_are_fetched_from_where_they_were_uploaded(
+    store: Store, trainer: FakeTrainer, settings: Settings
+) -> None:
+    class Asked(Datasets):
+        ids_asked: ClassVar[list[str]] = []
+
+        def get(self, dataset: str) -> Stored:
+            self.ids_asked.append(dataset)
+            raise UnknownDataset([])
+
+    store.publish(replace(line(), recipe={"data": {"kind": "table", "dataset": "0" * 32, "test": "1" * 32}}))
+    records = Records(settings.jobs_url, settings.train_queue)
+    jobs = Jobs(records, store, trainer, settings, SHORT, datasets=Asked(settings.store))
+    async with leading(jobs):
+        await ended(jobs, await submit(jobs))
+        assert Asked.ids_asked == []
+        store.set_alias("line", CHAMPION, 1)
+        job = await jobs.submit(recipe(), promote=IfBetter(), key=None, body=b"")
+        await ended(jobs, job.id)
+    assert Asked.ids_asked == ["0" * 32, "1" * 32]
+    jobs.close()
 
 
 # -- failures, losses and requests to stop -------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 
 from app.answering.registry import Registry, Shelf
 from models_store.bundle import Bundle
-from models_store.card import ClosedForm
+from models_store.card import ClosedForm, Promotion
 from models_store.errors import BundleUnreadable
 from models_store.plots.draw import PlotName
 from models_store.storage.store import Store
@@ -60,7 +60,7 @@ def links(pattern: str, version: int) -> dict[str, str]:
 
 
 def described(bundle: Bundle) -> dict[str, Any]:
-    return {"card": bundle.card.model_dump(mode="json"), "recipe": bundle.recipe}
+    return {"card": bundle.card.model_dump(mode="json"), "recipe": bundle.recipe, "challengers": []}
 
 
 def line_with(champion: int, *versions: int, **labels: int) -> dict[str, Any]:
@@ -88,6 +88,21 @@ async def slope(client: httpx.AsyncClient, **query: Any) -> float:
 
 
 # -- looking -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_decision_on_a_promotion_stands_on_both_cards(store: Store, client: httpx.AsyncClient) -> None:
+    decided = Promotion(
+        champion=3, promoted=False, outcome="not_sure", why="Not promoted: it may be worse.", tolerance=0
+    )
+    challenger = line(2)
+    card = challenger.card.model_copy(update={"promotion": decided})
+    store.publish(replace(challenger, card=card), promote=False)
+    await client.put("/patterns/line/labels/canary", json={"version": 4})
+    said = {"version": 4, **decided.model_dump(mode="json")}
+    assert (await client.get("/patterns/line")).json()["challengers"] == [said]
+    told = {version: (await client.get(f"/patterns/line/versions/{version}")).json() for version in (2, 3, 4)}
+    assert [told[version]["challengers"] for version in told] == [[], [said], []]
+    assert told[4]["card"]["promotion"] == decided.model_dump(mode="json")
 
 
 async def test_every_pattern_says_what_it_takes_answers_and_is_worth(client: httpx.AsyncClient) -> None:

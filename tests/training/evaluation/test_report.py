@@ -1,6 +1,7 @@
 """The parts of a card beside its scores: summaries of the columns, and test rows with their answers."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,12 @@ from tests.fakes import rows
 from tests.table_fakes import PASSENGERS, split_table
 from training.data.dataset import Dataset, Rows
 from training.evaluation.baselines import beside
-from training.evaluation.report import evaluation, gaps, input_columns, output_columns
+from training.evaluation.report import evaluated, evaluation, gaps, input_columns, output_columns
+from training.recipe.spec import PatternSpec
+
+SPEC = PatternSpec.parse(
+    {"name": "table", "data": {"kind": "table", "dataset": "0" * 32, "target": "y", "columns": {"x": "number"}}}
+)
 
 # -- columns -------------------------------------------------------------------------------------------------------
 
@@ -78,16 +84,26 @@ def test_gaps_of_numbers_are_differences_and_long_texts_are_cut() -> None:
 
 def test_what_plots_are_drawn_from_is_kept_small() -> None:
     data, _ = split_table({"x": ("number", [1.0] * 20_000)}, rows(*[0, 1] * 10_000), "no", "yes")
-    shown = evaluation(np.full((4000, 2), [1 / 3, 2 / 3]), data.test, data)
+    shown = evaluation(SPEC, np.full((4000, 2), [1 / 3, 2 / 3]), data.test, data)
     assert (len(shown.predicted), len(shown.labels)) == (2000, 2000)
     assert (shown.predicted[0], shown.labels[:2]) == ([0.333333, 0.666667], [[0.0], [1.0]])
-    assert len(evaluation(np.full((4000, 1000), 1e-3), data.test, data).predicted) == 100
+    assert len(evaluation(SPEC, np.full((4000, 1000), 1e-3), data.test, data).predicted) == 100
+
+
+@pytest.mark.parametrize("changes", [{"data": {"test": "1" * 32}}, {"split": {"time": "x"}}, {"split": {"group": "x"}}])
+def test_of_test_rows_in_the_order_of_a_file_those_that_are_kept_are_drawn(changes: dict[str, Any]) -> None:
+    ordered = SPEC.overridden(changes)
+    assert evaluated(SPEC, 4000, 1) == slice(2000)
+    places = evaluated(ordered, 4000, 1)
+    assert not isinstance(places, slice)
+    assert (len(places), 900 < (places < 2000).sum() < 1100, bool((np.diff(places) > 0).all())) == (2000, True, True)
+    assert evaluated(ordered, 2000, 1) == slice(None)
 
 
 def test_beside_the_answers_stand_those_of_others_to_the_same_rows() -> None:
     data, encoder = split_table({"x": ("number", [0.0, 1.0] * 50)}, rows(*[0, 5] * 50))
     test = replace(data.test, weights=np.arange(1.0, 21.0), groups=np.arange(20))
-    found = evaluation(np.zeros((20, 1)), test, data, beside(data, encoder, 0), np.full((20, 1), 0.5))
+    found = evaluation(SPEC, np.zeros((20, 1)), test, data, beside(data, encoder, 0), np.full((20, 1), 0.5))
     assert set(found.baselines) == {"linear", "trees"}
     assert np.array(found.baselines["linear"]) == pytest.approx(data.test.targets)
     assert (found.spread[0], found.weights[:2], found.groups[:2]) == ([0.5], [1.0, 2.0], [0, 1])

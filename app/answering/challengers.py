@@ -1,0 +1,37 @@
+"""The versions that were compared with another one before they were promoted, or were not: the decisions on both cards.
+
+The card of a version never changes, so that of a champion is told by the cards of its challengers.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+from models_store.card import Promotion
+from models_store.errors import PatternServerError
+from models_store.storage.store import Store
+
+
+class Challengers:
+    """What is known of the versions of a store; each is read once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._promotions: dict[tuple[str, int], Promotion | None] = {}
+
+    def of(self, pattern: str, version: int, versions: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the decisions on those of `versions` that were compared with this one, as JSON; the newest first."""
+        later = [number for number in reversed(versions) if number > version]
+        decided = {number: self._promotion(pattern, number) for number in later}
+        return [
+            {"version": number, **found.model_dump(mode="json")}
+            for number, found in decided.items()
+            if found is not None and found.champion == version
+        ]
+
+    def _promotion(self, pattern: str, version: int) -> Promotion | None:
+        key = (pattern, version)
+        if key not in self._promotions:
+            with contextlib.suppress(PatternServerError):  # a damaged one tells nothing
+                self._promotions[key] = self._store.describe(pattern, version).card.promotion
+        return self._promotions.get(key)
