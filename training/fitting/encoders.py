@@ -30,8 +30,8 @@ from training.recipe.data import TableData
 from training.recipe.fit import LossName
 from training.recipe.spec import MOST_INPUT_FEATURES, MOST_NUMBERS, PatternSpec
 
-# Pieces of a number's piecewise linear encoding: one for every 50 training rows, of labels for every 300; 4 to 32.
-ROWS_A_PIECE, ROWS_A_PIECE_OF_LABELS = 50, 300
+# Training rows for each piece of a number's piecewise linear encoding; there are 4 pieces to 32.
+ROWS_A_PIECE, ROWS_A_PIECE_OF_LABELS, ROWS_A_PIECE_OF_ONE_NETWORK = 150, 300, 50
 FEWEST_PIECES, MOST_PIECES = 4, 32
 IN_PIECES: frozenset[Kind] = frozenset({"number", "time", "duration"})
 # Encoded numbers of all training rows (128 MB of float32) up to which `numbers: auto` means piecewise.
@@ -190,12 +190,17 @@ def bins_of(spec: PatternSpec, recipe: TableData, data: Dataset) -> int:
     if recipe.numbers == "scaled":
         return 0
     n_rows = len(data.train)
-    # A label tells less than a number. Networks of one keep the encoding of earlier releases.
-    rows_a_piece = ROWS_A_PIECE_OF_LABELS if data.labels and spec.network.most_members > 1 else ROWS_A_PIECE
-    by_rows = min(max(n_rows // rows_a_piece, FEWEST_PIECES), MOST_PIECES)
+    by_rows = min(max(n_rows // _rows_a_piece(spec, data), FEWEST_PIECES), MOST_PIECES)
     bins = by_rows if recipe.bins == "auto" else recipe.bins
     n_numbers = sum(kind in IN_PIECES for kind in data.kinds.values())
     return 0 if recipe.numbers == "auto" and n_rows * n_numbers * bins > MOST_IN_PIECES else bins
+
+
+def _rows_a_piece(spec: PatternSpec, data: Dataset) -> int:
+    """A label tells less than a number. Networks of one keep the encoding of earlier releases."""
+    if spec.network.most_members == 1:
+        return ROWS_A_PIECE_OF_ONE_NETWORK
+    return ROWS_A_PIECE_OF_LABELS if data.labels else ROWS_A_PIECE
 
 
 def weighting_of(recipe: TableData, data: Dataset) -> Weighting | Literal["by-label"]:

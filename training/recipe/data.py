@@ -152,9 +152,9 @@ class TableData(Part):
     auto: piecewise, unless the encoded training rows would be too large.
     """
     bins: Annotated[int, Field(ge=2, le=256)] | Literal["auto"] = "auto"
-    """Pieces of a number's piecewise linear encoding; auto: one for every 50 training rows, 4 to 32.
+    """Pieces of a number's piecewise linear encoding; auto: 4 to 32, one for every 150 training rows.
 
-    Where members learn labels: one for every 300, 4 to 32.
+    For every 300 where members learn labels, for every 50 in a network of one.
     """
     pairs: Annotated[tuple[ColumnPair, ...], Field(max_length=20, strict=False)] | Literal["auto"] = ()
     """Pairs of columns of numbers that are also encoded by their place in the plane, such as longitude and latitude.

@@ -38,7 +38,7 @@ def found(frame: pl.DataFrame = PLANE, **changes: Any) -> dict[str, int | float 
 def test_numbers_of_few_rows() -> None:
     assert found() == {
         "data.numbers": "piecewise",
-        "data.bins": 9,
+        "data.bins": 4,
         "data.pairs": "x × y",
         "network.dropout": 0.0,
         "network.members": 8,

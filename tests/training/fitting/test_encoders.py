@@ -16,7 +16,14 @@ from models_store.encoding.rows import InputEncoder, TableEncoder, monomials
 from models_store.encoding.scaler import Scaler
 from models_store.tables.table import Kind, Table, Values, column_of
 from training.data.dataset import DataError, Dataset, Labels, Rows
-from training.fitting.encoders import LARGEST_INPUT, MOST_IN_PIECES, MOST_TABLE_FEATURES, encoders, table_encoder
+from training.fitting.encoders import (
+    LARGEST_INPUT,
+    MOST_IN_PIECES,
+    MOST_TABLE_FEATURES,
+    bins_of,
+    encoders,
+    table_encoder,
+)
 from training.recipe.data import TableData
 from training.recipe.spec import PatternSpec
 
@@ -137,10 +144,18 @@ def pieces(n_rows: int, n_columns: int = 1, **recipe: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "expected"), [(10, 4), (249, 4), (250, 5), (1000, 20), (1599, 31), (1600, 32), (9000, 32)]
+    ("n_rows", "expected"), [(10, 4), (749, 4), (750, 5), (3000, 20), (4799, 31), (4800, 32), (9000, 32)]
 )
-def test_a_number_has_a_piece_for_every_fifty_rows_from_4_to_32(n_rows: int, expected: int) -> None:
+def test_a_number_has_a_piece_for_every_150_rows_from_4_to_32(n_rows: int, expected: int) -> None:
     assert pieces(n_rows) == expected
+
+
+@pytest.mark.parametrize(("n_rows", "expected"), [(10, 4), (249, 4), (250, 5), (1600, 32), (9000, 32)])
+def test_in_a_network_of_one_it_has_a_piece_for_every_50_rows(n_rows: int, expected: int) -> None:
+    one = {"network": {"members": 1}, "fit": {"early_stopping": None}}
+    spec, data = table_spec().overridden(one), table_data(numbers(n_rows, 1))
+    assert isinstance(spec.data, TableData)
+    assert bins_of(spec, spec.data, data) == expected
 
 
 @pytest.mark.parametrize(
