@@ -81,6 +81,7 @@ ONE_OUTSIDE = {
     "clip": "its numbers were moved into the range of training",
     "formula": "the formula has answered",
 }
+JOINT = "inside each column's range, but where no training row was"
 NO_GUARANTEE = "outside what training saw, an interval or a set holds the right one less often than asked"
 ROWS_OUTSIDE: dict[str | None, str] = {
     None: "hold a category that training never saw; their answers are guesses",
@@ -421,11 +422,11 @@ def predict(
 
     answer = predict_row(pattern, values, version, url, outside or "warn", Levels.said(interval, confidence, joint))
     out.print(str(answer), markup=False, highlight=False)
-    if answer.outside:
-        columns = ", ".join(map(words, answer.outside))
-        said = f"[yellow]warning:[/] {columns}: outside what training saw; {ONE_OUTSIDE[answer.answered]}"
+    if answer.outside or answer.is_joint:
+        where = f"{', '.join(map(words, answer.outside))}: outside what training saw" if answer.outside else JOINT
+        said = f"[yellow]warning:[/] {where}; {ONE_OUTSIDE[answer.answered]}"
         err.print(said, highlight=False, soft_wrap=True)
-    if answer.outside and (answer.intervals or answer.sets):
+    if (answer.outside or answer.is_joint) and (answer.intervals or answer.sets):
         err.print(f"[yellow]warning:[/] {NO_GUARANTEE}", highlight=False, soft_wrap=True)
     if answer.filled:
         columns = ", ".join(map(words, answer.filled))

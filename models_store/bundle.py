@@ -27,13 +27,14 @@ from models_store.networks.architecture import Architecture, LoadNetwork, Networ
 from models_store.out_of_fold import OutOfFold
 from models_store.profiles.counting import Counting
 from models_store.profiles.profile import Profile
+from models_store.region.region import Region
 from models_store.tables.table import Kind, Raw, Table, Values, are_missing, column_of, take, to_json
 
 FORMAT = 1
 DESCRIPTION, NETWORK, GOLDEN = "bundle.json", "network.keras", "golden.json"
 HISTORY, EVALUATION = "history.json", "evaluation.json"
-OUT_OF_FOLD, CALIBRATION, PROFILE = "out_of_fold.npz", "calibration.npz", "profile.json"
-FILES = (DESCRIPTION, NETWORK, GOLDEN, HISTORY, EVALUATION, OUT_OF_FOLD, CALIBRATION, PROFILE)
+OUT_OF_FOLD, CALIBRATION, PROFILE, REGION = "out_of_fold.npz", "calibration.npz", "profile.json", "region.npz"
+FILES = (DESCRIPTION, NETWORK, GOLDEN, HISTORY, EVALUATION, OUT_OF_FOLD, CALIBRATION, PROFILE, REGION)
 
 # Golden rows may differ this much, in units of the output scale and relatively: between a CPU and a GPU float32
 # sums are ordered differently, and this is ten times what that was seen to change.
@@ -159,6 +160,8 @@ class Bundle:
     """What turns answers into intervals or sets; None of earlier releases."""
     profile: Profile | None = None
     """Histograms of the training rows, which requests are held against; None of earlier releases."""
+    region: Region | None = None
+    """Where training rows were; None where they were too few to tell, and of earlier releases."""
 
     @property
     def description(self) -> Description:
@@ -250,19 +253,41 @@ class Bundle:
         return {"inputs": [dict(zip(self.inputs, row, strict=True)) for row in rows]}
 
     def outside(self, raw: Raw) -> list[dict[str, Any]]:
-        """The rows with a value outside what the training rows held, and the columns of these values."""
+        """The rows outside what the training rows held, and the columns in which they are.
+
+        Where the region of the training rows is known, rows are outside as well if they are inside in each column, but
+        where no training row was: no column is named then, and `joint` is True. A row's `score`, from 0 to 1 and above
+        0.5 there, says how far it is, and `as_far` the share of training rows that were as far from all others.
+        """
+        beyond = self._beyond(raw)
+        if self.region is None:
+            return _named(self.inputs, beyond)
+        far = self.region.far(raw)
+        rows = np.flatnonzero(beyond.any(axis=1) | (far > 1))
+        named = _columns_of(self.inputs, beyond, rows)
+        scores = zip(far[rows].tolist(), self.region.share_as_far(far[rows]).tolist(), strict=True)
+        return [
+            row
+            | ({} if row["columns"] else {"joint": True})
+            | {"score": round(distance / (1 + distance), 4), "as_far": round(share, 4)}
+            for row, (distance, share) in zip(named, scores, strict=True)
+        ]
+
+    def _beyond(self, raw: Raw) -> NDArray[np.bool_]:
+        """True (n_rows, n_columns) for values outside what the training rows held."""
         if isinstance(raw, Table):
-            return self._unknown(raw, self.inputs)
+            return self._are_unknown(raw, self.inputs)
         lowest = np.array([column.minimum for column in self.card.inputs])
         highest = np.array([column.maximum for column in self.card.inputs])
-        return _named(self.inputs, (raw < lowest) | (raw > highest))
+        beyond: NDArray[np.bool_] = (raw < lowest) | (raw > highest)
+        return beyond
 
     def unseen(self, raw: Raw) -> list[dict[str, Any]]:
         """Like `outside`, for categories alone: the network knows nothing of one that no training row had."""
         if not isinstance(raw, Table):
             return []
         categories = tuple(name for name, kind in self.kinds.items() if kind == "category")
-        return self._unknown(raw, categories) if categories else []
+        return _named(categories, self._are_unknown(raw, categories)) if categories else []
 
     def filled(self, raw: Raw) -> list[dict[str, Any]]:
         """The rows with a missing value that something stands in for, and the columns of these values.
@@ -274,10 +299,10 @@ class Bundle:
             return []
         return _named((*encoder.fills,), np.stack([are_missing(raw.columns[name]) for name in encoder.fills], axis=1))
 
-    def _unknown(self, table: Table, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    def _are_unknown(self, table: Table, names: tuple[str, ...]) -> NDArray[np.bool_]:
         assert isinstance(self.predictor.encoder, TableEncoder)
         encoders = self.predictor.encoder.encoders
-        return _named(names, np.stack([encoders[name].unknown(table.columns[name]) for name in names], axis=1))
+        return np.stack([encoders[name].unknown(table.columns[name]) for name in names], axis=1)
 
     def to_files(self) -> dict[str, bytes]:
         """Return the content of each file, by name. Raises NotFinite if a golden row has no answer."""
@@ -298,7 +323,9 @@ class Bundle:
             EVALUATION: _json(self.evaluation.to_json()),
             GOLDEN: _json(golden),
         }
+        beside: dict[str, OutOfFold | Calibration | Profile | Region | None]
         beside = {OUT_OF_FOLD: self.out_of_fold, CALIBRATION: self.calibration, PROFILE: self.profile}
+        beside[REGION] = self.region
         return files | {name: part.to_bytes() for name, part in beside.items() if part is not None}
 
     @classmethod
@@ -324,6 +351,8 @@ class Bundle:
         with damage_at(PROFILE):
             profile = Profile.from_bytes(files[PROFILE]) if PROFILE in files else None
             _check_profile(profile, encoder, decoder)
+        with damage_at(REGION):
+            region = Region.from_bytes(files[REGION], encoder) if REGION in files else None
         bundle = cls(
             pattern=saved.read("pattern", _text),
             recipe=described.recipe,
@@ -336,6 +365,7 @@ class Bundle:
             out_of_fold=out_of_fold,
             calibration=calibration,
             profile=profile,
+            region=region,
         )
         expected = golden.read("outputs", _rows_of_numbers)
         with damage_at(GOLDEN):
@@ -424,10 +454,12 @@ def _check_profile(profile: Profile | None, encoder: Encoder, decoder: Decoder) 
 
 def _named(names: tuple[str, ...], beyond: NDArray[np.bool_]) -> list[dict[str, Any]]:
     """The rows that are beyond in some column, and these columns; `beyond` (n_rows, n_columns)."""
-    return [
-        {"row": int(row), "columns": [names[place] for place in np.flatnonzero(beyond[row])]}
-        for row in np.flatnonzero(beyond.any(axis=1))
-    ]
+    return _columns_of(names, beyond, np.flatnonzero(beyond.any(axis=1)))
+
+
+def _columns_of(names: tuple[str, ...], beyond: NDArray[np.bool_], rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Some rows, and the columns in which they are beyond."""
+    return [{"row": row, "columns": [names[place] for place in np.flatnonzero(beyond[row])]} for row in rows.tolist()]
 
 
 def all_finite(answers: Array) -> Array:

@@ -326,6 +326,17 @@ class Calibration(Frozen):
     """The mean number of labels in a set on calibration rows, by level."""
 
 
+class Region(Frozen):
+    """Where training rows were; what tells of it is in `region.npz`."""
+
+    rows: int
+    """Training rows that were looked at."""
+    landmarks: int
+    """Those that stand for all."""
+    pairs: list[tuple[str, str]]
+    """Pairs of columns that leave a hollow, which each of the two alone does not show; the largest first."""
+
+
 class Author(Frozen):
     """The figure that the pattern's original author reports for this recipe."""
 
@@ -387,6 +398,8 @@ class Card(Frozen):
     """
     calibration: Calibration | None = Field(default=None, exclude_if=is_none)
     """What intervals stand on; None of cards from before there were any."""
+    region: Region | None = Field(default=None, exclude_if=is_none)
+    """Where training rows were; None where they were too few to tell, and of cards from before it was looked for."""
     author_metrics: dict[str, FiniteFloat]
     """The test error by each way an author has counted it; same keys as `Author.metric`."""
     author: Author | None

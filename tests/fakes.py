@@ -18,6 +18,7 @@ from models_store.encoding.rows import InputEncoder
 from models_store.encoding.scaler import Scaler
 from models_store.errors import BundleDamaged
 from models_store.networks.architecture import Architecture, Layer
+from training.region import region_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,12 @@ def sure(bundle: Bundle, n_rows: int = 19) -> Bundle:
     golden, none = np.ones((len(bundle.golden_inputs), n_outputs)), np.empty((0, n_outputs))
     calibration = NumberCalibration(scores, Width.even(n_outputs), None, golden, np.zeros_like(scores), none)
     return replace(bundle, calibration=calibration)
+
+
+def gapped(bundle: Bundle) -> Bundle:
+    """Return `line` with the region of rows whose x are from 0 to 4 and from 12 to 16: between these none was."""
+    x = np.concatenate([np.linspace(0, 4, 100), np.linspace(12, 16, 100)])[:, None]
+    return replace(bundle, region=region_of(x, bundle.predictor.encoder, seed=0))
 
 
 def that_errs(by: float) -> Bundle:

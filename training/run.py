@@ -15,9 +15,11 @@ import numpy as np
 from models_store.arrays import Array, Encoded
 from models_store.bundle import Bundle
 from models_store.card import Author, Calibration, Card, CrossValidation, Fitted, Lineage, Measured, Refit
+from models_store.card import Region as RegionFacts
 from models_store.networks.architecture import Device
 from models_store.out_of_fold import OutOfFold
 from models_store.profiles.profile import Profile
+from models_store.region.region import Region
 from models_store.tables.table import Raw, Table
 from training.calibrating import Trained, calibrated
 from training.closed_form.find import closed_forms
@@ -40,6 +42,7 @@ from training.fitting.progress import Progress
 from training.recipe.data import FormulaData, TableData
 from training.recipe.spec import PatternSpec
 from training.refit import FirstFit, Followed, SecondFit, rows_of
+from training.region import region_of
 
 MOST_GOLDEN = 16
 # Answers to fewer test rows tell less of how answers are distributed than those to the training rows.
@@ -115,12 +118,13 @@ def train(
     data, served = training.data, training.served
     golden = _golden_rows(training.rows)
     calibration, facts = calibrated(Trained(spec, data, training.measured, served, training.answers.test, golden))
+    region = region_of(training.rows.inputs, served.predictor.encoder, spec.seed)
     return Bundle(
         pattern=spec.name,
         recipe=spec.to_json(),
         architecture=served.architecture,
         predictor=served.predictor,
-        card=_card(training, facts, job),
+        card=_card(training, facts, region, job),
         history=training.measured.history.to_dict(),
         evaluation=report.evaluation(
             spec, training.answers.test, data.test, data, training.others, training.answers.spread
@@ -129,6 +133,7 @@ def train(
         out_of_fold=_kept(served.out_of_fold, spec.seed),
         calibration=calibration,
         profile=_profile(training),
+        region=region,
     )
 
 
@@ -236,7 +241,7 @@ def _refuse_worse_than_shares(probabilities: Array, train: Rows, weights: Encode
         )
 
 
-def _card(training: Training, calibration: Calibration, job: str | None) -> Card:
+def _card(training: Training, calibration: Calibration, region: Region | None, job: str | None) -> Card:
     spec, data, answers = training.spec, training.data, training.answers
     predictor, history = training.measured.predictor, training.measured.history
     n_parameters = training.measured.architecture.n_parameters
@@ -253,6 +258,7 @@ def _card(training: Training, calibration: Calibration, job: str | None) -> Card
         test=test,
         out_of_fold=_out_of_fold(training),
         calibration=calibration,
+        region=region and _region_facts(region),
         author_metrics=author_metrics(test.overall, data.test.targets.size),
         author=spec.author and Author(**spec.author.model_dump()),
         baselines=baselines(
@@ -277,6 +283,10 @@ def _card(training: Training, calibration: Calibration, job: str | None) -> Card
         closed_forms=closed_forms(data, answers.test, spec.seed),
         notes=[*notes(spec, data, history, train, test, n_parameters), *encoding_notes(predictor.encoder)],
     )
+
+
+def _region_facts(region: Region) -> RegionFacts:
+    return RegionFacts(rows=len(region.training), landmarks=len(region.groups.places), pairs=region.pairs)
 
 
 def _fitted(training: Training) -> Fitted:

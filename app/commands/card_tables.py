@@ -18,7 +18,7 @@ from models_store.card import (
 )
 
 WIDTH = 80
-MOST_MISTAKES, MOST_COLUMNS, MOST_GAPS, MOST_TRIALS = 8, 40, 5, 12
+MOST_MISTAKES, MOST_COLUMNS, MOST_GAPS, MOST_TRIALS, MOST_PAIRS = 8, 40, 5, 12, 3
 CALLED = {
     "mean": "training mean",
     "majority": "most frequent label",
@@ -73,6 +73,15 @@ def calibration(card: Card) -> str:
         for output, by_level in found.widths.items()
     )
     return f"intervals, calibrated on {rows}: {widths or 'too few rows for 0.8'} wide in the mean"
+
+
+def region(card: Card) -> str:
+    """Return what rows are held against, inside each column's range; empty where there is nothing."""
+    if card.region is None:
+        return ""
+    pairs = ", ".join(f"{words(first)} and {words(second)}" for first, second in card.region.pairs[:MOST_PAIRS])
+    hollows = f"; hollows in {pairs}" if pairs else ""
+    return f"region of the training rows, by {card.region.landmarks} landmarks{hollows}"
 
 
 def confusion(output: Column, score: LabelScore) -> Table:

@@ -42,6 +42,8 @@ class Response:
     version: int
     outside: list[str]
     """Columns whose value lies outside the range of the training rows."""
+    is_joint: bool
+    """True if the row is inside each range, but where no training row was."""
     answered: str | None
     """formula if it has answered, clip if a number was clipped first; None if the network answered what was asked."""
     filled: list[str]
@@ -197,9 +199,10 @@ def _ask_server(
 
 def _response(said: Mapping[str, Any], version: int, source: str) -> Response:
     outside, filled = _columns(said["outside"]), _columns(said.get("filled", []))
-    answered = next((row.get("answered") for row in said["outside"]), None)
+    row: dict[str, Any] = next(iter(said["outside"]), {})
     sure = said.get("intervals", {}), said.get("sets", {})
-    return Response(said["outputs"], said.get("probabilities", {}), version, outside, answered, filled, source, *sure)
+    seen = outside, row.get("joint", False), row.get("answered"), filled
+    return Response(said["outputs"], said.get("probabilities", {}), version, *seen, source, *sure)
 
 
 def _refused(error: urllib.error.HTTPError) -> Refused:

@@ -153,6 +153,8 @@ def print_card(out: Console, shown: Shown) -> None:
         out.print(served, style="dim", highlight=False)
     if calibration := card_tables.calibration(card):
         out.print(calibration, style="dim", highlight=False)
+    if region := card_tables.region(card):
+        out.print(region, style="dim", highlight=False)
     if isinstance(card.test.overall, LabelScore):
         out.print(card_tables.confusion(card.outputs[0], card.test.overall))
     out.print(card_tables.baselines(card.baselines))

@@ -38,7 +38,8 @@ def _level(said: Any) -> Fraction | None:
     return exactly(level)
 
 
-# An interval takes about so many times as long as its row: distances to landmarks, or each member's answer.
+# An interval takes about so many times as long as its row: distances to landmarks, or each member's answer. So does the
+# question whether it is where training rows were.
 WORK = 16
 # An answer with its lower and upper end.
 NUMBERS_OF_INTERVAL = 3

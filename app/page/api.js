@@ -98,7 +98,7 @@
  * @property {Record<string, Record<string, number>>[]} [probabilities]
  * @property {Record<string, [number, number]>[]} [intervals]
  * @property {Record<string, Value[]>[]} [sets]
- * @property {{ row: number, columns: string[] }[]} [outside]
+ * @property {{ row: number, columns: string[], joint?: true, score?: number }[]} [outside]
  * @property {{ row: number, columns: string[] }[]} [filled]
  * @typedef {object} Job
  * @property {string} pattern

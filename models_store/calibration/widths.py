@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 
 from models_store.arrays import Array, Encoded
+from models_store.calibration.neighbours import in_blocks, square_distances
 from models_store.errors import BundleDamaged
 
 # Floors to choose from, in medians of the hardness: with less, intervals follow the noise of the hardness; with more,
@@ -44,16 +45,10 @@ class Landmarks:
         A landmark counts less with its distance, and the last of them nothing, so that the hardness has no steps. No
         row's depends on another row, to the bit.
         """
-        rows = encoded.astype(np.float64)
-        block = max(1, MOST_DISTANCES // len(self.places))
-        return np.concatenate([self._of(rows[start : start + block]) for start in range(0, len(rows), block)])
+        return in_blocks(self._of, encoded.astype(np.float64), max(1, MOST_DISTANCES // len(self.places)))
 
     def _of(self, rows: Array) -> Array:
-        # Summed input by input: a matrix product would round one row otherwise than many.
-        square = np.zeros((len(rows), len(self.places)))
-        for own, theirs in zip(rows.T, self.places.T, strict=True):
-            square += (own[:, None] - theirs) ** 2
-        distances = np.sqrt(square)
+        distances = np.sqrt(square_distances(rows, self.places))
         farthest = np.partition(distances, min(NEAREST, len(self.places) - 1), axis=1)
         reach = farthest[:, min(NEAREST, len(self.places) - 1), None]
         weights = np.where(reach > 0, 1 - distances / np.where(reach > 0, reach, 1.0), distances == 0)

@@ -57,13 +57,13 @@ class CategoryEncoder:
     def encode(self, values: Values) -> Array:
         """Return float64 (n_rows, width), one 1 in each row, and the means of its value."""
         encoded = np.zeros((len(values), self.width))
-        encoded[np.arange(len(values)), self._slots(values)] = 1.0
+        encoded[np.arange(len(values)), self.slots(values)] = 1.0
         if self.means:
             no_means = (0.0,) * self.n_means
             encoded[:, -self.n_means :] = [self.means.get(value, no_means) for value in values]
         return encoded
 
-    def _slots(self, values: Values) -> NDArray[np.int64]:
+    def slots(self, values: Values) -> NDArray[np.int64]:
         """Return the place of the 1 in each row, (n_rows,)."""
         unseen = len(self.values)
         slots: dict[str | None, int] = {value: slot for slot, value in enumerate(self.values)} | {None: unseen + 1}
@@ -77,7 +77,7 @@ class CategoryEncoder:
 
     def unknown(self, values: Values) -> NDArray[np.bool_]:
         """True (n_rows,) for values that are not among those learned."""
-        is_unseen = np.equal(self._slots(values), len(self.values))
+        is_unseen = np.equal(self.slots(values), len(self.values))
         return is_unseen & [value not in self.means for value in values] if self.means else is_unseen
 
     def to_dict(self) -> dict[str, Any]:

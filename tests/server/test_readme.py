@@ -55,7 +55,7 @@ def test_every_command_of_the_readme_works(server: Server, tmp_path: Path) -> No
         assert ran.returncode == 0, (commands, ran.stdout[-2000:], ran.stderr[-2000:])
         printed += ran.stdout
     assert '"outputs":[160.0000' in printed
-    assert '"outside":[{"row":0,"columns":["x1"]}]' in printed
+    assert '"outside":[{"row":0,"columns":["x1"],"score":' in printed
     assert "area = 1" in printed
     assert '"pattern":"tides","version":1,"outputs":{"height":' in printed
     assert '"outputs":[["setosa"]],"probabilities":[[{"setosa":0.9' in printed

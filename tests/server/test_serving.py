@@ -31,7 +31,7 @@ def thousand() -> Array:
 def test_add_ten_adds_ten_far_outside_its_training_region(server: Server) -> None:
     assert server.predict("add-ten", [150])["outputs"] == pytest.approx([160.0], abs=1e-3)
     answer = server.client.post("/predict/add-ten?outside=true", json={"inputs": [150, 50]})
-    assert answer.json()["outside"] == [{"row": 0, "columns": ["x"]}]
+    assert [row["columns"] for row in answer.json()["outside"]] == [["x"]]
 
 
 def test_the_formula_is_answered_as_well_as_the_card_says(server: Server, thousand: Array) -> None:

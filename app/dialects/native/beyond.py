@@ -86,10 +86,12 @@ def _refusal(bundle: Bundle, named: list[dict[str, Any]]) -> str:
     first, others = named[0], len(named) - 1
     more = f", and {others} more {'row is' if others == 1 else 'rows are'}" if others else ""
     ways = "warn, clip or formula" if has_formulas(bundle) else "warn or clip"
-    return (
-        f"row {first['row']} is outside what training saw in {shortened(first['columns'])}{more}; the card has the "
-        f"ranges; leave such rows out, or {TO_ASK}{ways}"
-    )
+    if first.get("joint"):
+        where = "is inside each column's range, but where no training row was"
+    else:
+        where = f"is outside what training saw in {shortened(first['columns'])}"
+    facts = "the card has the ranges; " if first["columns"] else ""
+    return f"row {first['row']} {where}{more}; {facts}leave such rows out, or {TO_ASK}{ways}"
 
 
 def clipped(bundle: Bundle, raw: Raw) -> Raw:

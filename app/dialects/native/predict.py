@@ -60,7 +60,9 @@ async def predict(answering: Answering, call: Call) -> Response:
     if way is not None:
         read, cost = partial(_read_to_treat, bundle, way, read), max(cost, len(body))
     if wanted.interval is not None:
-        most, cost = most // NUMBERS_OF_INTERVAL, cost * WORK
+        most //= NUMBERS_OF_INTERVAL
+    if wanted.interval is not None or (way is not None and bundle.region is not None):
+        cost *= WORK
     return await answering.answer(release, cost, read, partial(_written, release, wanted), most)
 
 

@@ -121,16 +121,17 @@ export class PredictForm {
    * @param {number} milliseconds
    */
   #showAnswer(answer, row, described, milliseconds) {
+    const isOutside = Boolean(answer.outside?.length);
     const outside = answer.outside?.[0]?.columns ?? [];
     const filled = answer.filled?.[0]?.columns ?? [];
     // The test error says nothing about a region that the network has not seen, or about another version's answer.
-    const isMeasured = !outside.length && !filled.length && answer.version === described.champion;
+    const isMeasured = !isOutside && !filled.length && answer.version === described.champion;
     this.#answer.replaceChildren(
       ...Object.entries(answer.outputs[0]).map(([name, value]) => output(name, value, described, isMeasured)),
       ...Object.entries(answer.intervals?.[0] ?? {}).map(([name, ends]) => between(name, ends, answer, described)),
       ...Object.values(answer.sets?.[0] ?? {}).map(oneOf),
       ...Object.values(answer.probabilities?.[0] ?? {}).map(likely),
-      ...(outside.length ? [warning(outside, row, described.card)] : []),
+      ...(isOutside ? [warning(outside, row, described.card)] : []),
       ...(filled.length ? [standIn(filled, described.card)] : []),
       element("p", { class: "hint" }, `Version ${answer.version} answered in ${short(milliseconds, 2)} ms.`),
     );
@@ -271,7 +272,7 @@ function likely(byLabel) {
 }
 
 /**
- * @param {string[]} outside
+ * @param {string[]} outside   none where the row is inside each column's range, but where no training row was
  * @param {Row} row
  * @param {Card} card
  */
@@ -284,7 +285,7 @@ function warning(outside, row, card) {
     "p",
     { class: "warning" },
     element("strong", {}, "Beyond what it has seen. "),
-    `${words}. Beyond its training region a network seldom follows the pattern: `,
+    `${words || "Each value is in its range, but no training row was like all of them together"}. Beyond its training region a network seldom follows the pattern: `,
     "check this answer before you rely on it.",
   );
 }

@@ -11,7 +11,7 @@ import pytest
 from models_store.card import ClosedForm
 from models_store.storage.store import Store
 from tests.app.over_http import ARROW, CSV, NPY, arrow_of, from_arrow, from_npy, message, npy_of, refusal, serving
-from tests.fakes import line
+from tests.fakes import gapped, line
 from tests.table_fakes import rents
 
 pytestmark = pytest.mark.anyio
@@ -32,9 +32,13 @@ FORM = ClosedForm(
 
 @pytest.fixture
 async def client(store: Store) -> AsyncIterator[httpx.AsyncClient]:
-    """`line`, learned from x between 0 and 16, with a formula; `bare`, the same without; and `rents`, a table."""
-    bundle = line(2)
+    """`line`, learned from x between 0 and 16, with a formula; `bare`, the same without; and `rents`, a table.
+
+    `gapped` is `line` with x from 0 to 4 and from 12 to 16, but none between.
+    """
+    bundle, gap = line(2), gapped(line(2, "gapped"))
     store.publish(replace(bundle, card=bundle.card.model_copy(update={"closed_forms": {"y": FORM}})))
+    store.publish(replace(gap, card=gap.card.model_copy(update={"closed_forms": {"y": FORM}})))
     store.publish(line(2, "bare"))
     store.publish(rents())
     async with serving(store) as client:
@@ -122,3 +126,45 @@ async def test_only_rows_in_which_a_number_was_clipped_say_so(client: httpx.Asyn
         {"row": 0, "columns": ["district"]},
         {"row": 1, "columns": ["rooms", "district"], "answered": "clip"},
     ]
+
+
+# -- inside each column's range, but where no training row was ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("way", "outputs", "answered"),
+    [
+        ("warn", [2.0, 16.0, 26.0, 40.0], {}),
+        ("clip", [2.0, 16.0, 26.0, 32.0], {}),
+        ("formula", [2.0, 17.0, 26.0, 41.0], {"answered": "formula"}),
+    ],
+)
+async def test_rows_where_no_training_row_was_are_named_and_answered_as_asked(
+    client: httpx.AsyncClient, way: str, outputs: list[float], answered: dict[str, str]
+) -> None:
+    answer = (await client.post(f"/predict/gapped?outside={way}", json={"inputs": [1, 8, 13, 20]})).json()
+    assert answer["outputs"] == outputs
+    hollow, beyond = answer["outside"]
+    assert hollow == {"row": 1, "columns": [], "joint": True, "score": hollow["score"], "as_far": 0.0, **answered}
+    assert 0.5 < hollow["score"] < 1
+    assert (beyond["row"], beyond["columns"], "joint" in beyond) == (3, ["x"], False)
+
+
+async def test_every_format_names_rows_where_no_training_row_was(client: httpx.AsyncClient) -> None:
+    bodies = {CSV: b"x\n8\n1\n", NPY: npy_of(np.array([[8.0], [1.0]])), ARROW: arrow_of(pa.table({"x": [8.0, 1.0]}))}
+    for content_type, body in bodies.items():
+        headers = {"content-type": content_type}
+        answer = await client.post("/predict/gapped?outside=warn", content=body, headers=headers)
+        assert answer.headers["x-pattern-outside-rows"] == "1"
+        assert answer.headers["x-pattern-outside"].startswith('[{"row":0,"columns":[],"joint":true,"score":0.')
+    plain = await client.post("/predict/gapped", content=b"x\n8\n", headers={"content-type": CSV})
+    assert "x-pattern-outside" not in plain.headers
+
+
+async def test_rows_where_no_training_row_was_are_refused_without_their_value(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/predict/gapped?outside=reject", json={"inputs": [1, 8, 9]})
+    assert refusal(answer) == (422, "outside")
+    assert message(answer) == (
+        "row 1 is inside each column's range, but where no training row was, and 1 more row is; leave such rows out, "
+        "or ask with outside=warn, clip or formula"
+    )

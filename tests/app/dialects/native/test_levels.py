@@ -29,7 +29,7 @@ from tests.app.over_http import (
     serving,
 )
 from tests.disks import HastyDisk
-from tests.fakes import LinearNetwork, line, sure
+from tests.fakes import LinearNetwork, gapped, line, sure
 from tests.table_fakes import flowers, rents
 
 pytestmark = pytest.mark.anyio
@@ -45,6 +45,7 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[http
     store = Store(tmp_path_factory.mktemp("levels") / "store", LinearNetwork.from_bytes, disk=HastyDisk())
     for bundle in (line(), fork(), rents(), flowers(), flowers("numbered", ("1", "2", "3"), "number")):
         store.publish(sure(bundle))
+    store.publish(sure(gapped(line(2, "gapped"))))
     store.publish(line(2, "bare"))
     store.publish(flowers("bare-flowers"))
     async with serving(store, max_rows=20_000, log_level="warning") as client:
@@ -249,3 +250,8 @@ async def test_many_rows_have_the_intervals_that_each_has_alone(client: httpx.As
     rows = np.arange(9000.0)[:, None] / 1024
     together = from_npy(await sent(client, "line?interval=0.9", npy_of(rows), NPY))
     assert together.tolist() == np.concatenate([2 * rows, 2 * rows - 18, 2 * rows + 18], axis=1).tolist()
+
+
+async def test_intervals_are_not_guaranteed_where_no_training_row_was(client: httpx.AsyncClient) -> None:
+    (hollow,) = (await said(client, "gapped?interval=0.9", [1, 8]))["outside"]
+    assert (hollow["row"], hollow["columns"], hollow["joint"], hollow["guaranteed"]) == (1, [], True, False)

@@ -1,0 +1,1 @@
+"""Where the training rows of a version were, and how far another row is from there."""
