@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import IO
+from typing import IO, Generic, TypeVar
 
 import polars as pl
 
@@ -115,12 +115,15 @@ class Telling:
         self._tell(Failed(id=self._id, code=code, message=message.encode(errors="replace").decode()))
 
 
-class Training(Telling):
+AnyTraining = TypeVar("AnyTraining", bound=Publish | Measure | ScoreFolds)
+
+
+class Training(Telling, Generic[AnyTraining]):
     """One request, from its recipe to its last event."""
 
     def __init__(
         self,
-        request: Publish | Measure | ScoreFolds,
+        request: AnyTraining,
         inbox: Inbox,
         tell: Callable[[Message], None],
         ray: str | None = None,
@@ -207,12 +210,8 @@ class Training(Telling):
         return well_known(dataset) if dataset in NAMES else Datasets(self._request.root).frame(dataset)
 
 
-class AtNode(Training):
+class AtNode(Training[Publish]):
     """One of several trainings that are done on the cluster: it says what is to be done, and publishes the result."""
-
-    def __init__(self, request: Publish, inbox: Inbox, tell: Callable[[Message], None]) -> None:
-        super().__init__(request, inbox, tell)
-        self._publishing = request
 
     def asked(self) -> Asked | None:
         """Return what the node is to be asked for; None, once that is told, where there is nothing to train."""
@@ -224,7 +223,7 @@ class AtNode(Training):
         self._do(lambda: self._publish_files(files))
 
     def _asked(self) -> Asked:
-        request = self._publishing
+        request = self._request
         spec = PatternSpec.parse(request.recipe)
         engines.loader(request.engine, request.device)  # a missing one is reported before anything is trained
         self._tell(Started(id=self._id, epochs=spec.fit.most_epochs))
@@ -233,7 +232,7 @@ class AtNode(Training):
     def _publish_files(self, files: Files | PatternServerError) -> None:
         if isinstance(files, PatternServerError):
             raise files
-        request = self._publishing
+        request = self._request
         bundle = Bundle.from_files(files, engines.loader("keras", request.device))
         self._publish_bundle(bundle, request, engines.loader(request.engine, request.device))
 
