@@ -19,7 +19,7 @@ from models_store.encoding.outputs import Decoder, LabelDecoder, Logarithm, Outp
 from models_store.encoding.pairs import PairEncoder
 from models_store.encoding.rows import Encoder, InputEncoder, TableEncoder, monomials
 from models_store.encoding.scaler import Scaler
-from models_store.encoding.texts import TextEncoder
+from models_store.encoding.texts import TextEncoder, Weighting
 from models_store.networks.architecture import Architecture, Layer
 from models_store.networks.onnx_network import OnnxNetwork
 from models_store.tables.kinds import KINDS
@@ -114,7 +114,8 @@ def _pair(table: Table, first: str, second: str, *, bins: int) -> PairEncoder:
 
 def _encoder(rng: np.random.Generator, kind: Kind, values: Values) -> ColumnEncoder:
     if kind == "text":
-        return TextEncoder.fit(values, weighting="tf-idf" if rng.random() < 0.5 else "multi-hot")
+        weighting: Weighting = "tf-idf" if rng.random() < 0.5 else "multi-hot"
+        return TextEncoder.fit(values, weighting=weighting, terms="words-and-pairs" if rng.random() < 0.5 else "words")
     if kind == "number":
         return NumberEncoder.fit(values, bins=int(rng.integers(0, 6)))
     encoder = encoder_of(kind, values)
@@ -188,6 +189,8 @@ def spelled(*, has_text: bool = True) -> Bundle:
         del cells["x"]
     columns = {name: column_of(kind, (values * 4)[:16]) for name, (kind, values) in cells.items()}
     encoders = {name: encoder_of(kind, columns[name]) for name, (kind, _) in cells.items()}
+    if has_text:
+        encoders["x"] = TextEncoder.fit(columns["x"], weighting="tf-idf", terms="words-and-pairs")
     spelling = Spelling(frozenset({"-999", "unknown"}), {"d": "day-first"}, {"f": "%d.%m.%y", "g": "%Y%m%d"})
     encoder = TableEncoder(encoders, dtype, spelling)
     decoder = OutputDecoder(("y",), Scaler("standard", np.array([5.0]), np.array([2.0])), dtype)

@@ -262,18 +262,27 @@ function categories({ values, means = {} }) {
   };
 }
 
-function texts({ words, weights, weighting }) {
+function texts({ words, weights, weighting, terms = "words" }) {
   const places = new Map(words.map((word, place) => [word, place]));
   return (value) => {
     const encoded = new Float32Array(words.length);
-    for (const word of (value ?? "").toLowerCase().match(WORD) ?? []) {
-      const place = places.get(word);
+    for (const term of termsOf(value ?? "", terms)) {
+      const place = places.get(term);
       if (place !== undefined) encoded[place] = weighting === "tf-idf" ? encoded[place] + weights[place] : 1;
     }
     if (weighting !== "tf-idf") return Array.from(encoded);
     const length = Math.fround(Math.sqrt(encoded.reduce((sum, weight) => sum + weight * weight, 0))) || 1;
     return Array.from(encoded, (weight) => Math.fround(weight / length));
   };
+}
+
+function termsOf(text, terms) {
+  const words = text.toLowerCase().match(WORD) ?? [];
+  if (terms === "words") return words;
+  const beginnings = words.map((word) => Array.from(word).slice(0, 5));
+  const long = beginnings.filter((letters) => letters.length === 5).map((letters) => `${letters.join("")}-`);
+  const pairs = beginnings.slice(1).map((after, place) => `${beginnings[place].join("")} ${after.join("")}`);
+  return [...words, ...long, ...pairs];
 }
 
 const WORD = /[\p{L}\p{N}]+(?:'[\p{L}\p{N}]+)?/gu;

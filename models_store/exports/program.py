@@ -14,7 +14,7 @@ import json
 import math
 import re
 import sys
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, pairwise
 from typing import Any
 
 import numpy as np
@@ -270,13 +270,23 @@ def _texts(encoder: dict[str, Any], values: list[Any]) -> Any:
     weights = np.array(encoder["weights"], dtype=np.float32)
     encoded = np.zeros((len(values), len(places)), dtype=np.float32)
     for row, text in enumerate(values):
-        found = [places[word] for word in WORD.findall((text or "").lower()) if word in places]
+        terms = _terms(text or "", encoder.get("terms", "words"))
+        found = [places[term] for term in terms if term in places]
         if encoder["weighting"] == "tf-idf":
             np.add.at(encoded[row], found, weights[found])
             encoded[row] /= np.linalg.norm(encoded[row]) or 1.0
         else:
             encoded[row, found] = 1.0
     return encoded
+
+
+def _terms(text: str, terms: str) -> list[str]:
+    words = WORD.findall(text.lower())
+    if terms == "words":
+        return words
+    beginnings = [word[:5] for word in words]
+    long_ones = [f"{beginning}-" for beginning in beginnings if len(beginning) == 5]
+    return [*words, *long_ones, *(f"{first} {second}" for first, second in pairwise(beginnings))]
 
 
 # -- cells -------------------------------------------------------------------------------------------------------------

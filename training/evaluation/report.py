@@ -1,5 +1,6 @@
 """The parts of a card beside its scores: summaries of the columns, and test rows with their answers."""
 
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from models_store.encoding.outputs import Decoder, LabelDecoder
 from models_store.encoding.rows import Encoder, TableEncoder
 from models_store.encoding.texts import TextEncoder
 from models_store.tables.table import Kind, Table, Values, to_json, written
+from models_store.tables.words import is_word
 from training.data.dataset import Dataset, Rows
 from training.data.subsample import Indices, subsample
 from training.evaluation.baselines import Beside
@@ -78,7 +80,7 @@ def _frequent(encoder: TableEncoder, name: str) -> list[Value]:
         case CategoryEncoder(values=values):
             return [*values[:MOST_CATEGORIES]]
         case TextEncoder(words=words):
-            return [*words[:MOST_WORDS]]
+            return [*islice(filter(is_word, words), MOST_WORDS)]
     return []
 
 

@@ -3,23 +3,24 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from models_store.encoding.texts import n_words
 from models_store.tables.table import Table
 from training.data.dataset import Dataset
-from training.data.subsample import subsample
-from training.fitting.encoders import bins_of, columns_with_means, pairs_of, weighting_of
+from training.fitting.encoders import bins_of, columns_with_means, pairs_of
+from training.fitting.texts import has_many_words, terms_of, weighting_of
 from training.recipe.data import TableData
-from training.recipe.fit import MANY_WORDS, Adam, Shown
+from training.recipe.fit import Adam, Shown
 from training.recipe.spec import PatternSpec
 
-# Rows whose words are counted: many times as many as it takes to meet each of a short text's words.
-MOST_READ = 10_000
 SETTLED = (
-    *("data.numbers", "data.bins", "data.pairs", "scaling.targets", "network.dropout", "network.members"),
+    *("data.numbers", "data.bins", "data.pairs", "data.weighting", "data.terms"),
+    *("scaling.targets", "network.dropout", "network.members"),
     *("fit.loss", "fit.optimizer.learning_rate", "fit.epochs", "fit.batch_size", "fit.averaged_epochs"),
 )
-# What needs no word: targets are learned as they are, by the usual loss of numbers or labels.
-USUAL = {("scaling.targets", "none"), ("scaling.targets", "auto"), ("fit.loss", "auto")}
+# What needs no word: targets are learned as they are, by the usual loss of numbers or labels, and there are no texts.
+USUAL = {
+    *(("scaling.targets", "none"), ("scaling.targets", "auto"), ("fit.loss", "auto")),
+    *(("data.weighting", "auto"), ("data.terms", "auto")),
+}
 
 
 def chosen(spec: PatternSpec, data: Dataset) -> PatternSpec:
@@ -41,8 +42,10 @@ def chosen(spec: PatternSpec, data: Dataset) -> PatternSpec:
     if isinstance(spec.data, TableData):
         bins = bins_of(spec, spec.data, data)
         numbers = {"numbers": "piecewise", "bins": bins} if bins else {"numbers": "scaled"}
-        weighting = weighting_of(spec.data, data) if "text" in data.kinds.values() else spec.data.weighting
-        found["data"] = {**numbers, "categories": _categories(spec.data, data), "weighting": weighting}
+        texts = {}
+        if "text" in data.kinds.values():
+            texts = {"weighting": weighting_of(spec.data, data), "terms": terms_of(spec.data, data)}
+        found["data"] = {**numbers, "categories": _categories(spec.data, data), **texts}
     return spec.overridden(found)
 
 
@@ -57,18 +60,8 @@ def _categories(recipe: TableData, data: Dataset) -> str:
 
 
 def shown(spec: PatternSpec, data: Dataset) -> Shown:
-    return Shown(len(data.train), data.labels is not None, _has_many_words(spec, data))
-
-
-def _has_many_words(spec: PatternSpec, data: Dataset) -> bool:
-    """True if words of texts are more than MANY_WORDS inputs, by up to MOST_READ of the training rows."""
-    rows = data.train.inputs
-    if not isinstance(spec.data, TableData) or not isinstance(rows, Table) or "text" not in data.kinds.values():
-        return False
-    some = rows.take(subsample(len(rows), MOST_READ, spec.seed))
-    texts = [some.columns[name] for name, kind in data.kinds.items() if kind == "text"]
-    most = min(spec.data.words, MANY_WORDS + 1)
-    return sum(n_words(values, most) for values in texts) > MANY_WORDS
+    has_many = isinstance(spec.data, TableData) and has_many_words(spec.data, data)
+    return Shown(len(data.train), data.labels is not None, has_many)
 
 
 def with_pairs(spec: PatternSpec, data: Dataset) -> PatternSpec:

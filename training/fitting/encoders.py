@@ -3,10 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping
 from itertools import chain
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models_store.arrays import Array, Encoded
 from models_store.encoding.categories import CategoryEncoder
@@ -17,7 +15,7 @@ from models_store.encoding.outputs import Decoder, LabelDecoder, OutputDecoder
 from models_store.encoding.pairs import DIRECTIONS, PairEncoder
 from models_store.encoding.rows import Encoder, InputEncoder, TableEncoder, monomials
 from models_store.encoding.scaler import Scaler
-from models_store.encoding.texts import TextEncoder, Weighting
+from models_store.encoding.texts import TextEncoder
 from models_store.encoding.times import DurationEncoder, TimeEncoder
 from models_store.errors import shortened_name
 from models_store.tables.table import Kind, Table, Values
@@ -26,6 +24,7 @@ from training.data.splits import dealt
 from training.fitting import target_means, telling_words
 from training.fitting.logarithms import logarithm_of
 from training.fitting.pairs import clear_pair
+from training.fitting.texts import labels_that_weight, text_encoder
 from training.recipe.data import TableData
 from training.recipe.fit import LossName
 from training.recipe.spec import MOST_INPUT_FEATURES, MOST_NUMBERS, PatternSpec
@@ -89,18 +88,12 @@ def table_encoder(spec: PatternSpec, recipe: TableData, data: Dataset, rows: Tab
                 f"data.dataset: {shortened_name(name)} has a value beyond {LARGEST_INPUT:g}; "
                 "drop the column in data.columns"
             )
-    weighting: Weighting = "multi-hot" if weighting_of(recipe, data) == "multi-hot" else "tf-idf"
     found = {
-        name: _column_encoder(kind, rows.columns[name], spec, recipe.words, weighting, bins)
-        for name, kind in data.kinds.items()
+        name: _column_encoder(kind, rows.columns[name], spec, recipe, data, bins) for name, kind in data.kinds.items()
     }
     targets = target_means.targets_of(data.labels, data.train.targets)
     for name in columns_with_means(recipe, data.kinds, rows):
         found[name] = target_means.with_means(CategoryEncoder.fit(rows.columns[name]), rows.columns[name], targets)
-    if (labels := _labels_that_weight(recipe, data)) is not None:
-        for name, column in found.items():
-            if isinstance(column, TextEncoder):
-                found[name] = telling_words.by_label(column, rows.columns[name], *labels)
     complete = [name for name, column in found.items() if not column.takes_missing] if spec.missing == "fill" else []
     fills = {name: _fill(data.kinds[name], rows.columns[name]) for name in complete}
     pairs = tuple(
@@ -155,7 +148,7 @@ def training_inputs(spec: PatternSpec, encoder: Encoder, data: Dataset) -> Encod
     if not isinstance(encoder, TableEncoder) or not isinstance(rows, Table):
         return encoded
     assert isinstance(spec.data, TableData)
-    labels = _labels_that_weight(spec.data, data)
+    labels = labels_that_weight(spec.data, data)
     targets = target_means.targets_of(data.labels, data.train.targets)
     folds = dealt(data.train, target_means.FOLDS, spec.seed, are_labels=data.labels is not None)
     end = 0
@@ -203,27 +196,8 @@ def _rows_a_piece(spec: PatternSpec, data: Dataset) -> int:
     return ROWS_A_PIECE_OF_LABELS if data.labels else ROWS_A_PIECE
 
 
-def weighting_of(recipe: TableData, data: Dataset) -> Weighting | Literal["by-label"]:
-    """Return how words are weighted. Raises DataError where labels are to weight them, and the target is numbers."""
-    if recipe.weighting == "auto":
-        return "by-label" if data.labels else "multi-hot"
-    if recipe.weighting == "by-label" and data.labels is None:
-        raise DataError("data.weighting: by-label needs labels, and the target is numbers; try tf-idf")
-    return recipe.weighting
-
-
-def _labels_that_weight(recipe: TableData, data: Dataset) -> tuple[NDArray[np.int_], int] | None:
-    """Return the number of the label of each training row, and how many labels there are; None: they weight no words.
-
-    Raises what `weighting_of` raises.
-    """
-    if weighting_of(recipe, data) != "by-label" or data.labels is None:
-        return None
-    return data.train.targets[:, 0].astype(int), len(data.labels.names)
-
-
 def _column_encoder(
-    kind: Kind, values: Values, spec: PatternSpec, words: int, weighting: Weighting, bins: int
+    kind: Kind, values: Values, spec: PatternSpec, recipe: TableData, data: Dataset, bins: int
 ) -> ColumnEncoder:
     match kind:
         case "number":
@@ -239,7 +213,7 @@ def _column_encoder(
         case "category":
             return CategoryEncoder.fit(values)
         case "text":
-            return TextEncoder.fit(values, words, weighting)
+            return text_encoder(values, recipe, data)
 
 
 def _decoder(spec: PatternSpec, data: Dataset, loss: LossName, shared: Scaler | None) -> Decoder:

@@ -1,4 +1,4 @@
-"""Weights of the words of a text: the more, the more their share differs between labels.
+"""The terms of a text that tell labels apart: chosen and weighted by how far their shares differ between labels.
 
 As in Wang and Manning, "Baselines and Bigrams", 2012, on top of tf-idf; by the root of the log ratio of shares.
 A training row is encoded by the weights of other rows: by its own label it would tell the network the answer.
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models_store.arrays import Array
 from models_store.encoding.texts import TextEncoder, inverse_frequencies
 from models_store.tables.table import Values
-from models_store.tables.words import words_of
+from models_store.tables.words import terms_of
 
 
 def by_label(encoder: TextEncoder, values: Values, numbers: NDArray[np.int_], n_labels: int) -> TextEncoder:
@@ -41,10 +41,10 @@ def _rows_with(
     encoder: TextEncoder, values: Values, numbers: NDArray[np.int_], n_labels: int, folds: NDArray[np.int64]
 ) -> NDArray[np.int32]:
     """Return the number of rows of each fold and label that have each word, (n_folds, n_labels, width)."""
-    places = {word: place for place, word in enumerate(encoder.words)}
+    places = {term: place for place, term in enumerate(encoder.words)}
     rows_with = np.zeros((folds.max(initial=0) + 1, n_labels, len(places)), np.int32)
     for fold, number, text in zip(folds, numbers, values, strict=True):
-        found = {places[word] for word in words_of(text or "") if word in places}
+        found = {places[term] for term in terms_of(text or "", encoder.terms) if term in places}
         rows_with[fold, number, [*found]] += 1
     return rows_with
 

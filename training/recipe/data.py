@@ -11,6 +11,7 @@ from models_store.errors import shortened, shortened_name
 from models_store.tables.date_formats import form_of, kind_of_format
 from models_store.tables.spelling import DateOrder
 from models_store.tables.table import Kind
+from models_store.tables.words import Terms
 from training.recipe.base import Part, Positive, TableColumn
 
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
@@ -167,7 +168,12 @@ class TableData(Part):
     auto: one-hot, and target-means for columns of more than 256 categories.
     """
     words: Annotated[int, Field(ge=1, le=100_000)] = 10_000
-    """The most words of each text column that become network inputs, the most frequent first."""
+    """The most terms of each text column that become network inputs, the most frequent first."""
+    terms: Terms | Literal["auto"] = "words"
+    """What is counted of texts: words; words-and-pairs: also how words begin, alone and in pairs of neighbours.
+
+    auto: words-and-pairs for texts of many words that labels weight, words for others.
+    """
     weighting: Weighting | Literal["by-label", "auto"] = "multi-hot"
     """by-label: tf-idf, and words count the more the more their share differs between labels.
 

@@ -31,7 +31,9 @@ HELD_OUT = 0.2
 LAYERS = ("network", "layers")
 SEARCHED = frozenset({"network", "fit", "scaling"})
 # Other fields of the data would change which rows a trial is scored on, and trials could not be compared.
-SEARCHED_WHOLE = frozenset({"seed", "data.numbers", "data.bins", "data.categories", "data.words", "data.weighting"})
+SEARCHED_WHOLE = frozenset(
+    {"seed", *(f"data.{field}" for field in ("numbers", "bins", "categories", "words", "terms", "weighting"))}
+)
 TAGS = ("fit.optimizer.name", "fit.schedule.name")
 
 

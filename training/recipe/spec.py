@@ -56,7 +56,7 @@ def _is_pattern_name(name: str) -> str:
 PatternName = Annotated[str, Field(pattern=f"^{NAME.pattern}$"), AfterValidator(_is_pattern_name)]
 # Defaults of recipes for tables: good without tuning. A recipe's own fields take precedence.
 MEMBERS: dict[str, Any] = {
-    "data": {"kind": "table", "pairs": "auto", "weighting": "auto"},
+    "data": {"kind": "table", "pairs": "auto", "weighting": "auto", "terms": "auto"},
     "split": {"test": 0.2, "validation": 0.0, "refit": True},
     "network": {"layers": [{"units": 64}, {"units": 64}], "dropout": "auto", "members": "auto"},
     "fit": {

@@ -67,12 +67,16 @@ def test_labels_of_a_network_of_one_are_learned_as_in_earlier_releases() -> None
     assert (used.data.bins, used.fit.averaged_epochs, used.fit.calibration) == (7, 0.0, "none")
 
 
+def texts_of(n_words: int, *, are_labels: bool = True, **data: Any) -> dict[str, int | float | str]:
+    """Return what is chosen of texts of so many words, each in several rows."""
+    said = [" ".join(f"w{(place * 20 + nth) % n_words}" for nth in range(20)) for place in range(600)]
+    frame = PLANE.with_columns(pl.Series("said", said), pl.col("t") > 0 if are_labels else pl.col("t"))
+    return found(frame, data={"columns": {"said": "text"}, **data})
+
+
 def settings_of_texts(n_words: int, **data: Any) -> list[int | float | str]:
-    """Return epochs, dropout, learning rate and averaged epochs of texts of so many words, each in several rows."""
-    said = pl.Series(
-        "said", [" ".join(f"w{(place * 20 + nth) % n_words}" for nth in range(20)) for place in range(600)]
-    )
-    texts = found(PLANE.with_columns(said, pl.col("t") > 0), data={"columns": {"said": "text"}, **data})
+    """Return epochs, dropout, learning rate and averaged epochs."""
+    texts = texts_of(n_words, **data)
     names = ("fit.epochs", "network.dropout", "fit.optimizer.learning_rate", "fit.averaged_epochs")
     return [texts[name] for name in names]
 
@@ -84,6 +88,19 @@ def test_texts_of_many_words_have_few_epochs_of_small_steps() -> None:
 def test_texts_of_few_words_are_learned_as_tables_without_texts_are() -> None:
     assert settings_of_texts(1900) == [30, 0.1, 0.003, 2.0]
     assert settings_of_texts(2100, words=1900) == [30, 0.1, 0.003, 2.0]
+
+
+def test_pairs_are_counted_of_texts_of_many_words_that_labels_weight() -> None:
+    assert texts_of(2100)["data.terms"] == "words-and-pairs"
+    assert texts_of(1900)["data.terms"] == "words"
+    assert texts_of(2100, weighting="tf-idf")["data.terms"] == "words"
+    assert "data.terms" not in texts_of(1900, terms="words-and-pairs")
+    assert not {"data.terms", "data.weighting"} & found().keys()
+
+
+def test_texts_beside_a_target_of_numbers_are_words_that_are_there_or_not() -> None:
+    texts = texts_of(2100, are_labels=False)
+    assert (texts["data.weighting"], texts["data.terms"]) == ("multi-hot", "words")
 
 
 def test_many_rows_have_fewer_epochs() -> None:

@@ -1,11 +1,14 @@
 """Words weigh the more, the more their share differs between labels, and no row is told its own label."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from models_store.encoding.rows import TableEncoder
 from models_store.encoding.texts import TextEncoder
 from models_store.tables.table import Table, Values, column_of
+from models_store.tables.words import Terms
 from training.data.dataset import Dataset, Labels, Rows
 from training.data.splits import dealt
 from training.fitting.encoders import encoders, training_inputs
@@ -29,10 +32,9 @@ def dataset(values: Values, numbers: np.ndarray) -> Dataset:
     return Dataset({"told": "text"}, ("y",), rows, None, rows, labels=Labels(("down", "up"), "text"))
 
 
-def spec(**fields: object) -> PatternSpec:
-    return PatternSpec.parse(
-        {"name": "p", "data": {"kind": "table", "dataset": "0" * 32, "target": "y"}, "seed": 3, **fields}
-    )
+def spec(terms: Terms = "words", **fields: object) -> PatternSpec:
+    data = {"kind": "table", "dataset": "0" * 32, "target": "y", "terms": terms}
+    return PatternSpec.parse({"name": "p", "data": data, "seed": 3, **fields})
 
 
 @pytest.mark.parametrize("numbers", [[0, 0, 1, 1, 1], [0, 0, 1, 2, 1]])
@@ -48,9 +50,10 @@ def test_a_text_without_telling_words_has_inputs_of_0() -> None:
     assert encoder.encode(np.array(["unheard"], object)).tolist() == [[0.0] * 4]
 
 
-def test_no_training_row_is_told_its_own_label() -> None:
+@pytest.mark.parametrize("terms", get_args(Terms))
+def test_no_training_row_is_told_its_own_label(terms: Terms) -> None:
     values, numbers = noise()
-    encoder = TextEncoder.fit(values, weighting="tf-idf")
+    encoder = TextEncoder.fit(values, weighting="tf-idf", terms=terms)
     changed = numbers.copy()
     changed[5] = 1 - changed[5]
     before, after = (of_other_rows(encoder, values, each, 2, FOLDS) for each in (numbers, changed))
@@ -58,8 +61,8 @@ def test_no_training_row_is_told_its_own_label() -> None:
     assert before[same_fold].tolist() == after[same_fold].tolist()
     assert not np.array_equal(before[~same_fold], after[~same_fold])
     data = dataset(values, numbers)
-    fitted, _ = encoders(spec(), data, "binary_crossentropy")
-    told = training_inputs(spec(), fitted, data)
+    fitted, _ = encoders(spec(terms), data, "binary_crossentropy")
+    told = training_inputs(spec(terms), fitted, data)
     folds = dealt(data.train, 5, 3, are_labels=True)
     np.testing.assert_array_equal(told, of_other_rows(encoder, values, numbers, 2, folds))
     assert isinstance(fitted, TableEncoder)
