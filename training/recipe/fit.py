@@ -268,7 +268,8 @@ SMALLEST_BATCH, LARGEST_BATCH, BATCHES = 16, 1024, 100
 # Epochs that weights of labels are averaged over.
 AVERAGED = 2.0
 # Epochs of `auto`. Many rows make as many steps in fewer epochs, and labels are learned in fewer steps.
-MANY_ROWS, EPOCHS_OF_TEXT, FEW_EPOCHS, EPOCHS = 10_000, 6, 30, 60
+MANY_ROWS, FEW_EPOCHS, EPOCHS = 10_000, 30, 60
+EPOCHS_OF_TEXT, EPOCHS_OF_TEXT_WITH_LABELS = 6, 4
 
 Epochs = Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto"]
 
@@ -285,7 +286,8 @@ class Fit(Part):
     schedule: Schedule | None = None
     """Course of the learning rate over the steps of all epochs; None: it is constant."""
     epochs: Epochs = 100
-    """auto: 60 for numbers, 30 for labels or of more than 10 000 training rows, 6 for texts of many words."""
+    """auto: 60 for numbers, 30 for labels or of more than 10 000 training rows, 6 for texts of many words,
+    4 if the target is labels."""
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto"] = 32
     """auto: the power of two that makes about a hundred batches of the training rows, 16 to 1024."""
     early_stopping: EarlyStopping | None = None
@@ -307,7 +309,7 @@ class Fit(Part):
         if self.epochs != "auto":
             return self.epochs
         if rows.has_many_words:
-            return EPOCHS_OF_TEXT
+            return EPOCHS_OF_TEXT_WITH_LABELS if rows.are_labels else EPOCHS_OF_TEXT
         return FEW_EPOCHS if rows.are_labels or rows.n_rows > MANY_ROWS else EPOCHS
 
     def averaged_for(self, rows: Shown) -> float:

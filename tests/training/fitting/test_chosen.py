@@ -74,15 +74,16 @@ def texts_of(n_words: int, *, are_labels: bool = True, **data: Any) -> dict[str,
     return found(frame, data={"columns": {"said": "text"}, **data})
 
 
-def settings_of_texts(n_words: int, **data: Any) -> list[int | float | str]:
+def settings_of_texts(n_words: int, *, are_labels: bool = True, **data: Any) -> list[int | float | str]:
     """Return epochs, dropout, learning rate and averaged epochs."""
-    texts = texts_of(n_words, **data)
+    texts = texts_of(n_words, are_labels=are_labels, **data)
     names = ("fit.epochs", "network.dropout", "fit.optimizer.learning_rate", "fit.averaged_epochs")
     return [texts[name] for name in names]
 
 
 def test_texts_of_many_words_have_few_epochs_of_small_steps() -> None:
-    assert settings_of_texts(2100) == [6, 0.3, 0.001, 0.0]
+    assert settings_of_texts(2100) == [4, 0.3, 0.001, 0.0]
+    assert settings_of_texts(2100, are_labels=False) == [6, 0.3, 0.001, 0.0]
 
 
 def test_texts_of_few_words_are_learned_as_tables_without_texts_are() -> None:
