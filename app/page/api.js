@@ -55,7 +55,7 @@
  * @typedef {object} Recipe
  * @property {{ validation: number }} split
  * @property {{ method: string, scope: string, outputs: string, targets?: string }} scaling
- * @property {{ layers: { units: number, activation: string }[], output_activation: string,
+ * @property {{ layers: { units: number | "auto", activation: string }[], output_activation: string,
  *   dropout: number | string, members?: number | string }} network
  * @property {{ loss: string, optimizer: { name: string, learning_rate: number | "auto" },
  *   epochs: number | "auto",

@@ -14,8 +14,10 @@ from training.recipe.spec import PatternSpec
 SETTLED = (
     *("data.numbers", "data.bins", "data.pairs", "data.weighting", "data.terms"),
     *("scaling.targets", "network.dropout", "network.members"),
-    *("fit.loss", "fit.optimizer.learning_rate", "fit.epochs", "fit.batch_size", "fit.averaged_epochs"),
+    *("fit.loss", "fit.optimizer.learning_rate", "fit.optimizer.beta_1", "fit.optimizer.beta_2"),
+    *("fit.epochs", "fit.batch_size", "fit.averaged_epochs"),
 )
+LAYERS = "network.layers"
 # What needs no word: targets are learned as they are, by the usual loss of numbers or labels, and there are no texts.
 USUAL = {
     *(("scaling.targets", "none"), ("scaling.targets", "auto"), ("fit.loss", "auto")),
@@ -29,14 +31,15 @@ def chosen(spec: PatternSpec, data: Dataset) -> PatternSpec:
     Pairs of columns stay open, and so does what is learned of the targets, and by which loss: a fit tries that.
     """
     rows, optimizer = shown(spec, data), spec.fit.optimizer
-    rate = optimizer.rate_for(rows) if isinstance(optimizer, Adam) else optimizer.learning_rate
+    settled_as = optimizer.settled(rows) if isinstance(optimizer, Adam) else optimizer
+    layers = [{**layer.model_dump(), "units": layer.units_for(rows)} for layer in spec.network.layers]
     found: dict[str, object] = {
-        "network": {"dropout": spec.network.dropout_for(rows)},
+        "network": {"layers": layers, "dropout": spec.network.dropout_for(rows)},
         "fit": {
             "batch_size": spec.fit.batch_rows(rows.n_rows),
             "epochs": spec.fit.epochs_for(rows),
             "averaged_epochs": spec.fit.averaged_for(rows),
-            "optimizer": {"learning_rate": rate},
+            "optimizer": settled_as.model_dump(),
         },
     }
     if isinstance(spec.data, TableData):
@@ -60,8 +63,9 @@ def _categories(recipe: TableData, data: Dataset) -> str:
 
 
 def shown(spec: PatternSpec, data: Dataset) -> Shown:
+    has_words = not {"category", "text"}.isdisjoint(data.kinds.values())
     has_many = isinstance(spec.data, TableData) and has_many_words(spec.data, data)
-    return Shown(len(data.train), data.labels is not None, has_many)
+    return Shown(len(data.train), data.labels is not None, has_many, has_words)
 
 
 def with_pairs(spec: PatternSpec, data: Dataset) -> PatternSpec:
@@ -74,15 +78,21 @@ def with_pairs(spec: PatternSpec, data: Dataset) -> PatternSpec:
 def settled(spec: PatternSpec, used: PatternSpec, members: int) -> dict[str, int | float | str]:
     """Return what the recipe left open, by field, as it was settled; `used` is the recipe of the fit."""
     settled_as = dict(_fields(used.to_json()))
-    open_fields = [field for field, value in _fields(spec.to_json()) if value == "auto" and field in SETTLED]
+    open_fields = [field for field, value in _fields(spec.to_json()) if value == "auto" and _is_settled(field)]
     settled_as["network.members"] = members
     settled_as["data.pairs"] = ", ".join(map(" × ".join, settled_as.get("data.pairs", ()))) or "none"
     return {field: settled_as[field] for field in open_fields if (field, settled_as[field]) not in USUAL}
+
+
+def _is_settled(field: str) -> bool:
+    return field in SETTLED or field.startswith(LAYERS)
 
 
 def _fields(part: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in part.items():
         if isinstance(value, Mapping):
             yield from _fields(value, f"{before}{name}.")
+        elif before + name == LAYERS:
+            yield from _fields({str(place): layer for place, layer in enumerate(value)}, f"{LAYERS}.")
         else:
             yield f"{before}{name}", value

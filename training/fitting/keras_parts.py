@@ -59,7 +59,7 @@ def _layer(layer: keras.Layer) -> tuple[object, ...]:
 
 
 def architecture_of(spec: PatternSpec, n_inputs: int, decoder: Decoder) -> Architecture:
-    hidden = tuple(Layer(layer.units, layer.activation) for layer in spec.network.layers)
+    hidden = tuple(Layer(layer.units_for(Shown()), layer.activation) for layer in spec.network.layers)
     activation: str = spec.network.output_activation
     if isinstance(decoder, LabelDecoder):
         activation = "sigmoid" if decoder.is_binary else "softmax"
@@ -228,6 +228,10 @@ def _rate(optimizer: Optimizer) -> float:
     return optimizer.rate_for(Shown()) if isinstance(optimizer, Adam) else optimizer.learning_rate
 
 
+def _settled(optimizer: Optimizer) -> Optimizer:
+    return optimizer.settled(Shown()) if isinstance(optimizer, Adam) else optimizer
+
+
 def _decay(optimizer: Optimizer) -> float:
     return optimizer.weight_decay if isinstance(optimizer, Adam) else 0.0
 
@@ -237,7 +241,7 @@ def optimizer_of(recipe: Optimizer, schedule: Schedule | None, course: Course) -
 
     Its SGD class does momentum as well.
     """
-    settings = recipe.model_dump()  # with the name: Keras would make up another each time, as `build` says
+    settings = _settled(recipe).model_dump()  # with the name: Keras would make up another each time, as `build` says
     settings["learning_rate"] = _learning_rate(schedule, course)
     match recipe:
         case Sgd() | Momentum():

@@ -77,13 +77,12 @@ Activation = Literal[
 ]
 
 
-class Dense(Part):
-    units: Annotated[int, Field(ge=1, le=8192)]
-    activation: Activation = "relu"
-
-
 # Short texts of fewer words are learned as tables without texts are: better on 26 of 26 tables of up to 1200 words.
 MANY_WORDS = 2000
+
+
+# Rows that make as many steps in fewer epochs.
+MANY_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -95,6 +94,28 @@ class Shown:
     """The target is labels, not numbers."""
     has_many_words: bool = False
     """Texts have more than MANY_WORDS words that become inputs: few steps are enough, and more of them learn noise."""
+    has_words: bool = False
+    """A column among the inputs is categories or texts."""
+
+    @property
+    def are_many_numbers(self) -> bool:
+        """True if many rows tell numbers by inputs without categories and texts."""
+        return self.n_rows > MANY_ROWS and not self.are_labels and not self.has_words
+
+
+# Units of `auto`. A layer of half of them learns as much of many numbers in less time; of categories, it learns less.
+UNITS, FEW_UNITS = 64, 32
+
+
+class Dense(Part):
+    units: Annotated[int, Field(ge=1, le=8192)] | Literal["auto"]
+    """auto: 64, or 32 where more than 10 000 training rows without categories and texts tell numbers."""
+    activation: Activation = "relu"
+
+    def units_for(self, rows: Shown) -> int:
+        if self.units != "auto":
+            return self.units
+        return FEW_UNITS if rows.are_many_numbers else UNITS
 
 
 # Members of a network that may choose, and those of one with very many inputs, whose weights would fill the memory.
@@ -142,7 +163,8 @@ class NetworkSpec(Part):
         """Return the members of a network with `n_inputs` inputs."""
         if self.members != "auto" or not self.layers:
             return self.most_members
-        return min(MEMBERS, max(FEW_MEMBERS, MOST_FIRST_WEIGHTS // (n_inputs * self.layers[0].units)))
+        first = self.layers[0].units_for(Shown())
+        return min(MEMBERS, max(FEW_MEMBERS, MOST_FIRST_WEIGHTS // (n_inputs * first)))
 
 
 LearningRate = Annotated[FiniteFloat, Field(gt=0, le=1e9)]
@@ -178,14 +200,18 @@ class RmsProp(Part):
 
 # Learning rates of `auto`, which a schedule lowers from there.
 RATE, RATE_OF_TEXT = 0.003, 0.001
+# Betas of `auto`: those of Adam's authors, and those of shorter means, which learn more of many numbers in an epoch.
+BETAS, SHORT_BETAS = (0.9, 0.999), (0.8, 0.99)
 
 
 class Adam(Part):
     name: Literal["adam"] = "adam"
     learning_rate: LearningRate | Literal["auto"] = 0.001
     """auto: 0.003, and 0.001 where texts have many words."""
-    beta_1: Decay = 0.9
-    beta_2: Decay = 0.999
+    beta_1: Decay | Literal["auto"] = 0.9
+    """auto: 0.9, or 0.8 where more than 10 000 training rows without categories and texts tell numbers."""
+    beta_2: Decay | Literal["auto"] = 0.999
+    """auto: 0.999, or 0.99 for the same rows."""
     epsilon: Positive = 1e-7
     weight_decay: Decay = 0.0
 
@@ -193,6 +219,16 @@ class Adam(Part):
         if self.learning_rate != "auto":
             return self.learning_rate
         return RATE_OF_TEXT if rows.has_many_words else RATE
+
+    def settled(self, rows: Shown) -> "Adam":
+        """Return the same with nothing left open."""
+        beta_1, beta_2 = SHORT_BETAS if rows.are_many_numbers else BETAS
+        found = {
+            "learning_rate": self.rate_for(rows),
+            "beta_1": beta_1 if self.beta_1 == "auto" else self.beta_1,
+            "beta_2": beta_2 if self.beta_2 == "auto" else self.beta_2,
+        }
+        return self.model_copy(update=found)
 
 
 Optimizer = Annotated[Sgd | Momentum | Adagrad | RmsProp | Adam, Field(discriminator="name")]
@@ -268,7 +304,7 @@ SMALLEST_BATCH, LARGEST_BATCH, BATCHES = 16, 1024, 100
 # Epochs that weights of labels are averaged over.
 AVERAGED = 2.0
 # Epochs of `auto`. Many rows make as many steps in fewer epochs, and labels are learned in fewer steps.
-MANY_ROWS, FEW_EPOCHS, EPOCHS = 10_000, 30, 60
+FEW_EPOCHS, EPOCHS = 30, 60
 EPOCHS_OF_TEXT, EPOCHS_OF_TEXT_WITH_LABELS = 6, 4
 
 Epochs = Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto"]

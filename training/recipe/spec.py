@@ -17,7 +17,7 @@ from models_store.encoding.rows import n_monomials
 from models_store.names import NAME, RESERVED
 from training.recipe.base import Part, RecipeError
 from training.recipe.data import Data, FormulaData, SequenceData, TableData
-from training.recipe.fit import NUMBER_LOSSES, AuthorFigure, CrossValidate, Fit, NetworkSpec, Scaling, Split
+from training.recipe.fit import NUMBER_LOSSES, AuthorFigure, CrossValidate, Fit, NetworkSpec, Scaling, Shown, Split
 from training.recipe.formula import Formula, FormulaError
 from training.recipe.promotion import Promotion
 from training.recipe.search import Search
@@ -58,10 +58,16 @@ PatternName = Annotated[str, Field(pattern=f"^{NAME.pattern}$"), AfterValidator(
 MEMBERS: dict[str, Any] = {
     "data": {"kind": "table", "pairs": "auto", "weighting": "auto", "terms": "auto"},
     "split": {"test": 0.2, "validation": 0.0, "refit": True},
-    "network": {"layers": [{"units": 64}, {"units": 64}], "dropout": "auto", "members": "auto"},
+    "network": {"layers": [{"units": "auto"}, {"units": 64}], "dropout": "auto", "members": "auto"},
     "fit": {
         "loss": "auto",
-        "optimizer": {"name": "adam", "learning_rate": "auto", "weight_decay": 0.01},
+        "optimizer": {
+            "name": "adam",
+            "learning_rate": "auto",
+            "beta_1": "auto",
+            "beta_2": "auto",
+            "weight_decay": 0.01,
+        },
         "schedule": {"name": "cosine", "warmup": 0.05},
         "epochs": "auto",
         "batch_size": "auto",
@@ -190,7 +196,7 @@ class PatternSpec(Part):
             raise ValueError(
                 f"network.polynomial_degree: more than {MOST_INPUT_FEATURES} input features: lower the degree"
             )
-        widths = [n_features, *(layer.units for layer in self.network.layers), len(data.outputs)]
+        widths = [n_features, *(layer.units_for(Shown()) for layer in self.network.layers), len(data.outputs)]
         region = data.test if isinstance(data, FormulaData) else None
         if region is not None and region.rows * len(data.inputs) > MOST_NUMBERS:
             raise ValueError(f"data.test.rows: more than {MOST_NUMBERS} numbers in the test table: ask for fewer rows")

@@ -40,9 +40,12 @@ def test_numbers_of_few_rows() -> None:
         "data.numbers": "piecewise",
         "data.bins": 4,
         "data.pairs": "x × y",
+        "network.layers.0.units": 64,
         "network.dropout": 0.0,
         "network.members": 8,
         "fit.optimizer.learning_rate": 0.003,
+        "fit.optimizer.beta_1": 0.9,
+        "fit.optimizer.beta_2": 0.999,
         "fit.epochs": 60,
         "fit.batch_size": 16,
         "fit.averaged_epochs": 0.0,
@@ -104,8 +107,22 @@ def test_texts_beside_a_target_of_numbers_are_words_that_are_there_or_not() -> N
     assert (texts["data.weighting"], texts["data.terms"]) == ("multi-hot", "words")
 
 
-def test_many_rows_have_fewer_epochs() -> None:
-    assert found(pl.concat([PLANE] * 22))["fit.epochs"] == 30
+FIRST_UNITS_AND_BETAS = ("network.layers.0.units", "fit.optimizer.beta_1", "fit.optimizer.beta_2")
+
+
+def test_many_rows_have_fewer_epochs_fewer_first_units_and_shorter_means() -> None:
+    many = found(pl.concat([PLANE] * 22))
+    assert many["fit.epochs"] == 30
+    assert [many[name] for name in FIRST_UNITS_AND_BETAS] == [32, 0.8, 0.99]
+
+
+PLACES = pl.Series("place", ["north", "south", "east"] * 4400)
+
+
+@pytest.mark.parametrize("change", [PLACES, pl.col("t") > 0], ids=["categories", "labels"])
+def test_many_rows_with_categories_or_labels_have_all_units(change: pl.Expr | pl.Series) -> None:
+    many = found(pl.concat([PLANE] * 22).with_columns(change))
+    assert [many[name] for name in FIRST_UNITS_AND_BETAS] == [64, 0.9, 0.999]
 
 
 def categories(*n_values: int, repeats: int = 1) -> tuple[TableData, TableData, Dataset]:
@@ -138,8 +155,13 @@ def test_categories_stay_open_where_some_columns_have_many(n_values: tuple[int, 
 def test_what_the_recipe_says_itself_stays() -> None:
     said = found(
         data={"numbers": "scaled", "pairs": [], "bins": 5},
-        network={"members": 3, "dropout": 0.5},
-        fit={"epochs": 7, "batch_size": 32, "optimizer": {"learning_rate": 0.1}, "averaged_epochs": 1},
+        network={"members": 3, "dropout": 0.5, "layers": [{"units": 5}]},
+        fit={
+            "epochs": 7,
+            "batch_size": 32,
+            "optimizer": {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.5},
+            "averaged_epochs": 1,
+        },
     )
     assert said == {}
 
