@@ -49,7 +49,9 @@ function stepsOf({ inputs, outputs, classes, card, recipe: { scaling, network } 
     `raw ${named(inputs)}`,
     isScaled ? `${way}, ${scaling.scope}` : way,
     ...encoded,
-    ...network.layers.map(({ units, activation }, at) => `${chosen[`network.layers.${at}.units`] ?? units} ${activation}`),
+    ...network.layers.map(
+      ({ units, activation }, at) => `${chosen[`network.layers.${at}.units`] ?? units} ${activation}`,
+    ),
     ...(dropout ? [`dropout ${dropout}`] : []),
     ...((members ?? 1) === 1 ? [] : [`${members} members, their mean`]),
     classes ? lastOf(classes) : `${outputs.length} ${network.output_activation}`,
