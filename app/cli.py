@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 from rich.console import Console
 
-from app.dialects.native.ways import Way
+from app.dialects.ways import Way
 from models_store.errors import PatternServerError
 from models_store.exports.names import ALL, BUNDLE
 from models_store.tables.csv_dialect import CsvDialect
@@ -382,7 +382,7 @@ def predict(
         bool, typer.Option("--ignore-extra", help="of a table: ignore columns that the pattern does not know")
     ] = False,
     outside: Annotated[
-        Way | None, typer.Option(help="what becomes of rows outside what training saw; without it they are guessed")
+        Way | None, typer.Option(help="what becomes of rows outside what training saw, if not what the recipe says")
     ] = None,
     interval: Annotated[
         float | None,
@@ -420,7 +420,7 @@ def predict(
     from app.commands.wording import words
     from app.dialects.levels import Levels
 
-    answer = predict_row(pattern, values, version, url, outside or "warn", Levels.said(interval, confidence, joint))
+    answer = predict_row(pattern, values, version, url, outside or "true", Levels.said(interval, confidence, joint))
     out.print(str(answer), markup=False, highlight=False)
     if answer.outside or answer.is_joint:
         where = f"{', '.join(map(words, answer.outside))}: outside what training saw" if answer.outside else JOINT
@@ -441,7 +441,7 @@ def _predict_table(asked: "predict_file.Asked") -> None:
 
     done = answer_file(asked)
     if done.outside:
-        said = f"{done.outside:,} rows {ROWS_OUTSIDE[asked.way]}"
+        said = f"{done.outside:,} rows {ROWS_OUTSIDE[done.way]}"
         err.print(f"[yellow]warning:[/] {said}", highlight=False, soft_wrap=True)
     if done.outside and asked.levels.asked is not None:
         err.print(f"[yellow]warning:[/] {NO_GUARANTEE}", highlight=False, soft_wrap=True)

@@ -326,6 +326,10 @@ class Calibration(Frozen):
     """The mean number of labels in a set on calibration rows, by level."""
 
 
+Way = Literal["warn", "clip", "reject", "formula"]
+"""What becomes of rows outside what training saw."""
+
+
 class Region(Frozen):
     """Where training rows were; what tells of it is in `region.npz`."""
 
@@ -400,6 +404,8 @@ class Card(Frozen):
     """What intervals stand on; None of cards from before there were any."""
     region: Region | None = Field(default=None, exclude_if=is_none)
     """Where training rows were; None where they were too few to tell, and of cards from before it was looked for."""
+    outside: Way | None = Field(default=None, exclude_if=is_none)
+    """What becomes of rows outside where a request does not say: as the recipe has it, but `warn` without a formula."""
     author_metrics: dict[str, FiniteFloat]
     """The test error by each way an author has counted it; same keys as `Author.metric`."""
     author: Author | None

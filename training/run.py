@@ -249,6 +249,7 @@ def _card(training: Training, calibration: Calibration, region: Region | None, j
     test = measured(answers.test, data.test, data)
     seen = replace(data, train=training.rows)
     columns = report.input_columns(seen, training.served.predictor.encoder)
+    forms = closed_forms(data, answers.test, spec.seed)
     return Card(
         task="regression" if data.labels is None else "classification",
         inputs=with_worth(columns, predictor, data, spec.seed),
@@ -280,7 +281,8 @@ def _card(training: Training, calibration: Calibration, region: Region | None, j
             software={name: version_of(name) for name in SOFTWARE},
         ),
         left_out=list(data.left_out),
-        closed_forms=closed_forms(data, answers.test, spec.seed),
+        closed_forms=forms,
+        outside="warn" if spec.outside == "formula" and set(forms) != set(data.outputs) else spec.outside,
         notes=[*notes(spec, data, history, train, test, n_parameters), *encoding_notes(predictor.encoder)],
     )
 

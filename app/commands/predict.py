@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import orjson
 
 from app.answering.engine import network_loader
+from app.dialects import beyond
 from app.dialects.levels import NO_LEVELS, Levels
-from app.dialects.native import beyond, bodies
-from app.dialects.native.ways import TO_ASK, Way
+from app.dialects.native import bodies
+from app.dialects.ways import TO_ASK, Said
 from app.formats.expected import TO_IGNORE, Expected
 from app.formats.media_types import JSON
 from app.formats.reply import Reply
@@ -88,7 +89,7 @@ class WrongAddress(PatternServerError):
 
 
 def predict_row(
-    pattern: str, values: list[str], version: int | None, url: str | None, outside: Way, levels: Levels = NO_LEVELS
+    pattern: str, values: list[str], version: int | None, url: str | None, outside: Said, levels: Levels = NO_LEVELS
 ) -> Response:
     """Ask the server at `url` (by default that of the settings) or, where none listens, the store.
 
@@ -185,7 +186,7 @@ def _is_to_come(settings: Settings, reason: str, pattern: str, version: int | No
 
 
 def _ask_server(
-    server: Server, pattern: str, values: list[str], version: int | None, way: Way, levels: Levels
+    server: Server, pattern: str, values: list[str], version: int | None, way: Said, levels: Levels
 ) -> Response:
     summary = server.said(f"/patterns/{pattern}")
     wanted = [f"outside={way}", *levels.query]
@@ -214,7 +215,7 @@ def _refused(error: urllib.error.HTTPError) -> Refused:
 
 
 def _ask_store(
-    settings: Settings, pattern: str, values: list[str], version: int | None, way: Way, levels: Levels, source: str
+    settings: Settings, pattern: str, values: list[str], version: int | None, way: Said, levels: Levels, source: str
 ) -> Response:
     store = Store(settings.store, network_loader(settings))
     number = store.champion(pattern) if version is None else version
@@ -223,7 +224,8 @@ def _ask_store(
     body = json.dumps({"inputs": record(pattern, bundle.kinds, values)}).encode()
     question = bodies.read(body, JSON, Expected.of(bundle.predictor.encoder, bundle.beside), max_rows=1)
     levels.check(bundle)
-    treated, answers = beyond.answered(bundle, way, question, is_sure=levels.asked is not None)
+    chosen = beyond.way_of(way, bundle, is_sure=levels.asked is not None)
+    treated, answers = beyond.answered(bundle, chosen, question)
     sure = levels.sureness(bundle, treated.rows, answers)
     reply = Reply(bundle, answers, bundle.labels is not None, ends=sure.ends, members=sure.members)
     # Through JSON, in which a server would have said it.

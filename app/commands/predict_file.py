@@ -16,9 +16,10 @@ from app.answering.engine import network_loader
 from app.commands.answer_files import Columns, NoPlace, check_place, writing_to
 from app.commands.predict import Server, ask_patiently, server_at
 from app.commands.table_parts import Part, check_file, parts
+from app.dialects import beyond
 from app.dialects.levels import NO_LEVELS, Levels
-from app.dialects.native import beyond, bodies
-from app.dialects.native.ways import Way
+from app.dialects.native import bodies
+from app.dialects.ways import Way
 from app.formats.expected import Expected
 from app.formats.media_types import ARROW, CSV
 from app.formats.reply import ENDS, Reply, column_of_lists
@@ -49,13 +50,8 @@ class Asked:
     ignores_extra: bool = False
     """True if columns that the pattern does not know are ignored."""
     outside: Way | None = None
-    """What becomes of rows outside what training saw; None: they are answered like others."""
+    """What becomes of rows outside what training saw; None: what the recipe says."""
     levels: Levels = NO_LEVELS
-
-    @property
-    def way(self) -> Way | None:
-        """What becomes of rows outside; where answers are to be sure, they are counted, since they are not."""
-        return "warn" if self.outside is None and self.levels.asked is not None else self.outside
 
 
 @dataclass(frozen=True)
@@ -67,6 +63,8 @@ class Answered:
     """Rows without a value that all training rows had, for which another stands in."""
     version: int
     source: str
+    way: Way | None
+    """What became of the rows outside."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +91,8 @@ class Answerer:
     labels: tuple[str, ...]
     version: int
     source: str
+    way: Way | None
+    """What becomes of rows outside."""
 
 
 def answer_file(asked: Asked) -> Answered:
@@ -119,7 +119,7 @@ def answer_file(asked: Asked) -> Answered:
             bar.update(task, completed=part.share, rows=n_rows)
         if not n_rows:
             raise TableError(f"{asked.path.name}: the table has columns and no rows")
-    return Answered(n_rows, remarked.outside, remarked.filled, answerer.version, answerer.source)
+    return Answered(n_rows, remarked.outside, remarked.filled, answerer.version, answerer.source, answerer.way)
 
 
 def _answerer(asked: Asked) -> Answerer:
@@ -150,17 +150,17 @@ def _of_store(settings: Settings, asked: Asked, source: str) -> Answerer:
     likely = asked.probabilities and bundle.labels is not None
 
     asked.levels.check(bundle)
+    way = beyond.way_of(asked.outside, bundle, is_sure=asked.levels.asked is not None)
 
     def answer(part: Part) -> tuple[Columns, Remarked]:
         question = bodies.read(part.body, part.media_type, expected, ANY_NUMBER)
-        is_sure = asked.levels.asked is not None
-        question, answers = beyond.answered(bundle, asked.way, question, is_sure=is_sure)
+        question, answers = beyond.answered(bundle, way, question)
         outside = bundle.unseen(question.rows) if question.outside is None else question.outside
         sure = asked.levels.sureness(bundle, question.rows, answers)
         columns = Reply(bundle, answers, likely, ends=sure.ends, members=sure.members).columns
         return columns, Remarked(len(outside), len(bundle.filled(question.rows)))
 
-    return Answerer(answer, bundle.inputs, bundle.labels or (), version, source)
+    return Answerer(answer, bundle.inputs, bundle.labels or (), version, source, way)
 
 
 # -- by a server ---------------------------------------------------------------------------------------------------
@@ -191,7 +191,15 @@ def _of_server(server: Server, asked: Asked) -> Answerer:
 
     source = f"from the server at {server.address}"
     inputs = tuple(column["name"] for column in described["inputs"])
-    return Answerer(answer, inputs, tuple(summary["classes"] or ()), version, source)
+    way = _way(server.said(f"/patterns/{asked.pattern}/versions/{version}")["card"], asked)
+    return Answerer(answer, inputs, tuple(summary["classes"] or ()), version, source, way)
+
+
+def _way(card: dict[str, Any], asked: Asked) -> Way | None:
+    """Return what becomes of rows outside by a server: as `way_of` chooses, of its card."""
+    is_sure = asked.levels.asked is not None
+    own: Way | None = asked.outside or card.get("outside")
+    return "warn" if is_sure and own in (None, "formula") else own
 
 
 def _from_csv(content: bytes, reads: Mapping[str, Callable[[str], Any]]) -> Columns:

@@ -155,6 +155,9 @@ def print_card(out: Console, shown: Shown) -> None:
         out.print(calibration, style="dim", highlight=False)
     if region := card_tables.region(card):
         out.print(region, style="dim", highlight=False)
+    if card.outside is not None:
+        said = f"rows outside what training saw, unless a request says otherwise: {card.outside}"
+        out.print(said, style="dim", highlight=False)
     if isinstance(card.test.overall, LabelScore):
         out.print(card_tables.confusion(card.outputs[0], card.test.overall))
     out.print(card_tables.baselines(card.baselines))

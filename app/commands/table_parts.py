@@ -17,7 +17,7 @@ import pyarrow.parquet
 
 from app.commands.datasets import form_of
 from app.commands.predict import WAY_OPTION
-from app.dialects.native.ways import TO_ASK
+from app.dialects.ways import TO_ASK
 from app.formats.expected import TO_IGNORE
 from app.formats.media_types import ARROW, CSV, JSON
 from models_store.errors import PatternServerError, TableError

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS
+from app.dialects.asked import AskedRows
 from app.dialects.remarks import Remarks, remarks_on
 from app.errors import AnswerTooLarge, Unprocessable
 from app.formats.reply import ENDS
@@ -133,10 +134,13 @@ class Levels(BaseModel):
         ends = ENDS if self.interval is not None else ("set",) if self.confidence is not None else ()
         return [f"{output}_{end}" for output in outputs for end in ends]
 
-    def remarks_on(self, bundle: Bundle, rows: Raw) -> Remarks:
+    def remarks_on(self, bundle: Bundle, question: AskedRows) -> Remarks:
         """Return what is said of rows asked or not: where something is to be sure, all that are outside as well."""
-        remarks = remarks_on(bundle, rows)
-        if self.asked is None or not (outside := bundle.outside(rows)):
+        remarks = remarks_on(bundle, question)
+        if self.asked is None:
+            return remarks
+        outside = bundle.outside(question.rows) if question.outside is None else question.outside
+        if not outside:
             return remarks
         return {**remarks, "outside": without_guarantee(outside)}
 

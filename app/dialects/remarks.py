@@ -9,8 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from app.dialects.asked import AskedRows
 from models_store.bundle import Bundle
-from models_store.tables.table import Raw, Table
+from models_store.tables.table import Table
 
 # Rows that a header lists, and the most bytes that it may have.
 MOST_IN_HEADER = 20
@@ -19,11 +20,15 @@ Remarks = Mapping[str, list[dict[str, Any]]]
 NOTHING: Remarks = {}
 
 
-def remarks_on(bundle: Bundle, rows: Raw) -> Remarks:
-    """Return what is said asked or not: rows with categories that training never saw, and rows with filled values."""
-    if not isinstance(rows, Table):
-        return NOTHING
-    found = {"outside": bundle.unseen(rows), "filled": bundle.filled(rows)}
+def remarks_on(bundle: Bundle, question: AskedRows) -> Remarks:
+    """Return what is said asked or not: rows with categories that training never saw, and rows with filled values.
+
+    Where rows outside what training saw are treated, all of them are said.
+    """
+    if not isinstance(question.rows, Table):
+        return {"outside": question.outside} if question.outside else NOTHING
+    outside = bundle.unseen(question.rows) if question.outside is None else question.outside
+    found = {"outside": outside, "filled": bundle.filled(question.rows)}
     return {name: listed for name, listed in found.items() if listed}
 
 

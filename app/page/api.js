@@ -52,6 +52,7 @@
  * @property {{ promoted: boolean, why: string, champion: number | null }} [promotion]   beside the champion before
  * @property {Calibration} [calibration]                           what intervals and sets stand on
  * @property {Record<string, ClosedForm>} [closed_forms]
+ * @property {"warn" | "clip" | "reject" | "formula"} [outside]    what becomes of rows outside, unless a request says
  * @typedef {object} Recipe
  * @property {{ validation: number }} split
  * @property {{ method: string, scope: string, outputs: string, targets?: string }} scaling
@@ -98,7 +99,7 @@
  * @property {Record<string, Record<string, number>>[]} [probabilities]
  * @property {Record<string, [number, number]>[]} [intervals]
  * @property {Record<string, Value[]>[]} [sets]
- * @property {{ row: number, columns: string[], joint?: true, score?: number }[]} [outside]
+ * @property {{ row: number, columns: string[], joint?: true, score?: number, answered?: string }[]} [outside]
  * @property {{ row: number, columns: string[] }[]} [filled]
  * @typedef {object} Job
  * @property {string} pattern

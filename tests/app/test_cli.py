@@ -390,6 +390,7 @@ def test_a_value_outside_what_training_saw_is_answered_with_a_warning(
         assert asked.err.startswith(f"{warning} pair version 2, from the s")
 
 
+@pytest.mark.parametrize("by_recipe", [False, True])
 @pytest.mark.parametrize(
     ("way", "out", "said"),
     [
@@ -404,19 +405,26 @@ def test_a_value_outside_what_training_saw_is_answered_with_a_warning(
     ],
 )
 def test_a_row_and_a_table_outside_what_training_saw_are_answered_as_asked(
-    server: str, stocked: Store, run: Run, monkeypatch: pytest.MonkeyPatch, way: str, out: str, said: str
+    server: str,
+    stocked: Store,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    by_recipe: bool,
+    way: str,
+    out: str,
+    said: str,
 ) -> None:
     for module in ("predict", "predict_file"):
         monkeypatch.setattr(f"app.commands.{module}.network_loader", lambda _settings: LinearNetwork.from_bytes)
     bundle = line(2, "known")
-    stocked.publish(replace(bundle, card=bundle.card.model_copy(update={"closed_forms": {"y": FORM}})))
+    own = {"closed_forms": {"y": FORM}, "outside": way if by_recipe else None}
+    stocked.publish(replace(bundle, card=bundle.card.model_copy(update=own)))
+    asked = () if by_recipe else ("--outside", way)
     Path("asked.csv").write_text("x\n1\n20\n")
     for port in (server, os.environ["PATTERNS_PORT"]):
-        one = run("predict", "known", "20", "--outside", way, port=port, predict_key="the-predict-key")
+        one = run("predict", "known", "20", *asked, port=port, predict_key="the-predict-key")
         assert (one.out.strip(), one.err.startswith(said)) == (out, True)
-        table = run(
-            "predict", "known", "--csv", "asked.csv", "--outside", way, port=port, predict_key="the-predict-key"
-        )
+        table = run("predict", "known", "--csv", "asked.csv", *asked, port=port, predict_key="the-predict-key")
         if way == "reject":
             assert one.err.endswith("or say --outside warn, clip or formula")
             assert table.err.startswith("error: row 1 is outside what training saw in x; the card has the ranges; ")

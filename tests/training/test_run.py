@@ -91,10 +91,10 @@ def test_what_improves_on_an_authors_recipe_is_right_to_a_part_of_a_unit(name: s
             "fit": {"epochs": 500, "optimizer": {"learning_rate": 0.05}},
         },
         {"network": {"dtype": "float64"}},
-        {"scaling": {"method": "minmax"}},
+        {"scaling": {"method": "minmax"}, "outside": "clip"},
         {"scaling": {"outputs": "none"}, "fit": {"epochs": 500}},
     ],
-    ids=["no hidden layer", "polynomial", "float64", "minmax", "raw outputs"],
+    ids=["no hidden layer", "polynomial", "float64", "minmax, outside clipped", "raw outputs"],
 )
 def test_every_part_of_a_recipe_leads_to_a_bundle_that_predicts(changes: dict[str, Any]) -> None:
     from models_store.networks.keras_network import KerasNetwork  # deferred: imports TensorFlow
@@ -103,6 +103,7 @@ def test_every_part_of_a_recipe_leads_to_a_bundle_that_predicts(changes: dict[st
     bundle = Bundle.from_files(train(spec).to_files(), KerasNetwork.from_bytes)
     np.testing.assert_allclose(bundle.predict(rows(0, 50, 99)), rows(10, 60, 109), atol=2)
     assert PatternSpec.parse(bundle.recipe) == spec
+    assert bundle.card.outside == spec.outside
 
 
 def test_the_same_seed_trains_the_same_network_to_the_bit(add_ten: Bundle) -> None:

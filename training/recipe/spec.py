@@ -103,6 +103,8 @@ class PatternSpec(Part):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     missing: Literal["fill", "refuse"] = "fill"
     """A missing value in a question, in a column of a table that had none in training: filled in, or refused."""
+    outside: Literal["warn", "clip", "reject", "formula"] | None = Field(default=None, exclude_if=is_none)
+    """What becomes of rows outside what training saw, where a request does not say; None: they are like others."""
     cross_validate: CrossValidate | None = None
     search: Search | None = Field(default=None, exclude_if=is_none)
     """How fields of this recipe are to be chosen; the published version has the chosen recipe, without it."""

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from app.answering.plan import cost_of_array, cost_of_unpacking, reads_on_loop
+from app.dialects.asked import AskedRows
 from app.errors import NotAcceptedType, Unprocessable
 from app.formats import arrow_stream, json_rows
 from app.formats.expected import Expected
@@ -21,26 +22,16 @@ from app.formats.json_rows import check_finite, raw_of, rows_of
 from app.formats.media_types import ARROW, ARROW_FILE, JSON, media_type_of
 from app.formats.reply import Layout, Reply
 from app.formats.tables import TABLES
-from models_store.tables.table import Raw
 
 
 @dataclass(frozen=True, eq=False)
-class NativeQuestion:
+class NativeQuestion(AskedRows):
     """Raw rows in the card's column order, and the function that writes the reply to them."""
 
-    rows: Raw
     write: Callable[[Reply], bytes]
     media_type: str
     """The media type of the body as it is, and so of the answer."""
     is_light: bool = False
-    outside: list[dict[str, Any]] | None = None
-    """The rows outside what training saw, and what becomes of them; None unless it was asked."""
-    unclipped: Raw | None = None
-    """The rows as they were, if some were clipped."""
-
-    @property
-    def asked(self) -> Raw:
-        return self.rows if self.unclipped is None else self.unclipped
 
 
 def cost(body: bytes, content_type: str, expected: Expected) -> int:

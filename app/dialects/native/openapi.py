@@ -2,8 +2,7 @@
 
 from typing import Any, get_args
 
-from app.dialects.native.beyond import SWITCH
-from app.dialects.native.ways import Way
+from app.dialects.ways import Switch, Way
 from app.formats.media_types import JSON_LINES
 from app.openapi import BYTES, CELLS, LEVEL, RECORD, RECORDS, path_parameter, query_parameter
 
@@ -34,9 +33,9 @@ PREDICT: dict[str, Any] = {
         ),
         query_parameter(
             "outside",
-            {"type": "string", "enum": [*get_args(Way), *SWITCH]},
+            {"type": "string", "enum": [*get_args(Way), *get_args(Switch)]},
             "rows outside what training saw are named; clip: their numbers are moved into its range; reject: they are "
-            "refused; formula: the formula that was found answers them",
+            "refused; formula: the formula that was found answers them; true: what the recipe says, else warn",
         ),
         query_parameter(
             "interval",

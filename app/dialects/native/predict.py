@@ -1,19 +1,20 @@
 """POST /predict/{pattern}: raw values in, raw values out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from app.answering.answer import Answering
 from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS
 from app.answering.registry import Served
+from app.dialects.beyond import by_way, treated, way_of
 from app.dialects.levels import NUMBERS_OF_INTERVAL, UNSURE, WORK, Levels, without_guarantee
 from app.dialects.native import bodies
-from app.dialects.native.beyond import Outside, by_formula, check_way, treated
 from app.dialects.native.bodies import NativeQuestion
 from app.dialects.native.openapi import PREDICT
-from app.dialects.native.ways import Way
 from app.dialects.parameters import Version
 from app.dialects.remarks import NOTHING, remarks_on, with_remarks
+from app.dialects.ways import Said, Way
 from app.errors import Unprocessable
 from app.formats.compression import check_plain
 from app.formats.media_types import JSON
@@ -26,8 +27,8 @@ from models_store.bundle import Bundle
 
 
 class Wanted(Levels, Version):
-    outside: Outside = None
-    """What becomes of rows outside what training saw; None: they are answered like others."""
+    outside: Said | None = None
+    """What becomes of rows outside what training saw; None: what the recipe says."""
     probabilities: bool = False
 
 
@@ -42,13 +43,10 @@ async def predict(answering: Answering, call: Call) -> Response:
     bundle = release.bundle
     if wanted.probabilities and bundle.labels is None:
         raise Unprocessable("not_a_classification", "only classification patterns have probabilities")
-    way = wanted.outside
     if wanted.is_sure:
         wanted.check(bundle)
-        # Where answers are to be sure, rows outside are named, since their answers are not.
-        way = way or "warn"
-    if way is not None:
-        check_way(bundle, way, is_sure=wanted.is_sure)
+    # None of most requests, for which nothing of it costs anything.
+    way = way_of(wanted.outside, bundle, is_sure=wanted.is_sure)
     headers = call.head.headers
     check_plain(headers.get("content-encoding", ""))
     body = await call.body()
@@ -63,7 +61,7 @@ async def predict(answering: Answering, call: Call) -> Response:
         most //= NUMBERS_OF_INTERVAL
     if wanted.interval is not None or (way is not None and bundle.region is not None):
         cost *= WORK
-    return await answering.answer(release, cost, read, partial(_written, release, wanted), most)
+    return await answering.answer(release, cost, read, partial(_written, release, wanted, way), most)
 
 
 PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])
@@ -71,16 +69,16 @@ PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, docume
 
 def _read_to_treat(bundle: Bundle, way: Way, read: Callable[[], NativeQuestion]) -> NativeQuestion:
     """Return what `read` does, its rows outside what training saw treated."""
-    return treated(bundle, way, read())
+    # Not light: the answer names rows one by one.
+    return replace(treated(bundle, way, read()), is_light=False)
 
 
-def _written(release: Served, wanted: Wanted, question: NativeQuestion, answers: Array) -> Response:
-    remarks = remarks_on(release.bundle, question.rows) if release.shape.is_table else NOTHING
-    if question.outside is not None and (question.outside or wanted.outside is not None):
+def _written(release: Served, wanted: Wanted, way: Way | None, question: NativeQuestion, answers: Array) -> Response:
+    remarks = remarks_on(release.bundle, question) if release.shape.is_table else NOTHING
+    if question.outside is not None and (question.outside or wanted.outside not in (None, "false")):
         outside = without_guarantee(question.outside) if wanted.is_sure else question.outside
         remarks = {**remarks, "outside": outside}
-    if question.outside and wanted.outside == "formula":
-        answers = by_formula(release.bundle, question.rows, question.outside, answers)
+    answers = by_way(release.bundle, way, question, answers)
     headers = release.headers if question.media_type == JSON else with_remarks(release.headers, remarks)
     sure = wanted.sureness(release.bundle, question.rows, answers) if wanted.is_sure else UNSURE
     reply = Reply(release.bundle, answers, wanted.probabilities, release.version, remarks, *sure)

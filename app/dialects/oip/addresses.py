@@ -8,6 +8,7 @@ import orjson
 
 from app.answering.answer import Answering
 from app.answering.registry import Served
+from app.dialects.beyond import by_recipe
 from app.dialects.levels import WORK, may_be_asked
 from app.dialects.oip import bodies, repository
 from app.dialects.oip import models as oip_models
@@ -41,7 +42,8 @@ async def infer(answering: Answering, call: Call) -> Response:
     sent = await Sent.of(call, release.expected, answering.settings.max_body_bytes)
     read = partial(_read, answering.settings, release, expected_by(call, release.expected), sent)
     cost = sent.cost * (WORK if may_be_asked(sent.body) else 1)
-    return await answering.answer(release, cost, read, partial(_written, release, sent.accept_encoding))
+    handled = by_recipe(release.bundle, cost, read, partial(_written, release, sent.accept_encoding))
+    return await answering.answer(release, *handled)
 
 
 def _read(settings: Settings, release: Served, expected: Expected, sent: Sent) -> OipQuestion:
@@ -59,7 +61,7 @@ def _read(settings: Settings, release: Served, expected: Expected, sent: Sent) -
 
 
 def _written(release: Served, accept_encoding: str, question: OipQuestion, answers: Array) -> Response:
-    remarks = question.levels.remarks_on(release.bundle, question.rows)
+    remarks = question.levels.remarks_on(release.bundle, question)
     written = bodies.write(release, question, answers, remarks)
     content, headers = compressed(written.content, accept_encoding)
     headers |= with_remarks(release.headers, remarks)

@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 
 from app.answering.plan import MOST_LABELS_ANSWERED, cost_of_array
+from app.dialects.asked import AskedRows
 from app.dialects.levels import NO_LEVELS, Levels
 from app.dialects.oip import tensors
 from app.dialects.oip.inputs import flag_in, name_of, object_in, objects_in, parameters_of, rows_of, tensors_in
@@ -27,7 +28,6 @@ from app.formats.reply import Reply, texts_of_lists
 from models_store.arrays import Array
 from models_store.bundle import Bundle, all_finite
 from models_store.storage.store import Release
-from models_store.tables.table import Raw
 
 NO_OTHERS: Mapping[str, Values] = MappingProxyType({})
 # Bytes of JSON up to which the strict reader is the faster one.
@@ -44,10 +44,9 @@ class Wanted:
 
 
 @dataclass(frozen=True, eq=False)
-class OipQuestion:
+class OipQuestion(AskedRows):
     """Raw rows in the card's column order, and the outputs that are wanted for them."""
 
-    rows: Raw
     id: str | None
     wanted: Sequence[Wanted]
     is_compressed: bool
@@ -56,8 +55,8 @@ class OipQuestion:
     """Those among the parameters of the request."""
 
     @property
-    def asked(self) -> Raw:
-        return self.rows
+    def is_sure(self) -> bool:
+        return self.levels.is_sure
 
     @property
     def is_light(self) -> bool:

@@ -5,6 +5,7 @@ from importlib.metadata import version as version_of
 
 from app.answering.answer import Answering
 from app.answering.registry import Served
+from app.dialects.beyond import by_recipe
 from app.dialects.levels import NAMES, WORK
 from app.dialects.messages import answer_of, filled, message_of
 from app.dialects.oip import bodies, messages, repository
@@ -34,7 +35,8 @@ async def infer(answering: Answering, call: Call) -> Response:
     if any(name in request.parameters for name in NAMES):
         cost *= WORK
     read = partial(_read, answering.settings, release, expected, request)
-    return await answering.answer(release, cost, read, partial(_written, release))
+    handled = by_recipe(release.bundle, cost, read, partial(_written, release))
+    return await answering.answer(release, *handled)
 
 
 def _read(settings: Settings, release: Served, expected: Expected, request: pb.ModelInferRequest) -> OipQuestion:
@@ -44,7 +46,7 @@ def _read(settings: Settings, release: Served, expected: Expected, request: pb.M
 
 
 def _written(release: Served, question: OipQuestion, answers: Array) -> Response:
-    remarks = question.levels.remarks_on(release.bundle, question.rows)
+    remarks = question.levels.remarks_on(release.bundle, question)
     return Response(messages.write(release, question, answers, remarks), headers=release.headers)
 
 

@@ -6,6 +6,7 @@ from importlib.metadata import version as version_of
 from app.answering.answer import Answering
 from app.answering.registry import Served
 from app.dialects import documented as doc
+from app.dialects.beyond import by_recipe
 from app.dialects.levels import NO_LEVELS, WORK, Levels, may_be_asked
 from app.dialects.parameters import Version
 from app.dialects.remarks import with_remarks
@@ -58,7 +59,9 @@ async def invocations(answering: Answering, call: Call) -> Response:
     cost = bodies.cost(body, content_type)
     if wanted.asked is not None or may_be_asked(body):
         cost *= WORK
-    return await answering.answer(release, cost, read, partial(_written, release, media_type, levels))
+    write = partial(_written, release, media_type, levels)
+    handled = by_recipe(release.bundle, cost, read, write, is_sure=levels.is_sure)
+    return await answering.answer(release, *handled)
 
 
 def _default(answering: Answering) -> str:
@@ -83,7 +86,7 @@ def _written(release: Served, media_type: str, levels: Levels, question: Scoring
     sure = levels.sureness(release.bundle, question.rows, answers)
     reply = Reply(release.bundle, answers, ends=sure.ends, members=sure.members)
     content = bodies.write(question, reply, media_type)
-    headers = with_remarks(release.headers, levels.remarks_on(release.bundle, question.rows))
+    headers = with_remarks(release.headers, levels.remarks_on(release.bundle, question))
     return Response(content, media_type=media_type, headers=headers)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from app.answering.plan import cost_of_unpacking, reads_on_loop
+from app.dialects.asked import AskedRows
 from app.dialects.levels import NO_LEVELS, Levels
 from app.errors import NotAcceptedType, TooManyRows, Unprocessable
 from app.formats import arrow_stream, csv_rows, json_lines, json_rows, npy, parquet, strict_json
@@ -33,7 +34,6 @@ from app.formats.media_types import (
 )
 from app.formats.reply import Layout, Reply
 from models_store.arrays import Array
-from models_store.tables.table import Raw
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 # The names of MLflow and of Vertex AI. Clients send others than levels, too, which are ignored.
@@ -49,10 +49,9 @@ WITHOUT_HEADER = partial(csv_rows.write, has_header=False)
 
 
 @dataclass(frozen=True, eq=False)
-class ScoringQuestion:
+class ScoringQuestion(AskedRows):
     """Raw rows in the card's column order, and the functions that write the reply to them."""
 
-    rows: Raw
     write_csv: Callable[[Reply], bytes] = WITHOUT_HEADER
     write_lines: Callable[[Reply], bytes] = json_lines.write
     write_alike: Callable[[Reply], bytes] | None = None
@@ -62,8 +61,8 @@ class ScoringQuestion:
     """Those among the parameters of the body."""
 
     @property
-    def asked(self) -> Raw:
-        return self.rows
+    def is_sure(self) -> bool:
+        return self.levels.is_sure
 
 
 def cost(body: bytes, content_type: str) -> int:

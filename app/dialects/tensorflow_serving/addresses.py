@@ -17,6 +17,7 @@ from app.answering.answer import Answering
 from app.answering.plan import MOST_LABELS_ANSWERED, MOST_NUMBERS
 from app.answering.registry import Served, Shelf
 from app.dialects import documented as doc
+from app.dialects.beyond import by_recipe
 from app.dialects.parameters import expected_by
 from app.dialects.remarks import remarks_on, with_remarks
 from app.dialects.tensorflow_serving import bodies as tfs
@@ -56,10 +57,11 @@ class Verb:
         body = await call.body()
         read = partial(self.read, body, expected_by(call, release.expected), answering.settings.max_rows)
         most = MOST_LABELS_ANSWERED if self.name == "classify" else MOST_NUMBERS
-        return await answering.answer(release, len(body), read, partial(self._written, release), most)
+        handled = by_recipe(release.bundle, len(body), read, partial(self._written, release))
+        return await answering.answer(release, *handled, most)
 
     def _written(self, release: Served, question: tfs.TensorFlowServingQuestion, answers: Array) -> Response:
-        headers = with_remarks(release.headers, remarks_on(release.bundle, question.rows))
+        headers = with_remarks(release.headers, remarks_on(release.bundle, question))
         return Response(self.write(release.bundle, question, answers), media_type=JSON, headers=headers)
 
 

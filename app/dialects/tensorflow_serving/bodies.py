@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import orjson
 
+from app.dialects.asked import AskedRows
 from app.envelopes import Envelope
 from app.errors import Malformed, Unprocessable
 from app.formats import json_rows, strict_json
@@ -21,7 +22,7 @@ from models_store.bundle import Bundle
 from models_store.encoding.outputs import LabelDecoder
 from models_store.errors import UnknownAlias, UnknownPattern, UnknownVersion
 from models_store.storage.store import Release
-from models_store.tables.table import Kind, Raw
+from models_store.tables.table import Kind
 
 SIGNATURE = "serving_default"
 NOT_FOUND = {kind.code for kind in (UnknownPattern, UnknownVersion, UnknownAlias)}
@@ -46,17 +47,12 @@ ENVELOPE = Envelope(
 
 
 @dataclass(frozen=True, eq=False)
-class TensorFlowServingQuestion:
+class TensorFlowServingQuestion(AskedRows):
     """Raw rows in the card's column order, and the layout and the key of their answers."""
 
-    rows: Raw
     layout: Layout = "flat"
     key: Literal["predictions", "outputs", "results"] = "results"
     is_light: bool = False
-
-    @property
-    def asked(self) -> Raw:
-        return self.rows
 
 
 # -- questions -----------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from app.dialects.asked import AskedRows
 from app.dialects.oip import tensors
 from app.dialects.oip.bodies import Wanted, answered, wanted_of
 from app.dialects.oip.inputs import check_shape, rows_of, tensor_of_bytes
@@ -23,7 +24,7 @@ from app.protos import tensorflow_serving_pb2 as pb
 from models_store.arrays import Array
 from models_store.bundle import Bundle, all_finite
 from models_store.storage.store import Release
-from models_store.tables.table import Kind, Raw
+from models_store.tables.table import Kind
 
 # The datatypes of tensors that are read, and the field that holds their elements where tensor_content does not.
 DATATYPES = {
@@ -56,16 +57,11 @@ BY_DATATYPE = {datatype: (dtype, field) for dtype, (datatype, field) in DATATYPE
 
 
 @dataclass(frozen=True, eq=False)
-class TensorsQuestion:
+class TensorsQuestion(AskedRows):
     """Raw rows in the card's column order, and the outputs that are wanted for them."""
 
-    rows: Raw
     wanted: Sequence[Wanted]
     is_light: bool = False
-
-    @property
-    def asked(self) -> Raw:
-        return self.rows
 
 
 # -- tensors -------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from functools import partial
 from app.answering.answer import Answering
 from app.answering.plan import MOST_LABELS_ANSWERED, cost_of_array
 from app.answering.registry import Served
+from app.dialects.beyond import by_recipe
 from app.dialects.messages import answer_of, filled, message_of
 from app.dialects.parameters import expected_by
 from app.dialects.remarks import remarks_on, with_remarks
@@ -32,7 +33,8 @@ async def predict(answering: Answering, call: Call) -> Response:
     n_bytes = len(await call.body())
     cost = n_bytes if expected.typed else cost_of_array(n_bytes)
     read = partial(messages.read_tensors, request, expected, release.bundle, answering.settings.max_rows)
-    return await answering.answer(release, cost, read, partial(_tensors, release))
+    handled = by_recipe(release.bundle, cost, read, partial(_tensors, release))
+    return await answering.answer(release, *handled)
 
 
 async def classify(answering: Answering, call: Call) -> Response:
@@ -41,7 +43,8 @@ async def classify(answering: Answering, call: Call) -> Response:
     check_classification(release.bundle)
     read = partial(messages.read_examples, request.input, expected_by(call, release.expected), _max_rows(answering))
     n_bytes = len(await call.body())
-    return await answering.answer(release, n_bytes, read, partial(_classes, release), MOST_LABELS_ANSWERED)
+    handled = by_recipe(release.bundle, n_bytes, read, partial(_classes, release))
+    return await answering.answer(release, *handled, MOST_LABELS_ANSWERED)
 
 
 async def regress(answering: Answering, call: Call) -> Response:
@@ -49,7 +52,8 @@ async def regress(answering: Answering, call: Call) -> Response:
     release = await _release(answering, request.model_spec)
     check_one_number(release.bundle)
     read = partial(messages.read_examples, request.input, expected_by(call, release.expected), _max_rows(answering))
-    return await answering.answer(release, len(await call.body()), read, partial(_regressions, release))
+    handled = by_recipe(release.bundle, len(await call.body()), read, partial(_regressions, release))
+    return await answering.answer(release, *handled)
 
 
 async def metadata(answering: Answering, call: Call) -> Response:
@@ -97,17 +101,17 @@ def _max_rows(answering: Answering) -> int:
 
 
 def _tensors(release: Served, question: TensorsQuestion, answers: Array) -> Response:
-    headers = with_remarks(release.headers, remarks_on(release.bundle, question.rows))
+    headers = with_remarks(release.headers, remarks_on(release.bundle, question))
     return Response(messages.write_tensors(release, question, answers), headers=headers)
 
 
 def _classes(release: Served, question: TensorFlowServingQuestion, answers: Array) -> Response:
-    headers = with_remarks(release.headers, remarks_on(release.bundle, question.rows))
+    headers = with_remarks(release.headers, remarks_on(release.bundle, question))
     return Response(messages.write_classes(release, question, answers), headers=headers)
 
 
 def _regressions(release: Served, question: TensorFlowServingQuestion, answers: Array) -> Response:
-    headers = with_remarks(release.headers, remarks_on(release.bundle, question.rows))
+    headers = with_remarks(release.headers, remarks_on(release.bundle, question))
     return Response(messages.write_regressions(release, question, answers), headers=headers)
 
 

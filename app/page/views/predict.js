@@ -131,7 +131,7 @@ export class PredictForm {
       ...Object.entries(answer.intervals?.[0] ?? {}).map(([name, ends]) => between(name, ends, answer, described)),
       ...Object.values(answer.sets?.[0] ?? {}).map(oneOf),
       ...Object.values(answer.probabilities?.[0] ?? {}).map(likely),
-      ...(isOutside ? [warning(outside, row, described.card)] : []),
+      ...(isOutside ? [warning(outside, row, described.card, answer.outside?.[0]?.answered)] : []),
       ...(filled.length ? [standIn(filled, described.card)] : []),
       element("p", { class: "hint" }, `Version ${answer.version} answered in ${short(milliseconds, 2)} ms.`),
     );
@@ -271,12 +271,20 @@ function likely(byLabel) {
   return element("dl", { class: "likely", "aria-label": "Probabilities" }, ...rows);
 }
 
+/** @type {Record<string, string>} */
+const TREATED = {
+  warn: "Beyond its training region a network seldom follows the pattern: check this answer before you rely on it.",
+  clip: "Its numbers were moved into the range of training, as the recipe says, and the network has answered that.",
+  formula: "The formula has answered, as the recipe says.",
+};
+
 /**
  * @param {string[]} outside   none where the row is inside each column's range, but where no training row was
  * @param {Row} row
  * @param {Card} card
+ * @param {string} [answered]   what the recipe has made of the row
  */
-function warning(outside, row, card) {
+function warning(outside, row, card, answered) {
   const words = card.inputs
     .filter(({ name }) => outside.includes(name))
     .map((column) => beyond(column, row[column.name]))
@@ -285,8 +293,7 @@ function warning(outside, row, card) {
     "p",
     { class: "warning" },
     element("strong", {}, "Beyond what it has seen. "),
-    `${words || "Each value is in its range, but no training row was like all of them together"}. Beyond its training region a network seldom follows the pattern: `,
-    "check this answer before you rely on it.",
+    `${words || "Each value is in its range, but no training row was like all of them together"}. ${TREATED[answered ?? "warn"]}`,
   );
 }
 

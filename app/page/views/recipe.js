@@ -20,6 +20,12 @@ const ENCODED = {
   boolean: "booleans as ±1",
 };
 /** @type {Record<string, string>} */
+const OUTSIDE = {
+  warn: "named",
+  clip: "moved into the range of training",
+  reject: "refused",
+  formula: "answered by the formula",
+};
 const PROMOTED = { always: "always", never: "only by hand", "if-better": "if it is not worse on the same rows" };
 /** @type {Record<string, string>} */
 const SCALINGS = { standard: "standard scaling", minmax: "min-max scaling", none: "no scaling" };
@@ -71,7 +77,7 @@ const lastOf = (classes) => (classes.length === 2 ? "1 sigmoid" : `${classes.len
  * @param {Described} described
  * @returns {[string, string | number | null][]}
  */
-function fittedFacts({ card: { fitted, lineage, test }, classes, recipe: { fit, split, promotion } }) {
+function fittedFacts({ card: { fitted, lineage, outside, test }, classes, recipe: { fit, split, promotion } }) {
   const rate = fitted.chosen?.["fit.optimizer.learning_rate"] ?? fit.optimizer.learning_rate;
   const device = fitted.device.replace(/^.*?([A-Z]+):\d+$/, "$1");
   const loss = `${fit.loss === "auto" ? "" : `${fit.loss}, `}at the end ${short(fitted.final_loss)}`;
@@ -87,6 +93,7 @@ function fittedFacts({ card: { fitted, lineage, test }, classes, recipe: { fit, 
     ["rows", `${fitted.rows} to train, ${test.rows} to test`],
     ["fitted again", fitted.refit ? `${fitted.refit.rows} rows, ${fitted.refit.epochs} epochs` : null],
     ["promoted", promotion ? `${PROMOTED[promotion.when]}${toleranceOf(promotion)}` : null],
+    ["rows outside", outside ? OUTSIDE[outside] : null],
     ["held out", split.validation ? `${short(split.validation * 100)} % to validate` : null],
     [
       "made with",

@@ -1,15 +1,17 @@
 """What becomes of rows outside what training saw: they are named, clipped, refused, or answered by the formula."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import BeforeValidator
 
-from app.dialects.native.bodies import NativeQuestion
-from app.dialects.native.ways import TO_ASK, Way
+from app.dialects.asked import AskedRows
+from app.dialects.levels import WORK
+from app.dialects.ways import TO_ASK, Said, Way
 from app.errors import Unprocessable
+from app.responses import Response
 from models_store.arrays import Array
 from models_store.bundle import Bundle, all_finite
 from models_store.card import Column
@@ -17,9 +19,23 @@ from models_store.errors import shortened
 from models_store.tables.table import Raw, Table, Values, take
 from training.recipe.formula import Formula
 
-# Before there were ways, it was a switch.
-SWITCH: Mapping[object, Way | None] = {"true": "warn", "false": None}
-Outside = Annotated[Way | None, BeforeValidator(lambda said: SWITCH.get(said, said))]
+Asked = TypeVar("Asked", bound=AskedRows)
+
+
+def way_of(said: Said | None, bundle: Bundle, *, is_sure: bool = False) -> Way | None:
+    """Return what becomes of rows outside: as a request says, else as the recipe does; None: they are like others.
+
+    `is_sure` where answers are to have intervals or sets: rows outside are then named at least. Raises as `check_way`
+    does, for what the request says.
+    """
+    if said is not None and said != "true" and said != "false":
+        check_way(bundle, said, is_sure=is_sure)
+        return said
+    own = None if said == "false" else bundle.card.outside
+    # An interval is around the network's answer, so that the formula of a recipe gives way to it.
+    if own is None or (own == "formula" and (is_sure or not has_formulas(bundle))):
+        return "warn" if own or is_sure or said == "true" else None
+    return own
 
 
 def check_way(bundle: Bundle, way: Way, *, is_sure: bool = False) -> None:
@@ -44,7 +60,7 @@ def has_formulas(bundle: Bundle) -> bool:
     return set(bundle.card.closed_forms) == set(bundle.outputs)
 
 
-def treated(bundle: Bundle, way: Way, question: NativeQuestion) -> NativeQuestion:
+def treated(bundle: Bundle, way: Way, question: Asked) -> Asked:
     """Return the question with the rows outside named, and clipped if that is the way.
 
     Raises Unprocessable where they are to be refused, with the first of them.
@@ -52,8 +68,7 @@ def treated(bundle: Bundle, way: Way, question: NativeQuestion) -> NativeQuestio
     named = bundle.outside(question.rows)
     if named and way == "reject":
         raise Unprocessable("outside", _refusal(bundle, named))
-    # Not light: the answer names rows one by one.
-    question = replace(question, is_light=False, outside=[{**row, **_answered(bundle, way, row)} for row in named])
+    question = replace(question, outside=[{**row, **_answered(bundle, way, row)} for row in named])
     if named and way == "clip":
         return replace(question, rows=clipped(bundle, question.rows), unclipped=question.rows)
     return question
@@ -65,21 +80,55 @@ def _answered(bundle: Bundle, way: Way, row: dict[str, Any]) -> dict[str, str]:
     return {"answered": way} if way == "formula" or (way == "clip" and is_clipped) else {}
 
 
-def answered(
-    bundle: Bundle, way: Way | None, question: NativeQuestion, *, is_sure: bool = False
-) -> tuple[NativeQuestion, Array]:
+def answered(bundle: Bundle, way: Way | None, question: Asked) -> tuple[Asked, Array]:
     """Return the question, its rows outside treated, and the answers; where `way` is None, none is treated.
 
-    Raises what `check_way`, `treated` and a prediction raise.
+    Raises what `treated` and a prediction raise.
     """
-    if way is None:
-        return question, bundle.predict(question.rows)
-    check_way(bundle, way, is_sure=is_sure)
-    question = treated(bundle, way, question)
-    answers = bundle.predict(question.rows)
-    if question.outside and way == "formula":
-        answers = by_formula(bundle, question.rows, question.outside, answers)
-    return question, answers
+    if way is not None:
+        question = treated(bundle, way, question)
+    return question, by_way(bundle, way, question, bundle.predict(question.rows))
+
+
+def by_way(bundle: Bundle, way: Way | None, question: AskedRows, answers: Array) -> Array:
+    """Return the answers, those of the rows outside by the formula if that is the way."""
+    return (
+        by_formula(bundle, question.rows, question.outside, answers)
+        if question.outside and way == "formula"
+        else answers
+    )
+
+
+def by_recipe(
+    bundle: Bundle,
+    cost: int,
+    read: Callable[[], Asked],
+    write: Callable[[Asked, Array], Response],
+    *,
+    is_sure: bool = False,
+) -> tuple[int, Callable[[], Asked], Callable[[Asked, Array], Response]]:
+    """Return what it costs to read a question, what reads it and what writes its answer, as the recipe treats its rows.
+
+    For protocols whose requests say nothing of them. `is_sure` as of `way_of`, where it is known before it is read.
+    """
+    if bundle.card.outside is None:
+        return cost, read, write
+    # Only `formula` becomes another way where answers are to be sure, which some questions say inside.
+    read = partial(_read_by_recipe, bundle, read, is_sure)
+    return cost * WORK, read, partial(_written_by_recipe, bundle, write, is_sure)
+
+
+def _read_by_recipe(bundle: Bundle, read: Callable[[], Asked], is_sure: bool) -> Asked:
+    question = read()
+    way = way_of(None, bundle, is_sure=is_sure or question.is_sure)
+    return question if way is None else treated(bundle, way, question)
+
+
+def _written_by_recipe(
+    bundle: Bundle, write: Callable[[Asked, Array], Response], is_sure: bool, question: Asked, answers: Array
+) -> Response:
+    way = way_of(None, bundle, is_sure=is_sure or question.is_sure)
+    return write(question, by_way(bundle, way, question, answers))
 
 
 def _refusal(bundle: Bundle, named: list[dict[str, Any]]) -> str:

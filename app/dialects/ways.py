@@ -3,5 +3,8 @@
 from typing import Literal
 
 Way = Literal["warn", "clip", "reject", "formula"]
+# Others that may be said: what the recipe has, else `warn`; and nothing, whatever the recipe has.
+Switch = Literal["true", "false"]
+Said = Way | Switch
 # What a refusal says before the ways that are not `reject`, to those who write the address of a request themselves.
 TO_ASK = "ask with outside="
