@@ -221,6 +221,10 @@ class CrossValidation(Frozen):
     """The metric of each epoch, averaged over folds: on held-out rows, or on the rows watched to stop early."""
     smoothed: list[FiniteFloat]
     """Its exponential moving average."""
+    curve_folds: int | None = Field(default=None, exclude_if=is_none)
+    """How many folds the curve is the mean of, if not of all: the others have learned in another unit."""
+    are_logarithms: bool = Field(default=False, exclude_if=lambda are_logarithms: not are_logarithms)
+    """True if the metric of the curve is that of logarithms, which these folds have learned."""
     epochs: int
     """The epoch where the smoothed curve turns, or the median of the folds' best epochs if they stopped early.
 

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from models_store.arrays import Array
 from models_store.card import AnyScore, CrossValidation, Fold
+from models_store.encoding.outputs import OutputDecoder
 from models_store.errors import PatternServerError
 from models_store.networks.architecture import Device
 from training.cluster import Cluster
@@ -40,12 +41,28 @@ PROGRAMS = Programs()
 
 
 @dataclass(frozen=True, eq=False)
+class Curve:
+    """The metric of each epoch of a fold."""
+
+    values: Array
+    """(n_epochs,)."""
+    are_logarithms: bool
+    """True if the metric is that of logarithms of the targets, which this fold has learned; False: in raw units."""
+
+    @classmethod
+    def of(cls, learned: Learned) -> Self:
+        curves, decoder = learned.history.curves, learned.predictor.decoder
+        are_logarithms = isinstance(decoder, OutputDecoder) and decoder.logarithm is not None
+        return cls(curves.get("val_metric", curves["metric"]), are_logarithms)
+
+
+@dataclass(frozen=True, eq=False)
 class Scored:
     """The results of one fold; its network is gone."""
 
     fold: Fold
-    curve: Array
-    """The metric of each epoch, (n_epochs,): of the rows that early stopping watched, else of the training rows."""
+    curve: Curve
+    """Of the rows that early stopping watched, else of the training rows."""
     baselines: dict[str, float]
 
 
@@ -54,8 +71,10 @@ class Outcome:
     """The results of all folds, and the number of epochs that they recommend."""
 
     scored: list[Scored]
+    averaged: list[Curve]
+    """The curves of those folds whose metric has the unit that most have."""
     curve: Array
-    """The metric of each epoch, averaged over the folds, (n_epochs,)."""
+    """The metric of each epoch, averaged over these folds, (n_epochs,)."""
     smoothed: Array
     epochs: int
 
@@ -109,10 +128,10 @@ class Divided:
         tasks = (Task(_of_fold(spec, number), self._scored_part(spec, number)) for number in numbers)
         return learn_each(tasks, runtime, partial(self._scored, spec.seed), workers)
 
-    def curves(self, spec: PatternSpec, numbers: Iterable[int], runtime: Runtime, workers: int = 1) -> Iterator[Array]:
-        """Fit these folds; yield the metric of each epoch on the rows that they hold out, (n_epochs,), in order."""
+    def curves(self, spec: PatternSpec, numbers: Iterable[int], runtime: Runtime, workers: int = 1) -> Iterator[Curve]:
+        """Fit these folds; yield the curve of each on the rows that it holds out, in order."""
         tasks = (Task(_of_fold(spec, number), self._watched_part(number)) for number in numbers)
-        return learn_each(tasks, runtime, lambda _, learned: learned.history.curves["val_metric"], workers)
+        return learn_each(tasks, runtime, lambda _, learned: Curve.of(learned), workers)
 
     def _scored_part(self, spec: PatternSpec, number: int) -> Dataset:
         rest, held_out = self.splits[number]
@@ -123,12 +142,12 @@ class Divided:
         return replace(self.data, train=self.rows.take(rest), validation=self.rows.take(held_out))
 
     def _scored(self, seed: int, task: Task, learned: Learned) -> Scored:
-        part, curves = task.data, learned.history.curves
+        part = task.data
         score = measured(learned.predictor.predict(part.test.inputs), part.test, self.data).overall
         others = beside(part, learned.predictor.encoder, seed)
         return Scored(
             Fold(rows=len(part.test), score=score, best_epoch=learned.history.best_epoch),
-            curves.get("val_metric", curves["metric"]),
+            Curve.of(learned),
             baselines(part, others, score).figures,
         )
 
@@ -159,8 +178,8 @@ class Folding:
         ground = Ground(self._divided, runtime.device)
         self._there = None if runtime.cluster is None else FoldsThere(runtime.cluster, ground, self.work)
 
-    def curves(self, spec: PatternSpec) -> list[Array]:
-        """Fit each fold; return the metric of each epoch on the rows it holds out, (n_epochs,) each."""
+    def curves(self, spec: PatternSpec) -> list[Curve]:
+        """Fit each fold; return its curve on the rows it holds out."""
         if self._there is not None:
             return list(self._there.curves(spec, self._progress.pulse))
         return list(self._divided.curves(spec, range(len(self.splits)), self._runtime, self._workers))
@@ -170,7 +189,7 @@ class Folding:
         scored = []
         for number, one in enumerate(self._scores(spec), start=1):
             scored.append(one)
-            self.work.add(spared=spec.fit.most_epochs - len(one.curve))
+            self.work.add(spared=spec.fit.most_epochs - len(one.curve.values))
             self._progress.fold(number, len(self.splits), figures_of(one.fold.score))
         return scored
 
@@ -202,14 +221,14 @@ class FoldsThere:
         self._gpus = 1 if ground.device == "gpu" else 0
         self._work = work
 
-    def curves(self, spec: PatternSpec, pulse: Callable[[], None]) -> Iterator[Array]:
+    def curves(self, spec: PatternSpec, pulse: Callable[[], None]) -> Iterator[Curve]:
         for curve in self._each(_curves_there, spec, pulse):
-            self._work.add(done=len(curve))
+            self._work.add(done=len(curve.values))
             yield curve
 
     def scores(self, spec: PatternSpec, pulse: Callable[[], None]) -> Iterator[Scored]:
         for scored in self._each(_scores_there, spec, pulse):
-            self._work.add(done=len(scored.curve))
+            self._work.add(done=len(scored.curve.values))
             yield scored
 
     def _each(
@@ -236,7 +255,7 @@ class FoldsThere:
         return [range(first, min(first + size, self._n_folds)) for first in range(0, self._n_folds, size)]
 
 
-def _curves_there(ground: Ground, asked: tuple[PatternSpec, range]) -> list[Array]:
+def _curves_there(ground: Ground, asked: tuple[PatternSpec, range]) -> list[Curve]:
     return list(ground.divided.curves(*asked, _runtime_there(ground)))
 
 
@@ -266,20 +285,22 @@ def cross_validate(
 
 def _for_chosen_epochs(spec: PatternSpec, folding: Folding) -> Outcome:
     """Fit each fold for all epochs, find where the averaged curve turns, and fit again for so many epochs."""
-    curve = _average(folding.curves(spec))
+    alike = of_one_unit(folding.curves(spec))
+    curve = _average(alike)
     smoothed = moving_average(curve, _recipe(spec).smoothing)
     epochs = 1 + int(smoothed.argmin() if folding.data.labels is None else smoothed.argmax())
     folding.work.add(spared=len(folding.splits) * (spec.fit.most_epochs - epochs))
     scored = folding.scores(spec.overridden({"fit": {"epochs": epochs}}))
-    return Outcome(scored, curve, smoothed, epochs)
+    return Outcome(scored, alike, curve, smoothed, epochs)
 
 
 def _stopping_early(spec: PatternSpec, folding: Folding) -> Outcome:
     """Fit each fold until it stops by itself; the number of epochs is the median of their best ones."""
     scored = folding.scores(spec)
-    curve = _average([one.curve for one in scored])
+    alike = of_one_unit([one.curve for one in scored])
+    curve = _average(alike)
     epochs = max(1, round(float(np.median([one.fold.best_epoch for one in scored]))))
-    return Outcome(scored, curve, moving_average(curve, _recipe(spec).smoothing), epochs)
+    return Outcome(scored, alike, curve, moving_average(curve, _recipe(spec).smoothing), epochs)
 
 
 def _summary(found: Outcome, data: Dataset) -> CrossValidation:
@@ -292,6 +313,8 @@ def _summary(found: Outcome, data: Dataset) -> CrossValidation:
         metric="mae" if data.labels is None else "accuracy",
         curve=found.curve.tolist(),
         smoothed=found.smoothed.tolist(),
+        curve_folds=None if len(found.averaged) == len(found.scored) else len(found.averaged),
+        are_logarithms=found.averaged[0].are_logarithms,
         epochs=found.epochs,
     )
 
@@ -328,10 +351,20 @@ def with_own_validation(spec: PatternSpec, data: Dataset, rows: Rows, rest: Indi
     return replace(data, train=rows.take(train), validation=rows.take(watched))
 
 
-def _average(curves: list[Array]) -> Array:
+def of_one_unit(curves: list[Curve]) -> list[Curve]:
+    """Return the curves whose metric has the unit that most have; of as many each, those in raw units.
+
+    With `scaling.targets: auto` some folds may learn logarithms, and others the targets as they are.
+    """
+    logarithms = [curve for curve in curves if curve.are_logarithms]
+    raw = [curve for curve in curves if not curve.are_logarithms]
+    return logarithms if len(logarithms) > len(raw) else raw
+
+
+def _average(curves: list[Curve]) -> Array:
     """Return the mean of each epoch over the folds that were still fitted then, (longest n_epochs,)."""
-    longest = max(map(len, curves))
+    longest = max(len(curve.values) for curve in curves)
     padded = np.full((len(curves), longest), np.nan)
     for row, curve in zip(padded, curves, strict=True):
-        row[: len(curve)] = curve
+        row[: len(curve.values)] = curve.values
     return np.asarray(np.nanmean(padded, axis=0))

@@ -134,11 +134,13 @@ def _cross_validation(axes: "Axes", described: Description) -> None:
     crossed = described.card.cross_validation
     assert crossed is not None
     epochs = range(1, len(crossed.curve) + 1)
-    axes.plot(epochs, crossed.curve, color=BLUE, alpha=0.4, linewidth=1.2, label=f"mean of {len(crossed.folds)} folds")
+    folds = f"{len(crossed.folds)}" if crossed.curve_folds is None else f"{crossed.curve_folds} of {len(crossed.folds)}"
+    axes.plot(epochs, crossed.curve, color=BLUE, alpha=0.4, linewidth=1.2, label=f"mean of {folds} folds")
     axes.plot(epochs, crossed.smoothed, color=BLUE, linewidth=1.8, label="its moving average")
     axes.axvline(crossed.epochs, color=GREY, linestyle=":", label=f"chosen: epoch {crossed.epochs}")
     axes.set_xlabel("epoch")
-    axes.set_ylabel(f"validation {'accuracy' if crossed.metric == 'accuracy' else 'mean absolute error'}")
+    metric = "accuracy" if crossed.metric == "accuracy" else "mean absolute error"
+    axes.set_ylabel(f"validation {metric}{' of logarithms' if crossed.are_logarithms else ''}")
 
 
 # -- regression ----------------------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def test_what_a_fold_holds_out_decides_nothing_about_its_network() -> None:
     outputs[folding.splits[0][1]] += 5
     other = Folding(spec, data, Rows(rows.inputs, outputs), runtime(Progress()))
     before, after = (next(each.scored(spec, [0])) for each in (folding, other))
-    assert before.curve.tolist() == after.curve.tolist()
+    assert before.curve.values.tolist() == after.curve.values.tolist()
     assert before.fold.best_epoch == after.fold.best_epoch
     assert before.fold.score != after.fold.score
 
@@ -124,6 +124,21 @@ def test_a_recipe_that_is_valid_can_be_cross_validated(changes: dict[str, Any]) 
     found = crossed(PatternSpec.parse(BEND).overridden(changes))
     assert found.mean.keys() >= {"rmse", "mae"}
     assert len(found.curve) == 3
+
+
+def test_the_curve_is_of_folds_whose_metric_has_one_unit() -> None:
+    from training.cross_validation import Curve, of_one_unit  # deferred: imports TensorFlow
+
+    raw, other, logarithm = (Curve(np.ones(2), are_logarithms) for are_logarithms in (False, False, True))
+    assert of_one_unit([raw, logarithm, other]) == [raw, other]
+    assert of_one_unit([logarithm, raw]) == [raw]
+    assert of_one_unit([logarithm]) == [logarithm]
+
+
+def test_the_card_says_of_a_curve_that_it_is_of_logarithms(bend: Any) -> None:
+    found = crossed(PatternSpec.parse(BEND).overridden({"scaling": {"targets": "log"}, "fit": {"epochs": 3}}))
+    assert (found.are_logarithms, found.curve_folds) == (True, None)
+    assert (bend.are_logarithms, bend.curve_folds) == (False, None)
 
 
 def test_repeats_fold_otherwise_each_time() -> None:
