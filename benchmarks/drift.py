@@ -3,11 +3,14 @@
     training rows -> Profile;  windows of other rows -> counts -> psi, threshold -> figures -> docs/honesty.md
 
 `python -m benchmarks.drift --cost` measures what counting costs a server, beside the same server without it, and
-`--cost shadow` what a shadow costs that answers a tenth of the questions.
+`--cost shadow` what a shadow costs that answers a tenth of the questions. `--cost shadow-cpu` measures that as time on
+a core, in this process, which tells something on a busy machine too.
 """
 
 import argparse
+import asyncio
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +20,11 @@ from typing import Literal, get_args
 import numpy as np
 import polars as pl
 
+from app.answering.shadow import Shadows
 from app.drift.divergence import ENOUGH_ROWS
 from app.drift.report import columns_of
 from app.drift.watch import Window
+from app.telemetry.likeness import Likenesses
 from benchmarks import load
 from benchmarks.bodies import CROWD, ONE
 from benchmarks.contenders import available_engines, ours, train
@@ -35,8 +40,8 @@ from models_store.encoding.scaler import Scaler
 from models_store.networks.engines import loader
 from models_store.profiles.counting import Counting
 from models_store.profiles.profile import Profile
-from models_store.storage.store import Store
-from models_store.tables.table import Table, Values
+from models_store.storage.store import Release, Store
+from models_store.tables.table import Table, Values, take
 
 Draw = Callable[[np.random.Generator, int], Array]
 WORLDS: Mapping[str, Draw] = {
@@ -203,19 +208,64 @@ def cost(what: Costly, rounds: int) -> None:
                 print(f"{engine}, {workload}: {speed:.0f} requests/s, {median(ratios):.3f} × without ({spread})")
 
 
+QUESTIONS, TOGETHER, PAUSE_SECONDS = 100_000, 27, 0.001
+# By then, what was copied is compared.
+SETTLED_SECONDS = 0.5
+
+
+def cpu_of_a_shadow(share: float = 0.1) -> None:
+    """Print how long a question with a shadow keeps the event loop beyond one without, and what the thread takes."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-drift-") as folder:
+        store = Path(folder, "store")
+        train(store, [PATTERN])
+        champion = Store(store, loader("onnx", "cpu")).load(PATTERN, 1)
+    found = [asyncio.run(_asked(champion, has_shadow, share)) for has_shadow in (False, True) * 5]
+    (without, _), (on_loop, beside) = (
+        [median(column) for column in zip(*each, strict=True)] for each in (found[::2], found[1::2])
+    )
+    loops = [loop - without for loop, _ in found[1::2]]
+    print(
+        f"shadow, {share:.0%} of the questions: {on_loop - without:.2f} µs more of the event loop for each "
+        f"({min(loops):.2f} to {max(loops):.2f}), and {beside:.2%} of a core"
+    )
+
+
+async def _asked(champion: Release, has_shadow: bool, share: float) -> tuple[float, float]:
+    """Return the microseconds of each question on the event loop, and the share of a core that other threads take.
+
+    The questions are answered already, and come at 27 000 a second at most.
+    """
+    shadows = Shadows(share, Likenesses())
+    shadows.follow(PATTERN, champion, Release(2, champion.bundle) if has_shadow else None)
+    live, rows = shadows.live(PATTERN), take(champion.bundle.golden_inputs, slice(1))
+    answers = champion.bundle.predict(rows)
+    began, process_began, loop_began = time.perf_counter(), time.process_time(), time.thread_time()
+    for number in range(QUESTIONS):
+        live.note(champion, rows, answers)
+        if number % TOGETHER == 0:
+            await asyncio.sleep(PAUSE_SECONDS)
+    await asyncio.sleep(SETTLED_SECONDS)
+    on_loop = time.thread_time() - loop_began
+    beside = (time.process_time() - process_began - on_loop) / (time.perf_counter() - began)
+    shadows.close()
+    return on_loop / QUESTIONS * 1e6, beside
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--cost",
         nargs="?",
         const="counting",
-        choices=get_args(Costly),
+        choices=[*get_args(Costly), "shadow-cpu"],
         help="measure a server with and without counting, or a shadow, instead",
     )
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--tables", nargs="*", type=Path, default=[], metavar="FILE", help="CSV files of yours, too")
     arguments = parser.parse_args()
-    if arguments.cost:
+    if arguments.cost == "shadow-cpu":
+        cpu_of_a_shadow()
+    elif arguments.cost:
         cost(arguments.cost, arguments.rounds)
     else:
         report(arguments.tables)

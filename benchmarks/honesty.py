@@ -1,9 +1,11 @@
-"""`python -m benchmarks.honesty`: how often intervals hold, holes and formulas are found, and drifts are called.
+"""`python -m benchmarks.honesty`: how often intervals hold, holes and formulas are found, drifts are
+called, and worse versions are promoted.
 
     catalogue's formulas · random formulas, without and with noise · noise alone · tables -> figures -> docs/honesty.md
 
-`--tables FILE TARGET …` measures on CSV files of yours, too. `--only intervals`, `outside`, `formulas` or `drift`
-measures these alone. But for intervals, nothing is trained: only the search, and the verdict, are measured.
+`--tables FILE TARGET …` measures on CSV files of yours, too. `--only intervals`, `outside`, `formulas`, `drift`
+or `promotion` measures these alone. But for intervals, nothing is trained: only the search, and the verdicts, are
+measured.
 """
 
 import argparse
@@ -16,7 +18,7 @@ from time import perf_counter
 import numpy as np
 import polars as pl
 
-from benchmarks import drift, outside, sureness
+from benchmarks import drift, outside, promotion, sureness
 from models_store.arrays import Array
 from training.closed_form.find import held
 from training.closed_form.form import Form
@@ -73,7 +75,9 @@ def main() -> None:
     parser.add_argument(
         "--tables", nargs="*", default=[], metavar="FILE TARGET", help="CSV files, each with its target"
     )
-    parser.add_argument("--only", choices=["intervals", "outside", "formulas", "drift"], help="measure these alone")
+    parser.add_argument(
+        "--only", choices=["intervals", "outside", "formulas", "drift", "promotion"], help="measure these alone"
+    )
     asked = parser.parse_args()
     tables = list(zip(map(Path, asked.tables[::2]), asked.tables[1::2], strict=True))
     if asked.only in (None, "intervals"):
@@ -84,6 +88,8 @@ def main() -> None:
         _report_formulas(tables)
     if asked.only in (None, "drift"):
         drift.report([path for path, _ in tables])
+    if asked.only in (None, "promotion"):
+        promotion.report()
 
 
 def _report_formulas(tables: list[tuple[Path, str]]) -> None:

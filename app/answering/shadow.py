@@ -32,7 +32,7 @@ SHADOW = "shadow"
 PAUSE_SECONDS = 0.05
 # Of the time that passes, the thread may take this share on a core. What it has not taken, or has taken too much, is
 # remembered up to a second's share.
-SHARE_OF_TIME = 0.02
+SHARE_OF_TIME = 0.01
 MOST_CREDIT_NS = int(SHARE_OF_TIME * 1e9)
 # Rows that are compared at once, and of one question; and multiplications, which take a few milliseconds.
 MOST_ROWS, MOST_WORK = 256, 4 << 20
