@@ -19,6 +19,11 @@ class Challengers:
         self._store = store
         self._promotions: dict[tuple[str, int], Promotion | None] = {}
 
+    def beside(self, pattern: str, version: int, versions: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
+        """Return what stands beside a card: `challengers`, as `of` tells them; nothing where there are none."""
+        found = self.of(pattern, version, versions)
+        return {"challengers": found} if found else {}
+
     def of(self, pattern: str, version: int, versions: Sequence[int]) -> list[dict[str, Any]]:
         """Return the decisions on those of `versions` that were compared with this one, as JSON; the newest first."""
         later = [number for number in reversed(versions) if number > version]

@@ -39,7 +39,7 @@ class Shown:
     def to_json(self) -> dict[str, Any]:
         card = self.described.card.model_dump(mode="json")
         known = {"pattern": self.pattern, "version": self.version, "card": card, "recipe": self.described.recipe}
-        return known | {"challengers": self.challengers}
+        return known | ({"challengers": self.challengers} if self.challengers else {})
 
     def write_plots(self, directory: Path) -> list[Path]:
         """Write all plots of the version, and return their files. Raises PlotsUnwritable."""

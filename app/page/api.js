@@ -88,7 +88,7 @@
  * @property {Value[] | null} classes
  * @property {Record<string, string> | null} formulas
  * @property {Card} card
- * @property {{ version: number, promoted: boolean, why: string }[]} challengers   versions compared with this one
+ * @property {{ version: number, promoted: boolean, why: string }[]} [challengers]   versions compared with this one
  * @property {Recipe} recipe
  * @property {Record<string, string>} links
  * @typedef {Summary & DescribedOnly} Described                    a pattern that can be served

@@ -40,9 +40,10 @@ async def patterns(registry: RegistryPart) -> dict[str, list[dict[str, Any]]]:
 async def pattern(pattern: str, registry: RegistryPart, challengers: ChallengersPart) -> dict[str, Any]:
     shelf = registry.shelf(pattern)
     bundle = shelf.release.bundle
+    compared = await asyncio.to_thread(challengers.beside, pattern, shelf.release.version, shelf.versions)
     return _summary(shelf) | {
         "card": bundle.card.model_dump(mode="json"),
-        "challengers": await asyncio.to_thread(challengers.of, pattern, shelf.release.version, shelf.versions),
+        **compared,
         "recipe": bundle.recipe,
         "links": _links(pattern, shelf.release.version, bundle.card),
     }
@@ -94,13 +95,14 @@ async def card(
     """The card of a version: metrics in raw units, column ranges, lineage, notes, and the recipe that made it."""
     shelf = registry.shelf(pattern)
     described = await _describe(shelf, store, version)
+    compared = await asyncio.to_thread(challengers.beside, pattern, version, shelf.versions)
     aliases = [alias for alias, pointed_at in shelf.aliases.items() if pointed_at == version]
     return {
         "pattern": pattern,
         "version": version,
         "labels": aliases,
         "card": described.card.model_dump(mode="json"),
-        "challengers": await asyncio.to_thread(challengers.of, pattern, version, shelf.versions),
+        **compared,
         "recipe": described.recipe,
         "links": _links(pattern, version, described.card),
     }

@@ -121,7 +121,7 @@ export class PatternView {
    */
   #showDescribed(described, sample) {
     this.#showParts(true);
-    const { card, challengers, description, formulas } = described;
+    const { card, challengers = [], description, formulas } = described;
     find(this.root, "#formulas").replaceChildren(...Object.entries(formulas ?? {}).map(formula));
     find(this.root, "#description").textContent = description === inWords(formulas ?? {}) ? "" : description;
     find(this.root, "#verdict").textContent = card.baselines.verdict;
