@@ -21,7 +21,7 @@ import polars as pl
 from benchmarks import drift, outside, promotion, sureness
 from models_store.arrays import Array
 from training.closed_form.find import held
-from training.closed_form.form import Form
+from training.closed_form.form import Found
 from training.closed_form.rows import Rows
 from training.closed_form.search import EXACT, relative_error
 from training.data.dataset import Dataset
@@ -56,7 +56,7 @@ class Case:
 @dataclass(frozen=True)
 class Outcome:
     case: Case
-    form: Form | None
+    form: Found | None
     seconds: float
 
     @property

@@ -5,6 +5,7 @@ data -> split -> [ cross-validation ] -> learn from TRAIN rows -> Predictor -> m
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
@@ -40,6 +41,7 @@ from training.fitting.learn import Learned, Runtime, learn, sample_weights
 from training.fitting.program import Programs
 from training.fitting.progress import Progress
 from training.recipe.data import FormulaData, TableData
+from training.recipe.extras import check_extras
 from training.recipe.spec import PatternSpec
 from training.refit import FirstFit, Followed, SecondFit, rows_of
 from training.region import region_of
@@ -108,9 +110,11 @@ def train(
     `read_table` reads the table of a dataset id; `job` is noted on the card; `programs` are compiled by earlier fits;
     `cluster` fits the folds of a cross-validation; on two of the `cores` both fits go on at the same time (None: those
     of this process).
-    Raises DataError where nothing can be learned from the data, NotFinite where the network has no finite answer to a
-    test row, Diverged, DeviceUnavailable, and whatever `progress` raises.
+    Raises RecipeError where the recipe asks for what is not installed, DataError where nothing can be learned from the
+    data, NotFinite where the network has no finite answer to a test row, Diverged, DeviceUnavailable, and whatever
+    `progress` raises.
     """
+    check_extras(spec)
     told = FirstFit(progress or Progress())
     training = _trained(
         spec, dataset_of(spec, read_table), told, Runtime(device, told, programs, cluster, cores or own_cores())
@@ -124,7 +128,7 @@ def train(
         recipe=spec.to_json(),
         architecture=served.architecture,
         predictor=served.predictor,
-        card=_card(training, facts, region, job),
+        card=_card(training, facts, region, job, told.pulse),
         history=training.measured.history.to_dict(),
         evaluation=report.evaluation(
             spec, training.answers.test, data.test, data, training.others, training.answers.spread
@@ -241,7 +245,13 @@ def _refuse_worse_than_shares(probabilities: Array, train: Rows, weights: Encode
         )
 
 
-def _card(training: Training, calibration: Calibration, region: Region | None, job: str | None) -> Card:
+def _card(
+    training: Training,
+    calibration: Calibration,
+    region: Region | None,
+    job: str | None,
+    pulse: Callable[[], None],
+) -> Card:
     spec, data, answers = training.spec, training.data, training.answers
     predictor, history = training.measured.predictor, training.measured.history
     n_parameters = training.measured.architecture.n_parameters
@@ -249,7 +259,7 @@ def _card(training: Training, calibration: Calibration, region: Region | None, j
     test = measured(answers.test, data.test, data)
     seen = replace(data, train=training.rows)
     columns = report.input_columns(seen, training.served.predictor.encoder)
-    forms = closed_forms(data, answers.test, spec.seed)
+    forms = closed_forms(data, answers.test, spec.seed, spec.formula, pulse)
     return Card(
         task="regression" if data.labels is None else "classification",
         inputs=with_worth(columns, predictor, data, spec.seed),

@@ -48,6 +48,7 @@ from training.messages import (
     WorkDone,
 )
 from training.recipe.base import RecipeError
+from training.recipe.extras import check_extras
 from training.recipe.spec import PatternSpec, catalogue
 
 err = Console(stderr=True)
@@ -105,9 +106,11 @@ class NotTrained:
 def train_all(specs: list[PatternSpec], asked: AskedPromotion = BY_RECIPE) -> int:
     """Train and publish, side by side on the cluster if there is one; return the number of failures.
 
-    Raises RecipeError, before anything is trained, where what is asked of the promotion does not go with a recipe.
+    Raises RecipeError, before anything is trained, where a recipe asks for what is not installed, or what is asked of
+    the promotion does not go with it.
     """
     for spec in specs:
+        check_extras(spec)
         asked.promote(spec)
     return asyncio.run(_train_all(specs, asked)) if specs else 0
 

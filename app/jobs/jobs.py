@@ -29,6 +29,7 @@ from models_store.storage.datasets import Datasets
 from models_store.storage.locks import FileLock
 from models_store.storage.store import Store
 from training.messages import IfBetter, Promote
+from training.recipe.extras import check_extras
 from training.recipe.spec import PatternSpec
 
 log = logging.getLogger("patterns.jobs")
@@ -90,10 +91,12 @@ class Jobs:
     async def submit(self, spec: PatternSpec, *, promote: Promote, key: str | None, body: bytes) -> Job:
         """Return the job when it is in the database; a known idempotency key returns the job of its first request.
 
-        Raises Draining, QueueFull, and Unprocessable where the key came with another body before.
+        Raises Draining, QueueFull, RecipeError where the recipe asks for what is not installed, and Unprocessable where
+        the key came with another body before.
         """
         if self.is_draining:
             raise Draining
+        check_extras(spec)
         await self._open()
         submit = self._records.submit
         job = await asyncio.to_thread(submit, spec.to_json(), promote=promote, key=key, body=body)

@@ -295,6 +295,7 @@ TRAINING: dict[str, Any] = {
                     "type": ["object", "null"],
                     "description": "when versions of this recipe become champion, where a request does not say so",
                 },
+                "formula": {"type": "object", "description": "how the formula behind the rows is looked for"},
             },
         },
     ]

@@ -39,6 +39,7 @@ from app.routes.dependencies import (
 from app.routes.documented import DRIFT, OUTCOMES_BODY, SHADOWED, SINCE, answer
 from models_store.arrays import Array
 from models_store.storage.store import Store
+from training.recipe.base import RecipeError
 from training.recipe.promotion import Promotion
 
 UNLESS_WORSE = Promotion(when="if-better")
@@ -168,6 +169,6 @@ async def _retrained(error: RunningError, jobs: Jobs, store: Store) -> Job | Non
     if under_way:
         return under_way[0]
     spec = await asyncio.to_thread(recipe_of_pattern, store, pattern)
-    with contextlib.suppress(QueueFull, Draining):
+    with contextlib.suppress(QueueFull, Draining, RecipeError):
         return await jobs.submit(spec, promote=BY_RECIPE.promote(spec, UNLESS_WORSE), key=None, body=b"")
     return None

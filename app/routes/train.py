@@ -51,7 +51,7 @@ LAST_EVENT_ID = Header(json_schema_extra={"pattern": "^[0-9]{1,9}$"})
 CHANGES = frozenset(
     {
         *("data", "split", "scaling", "network", "fit", "seed", "description", "missing", "cross_validate", "search"),
-        "promotion",
+        *("promotion", "formula"),
     }
 )
 

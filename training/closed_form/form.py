@@ -5,6 +5,7 @@ head  {} · sqrt({}) · ({})/(x1 + c)          form  head(intercept + Σ coeffic
 
 import math
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol, Self, TypeVar
 
@@ -28,18 +29,6 @@ class Answering(Protocol):
         """Return float64 (n_rows,)."""
 
 
-class Found(Answering, Protocol):
-    """A form that can be written down."""
-
-    @property
-    def text(self) -> str:
-        """In the recipe's grammar."""
-
-    @property
-    def n_terms(self) -> int:
-        """The summands."""
-
-
 class Numbered(Answering, Protocol):
     """A form with numbers that can be moved."""
 
@@ -54,6 +43,22 @@ class Numbered(Answering, Protocol):
 
     def steps(self, columns: Columns) -> Array:
         """Return a small step of each number, (n_numbers,)."""
+
+
+class Found(Answering, Protocol):
+    """A form that can be written down."""
+
+    @property
+    def text(self) -> str:
+        """In the recipe's grammar."""
+
+    @property
+    def n_terms(self) -> int:
+        """The summands."""
+
+    @property
+    def freed(self) -> Numbered:
+        """The form with numbers that can be moved."""
 
 
 AnyForm = TypeVar("AnyForm", bound=Numbered)
@@ -96,6 +101,10 @@ class Form:
     @property
     def _weighted_terms(self) -> list[tuple[float, Term]]:
         return list(zip(self.numbers[1 : self.n_linear], self.moved_terms, strict=True))
+
+    @property
+    def freed(self) -> "Form":
+        return self
 
     @property
     def has_shift(self) -> bool:
@@ -222,5 +231,8 @@ def polished(form: AnyForm, rows: Rows, fixed: Collection[int] = ()) -> AnyForm:
         return roots * np.where(np.isfinite(left), left, worst)
 
     start = np.array([form.numbers[place] for place in free])
-    found = least_squares(error, start, x_scale=np.abs(start), xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=MOST_STEPS)
-    return at(found.x)
+    with suppress(ValueError, np.linalg.LinAlgError):  # where a slope has no value, the numbers stay
+        start = least_squares(
+            error, start, x_scale=np.abs(start), xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=MOST_STEPS
+        ).x
+    return at(start)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.closed_form.form import Answering, Form, Numbered, polished
+from training.closed_form.form import Answering, Found, Numbered, polished
 from training.closed_form.rows import Rows
 from training.closed_form.search import EXACT, error, relative_error
 from training.recipe.formula import Formula, FormulaError
@@ -20,14 +20,14 @@ MIDDLE = 0.8
 MOVED = 1e-3
 
 
-def holds(form: Form, train: Rows, test: Rows) -> bool:
+def holds(form: Found, train: Rows, test: Rows) -> bool:
     """True if the form is as good on the test rows as on its own, carries on, and leaves nothing but noise."""
     try:
         Formula.parse(form.text, train.columns)
     except FormulaError:
         return False
     left, own = relative_error(form, test), error(form, train)
-    if not np.isfinite(left) or left > MOST_LEFT or not carries_on(form, train):
+    if not np.isfinite(left) or left > MOST_LEFT or not carries_on(form.freed, train):
         return False
     if relative_error(form, train) < EXACT:
         return left < 10 * EXACT

@@ -17,7 +17,17 @@ from models_store.encoding.rows import n_monomials
 from models_store.names import NAME, RESERVED
 from training.recipe.base import Part, RecipeError
 from training.recipe.data import Data, FormulaData, SequenceData, TableData
-from training.recipe.fit import NUMBER_LOSSES, AuthorFigure, CrossValidate, Fit, NetworkSpec, Scaling, Shown, Split
+from training.recipe.fit import (
+    NUMBER_LOSSES,
+    AuthorFigure,
+    CrossValidate,
+    Fit,
+    FormulaSearch,
+    NetworkSpec,
+    Scaling,
+    Shown,
+    Split,
+)
 from training.recipe.formula import Formula, FormulaError
 from training.recipe.promotion import Promotion
 from training.recipe.search import Search
@@ -51,6 +61,10 @@ def _is_pattern_name(name: str) -> str:
     if name in RESERVED:
         raise ValueError("this name is reserved")
     return name
+
+
+def _is_usual(formula: FormulaSearch) -> bool:
+    return formula == FormulaSearch()
 
 
 PatternName = Annotated[str, Field(pattern=f"^{NAME.pattern}$"), AfterValidator(_is_pattern_name)]
@@ -110,6 +124,8 @@ class PatternSpec(Part):
     """How fields of this recipe are to be chosen; the published version has the chosen recipe, without it."""
     promotion: Promotion | None = Field(default=None, exclude_if=is_none)
     """When a version of this recipe becomes the champion, where the request for its training does not say so."""
+    formula: FormulaSearch = Field(default=FormulaSearch(), exclude_if=_is_usual)
+    """How the formula behind the rows is looked for."""
     author: AuthorFigure | None = None
     improves: PatternName | None = None
     """The pattern that this recipe improves on, with the same rows."""

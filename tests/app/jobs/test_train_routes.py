@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -317,6 +318,7 @@ WHOLE = recipe().to_json()
         ({**LINE, "fit": {"optimizer": {"name": "sgd", "beta_1": 0.5}}}, 422, "bad_recipe", "fit.optimizer.beta_1:"),
         ({**LINE, "fit": 3}, 422, "bad_recipe", "fit:"),
         ({**LINE, "seed": -1}, 422, "bad_recipe", "seed:"),
+        ({**LINE, "formula": {"search": "magic"}}, 422, "bad_recipe", "formula.search:"),
         ({**LINE, "data": {"outputs": {"y": "x +"}}}, 422, "bad_recipe", "data.outputs.y:"),
         ({**LINE, "data": {"outputs": {"y": "__import__('os')"}}}, 422, "bad_recipe", "data.outputs.y:"),
         ({**LINE, "promote": "no"}, 422, "bad_recipe", 'promote: must be true, false or "if-better", found text'),
@@ -339,6 +341,16 @@ async def test_what_cannot_be_trained_is_refused_by_name(
     answer = await client.post("/train", json=body)
     assert refusal(answer) == (status, code)
     assert said in answer.json()["error"]["message"]
+    assert await listed(client) == []
+
+
+async def test_a_recipe_that_asks_for_an_extra_is_refused_where_it_is_not_installed(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyoperon", None)
+    answer = await client.post("/train", json={**LINE, "formula": {"search": "symbolic"}})
+    assert refusal(answer) == (422, "bad_recipe")
+    assert "pip install 'pattern-server[symbolic]'" in answer.json()["error"]["message"]
     assert await listed(client) == []
 
 
