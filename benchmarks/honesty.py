@@ -1,7 +1,8 @@
 """`python -m benchmarks.honesty`: how often intervals hold, holes and formulas are found, drifts are
 called, and worse versions are promoted.
 
-    catalogue's formulas · random formulas, without and with noise · noise alone · tables -> figures -> docs/honesty.md
+    catalogue's formulas · random formulas, without and with noise · noise alone · nested formulas · tables
+        -> figures -> docs/honesty.md
 
 `--tables FILE TARGET …` measures on CSV files of yours, too. `--only intervals`, `outside`, `formulas`, `drift`
 or `promotion` measures these alone. But for intervals, nothing is trained: only the search, and the verdicts, are
@@ -10,8 +11,9 @@ measured.
 
 import argparse
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
@@ -24,6 +26,7 @@ from training.closed_form.find import held
 from training.closed_form.form import Found
 from training.closed_form.rows import Rows
 from training.closed_form.search import EXACT, relative_error
+from training.closed_form.symbolic import evolved
 from training.data.dataset import Dataset
 from training.recipe.data import FormulaData, SequenceData
 from training.recipe.formula import FUNCTIONS, Formula
@@ -34,6 +37,13 @@ N_FORMULAS = 40
 FRESH = range(100, 180)
 N_TRAIN, N_TEST = 400, 100
 NOISE = 0.01
+# Formulas that a sum of terms is hardly one of.
+NESTED = (
+    *("max(sqrt(x1), x2/4.5)", "min(3.1/x1, x2)", "tanh(x2)/max(x3, x1)", "max(2.2 - x1, x2)", "max(sqrt(3.7), x2*x1)"),
+    *("tan(x2 - 4.8)", "sin(x1*x2 + x3)", "exp(-x1/2)*sin(3*x2 + 1)", "sqrt(x1**2 + x2**2)/(1 + x3)"),
+    *("log(x1 + exp(x2))", "x1/(x2 + sin(x3))", "(x1*x2 + x3)/(x1 + 2*x2)"),
+)
+SECONDS = 60
 # The region of the training rows, and one beyond it.
 INSIDE, BEYOND = (0.5, 4.0), (4.0, 7.0)
 LARGEST = 1e6
@@ -99,16 +109,24 @@ def _report_formulas(tables: list[tuple[Path, str]]) -> None:
         "other random formulas": [random_case(seed) for seed in FRESH],
         "random formulas, 1 % noise": [random_case(seed, NOISE) for seed in range(N_FORMULAS)],
         "noise alone": [noise_case(seed) for seed in range(N_FORMULAS)],
+        "nested formulas": [nested_case(text) for text in NESTED],
         "tables": [table(path, target) for path, target in tables],
     }
     for name, cases in groups.items():
         if cases:
             report(name, [tried(case) for case in cases])
+    if find_spec("pyoperon") is not None:
+        found = [tried(nested_case(text), by_evolution) for text in NESTED]
+        report("nested formulas, by genetic programming as well", found)
 
 
-def tried(case: Case) -> Outcome:
+def by_evolution(rows: Rows) -> Found | None:
+    return evolved(rows, seed=0, seconds=SECONDS, pulse=lambda: None)
+
+
+def tried(case: Case, evolve: Callable[[Rows], Found | None] = lambda rows: None) -> Outcome:
     began = perf_counter()
-    form = held(case.train, case.test, seed=0)
+    form = held(case.train, case.test, seed=0, evolve=evolve)
     return Outcome(case, form, perf_counter() - began)
 
 
@@ -156,6 +174,15 @@ def random_case(seed: int, noise: float = 0.0) -> Case:
                 break
     if noise:
         train, test = (_with_noise(rows, noise * float(np.std(train.target)), rng) for rows in (train, test))
+    return Case(text, train, test, beyond)
+
+
+def nested_case(text: str) -> Case:
+    rng = np.random.default_rng(len(text))
+    names = [name for name in ("x1", "x2", "x3") if name in text]
+    train, test, beyond = (
+        _rows(text, names, region, n, rng) for region, n in ((INSIDE, N_TRAIN), (INSIDE, N_TEST), (BEYOND, N_TEST))
+    )
     return Case(text, train, test, beyond)
 
 
