@@ -9,7 +9,7 @@ import numpy as np
 
 from app.dialects.asked import AskedRows
 from app.dialects.levels import WORK
-from app.dialects.ways import TO_ASK, Said, Way
+from app.dialects.ways import TO_ASK, TO_ASK_ELSEWHERE, Said, Way
 from app.errors import Unprocessable
 from app.responses import Response
 from models_store.arrays import Array
@@ -60,14 +60,15 @@ def has_formulas(bundle: Bundle) -> bool:
     return set(bundle.card.closed_forms) == set(bundle.outputs)
 
 
-def treated(bundle: Bundle, way: Way, question: Asked) -> Asked:
+def treated(bundle: Bundle, way: Way, question: Asked, to_ask: str = TO_ASK) -> Asked:
     """Return the question with the rows outside named, and clipped if that is the way.
 
-    Raises Unprocessable where they are to be refused, with the first of them.
+    Raises Unprocessable where they are to be refused, with the first of them, and with the words of `to_ask` before the
+    ways that are not `reject`.
     """
     named = bundle.outside(question.rows)
     if named and way == "reject":
-        raise Unprocessable("outside", _refusal(bundle, named))
+        raise Unprocessable("outside", _refusal(bundle, named, to_ask))
     question = replace(question, outside=[{**row, **_answered(bundle, way, row)} for row in named])
     if named and way == "clip":
         return replace(question, rows=clipped(bundle, question.rows), unclipped=question.rows)
@@ -121,7 +122,7 @@ def by_recipe(
 def _read_by_recipe(bundle: Bundle, read: Callable[[], Asked], is_sure: bool) -> Asked:
     question = read()
     way = way_of(None, bundle, is_sure=is_sure or question.is_sure)
-    return question if way is None else treated(bundle, way, question)
+    return question if way is None else treated(bundle, way, question, TO_ASK_ELSEWHERE.format(bundle.pattern))
 
 
 def _written_by_recipe(
@@ -131,7 +132,7 @@ def _written_by_recipe(
     return write(question, by_way(bundle, way, question, answers))
 
 
-def _refusal(bundle: Bundle, named: list[dict[str, Any]]) -> str:
+def _refusal(bundle: Bundle, named: list[dict[str, Any]], to_ask: str) -> str:
     first, others = named[0], len(named) - 1
     more = f", and {others} more {'row is' if others == 1 else 'rows are'}" if others else ""
     ways = "warn, clip or formula" if has_formulas(bundle) else "warn or clip"
@@ -140,7 +141,7 @@ def _refusal(bundle: Bundle, named: list[dict[str, Any]]) -> str:
     else:
         where = f"is outside what training saw in {shortened(first['columns'])}"
     facts = "the card has the ranges; " if first["columns"] else ""
-    return f"row {first['row']} {where}{more}; {facts}leave such rows out, or {TO_ASK}{ways}"
+    return f"row {first['row']} {where}{more}; {facts}leave such rows out, or {to_ask}{ways}"
 
 
 def clipped(bundle: Bundle, raw: Raw) -> Raw:

@@ -8,3 +8,5 @@ Switch = Literal["true", "false"]
 Said = Way | Switch
 # What a refusal says before the ways that are not `reject`, to those who write the address of a request themselves.
 TO_ASK = "ask with outside="
+# And to those whose protocol has no place for it.
+TO_ASK_ELSEWHERE = "ask POST /predict/{}, since the recipe refuses them, with outside="

@@ -12,6 +12,7 @@ from app.dialects.oip import bodies, messages, repository
 from app.dialects.oip import models as oip_models
 from app.dialects.oip.bodies import OipQuestion
 from app.dialects.parameters import expected_by
+from app.dialects.remarks import with_remarks
 from app.envelopes import PLAIN
 from app.errors import NotOffered, Unprocessable
 from app.formats.expected import Expected
@@ -47,7 +48,8 @@ def _read(settings: Settings, release: Served, expected: Expected, request: pb.M
 
 def _written(release: Served, question: OipQuestion, answers: Array) -> Response:
     remarks = question.levels.remarks_on(release.bundle, question)
-    return Response(messages.write(release, question, answers, remarks), headers=release.headers)
+    headers = with_remarks(release.headers, remarks)
+    return Response(messages.write(release, question, answers, remarks), headers=headers)
 
 
 async def stream(_answering: Answering, _call: Call) -> Response:

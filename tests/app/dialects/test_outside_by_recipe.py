@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 
+from app.protos import open_inference_pb2 as pb
 from models_store.card import ClosedForm, Way
 from models_store.storage.store import Store
+from tests.app.grpc.calls import OIP, Caller, calling, outputs_in, typed
 from tests.app.over_http import CSV, refusal, serving
 from tests.fakes import line, sure
 
@@ -24,19 +27,31 @@ FORM = ClosedForm(
     terms=2,
     is_exact=True,
 )
+REFUSED = "ask POST /predict/reject, since the recipe refuses them, with"
 WAYS: tuple[Way, ...] = ("warn", "clip", "reject", "formula")
 
 
 @pytest.fixture
-async def client(store: Store) -> AsyncIterator[httpx.AsyncClient]:
+def stocked(store: Store) -> Store:
     """`warn`, `clip`, `reject` and `formula`: `line` with x from 0 to 16, whose recipes say so; `bare` says nothing."""
     for way in WAYS:
         bundle = sure(line(2, way))
         card = bundle.card.model_copy(update={"closed_forms": {"y": FORM}, "outside": way})
         store.publish(replace(bundle, card=card))
     store.publish(line(2, "bare"))
-    async with serving(store) as client:
+    return store
+
+
+@pytest.fixture
+async def client(stocked: Store) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(stocked) as client:
         yield client
+
+
+@pytest.fixture
+async def caller(stocked: Store) -> AsyncIterator[Caller]:
+    async with calling(stocked) as caller:
+        yield caller
 
 
 def named(answer: httpx.Response) -> Any:
@@ -90,7 +105,34 @@ async def test_a_recipe_refuses_in_every_protocol(
 ) -> None:
     answer = await client.post(path.format("reject"), json=body)
     assert answer.status_code in (400, 422)
-    assert "row 1 is outside what training saw in x" in answer.text
+    asked_there = path.startswith("/predict")
+    ways = "ask with outside=warn, clip or formula" if asked_there else f"{REFUSED} outside=warn, clip or formula"
+    found = "row 1 is outside what training saw in x; the card has the ranges; leave such rows out, or"
+    assert f"{found} {ways}" in answer.text
+
+
+async def test_a_recipe_refuses_over_grpc(caller: Caller) -> None:
+    request = typed("reject", [("x", "FP32", [2], [1.0, 20.0])])
+    code, details = await caller.refused(f"/{OIP}/ModelInfer", request)
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
+    assert f"{REFUSED} outside=warn, clip or formula" in details
+
+
+@pytest.mark.parametrize(
+    ("way", "outputs", "answered"),
+    [("warn", [2.0, 40.0], {}), ("clip", [2.0, 32.0], {"answered": "clip"})],
+)
+async def test_a_recipes_way_is_that_of_grpc_which_names_rows_twice(
+    caller: Caller, way: str, outputs: list[float], answered: dict[str, str]
+) -> None:
+    request = typed(way, [("x", "FP32", [2], [1.0, 20.0])])
+    call = caller.channel.unary_unary(f"/{OIP}/ModelInfer")(request.SerializeToString())
+    response = pb.ModelInferResponse.FromString(await call)
+    assert outputs_in(response) == {"y": outputs}
+    expected = [{"row": 1, "columns": ["x"], **answered}]
+    assert json.loads(response.parameters["outside"].string_param) == expected
+    metadata = dict(await call.trailing_metadata())
+    assert (json.loads(metadata["x-pattern-outside"]), metadata["x-pattern-outside-rows"]) == (expected, "1")
 
 
 async def test_a_request_has_precedence(client: httpx.AsyncClient) -> None:
