@@ -33,7 +33,7 @@ from training.data.tables import ReadTable
 from training.evaluation import report
 from training.evaluation.baselines import Beside, baselines, beside, differences_to
 from training.evaluation.missing import with_worth
-from training.evaluation.notes import encoding_notes, is_lost_outside, notes
+from training.evaluation.notes import encoding_notes, is_lost_outside, notes, without_formula
 from training.evaluation.scores import author_metrics, measured, r_squared, root_mean_square
 from training.fitting.chosen import chosen, settled, with_pairs
 from training.fitting.fit import Diverged, Extent
@@ -260,6 +260,7 @@ def _card(
     seen = replace(data, train=training.rows)
     columns = report.input_columns(seen, training.served.predictor.encoder)
     forms = closed_forms(data, answers.test, spec.seed, spec.formula, pulse)
+    lacking = [output for output in data.outputs if output not in forms] if spec.outside == "formula" else []
     return Card(
         task="regression" if data.labels is None else "classification",
         inputs=with_worth(columns, predictor, data, spec.seed),
@@ -292,8 +293,12 @@ def _card(
         ),
         left_out=list(data.left_out),
         closed_forms=forms,
-        outside="warn" if spec.outside == "formula" and set(forms) != set(data.outputs) else spec.outside,
-        notes=[*notes(spec, data, history, train, test, n_parameters), *encoding_notes(predictor.encoder)],
+        outside="warn" if lacking else spec.outside,
+        notes=[
+            *notes(spec, data, history, train, test, n_parameters),
+            *encoding_notes(predictor.encoder),
+            *without_formula(lacking),
+        ],
     )
 
 

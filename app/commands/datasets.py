@@ -11,7 +11,7 @@ from rich.table import Table
 
 from app.commands.store import open_datasets
 from app.commands.wording import folding_table, words
-from app.jobs.recipes import check_ambiguity, check_columns, check_test_columns
+from app.jobs.recipes import check_ambiguity, check_columns, check_formula, check_test_columns
 from models_store.storage.datasets import Stored
 from models_store.tables.column_facts import ColumnFacts, Form
 from models_store.tables.csv_dialect import DELIMITERS, PLAIN, CsvDialect
@@ -105,6 +105,7 @@ def recipe_for(asked: Asked, base: PatternSpec | None) -> PatternSpec:
     columns = _columns_of(stored, spec.data)
     err.print(columns_table(stored, columns, spec))
     check_ambiguity(spec.data, columns)
+    check_formula(spec, spec.data, columns)
     return spec
 
 

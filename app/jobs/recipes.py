@@ -7,7 +7,10 @@ from models_store.storage.store import Store
 from models_store.tables.column_facts import ColumnFacts
 from training.recipe.base import RecipeError
 from training.recipe.data import TableData
-from training.recipe.spec import PatternSpec, shipped
+from training.recipe.spec import NO_FORMULA_OF_LABELS, PatternSpec, shipped
+
+# A target that is said to be of these kinds is labels, unless the task says otherwise.
+KINDS_OF_LABELS = frozenset({"boolean", "category", "text"})
 
 
 def recipe_of_pattern(store: Store, name: str) -> PatternSpec:
@@ -54,6 +57,16 @@ def check_test_columns(data: TableData, columns: Sequence[ColumnFacts]) -> None:
         if name not in names:
             what = "weight" if name == data.weight else "target"
             raise RecipeError(f"data.test: this table lacks the {what} that rows are tested by; {unlike(name, names)}")
+
+
+def check_formula(spec: PatternSpec, data: TableData, columns: Sequence[ColumnFacts]) -> None:
+    """Raise RecipeError where rows outside are to be answered by a formula, and the target is labels."""
+    if spec.outside != "formula" or data.task == "regression" or len(data.target) > 1:
+        return
+    said = data.columns.get(data.target[0])
+    found = any(column.labels for column in columns if column.name == data.target[0])
+    if said in KINDS_OF_LABELS or (said is None and found):
+        raise RecipeError(NO_FORMULA_OF_LABELS)
 
 
 def check_ambiguity(data: TableData, columns: Sequence[ColumnFacts]) -> None:

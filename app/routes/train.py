@@ -20,7 +20,7 @@ from app.http.keys import require_admin
 from app.jobs.job import Job
 from app.jobs.jobs import Jobs
 from app.jobs.promotion import AskedPromotion
-from app.jobs.recipes import check_ambiguity, check_columns, check_test_columns, recipe_of_pattern
+from app.jobs.recipes import check_ambiguity, check_columns, check_formula, check_test_columns, recipe_of_pattern
 from app.jobs.trials import as_csv, as_json
 from app.routes.bodies import ParsedJson, RawJson
 from app.routes.dependencies import DatasetsPart, JobsPart, RegistryPart, StorePart
@@ -175,6 +175,7 @@ def check_dataset(spec: PatternSpec, datasets: Datasets) -> None:
     if columns is None:
         return
     check_columns(spec, spec.data, columns)
+    check_formula(spec, spec.data, columns)
     if not spec.data.missing and spec.data.dates == "auto":  # else only reading the whole table can tell
         check_ambiguity(spec.data, columns)
 

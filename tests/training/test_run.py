@@ -106,6 +106,14 @@ def test_every_part_of_a_recipe_leads_to_a_bundle_that_predicts(changes: dict[st
     assert bundle.card.outside == spec.outside
 
 
+def test_a_formula_that_was_to_answer_rows_outside_and_was_not_found_is_missed_aloud() -> None:
+    # Of fewer than 20 training rows no formula is taken.
+    few = {"data": {"rows": 15, "test": None}, "network": {"layers": []}, "fit": {"epochs": 200}}
+    card = train(ADD_TEN.overridden({**few, "outside": "formula"})).card
+    assert (card.closed_forms, card.outside) == ({}, "warn")
+    assert any(note.startswith("No formula was found for y, so that none answers rows outside") for note in card.notes)
+
+
 def test_the_same_seed_trains_the_same_network_to_the_bit(add_ten: Bundle) -> None:
     again, other = train(ADD_TEN), train(ADD_TEN.overridden({"seed": 1}))
     asked = rows(*range(200))

@@ -24,7 +24,7 @@ from training.data.dataset import LARGEST_TARGET, DataError, Dataset, Labels, Ro
 from training.data.splits import FEWEST_ROWS_OF_A_LABEL, cut
 from training.recipe.data import TableData
 from training.recipe.fit import Split
-from training.recipe.spec import MOST_NUMBERS, PatternSpec
+from training.recipe.spec import MOST_NUMBERS, NO_FORMULA_OF_LABELS, PatternSpec
 
 if TYPE_CHECKING:
     import polars as pl
@@ -64,6 +64,8 @@ def make(
             f"data.target: only {int(kept.sum())} rows have a value there; a training needs {FEWEST_ROWS} at least"
         )
     labels = _labels(data, found, targets)
+    if labels is not None and spec.outside == "formula":
+        raise DataError(NO_FORMULA_OF_LABELS)
     numbers = _label_numbers(targets, labels) if labels else _numbers(data, found, targets)
     rows = columns.rows(frame, numbers, kept)
     rows = _with_groups(rows, frame, spec.split.group, spelling, kept)

@@ -1,6 +1,6 @@
 """The notes on a card: sentences about one training that its reader should know before trusting it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from models_store.arrays import Array
 from models_store.card import AnyScore, LabelScore, Measured
 from models_store.encoding.categories import CategoryEncoder
 from models_store.encoding.rows import Encoder, TableEncoder
-from models_store.errors import shortened_name
+from models_store.errors import shortened, shortened_name
 from models_store.tables import ways_out
 from models_store.tables.table import Raw, Table
 from training.data.dataset import Dataset
@@ -55,6 +55,15 @@ def encoding_notes(encoder: Encoder) -> Iterator[str]:
                 f"{shortened_name(name)} has {len(column.means)} categories; the network is told the mean target of "
                 "the training rows of each, a training row that of other rows (data.categories: target-means)."
             )
+
+
+def without_formula(lacking: Sequence[str]) -> Iterator[str]:
+    """Yield what becomes of rows outside that a formula was to answer, where training found none of these outputs."""
+    if lacking:
+        yield (
+            f"No formula was found for {shortened(lacking)}, so that none answers rows outside what training saw, as "
+            "the recipe has it (outside: formula): the network answers them, and they are named."
+        )
 
 
 def is_lost_outside(data: Dataset, train: Measured, test: Measured) -> bool:

@@ -341,6 +341,11 @@ class Fit(Part):
     def most_epochs(self) -> int:
         return most_epochs(self.epochs)
 
+    @property
+    def is_for_labels(self) -> bool:
+        """True if only labels can be learned so."""
+        return self.loss not in NUMBER_LOSSES | {"auto"} or self.class_weights is not None
+
     def epochs_for(self, rows: Shown) -> int:
         if self.epochs != "auto":
             return self.epochs

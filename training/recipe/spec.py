@@ -104,6 +104,9 @@ ONE_NETWORK: dict[str, Any] = {
 }
 
 
+NO_FORMULA_OF_LABELS = "outside: the target is labels, which no formula answers: use warn, clip or reject"
+
+
 class PatternSpec(Part):
     """A recipe: all that a training needs to know."""
 
@@ -163,6 +166,8 @@ class PatternSpec(Part):
         else:
             self._check_formulas(self.data)
             self._check_size(self.data)
+        if self.outside == "formula" and self.formula.search == "none":
+            raise ValueError("outside: formula needs one, and formula.search is none: change one of them")
         if self.search is not None:
             self._check_search(self.search)
         return self
@@ -190,6 +195,8 @@ class PatternSpec(Part):
         for field, name in (("group", self.split.group), ("time", self.split.time)):
             if name is not None and name in (*data.target, data.weight):
                 raise ValueError(f"split.{field}: names the target or the weight; rows are split by another column")
+        if self.outside == "formula" and (data.task == "classification" or self.fit.is_for_labels):
+            raise ValueError(NO_FORMULA_OF_LABELS)
         dropped = [name for name in data.target if data.columns.get(name) == "drop"]
         if dropped:
             raise ValueError(f"data.columns: the target cannot be dropped, and {len(dropped)} of its columns are")

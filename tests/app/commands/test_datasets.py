@@ -67,6 +67,30 @@ def test_weights_groups_and_a_table_of_test_rows_are_in_the_recipe(
 
 
 @pytest.mark.parametrize(
+    ("target", "data", "is_refused"),
+    [
+        ("colour", {}, True),
+        ("price", {"columns": {"price": "category"}}, True),
+        ("price", {"task": "classification"}, True),
+        ("price", {}, False),
+        ("size", {"task": "regression"}, False),
+    ],
+)
+def test_no_formula_is_to_answer_rows_outside_where_the_target_is_labels(
+    fruit: Path, target: str, data: dict[str, Any], is_refused: bool
+) -> None:
+    recipe = {"name": "mine", "data": {"kind": "table", "dataset": "iris", "target": target}, "outside": "formula"}
+    base = PatternSpec.parse(recipe)
+    asked = Asked(fruit, [], columns=[f"{name}={kind}" for name, kind in data.get("columns", {}).items()])
+    asked = replace(asked, task=data.get("task"))
+    if not is_refused:
+        assert datasets.recipe_for(asked, base).outside == "formula"
+        return
+    with pytest.raises(RecipeError, match="outside: the target is labels, which no formula answers"):
+        datasets.recipe_for(asked, base)
+
+
+@pytest.mark.parametrize(
     ("rows", "said"),
     [
         (AskedRows(weight="wieght"), "data.weight: the table has no such column; "),

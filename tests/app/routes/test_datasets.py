@@ -103,6 +103,16 @@ async def test_a_column_in_doubt_is_said_at_once_and_not_trained_on(client: http
     assert "data.columns: {weight: category}" in message(answer)
 
 
+async def test_no_formula_is_to_answer_rows_outside_where_the_target_is_labels(client: httpx.AsyncClient) -> None:
+    stored = (
+        await upload(client, b"size,kind\n" + b"".join(b"%d,%s\n" % (n, b"ab"[n % 2 :][:1]) for n in range(20)))
+    ).json()
+    recipe = {"name": "boxes", "data": {"kind": "table", "dataset": stored["id"], "target": "kind"}}
+    answer = await client.post("/train", json={"spec": {**recipe, "outside": "formula"}})
+    assert refusal(answer) == (422, "bad_recipe")
+    assert message(answer) == "outside: the target is labels, which no formula answers: use warn, clip or reject"
+
+
 async def test_tables_are_listed_without_their_columns(client: httpx.AsyncClient) -> None:
     assert (await client.get("/datasets")).json() == {"datasets": []}
     stored = (await upload(client, name="shirts")).json()

@@ -244,6 +244,7 @@ def test_several_columns_of_numbers_are_learned_at_once() -> None:
             "lived: there is no such column; did you mean survived? there are age, deck",
         ),
         ({}, {"data": {"columns": {"sex": "category"}}}, "sex: there is no such column"),
+        ({}, {"outside": "formula"}, "outside: the target is labels, which no formula answers"),
         ({"survived": [1] * N_ROWS}, {}, "the same value in every row"),
         ({"survived": [2.5] * N_ROWS}, {"data": {"task": "regression"}}, "the same value in every row"),
         (

@@ -10,7 +10,7 @@ from models_store.card import LabelScore, Measured, Score
 from models_store.tables.table import Kind, Table
 from tests.table_fakes import a_column, score_of_labels, score_of_numbers, split_table
 from training.data.dataset import Dataset, Rows
-from training.evaluation.notes import fingerprints, is_lost_outside, notes
+from training.evaluation.notes import fingerprints, is_lost_outside, notes, without_formula
 from training.fitting.progress import History
 from training.recipe.spec import PatternSpec
 
@@ -222,6 +222,12 @@ def test_a_fit_that_came_to_its_end_is_not_said_to_have_stopped() -> None:
 
 
 # -- rows that are the same ----------------------------------------------------------------------------------------
+
+
+def test_formulas_that_were_to_answer_and_were_not_found_are_named() -> None:
+    assert list(without_formula([])) == []
+    [note] = without_formula(["y1", "y2"])
+    assert note.startswith("No formula was found for y1, y2, so that none answers rows outside what training saw")
 
 
 def test_rows_have_one_fingerprint_if_they_are_the_same_and_others_if_not() -> None:

@@ -18,6 +18,7 @@ CATALOGUE = catalogue()
 SHIPPED = shipped()
 IMPROVED = [name for name, spec in SHIPPED.items() if spec.improves]
 INTEGERS = {"distribution": "integers", "low": 0, "high": 100}
+IRIS = {"kind": "table", "dataset": "iris", "target": "species"}
 
 
 def test_the_catalogue_has_eight_formulas_and_iris() -> None:
@@ -87,6 +88,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"seed": 1.0}, "seed:"),
     ({"description": "d" * 501}, "description:"),
     ({"colour": "red"}, "colour:"),
+    ({"outside": "formula", "formula": {"search": "none"}}, "outside: formula needs one"),
+    ({"outside": "formula", "data": IRIS, "fit": {"class_weights": "balanced"}}, "outside: the target is labels"),
     ({"data": None}, "data:"),
     ({"data": {"kind": "csv"}}, "data:"),
     ({"data": {"path": "/etc/passwd"}}, "data.path:"),
