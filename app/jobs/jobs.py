@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, NoReturn
 
 from app.errors import Draining, NoTrainer, Overloaded
@@ -88,9 +89,12 @@ class Jobs:
         if (reason := self._settings.why_untrained) is not None:
             raise NoTrainer(reason)
 
-    async def submit(self, spec: PatternSpec, *, promote: Promote, key: str | None, body: bytes) -> Job:
+    async def submit(
+        self, spec: PatternSpec, *, promote: Promote, key: str | None, body: bytes, unless_under_way: bool = False
+    ) -> Job:
         """Return the job when it is in the database; a known idempotency key returns the job of its first request.
 
+        `unless_under_way`: a job of the same pattern that has not ended is returned instead of a new one.
         Raises Draining, QueueFull, RecipeError where the recipe asks for what is not installed, and Unprocessable where
         the key came with another body before.
         """
@@ -98,8 +102,8 @@ class Jobs:
             raise Draining
         check_extras(spec)
         await self._open()
-        submit = self._records.submit
-        job = await asyncio.to_thread(submit, spec.to_json(), promote=promote, key=key, body=body)
+        submit = partial(self._records.submit, promote=promote, key=key, body=body, unless_under_way=unless_under_way)
+        job = await asyncio.to_thread(submit, spec.to_json())
         self._submitted.set()
         return job
 

@@ -57,14 +57,23 @@ class Records:
 
     # -- submitting ------------------------------------------------------------------------------------------------
 
-    def submit(self, recipe: dict[str, Any], *, promote: Promote, key: str | None, body: bytes) -> Job:
+    def submit(
+        self,
+        recipe: dict[str, Any],
+        *,
+        promote: Promote,
+        key: str | None,
+        body: bytes,
+        unless_under_way: bool = False,
+    ) -> Job:
         """Return the new job, already durable; or the job that an earlier request with this idempotency key made.
 
+        `unless_under_way`: or a job of the same pattern that has not ended.
         Raises QueueFull, and Unprocessable where the key came with another body before.
         """
         digest = hashlib.sha256(body).hexdigest()
         try:
-            return self._insert(recipe, promote, key, digest)
+            return self._insert(recipe, promote, key, digest, unless_under_way=unless_under_way)
         except IntegrityError:  # another request with this key was a moment earlier, in another process
             if key is None:
                 raise
@@ -74,11 +83,15 @@ class Records:
                 raise
             return found
 
-    def _insert(self, recipe: dict[str, Any], promote: Promote, key: str | None, digest: str) -> Job:
+    def _insert(
+        self, recipe: dict[str, Any], promote: Promote, key: str | None, digest: str, *, unless_under_way: bool
+    ) -> Job:
         with self._database.writing() as connection:
             connection.execute(sql.update(gate).where(gate.c.store == self._store).values(passed=gate.c.passed + 1))
             if key is not None and (known := self._by_key(connection, key, digest)) is not None:
                 return known
+            if unless_under_way and (other := self._under_way(connection, recipe["name"])) is not None:
+                return other
             waiting = sql.select(sql.func.count()).where(jobs.c.store == self._store, jobs.c.status == "queued")
             if connection.execute(waiting).scalar_one() >= self._queue:
                 raise QueueFull(self._queue)
@@ -114,6 +127,13 @@ class Records:
                 "this Idempotency-Key was used with another body; send that body again, or another key",
             )
         return Job.from_row(row)
+
+    def _under_way(self, connection: sql.Connection, pattern: str) -> Job | None:
+        """Return the newest job of the pattern that has not ended; None if all have."""
+        of_pattern = JOBS.where(jobs.c.store == self._store, jobs.c.pattern == pattern)
+        query = of_pattern.where(jobs.c.status.not_in(TERMINAL)).order_by(jobs.c.number.desc())
+        row = connection.execute(query).mappings().first()
+        return None if row is None else Job.from_row(row)
 
     def _forget_oldest(self, connection: sql.Connection) -> None:
         ended = sql.select(jobs.c.id).where(jobs.c.store == self._store, jobs.c.status.in_(TERMINAL))

@@ -289,6 +289,11 @@ TRAINING: dict[str, Any] = {
                 "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
                 **dict.fromkeys(("data", "split", "scaling", "network", "fit"), PART),
                 "missing": {"type": "string", "enum": ["fill", "refuse"]},
+                "outside": {
+                    "type": ["string", "null"],
+                    "enum": ["warn", "clip", "reject", "formula", None],
+                    "description": "what becomes of rows outside what training saw, where a request does not say",
+                },
                 "cross_validate": {"type": ["object", "null"]},
                 "search": {"type": ["object", "null"], "description": "try other values of the recipe's fields"},
                 "promotion": {

@@ -164,11 +164,9 @@ async def _retrained(error: RunningError, jobs: Jobs, store: Store) -> Job | Non
     """
     if not error.is_worse:
         return None
-    pattern = error.bundle.pattern
-    under_way = [job for job in await jobs.recent() if job.pattern == pattern and not job.has_ended]
-    if under_way:
-        return under_way[0]
-    spec = await asyncio.to_thread(recipe_of_pattern, store, pattern)
+    spec = await asyncio.to_thread(recipe_of_pattern, store, error.bundle.pattern)
+    promote = BY_RECIPE.promote(spec, UNLESS_WORSE)
     with contextlib.suppress(QueueFull, Draining, RecipeError):
-        return await jobs.submit(spec, promote=BY_RECIPE.promote(spec, UNLESS_WORSE), key=None, body=b"")
+        # Several processes are told of outcomes at the same moment.
+        return await jobs.submit(spec, promote=promote, key=None, body=b"", unless_under_way=True)
     return None

@@ -48,12 +48,7 @@ WAIT = re.compile(r"\bwait=([0-9]{1,5})\b")
 LAST_EVENTS = frozenset({"published", "failed", "cancelled", "interrupted"})
 # Checked by the route, whose message says the way out; this is how the OpenAPI document has it.
 LAST_EVENT_ID = Header(json_schema_extra={"pattern": "^[0-9]{1,9}$"})
-CHANGES = frozenset(
-    {
-        *("data", "split", "scaling", "network", "fit", "seed", "description", "missing", "cross_validate", "search"),
-        *("promotion", "formula"),
-    }
-)
+CHANGES = frozenset(PatternSpec.model_fields) - {"name", "author", "improves"}
 
 
 @router.post("/train", openapi_extra=TRAIN_BODY, dependencies=[Depends(require_admin)], status_code=202)

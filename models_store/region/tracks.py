@@ -29,6 +29,7 @@ _ENDS = 0.0005 * 2.0 ** np.arange(5)
 SHARES = np.sort(np.concatenate([np.linspace(0, 1, 65), _ENDS, 1 - _ENDS]))
 # A place is a rank, which keeps large values from making all others alike, and half as much a size, which keeps gaps.
 SIZE = 0.5
+LARGEST = float(np.finfo(np.float64).max)
 # In deviations; the square of more would be too much for float32.
 FARTHEST = 1e6
 
@@ -152,8 +153,8 @@ def _sizes(knots: Array, values: Array) -> Array:
     middle = np.median(values)
     away = np.abs(values - middle)
     deviation = _above_0(float(np.median(away)), float(away.mean()))
-    drawn = np.arcsinh((values - middle) / deviation)
-    sizes: Array = np.arcsinh((knots - middle) / deviation) / _above_0(float(drawn.std()))
+    drawn = _drawn(values - middle, deviation)
+    sizes: Array = _drawn(knots - middle, deviation) / _above_0(float(drawn.std()))
     return sizes
 
 
@@ -161,9 +162,16 @@ def _along(values: Array, knots: Array, heights: Array) -> Array:
     """Return the heights of values (n_rows,), which go on beyond the first and the last knot."""
     inside = np.clip(values, knots[0], knots[-1])
     with np.errstate(over="ignore"):
-        beyond = np.arcsinh((values - inside) / _above_0(float(knots[-1] - knots[0])))
-    height: Array = np.interp(inside, knots, heights) + beyond
+        beyond = values - inside
+    height: Array = np.interp(inside, knots, heights) + _drawn(beyond, _above_0(float(knots[-1] - knots[0])))
     return height
+
+
+def _drawn(away: Array, width: float) -> Array:
+    """Return how far values are from somewhere, in widths, drawn together; finite, however many widths it is."""
+    with np.errstate(over="ignore"):
+        widths = away / width
+    return np.arcsinh(np.clip(widths, -LARGEST, LARGEST))
 
 
 def _above_0(*choices: float) -> float:

@@ -97,6 +97,16 @@ def test_numbers_however_large_are_far(value: float) -> None:
     assert learned(ring(200, 1)).far(np.array([[value, 0.75]]))[0] > 1
 
 
+@pytest.mark.parametrize("small", [1e-12, 5e-324])
+def test_a_column_of_one_large_number_among_small_ones_has_a_region(small: float) -> None:
+    places = ring(200, 1) * [1, small]
+    places[0, 1] = 1e300
+    region = region_of(places, encoder_for(places), seed=0)
+    assert region is not None
+    read = Region.from_bytes(region.to_bytes(), encoder_for(places))
+    assert np.isfinite(read.far(places)).all() and (read.far(places)[1:] <= 1).mean() > 0.98
+
+
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 KINDS: dict[str, Kind] = {

@@ -239,6 +239,24 @@ async def test_what_a_request_does_not_say_of_the_promotion_its_recipe_says(
     assert (await jobs_of(client).get(again["id"])).promote == promote
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("outside", "reject"),
+        ("missing", "refuse"),
+        ("promotion", {"when": "never", "tolerance": 0.0}),
+        ("description", "A line"),
+        ("seed", 7),
+    ],
+)
+async def test_any_part_of_a_recipe_may_be_changed_with_the_name_of_its_pattern(
+    client: httpx.AsyncClient, trainer: FakeTrainer, field: str, value: object
+) -> None:
+    await train(client, wait=60, **{field: value})
+    [request] = trainer.requests
+    assert request.recipe[field] == value
+
+
 async def test_a_version_that_is_not_to_be_promoted_leaves_the_champion(
     client: httpx.AsyncClient, store: Store
 ) -> None:
