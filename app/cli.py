@@ -86,7 +86,7 @@ NO_GUARANTEE = "outside what training saw, an interval or a set holds the right 
 ROWS_OUTSIDE: dict[str | None, str] = {
     None: "hold a category that training never saw; their answers are guesses",
     "warn": "are outside what training saw; their answers are guesses",
-    "clip": "are outside what training saw; their numbers were moved into its range",
+    "clip": "are outside what training saw; their numbers beyond a range were moved into it, other answers are guesses",
     "formula": "are outside what training saw; the formula has answered them",
 }
 # An installation that only serves lacks these.

@@ -58,7 +58,7 @@ def judged(bundle: Bundle, store: Store, read_table: ReadTable, tolerance: float
         answered, rows_of, left_out = _answered(bundle, champion, read_table)
         return _decided(answered, rows_of, left_out, version, tolerance, bundle)
     except (UnknownPattern, NoGoodVersion):
-        why = "There was no champion that it had to be compared with."
+        why = "Promoted: there was no champion that it had to be compared with."
         return Promotion(champion=None, promoted=True, outcome="no_champion", why=why, tolerance=tolerance)
     except Undecided as error:
         return Promotion(

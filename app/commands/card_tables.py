@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import orjson
 from rich.table import Table
 
 from app.commands.wording import folding_table, number, share, value_of, words
@@ -187,7 +188,9 @@ def _short(field: str) -> str:
 
 
 def _chosen(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return orjson.dumps(value).decode() if value is None or isinstance(value, dict) else str(value)
 
 
 def gaps(card: Card) -> Table:

@@ -138,6 +138,7 @@ def _refusal(bundle: Bundle, named: list[dict[str, Any]], to_ask: str) -> str:
     ways = "warn, clip or formula" if has_formulas(bundle) else "warn or clip"
     if first.get("joint"):
         where = "is inside each column's range, but where no training row was"
+        more += " outside what training saw" if others else ""
     else:
         where = f"is outside what training saw in {shortened(first['columns'])}"
     facts = "the card has the ranges; " if first["columns"] else ""

@@ -5,7 +5,8 @@ from typing import Literal
 Way = Literal["warn", "clip", "reject", "formula"]
 # Others that may be said: what the recipe has, else `warn`; and nothing, whatever the recipe has.
 Switch = Literal["true", "false"]
-Said = Way | Switch
+# One list, so that a refusal names all that may be said.
+Said = Literal[Way, Switch]
 # What a refusal says before the ways that are not `reject`, to those who write the address of a request themselves.
 TO_ASK = "ask with outside="
 # And to those whose protocol has no place for it.

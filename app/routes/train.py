@@ -25,7 +25,7 @@ from app.jobs.trials import as_csv, as_json
 from app.routes.bodies import ParsedJson, RawJson
 from app.routes.dependencies import DatasetsPart, JobsPart, RegistryPart, StorePart
 from app.routes.documented import EVENTS, JOB, TRAIN_BODY, TRIALS, answer
-from models_store.errors import DatasetGone, PatternServerError, UnknownDataset
+from models_store.errors import DatasetGone, PatternServerError, UnknownDataset, shortened, shortened_name
 from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
 from models_store.tables.column_facts import ColumnFacts
@@ -147,8 +147,8 @@ def recipe_of(asked: Any, store: Store) -> PatternSpec:
         raise RecipeError('how to fit stands together under "fit", as in {"fit": {"epochs": 300}}')
     if unknown:
         raise RecipeError(
-            f"{len(unknown)} unknown field(s); a body has pattern or spec, promote, tolerance, and "
-            f"{', '.join(sorted(CHANGES))}"
+            f"unknown field {shortened(map(shortened_name, sorted(unknown)))}; a body has pattern or spec, promote, "
+            f"tolerance, and {', '.join(sorted(CHANGES))}"
         )
     if "spec" in asked:
         if "pattern" in asked or changes:

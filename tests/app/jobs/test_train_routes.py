@@ -279,6 +279,12 @@ async def test_a_pattern_is_trained_by_its_newest_recipe_with_changes(
     ]
 
 
+async def test_a_change_says_what_becomes_of_rows_outside(client: httpx.AsyncClient, trainer: FakeTrainer) -> None:
+    await train(client, wait=60, outside="clip")
+    await train(client, wait=60, outside=None)
+    assert [request.recipe.get("outside") for request in trainer.requests] == ["clip", None]
+
+
 async def test_a_pattern_is_trained_by_its_own_recipe_also_before_it_is_loaded(
     settings: Settings, store: Store, trainer: FakeTrainer
 ) -> None:
@@ -344,7 +350,8 @@ WHOLE = recipe().to_json()
         ({**LINE, "promote": "if-better", "tolerance": -0.1}, 422, "bad_recipe", "tolerance: must be a number from 0"),
         ({**LINE, "promote": "if-better", "tolerance": "0"}, 422, "bad_recipe", "tolerance: must be a number from 0"),
         ({**LINE, "epochs": 300}, 422, "bad_recipe", "how to fit stands together"),
-        ({**LINE, "name": "other"}, 422, "bad_recipe", "unknown field"),
+        ({**LINE, "name": "other"}, 422, "bad_recipe", "unknown field name; a body has"),
+        ({**LINE, "outside": "banana"}, 422, "bad_recipe", "outside:"),
         ({**LINE, "spec": WHOLE}, 422, "bad_recipe", "spec:"),
         ({"spec": WHOLE, "fit": {"epochs": 3}}, 422, "bad_recipe", "spec:"),
         ({"spec": {**WHOLE, "name": "stats"}}, 422, "bad_recipe", "name:"),

@@ -77,6 +77,12 @@ async def test_rows_outside_are_refused_by_their_row_and_never_by_their_value(cl
     assert (await client.post("/predict/line?outside=reject", json={"inputs": [1, 16]})).json()["outside"] == []
 
 
+async def test_a_refusal_names_all_that_may_be_said(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/predict/line?outside=banana", json=ASKED)
+    assert refusal(answer) == (422, "bad_parameter")
+    assert message(answer) == "outside: Input should be 'warn', 'clip', 'reject', 'formula', 'true' or 'false'"
+
+
 async def test_a_version_without_a_formula_does_not_answer_by_one(client: httpx.AsyncClient) -> None:
     for pattern in ("bare", "rents"):
         answer = await client.post(f"/predict/{pattern}?outside=formula", json=ASKED)
@@ -165,6 +171,6 @@ async def test_rows_where_no_training_row_was_are_refused_without_their_value(cl
     answer = await client.post("/predict/gapped?outside=reject", json={"inputs": [1, 8, 9]})
     assert refusal(answer) == (422, "outside")
     assert message(answer) == (
-        "row 1 is inside each column's range, but where no training row was, and 1 more row is; leave such rows out, "
-        "or ask with outside=warn, clip or formula"
+        "row 1 is inside each column's range, but where no training row was, and 1 more row is outside what "
+        "training saw; leave such rows out, or ask with outside=warn, clip or formula"
     )
