@@ -29,10 +29,12 @@ NEIGHBOURS, STEP = 5, 1.3
 SMALLEST_REACH = 0.3
 # In deviations of a column; what is nearer is the same.
 ALIKE = 0.05
-# Pairs of columns are tried with so many landmarks and columns, and looked at where so many rows come to lie where none
-# was, once one column is shuffled against the other.
+# Pairs of columns are tried with so many landmarks and columns, and a limit that so many of these are beyond. They are
+# looked at where at least this share of rows comes to lie where none was, once one column is shuffled against the other.
 TRIED_LANDMARKS, TRIED_COLUMNS = 600, 20
-MOST_PAIRS, HOLLOW = 28, 0.02
+TRIED_ROWS_BEYOND, HOLLOW = 2, 0.02
+# As many as eight columns have.
+MOST_PAIRS = 28
 
 
 def region_of(raw: Raw, encoder: Encoder, seed: int) -> Region | None:
@@ -78,7 +80,7 @@ def _pairs(tracks: Tracks, places: Array, rng: np.random.Generator) -> Iterator[
         shuffled[:, own] = rng.permutation(shuffled[:, own])
     groups = Groups(tracks, places, pairs)
     reaches = np.sqrt(_square_reaches(groups))
-    limits = np.maximum(np.sort(_ratios(groups, reaches, places), axis=0)[-3], 1.0)
+    limits = np.maximum(np.sort(_ratios(groups, reaches, places), axis=0)[-1 - TRIED_ROWS_BEYOND], 1.0)
     hollow = (groups.ratios(shuffled, per_square_of(reaches)) > limits).mean(axis=0)
     for place in np.argsort(-hollow, kind="stable")[:MOST_PAIRS]:
         if hollow[place] >= HOLLOW:

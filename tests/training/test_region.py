@@ -13,7 +13,10 @@ from models_store.npz import packed, unpacked
 from models_store.region.region import Region
 from models_store.tables.table import Kind, Table
 from tests.table_fakes import a_column, encoder_of
-from training.region import region_of
+from training.region import FAR, region_of
+
+
+N_REGIONS = 4
 
 
 def ring(n_rows: int, seed: int, n_columns: int = 2, *, hole: bool = False) -> Array:
@@ -47,10 +50,13 @@ def learned(places: Array) -> Region:
 
 @pytest.mark.parametrize(("rows_of", "n_columns"), [(ring, 2), (ring, 5), (ball, 5)])
 def test_rows_in_a_hole_are_far_and_new_rows_from_inside_are_not(rows_of: Any, n_columns: int) -> None:
-    region = learned(rows_of(1000, 1, n_columns))
-    assert (region.far(rows_of(500, 2, n_columns, hole=True)) > 1).mean() >= 0.95
-    # Half a per cent is aimed at; what these 1000 training rows say of it may be off by as much.
-    assert (region.far(rows_of(2000, 3, n_columns)) > 1).mean() <= 0.015
+    regions = [learned(rows_of(1000, seed, n_columns)) for seed in range(N_REGIONS)]
+    asked, inside = rows_of(500, 100, n_columns, hole=True), rows_of(2000, 101, n_columns)
+    assert min((region.far(asked) > 1).mean() for region in regions) >= 0.95
+    # FAR is the share of new rows in the mean of many regions. Three standard errors of these few are allowed beside it:
+    # by chance each limit, of 1000 training rows, and each share, of 2000 new ones, is off.
+    allowed = FAR + 3 * np.sqrt(FAR / N_REGIONS * (1 / 1000 + 1 / 2000))
+    assert np.mean([(region.far(inside) > 1).mean() for region in regions]) <= allowed
 
 
 def test_a_gap_in_one_of_many_columns_is_found() -> None:

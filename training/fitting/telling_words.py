@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.arrays import Array
+from models_store.arrays import Array, Encoded
 from models_store.encoding.texts import TextEncoder, inverse_frequencies
 from models_store.tables.table import Values
 from models_store.tables.words import terms_of
@@ -23,7 +23,7 @@ def by_label(encoder: TextEncoder, values: Values, numbers: NDArray[np.int_], n_
 
 def of_other_rows(
     encoder: TextEncoder, values: Values, numbers: NDArray[np.int_], n_labels: int, folds: NDArray[np.int64]
-) -> Array:
+) -> Encoded:
     """Return the network inputs of training rows, float32 (n_rows, width), with weights by the rows of other folds.
 
     `folds` has the number of each row's fold, (n_rows,). Where all rows are of one, all weights are 0.
@@ -34,7 +34,7 @@ def of_other_rows(
         is_in = folds == fold
         of_others = replace(encoder, weights=_weights(of_all - of_fold, int((~is_in).sum())))
         encoded[is_in] = of_others.encode(values[is_in])
-    return encoded  # type: ignore[return-value]  # float32: words are many, and an input needs no more digits
+    return encoded
 
 
 def _rows_with(

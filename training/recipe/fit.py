@@ -79,8 +79,6 @@ Activation = Literal[
 
 # Short texts of fewer words are learned as tables without texts are: better on 26 of 26 tables of up to 1200 words.
 MANY_WORDS = 2000
-
-
 # Rows that make as many steps in fewer epochs.
 MANY_ROWS = 10_000
 
@@ -322,8 +320,10 @@ class Fit(Part):
     schedule: Schedule | None = None
     """Course of the learning rate over the steps of all epochs; None: it is constant."""
     epochs: Epochs = 100
-    """auto: 60 for numbers, 30 for labels or of more than 10 000 training rows, 6 for texts of many words,
-    4 if the target is labels."""
+    """auto: 60 for numbers, 30 for labels or of more than 10 000 training rows.
+
+    For texts of many words 6, or 4 if they tell labels.
+    """
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto"] = 32
     """auto: the power of two that makes about a hundred batches of the training rows, 16 to 1024."""
     early_stopping: EarlyStopping | None = None
