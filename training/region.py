@@ -29,8 +29,8 @@ NEIGHBOURS, STEP = 5, 1.3
 SMALLEST_REACH = 0.3
 # In deviations of a column; what is nearer is the same.
 ALIKE = 0.05
-# Pairs of columns are tried with so many landmarks and columns, and a limit that so many of these are beyond. They are
-# looked at where at least this share of rows comes to lie where none was, once one column is shuffled against the other.
+# Pairs of columns are tried with so many landmarks and columns, and a limit that so many of these rows are beyond. A
+# pair is looked at where this share of rows comes to lie where none was, once one column is shuffled against the other.
 TRIED_LANDMARKS, TRIED_COLUMNS = 600, 20
 TRIED_ROWS_BEYOND, HOLLOW = 2, 0.02
 # As many as eight columns have.

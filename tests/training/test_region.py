@@ -15,7 +15,7 @@ from models_store.tables.table import Kind, Table
 from tests.table_fakes import a_column, encoder_of
 from training.region import FAR, region_of
 
-
+# Those that a share is averaged over.
 N_REGIONS = 4
 
 
@@ -53,8 +53,8 @@ def test_rows_in_a_hole_are_far_and_new_rows_from_inside_are_not(rows_of: Any, n
     regions = [learned(rows_of(1000, seed, n_columns)) for seed in range(N_REGIONS)]
     asked, inside = rows_of(500, 100, n_columns, hole=True), rows_of(2000, 101, n_columns)
     assert min((region.far(asked) > 1).mean() for region in regions) >= 0.95
-    # FAR is the share of new rows in the mean of many regions. Three standard errors of these few are allowed beside it:
-    # by chance each limit, of 1000 training rows, and each share, of 2000 new ones, is off.
+    # FAR is the share of new rows in the mean of many regions. Three standard errors of these few are allowed beside
+    # it: each limit, of 1000 training rows, and each share, of 2000 new ones, is off by chance.
     allowed = FAR + 3 * np.sqrt(FAR / N_REGIONS * (1 / 1000 + 1 / 2000))
     assert np.mean([(region.far(inside) > 1).mean() for region in regions]) <= allowed
 

@@ -29,7 +29,8 @@ SUM, PRODUCT, POWER, ATOM = range(4)
 def parsed(text: str, inputs: Collection[str]) -> sympy.Expr:
     """Return the expression of a text of the recipe's grammar, or of pyoperon's, which spells powers `^`.
 
-    Decimals become floats, whole numbers and fractions of them stay exact. Raises ValueError where it has no value.
+    Decimals become floats, whole numbers and fractions of them stay exact. Raises ValueError where it has no value, or
+    a part that is no input and none of FUNCTIONS.
     """
     names = {name: sympy.Symbol(name, real=True) for name in inputs}
     made = _parsed(ast.parse(text.replace("^", "**"), mode="eval").body, names)
@@ -79,13 +80,13 @@ def _parsed(node: ast.expr, names: dict[str, sympy.Symbol]) -> sympy.Expr:
             return sympy.Integer(value)
         case ast.Constant(value=float(value)):
             return sympy.Float(value)
-        case ast.Name(id=name):
+        case ast.Name(id=name) if name in names:
             return names[name]
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_parsed(operand, names)
         case ast.BinOp(left=left, op=operator, right=right):
             return _joined(operator, _parsed(left, names), _parsed(right, names))
-        case ast.Call(func=ast.Name(id=name), args=arguments):
+        case ast.Call(func=ast.Name(id=name), args=arguments) if name in FUNCTIONS:
             return FUNCTIONS[name](*(_parsed(argument, names) for argument in arguments))
     raise ValueError(f"a formula that is looked for has no {type(node).__name__}")
 

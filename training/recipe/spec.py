@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from models_store.card import NUMBER_METRICS, is_none
+from models_store.card import NUMBER_METRICS, Way, is_none
 from models_store.encoding.rows import n_monomials
 from models_store.names import NAME, RESERVED
 from training.recipe.base import Part, RecipeError
@@ -120,7 +120,7 @@ class PatternSpec(Part):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     missing: Literal["fill", "refuse"] = "fill"
     """A missing value in a question, in a column of a table that had none in training: filled in, or refused."""
-    outside: Literal["warn", "clip", "reject", "formula"] | None = Field(default=None, exclude_if=is_none)
+    outside: Way | None = Field(default=None, exclude_if=is_none)
     """What becomes of rows outside what training saw, where a request does not say; None: they are like others."""
     cross_validate: CrossValidate | None = None
     search: Search | None = Field(default=None, exclude_if=is_none)

@@ -91,9 +91,18 @@ def test_parts_are_merged_and_written_in_the_grammar_of_recipes(text: str, writt
     np.testing.assert_allclose(Written(made).values(columns), Written(text.replace("^", "**")).values(columns))
 
 
-def test_a_formula_without_a_value_is_refused() -> None:
-    with pytest.raises(ValueError, match="without a value"):
-        algebra.parsed("1 / (x1 - x1)", ["x1"])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1 / (x1 - x1)", "without a value"),
+        ("x1 + inf", "no Name"),
+        ("(-nan) * x1", "no Name"),
+        ("cbrt(x1)", "no Call"),
+    ],
+)
+def test_a_formula_without_a_value_or_with_unknown_parts_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        algebra.parsed(text, ["x1"])
 
 
 def test_the_floats_of_a_formula_are_free_and_whole_numbers_are_not() -> None:
