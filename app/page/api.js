@@ -63,6 +63,7 @@
  *   batch_size: number | "auto" }} fit
  * @property {number} seed
  * @property {{ when: "always" | "never" | "if-better", tolerance: number }} [promotion]
+ * @property {"warn" | "clip" | "reject" | "formula"} [outside]
  * @typedef {object} Calibration                                   mean widths or sizes of sets, by level
  * @property {string} of
  * @property {number} rows
@@ -99,8 +100,9 @@
  * @property {Record<string, Record<string, number>>[]} [probabilities]
  * @property {Record<string, [number, number]>[]} [intervals]
  * @property {Record<string, Value[]>[]} [sets]
- * @property {{ row: number, columns: string[], joint?: true, score?: number, answered?: string }[]} [outside]
+ * @property {Outside[]} [outside]
  * @property {{ row: number, columns: string[] }[]} [filled]
+ * @typedef {{ row: number, columns: string[], joint?: true, score?: number, as_far?: number, answered?: string }} Outside
  * @typedef {object} Job
  * @property {string} pattern
  * @property {"queued" | "running" | "succeeded" | "failed" | "cancelled" | "interrupted"} status

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
@@ -15,6 +16,7 @@ from models_store.storage.store import Store
 from tests.browser.conftest import PICTURES, at
 from tests.fakes import sure
 from tests.server.conftest import Server, has_ended
+from training.region import region_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -136,6 +138,37 @@ def test_outside_the_region_it_warns_and_no_longer_says_how_far_off_it_is(page: 
     answer = page.locator("#answer")
     expect(answer).to_contain_text("Beyond what it has seen. width = 50 lies outside 0.04695476 to 9.883738")
     expect(answer).not_to_contain_text("typically off")
+
+
+def test_a_row_where_no_training_row_was_is_warned_of_with_its_score(page: Page, serve: Callable[..., Server]) -> None:
+    server = serve()
+    store = Store(server.store, OnnxNetwork.from_bytes)
+    bundle = store.load("area", store.champion("area")).bundle
+    # Training rows are small in both columns, or large in both.
+    small = np.random.default_rng(0).uniform(0.5, 3, (100, 2))
+    region = region_of(np.concatenate([small, small + 6]), bundle.predictor.encoder, seed=0)
+    lineage = bundle.card.lineage.model_copy(update={"job": None})
+    card = bundle.card.model_copy(update={"lineage": lineage, "outside": "warn"})
+    recipe = bundle.recipe | {"outside": "formula"}
+    until(server, "area", {"champion": store.publish(replace(bundle, region=region, card=card, recipe=recipe))})
+    opened(page, server, "area")
+    answer = page.locator("#answer")
+    page.get_by_label("width").fill("2")
+    page.get_by_label("height").fill("8")
+    button(page, "Predict").click()
+    expect(answer).to_contain_text("Each value is in its range, but no training row was like all of them together.")
+    expect(answer).to_contain_text("By the recipe a formula would answer, and training has found none.")
+    expect(answer).to_contain_text(
+        re.compile(r"scores 0\.[5-9]\d? of 1, and 0\.5 is the limit; 0 % of them were as far")
+    )
+    expect(answer).not_to_contain_text("typically off")
+    page.get_by_label("width").fill("50")
+    button(page, "Predict").click()
+    expect(answer).to_contain_text("width = 50 lies outside 0.04695476 to 9.883738")
+    expect(answer).to_contain_text(re.compile(r"scores (0\.\d+|1) of 1"))
+    page.get_by_label("width").fill("8")
+    button(page, "Predict").click()
+    expect(answer).to_contain_text("typically off")
 
 
 def test_a_category_that_training_never_saw_can_be_asked(page: Page, shared: Server) -> None:
@@ -332,6 +365,7 @@ def test_a_formula_is_learned_before_the_readers_eyes_until_it_is_served(
     page.get_by_label("Rows", exact=True).fill("2000")
     page.get_by_text("Network and training").click()
     page.get_by_label("Epochs", exact=True).fill("400")
+    page.get_by_label("Rows outside what training saw").select_option(label="are moved into its range")
     button(page, "Train it").click()
     expect(heading(page, "Training double")).to_be_visible()
     expect(page.get_by_role("img", name=re.compile("^Loss from .* to .* over [1-9]"))).to_be_visible(
@@ -351,6 +385,9 @@ def test_a_formula_is_learned_before_the_readers_eyes_until_it_is_served(
     expect(page.locator("#drift-words")).to_have_text("Rows asked in the last hour: 200.")
     expect(page.locator("#drift tbody tr").first).to_contain_text("drift")
     expect(page.get_by_role("img", name="x: training rows, and what was asked")).to_be_visible()
+    page.get_by_label("x", exact=True).fill("1000")
+    button(page, "Predict").click()
+    expect(page.locator("#answer")).to_contain_text("Its numbers were moved into the range of training")
 
 
 @pytest.mark.keras

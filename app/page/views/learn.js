@@ -208,6 +208,7 @@ export class LearnForm {
         test: this.#select("#learn-test"),
       },
       split: { group: this.#select("#learn-group"), time: this.#select("#learn-time") },
+      outside: this.#select("#learn-outside"),
       cross_validate: folds.value ? { folds: folds.valueAsNumber } : undefined,
     };
   }

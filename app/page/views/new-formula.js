@@ -94,6 +94,7 @@ export class NewFormula {
         epochs: this.#number("#new-epochs"),
         optimizer: { name: "adam", learning_rate: this.#number("#new-rate") },
       },
+      outside: find(this.root, "#new-outside", HTMLSelectElement).value || undefined,
     };
   }
 

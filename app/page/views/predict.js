@@ -121,17 +121,16 @@ export class PredictForm {
    * @param {number} milliseconds
    */
   #showAnswer(answer, row, described, milliseconds) {
-    const isOutside = Boolean(answer.outside?.length);
-    const outside = answer.outside?.[0]?.columns ?? [];
+    const outside = answer.outside?.[0];
     const filled = answer.filled?.[0]?.columns ?? [];
     // The test error says nothing about a region that the network has not seen, or about another version's answer.
-    const isMeasured = !isOutside && !filled.length && answer.version === described.champion;
+    const isMeasured = !outside && !filled.length && answer.version === described.champion;
     this.#answer.replaceChildren(
       ...Object.entries(answer.outputs[0]).map(([name, value]) => output(name, value, described, isMeasured)),
       ...Object.entries(answer.intervals?.[0] ?? {}).map(([name, ends]) => between(name, ends, answer, described)),
       ...Object.values(answer.sets?.[0] ?? {}).map(oneOf),
       ...Object.values(answer.probabilities?.[0] ?? {}).map(likely),
-      ...(isOutside ? [warning(outside, row, described.card, answer.outside?.[0]?.answered)] : []),
+      ...(outside ? [warning(outside, row, described)] : []),
       ...(filled.length ? [standIn(filled, described.card)] : []),
       element("p", { class: "hint" }, `Version ${answer.version} answered in ${short(milliseconds, 2)} ms.`),
     );
@@ -277,25 +276,39 @@ const TREATED = {
   clip: "Its numbers were moved into the range of training, as the recipe says, and the network has answered that.",
   formula: "The formula has answered, as the recipe says.",
 };
+const NO_FORMULA = " By the recipe a formula would answer, and training has found none.";
 
 /**
- * @param {string[]} outside   none where the row is inside each column's range, but where no training row was
+ * @param {import("../api.js").Outside} outside   without columns where the row is inside each column's range, but where
+ *   no training row was
  * @param {Row} row
- * @param {Card} card
- * @param {string} [answered]   what the recipe has made of the row
+ * @param {Described} described
  */
-function warning(outside, row, card, answered) {
+function warning(outside, row, { card, recipe }) {
   const words = card.inputs
-    .filter(({ name }) => outside.includes(name))
+    .filter(({ name }) => outside.columns.includes(name))
     .map((column) => beyond(column, row[column.name]))
     .join("; ");
   return element(
     "p",
     { class: "warning" },
     element("strong", {}, "Beyond what it has seen. "),
-    `${words || "Each value is in its range, but no training row was like all of them together"}. ${TREATED[answered ?? "warn"]}`,
+    `${words || "Each value is in its range, but no training row was like all of them together"}. `,
+    TREATED[outside.answered ?? "warn"],
+    ...(recipe.outside === "formula" && card.outside === "warn" ? [NO_FORMULA] : []),
+    howFar(outside),
   );
 }
+
+/**
+ * Nothing of versions that do not know where their training rows were.
+ * @param {import("../api.js").Outside} outside
+ */
+const howFar = ({ score, as_far }) =>
+  score === undefined || as_far === undefined
+    ? ""
+    : ` Its distance from the training rows scores ${short(score, 2)} of 1, and 0.5 is the limit; ` +
+      `${percent(as_far)} of them were as far from all others.`;
 
 /**
  * What stands in for missing values, and what such answers were worth on the test rows.
