@@ -235,12 +235,12 @@ def outcome_of(found: Difference, tolerance: float) -> PromotionOutcome:
 
 
 def _why(found: Difference, outcome: PromotionOutcome, version: int, tolerance: float, rows_of: TestRows) -> str:
-    bound = f"{tolerance * 100:.3g} % of its {WORDS[found.metric]}"
+    bound = f" by more than {tolerance * 100:.3g} % of its {WORDS[found.metric]}" if tolerance else ""
     verdicts: dict[PromotionOutcome, str] = {
         "better": f"Promoted: it is better than version {version}",
-        "not_worse": f"Promoted: it is not worse than version {version} by more than {bound}",
-        "worse": f"Not promoted: it is worse than version {version} by more than {bound}",
-        "not_sure": f"Not promoted: it may be worse than version {version} by more than {bound}",
+        "not_worse": f"Promoted: it is not worse than version {version}{bound}",
+        "worse": f"Not promoted: it is worse than version {version}{bound}",
+        "not_sure": f"Not promoted: it may be worse than version {version}{bound}",
         "too_few_rows": f"Not promoted: too few rows tell it from version {version}, {FEWEST_DRAWN} are the fewest",
     }
     figures = f"{WORDS[found.metric]} {figure(found.first)} against {figure(found.second)}"

@@ -85,6 +85,17 @@ def test_the_outcome_is_said_with_its_figures(store: Store) -> None:
     assert " on 40 test rows of both (difference -" in found.why
 
 
+@pytest.mark.parametrize(("tolerance", "bound"), [(0.0, ""), (0.02, " by more than 2 % of its RMSE")])
+def test_the_outcome_speaks_of_a_tolerance_only_if_there_is_one(store: Store, tolerance: float, bound: str) -> None:
+    store.publish(of_formula(noise=1.0))
+    found = judged(of_formula(noise=2.0), store, no_tables, tolerance)
+    assert found.why.startswith(f"Not promoted: it is worse than version 1{bound}; RMSE ")
+
+
+def test_of_a_first_version_it_is_said_that_it_is_promoted(store: Store) -> None:
+    assert judged(of_formula(), store, no_tables, 0.0).why.startswith("Promoted: there was no champion")
+
+
 @pytest.mark.parametrize(
     ("low", "high", "drawn", "tolerance", "outcome"),
     [
