@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from models_store.arrays import Array, Encoded
-from models_store.calibration.neighbours import in_blocks, square_distances
+from models_store.distances import in_blocks, square_distances
 from models_store.errors import BundleDamaged
 
 # Floors to choose from, in medians of the hardness: with less, intervals follow the noise of the hardness; with more,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.arrays import Array
-from models_store.calibration.neighbours import in_blocks, square_distances
+from models_store.distances import in_blocks, square_distances
 from models_store.encoding.rows import Encoder
 from models_store.errors import BundleDamaged
 from models_store.npz import packed, unpacked

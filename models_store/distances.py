@@ -1,4 +1,4 @@
-"""The search for the nearest of some rows: distances to all of them, row by row the same in every batch."""
+"""Distances of rows to places, for each row the same in every batch."""
 
 from collections.abc import Callable
 from typing import TypeVar
