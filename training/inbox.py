@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from models_store.card import EarlyEnd
-from training.messages import Cancel, Finish, Measure, Publish, PublishEach, ScoreFolds, request_of
+from training.messages import Cancel, Finish, Measure, MeasureEach, Publish, PublishEach, ScoreFolds, request_of
 
-Work = Publish | PublishEach | Measure | ScoreFolds
+Work = Publish | PublishEach | Measure | MeasureEach | ScoreFolds
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The trainer's protocol: requests to it and events from it, each a JSON object on a line of its own.
 
-    requests    publish · publish_each · measure · score_folds · cancel · finish
+    requests    publish · publish_each · measure · measure_each · score_folds · cancel · finish
     events      ready · started, work, fold, trial_epochs, trial, epochs, evaluated, published, cross_validated,
                 compared, failed, cancelled
 
@@ -86,6 +86,18 @@ class Measure(TrainingRequest):
     request: Literal["measure"] = "measure"
 
 
+class MeasureEach(Message):
+    """Train each of these, and publish nothing. Small fits that are alike go on side by side.
+
+    Each ends with an event of its own, evaluated or failed; where the others cannot go on, this request ends with
+    failed or cancelled.
+    """
+
+    request: Literal["measure_each"] = "measure_each"
+    id: str
+    trainings: Annotated[tuple[Measure, ...], Field(min_length=1)]
+
+
 class ScoreFolds(TrainingRequest):
     """Cross-validate on all rows, and publish nothing. Ends with cross_validated, failed or cancelled."""
 
@@ -107,7 +119,9 @@ class Finish(Message):
     why: EarlyEnd = "asked"
 
 
-Request = Annotated[Publish | PublishEach | Measure | ScoreFolds | Cancel | Finish, Field(discriminator="request")]
+Request = Annotated[
+    Publish | PublishEach | Measure | MeasureEach | ScoreFolds | Cancel | Finish, Field(discriminator="request")
+]
 
 
 # -- events --------------------------------------------------------------------------------------------------------

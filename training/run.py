@@ -5,7 +5,7 @@ data -> split -> [ cross-validation ] -> learn from TRAIN rows -> Predictor -> m
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
@@ -17,6 +17,7 @@ from models_store.arrays import Array, Encoded
 from models_store.bundle import Bundle
 from models_store.card import Author, Calibration, Card, CrossValidation, Fitted, Lineage, Measured, Refit
 from models_store.card import Region as RegionFacts
+from models_store.errors import PatternServerError
 from models_store.networks.architecture import Device
 from models_store.out_of_fold import OutOfFold
 from models_store.profiles.profile import Profile
@@ -40,6 +41,7 @@ from training.fitting.fit import Diverged, Extent
 from training.fitting.learn import Learned, Runtime, learn, sample_weights
 from training.fitting.program import Programs
 from training.fitting.progress import Progress
+from training.fitting.together import Task, try_each
 from training.recipe.data import FormulaData, TableData
 from training.recipe.extras import check_extras
 from training.recipe.spec import PatternSpec
@@ -116,10 +118,39 @@ def train(
     """
     check_extras(spec)
     told = FirstFit(progress or Progress())
-    training = _trained(
-        spec, dataset_of(spec, read_table), told, Runtime(device, told, programs, cluster, cores or own_cores())
-    )
-    data, served = training.data, training.served
+    runtime = Runtime(device, told, programs, cluster, cores or own_cores())
+    return _bundle(_trained(spec, dataset_of(spec, read_table), told, runtime), job, told.pulse)
+
+
+def fits_once(spec: PatternSpec) -> bool:
+    """Return True if the fit on the training rows is all that a training of the recipe does."""
+    return spec.cross_validate is None and not spec.split.refit
+
+
+def task_of(spec: PatternSpec, read_table: ReadTable, progress: Progress) -> Task:
+    """Return a training for `train_each`, told to `progress`. Raises RecipeError and DataError as `train` does."""
+    check_extras(spec)
+    return Task(spec, dataset_of(spec, read_table), progress)
+
+
+def train_each(
+    tasks: Iterable[Task], *, device: Device = "auto", progress: Progress | None = None, programs: Programs = PROGRAMS
+) -> Iterator[Bundle | PatternServerError]:
+    """Train recipes that `fits_once` is True of; yield the bundle of each, or why there is none, in order.
+
+    Small fits that are alike go on side by side. Each bundle is as that of `train`, to rounding; the seconds of its fit
+    are a share of those that all took. Raises DeviceUnavailable, and whatever a `progress` raises.
+    """
+    runtime = Runtime(device, progress or Progress(), programs)
+
+    def made(task: Task, fit: Learned) -> Bundle:
+        return _bundle(_of_one_fit(task.spec, task.data, fit), None, runtime.progress.pulse)
+
+    return try_each(tasks, runtime, made, free_cores())
+
+
+def _bundle(training: Training, job: str | None, pulse: Callable[[], None]) -> Bundle:
+    spec, data, served = training.spec, training.data, training.served
     golden = _golden_rows(training.rows)
     calibration, facts = calibrated(Trained(spec, data, training.measured, served, training.answers.test, golden))
     region = region_of(training.rows.inputs, served.predictor.encoder, spec.seed)
@@ -128,7 +159,7 @@ def train(
         recipe=spec.to_json(),
         architecture=served.architecture,
         predictor=served.predictor,
-        card=_card(training, facts, region, job, told.pulse),
+        card=_card(training, facts, region, job, pulse),
         history=training.measured.history.to_dict(),
         evaluation=report.evaluation(
             spec, training.answers.test, data.test, data, training.others, training.answers.spread
@@ -156,9 +187,7 @@ def _trained(spec: PatternSpec, data: Dataset, told: FirstFit, runtime: Runtime)
         told.work(0, 2 * used.fit.most_epochs)
     used = with_pairs(used, data)
     if all_rows is None:
-        measured = learn(used, data, runtime)
-        answers, others = _answers(measured, data), beside(data, measured.predictor.encoder, spec.seed)
-        return Training(spec, measured.spec, data, measured, answers, others, measured, data.train, crossed)
+        return _of_one_fit(spec, data, learn(used, data, runtime), crossed)
     with SecondFit(data, all_rows, runtime, told) as second:
         followed = replace(runtime, progress=Followed(told, second))
         measured = learn(used, data, followed, Extent(n_rows=len(all_rows)))
@@ -166,6 +195,11 @@ def _trained(spec: PatternSpec, data: Dataset, told: FirstFit, runtime: Runtime)
         served = second.learned(measured)
     _refuse_worse_than_constant(measured.spec, served.predictor.answers(all_rows.inputs), all_rows, data)
     return Training(spec, measured.spec, data, measured, answers, others, served, all_rows, crossed)
+
+
+def _of_one_fit(spec: PatternSpec, data: Dataset, fit: Learned, crossed: CrossValidation | None = None) -> Training:
+    answers, others = _answers(fit, data), beside(data, fit.predictor.encoder, spec.seed)
+    return Training(spec, with_pairs(fit.spec, data), data, fit, answers, others, fit, data.train, crossed)
 
 
 def score_folds(

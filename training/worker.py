@@ -6,7 +6,7 @@ Started as `python -m app.processes training.worker`. Ends when its input does.
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import IO, Generic, TypeVar
@@ -23,6 +23,8 @@ from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
 from training.cluster import CONNECT_SECONDS, RETURN_SECONDS, Cluster, ClusterLost, connect
 from training.data.well_known import NAMES, well_known
+from training.fitting.progress import Progress
+from training.fitting.together import Task
 from training.inbox import Inbox
 from training.messages import (
     LOST_CLUSTER,
@@ -33,6 +35,7 @@ from training.messages import (
     Failed,
     IfBetter,
     Measure,
+    MeasureEach,
     Message,
     Publish,
     PublishEach,
@@ -45,8 +48,9 @@ from training.messages import (
 from training.on_nodes import Asked, Files, trained_on
 from training.progress_lines import LineProgress
 from training.promotion import judged
+from training.recipe.base import RecipeError
 from training.recipe.spec import PatternSpec
-from training.run import free_cores, own_cores, score_folds, train
+from training.run import fits_once, free_cores, own_cores, score_folds, task_of, train, train_each
 
 
 def run(stream: IO[str], arguments: Sequence[str]) -> None:
@@ -69,6 +73,8 @@ def run(stream: IO[str], arguments: Sequence[str]) -> None:
     while (request := inbox.requests.get()) is not None:
         if isinstance(request, PublishEach):
             Trainings(request, inbox, tell, ray).run()
+        elif isinstance(request, MeasureEach):
+            Measurements(request, inbox, tell, ray).run()
         else:
             Training(request, inbox, tell, ray).run()
 
@@ -263,3 +269,79 @@ class Trainings(Telling):
         ready = [(training, asked) for training in trainings if (asked := training.asked()) is not None]
         for place, files in trained_on(cluster, [asked for _, asked in ready], self._stop_if_cancelled):
             ready[place][0].publish(files)
+
+
+class BesideOthers(Training[Measure]):
+    """One of several trainings that are fitted together: it says what is to be fitted, and tells the result."""
+
+    @property
+    def fits_once(self) -> bool:
+        """True if it can go on beside others; a bad recipe cannot, and `run` tells why."""
+        try:
+            return fits_once(PatternSpec.parse(self._request.recipe))
+        except RecipeError:
+            return False
+
+    def task(self, stop: Callable[[], None]) -> Task | None:
+        """Return what is to be fitted, which `stop` may end; None, once that is told, where there is nothing."""
+        found: list[Task] = []
+        self._do(lambda: found.append(self._task(stop)))
+        return next(iter(found), None)
+
+    def end(self, found: Bundle | PatternServerError) -> None:
+        self._do(lambda: self._tell_card(found))
+
+    def _task(self, stop: Callable[[], None]) -> Task:
+        spec = PatternSpec.parse(self._request.recipe)
+        self._tell(Started(id=self._id, epochs=spec.fit.most_epochs))
+        return task_of(spec, self._read_table, LineProgress(self._id, self._tell, stop, lambda _: None))
+
+    def _tell_card(self, found: Bundle | PatternServerError) -> None:
+        if isinstance(found, PatternServerError):
+            raise found
+        self._tell(Evaluated(id=self._id, card=found.card))
+
+
+class Stopping(Progress):
+    """Progress of several trainings, each of which tells its own; it only looks whether all are to end."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+
+    def pulse(self) -> None:
+        self._stop()
+
+
+class Measurements(Telling):
+    """Several requests that publish nothing: side by side where each takes one fit, or one after another."""
+
+    def __init__(
+        self, request: MeasureEach, inbox: Inbox, tell: Callable[[Message], None], ray: str | None = None
+    ) -> None:
+        super().__init__(request.id, inbox, tell, ray)
+        self._trainings = [BesideOthers(each, inbox, tell, ray) for each in request.trainings]
+        self._device = request.trainings[0].device
+
+    def run(self) -> None:
+        self._do(self._work)
+
+    def _work(self) -> None:
+        together = [training for training in self._trainings if training.fits_once]
+        self._side_by_side(together)
+        for training in self._trainings:
+            if training not in together:
+                self._stop_if_cancelled()
+                training.run()
+
+    def _side_by_side(self, trainings: Sequence[BesideOthers]) -> None:
+        begun: list[BesideOthers] = []
+
+        def tasks() -> Iterator[Task]:
+            for training in trainings:
+                if (task := training.task(self._stop_if_cancelled)) is not None:
+                    begun.append(training)
+                    yield task
+
+        found = train_each(tasks(), device=self._device, progress=Stopping(self._stop_if_cancelled))
+        for place, bundle in enumerate(found):
+            begun[place].end(bundle)

@@ -12,7 +12,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from app.commands.train import NotTrained, Trained, trainings
+from app.commands.train import NotTrained, Trained, measurements
 from app.commands.wording import folding_table
 from app.settings import Settings, load_settings
 from models_store.card import Card
@@ -44,7 +44,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Row:
-    """One recipe: figures in the output's raw units, and seconds of a whole fit, compiling included."""
+    """One recipe: figures in the output's raw units, and seconds of a fit, compiling included."""
 
     pattern: str
     improves: str | None
@@ -78,10 +78,10 @@ def _improving(name: str) -> list[str]:
 
 async def _reproduced(specs: list[PatternSpec], seeds: int) -> list[Row]:
     settings = load_settings()
-    seeded = [spec.overridden({"seed": seed}) for spec in specs for seed in range(seeds)]
+    seeded = [[spec.overridden({"seed": seed}) for seed in range(seeds)] for spec in specs]
     cards: dict[str, list[Card]] = {spec.name: [] for spec in specs}
     failures: dict[str, list[str]] = {spec.name: [] for spec in specs}
-    async for outcome in trainings(seeded, lambda spec: _measure(spec, settings)):
+    async for outcome in measurements(seeded, lambda spec: _measure(spec, settings)):
         match outcome:
             case Trained(spec=spec, card=card):
                 cards[spec.name].append(card)
@@ -131,7 +131,7 @@ def figures_table(rows: list[Row]) -> Table:
             )
     seeds = max((row.seeds for row in rows), default=0)
     shown.caption = (
-        f"ours: median of {seeds} seeds; s: seconds of a whole fit, compiling included\n"
+        f"ours: median of {seeds} seeds; s: seconds of a fit, compiling included\n"
         "+ improves on the pattern above it; / 3: an error of a third of the author's"
     )
     return shown

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -38,6 +40,7 @@ from training.messages import (
     Failed,
     FoldScored,
     Measure,
+    MeasureEach,
     Promote,
     Publish,
     PublishEach,
@@ -170,7 +173,7 @@ def print_trained(trained: Trained) -> None:
 
 
 async def trainings(
-    specs: list[PatternSpec], request_for: Callable[[PatternSpec], Publish | Measure]
+    specs: list[PatternSpec], request_for: Callable[[PatternSpec], Publish]
 ) -> AsyncIterator[Trained | NotTrained]:
     """Train each recipe in turn, with a bar, and yield how it ended."""
     settings = load_settings()
@@ -179,16 +182,16 @@ async def trainings(
         starting = bars.add_task("starting TensorFlow (takes some seconds)", total=None, loss="")
         try:
             for spec in specs:
-                bar = Bar(bars, starting, bars.add_task(spec.name, total=spec.fit.most_epochs, loss="", visible=False))
+                bar = Bar.of(spec, spec.name, bars, starting)
                 outcome = await _follow(trainer, spec, request_for(spec), bar)
-                bars.remove_task(bar.task)
+                bar.remove()
                 yield outcome
         finally:
             await trainer.stop()
 
 
-async def _follow(trainer: Trainer, spec: PatternSpec, request: Publish | Measure, bar: "Bar") -> Trained | NotTrained:
-    followed = Followed(spec, publishes=isinstance(request, Publish))
+async def _follow(trainer: Trainer, spec: PatternSpec, request: Publish, bar: "Bar") -> Trained | NotTrained:
+    followed = Followed(spec)
     try:
         await trainer.submit(request)
         while True:
@@ -230,21 +233,76 @@ async def follow_each(
         )
         left = len(waiting)
         try:
-            await trainer.submit(together)
-            while waiting:
-                event = await trainer.event()
-                if not isinstance(event, TrainingEvent):
-                    continue
-                # What the request itself ends with, all that wait for it end with.
-                for training in [*waiting] if event.id == together.id else [event.id]:
-                    if (outcome := followed[training].heard(event)) is not None:
-                        del waiting[training]
-                        yield outcome
+            async for training, outcome in _ended(trainer, together, followed):
+                del waiting[training]
+                yield outcome
         except TrainerDied as error:
             if not error.lost_cluster or len(waiting) == left:
                 for training in waiting:
                     yield NotTrained(followed[training].spec, str(error))
                 return
+
+
+async def _ended(
+    trainer: Trainer,
+    together: PublishEach | MeasureEach,
+    followed: Mapping[str, "Followed"],
+    lines: Mapping[str, "Bar"] = MappingProxyType({}),
+) -> AsyncIterator[tuple[str, Trained | NotTrained]]:
+    """Ask for trainings together, and yield the id of each that ends, and how. Raises TrainerDied."""
+    waiting = dict.fromkeys(training.id for training in together.trainings)
+    await trainer.submit(together)
+    while waiting:
+        event = await trainer.event()
+        if not isinstance(event, TrainingEvent):
+            continue
+        if event.id in lines:
+            lines[event.id].show(event)
+        # What the request itself ends with, all that wait for it end with.
+        for training in [*waiting] if event.id == together.id else [event.id]:
+            if (outcome := followed[training].heard(event)) is not None:
+                del waiting[training]
+                if training in lines:
+                    lines[training].remove()
+                yield training, outcome
+
+
+async def measurements(
+    recipes: Iterable[Sequence[PatternSpec]], request_for: Callable[[PatternSpec], Measure]
+) -> AsyncIterator[Trained | NotTrained]:
+    """Train the recipes of each sequence together, and yield how each ended. Publishes nothing."""
+    settings = load_settings()
+    trainer = Trainer(settings.trainer_memory_mb, settings.ray)
+    with _bars() as bars:
+        starting = bars.add_task("starting TensorFlow (takes some seconds)", total=None, loss="")
+        try:
+            for specs in recipes:
+                asked = [(spec, request_for(spec)) for spec in specs]
+                lines = {
+                    request.id: Bar.of(spec, f"{spec.name}, seed {spec.seed}", bars, starting)
+                    for spec, request in asked
+                }
+                async for outcome in measure_each(trainer, asked, lines):
+                    yield outcome
+        finally:
+            await trainer.stop()
+
+
+async def measure_each(
+    trainer: Trainer, asked: Sequence[tuple[PatternSpec, Measure]], lines: Mapping[str, "Bar"]
+) -> AsyncIterator[Trained | NotTrained]:
+    """Follow trainings that are asked for together, with a bar for each by its id, and yield how they ended."""
+    followed = {request.id: Followed(spec, publishes=False) for spec, request in asked}
+    waiting = {**followed}
+    together = MeasureEach(id=uuid.uuid4().hex, trainings=tuple(request for _, request in asked))
+    try:
+        async for training, outcome in _ended(trainer, together, followed, lines):
+            del waiting[training]
+            yield outcome
+    except TrainerDied as error:
+        for training, each in waiting.items():
+            lines[training].remove()
+            yield NotTrained(each.spec, str(error))
 
 
 @dataclass
@@ -282,6 +340,13 @@ class Bar:
     bars: Progress
     starting: TaskID
     task: TaskID
+
+    @classmethod
+    def of(cls, spec: PatternSpec, name: str, bars: Progress, starting: TaskID) -> Self:
+        return cls(bars, starting, bars.add_task(name, total=spec.fit.most_epochs, loss="", visible=False))
+
+    def remove(self) -> None:
+        self.bars.remove_task(self.task)
 
     def show(self, event: Event) -> None:
         match event:

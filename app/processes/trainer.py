@@ -20,6 +20,7 @@ from training.messages import (
     Cancel,
     Event,
     Finish,
+    MeasureEach,
     Message,
     PublishEach,
     TrainingRequest,
@@ -100,9 +101,9 @@ class Trainer:
         )
         self._trainings = 0
 
-    async def submit(self, request: TrainingRequest | PublishEach) -> None:
+    async def submit(self, request: TrainingRequest | PublishEach | MeasureEach) -> None:
         await self.start()
-        requests = request.trainings if isinstance(request, PublishEach) else (request,)
+        requests = request.trainings if isinstance(request, PublishEach | MeasureEach) else (request,)
         self._trainings += sum(TRAININGS_OF_A_SEARCH if is_search(one) else 1 for one in requests)
         await self._send(request)
 

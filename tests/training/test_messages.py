@@ -24,6 +24,7 @@ from training.messages import (
     FoldScored,
     IfBetter,
     Measure,
+    MeasureEach,
     Message,
     Publish,
     PublishEach,
@@ -62,12 +63,14 @@ crossed = CrossValidation(
 promotes = st.booleans() | st.builds(IfBetter, tolerance=st.floats(0, 1))
 promotion = Promotion(champion=1, promoted=False, outcome="worse", why="Not promoted.", tolerance=0.5)
 publish = st.builds(Publish, **training, promote=promotes, keep=numbers, engine=st.sampled_from(["keras", "onnx"]))
+measure = st.builds(Measure, **training)
 requests = st.one_of(
     publish,
     st.builds(
         PublishEach, id=texts, trainings=st.lists(publish, min_size=1, max_size=2).map(tuple), is_again=st.booleans()
     ),
-    st.builds(Measure, **training),
+    measure,
+    st.builds(MeasureEach, id=texts, trainings=st.lists(measure, min_size=1, max_size=2).map(tuple)),
     st.builds(ScoreFolds, **training),
     st.builds(Cancel, id=texts),
 )

@@ -122,6 +122,32 @@ def test_the_same_seed_trains_the_same_network_to_the_bit(add_ten: Bundle) -> No
     assert again.card.lineage.data_sha256 == add_ten.card.lineage.data_sha256
 
 
+def test_seeds_side_by_side_have_the_figures_that_each_has_alone_and_one_that_diverges_is_none() -> None:
+    from training.fitting.program import Programs  # deferred: imports TensorFlow
+    from training.run import no_tables, task_of, train_each
+
+    made: list[Any] = []
+
+    class Counting(Programs):
+        def take(self, shape: Any, make: Any) -> Any:
+            made.append(shape)
+            return super().take(shape, make)
+
+    short = ADD_TEN.overridden({"fit": {"epochs": 5, "optimizer": {"name": "sgd", "learning_rate": 0.01}}})
+    seeded = [short.overridden({"seed": seed}) for seed in range(3)]
+    wild = short.overridden({"seed": 3, "fit": {"optimizer": {"learning_rate": 1e9}}})
+    tasks = [task_of(spec, no_tables, Progress()) for spec in (seeded[0], wild, *seeded[1:])]
+    first, diverged, *others = train_each(tasks, device="cpu", programs=Counting())
+    assert getattr(diverged, "code", None) == "diverged"
+    for found, spec in zip((first, *others), seeded, strict=True):
+        assert isinstance(found, Bundle)
+        alone = train(spec)
+        assert found.card.author_metrics == pytest.approx(alone.card.author_metrics, rel=1e-4)
+        assert found.card.test.overall.model_dump() == pytest.approx(alone.card.test.overall.model_dump(), rel=1e-4)
+        assert found.card.lineage.seed == spec.seed
+    assert len(made) == 1
+
+
 # -- what its card says --------------------------------------------------------------------------------------------
 
 

@@ -29,11 +29,13 @@ from training.messages import (
     Failed,
     IfBetter,
     Measure,
+    MeasureEach,
     Message,
     Publish,
     Published,
     Ready,
     Started,
+    TrainingEvent,
     event_of,
     to_line,
 )
@@ -197,6 +199,56 @@ def test_a_training_that_is_not_to_be_published_ends_with_its_card(trainer: Trai
     assert isinstance(evaluated, Evaluated) and isinstance(evaluated.card.test.overall, Score)
     assert evaluated.card.test.overall.rmse < 1e-3
     assert list(tmp_path.iterdir()) == []
+
+
+def measuring(root: Path, **recipes: dict[str, Any]) -> MeasureEach:
+    """Ask for one training of each recipe, by its id."""
+    asked = [Measure(id=name, recipe=recipe, device="cpu", root=root) for name, recipe in recipes.items()]
+    return MeasureEach(id="all", trainings=tuple(asked))
+
+
+@pytest.mark.keras
+def test_each_of_several_measurements_ends_by_itself(trainer: Trainer, tmp_path: Path) -> None:
+    steady = {"epochs": 3, "optimizer": {"name": "sgd", "learning_rate": 0.01}}
+    recipe = ADD_TEN.overridden({"fit": steady, "data": {"test": None}})
+    changes: dict[str, dict[str, Any]] = {
+        "again": {"split": {"refit": True}},
+        "first": {"seed": 0},
+        "second": {"seed": 1},
+        "wild": {"fit": {"optimizer": {"learning_rate": 1e9}}},
+        "valueless": {"data": {"outputs": {"y": "log(0 - 1)"}}},
+    }
+    recipes = {name: recipe.overridden(change).to_json() for name, change in changes.items()}
+    trainer.tell(measuring(tmp_path, **recipes, nameless={}))
+    ended: dict[str, str] = {}
+    told: set[str] = set()
+    while len(ended) < 6:
+        event = trainer.event()
+        assert isinstance(event, TrainingEvent)
+        if isinstance(event, EpochsDone):
+            told.add(event.id)
+        if isinstance(event, Evaluated | Failed):
+            ended[event.id] = event.code if isinstance(event, Failed) else f"seed {event.card.lineage.seed}"
+    assert ended == {
+        "again": "seed 0",
+        "first": "seed 0",
+        "second": "seed 1",
+        "wild": "diverged",
+        "valueless": "bad_data",
+        "nameless": "bad_recipe",
+    }
+    assert told == {"again", "first", "second"}
+    # What takes a second fit comes after those that go on side by side.
+    assert [*ended][-2:] == ["again", "nameless"]
+
+
+@pytest.mark.keras
+def test_measurements_side_by_side_are_cancelled_together(trainer: Trainer, tmp_path: Path) -> None:
+    long = ADD_TEN.overridden({"fit": {"epochs": 1_000_000}})
+    trainer.tell(measuring(tmp_path, a=long.to_json(), b=long.overridden({"seed": 1}).to_json()))
+    trainer.story(last=(EpochsDone,))
+    trainer.tell(Cancel(id="all"))
+    assert trainer.story()[-1] == Cancelled(id="all")
 
 
 @pytest.mark.keras

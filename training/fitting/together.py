@@ -1,12 +1,12 @@
-"""Several fits of a training, such as those of its folds: small ones that are alike go on side by side.
+"""Several fits, such as those of the folds of a training, or of its seeds: small ones that are alike go side by side.
 
-What they learned answers rows as it is, without a network that is compiled to be served.
+What folds learned answers rows as it is, without a network that is compiled to be served.
 
 recipes and rows -> prepared fits, as many as memory may hold -> [ groups side by side | one by one ] -> predictors
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import ceil
@@ -14,8 +14,10 @@ from typing import Self, TypeVar
 
 import numpy as np
 
+from models_store.errors import PatternServerError
+from models_store.networks.architecture import Network
 from models_store.networks.keras_network import device_name
-from training.data.dataset import Dataset
+from training.data.dataset import DataError, Dataset
 from training.fitting.fit import MOST_WORK, Diverged, diverged_after
 from training.fitting.learn import Choice, Fitted, Learned, Prepared, Runtime, answering, fitted_alone
 from training.fitting.outputs import Members
@@ -39,6 +41,8 @@ class Task:
 
     spec: PatternSpec
     data: Dataset
+    progress: Progress | None = None
+    """Who is told of its epochs; None: who is told of all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +73,24 @@ class Ready:
     task: Task
     choice: Choice
     attempts: list[Attempt]
+    refused: DataError | None = None
+    """Why there are none."""
 
     @classmethod
     def of(cls, task: Task, runtime: Runtime) -> Self:
+        """Prepare the fits of a task. Raises DataError where its rows cannot be encoded."""
         choice, data = Choice.of(task.spec, task.data), task.data
-        attempts = [Attempt(data, Prepared.of(one, data), choice.told(one, runtime)) for one in choice.recipes]
+        told = replace(runtime, progress=task.progress or runtime.progress)
+        attempts = [Attempt(data, Prepared.of(one, data), choice.told(one, told)) for one in choice.recipes]
         return cls(task, choice, attempts)
+
+    @classmethod
+    def or_refused(cls, task: Task, runtime: Runtime) -> Self:
+        """Prepare the fits of a task, or keep why they cannot be."""
+        try:
+            return cls.of(task, runtime)
+        except DataError as error:
+            return cls(task, Choice.of(task.spec, task.data), [], error)
 
     @property
     def n_bytes(self) -> int:
@@ -89,17 +105,45 @@ def learn_each(
     `workers` threads share what does not go on side by side; how many there are may change a result by rounding where
     a fit takes seconds. Raises what `learn` raises.
     """
+    each = (Ready.of(task, runtime) for task in tasks)
+    # To compile a network takes longer than the few calls that score it.
+    return _each(each, runtime, workers, lambda members: members, lambda task, learned: then(task, learned()))
+
+
+def try_each(
+    tasks: Iterable[Task], runtime: Runtime, then: Callable[[Task, Learned], Result], workers: int = 1
+) -> Iterator[Result | PatternServerError]:
+    """Do as `learn_each`, with networks that can be served; yield the error of a task in place of what fails."""
+
+    def outcome(task: Task, learned: Callable[[], Learned]) -> Result | PatternServerError:
+        try:
+            return then(task, learned())
+        except PatternServerError as error:
+            return error
+
+    each = (Ready.or_refused(task, runtime) for task in tasks)
+    return _each(each, runtime, workers, Members.compiled, outcome)
+
+
+def _each(
+    tasks: Iterable[Ready],
+    runtime: Runtime,
+    workers: int,
+    network_of: Callable[[Members], Network],
+    then: Callable[[Task, Callable[[], Learned]], Result],
+) -> Iterator[Result]:
+    """Yield what `then` makes of each task; it is given what returns the kept fit, or raises why there is none."""
     with ThreadPoolExecutor(workers) as threads:
-        for some in _in_memory(tasks, runtime, workers):
-            yield from Together(some, runtime, workers, threads).each(then)
+        for some in _in_memory(tasks, workers):
+            yield from Together(some, runtime, workers, threads, network_of).each(then)
 
 
-def _in_memory(tasks: Iterable[Task], runtime: Runtime, workers: int) -> Iterator[list[Ready]]:
-    """Yield the tasks, prepared, as many at a time as memory may hold, but one for each worker."""
+def _in_memory(tasks: Iterable[Ready], workers: int) -> Iterator[list[Ready]]:
+    """Yield as many tasks at a time as memory may hold, but one for each worker."""
     some: list[Ready] = []
-    for task in tasks:
-        some.append(Ready.of(task, runtime))
-        is_much = sum(ready.n_bytes for ready in some) > MOST_BYTES
+    for ready in tasks:
+        some.append(ready)
+        is_much = sum(each.n_bytes for each in some) > MOST_BYTES
         if (is_much and len(some) >= workers) or len(some) == MOST_FITS:
             yield some
             some = []
@@ -110,26 +154,34 @@ def _in_memory(tasks: Iterable[Task], runtime: Runtime, workers: int) -> Iterato
 class Together:
     """Tasks whose rows are in memory."""
 
-    def __init__(self, tasks: Sequence[Ready], runtime: Runtime, workers: int, threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        tasks: Sequence[Ready],
+        runtime: Runtime,
+        workers: int,
+        threads: ThreadPoolExecutor,
+        network_of: Callable[[Members], Network],
+    ) -> None:
         self._tasks = tasks
         self._runtime = runtime
         self._workers = workers
         self._threads = threads
+        self._network_of = network_of
 
-    def each(self, then: Callable[[Task, Learned], Result]) -> Iterator[Result]:
+    def each(self, then: Callable[[Task, Callable[[], Learned]], Result]) -> Iterator[Result]:
         found: dict[int, Fitted | Diverged] = {}
         for group, fitted in self._map(lambda group: (group, self._beside(group)), self._groups()):
             found.update(zip(map(id, group), fitted, strict=True))
+        return self._map(lambda ready: then(ready.task, lambda: self._kept(ready, found)), self._tasks)
 
-        def end(ready: Ready) -> Result:
-            learned = []
-            for each in ready.attempts:
-                fitted = found[id(each)] if id(each) in found else self._alone(each)
-                # To compile a network takes longer than the few calls that score it.
-                learned.append(answering(each.fit, each.data, fitted, lambda members: members))
-            return then(ready.task, ready.choice.kept(learned))
-
-        return self._map(end, self._tasks)
+    def _kept(self, ready: Ready, found: Mapping[int, Fitted | Diverged]) -> Learned:
+        if ready.refused is not None:
+            raise ready.refused
+        learned = []
+        for each in ready.attempts:
+            fitted = found[id(each)] if id(each) in found else self._alone(each)
+            learned.append(answering(each.fit, each.data, fitted, self._network_of))
+        return ready.choice.kept(learned)
 
     def _map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         return map(work, items) if self._workers == 1 else self._threads.map(work, items)

@@ -15,6 +15,7 @@ from training.messages import (
     Evaluated,
     Event,
     Failed,
+    MeasureEach,
     PublishEach,
     Published,
     Started,
@@ -101,7 +102,7 @@ class LosingTrainer(Trainer):
         self.requests: list[TrainingRequest] = []
         self._is_told = False
 
-    async def submit(self, request: TrainingRequest | PublishEach) -> None:
+    async def submit(self, request: TrainingRequest | PublishEach | MeasureEach) -> None:
         assert isinstance(request, TrainingRequest)
         self.requests.append(request)
         self._is_told = False

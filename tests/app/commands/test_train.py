@@ -1,16 +1,30 @@
 """`patterns train --missing`: the catalogue's patterns that the store lacks, or holds only damaged."""
 
+from pathlib import Path
+
 import pytest
+from rich.progress import Progress
 
 from app.commands.serve import train_missing_patterns
-from app.commands.train import NotTrained, Trained, follow_each, missing_specs, publish, spec_named
+from app.commands.train import Bar, NotTrained, Trained, follow_each, measure_each, missing_specs, publish, spec_named
 from app.processes.trainer import Trainer, TrainerDied
 from app.settings import Settings
 from models_store.errors import StoreUnwritable
 from models_store.storage.store import Store
 from tests.app.over_http import fork
 from tests.fakes import card
-from training.messages import LOST_CLUSTER, Evaluated, Event, Failed, PublishEach, Published, Started, TrainingRequest
+from training.messages import (
+    LOST_CLUSTER,
+    Evaluated,
+    Event,
+    Failed,
+    Measure,
+    MeasureEach,
+    PublishEach,
+    Published,
+    Started,
+    TrainingRequest,
+)
 from training.recipe.spec import PatternSpec, catalogue
 
 
@@ -82,7 +96,7 @@ class TogetherTrainer(Trainer):
         self._told: list[Event] = []
         self.requests: list[PublishEach] = []
 
-    async def submit(self, request: TrainingRequest | PublishEach) -> None:
+    async def submit(self, request: TrainingRequest | PublishEach | MeasureEach) -> None:
         assert isinstance(request, PublishEach)
         self.requests.append(request)
         if not self._ends:
@@ -125,3 +139,63 @@ async def test_trainings_whose_cluster_is_lost_are_asked_for_again_as_long_as_so
     assert await outcomes(trainer) == expected
     assert [len(request.trainings) for request in trainer.requests] == asked
     assert [request.is_again for request in trainer.requests] == [count < len(NAMES) for count in asked]
+
+
+# -- seeds that are measured together ------------------------------------------------------------------------------
+
+
+class MeasuringTrainer(Trainer):
+    """Tells these events of seeds 0 and 1, whose ids are `0` and `1`, or of the request; then it is gone."""
+
+    def __init__(self, *events: Event) -> None:
+        super().__init__()
+        self._told = [*events]
+
+    async def submit(self, request: TrainingRequest | PublishEach | MeasureEach) -> None:
+        assert isinstance(request, MeasureEach)
+        self._told = [
+            event.model_copy(update={"id": request.id}) if _is_of_all(event) else event for event in self._told
+        ]
+
+    async def event(self) -> Event:
+        if not self._told:
+            raise TrainerDied(-9)
+        return self._told.pop(0)
+
+
+def _is_of_all(event: Event) -> bool:
+    return isinstance(event, Failed) and event.id == "all"
+
+
+DIVERGED = Failed(id="1", code="diverged", message="it diverged")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("trainer", "expected"),
+    [
+        (MeasuringTrainer(DIVERGED, Evaluated(id="0", card=card())), {1: "it diverged", 0: None}),
+        (
+            MeasuringTrainer(
+                Evaluated(id="0", card=card()), Failed(id="all", code="device_unavailable", message="no GPU")
+            ),
+            {0: None, 1: "no GPU"},
+        ),
+        (MeasuringTrainer(DIVERGED), {1: "it diverged", 0: "the trainer process ended with -9"}),
+    ],
+    ids=["one fails", "the request fails", "the trainer ends"],
+)
+async def test_each_seed_ends_by_itself_or_with_its_request(
+    trainer: MeasuringTrainer, expected: dict[int, str | None]
+) -> None:
+    specs = [catalogue()["add-ten"].overridden({"seed": seed}) for seed in (0, 1)]
+    bars = Progress()
+    asked = [
+        (spec, Measure(id=str(spec.seed), recipe=spec.to_json(), device="cpu", root=Path("store"))) for spec in specs
+    ]
+    starting = bars.add_task("starting")
+    lines = {request.id: Bar.of(spec, spec.name, bars, starting) for spec, request in asked}
+    ended = [outcome async for outcome in measure_each(trainer, asked, lines)]
+    reasons = [outcome.reason if isinstance(outcome, NotTrained) else None for outcome in ended]
+    assert dict(zip((outcome.spec.seed for outcome in ended), reasons, strict=True)) == expected
+    assert bars.task_ids == [starting]

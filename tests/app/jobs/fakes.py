@@ -23,6 +23,7 @@ from training.messages import (
     Evaluated,
     Event,
     Failed,
+    MeasureEach,
     Publish,
     PublishEach,
     Published,
@@ -68,7 +69,7 @@ class FakeTrainer(Trainer):
     async def start(self) -> None:
         self._lines = self._lines or asyncio.Queue()
 
-    async def submit(self, request: TrainingRequest | PublishEach) -> None:
+    async def submit(self, request: TrainingRequest | PublishEach | MeasureEach) -> None:
         assert isinstance(request, TrainingRequest)
         assert isinstance(request, Publish)
         await self.start()
