@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from models_store.tables.table import Table
+from models_store.tables.table import Kind, Table
 from training.data.dataset import Dataset
 from training.fitting.encoders import bins_of, columns_with_means, pairs_of
 from training.fitting.texts import has_many_words, terms_of, weighting_of
 from training.recipe.data import TableData
-from training.recipe.fit import Adam, Shown
+from training.recipe.fit import MANY_CATEGORIES, Adam, Shown
 from training.recipe.spec import PatternSpec
 
 SETTLED = (
@@ -63,9 +63,16 @@ def _categories(recipe: TableData, data: Dataset) -> str:
 
 
 def shown(spec: PatternSpec, data: Dataset) -> Shown:
-    has_words = not {"category", "text"}.isdisjoint(data.kinds.values())
+    has_many_values = any(_has_many_values(name, kind, data) for name, kind in data.kinds.items())
     has_many = isinstance(spec.data, TableData) and has_many_words(spec.data, data)
-    return Shown(len(data.train), data.labels is not None, has_many, has_words)
+    return Shown(len(data.train), data.labels is not None, has_many, has_many_values)
+
+
+def _has_many_values(column: str, kind: Kind, data: Dataset) -> bool:
+    if kind != "category":
+        return kind == "text"
+    assert isinstance(data.train.inputs, Table)
+    return len(set(data.train.inputs.columns[column])) > MANY_CATEGORIES
 
 
 def with_pairs(spec: PatternSpec, data: Dataset) -> PatternSpec:

@@ -81,6 +81,7 @@ Activation = Literal[
 MANY_WORDS = 2000
 # Rows that make as many steps in fewer epochs.
 MANY_ROWS = 10_000
+MANY_CATEGORIES = 30
 
 
 @dataclass(frozen=True)
@@ -92,22 +93,22 @@ class Shown:
     """The target is labels, not numbers."""
     has_many_words: bool = False
     """Texts have more than MANY_WORDS words that become inputs: few steps are enough, and more of them learn noise."""
-    has_words: bool = False
-    """A column among the inputs is categories or texts."""
+    has_many_values: bool = False
+    """A column among the inputs is text, or has more than MANY_CATEGORIES categories."""
 
     @property
     def are_many_numbers(self) -> bool:
-        """True if many rows tell numbers by inputs without categories and texts."""
-        return self.n_rows > MANY_ROWS and not self.are_labels and not self.has_words
+        """True if many rows tell numbers by inputs without texts and many categories."""
+        return self.n_rows > MANY_ROWS and not self.are_labels and not self.has_many_values
 
 
-# Units of `auto`. A layer of half of them learns as much of many numbers in less time; of categories, it learns less.
+# Units of `auto`. A layer of half of them learns as much of many numbers in less time; of many categories, less.
 UNITS, FEW_UNITS = 64, 32
 
 
 class Dense(Part):
     units: Annotated[int, Field(ge=1, le=8192)] | Literal["auto"]
-    """auto: 64, or 32 where more than 10 000 training rows without categories and texts tell numbers."""
+    """auto: 64, or 32 where more than 10 000 training rows without texts and many categories tell numbers."""
     activation: Activation = "relu"
 
     def units_for(self, rows: Shown) -> int:
@@ -207,7 +208,7 @@ class Adam(Part):
     learning_rate: LearningRate | Literal["auto"] = 0.001
     """auto: 0.003, and 0.001 where texts have many words."""
     beta_1: Decay | Literal["auto"] = 0.9
-    """auto: 0.9, or 0.8 where more than 10 000 training rows without categories and texts tell numbers."""
+    """auto: 0.9, or 0.8 where more than 10 000 training rows without texts and many categories tell numbers."""
     beta_2: Decay | Literal["auto"] = 0.999
     """auto: 0.999, or 0.99 for the same rows."""
     epsilon: Positive = 1e-7

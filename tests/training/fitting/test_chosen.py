@@ -116,11 +116,17 @@ def test_many_rows_have_fewer_epochs_fewer_first_units_and_shorter_means() -> No
     assert [many[name] for name in FIRST_UNITS_AND_BETAS] == [32, 0.8, 0.99]
 
 
-PLACES = pl.Series("place", ["north", "south", "east"] * 4400)
+def places(n_places: int) -> pl.Series:
+    return pl.Series("place", [f"place {row % n_places}" for row in range(13_200)])
 
 
-@pytest.mark.parametrize("change", [PLACES, pl.col("t") > 0], ids=["categories", "labels"])
-def test_many_rows_with_categories_or_labels_have_all_units(change: pl.Expr | pl.Series) -> None:
+def test_so_have_those_with_few_categories() -> None:
+    many = found(pl.concat([PLANE] * 22).with_columns(places(30)))
+    assert [many[name] for name in FIRST_UNITS_AND_BETAS] == [32, 0.8, 0.99]
+
+
+@pytest.mark.parametrize("change", [places(31), pl.col("t") > 0], ids=["categories", "labels"])
+def test_many_rows_with_many_categories_or_labels_have_all_units(change: pl.Expr | pl.Series) -> None:
     many = found(pl.concat([PLANE] * 22).with_columns(change))
     assert [many[name] for name in FIRST_UNITS_AND_BETAS] == [64, 0.9, 0.999]
 
