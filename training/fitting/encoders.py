@@ -79,7 +79,7 @@ def _are_within(numbers: Array) -> bool:
 def table_encoder(spec: PatternSpec, recipe: TableData, data: Dataset, rows: Table) -> TableEncoder:
     """Return one encoder for each input column, learned from `rows`.
 
-    Raises DataError where a number is too large, or the network would have too many inputs.
+    Raises DataError where a number is too large, or the network would have too many inputs, or none.
     """
     bins = bins_of(spec, recipe, data)
     for name, kind in data.kinds.items():
@@ -100,6 +100,11 @@ def table_encoder(spec: PatternSpec, recipe: TableData, data: Dataset, rows: Tab
         PairEncoder.fit(pair, (rows.columns[pair[0]], rows.columns[pair[1]]), bins) for pair in pairs_of(spec, data)
     )
     encoder = TableEncoder(found, spec.network.dtype, data.spelling, fills, pairs)
+    if encoder.n_inputs == 0:
+        raise DataError(
+            "data.dataset: all inputs are texts, and no word is in two training rows, so that nothing can be learned; "
+            "add a column, or rows, or name another kind of the texts in data.columns"
+        )
     if encoder.n_inputs > MOST_TABLE_FEATURES or encoder.n_inputs * len(rows) > MOST_NUMBERS:
         raise DataError(
             f"data.dataset: {len(rows)} training rows become {encoder.n_inputs} network inputs each; "

@@ -193,6 +193,16 @@ def test_more_network_inputs_than_can_be_held_are_refused() -> None:
     assert encoders(table_spec(words=100), three, "mse")[0].n_inputs < MOST_TABLE_FEATURES
 
 
+@pytest.mark.parametrize("texts", [[None, None], ["open sesame", "close barley"], ["!?", "..."]])
+def test_texts_without_a_word_that_two_rows_have_are_refused_where_nothing_else_is_an_input(
+    texts: list[str | None],
+) -> None:
+    found: dict[str, tuple[Kind, Values]] = {"note": ("text", column_of("text", texts))}
+    with pytest.raises(DataError, match=r"no word is in two training rows, .* data\.columns"):
+        encoders(table_spec(), table_data(found), "mse")
+    assert encoders(table_spec(), table_data(found | numbers(2)), "mse")[0].n_inputs > 0
+
+
 def test_more_numbers_than_a_training_holds_are_refused() -> None:
     values = column_of("number", [0.0, 1.0, 2.0] * 70_000)
     many = column_of("category", [str(number % 1000) for number in range(len(values))])
