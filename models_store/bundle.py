@@ -269,7 +269,7 @@ class Bundle:
         return [
             row
             | ({} if row["columns"] else {"joint": True})
-            | {"score": round(distance / (1 + distance), 4), "as_far": round(share, 4)}
+            | {"score": round(1 - 1 / (1 + distance), 4), "as_far": round(share, 4)}
             for row, (distance, share) in zip(named, scores, strict=True)
         ]
 

@@ -19,7 +19,7 @@ from models_store.distances import in_blocks, square_distances
 from models_store.encoding.rows import Encoder
 from models_store.errors import BundleDamaged
 from models_store.npz import packed, unpacked
-from models_store.region.tracks import Tracks
+from models_store.region.tracks import FARTHEST, Tracks
 from models_store.tables.table import Raw
 
 NAMES = ("places", "groups", "limits", "scales", "training")
@@ -152,6 +152,10 @@ class Region:
             raise BundleDamaged("expected the numbers of two columns for each group, and training rows")
         if not ((limits > 0).all() and all(map(_are_finite, (places, limits, scales)))):
             raise BundleDamaged("expected finite numbers, and limits above 0")
+        with np.errstate(over="ignore", divide="ignore"):
+            per_limit = per_square_of(limits)
+        if not (_are_finite(per_limit) and (np.abs(places) <= FARTHEST).all()):
+            raise BundleDamaged(f"expected places up to {FARTHEST:g}, and limits that distances can be measured in")
         if not (scales.shape[1] and (np.diff(scales, axis=1) >= 0).all()):
             raise BundleDamaged("expected knots and heights in order")
         if not (_are_finite(training) and (np.diff(training[:, 0]) >= 0).all()):
@@ -159,5 +163,5 @@ class Region:
         return cls(Groups(tracks, places, groups.astype(np.int64)), scales, limits, training[:, 0])
 
 
-def _are_finite(numbers: Array) -> bool:
+def _are_finite(numbers: Array | Distances) -> bool:
     return bool(np.isfinite(numbers).all())

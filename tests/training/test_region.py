@@ -216,6 +216,8 @@ def test_a_region_is_the_same_after_a_trip_through_its_file() -> None:
         {"places": np.zeros((300, 5))},
         {"limits": np.zeros((300, 4))},
         {"limits": np.ones((3, 4))},
+        {"limits": np.full((300, 4), 1e-200)},
+        {"places": np.full((300, 3), 1e308)},
         {"scales": np.full((4, 2), np.nan)},
         {"scales": np.zeros((3, 2))},
         {"scales": np.zeros((4, 3))},
