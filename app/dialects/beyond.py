@@ -16,7 +16,7 @@ from models_store.arrays import Array
 from models_store.bundle import Bundle, all_finite
 from models_store.card import Column
 from models_store.errors import shortened
-from models_store.tables.table import Raw, Table, Values, take
+from models_store.tables.table import Raw, Table, Values, are_missing, take
 from training.recipe.formula import Formula
 
 Asked = TypeVar("Asked", bound=AskedRows)
@@ -69,7 +69,9 @@ def treated(bundle: Bundle, way: Way, question: Asked, to_ask: str = TO_ASK) -> 
     named = bundle.outside(question.rows)
     if named and way == "reject":
         raise Unprocessable("outside", _refusal(bundle, named, to_ask))
-    question = replace(question, outside=[{**row, **_answered(bundle, way, row)} for row in named])
+    unanswered = _with_missing(question.rows) if way == "formula" else frozenset()
+    named = [row if row["row"] in unanswered else {**row, **_answered(bundle, way, row)} for row in named]
+    question = replace(question, outside=named)
     if named and way == "clip":
         return replace(question, rows=clipped(bundle, question.rows), unclipped=question.rows)
     return question
@@ -79,6 +81,14 @@ def _answered(bundle: Bundle, way: Way, row: dict[str, Any]) -> dict[str, str]:
     """Return what is said beside a row outside: who answered it, if it was answered otherwise than others."""
     is_clipped = any(_is_clipped(column) for column in bundle.card.inputs if column.name in row["columns"])
     return {"answered": way} if way == "formula" or (way == "clip" and is_clipped) else {}
+
+
+def _with_missing(raw: Raw) -> frozenset[int]:
+    """Return the rows with a missing value, which a formula has no answer to, and the network has."""
+    if not isinstance(raw, Table):
+        return frozenset()
+    missing = np.any([are_missing(values) for values in raw.columns.values()], axis=0)
+    return frozenset(np.flatnonzero(missing).tolist())
 
 
 def answered(bundle: Bundle, way: Way | None, question: Asked) -> tuple[Asked, Array]:
@@ -164,9 +174,9 @@ def _is_clipped(column: Column) -> bool:
 def by_formula(bundle: Bundle, raw: Raw, named: list[dict[str, Any]], answers: Array) -> Array:
     """Return the answers, those of the rows outside by the formula; float64 (n_rows, n_outputs).
 
-    Raises NotFinite where the formula has no value.
+    Rows that are not named as answered by it keep theirs. Raises NotFinite where the formula has no value.
     """
-    places = [row["row"] for row in named]
+    places = [row["row"] for row in named if row.get("answered") == "formula"]
     rows = take(raw, places)
     columns = dict(zip(bundle.inputs, rows.T, strict=True)) if not isinstance(rows, Table) else rows.columns
     answers = answers.copy()

@@ -2,17 +2,22 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from models_store.bundle import Bundle
 from models_store.card import ClosedForm
+from models_store.encoding.outputs import OutputDecoder
+from models_store.encoding.scaler import Scaler
 from models_store.storage.store import Store
+from models_store.tables.table import Kind
 from tests.app.over_http import ARROW, CSV, NPY, arrow_of, from_arrow, from_npy, message, npy_of, refusal, serving
 from tests.fakes import gapped, line
-from tests.table_fakes import rents
+from tests.table_fakes import rents, tabular
 
 pytestmark = pytest.mark.anyio
 
@@ -30,17 +35,31 @@ FORM = ClosedForm(
 )
 
 
+def flats() -> Bundle:
+    """A table of numbers, of which one was missing in training."""
+    columns: dict[str, tuple[Kind, list[Any]]] = {
+        "rooms": ("number", [1, 2, 3, 4]),
+        "floor": ("number", [0, 2, None, 4]),
+    }
+    scaler = Scaler("standard", np.array([800.0]), np.array([256.0]))
+    bundle = tabular("flats", columns, OutputDecoder(("rent",), scaler))
+    form = FORM.model_copy(update={"text": "100*rooms + floor", "columns": {}})
+    return replace(bundle, card=bundle.card.model_copy(update={"closed_forms": {"rent": form}}))
+
+
 @pytest.fixture
 async def client(store: Store) -> AsyncIterator[httpx.AsyncClient]:
     """`line`, learned from x between 0 and 16, with a formula; `bare`, the same without; and `rents`, a table.
 
-    `gapped` is `line` with x from 0 to 4 and from 12 to 16, but none between.
+    `flats` is a table of numbers, with a formula; `gapped` is `line` with x from 0 to 4 and from 12 to 16, but none
+    between.
     """
     bundle, gap = line(2), gapped(line(2, "gapped"))
     store.publish(replace(bundle, card=bundle.card.model_copy(update={"closed_forms": {"y": FORM}})))
     store.publish(replace(gap, card=gap.card.model_copy(update={"closed_forms": {"y": FORM}})))
     store.publish(line(2, "bare"))
     store.publish(rents())
+    store.publish(flats())
     async with serving(store) as client:
         yield client
 
@@ -123,6 +142,19 @@ async def test_numbers_of_a_table_are_clipped_and_its_other_columns_stay(client:
     clipped = (await client.post("/predict/rents?outside=clip", json=far)).json()
     assert clipped["outside"] == [{"row": 0, "columns": ["rooms"], "answered": "clip"}]
     assert clipped["outputs"] == (await client.post("/predict/rents", json=near)).json()["outputs"]
+
+
+async def test_rows_with_a_missing_value_are_answered_by_the_network_where_others_are_by_the_formula(
+    client: httpx.AsyncClient,
+) -> None:
+    asked = {"inputs": [{"rooms": 40, "floor": 1}, {"rooms": 40, "floor": None}, {"rooms": 2, "floor": 2}]}
+    plain = (await client.post("/predict/flats", json=asked)).json()["outputs"]
+    answer = (await client.post("/predict/flats?outside=formula", json=asked)).json()
+    assert answer["outputs"] == [{"rent": 4001.0}, *plain[1:]]
+    assert answer["outside"] == [
+        {"row": 0, "columns": ["rooms"], "answered": "formula"},
+        {"row": 1, "columns": ["rooms"]},
+    ]
 
 
 async def test_only_rows_in_which_a_number_was_clipped_say_so(client: httpx.AsyncClient) -> None:
