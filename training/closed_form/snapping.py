@@ -85,12 +85,14 @@ def standard_errors(form: Numbered, rows: Rows) -> Array | None:
         return None
     scale = np.linalg.norm(design, axis=0)
     scale[scale == 0] = 1
-    spread = np.sqrt(np.diag(np.linalg.pinv((design / scale).T @ (design / scale)))) / scale
+    variances = np.diag(np.linalg.pinv((design / scale).T @ (design / scale)))
+    # Of numbers that the rows cannot tell apart, rounding makes one that is below 0.
+    spread = np.sqrt(np.where(variances < 0, np.inf, variances)) / scale
     errors = np.zeros(len(form.numbers))
     errors[moving] = np.maximum(
         spread * _noise(base, rows, len(moving)), 1e-10 * np.abs(np.array(form.numbers)[moving])
     )
-    return errors
+    return None if np.isnan(errors).any() else errors
 
 
 def _with(numbers: tuple[float, ...], place: int, number: float) -> tuple[float, ...]:

@@ -41,6 +41,20 @@ def test_coefficients_that_were_short_are_short_again(tenths: list[int], interce
     assert snapped(rough, Rows(columns, target)).numbers == numbers
 
 
+def test_a_number_that_another_can_stand_for_is_unsure_and_may_be_nought() -> None:
+    columns = {"x": np.random.default_rng(0).uniform(-1, 1, 400)}
+    rows = Rows(columns, columns["x"])
+    # exp(0*x) is an intercept, as the first number is.
+    flat, pole = Factor("exp(@*x)", 0.0), Factor("(x + @)", 1.0040336723202643)
+    bent = Term.of((Factor("x"), 1), (Factor("sqrt(@ - x)", 901790.5253878738), 1))
+    linear = (-27.436602641751183, 27.436661754138218, -2.431337282030163e-13, 0.001051949708786065)
+    inside = (0.0, 1.0040336723202643, 901790.5253878738)
+    form = Form("{}", (Term.of((flat, 1)), Term.of((pole, -1)), bent), (*linear, *inside))
+    found = snapped(form, rows)
+    assert 0.0 in found.numbers[:2]
+    assert np.abs(found.values(columns) - rows.target).max() < 1e-3
+
+
 @given(st.integers(100, 99_999), st.integers(0, 4))
 def test_one_over_a_short_decimal_is_found_again_and_spelled_exactly(digits: int, places: int) -> None:
     number = 10**places / digits
