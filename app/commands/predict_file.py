@@ -19,7 +19,7 @@ from app.commands.table_parts import Part, check_file, parts
 from app.dialects import beyond
 from app.dialects.levels import NO_LEVELS, Levels
 from app.dialects.native import bodies
-from app.dialects.ways import Way
+from app.dialects.ways import Way, settled
 from app.formats.expected import Expected
 from app.formats.media_types import ARROW, CSV
 from app.formats.reply import ENDS, Reply, column_of_lists
@@ -196,10 +196,8 @@ def _of_server(server: Server, asked: Asked) -> Answerer:
 
 
 def _way(card: dict[str, Any], asked: Asked) -> Way | None:
-    """Return what becomes of rows outside by a server: as `way_of` chooses, of its card."""
-    is_sure = asked.levels.asked is not None
-    own: Way | None = asked.outside or card.get("outside")
-    return "warn" if is_sure and own in (None, "formula") else own
+    """Return what becomes of rows outside by a server with this card."""
+    return settled(asked.outside or card.get("outside"), is_sure=asked.levels.asked is not None)
 
 
 def _from_csv(content: bytes, reads: Mapping[str, Callable[[str], Any]]) -> Columns:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -176,18 +177,13 @@ async def trainings(
     specs: list[PatternSpec], request_for: Callable[[PatternSpec], Publish]
 ) -> AsyncIterator[Trained | NotTrained]:
     """Train each recipe in turn, with a bar, and yield how it ended."""
-    settings = load_settings()
-    trainer = Trainer(settings.trainer_memory_mb, settings.ray)
-    with _bars() as bars:
-        starting = bars.add_task("starting TensorFlow (takes some seconds)", total=None, loss="")
-        try:
-            for spec in specs:
-                bar = Bar.of(spec, spec.name, bars, starting)
-                outcome = await _follow(trainer, spec, request_for(spec), bar)
-                bar.remove()
-                yield outcome
-        finally:
-            await trainer.stop()
+    async with _working(load_settings()) as (trainer, bars):
+        starting = _starting(bars)
+        for spec in specs:
+            bar = Bar.of(spec, spec.name, bars, starting)
+            outcome = await _follow(trainer, spec, request_for(spec), bar)
+            bar.remove()
+            yield outcome
 
 
 async def _follow(trainer: Trainer, spec: PatternSpec, request: Publish, bar: "Bar") -> Trained | NotTrained:
@@ -207,15 +203,11 @@ async def trainings_together(
     specs: list[PatternSpec], settings: Settings, request_for: Callable[[PatternSpec], Publish]
 ) -> AsyncIterator[Trained | NotTrained]:
     """Have the cluster train all recipes, and yield how each ended, in whatever order they end."""
-    trainer = Trainer(settings.trainer_memory_mb, settings.ray)
-    with _bars() as bars:
+    async with _working(settings) as (trainer, bars):
         bar = bars.add_task("trainings on the cluster", total=len(specs), loss="")
-        try:
-            async for outcome in follow_each(trainer, specs, [request_for(spec) for spec in specs]):
-                bars.advance(bar)
-                yield outcome
-        finally:
-            await trainer.stop()
+        async for outcome in follow_each(trainer, specs, [request_for(spec) for spec in specs]):
+            bars.advance(bar)
+            yield outcome
 
 
 async def follow_each(
@@ -271,21 +263,15 @@ async def measurements(
     recipes: Iterable[Sequence[PatternSpec]], request_for: Callable[[PatternSpec], Measure]
 ) -> AsyncIterator[Trained | NotTrained]:
     """Train the recipes of each sequence together, and yield how each ended. Publishes nothing."""
-    settings = load_settings()
-    trainer = Trainer(settings.trainer_memory_mb, settings.ray)
-    with _bars() as bars:
-        starting = bars.add_task("starting TensorFlow (takes some seconds)", total=None, loss="")
-        try:
-            for specs in recipes:
-                asked = [(spec, request_for(spec)) for spec in specs]
-                lines = {
-                    request.id: Bar.of(spec, f"{spec.name}, seed {spec.seed}", bars, starting)
-                    for spec, request in asked
-                }
-                async for outcome in measure_each(trainer, asked, lines):
-                    yield outcome
-        finally:
-            await trainer.stop()
+    async with _working(load_settings()) as (trainer, bars):
+        starting = _starting(bars)
+        for specs in recipes:
+            asked = [(spec, request_for(spec)) for spec in specs]
+            lines = {
+                request.id: Bar.of(spec, f"{spec.name}, seed {spec.seed}", bars, starting) for spec, request in asked
+            }
+            async for outcome in measure_each(trainer, asked, lines):
+                yield outcome
 
 
 async def measure_each(
@@ -366,6 +352,22 @@ class Bar:
 def _losses(epoch: Epoch) -> str:
     validation = "" if epoch.val_loss is None else f"  val_loss {epoch.val_loss:.3g}"
     return f"loss {epoch.loss:.3g}{validation}"
+
+
+@asynccontextmanager
+async def _working(settings: Settings) -> AsyncIterator[tuple[Trainer, Progress]]:
+    """Have a trainer at work, and bars to show of it; it is stopped in the end, however that comes."""
+    trainer = Trainer(settings.trainer_memory_mb, settings.ray)
+    with _bars() as bars:
+        try:
+            yield trainer, bars
+        finally:
+            await trainer.stop()
+
+
+def _starting(bars: Progress) -> TaskID:
+    """Show the line that stands until the trainer is ready."""
+    return bars.add_task("starting TensorFlow (takes some seconds)", total=None, loss="")
 
 
 def _bars() -> Progress:

@@ -9,7 +9,7 @@ import numpy as np
 
 from app.dialects.asked import AskedRows
 from app.dialects.levels import WORK
-from app.dialects.ways import TO_ASK, TO_ASK_ELSEWHERE, Said, Way
+from app.dialects.ways import TO_ASK, TO_ASK_ELSEWHERE, Said, Way, settled
 from app.errors import Unprocessable
 from app.responses import Response
 from models_store.arrays import Array
@@ -32,10 +32,10 @@ def way_of(said: Said | None, bundle: Bundle, *, is_sure: bool = False) -> Way |
         check_way(bundle, said, is_sure=is_sure)
         return said
     own = None if said == "false" else bundle.card.outside
-    # An interval is around the network's answer, so that the formula of a recipe gives way to it.
-    if own is None or (own == "formula" and (is_sure or not has_formulas(bundle))):
-        return "warn" if own or is_sure or said == "true" else None
-    return own
+    if own == "formula" and not has_formulas(bundle):
+        own = "warn"
+    found = settled(own, is_sure=is_sure)
+    return "warn" if found is None and said == "true" else found
 
 
 def check_way(bundle: Bundle, way: Way, *, is_sure: bool = False) -> None:
