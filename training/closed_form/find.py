@@ -27,8 +27,8 @@ from training.data.dataset import Dataset
 from training.data.dataset import Rows as DataRows
 from training.data.subsample import subsample
 from training.evaluation.scores import root_mean_square
-from training.recipe.fit import FormulaSearch
 from training.recipe.formula import FUNCTIONS, Formula, FormulaError
+from training.recipe.formula_search import FormulaSearch
 
 MOST_ROWS = 5_000
 FEWEST_ROWS = 20

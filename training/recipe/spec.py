@@ -22,13 +22,13 @@ from training.recipe.fit import (
     AuthorFigure,
     CrossValidate,
     Fit,
-    FormulaSearch,
     NetworkSpec,
     Scaling,
     Shown,
     Split,
 )
 from training.recipe.formula import Formula, FormulaError
+from training.recipe.formula_search import FormulaSearch
 from training.recipe.promotion import Promotion
 from training.recipe.search import Search
 from training.recipe.space import space_of

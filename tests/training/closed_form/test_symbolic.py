@@ -17,7 +17,7 @@ from training.closed_form.snapping import snapped
 from training.closed_form.symbolic import evolved
 from training.recipe.base import RecipeError
 from training.recipe.extras import check_extras
-from training.recipe.fit import FormulaSearch
+from training.recipe.formula_search import FormulaSearch
 from training.recipe.spec import PatternSpec, catalogue
 
 pytest.importorskip("pyoperon", reason="pyoperon is not installed; it is of the extra symbolic")
