@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from app.dialects.ways import Way
-from models_store.errors import PatternServerError
+from models_store.errors import PatternServerError, counted
 from models_store.exports.names import ALL, BUNDLE
 from models_store.tables.csv_dialect import CsvDialect
 
@@ -83,11 +83,25 @@ ONE_OUTSIDE = {
 }
 JOINT = "inside each column's range, but where no training row was"
 NO_GUARANTEE = "outside what training saw, an interval or a set holds the right one less often than asked"
-ROWS_OUTSIDE: dict[str | None, str] = {
-    None: "hold a category that training never saw; their answers are guesses",
-    "warn": "are outside what training saw; their answers are guesses",
-    "clip": "are outside what training saw; their numbers beyond a range were moved into it, other answers are guesses",
-    "formula": "are outside what training saw; the formula has answered them",
+# Of one row, and of several.
+ROWS_OUTSIDE: dict[str | None, tuple[str, str]] = {
+    None: (
+        "row holds a category that training never saw; its answer is a guess",
+        "rows hold a category that training never saw; their answers are guesses",
+    ),
+    "warn": (
+        "row is outside what training saw; its answer is a guess",
+        "rows are outside what training saw; their answers are guesses",
+    ),
+    "clip": (
+        "row is outside what training saw; its numbers beyond a range were moved into it, or its answer is a guess",
+        "rows are outside what training saw; their numbers beyond a range were moved into it, other answers are "
+        "guesses",
+    ),
+    "formula": (
+        "row is outside what training saw; the formula has answered it",
+        "rows are outside what training saw; the formula has answered them",
+    ),
 }
 # An installation that only serves lacks these.
 TABLE_READERS = ("polars", "fastexcel")
@@ -441,15 +455,16 @@ def _predict_table(asked: "predict_file.Asked") -> None:
 
     done = answer_file(asked)
     if done.outside:
-        said = f"{done.outside:,} rows {ROWS_OUTSIDE[done.way]}"
+        said = counted(done.outside, *ROWS_OUTSIDE[done.way])
         err.print(f"[yellow]warning:[/] {said}", highlight=False, soft_wrap=True)
     if done.outside and asked.levels.asked is not None:
         err.print(f"[yellow]warning:[/] {NO_GUARANTEE}", highlight=False, soft_wrap=True)
     if done.filled:
-        said = f"{done.filled:,} rows lack a value that all training rows had; a usual one stands in for it"
+        said = counted(done.filled, "row lacks", "rows lack")
+        said = f"{said} a value that all training rows had; a usual one stands in for it"
         err.print(f"[yellow]warning:[/] {said}", highlight=False, soft_wrap=True)
     where = "" if asked.out is None else f" written to {asked.out}"
-    said = f"{done.rows:,} rows{where}: {asked.pattern} version {done.version}, {done.source}"
+    said = f"{counted(done.rows, 'row', 'rows')}{where}: {asked.pattern} version {done.version}, {done.source}"
     err.print(said, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -556,7 +571,7 @@ def export(
     exported, place = export_to(pattern, version, to, out_file)
     out.print(str(place), markup=False, highlight=False, soft_wrap=True)
     apart, allowed = f"{exported.difference:.2g}", f"{exported.tolerance:g}"
-    said = f"tried on {exported.rows:,} rows: answers differ by {apart} at most; {allowed} is allowed"
+    said = f"tried on {counted(exported.rows, 'row', 'rows')}: answers differ by {apart} at most; {allowed} is allowed"
     err.print(said, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -334,7 +334,7 @@ Way = Literal["warn", "clip", "reject", "formula"]
 """What becomes of rows outside what training saw."""
 
 
-class Region(Frozen):
+class RegionFacts(Frozen):
     """Where training rows were; what tells of it is in `region.npz`."""
 
     rows: int
@@ -406,7 +406,7 @@ class Card(Frozen):
     """
     calibration: Calibration | None = Field(default=None, exclude_if=is_none)
     """What intervals stand on; None of cards from before there were any."""
-    region: Region | None = Field(default=None, exclude_if=is_none)
+    region: RegionFacts | None = Field(default=None, exclude_if=is_none)
     """Where training rows were; None where they were too few to tell, and of cards from before it was looked for."""
     outside: Way | None = Field(default=None, exclude_if=is_none)
     """What becomes of rows outside where a request does not say: as the recipe has it, but `warn` without a formula."""

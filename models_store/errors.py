@@ -326,6 +326,11 @@ def shortened(names: Iterable[str], most: int = 10) -> str:
     return (", ".join(listed[:most]) or "none") + more
 
 
+def counted(number: int, one: str, several: str) -> str:
+    """Return how many there are: "1 row", "1,000 rows"."""
+    return f"{number:,} {one if number == 1 else several}"
+
+
 def unlike(name: str, known: Sequence[str]) -> str:
     """A hint for a message about an unknown column: the one that may be meant, and those that there are."""
     near = get_close_matches(name, known, n=1)

@@ -12,7 +12,7 @@ from models_store.bundle import Bundle, Evaluation, Predictor
 from models_store.calibration.intervals import NumberCalibration
 from models_store.calibration.sets import LabelCalibration
 from models_store.calibration.widths import Width
-from models_store.card import Baselines, Card, Column, Fitted, Gap, Lineage, Measured, Score
+from models_store.card import Baselines, Card, ClosedForm, Column, Fitted, Gap, Lineage, Measured, Score
 from models_store.encoding.outputs import OutputDecoder
 from models_store.encoding.rows import InputEncoder
 from models_store.encoding.scaler import Scaler
@@ -66,6 +66,13 @@ def line(slope: float = 2.0, pattern: str = "line", job: str | None = None) -> B
         history={"loss": [0.5, 0.25]},
         evaluation=Evaluation([[slope]], [[slope]]),
         golden_inputs=np.array([[0.0], [4.0], [16.0]]),
+    )
+
+
+def closed_form(text: str = "2*x + 1", **columns: str) -> ClosedForm:
+    """Return a formula; by default one more than `line` answers, so that it shows who has answered."""
+    return ClosedForm(
+        text=text, latex="", python="", rmse=0.0, network_rmse=1.0, terms=2, is_exact=True, columns=columns
     )
 
 

@@ -15,8 +15,7 @@ import numpy as np
 
 from models_store.arrays import Array, Encoded
 from models_store.bundle import Bundle
-from models_store.card import Author, Calibration, Card, CrossValidation, Fitted, Lineage, Measured, Refit
-from models_store.card import Region as RegionFacts
+from models_store.card import Author, Calibration, Card, CrossValidation, Fitted, Lineage, Measured, Refit, RegionFacts
 from models_store.errors import PatternServerError
 from models_store.networks.architecture import Device
 from models_store.out_of_fold import OutOfFold

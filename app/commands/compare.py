@@ -22,7 +22,7 @@ from app.settings import load_settings
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.card import PairedMetric
-from models_store.comparison.versions import WORDS, Answered, Comparison, check_alike, compare
+from models_store.comparison.versions import WORDS, Answered, Comparison, check_alike, compare, counted_rows
 from models_store.encoding.outputs import LabelDecoder
 from models_store.encoding.rows import TableEncoder
 from models_store.errors import NotComparable, PatternServerError
@@ -141,7 +141,9 @@ def print_comparison(out: Console, found: Comparison) -> None:
 def _figures(found: Comparison) -> Table:
     metrics = list(found.figures[found.first])
     spread = ["members differ by"] if found.spread else []
-    table = folding_table(f"on {found.rows:,} {words(found.rows_of)}", *(WORDS[metric] for metric in metrics), *spread)
+    table = folding_table(
+        f"on {words(counted_rows(found.rows, found.rows_of))}", *(WORDS[metric] for metric in metrics), *spread
+    )
     for name, figures in found.figures.items():
         cells = [_figure(metric, figures[metric]) for metric in metrics]
         apart = [number(found.spread[name]) if name in found.spread else "–"] if spread else []

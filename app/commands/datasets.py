@@ -12,6 +12,7 @@ from rich.table import Table
 from app.commands.store import open_datasets
 from app.commands.wording import folding_table, words
 from app.jobs.recipes import check_ambiguity, check_columns, check_formula, check_test_columns
+from models_store.errors import counted
 from models_store.storage.datasets import Stored
 from models_store.tables.column_facts import ColumnFacts, Form
 from models_store.tables.csv_dialect import DELIMITERS, PLAIN, CsvDialect
@@ -183,7 +184,9 @@ def columns_table(stored: Stored, columns: Sequence[ColumnFacts], spec: PatternS
     roles = {spec.split.time: "time", spec.split.group: "group", data.weight: "weight"}
     roles |= dict.fromkeys(data.target, "target")
     between = f", {DELIMITERS[stored.delimiter]} between fields" if stored.delimiter != "," else ""
-    title = "\n".join([f"{stored.rows} rows{between}, data set {stored.id}", *map(words, stored.remarks)])
+    title = "\n".join(
+        [f"{counted(stored.rows, 'row', 'rows')}{between}, data set {stored.id}", *map(words, stored.remarks)]
+    )
     table = folding_table("column", "kind", "missing", "examples", title=title, title_justify="left")
     for column in columns:
         role = roles.get(column.name)

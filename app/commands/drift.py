@@ -11,7 +11,7 @@ from rich.table import Table
 from app.commands.predict import server_at
 from app.commands.wording import folding_table, number, share, words
 from app.settings import load_settings
-from models_store.errors import PatternServerError
+from models_store.errors import PatternServerError, counted
 
 # Eighths of a line, for histograms.
 BARS = " ▁▂▃▄▅▆▇█"
@@ -39,9 +39,10 @@ def asked_of(path: str, query: Mapping[str, str | int], url: str | None) -> dict
 
 
 def print_drift(out: Console, said: dict[str, Any]) -> None:
-    counted = "" if said["rows"] == said["asked"] else f", {said['rows']} of them counted"
+    of_them = "" if said["rows"] == said["asked"] else f", {said['rows']} of them counted"
+    rows = counted(said["asked"], "row", "rows")
     out.print(
-        f"[bold]{said['pattern']}[/] version {said['version']}   {said['asked']} rows since {said['since']}{counted}",
+        f"[bold]{said['pattern']}[/] version {said['version']}   {rows} since {said['since']}{of_them}",
         highlight=False,
     )
     if said["rows"] < said["rows_needed"]:
@@ -79,7 +80,7 @@ def _bars(shares: list[float], largest: float) -> str:
 def _sentence(known: dict[str, Any]) -> str:
     say = share if known["metric"] == "accuracy" else number
     verdict = {True: "worse than the card's", False: "as the card's", None: "beside the card's"}[known["worse"]]
+    rows = counted(known["rows"], "row", "rows")
     return (
-        f"{known['rows']} rows whose right answers are known: {known['metric']} {say(known['value'])}, {verdict} "
-        f"{say(known['card'])}"
+        f"{rows} whose right answers are known: {known['metric']} {say(known['value'])}, {verdict} {say(known['card'])}"
     )

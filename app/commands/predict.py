@@ -225,7 +225,7 @@ def _ask_store(
     question = bodies.read(body, JSON, Expected.of(bundle.predictor.encoder, bundle.beside), max_rows=1)
     levels.check(bundle)
     chosen = beyond.way_of(way, bundle, is_sure=levels.asked is not None)
-    treated, answers = beyond.answered(bundle, chosen, question)
+    treated, answers = beyond.answered(bundle, chosen, question, is_sure=levels.asked is not None)
     sure = levels.sureness(bundle, treated.rows, answers)
     reply = Reply(bundle, answers, bundle.labels is not None, ends=sure.ends, members=sure.members)
     # Through JSON, in which a server would have said it.

@@ -150,11 +150,12 @@ def _of_store(settings: Settings, asked: Asked, source: str) -> Answerer:
     likely = asked.probabilities and bundle.labels is not None
 
     asked.levels.check(bundle)
-    way = beyond.way_of(asked.outside, bundle, is_sure=asked.levels.asked is not None)
+    is_sure = asked.levels.asked is not None
+    way = beyond.way_of(asked.outside, bundle, is_sure=is_sure)
 
     def answer(part: Part) -> tuple[Columns, Remarked]:
         question = bodies.read(part.body, part.media_type, expected, ANY_NUMBER)
-        question, answers = beyond.answered(bundle, way, question)
+        question, answers = beyond.answered(bundle, way, question, is_sure=is_sure)
         outside = bundle.unseen(question.rows) if question.outside is None else question.outside
         sure = asked.levels.sureness(bundle, question.rows, answers)
         columns = Reply(bundle, answers, likely, ends=sure.ends, members=sure.members).columns

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from app.commands.drift import asked_of
 from app.commands.wording import folding_table, number, share, words
+from models_store.errors import counted
 
 # The figures of an output, those of numbers before those of labels; and what its card says beside them.
 NUMBERS = {"rmse": "RMSE of the differences", "mae": "mean size", "bias": "bias", "card": "the champion's test RMSE"}
@@ -19,14 +20,17 @@ def shadow_of(pattern: str, since: str, url: str | None) -> dict[str, Any]:
 
 
 def print_shadow(out: Console, said: dict[str, Any]) -> None:
+    rows, questions = counted(said["rows"], "row", "rows"), counted(said["copied"], "question", "questions")
     out.print(
         f"[bold]{said['pattern']}[/] version {said['version']}, the shadow of version {said['champion']}   "
-        f"{said['rows']} rows of {said['copied']} questions since {said['since']}",
+        f"{rows} of {questions} since {said['since']}",
         highlight=False,
     )
     lost = [f"{said[name]} {name}" for name in ("dropped", "failed") if said[name]]
     if lost:
-        out.print(f"Of {said['questions']} live questions: {', '.join(lost)}.", highlight=False)
+        out.print(
+            f"Of {counted(said['questions'], 'live question', 'live questions')}: {', '.join(lost)}.", highlight=False
+        )
     if not said["rows"]:
         out.print("Nothing was compared in this time.", highlight=False)
         return

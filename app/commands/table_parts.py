@@ -20,7 +20,7 @@ from app.commands.predict import WAY_OPTION
 from app.dialects.ways import TO_ASK
 from app.formats.expected import TO_IGNORE
 from app.formats.media_types import ARROW, CSV, JSON
-from models_store.errors import PatternServerError, TableError
+from models_store.errors import PatternServerError, TableError, counted
 from models_store.tables import csv_layout, inference
 from models_store.tables.csv_dialect import CsvDialect
 from models_store.tables.csv_files import with_commas
@@ -59,7 +59,8 @@ class Part:
     def check(self, n_answers: int) -> None:
         """Raise Refused unless there is one answer for each line that holds a row."""
         if self.n_rows is not None and n_answers != self.n_rows:
-            raise Refused(f"from row 0 on: {self.n_rows} lines hold {n_answers} rows; a line must be one JSON value")
+            lines, rows = counted(self.n_rows, "line holds", "lines hold"), counted(n_answers, "row", "rows")
+            raise Refused(f"from row 0 on: {lines} {rows}; a line must be one JSON value")
 
     @contextmanager
     def placed(self) -> Iterator[None]:

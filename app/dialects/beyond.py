@@ -60,20 +60,22 @@ def has_formulas(bundle: Bundle) -> bool:
     return set(bundle.card.closed_forms) == set(bundle.outputs)
 
 
-def treated(bundle: Bundle, way: Way, question: Asked, to_ask: str = TO_ASK) -> Asked:
-    """Return the question with the rows outside named, and clipped if that is the way.
+def treated(bundle: Bundle, way: Way, question: Asked, to_ask: str = TO_ASK, *, is_sure: bool = False) -> Asked:
+    """Return the question with the rows outside named, and clipped for the network if that is the way.
 
-    Raises Unprocessable where they are to be refused, with the first of them, and with the words of `to_ask` before the
-    ways that are not `reject`.
+    Rows that the formula answers are clipped for the network as well: it is asked beside the formula, and a value may
+    be too large for it. Raises Unprocessable where rows are to be refused, with the first of them, and with the words
+    of `to_ask` before the ways that are not `reject`; a formula is none of them where answers are to be sure.
     """
     named = bundle.outside(question.rows)
     if named and way == "reject":
-        raise Unprocessable("outside", _refusal(bundle, named, to_ask))
+        raise Unprocessable("outside", _refusal(bundle, named, to_ask, is_sure=is_sure))
     unanswered = _with_missing(question.rows) if way == "formula" else frozenset()
     named = [row if row["row"] in unanswered else {**row, **_answered(bundle, way, row)} for row in named]
     question = replace(question, outside=named)
-    if named and way == "clip":
-        return replace(question, rows=clipped(bundle, question.rows), unclipped=question.rows)
+    moved = [row["row"] for row in named if way == "clip" or row.get("answered") == "formula"]
+    if moved:
+        return replace(question, rows=clipped(bundle, question.rows, moved), unclipped=question.rows)
     return question
 
 
@@ -91,20 +93,20 @@ def _with_missing(raw: Raw) -> frozenset[int]:
     return frozenset(np.flatnonzero(missing).tolist())
 
 
-def answered(bundle: Bundle, way: Way | None, question: Asked) -> tuple[Asked, Array]:
+def answered(bundle: Bundle, way: Way | None, question: Asked, *, is_sure: bool = False) -> tuple[Asked, Array]:
     """Return the question, its rows outside treated, and the answers; where `way` is None, none is treated.
 
     Raises what `treated` and a prediction raise.
     """
     if way is not None:
-        question = treated(bundle, way, question)
+        question = treated(bundle, way, question, is_sure=is_sure)
     return question, by_way(bundle, way, question, bundle.predict(question.rows))
 
 
 def by_way(bundle: Bundle, way: Way | None, question: AskedRows, answers: Array) -> Array:
     """Return the answers, those of the rows outside by the formula if that is the way."""
     return (
-        by_formula(bundle, question.rows, question.outside, answers)
+        by_formula(bundle, question.asked, question.outside, answers)
         if question.outside and way == "formula"
         else answers
     )
@@ -131,8 +133,10 @@ def by_recipe(
 
 def _read_by_recipe(bundle: Bundle, read: Callable[[], Asked], is_sure: bool) -> Asked:
     question = read()
-    way = way_of(None, bundle, is_sure=is_sure or question.is_sure)
-    return question if way is None else treated(bundle, way, question, TO_ASK_ELSEWHERE.format(bundle.pattern))
+    is_sure = is_sure or question.is_sure
+    way = way_of(None, bundle, is_sure=is_sure)
+    to_ask = TO_ASK_ELSEWHERE.format(bundle.pattern)
+    return question if way is None else treated(bundle, way, question, to_ask, is_sure=is_sure)
 
 
 def _written_by_recipe(
@@ -142,10 +146,10 @@ def _written_by_recipe(
     return write(question, by_way(bundle, way, question, answers))
 
 
-def _refusal(bundle: Bundle, named: list[dict[str, Any]], to_ask: str) -> str:
+def _refusal(bundle: Bundle, named: list[dict[str, Any]], to_ask: str, *, is_sure: bool) -> str:
     first, others = named[0], len(named) - 1
     more = f", and {others} more {'row is' if others == 1 else 'rows are'}" if others else ""
-    ways = "warn, clip or formula" if has_formulas(bundle) else "warn or clip"
+    ways = "warn, clip or formula" if has_formulas(bundle) and not is_sure else "warn or clip"
     if first.get("joint"):
         where = "is inside each column's range, but where no training row was"
         more += " outside what training saw" if others else ""
@@ -155,16 +159,20 @@ def _refusal(bundle: Bundle, named: list[dict[str, Any]], to_ask: str) -> str:
     return f"row {first['row']} {where}{more}; {facts}leave such rows out, or {to_ask}{ways}"
 
 
-def clipped(bundle: Bundle, raw: Raw) -> Raw:
-    """Return the rows with numbers beyond the range of the training rows moved to its nearer end."""
+def clipped(bundle: Bundle, raw: Raw, places: list[int]) -> Raw:
+    """Return the rows, in those at `places` numbers beyond the range of the training rows moved to its nearer end."""
     columns = bundle.card.inputs
     if isinstance(raw, Table):
-        return Table({column.name: _clipped(raw.columns[column.name], column) for column in columns})
-    return np.stack([_clipped(values, column) for values, column in zip(raw.T, columns, strict=True)], axis=1)
+        return Table({column.name: _clipped(raw.columns[column.name], column, places) for column in columns})
+    return np.stack([_clipped(values, column, places) for values, column in zip(raw.T, columns, strict=True)], axis=1)
 
 
-def _clipped(values: Values, column: Column) -> Any:
-    return np.clip(values, column.minimum, column.maximum) if _is_clipped(column) else values
+def _clipped(values: Values, column: Column, places: list[int]) -> Any:
+    if not _is_clipped(column):
+        return values
+    values = values.copy()
+    values[places] = np.clip(values[places], column.minimum, column.maximum)
+    return values
 
 
 def _is_clipped(column: Column) -> bool:

@@ -10,6 +10,7 @@ from starlette.datastructures import QueryParams
 from app.errors import Unprocessable
 from app.formats.expected import Expected
 from app.http.call import Call
+from app.http.parameters import check_parameters
 
 Parameters = TypeVar("Parameters", bound="Version")
 
@@ -36,14 +37,16 @@ class Version(BaseModel):
 
     @classmethod
     def by(cls, call: Call) -> Self:
-        """Return what the call's parameters say. Raises Unprocessable where one is unknown or no such value."""
+        """Return what the call's parameters say. Raises Unprocessable where one is unknown, repeated or bad."""
         query = call.head.query
         return (_remembered if len(query) <= LONGEST_REMEMBERED else _read)(cls, query)
 
     @classmethod
     def of(cls, query: bytes) -> Self:
+        parameters = QueryParams(query)
+        check_parameters(parameters, cls.model_fields)
         try:
-            wanted = cls.model_validate(dict(QueryParams(query)))
+            wanted = cls.model_validate(dict(parameters))
         except ValidationError as error:
             raise cls._bad(error) from None
         if wanted.version is not None and wanted.label is not None:
@@ -57,9 +60,6 @@ class Version(BaseModel):
     @classmethod
     def _bad(cls, error: ValidationError) -> Unprocessable:
         fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        if fault["type"] == "extra_forbidden":
-            there_are = ", ".join(cls.model_fields)
-            return Unprocessable("bad_parameter", f"there is no such parameter; there are {there_are}")
         return Unprocessable("bad_parameter", f"{fault['loc'][0]}: {fault['msg']}")
 
 

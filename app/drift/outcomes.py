@@ -20,6 +20,7 @@ from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.card import AnyScore, LabelScore
 from models_store.encoding.outputs import LabelDecoder
+from models_store.errors import counted
 from models_store.tables.table import Kind, Raw, Table
 
 # Rows with a right answer that a verdict needs.
@@ -78,7 +79,9 @@ def _of_json(body: bytes, expected: Expected, bundle: Bundle, max_rows: int) -> 
         raise Unprocessable("bad_body", f"{words}; found {found}")
     rows, said = (rows_of(document[key], of, max_rows)[1] for key, of in (("inputs", expected), ("outcomes", right)))
     if len(rows) != len(said):
-        raise Unprocessable("bad_layout", f"inputs has {len(rows)} rows, and outcomes {len(said)}; expected as many")
+        raise Unprocessable(
+            "bad_layout", f"inputs has {counted(len(rows), 'row', 'rows')}, and outcomes {len(said)}; expected as many"
+        )
     return Outcomes(raw_of(rows, expected), _right_answers(raw_of(said, right), bundle))
 
 

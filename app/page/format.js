@@ -38,6 +38,13 @@ export function rSquared(r2) {
 }
 
 /**
+ * @param {number} number
+ * @param {string} one
+ * @param {string} [several]
+ */
+export const counted = (number, one, several = `${one}s`) => `${number} ${number === 1 ? one : several}`;
+
+/**
  * Never 100 % for what is not all of it.
  * @param {number} share
  */

@@ -17,12 +17,13 @@ from app.formats.media_types import media_type_of
 from app.http.keys import require_admin
 from app.routes.dependencies import DatasetsPart, LibrarianPart, ReaderPart
 from app.routes.documented import DATASET_BODY
+from app.routes.strict import StrictRoute
 from models_store.errors import BucketUnavailable
 from models_store.storage.datasets import Datasets, Form, Stored
 from models_store.storage.disk import writing
 from models_store.tables.csv_dialect import LONGEST_COMMENT, Charset, CsvDialect, Decimal, Delimiter, Header
 
-router = APIRouter(tags=["datasets"])
+router = APIRouter(tags=["datasets"], route_class=StrictRoute)
 
 FORMS: dict[str, Form] = {
     "text/csv": "csv",

@@ -37,13 +37,14 @@ from app.routes.dependencies import (
     check_one_named,
 )
 from app.routes.documented import DRIFT, OUTCOMES_BODY, SHADOWED, SINCE, answer
+from app.routes.strict import StrictRoute
 from models_store.arrays import Array
 from models_store.storage.store import Store
 from training.recipe.base import RecipeError
 from training.recipe.promotion import Promotion
 
 UNLESS_WORSE = Promotion(when="if-better")
-router = APIRouter(tags=["patterns"])
+router = APIRouter(tags=["patterns"], route_class=StrictRoute)
 
 Since = Annotated[str, Query(description="hour, day, or a moment in ISO 8601", json_schema_extra=SINCE)]
 

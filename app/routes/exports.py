@@ -10,12 +10,13 @@ from app.answering.registry import Served
 from app.http.keys import require_admin, require_predictor
 from app.routes.dependencies import ExporterPart, LabelAsked, RegistryPart, StorePart, VersionAsked, check_one_named
 from app.routes.documented import EXPORTED, PACKED_BODY, answer
+from app.routes.strict import StrictRoute
 from models_store.exports.names import ALL, BUNDLE
 from models_store.exports.targets import export
 from models_store.storage.store import Store
 
 ZIP = "application/zip"
-router = APIRouter(tags=["patterns"])
+router = APIRouter(tags=["patterns"], route_class=StrictRoute)
 
 
 @router.get(

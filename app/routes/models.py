@@ -13,6 +13,7 @@ from app.http.keys import require_admin
 from app.routes.bodies import ParsedJson
 from app.routes.dependencies import ArtistPart, ChallengersPart, JobsPart, RegistryPart, StorePart
 from app.routes.documented import LABEL_BODY, SVG_OR_PNG, answer
+from app.routes.strict import StrictRoute
 from models_store.bundle import Description
 from models_store.card import Card
 from models_store.comparison.versions import Answered, compare
@@ -27,7 +28,7 @@ PICTURE_HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
 }
 TWO_VERSIONS = "^[1-9][0-9]{0,8},[1-9][0-9]{0,8}$"
-router = APIRouter(tags=["patterns"])
+router = APIRouter(tags=["patterns"], route_class=StrictRoute)
 
 
 @router.get("/patterns")

@@ -25,6 +25,7 @@ from app.jobs.trials import as_csv, as_json
 from app.routes.bodies import ParsedJson, RawJson
 from app.routes.dependencies import DatasetsPart, JobsPart, RegistryPart, StorePart
 from app.routes.documented import EVENTS, JOB, TRAIN_BODY, TRIALS, answer
+from app.routes.strict import StrictRoute
 from models_store.errors import DatasetGone, PatternServerError, UnknownDataset, shortened, shortened_name
 from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
@@ -36,7 +37,7 @@ from training.recipe.fit import Fit
 from training.recipe.promotion import When
 from training.recipe.spec import PatternSpec
 
-router = APIRouter(tags=["train"])
+router = APIRouter(tags=["train"], route_class=StrictRoute)
 
 IF_BETTER: Literal["if-better"] = "if-better"
 WHEN: dict[bool | str, When] = {True: "always", False: "never", IF_BETTER: IF_BETTER}

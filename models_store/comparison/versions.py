@@ -14,7 +14,7 @@ from models_store.arrays import Array
 from models_store.bundle import Description
 from models_store.card import FEWEST_DRAWN, Card, Difference, Frozen, PairedMetric
 from models_store.comparison.paired import compared
-from models_store.errors import NotComparable, shortened, shortened_name
+from models_store.errors import NotComparable, counted, shortened, shortened_name
 
 BASELINES = {"linear": "a linear model", "trees": "gradient-boosted trees"}
 WORDS: dict[PairedMetric, str] = {"rmse": "RMSE", "mae": "MAE", "log_loss": "log loss", "accuracy": "accuracy"}
@@ -172,19 +172,28 @@ def _verdict(differences: list[Between], rows_of: str) -> str:
 
 def _of_both(both: Between, rows_of: str) -> str:
     found = both.decides
-    metric, rows = WORDS[found.metric], f"{found.rows:,} {rows_of}"
+    metric, rows = WORDS[found.metric], counted_rows(found.rows, rows_of)
     if found.difference == found.error == 0:
         return f"{both.first} and {both.second} answer {rows} equally well: {metric} {figure(found.first)}."
     apart = f"the difference is {figure(abs(found.difference))} ± {figure(found.error)}"
     bounds = sorted(abs(bound) for bound in (found.low, found.high))
     if found.better is None:
-        chance = "are too few to tell" if found.drawn < FEWEST_DRAWN else "do not tell"
+        chance = _too_few(found.rows) if found.drawn < FEWEST_DRAWN else "do not tell"
         figures = f"{metric} {figure(found.first)} and {figure(found.second)}"
         return f"{rows} {chance} {both.first} and {both.second} apart: {figures}; {apart}, which may be chance."
     sides = [(both.first, figure(found.first)), (both.second, figure(found.second))]
     (best, least), (other, most) = sides if found.better == "first" else reversed(sides)
     words = f"{best} is better than {other}: {metric} {least} against {most}"
     return f"{words} on {rows}; {apart} (95 %: {figure(bounds[0])} to {figure(bounds[1])})."
+
+
+def _too_few(n_rows: int) -> str:
+    return "is too little to tell" if n_rows == 1 else "are too few to tell"
+
+
+def counted_rows(n_rows: int, rows_of: str) -> str:
+    """Return how many rows there are, where `rows_of` says whose in the plural: "1 row of new.csv"."""
+    return counted(n_rows, rows_of.replace("rows", "row", 1), rows_of)
 
 
 def figure(value: float) -> str:

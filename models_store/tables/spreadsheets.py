@@ -12,7 +12,7 @@ from typing import Any
 import fastexcel
 import polars as pl
 
-from models_store.errors import TableError, shortened, shortened_name
+from models_store.errors import TableError, counted, shortened, shortened_name
 from models_store.tables import workbooks
 from models_store.tables.csv_layout import UNNAMED
 from models_store.tables.csv_rows import check_names
@@ -52,7 +52,7 @@ def read_sheet(path: Path, sheet: str | None, header: str | None) -> Reading:
             "data, say --no-header (?header=absent); if these are the names, say --header (?header=present)"
         )
     empty = n_rows - frame.height
-    remarks = [f"{empty} empty rows were left out"] if empty else []
+    remarks = [counted(empty, "empty row was left out", "empty rows were left out")] if empty else []
     if n_titles:
         remarks.insert(0, f"rows above the names that hold at most one cell were left out, as a title: {n_titles}")
     return Reading(typed, (*remarks, *map(_said, found.formulas.items())))

@@ -19,19 +19,16 @@ import uvicorn
 
 from app.cli import NO_GUARANTEE, main
 from app.commands import predict
-from models_store.card import ClosedForm
 from models_store.networks.onnx_network import OnnxNetwork
 from models_store.storage.store import Store
 from models_store.tables.table import Kind
 from tests.app.over_http import an_app, fork, pair
 from tests.exported import probable
-from tests.fakes import LinearNetwork, line, sure
+from tests.fakes import LinearNetwork, closed_form, line, sure
 from tests.table_fakes import flowers, passengers, table_of
 
 PROJECT = Path(__file__).parents[2]
 Run = Callable[..., "Ran"]
-# Twice x, and one more than the network says, so that it shows who has answered.
-FORM = ClosedForm(text="2*x + 1", latex="", python="", rmse=0.0, network_rmse=1.0, terms=2, is_exact=True)
 PASSENGER = ["port=S", "crew=no", "boarded=1912-04-10", "note=third class", "age="]
 
 
@@ -417,7 +414,7 @@ def test_a_row_and_a_table_outside_what_training_saw_are_answered_as_asked(
     for module in ("predict", "predict_file"):
         monkeypatch.setattr(f"app.commands.{module}.network_loader", lambda _settings: LinearNetwork.from_bytes)
     bundle = line(2, "known")
-    own = {"closed_forms": {"y": FORM}, "outside": way if by_recipe else None}
+    own = {"closed_forms": {"y": closed_form()}, "outside": way if by_recipe else None}
     stocked.publish(replace(bundle, card=bundle.card.model_copy(update=own)))
     asked = () if by_recipe else ("--outside", way)
     Path("asked.csv").write_text("x\n1\n20\n")
@@ -431,7 +428,7 @@ def test_a_row_and_a_table_outside_what_training_saw_are_answered_as_asked(
             assert table.err.endswith("or say --outside warn, clip or formula")
         else:
             assert table.out.split() == ["y", "2.0", f"{out.removeprefix('y = ')}.0"]
-            assert table.err.startswith("warning: 1 rows are outside what training saw; the")
+            assert table.err.startswith("warning: 1 row is outside what training saw; ")
     assert run("predict", "pair", "1", "20", "--outside", "formula").err.startswith(
         "error: outside: this version has no formula for each of its outputs"
     )
@@ -463,7 +460,7 @@ def test_a_row_and_a_table_are_answered_with_intervals_and_sets(
         assert (far.out, NO_GUARANTEE in far.err) == ("y = 40 (22 to 58)\n", True)
         table = ask("sure", "--csv", "x.csv", "--interval", "0.9")
         assert table.out.split() == ["y,y_lower,y_upper", "2.0,-16.0,20.0", "40.0,22.0,58.0"]
-        assert table.err.startswith("warning: 1 rows are outside what training saw; their answers are guesses")
+        assert table.err.startswith("warning: 1 row is outside what training saw; its answer is a guess")
         assert NO_GUARANTEE in table.err
         sets = ask("sure-flowers", "--csv", "flowers.csv", "--confidence", "0.9")
         assert sets.out.splitlines() == ["species,species_set", 'virginica,"[""virginica"",""versicolor""]"']

@@ -602,6 +602,19 @@ def test_a_connection_that_is_lost_is_told_and_comes_back(page: Page, serve: Cal
     expect(page.locator("#predict-problem")).to_be_hidden()
 
 
+def test_training_again_offers_what_becomes_of_rows_outside(page: Page, shared: Server) -> None:
+    # The request is left without an answer, so that nothing trains here.
+    page.route("**/train", lambda route: None if route.request.method == "POST" else route.fallback())
+    opened(page, shared, "area")
+    field = page.get_by_label("Rows outside what training saw")
+    expect(field.locator("option")).to_have_count(6)
+    expect(field.locator("option").first).to_have_text("are answered like others, as its recipe says")
+    field.select_option(label="are refused")
+    with page.expect_request(lambda request: request.method == "POST") as asked:
+        button(page, "Train again").click()
+    assert asked.value.post_data_json == {"pattern": "area", "outside": "reject"}
+
+
 def test_a_training_whose_server_goes_away_is_followed_to_its_end(page: Page, serve: Callable[..., Server]) -> None:
     server = serve()
     opened(page, server, "area")

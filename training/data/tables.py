@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.arrays import Array
-from models_store.errors import TableError, shortened, shortened_name, unlike
+from models_store.errors import TableError, counted, shortened, shortened_name, unlike
 from models_store.tables import inference, ways_out
 from models_store.tables.date_formats import kind_of_format
 from models_store.tables.inference import ColumnFacts
@@ -60,9 +60,8 @@ def make(
     columns = _Columns(kinds, target, spelling, data.weight, inference.labels_as_written(frame, target))
     targets, kept = columns.targets(frame)
     if kept.sum() < FEWEST_ROWS:
-        raise DataError(
-            f"data.target: only {int(kept.sum())} rows have a value there; a training needs {FEWEST_ROWS} at least"
-        )
+        have = counted(int(kept.sum()), "row has", "rows have")
+        raise DataError(f"data.target: only {have} a value there; a training needs {FEWEST_ROWS} at least")
     labels = _labels(data, found, targets)
     if labels is not None and spec.outside == "formula":
         raise DataError(NO_FORMULA_OF_LABELS)
@@ -165,7 +164,8 @@ def _all_remarks(spec: PatternSpec, data: TableData, found: dict[str, ColumnFact
 
 def _without_target(data: TableData, kept: NDArray[np.bool_]) -> Iterator[str]:
     if not kept.all():
-        yield f"{int((~kept).sum())} rows without a {' or '.join(data.target)} were left out."
+        lacking = f"without a {' or '.join(data.target)}"
+        yield f"{counted(int((~kept).sum()), f'row {lacking} was', f'rows {lacking} were')} left out."
 
 
 def _check_named(spec: PatternSpec, data: TableData, frame: "pl.DataFrame") -> None:

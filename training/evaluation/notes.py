@@ -9,7 +9,7 @@ from models_store.arrays import Array
 from models_store.card import AnyScore, LabelScore, Measured
 from models_store.encoding.categories import CategoryEncoder
 from models_store.encoding.rows import Encoder, TableEncoder
-from models_store.errors import shortened, shortened_name
+from models_store.errors import counted, shortened, shortened_name
 from models_store.tables import ways_out
 from models_store.tables.table import Raw, Table
 from training.data.dataset import Dataset
@@ -118,14 +118,14 @@ def _beyond(train: Array, test: Array) -> NDArray[np.bool_]:
 
 def _seen_before(data: Dataset) -> Iterator[str]:
     if data.duplicates_dropped:
-        yield f"{data.duplicates_dropped} duplicate rows were dropped, so that no test row is a training row."
+        dropped = counted(data.duplicates_dropped, "duplicate row was", "duplicate rows were")
+        yield f"{dropped} dropped, so that no test row is a training row."
         return
     n_seen = int(np.isin(fingerprints(data.test.inputs), fingerprints(data.train.inputs)).sum())
     if n_seen and isinstance(data.train.inputs, np.ndarray):
-        yield (
-            f"{n_seen} of {len(data.test)} test rows are training rows as well, so the test error flatters; "
-            "set data.unique: true."
-        )
+        are = "is a training row" if n_seen == 1 else "are training rows"
+        of_all = f"{n_seen} of {len(data.test)} test rows {are} as well"
+        yield f"{of_all}, so the test error flatters; set data.unique: true."
     elif n_seen > MANY_SEEN * len(data.test):
         of_all = f"{n_seen} of {len(data.test)} test rows"
         yield f"{of_all} have the same inputs as a training row, so the test score may flatter."

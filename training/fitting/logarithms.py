@@ -15,6 +15,7 @@ from models_store.arrays import Array
 from models_store.comparison.paired import compared
 from models_store.encoding.outputs import Logarithm, OutputDecoder
 from models_store.encoding.scaler import Scaler
+from models_store.errors import counted
 from training.data.dataset import DataError, Rows
 
 # Answers lie below so many times the largest training target.
@@ -51,10 +52,8 @@ def logarithm_of(targets: Array, names: tuple[str, ...]) -> Logarithm:
     """Return the map of training targets, float64 (n_rows, n_outputs). Raises DataError where one is negative."""
     for name, column in zip(names, targets.T, strict=True):
         if (column < 0).any():
-            raise DataError(
-                f"scaling.targets: log needs numbers from 0 on, and {int((column < 0).sum())} training rows have a "
-                f"negative {name}; use none"
-            )
+            negative = counted(int((column < 0).sum()), "training row has", "training rows have")
+            raise DataError(f"scaling.targets: log needs numbers from 0 on, and {negative} a negative {name}; use none")
     highest = np.array([column.max() for column in targets.T])
     return Logarithm(np.array([_shift(column) for column in targets.T]), HIGHEST * np.where(highest > 0, highest, 1.0))
 

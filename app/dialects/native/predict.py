@@ -56,7 +56,7 @@ async def predict(answering: Answering, call: Call) -> Response:
     most = MOST_LABELS_ANSWERED if wanted.probabilities or wanted.confidence is not None else MOST_NUMBERS
     cost = len(body) if content_type == JSON else bodies.cost(body, content_type, expected)
     if way is not None:
-        read, cost = partial(_read_to_treat, bundle, way, read), max(cost, len(body))
+        read, cost = partial(_read_to_treat, bundle, way, read, is_sure=wanted.is_sure), max(cost, len(body))
     if wanted.interval is not None:
         most //= NUMBERS_OF_INTERVAL
     if wanted.interval is not None or (way is not None and bundle.region is not None):
@@ -67,10 +67,10 @@ async def predict(answering: Answering, call: Call) -> Response:
 PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])
 
 
-def _read_to_treat(bundle: Bundle, way: Way, read: Callable[[], NativeQuestion]) -> NativeQuestion:
+def _read_to_treat(bundle: Bundle, way: Way, read: Callable[[], NativeQuestion], *, is_sure: bool) -> NativeQuestion:
     """Return what `read` does, its rows outside what training saw treated."""
     # Not light: the answer names rows one by one.
-    return replace(treated(bundle, way, read()), is_light=False)
+    return replace(treated(bundle, way, read(), is_sure=is_sure), is_light=False)
 
 
 def _written(release: Served, wanted: Wanted, way: Way | None, question: NativeQuestion, answers: Array) -> Response:

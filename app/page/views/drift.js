@@ -8,7 +8,7 @@
  */
 import { address } from "../api.js";
 import { button, find, table } from "../dom.js";
-import { short } from "../format.js";
+import { counted, short } from "../format.js";
 import { attempt } from "../problem.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -39,10 +39,10 @@ export function offerDrift(root, server, pattern) {
  * @param {string} span
  */
 function draw(root, { asked, rows, rows_needed: needed, columns, outputs, outcomes }, span) {
-  const counted = rows === asked ? "" : ` ${rows} of them were counted.`;
+  const fewer = rows === asked ? "" : ` ${rows} of them counted.`;
   const few = rows < needed ? ` A verdict takes ${needed}.` : "";
   const known = outcomes ? ` ${inWords(outcomes)}` : "";
-  find(root, "#drift-words").textContent = `Rows asked in the ${span}: ${asked}.${counted}${few}${known}`;
+  find(root, "#drift-words").textContent = `Rows asked in the ${span}: ${asked}.${fewer}${few}${known}`;
   const heads = ["column", "moved", "PSI", "missing", "unseen", "outside", "training rows, and asked"];
   const all = [...columns, ...outputs.map((output) => ({ ...output, name: `answer: ${output.name}` }))];
   const made = rows ? [table("Columns, those that moved most first", heads, all.map(line))] : [];
@@ -104,5 +104,5 @@ const percent = (share) => `${short(100 * share, 3)} %`;
 /** @param {import("../api.js").RunningError} error */
 function inWords({ rows, metric, value, card, worse }) {
   const verdict = worse === null ? "" : worse ? ", which is worse" : ", which is no worse";
-  return `Of ${rows} rows the right answers are known: ${metric} ${short(value ?? 0, 3)}, the card's ${short(card, 3)}${verdict}.`;
+  return `Of ${counted(rows, "row")} the right answers are known: ${metric} ${short(value ?? 0, 3)}, the card's ${short(card, 3)}${verdict}.`;
 }

@@ -2,6 +2,7 @@
 /** A version as one file of another language or format, saved where the reader's browser saves files. */
 import { address } from "../api.js";
 import { element, find } from "../dom.js";
+import { counted } from "../format.js";
 import { attempt } from "../problem.js";
 
 /**
@@ -28,7 +29,7 @@ export function offerExports(root, server, pattern) {
 /** @param {Headers} headers those of a bundle have no figures: the server that imports it tries it */
 const inWords = (headers) =>
   headers.has("x-export-rows")
-    ? `Tried on ${headers.get("x-export-rows")} rows: its answers differ from the server's by at most ` +
+    ? `Tried on ${counted(Number(headers.get("x-export-rows")), "row")}: its answers differ from the server's by at most ` +
       `${headers.get("x-export-difference")}; ${headers.get("x-export-tolerance")} is allowed.`
     : `Version ${headers.get("x-pattern-version")}, whole. It is tried where it is imported.`;
 

@@ -8,10 +8,11 @@
  * @typedef {import("../problem.js").Control} Control
  */
 import { element, find, findAll } from "../dom.js";
-import { patternName, tableName } from "../format.js";
+import { counted, patternName, tableName } from "../format.js";
 import { mark, placesIn, tell, unmark } from "../problem.js";
 import { columnsOf, showTarget } from "./columns.js";
 import { hintName } from "./new-formula.js";
+import { offerOutside } from "./outside.js";
 
 export class LearnForm {
   #form;
@@ -41,6 +42,7 @@ export class LearnForm {
     this.#test = find(form, "#learn-test", HTMLSelectElement);
     this.#problem = find(form, "#learn-problem");
     hintName(this.#name, find(form, "#learn-name-hint"), page.patterns);
+    offerOutside(find(form, "#learn-outside", HTMLSelectElement));
     form.addEventListener("submit", (submitted) => {
       submitted.preventDefault();
       return this.#learn();
@@ -75,7 +77,7 @@ export class LearnForm {
     const chosen = this.#test.value;
     const others = tables.filter((other) => !this.isOn(other));
     const options = others.map((other) =>
-      element("option", { value: other.id }, `${tableName(other)}, ${other.rows} rows`),
+      element("option", { value: other.id }, `${tableName(other)}, ${counted(other.rows, "row")}`),
     );
     this.#test.replaceChildren(element("option", { value: "" }, "a share of its rows"), ...options);
     if (others.some(({ id }) => id === chosen)) this.#test.value = chosen;
@@ -253,7 +255,7 @@ function wordsOn({ rows, columns }, name) {
     "or under Cells and training what their cells mean.",
   ];
   return [
-    `${name}: ${rows} rows, ${columns.length} columns.`,
+    `${name}: ${counted(rows, "row")}, ${counted(columns.length, "column")}.`,
     "Each is taken for what its cells show, unless you say otherwise.",
     ...(doubtful ? asked : []),
   ].join(" ");

@@ -9,6 +9,7 @@ import { Refusal } from "../api.js";
 import { find, findAll, fromTemplate } from "../dom.js";
 import { inWords } from "../format.js";
 import { mark, markAsInvalid, placesIn, tell, unmark } from "../problem.js";
+import { offerOutside } from "./outside.js";
 
 export class NewFormula {
   kind = "new";
@@ -41,6 +42,7 @@ export class NewFormula {
       return this.#create();
     });
     hintName(this.#name, find(this.root, "#new-name-hint"), page.patterns);
+    offerOutside(find(this.root, "#new-outside", HTMLSelectElement));
   }
 
   async show() {}

@@ -8,7 +8,7 @@
  */
 import { Refusal } from "../api.js";
 import { button, cell, element, find, findAll, fromTemplate, table } from "../dom.js";
-import { megabytes, tableName, when } from "../format.js";
+import { counted, megabytes, tableName, when } from "../format.js";
 import { attempt, tell } from "../problem.js";
 import { LearnForm } from "./learn.js";
 
@@ -166,7 +166,7 @@ async function checkReadable(file) {
  * @param {File} file
  */
 function uploadedWords(stored, file) {
-  const size = `${stored.rows} rows, ${stored.columns.length} columns`;
+  const size = `${counted(stored.rows, "row")}, ${counted(stored.columns.length, "column")}`;
   const isNew = stored.name === nameOf(file);
   const here = isNew ? `${stored.name} is here` : `The same table is here already, as ${tableName(stored)}`;
   return [`${here}: ${size}`, ...stored.remarks].join("; ") + ".";

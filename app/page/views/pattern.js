@@ -14,6 +14,7 @@ import { offerDrift } from "./drift.js";
 import { offerExports } from "./export.js";
 import { showFound } from "./found.js";
 import { showGaps } from "./gaps.js";
+import { offerOtherOutside, otherOutside } from "./outside.js";
 import { showPlots } from "./plots.js";
 import { PredictForm } from "./predict.js";
 import { showRecipe } from "./recipe.js";
@@ -148,6 +149,7 @@ export class PatternView {
     this.#field("#again-epochs").placeholder = String(recipe.fit.epochs);
     this.#field("#again-rate").placeholder = String(recipe.fit.optimizer.learning_rate);
     this.#field("#again-seed").placeholder = String(recipe.seed);
+    offerOtherOutside(this.#outside, recipe);
     const [byRecipe, ...choices] = this.#promote.options;
     const when = recipe.promotion?.when ?? "always";
     byRecipe.textContent = `${choices.find(({ value }) => value === when)?.textContent}, as its recipe says`;
@@ -161,7 +163,12 @@ export class PatternView {
     const optimizer = rate === undefined ? undefined : { learning_rate: rate };
     const isFitted = epochs !== undefined || optimizer !== undefined;
     const promote = PROMOTE[this.#promote.value];
-    return { pattern: this.pattern, seed, promote, fit: isFitted ? { epochs, optimizer } : undefined };
+    const outside = otherOutside(this.#outside);
+    return { pattern: this.pattern, seed, promote, outside, fit: isFitted ? { epochs, optimizer } : undefined };
+  }
+
+  get #outside() {
+    return find(this.root, "#again-outside", HTMLSelectElement);
   }
 
   get #promote() {

@@ -8,7 +8,7 @@
  * @typedef {import("../api.js").Score} Score
  */
 import { element, find, table, variable } from "../dom.js";
-import { areLabels, figure, percent, rSquared, short } from "../format.js";
+import { areLabels, counted, figure, percent, rSquared, short } from "../format.js";
 
 /** @typedef {{ caption: string, columns: Record<string, (score: any) => string>, words: string }} ScoreTable */
 
@@ -80,7 +80,7 @@ function measuredRows({ test, validation, train, out_of_fold: outOfFold }, colum
    * @param {import("../api.js").Measured | null | undefined} measured
    */
   const overall = (name, measured) =>
-    measured ? [cells([name, " ", element("small", {}, `${measured.rows} rows`)], measured.overall)] : [];
+    measured ? [cells([name, " ", element("small", {}, counted(measured.rows, "row"))], measured.overall)] : [];
   const outputs = Object.entries(test.outputs);
   return [
     ...overall("test", test).map((row) => ({ cells: row, mark: "strong" })),

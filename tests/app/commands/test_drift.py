@@ -38,7 +38,7 @@ async def test_columns_and_verdicts_are_shown(store: Store) -> None:
     assert lines[0].startswith("ten version 1   500 rows since 20")
     assert [line.split()[:2] for line in lines if " drift " in line and "PSI" not in line] == [["x7", "drift"]]
     assert all("█" in line for line in lines if line.startswith("x"))
-    assert lines[-1] == "1 rows whose right answers are known: rmse 2, beside the card's 0"
+    assert lines[-1] == "1 row whose right answers are known: rmse 2, beside the card's 0"
 
 
 async def outcomes(client: httpx.AsyncClient) -> None:

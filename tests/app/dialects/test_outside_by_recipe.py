@@ -10,23 +10,14 @@ import httpx
 import pytest
 
 from app.protos import open_inference_pb2 as pb
-from models_store.card import ClosedForm, Way
+from models_store.card import Way
 from models_store.storage.store import Store
 from tests.app.grpc.calls import OIP, Caller, calling, outputs_in, typed
 from tests.app.over_http import CSV, refusal, serving
-from tests.fakes import line, sure
+from tests.fakes import closed_form, line, sure
 
 pytestmark = pytest.mark.anyio
 
-FORM = ClosedForm(
-    text="2*x + 1",
-    latex="2 \\, x + 1",
-    python="def y(x):\n    return 2 * x + 1\n",
-    rmse=0.0,
-    network_rmse=1.0,
-    terms=2,
-    is_exact=True,
-)
 REFUSED = "ask POST /predict/reject, since the recipe refuses them, with"
 WAYS: tuple[Way, ...] = ("warn", "clip", "reject", "formula")
 
@@ -36,7 +27,7 @@ def stocked(store: Store) -> Store:
     """`warn`, `clip`, `reject` and `formula`: `line` with x from 0 to 16, whose recipes say so; `bare` says nothing."""
     for way in WAYS:
         bundle = sure(line(2, way))
-        card = bundle.card.model_copy(update={"closed_forms": {"y": FORM}, "outside": way})
+        card = bundle.card.model_copy(update={"closed_forms": {"y": closed_form()}, "outside": way})
         store.publish(replace(bundle, card=card))
     store.publish(line(2, "bare"))
     return store
@@ -164,3 +155,9 @@ async def test_an_interval_is_around_the_networks_answer(client: httpx.AsyncClie
     assert answer["outside"] == [{"row": 0, "columns": ["x"], "guaranteed": False}]
     body = PROTOCOLS[2][1] | {"parameters": {"interval": 0.9}}
     assert (await client.post("/v2/models/formula/infer", json=body)).json()["outputs"][0]["data"] == [2.0, 40.0]
+
+
+async def test_a_recipe_that_refuses_offers_no_formula_beside_an_interval(client: httpx.AsyncClient) -> None:
+    body = PROTOCOLS[2][1] | {"parameters": {"interval": 0.9}}
+    answer = await client.post("/v2/models/reject/infer", json=body)
+    assert f"{REFUSED} outside=warn or clip" in answer.text

@@ -24,8 +24,8 @@ def made(columns: dict[str, Any]) -> Dataset:
     ("columns", "said"),
     [
         ({"y": HUNDRED}, "data.target: the table has no other column"),
-        ({"x": [1.0], "y": [2.0]}, "data.target: only 1 rows have a value there; a training needs 10 at least"),
-        ({"x": HUNDRED, "y": [None] * 99 + [1.0]}, "data.target: only 1 rows have a value there"),
+        ({"x": [1.0], "y": [2.0]}, "data.target: only 1 row has a value there; a training needs 10 at least"),
+        ({"x": HUNDRED, "y": [None] * 99 + [1.0]}, "data.target: only 1 row has a value there"),
         ({"x": HUNDRED}, "y: there is no such column; there are x"),
         ({"x": [1.0] * 100, "y": HUNDRED}, "data.columns: no column is left to predict from, of 2"),
     ],

@@ -10,29 +10,18 @@ import pyarrow as pa
 import pytest
 
 from models_store.bundle import Bundle
-from models_store.card import ClosedForm
 from models_store.encoding.outputs import OutputDecoder
 from models_store.encoding.scaler import Scaler
 from models_store.storage.store import Store
 from models_store.tables.table import Kind
 from tests.app.over_http import ARROW, CSV, NPY, arrow_of, from_arrow, from_npy, message, npy_of, refusal, serving
-from tests.fakes import gapped, line
+from tests.fakes import closed_form, gapped, line, sure
 from tests.table_fakes import rents, tabular
 
 pytestmark = pytest.mark.anyio
 
 ASKED = {"inputs": [1, 20, -3]}
-# The network answers 2x, and this one more, so that it shows who has answered.
-FORM = ClosedForm(
-    text="2*x_x + 1",
-    latex="",
-    python="",
-    rmse=0.0,
-    network_rmse=1.0,
-    terms=2,
-    is_exact=True,
-    columns={"x_x": "x"},
-)
+FORM = closed_form("2*x_x + 1", x_x="x")
 
 
 def flats() -> Bundle:
@@ -43,8 +32,8 @@ def flats() -> Bundle:
     }
     scaler = Scaler("standard", np.array([800.0]), np.array([256.0]))
     bundle = tabular("flats", columns, OutputDecoder(("rent",), scaler))
-    form = FORM.model_copy(update={"text": "100*rooms + floor", "columns": {}})
-    return replace(bundle, card=bundle.card.model_copy(update={"closed_forms": {"rent": form}}))
+    forms = {"rent": closed_form("100*rooms + floor")}
+    return replace(bundle, card=bundle.card.model_copy(update={"closed_forms": forms}))
 
 
 @pytest.fixture
@@ -54,7 +43,7 @@ async def client(store: Store) -> AsyncIterator[httpx.AsyncClient]:
     `flats` is a table of numbers, with a formula; `gapped` is `line` with x from 0 to 4 and from 12 to 16, but none
     between.
     """
-    bundle, gap = line(2), gapped(line(2, "gapped"))
+    bundle, gap = sure(line(2)), gapped(line(2, "gapped"))
     store.publish(replace(bundle, card=bundle.card.model_copy(update={"closed_forms": {"y": FORM}})))
     store.publish(replace(gap, card=gap.card.model_copy(update={"closed_forms": {"y": FORM}})))
     store.publish(line(2, "bare"))
@@ -94,6 +83,22 @@ async def test_rows_outside_are_refused_by_their_row_and_never_by_their_value(cl
         "outside=warn or clip"
     )
     assert (await client.post("/predict/line?outside=reject", json={"inputs": [1, 16]})).json()["outside"] == []
+
+
+async def test_a_refusal_offers_no_formula_where_an_interval_would_be_around_the_networks_answer(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.post("/predict/line?outside=reject&interval=0.9", json=ASKED)
+    assert refusal(answer) == (422, "outside")
+    assert message(answer).endswith("leave such rows out, or ask with outside=warn or clip")
+
+
+async def test_a_formula_answers_numbers_too_large_for_the_network(client: httpx.AsyncClient) -> None:
+    asked = {"inputs": [1, 1e300]}
+    assert refusal(await client.post("/predict/line?outside=warn", json=asked)) == (422, "not_finite")
+    answer = (await client.post("/predict/line?outside=formula", json=asked)).json()
+    assert answer["outputs"] == [2.0, 2e300]
+    assert answer["outside"] == [{"row": 1, "columns": ["x"], "answered": "formula"}]
 
 
 async def test_a_refusal_names_all_that_may_be_said(client: httpx.AsyncClient) -> None:
