@@ -4,6 +4,7 @@ PatternServerError
   Malformed · NotAcceptedType · BodyTooLarge · AnswerTooLarge · TooManyRows · Unprocessable
   NotHere · WrongMethod · NotOffered
   NoFormula · NoProfile · NotCounted
+  NotRemembered · UnknownRequest · AlreadyTold
   KeyMissing · KeyWrong · ForeignOrigin
   UnknownJob · JobEnded · TrainingUnderWay · QueueFull · TrainingUnavailable · NoTrainer
   NotLoaded · Unloaded · Overloaded · Draining · DeadlinePassed
@@ -53,6 +54,35 @@ class NotCounted(PatternServerError):
 
     def __init__(self) -> None:
         super().__init__("this server does not count what it is asked: PATTERNS_DRIFT is off")
+
+
+class NotRemembered(PatternServerError):
+    code = "not_remembered"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this server does not remember what it answered: send the rows as inputs beside their outcomes, or let it "
+            "remember by PATTERNS_REMEMBERED_REQUESTS"
+        )
+
+
+class UnknownRequest(PatternServerError):
+    code = "unknown_request"
+
+    def __init__(self, pattern: str, others: list[str], most: int) -> None:
+        found = f"that id is of a request to {', '.join(others)}" if others else "there is none with that id"
+        super().__init__(
+            f"no remembered request to {pattern}: {found}; remembered are the newest {most} that were answered, for "
+            "thirty days, unless they were too many at a time or have too many answers; all workers know of one after "
+            "two seconds; in its place, send the rows as inputs beside their outcomes"
+        )
+
+
+class AlreadyTold(PatternServerError):
+    code = "already_told"
+
+    def __init__(self) -> None:
+        super().__init__("the outcomes of this request were told before, and count once: this time nothing was added")
 
 
 class Malformed(PatternServerError):

@@ -43,9 +43,10 @@ from app.processes import memory
 from app.processes.table_reader import Reader
 from app.processes.trainer import Trainer, check_ray
 from app.processes.workers import place
-from app.routes import datasets, drift, exports, health, models, page, train
+from app.routes import datasets, drift, exports, health, models, outcomes, page, train
 from app.settings import Settings
 from app.telemetry import logs
+from app.telemetry.answer_log import AnswerLog
 from app.telemetry.likeness import Likenesses
 from app.telemetry.statistics import Statistics
 from app.telemetry.tally import Tallies
@@ -58,7 +59,7 @@ log = logging.getLogger("patterns")
 
 # Between the end of the time to finish requests and the end of the process, whatever its threads wait for.
 LAST_SECONDS = 4
-ROUTERS = [routes.router for routes in (train, datasets, models, drift, exports, health, page)]
+ROUTERS = [routes.router for routes in (train, datasets, models, drift, outcomes, exports, health, page)]
 DESCRIPTION = "Trains small Keras networks on patterns in numbers and serves them: raw values in, raw values out."
 
 
@@ -102,6 +103,7 @@ def _included(app: FastAPI) -> list[Route]:
 def _parts(settings: Settings, load_network: LoadNetwork, routes: list[Route]) -> Parts:
     store, datasets, following = _stores(settings, load_network)
     statistics, tallies, likenesses = Statistics(), Tallies(are_on=settings.drift), Likenesses()
+    answer_log = AnswerLog() if settings.remembered_requests else None
     records = Records(settings.jobs_url, settings.train_queue)
     return Parts(
         settings=settings,
@@ -112,7 +114,8 @@ def _parts(settings: Settings, load_network: LoadNetwork, routes: list[Route]) -
         following=following,
         reader=Reader(settings.store, settings.max_dataset_mb, settings.log_level),
         statistics=statistics,
-        watch=Watch(tallies, likenesses, store, settings),
+        answer_log=answer_log,
+        watch=Watch(tallies, likenesses, answer_log, store, settings),
         batcher=Batcher(),
         admission=Admission(settings.answer_seconds),
         # Threads of their own: many plots or tables, or a slow disk, must not take those that everybody else needs.
@@ -154,6 +157,7 @@ def _answering(parts: Parts) -> Answering:
         admission=parts.admission,
         jobs=parts.jobs,
         statistics=parts.statistics,
+        answer_log=parts.answer_log,
     )
 
 

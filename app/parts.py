@@ -18,6 +18,7 @@ from app.http.dispatch import Dialects
 from app.jobs.jobs import Jobs
 from app.processes.table_reader import ReadsTables
 from app.settings import Settings
+from app.telemetry.answer_log import AnswerLog
 from app.telemetry.statistics import Statistics
 from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
@@ -36,6 +37,8 @@ class Parts:
     """What follows the bucket, where there is one."""
     reader: ReadsTables
     statistics: Statistics
+    answer_log: AnswerLog | None
+    """What remembers answers by the request's id; None where none are remembered."""
     watch: Watch
     batcher: Batcher
     admission: Admission

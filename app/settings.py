@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     train_queue: int = Field(16, ge=1, description="trainings that may wait")
     train_seconds: float = Field(3600, gt=0, description="longest training")
     drift: bool = Field(True, description="whether questions are counted, to be held against the training rows")
+    remembered_requests: int = Field(
+        0, ge=0, le=10_000_000, description="newest requests whose answers are remembered, for outcomes by request id"
+    )
     shadow_share: float = Field(
         0.1, ge=0, le=1, description="share of live questions that the version with the label shadow answers too"
     )

@@ -13,6 +13,7 @@ from app.answering.registry import Registry, Served
 from app.errors import AnswerTooLarge, Draining, NotLoaded
 from app.jobs.jobs import Jobs
 from app.settings import Settings
+from app.telemetry.answer_log import AnswerLog
 from app.telemetry.statistics import Statistics, Timeline
 from models_store.arrays import Array
 from models_store.bundle import all_finite
@@ -50,6 +51,8 @@ class Answering:
     admission: Admission
     jobs: Jobs
     statistics: Statistics
+    answer_log: AnswerLog | None = None
+    """What remembers answers by the request's id; None where none are remembered."""
 
     def check_ready(self) -> None:
         """Raise Draining or NotLoaded unless the server is ready."""
@@ -61,6 +64,7 @@ class Answering:
 
     async def answer(
         self,
+        request_id: str,
         release: Served,
         cost: int,
         read: Callable[[], Asked],
@@ -95,6 +99,8 @@ class Answering:
         release.counters.count_answer(timeline)
         if release.tally is not None:
             release.tally.note(question.asked, answers)
+        if self.answer_log is not None:
+            self.answer_log.note(request_id, release.bundle, release.version, answers)
         if release.live is not None:
             release.live.note(release, question.rows, answers)
         return answer

@@ -2,6 +2,11 @@
 
 JSON     {"inputs": as a question has them, "outcomes": as its answer would have "outputs"}
 others   a table with the columns of the question and those of the answer
+
+Where the request that asked about them is named in their place, its answers are remembered:
+
+JSON     {"request_id": of the answer's header, "outcomes": as the answer had "outputs"}
+any      ?request_id=, and the outcomes alone
 """
 
 from dataclasses import dataclass, replace
@@ -12,6 +17,7 @@ import numpy as np
 from app.errors import NotAcceptedType, Unprocessable
 from app.formats import json_rows
 from app.formats.expected import Expected, ExpectedColumn
+from app.formats.format import Format
 from app.formats.found import kind_of
 from app.formats.json_rows import check_finite, raw_of, rows_of
 from app.formats.media_types import JSON, media_type_of
@@ -30,6 +36,12 @@ ENOUGH_OUTCOMES = 100
 STANDARD_ERRORS, LEAST_SHARE = 3.0, 0.05
 # Before the sums of each output.
 ROWS, LOSS, SQUARES, N_SUMS = 0, 1, 2, 3
+# What a body in JSON may have.
+MEANT = {
+    "inputs": "as of a question",
+    "request_id": "as of the header of an answer",
+    "outcomes": "as of its answer",
+}
 KINDS: dict[str, Kind] = {"text": "text", "number": "number", "boolean": "boolean"}
 
 
@@ -48,9 +60,7 @@ def read(body: bytes, content_type: str, expected: Expected, bundle: Bundle, max
     media_type = media_type_of(content_type)
     if media_type == JSON:
         return _of_json(body, expected, bundle, max_rows)
-    found = TABLES.get(media_type)
-    if found is None:
-        raise NotAcceptedType(f"the content type must be {JSON}, {', '.join(TABLES)}; the body is not guessed at")
+    found = _table_of(media_type)
     both = replace(
         expected,
         names=(*expected.names, *bundle.outputs),
@@ -69,20 +79,60 @@ def read(body: bytes, content_type: str, expected: Expected, bundle: Bundle, max
     return Outcomes(read[:, :n_inputs], read[:, n_inputs:])
 
 
+def read_right(body: bytes, content_type: str, bundle: Bundle, max_rows: int, *, is_named_there: bool) -> Array:
+    """Read a body of right answers alone, as `Outcomes` have them; `is_named_there` if it names the request, too.
+
+    Raises as `read` does.
+    """
+    media_type, right = media_type_of(content_type), _right(bundle)
+    if media_type != JSON:
+        return _right_answers(check_finite(_table_of(media_type).read(body, right, max_rows).rows, right), bundle)
+    document = json_rows.loads(body, right, max_rows)
+    _check_keys(document, ("request_id", "outcomes") if is_named_there else ("outcomes",))
+    rows = rows_of(document["outcomes"], right, max_rows)[1]
+    return _right_answers(raw_of(rows, right), bundle)
+
+
+def request_named(body: bytes, content_type: str, expected: Expected, bundle: Bundle, max_rows: int) -> Any:
+    """Return what a body in JSON has as its `request_id`; None if it has none. Raises Malformed and TooManyRows."""
+    if media_type_of(content_type) != JSON or b'"request_id"' not in body:
+        return None
+    document = _loads(body, expected, bundle, max_rows)
+    return document.get("request_id") if isinstance(document, dict) else None
+
+
+def _table_of(media_type: str) -> Format:
+    if media_type not in TABLES:
+        raise NotAcceptedType(f"the content type must be {JSON}, {', '.join(TABLES)}; the body is not guessed at")
+    return TABLES[media_type]
+
+
 def _of_json(body: bytes, expected: Expected, bundle: Bundle, max_rows: int) -> Outcomes:
     right = _right(bundle)
-    room = replace(expected, names=(*expected.names, *right.names))
-    document = json_rows.loads(body, room, max_rows, brackets_a_row=2)
-    if not isinstance(document, dict) or set(document) != {"inputs", "outcomes"}:
-        found = kind_of(document) if not isinstance(document, dict) else "other keys"
-        words = 'the body must be an object with the keys "inputs", as of a question, and "outcomes", as of its answer'
-        raise Unprocessable("bad_body", f"{words}; found {found}")
+    document = _loads(body, expected, bundle, max_rows)
+    _check_keys(document, ("inputs", "outcomes"))
     rows, said = (rows_of(document[key], of, max_rows)[1] for key, of in (("inputs", expected), ("outcomes", right)))
     if len(rows) != len(said):
         raise Unprocessable(
             "bad_layout", f"inputs has {counted(len(rows), 'row', 'rows')}, and outcomes {len(said)}; expected as many"
         )
     return Outcomes(raw_of(rows, expected), _right_answers(raw_of(said, right), bundle))
+
+
+def _loads(body: bytes, expected: Expected, bundle: Bundle, max_rows: int) -> Any:
+    """Return the document, which may have both questions and answers."""
+    room = replace(expected, names=(*expected.names, *bundle.outputs))
+    return json_rows.loads(body, room, max_rows, brackets_a_row=2)
+
+
+def _check_keys(document: Any, keys: tuple[str, ...]) -> None:
+    if not isinstance(document, dict) or {*document} != {*keys}:
+        found = kind_of(document) if not isinstance(document, dict) else "other keys"
+        raise Unprocessable("bad_body", f"the body must be an object of {_listed(keys)}; found {found}")
+
+
+def _listed(keys: tuple[str, ...]) -> str:
+    return " and ".join(f'"{key}", {MEANT[key]}' for key in keys)
 
 
 def _right(bundle: Bundle) -> Expected:
@@ -115,15 +165,35 @@ def _right_answers(said: Raw, bundle: Bundle) -> Array:
 # -- errors ------------------------------------------------------------------------------------------------------------
 
 
-def sums_of(answers: Array, right: Array, bundle: Bundle) -> Array:
+def said_of(answers: Array, bundle: Bundle) -> Array:
+    """Return what outcomes are held against: numbers as they are, or the places of the most probable labels.
+
+    `answers` are the network's, float64 (n_rows, n_answers); returned are float64 (n_rows, n_outputs).
+    """
+    if bundle.labels is None:
+        return answers
+    places: Array = answers.argmax(axis=1).astype(np.float64)[:, None]
+    return places
+
+
+def check_fits(said: Array, right: Array) -> None:
+    """Raise Unprocessable where right answers to a request are not as many as its answers."""
+    if said.shape != right.shape:
+        found, expected = (" × ".join(map(str, shape)) for shape in (right.shape, said.shape))
+        raise Unprocessable(
+            "bad_layout", f"outcomes: found {found} (rows × outputs), and this request was answered {expected}"
+        )
+
+
+def sums_of(said: Array, right: Array, bundle: Bundle) -> Array:
     """Return what is added up over rows: their number, their losses, the squares of these, then those of each output.
 
-    The loss of a row is the mean squared error of its outputs, or 1 where the most probable label is wrong. `answers`
-    float64 (n_rows, n_answers); float64 (3 + n_outputs,).
+    The loss of a row is the mean squared error of its outputs, or 1 where the most probable label is wrong. `said` as
+    `said_of` has it, float64 (n_rows, n_outputs); float64 (3 + n_outputs,).
     Raises Unprocessable where no float64 holds one of them.
     """
     with np.errstate(over="ignore"):
-        losses = _losses(answers, right, bundle)
+        losses = _losses(said, right, bundle)
         rows = losses.mean(axis=1)
         sums = np.array([len(rows), rows.sum(), (rows**2).sum(), *losses.sum(axis=0)])
     if not np.isfinite(sums).all():
@@ -133,12 +203,9 @@ def sums_of(answers: Array, right: Array, bundle: Bundle) -> Array:
     return sums
 
 
-def _losses(answers: Array, right: Array, bundle: Bundle) -> Array:
+def _losses(said: Array, right: Array, bundle: Bundle) -> Array:
     """Return the loss of each row and output, float64 (n_rows, n_outputs)."""
-    if bundle.labels is not None:
-        is_wrong: Array = np.not_equal(answers.argmax(axis=1), right[:, 0]).astype(np.float64)
-        return is_wrong[:, None]
-    losses: Array = (answers - right) ** 2
+    losses: Array = np.not_equal(said, right).astype(np.float64) if bundle.labels is not None else (said - right) ** 2
     return losses
 
 
@@ -172,7 +239,8 @@ class RunningError:
         if self.rows < ENOUGH_OUTCOMES:
             return None
         evaluation = self.bundle.evaluation
-        tested = _losses(np.array(evaluation.predicted), np.array(evaluation.labels), self.bundle).mean(axis=1)
+        said = said_of(np.array(evaluation.predicted), self.bundle)
+        tested = _losses(said, np.array(evaluation.labels), self.bundle).mean(axis=1)
         mean = self.sums[LOSS] / self.rows
         variance = max(0.0, self.sums[SQUARES] / self.rows - mean**2)
         chance = STANDARD_ERRORS * np.sqrt(variance / self.rows + tested.var() / len(tested))

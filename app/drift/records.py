@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import sqlalchemy as sql
 
+from app.drift.remembered import REMEMBERED_SECONDS, AnswerRecords, Remembered
 from app.jobs.database import Database
 from app.jobs.schema import asked, gate, make_tables, outcomes, shadowed
 from app.telemetry.slots import SLOT_SECONDS
@@ -70,10 +71,27 @@ class CountRecords:
         """How far the answers of shadows were from the champion's."""
         return Counts(self._database, shadowed, self._store)
 
+    @property
+    def answered(self) -> AnswerRecords:
+        """What the last requests were answered."""
+        return AnswerRecords(self._database, self._store)
+
+    def tell(self, request: Remembered, off: Kept) -> bool:
+        """Add how far the answers to a request were off, once: False if that was told, or it is remembered no longer.
+
+        Of several processes that are told of it at the same moment, one adds it.
+        """
+        with self._database.writing() as connection:
+            is_first = self.answered.tell(connection, request)
+            if is_first:
+                self.outcomes.add_within(connection, off)
+        return is_first
+
     def fold(self, now: float) -> None:
         """Put old slots together into hours, and old hours into days; forget what is older."""
         for counts in (self.asked, self.outcomes, self.shadowed):
             counts.fold(now)
+        self.answered.forget(now - REMEMBERED_SECONDS)
 
 
 class Counts:
@@ -95,11 +113,15 @@ class Counts:
 
     def add(self, one: Kept) -> None:
         """Record counts in addition to what the same writer has recorded of the same seconds; nobody else writes it."""
-        mine = sql.and_(self._is(one), self._table.c.writer == one.writer)
         with self._database.writing() as connection:
-            before = [_kept(row) for row in connection.execute(sql.select(self._table).where(mine)).mappings()]
-            connection.execute(sql.delete(self._table).where(mine))
-            self._insert(connection, [one._replace(counts=summed([one, *before]))])
+            self.add_within(connection, one)
+
+    def add_within(self, connection: sql.Connection, one: Kept) -> None:
+        """Do as `add` does, as a part of a transaction."""
+        mine = sql.and_(self._is(one), self._table.c.writer == one.writer)
+        before = [_kept(row) for row in connection.execute(sql.select(self._table).where(mine)).mappings()]
+        connection.execute(sql.delete(self._table).where(mine))
+        self._insert(connection, [one._replace(counts=summed([one, *before]))])
 
     def since(self, moment: float, **of: str | int | None) -> list[Kept]:
         """Return what is kept since a moment, in seconds since 1970; what began before it is whole.

@@ -13,7 +13,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from app.drift.records import CountRecords, Kept, summed
+from app.drift.remembered import Remembered
+from app.errors import AlreadyTold, NotRemembered, UnknownRequest
 from app.settings import Settings
+from app.telemetry.answer_log import AnswerLog, Logged
 from app.telemetry.likeness import Likeness, Likenesses, OfPair
 from app.telemetry.slots import SLOT_SECONDS, Slot, Slots
 from app.telemetry.tally import TICK_SECONDS, Tallies, Tally
@@ -50,12 +53,14 @@ class Watch:
         self,
         tallies: Tallies,
         likenesses: Likenesses,
+        answer_log: AnswerLog | None,
         store: Store,
         settings: Settings,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._tallies = tallies
         self._likenesses = likenesses
+        self._answer_log = answer_log
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -66,6 +71,7 @@ class Watch:
         # A save that nobody waits for any more still writes: no other thread may do so meanwhile.
         self._writing = threading.Lock()
         self._folded_at = 0.0
+        self._unpruned = 0
         self._trouble = ""
 
     @property
@@ -108,6 +114,7 @@ class Watch:
         async with self._saving:
             tallies, likenesses = self._tallies.tick(), self._likenesses.tick()
             asked, shadowed = _unsaved(tallies), _unsaved(likenesses)
+            await self._save_answers()
             now = self._clock()
             is_time_to_fold = now - self._folded_at > FOLD_SECONDS
             if self.is_kept and (asked or shadowed or (is_time_to_fold and self._is_open)):
@@ -175,17 +182,82 @@ class Watch:
 
         Raises TrainingUnavailable, DiskFull and StoreUnwritable.
         """
-        if not self.is_kept:
-            raise StoreUnwritable("it is read-only")
-        began = int(self._clock()) // SLOT_SECONDS * SLOT_SECONDS
-        one = Kept(pattern, version, began, SLOT_SECONDS, self._writer, sums)
+        self._check_kept()
         async with self._saving:
-            await asyncio.to_thread(self._add_outcomes, one)
+            await asyncio.to_thread(self._add_outcomes, self._off(pattern, version, sums))
 
     def _add_outcomes(self, one: Kept) -> None:
         with self._writing:
             self._open()
             self._records.outcomes.add(one)
+
+    def _off(self, pattern: str, version: int, sums: Array) -> Kept:
+        began = int(self._clock()) // SLOT_SECONDS * SLOT_SECONDS
+        return Kept(pattern, version, began, SLOT_SECONDS, self._writer, sums)
+
+    def _check_kept(self) -> None:
+        if not self.is_kept:
+            raise StoreUnwritable("it is read-only")
+
+    # -- outcomes by request id ------------------------------------------------------------------------------------
+
+    async def _save_answers(self) -> None:
+        """Record the answers that wait. They go on waiting, bounded, where that fails."""
+        if self._answer_log is None or not (logged := self._answer_log.waiting()):
+            return
+        if not self.is_kept:
+            self._answer_log.given_up(logged)
+            return
+        await asyncio.to_thread(self._record_answers, logged)
+        self._answer_log.saved(logged)
+
+    def _record_answers(self, logged: list[Logged]) -> None:
+        most = self._settings.remembered_requests
+        with self._writing:
+            self._open()
+            self._records.answered.save(logged)
+            self._unpruned += len(logged)
+            # To find the oldest that stays takes a look at all: not every two seconds.
+            if self._unpruned > most // 20:
+                self._records.answered.prune(most)
+                self._unpruned = 0
+
+    async def remembered(self, pattern: str, request_id: str) -> Remembered:
+        """Return what a request was answered.
+
+        Raises NotRemembered, UnknownRequest, AlreadyTold, and what `add_outcomes` raises.
+        """
+        if self._answer_log is None:
+            raise NotRemembered
+        self._check_kept()
+        async with self._saving:
+            await self._save_answers()
+        found = {one.pattern: one for one in await asyncio.to_thread(self._find, request_id)}
+        if pattern not in found:
+            raise UnknownRequest(pattern, sorted(found), self._settings.remembered_requests)
+        if found[pattern].is_told:
+            raise AlreadyTold
+        return found[pattern]
+
+    def _find(self, request_id: str) -> list[Remembered]:
+        self._open()
+        return self._records.answered.find(request_id)
+
+    async def tell(self, request: Remembered, sums: Array) -> None:
+        """Record how far the answers to a request were off, float64 (n,), once; it is durable then.
+
+        Raises AlreadyTold, and what `add_outcomes` raises.
+        """
+        off = self._off(request.pattern, request.version, sums)
+        async with self._saving:
+            is_first = await asyncio.to_thread(self._tell, request, off)
+        if not is_first:
+            raise AlreadyTold
+
+    def _tell(self, request: Remembered, off: Kept) -> bool:
+        with self._writing:
+            self._open()
+            return self._records.tell(request, off)
 
     async def outcomes(self, since: float, pattern: str | None = None, version: int | None = None) -> list[Kept]:
         """Return what is known since a moment of how far answers were off: of one version, or of all."""

@@ -58,6 +58,8 @@ class Call:
     path_params: Mapping[str, str] = field(default_factory=dict)
     route: str = "other"
     """The address that answers, as metrics call it."""
+    id: str = ""
+    """The request id that the answer has in its header; the edge fills it in."""
 
     @property
     def headers(self) -> Mapping[str, str]:

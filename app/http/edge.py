@@ -123,6 +123,7 @@ class Edge:
         uvicorn cancels what is under way when the time to finish it has passed: that is an answer too. Raises
         ClientDisconnect alone.
         """
+        call.id = exchange.id
         try:
             self._check(exchange)
             answer = await self._dispatch.answer(call)

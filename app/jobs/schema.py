@@ -9,6 +9,7 @@ pattern_leases        a row for each training that runs: which process runs it, 
 pattern_asked         counts of what a version was asked in some minutes, an hour or a day, by one process or by all
 pattern_outcomes      the same, of how far its answers were off where the right ones are known
 pattern_shadowed      the same, of how far a shadow's answers were from the champion's
+pattern_answered      a row for each answered request that is remembered: its answers, until outcomes are told
 pattern_gate          a row for each store, changed by every submission
 """
 
@@ -93,6 +94,21 @@ asked, outcomes, shadowed = (
         sql.Column("counts", sql.LargeBinary, nullable=False),
     )
     for name, others in (("pattern_asked", ()), ("pattern_outcomes", ()), ("pattern_shadowed", ("champion",)))
+)
+answered = sql.Table(
+    "pattern_answered",
+    tables,
+    sql.Column("store", sql.String(32), primary_key=True),
+    sql.Column("request", sql.String(64), primary_key=True),
+    sql.Column("pattern", sql.String(63), primary_key=True),
+    sql.Column("version", sql.Integer, nullable=False),
+    # Seconds since 1970. PostgreSQL gives a double back as it was, as SQLite does.
+    sql.Column("answered", sql.Double, nullable=False),
+    sql.Column("is_told", sql.Boolean, nullable=False),
+    # How many each row has.
+    sql.Column("outputs", sql.Integer, nullable=False),
+    sql.Column("said", sql.LargeBinary, nullable=False),
+    sql.Index("pattern_answered_by_time", "store", "answered"),
 )
 # A transaction that changes a store's row makes all others of the store wait: on any database, one process at a time
 # counts the queue and adds to it.

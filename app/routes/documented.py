@@ -73,6 +73,7 @@ RUNNING_ERROR: dict[str, Any] = {
         "outputs": {"type": "object", "description": "value and card of each output"},
     },
 }
+REQUEST_ID: dict[str, Any] = {"type": "string", "pattern": r"^[A-Za-z0-9._-]{1,64}$"}
 OUTCOMES_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -80,15 +81,20 @@ OUTCOMES_BODY: dict[str, Any] = {
             "application/json": {
                 "schema": {
                     "type": "object",
-                    "required": ["inputs", "outcomes"],
+                    "required": ["outcomes"],
                     "additionalProperties": False,
                     "properties": {
                         "inputs": {"description": "as a question has them", "anyOf": LAYOUTS},
+                        "request_id": {
+                            "description": "in place of inputs: the header x-request-id of the answer to them",
+                            **REQUEST_ID,
+                        },
                         "outcomes": {
                             "description": "the right answers, as an answer has its outputs",
                             "anyOf": LAYOUTS,
                         },
                     },
+                    "oneOf": [{"required": ["inputs"]}, {"required": ["request_id"]}],
                 }
             },
             **dict.fromkeys(TABLES, BYTES),
@@ -101,13 +107,20 @@ OUTCOMES_BODY: dict[str, Any] = {
                 "application/json": {
                     "schema": {
                         "type": "object",
-                        "required": ["pattern", "version", "added", "outcomes", "job"],
+                        "required": ["pattern", "version", "added", "outcomes", "job", "problem"],
                         "properties": {
                             "pattern": {"type": "string"},
                             "version": {"type": "integer"},
                             "added": {"type": "integer", "description": "rows of this request"},
                             "outcomes": RUNNING_ERROR,
                             "job": {"type": ["object", "null"], "description": "the training that retrain asked for"},
+                            "problem": {
+                                "type": ["object", "null"],
+                                "description": "why the error could not be read, or no training be queued; the rows "
+                                "are added all the same, and must not come again",
+                                "required": ["code", "message"],
+                                "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+                            },
                         },
                     }
                 }

@@ -29,6 +29,12 @@ SURE = Counter("patterns_sure_rows", "Rows answered with an interval or a set of
 CALLS = Counter("patterns_network_calls", "Calls of a network; requests of the same moment share one", ["pattern"])
 TRAININGS = Counter("patterns_trainings", "Trainings ended", ["status"])
 PROMOTIONS = Counter("patterns_promotions", "Versions that were to be promoted only if better", ["pattern", "outcome"])
+REMEMBERED = Counter(
+    "patterns_requests_remembered", "Requests whose answers are remembered, for outcomes by request id", ["pattern"]
+)
+NOT_REMEMBERED = Counter(
+    "patterns_requests_not_remembered", "Those whose answers are not: too many at a time, or too large", ["pattern"]
+)
 SERVED = Gauge("patterns_served_version", "The champion that is loaded", ["pattern"], multiprocess_mode="mostrecent")
 
 BUCKET = Gauge(
@@ -65,6 +71,16 @@ def _of_pattern(pattern: str) -> tuple[Counter, Counter]:
 def count_sure(pattern: str, kind: str, rows: int) -> None:
     """Count rows that were answered with an interval or a set, which `kind` says."""
     SURE.labels(pattern, kind).inc(rows)
+
+
+def count_remembered(pattern: str, requests: int) -> None:
+    """Count requests whose answers are remembered."""
+    REMEMBERED.labels(pattern).inc(requests)
+
+
+def count_not_remembered(pattern: str, requests: int) -> None:
+    """Count requests whose answers were to be remembered, and are not."""
+    NOT_REMEMBERED.labels(pattern).inc(requests)
 
 
 def exposition() -> tuple[bytes, str]:

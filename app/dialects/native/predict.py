@@ -61,7 +61,7 @@ async def predict(answering: Answering, call: Call) -> Response:
         most //= NUMBERS_OF_INTERVAL
     if wanted.interval is not None or (way is not None and bundle.region is not None):
         cost *= WORK
-    return await answering.answer(release, cost, read, partial(_written, release, wanted, way), most)
+    return await answering.answer(call.id, release, cost, read, partial(_written, release, wanted, way), most)
 
 
 PREDICT_DIALECT = Dialect([Address("POST", "/predict/{pattern}", predict, documented=PREDICT, example=Bundle.sample)])

@@ -43,7 +43,7 @@ async def infer(answering: Answering, call: Call) -> Response:
     read = partial(_read, answering.settings, release, expected_by(call, release.expected), sent)
     cost = sent.cost * (WORK if may_be_asked(sent.body) else 1)
     handled = by_recipe(release.bundle, cost, read, partial(_written, release, sent.accept_encoding))
-    return await answering.answer(release, *handled)
+    return await answering.answer(call.id, release, *handled)
 
 
 def _read(settings: Settings, release: Served, expected: Expected, sent: Sent) -> OipQuestion:

@@ -37,7 +37,7 @@ async def infer(answering: Answering, call: Call) -> Response:
         cost *= WORK
     read = partial(_read, answering.settings, release, expected, request)
     handled = by_recipe(release.bundle, cost, read, partial(_written, release))
-    return await answering.answer(release, *handled)
+    return await answering.answer(call.id, release, *handled)
 
 
 def _read(settings: Settings, release: Served, expected: Expected, request: pb.ModelInferRequest) -> OipQuestion:

@@ -61,7 +61,7 @@ async def invocations(answering: Answering, call: Call) -> Response:
         cost *= WORK
     write = partial(_written, release, media_type, levels)
     handled = by_recipe(release.bundle, cost, read, write, is_sure=levels.is_sure)
-    return await answering.answer(release, *handled)
+    return await answering.answer(call.id, release, *handled)
 
 
 def _default(answering: Answering) -> str:

@@ -58,7 +58,7 @@ class Verb:
         read = partial(self.read, body, expected_by(call, release.expected), answering.settings.max_rows)
         most = MOST_LABELS_ANSWERED if self.name == "classify" else MOST_NUMBERS
         handled = by_recipe(release.bundle, len(body), read, partial(self._written, release))
-        return await answering.answer(release, *handled, most)
+        return await answering.answer(call.id, release, *handled, most)
 
     def _written(self, release: Served, question: tfs.TensorFlowServingQuestion, answers: Array) -> Response:
         headers = with_remarks(release.headers, remarks_on(release.bundle, question))

@@ -34,7 +34,7 @@ async def predict(answering: Answering, call: Call) -> Response:
     cost = n_bytes if expected.typed else cost_of_array(n_bytes)
     read = partial(messages.read_tensors, request, expected, release.bundle, answering.settings.max_rows)
     handled = by_recipe(release.bundle, cost, read, partial(_tensors, release))
-    return await answering.answer(release, *handled)
+    return await answering.answer(call.id, release, *handled)
 
 
 async def classify(answering: Answering, call: Call) -> Response:
@@ -44,7 +44,7 @@ async def classify(answering: Answering, call: Call) -> Response:
     read = partial(messages.read_examples, request.input, expected_by(call, release.expected), _max_rows(answering))
     n_bytes = len(await call.body())
     handled = by_recipe(release.bundle, n_bytes, read, partial(_classes, release))
-    return await answering.answer(release, *handled, MOST_LABELS_ANSWERED)
+    return await answering.answer(call.id, release, *handled, MOST_LABELS_ANSWERED)
 
 
 async def regress(answering: Answering, call: Call) -> Response:
@@ -53,7 +53,7 @@ async def regress(answering: Answering, call: Call) -> Response:
     check_one_number(release.bundle)
     read = partial(messages.read_examples, request.input, expected_by(call, release.expected), _max_rows(answering))
     handled = by_recipe(release.bundle, len(await call.body()), read, partial(_regressions, release))
-    return await answering.answer(release, *handled)
+    return await answering.answer(call.id, release, *handled)
 
 
 async def metadata(answering: Answering, call: Call) -> Response:

@@ -39,7 +39,9 @@ class Asker:
 
     async def predict(self, release: Served, rows: Raw) -> Array:
         """Return float64 (n_rows, n_outputs)."""
-        return await self._answering.answer(release, 0, lambda: Asked(rows, is_light=True), lambda _, answers: answers)
+        return await self._answering.answer(
+            "", release, 0, lambda: Asked(rows, is_light=True), lambda _, answers: answers
+        )
 
     def close(self) -> None:
         self._admission.close()

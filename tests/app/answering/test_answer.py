@@ -68,13 +68,13 @@ class Dialect:
 
 async def test_a_small_body_is_read_and_written_by_the_event_loop(answering: Answering, doubled: Served) -> None:
     dialect = Dialect(1, 2)
-    assert await answering.answer(doubled, 0, dialect.read, dialect.write) == [[2.0], [4.0]]
+    assert await answering.answer("", doubled, 0, dialect.read, dialect.write) == [[2.0], [4.0]]
     assert dialect.threads == [threading.current_thread().name] * 2
 
 
 async def test_a_large_body_is_read_and_written_in_one_thread(answering: Answering, doubled: Served) -> None:
     dialect = Dialect(1, 2)
-    assert await answering.answer(doubled, LARGE, dialect.read, dialect.write) == [[2.0], [4.0]]
+    assert await answering.answer("", doubled, LARGE, dialect.read, dialect.write) == [[2.0], [4.0]]
     assert dialect.threads == ["predict"] * 2
 
 
@@ -83,7 +83,7 @@ async def test_a_large_answer_to_a_small_body_is_written_in_a_thread_unless_it_i
     answering: Answering, doubled: Served, is_light: bool, thread: str
 ) -> None:
     dialect = Dialect(*range(5000), is_light=is_light)
-    answers = await answering.answer(doubled, 0, dialect.read, dialect.write)
+    answers = await answering.answer("", doubled, 0, dialect.read, dialect.write)
     assert answers == [[2.0 * x] for x in range(5000)]
     assert dialect.threads == ["MainThread", thread]
 
@@ -94,7 +94,7 @@ async def test_too_large_an_answer_is_refused_before_it_is_computed(
 ) -> None:
     dialect = Dialect(1, 2, 3)
     with pytest.raises(AnswerTooLarge):
-        await answering.answer(doubled, cost, dialect.read, dialect.write, most=2)
+        await answering.answer("", doubled, cost, dialect.read, dialect.write, most=2)
     assert len(dialect.threads) == 1
     counters = doubled.counters
     assert (counters.calls, counters.failed, counters.answered) == (0, 1, 0)
@@ -105,7 +105,7 @@ async def test_what_is_answered_is_counted_the_same_wherever_it_is_done(
     answering: Answering, doubled: Served, cost: int
 ) -> None:
     dialect = Dialect(1, 2, 3)
-    await answering.answer(doubled, cost, dialect.read, dialect.write)
+    await answering.answer("", doubled, cost, dialect.read, dialect.write)
     counters = doubled.counters
     assert (counters.rows, counters.calls, counters.answered) == (3, 1, 1)
     stages = counters.to_oip()["inference_stats"]
@@ -119,7 +119,7 @@ async def test_a_row_without_a_finite_answer_is_refused_and_its_call_counted(
 ) -> None:
     dialect = Dialect(1, np.inf)
     with pytest.raises(NotFinite):
-        await answering.answer(doubled, cost, dialect.read, dialect.write)
+        await answering.answer("", doubled, cost, dialect.read, dialect.write)
     counters = doubled.counters
     assert (counters.calls, counters.failed, counters.answered) == (1, 1, 0)
 
@@ -130,9 +130,9 @@ async def test_where_all_places_are_taken_only_large_bodies_are_refused(answerin
         for _ in range(AT_A_TIME + MOST_WAITING):
             places.enter_context(answering.admission.place(LARGE))
         with pytest.raises(Overloaded):
-            await answering.answer(doubled, LARGE, dialect.read, dialect.write)
+            await answering.answer("", doubled, LARGE, dialect.read, dialect.write)
         assert dialect.threads == []
-        assert await answering.answer(doubled, 0, dialect.read, dialect.write) == [[2.0]]
+        assert await answering.answer("", doubled, 0, dialect.read, dialect.write) == [[2.0]]
 
 
 async def test_it_is_ready_from_the_first_look_at_the_store_until_it_drains(
