@@ -203,7 +203,7 @@ class Watch:
 
     async def _save_answers(self) -> None:
         """Record the answers that wait. They go on waiting, bounded, where that fails."""
-        if self._answer_log is None or not (logged := self._answer_log.waiting()):
+        if self._answer_log is None or not (logged := self._answer_log.tick()):
             return
         if not self.is_kept:
             self._answer_log.given_up(logged)

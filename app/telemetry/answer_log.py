@@ -49,21 +49,21 @@ class AnswerLog:
         self._n_numbers += answers.size
         self._waiting.append(Logged(request_id, bundle, version, self._clock(), answers))
 
-    def waiting(self) -> list[Logged]:
-        """Return what waits, the oldest first."""
-        return self._waiting.copy()
-
-    def saved(self, logged: list[Logged]) -> None:
-        """Let go of what `waiting` returned, which is in the database now."""
-        self._let_go(logged)
-        for pattern, n in Counter(one.bundle.pattern for one in logged).items():
-            metrics.count_remembered(pattern, n)
+    def tick(self) -> list[Logged]:
+        """Tell the metrics what was left out, and return what waits, the oldest first."""
         for pattern, n in self._left_out.items():
             metrics.count_not_remembered(pattern, n)
         self._left_out.clear()
+        return self._waiting.copy()
+
+    def saved(self, logged: list[Logged]) -> None:
+        """Let go of what `tick` returned, which is in the database now."""
+        self._let_go(logged)
+        for pattern, n in Counter(one.bundle.pattern for one in logged).items():
+            metrics.count_remembered(pattern, n)
 
     def given_up(self, logged: list[Logged]) -> None:
-        """Let go of what `waiting` returned, which nothing can be kept of."""
+        """Let go of what `tick` returned, which nothing can be kept of."""
         self._left_out.update(one.bundle.pattern for one in logged)
         self._let_go(logged)
 

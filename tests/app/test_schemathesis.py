@@ -91,6 +91,7 @@ BEYOND_SCHEMAS = re.compile(
     r"|since: expected hour, day, or a moment of the last thirty days"
     r"|inputs has \d+ rows, and outcomes \d+"
     r"|outcomes: a number is so far from its answer"
+    r"|version, label: the request that is named"
     r"|(interval|confidence): this pattern answers (labels|numbers)"
     r"|joint: it is about intervals"
     r"|takes \d+ calibration rows"

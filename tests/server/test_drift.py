@@ -39,12 +39,16 @@ def store(tmp_path: Path) -> Path:
     return root
 
 
-def ask(server: Server) -> None:
-    """Ask about rows far from those of training, each on a connection of its own; any worker may take it."""
+def ask(server: Server) -> str:
+    """Ask about rows far from those of training, each on a connection of its own; any worker may take it.
+
+    Return the id of one.
+    """
     with httpx.Client(base_url=server.client.base_url, headers={"connection": "close"}) as client:
         for _ in range(ASKED):
             answer = client.post("/predict/area", json={"inputs": [[80.0, 90.0]]})
             assert answer.status_code == 200, answer.text
+    return str(answer.headers["x-request-id"])
 
 
 def rows_of(server: Server) -> int:
@@ -62,18 +66,20 @@ def until_rows(server: Server, rows: int) -> None:
 
 def test_workers_are_added_and_their_counts_outlive_them(store: Path, tmp_path: Path) -> None:
     settings = {"workers": 2, "engine": "onnx", "shadow_share": 1, "trainer": "none", "log_level": "warning"}
+    settings["remembered_requests"] = 1000
     server = Server(store, tmp_path / "server.log", **settings).wait_ready()
     try:
-        ask(server)
+        before = ask(server)
         until_rows(server, ASKED)
         for pid in descendants_of(server.process.pid):
             if b"spawn_main" in command_of(pid):
                 os.kill(pid, signal.SIGKILL)
         server.wait_ready()
-        ask(server)
+        after = ask(server)
         assert server.stop() == 0  # what was asked a moment ago is saved at the end
         server.restart()
         assert rows_of(server) == 2 * ASKED
+        assert [tell(server, name) for name in (before, after, after)] == [200, 200, 409]
         said = shown(server, "drift")
         assert f"{2 * ASKED} rows since" in said and "drift" in said
         shadowed = server.client.get("/patterns/area/shadow").json()
@@ -84,6 +90,12 @@ def test_workers_are_added_and_their_counts_outlive_them(store: Path, tmp_path: 
     finally:
         server.client.close()
         server.stop()
+
+
+def tell(server: Server, request_id: str) -> int:
+    """Return the status of the outcome of a request."""
+    body = {"request_id": request_id, "outcomes": [0.0]}
+    return int(server.client.post("/patterns/area/outcomes", json=body).status_code)
 
 
 def shown(server: Server, verb: str) -> str:

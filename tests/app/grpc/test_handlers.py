@@ -161,6 +161,14 @@ async def test_the_request_id_is_that_of_the_client(caller: Caller) -> None:
     assert (said["x-request-id"], said["x-pattern-version"]) == ("mine-1", "1")
 
 
+async def test_outcomes_can_name_a_call(published: Store) -> None:
+    async with calling(published, remembered_requests=10) as caller:
+        await caller.infer(ONE, **{"x-request-id": "mine-2"})
+        outcomes = {"request_id": "mine-2", "outcomes": [8]}
+        told = (await caller.http.post("/patterns/line/outcomes", json=outcomes)).json()
+    assert (told["added"], told["outcomes"]["value"]) == (1, 0)
+
+
 # -- faults --------------------------------------------------------------------------------------------------------
 
 
