@@ -4,13 +4,17 @@
 
 `python -m benchmarks.drift --cost` measures what counting costs a server, beside the same server without it, and
 `--cost shadow` what a shadow costs that answers a tenth of the questions. `--cost shadow-cpu` measures that as time on
-a core, in this process, which tells something on a busy machine too.
+a core, in this process, which tells something on a busy machine too. `chrt -r 1 python -m benchmarks.drift …` runs
+servers and load before all else on the machine.
 """
 
 import argparse
 import asyncio
+import contextlib
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +30,10 @@ from app.drift.report import columns_of
 from app.drift.watch import Window
 from app.telemetry.likeness import Likenesses
 from benchmarks import load
-from benchmarks.bodies import CROWD, ONE
+from benchmarks.bodies import CROWD, ONE, Workload
 from benchmarks.contenders import available_engines, ours, train
 from benchmarks.network import PATTERN
+from benchmarks.servers import Server, running
 from benchmarks.serving import Effort, together
 from models_store.arrays import Array
 from models_store.encoding.categories import CategoryEncoder
@@ -180,32 +185,69 @@ def _values(series: pl.Series) -> Values:
 
 
 Costly = Literal["counting", "shadow"]
-# What turns it off.
-OFF: Mapping[Costly, Mapping[str, str]] = {
-    "counting": {"PATTERNS_DRIFT": "false"},
-    "shadow": {"PATTERNS_SHADOW_SHARE": "0"},
-}
+COST_SECONDS = 2.0
+# By then, a shadow is loaded and asked, or what was copied to it is answered.
+SWITCHED_SECONDS = 0.5
 
 
 def cost(what: Costly, rounds: int) -> None:
-    """Print requests a second of a server with it, and the median of their ratios to one without it."""
-    effort = Effort(rounds, 2.0, load.found())
+    """Print requests a second of a server with it, and the median and quartiles of their ratios to one without it."""
+    effort = Effort(rounds, COST_SECONDS, load.found())
     with tempfile.TemporaryDirectory(prefix="benchmark-drift-") as folder:
         store = Path(folder, "store")
-        train(store, [PATTERN])
-        if what == "shadow":
+        for _ in range(2):
             train(store, [PATTERN])
-            Store(store, loader("onnx", "cpu")).set_alias(PATTERN, "shadow", 1)
         for engine in available_engines():
-            with_it = ours(store, engine)
-            without = replace(with_it, name="without", environment={**with_it.environment, **OFF[what]})
-            found = together([with_it, without], (ONE, CROWD), effort)["workloads"]
-            for workload, runs in found.items():
-                pairs = zip(runs[with_it.name], runs["without"], strict=True)
-                ratios = [one["requests_per_s"] / other["requests_per_s"] for one, other in pairs]
-                speed = median(run["requests_per_s"] for run in runs[with_it.name])
-                spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
-                print(f"{engine}, {workload}: {speed:.0f} requests/s, {median(ratios):.3f} × without ({spread})")
+            for workload in (ONE, CROWD):
+                runs = (
+                    _by_label(store, engine, workload, effort)
+                    if what == "shadow"
+                    else _by_setting(store, engine, workload, effort)
+                )
+                ratios = np.divide(runs[True], runs[False])
+                lower, middle, upper = np.quantile(ratios, (0.25, 0.5, 0.75))
+                print(
+                    f"{engine}, {workload.name}: {median(runs[True]):.0f} requests/s, {middle:.3f} × without "
+                    f"({lower:.3f} to {upper:.3f}, of {rounds} rounds {min(ratios):.3f} to {max(ratios):.3f})",
+                    flush=True,
+                )
+
+
+def _by_setting(store: Path, engine: str, workload: Workload, effort: Effort) -> dict[bool, list[float]]:
+    """Return the requests a second of a server that counts, and of one that does not."""
+    with_it, without = ours(store, engine), replace(ours(store, engine, drift=False), name="without")
+    runs = together([with_it, without], [workload], effort)["workloads"][workload.name]
+    return {
+        is_on: [run["requests_per_s"] for run in runs[server.name]]
+        for is_on, server in ((True, with_it), (False, without))
+    }
+
+
+def _by_label(store: Path, engine: str, workload: Workload, effort: Effort) -> dict[bool, list[float]]:
+    """Return the requests a second of one server, with a shadow and without: two processes are never equally fast."""
+    runs: dict[bool, list[float]] = {True: [], False: []}
+    with running(ours(store, engine)) as server:
+        body = server.contender.formats[workload.format].body(workload.rows)
+        for turn in range(effort.rounds):
+            for is_on in (True, False) if turn % 2 == 0 else (False, True):
+                _shadow(server, is_on)
+                time.sleep(SWITCHED_SECONDS)
+                if turn == 0:
+                    load.measure(server.port, body, workload.connections, 1, effort.generator)
+                ran = load.measure(server.port, body, workload.connections, effort.seconds, effort.generator)
+                runs[is_on].append(ran.requests_per_s)
+    return runs
+
+
+def _shadow(server: Server, is_on: bool) -> None:
+    """Set the label `shadow`, or remove it."""
+    path = f"http://127.0.0.1:{server.port}/patterns/{PATTERN}/labels/shadow"
+    headers = {"content-type": "application/json"}
+    request = urllib.request.Request(
+        path, b'{"version": 1}' if is_on else None, headers, method="PUT" if is_on else "DELETE"
+    )
+    with contextlib.suppress(urllib.error.HTTPError):
+        urllib.request.urlopen(request, timeout=60).close()
 
 
 QUESTIONS, TOGETHER, PAUSE_SECONDS = 100_000, 27, 0.001

@@ -13,13 +13,14 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
 
 from app.telemetry.likeness import COPIED, DROPPED, FAILED, Likeness, Likenesses, OfPair
 from models_store.arrays import Array
+from models_store.calibration.ranks import exactly
 from models_store.comparison.agreement import Agreement
 from models_store.errors import NotComparable, PatternServerError
 from models_store.storage.store import Release
@@ -28,14 +29,15 @@ from models_store.tables.table import Raw, Table, joined, take
 log = logging.getLogger("patterns.shadow")
 
 SHADOW = "shadow"
-# Seconds from a copy to its comparison. By then its answer is out, and others have come to share the call.
-PAUSE_SECONDS = 0.05
+# Seconds from a copy to its comparison. By then its answer is out, and others have come to share the call: each call
+# takes the GIL from the event loop, however few rows it is for.
+PAUSE_SECONDS = 0.2
 # Of the time that passes, the thread may take this share on a core. What it has not taken, or has taken too much, is
 # remembered up to a second's share.
 SHARE_OF_TIME = 0.01
 MOST_CREDIT_NS = int(SHARE_OF_TIME * 1e9)
-# Rows that are compared at once, and of one question; and multiplications, which take a few milliseconds.
-MOST_ROWS, MOST_WORK = 256, 4 << 20
+# Rows that are compared of one question, and at once; and multiplications, which take a few milliseconds.
+MOST_OF_A_QUESTION, MOST_ROWS, MOST_WORK = 256, 1024, 4 << 20
 # Values that wait: some megabytes. To keep so many characters of a text takes as much as a value.
 MOST_WAITING, CHARACTERS_A_VALUE = 400_000, 8
 
@@ -54,10 +56,15 @@ class Pair:
     def key(self) -> OfPair:
         return OfPair(self.champion.bundle.pattern, self.shadow.version, self.champion.version)
 
-    @property
+    @cached_property
     def most_rows(self) -> int:
         """Rows that are answered at once."""
         return max(1, min(MOST_ROWS, MOST_WORK // self.shadow.bundle.architecture.n_parameters))
+
+    @cached_property
+    def most_of_a_question(self) -> int:
+        """Rows that are compared of one question."""
+        return min(MOST_OF_A_QUESTION, self.most_rows)
 
 
 class Copied(NamedTuple):
@@ -81,10 +88,8 @@ class Found(NamedTuple):
 class Live:
     """The live questions of one pattern, as long-lived as the app. Which pair they are for may change at any moment."""
 
-    def __init__(self, copies: "Copies", share: float) -> None:
+    def __init__(self, copies: "Copies") -> None:
         self._copies = copies
-        self._share = share
-        self._seen = 0
         self.pair: Pair | None = None
         self.followed: tuple[Release | None, Release | None] = None, None
         """The champion and the shadow, also where they cannot be compared."""
@@ -97,9 +102,10 @@ class Live:
         pair = self.pair
         if pair is None or pair.champion is not champion:  # another version has become the champion meanwhile
             return
-        pair.likeness.note_question()
-        self._seen += 1
-        if int(self._seen * self._share) > int((self._seen - 1) * self._share):
+        turns = pair.likeness.turns
+        turns.left -= 1
+        if not turns.left:
+            turns.begin_next()
             self._copies.add(pair, rows, answers)
 
 
@@ -108,14 +114,14 @@ class Shadows:
 
     def __init__(self, share: float, likenesses: Likenesses) -> None:
         """`share`: of the live questions, between 0 and 1."""
-        self._share = share
+        self._share = exactly(share)
         self._likenesses = likenesses
         self._copies = Copies()
         self._live: dict[str, Live] = {}
 
     def live(self, pattern: str) -> Live:
         """Return the live questions of a pattern. Any thread may ask first."""
-        return self._live.setdefault(pattern, Live(self._copies, self._share))
+        return self._live.setdefault(pattern, Live(self._copies))
 
     def follow(self, pattern: str, champion: Release | None, shadow: Release | None) -> None:
         """Compare these two from now on, if there are two that can be compared; one thread calls it."""
@@ -128,7 +134,7 @@ class Shadows:
         """Return the pair that these two are. Raises NotComparable."""
         agreement = Agreement.between(champion.bundle, shadow.bundle)
         key = OfPair(champion.bundle.pattern, shadow.version, champion.version)
-        return Pair(champion, shadow, agreement, self._likenesses.of(key, agreement.n_sums))
+        return Pair(champion, shadow, agreement, self._likenesses.of(key, agreement.n_sums, self._share))
 
     def _comparable(self, champion: Release, shadow: Release) -> Pair | None:
         about = {"pattern": champion.bundle.pattern, "version": shadow.version, "champion": champion.version}
@@ -158,8 +164,8 @@ class Copies:
         self._trouble: dict[Likeness, str] = {}
 
     def add(self, pair: Pair, rows: Raw, answers: Array) -> None:
-        if len(rows) > pair.most_rows:  # copies, so that the others are let go
-            places = np.linspace(0, len(rows) - 1, pair.most_rows).astype(np.int64)
+        if len(rows) > pair.most_of_a_question:  # copies, so that the others are let go
+            places = np.linspace(0, len(rows) - 1, pair.most_of_a_question).astype(np.int64)
             rows, answers = take(rows, places), answers[places]
         values = _values(rows)
         if self._is_closed or self._values + values > MOST_WAITING:
@@ -273,10 +279,15 @@ def _of_one_call(together: list[Copied]) -> Found:
     pair = together[0].pair
     rows = pair.agreement.rows(joined([copied.rows for copied in together]))
     others = pair.shadow.bundle.predictor.answers(rows)
-    ends = np.cumsum([len(copied.rows) for copied in together])[:-1]
-    failed = sum(not np.isfinite(part).all() for part in np.split(others, ends))
+    failed = 0 if np.isfinite(others).all() else _without_an_answer(together, others)
     return Found(
         pair.agreement.sums(np.concatenate([copied.answers for copied in together]), others),
         failed,
         "not_finite" if failed else "",
     )
+
+
+def _without_an_answer(together: list[Copied], others: Array) -> int:
+    """Return how many questions have a row that the shadow has no finite answer to."""
+    ends = np.cumsum([len(copied.rows) for copied in together])[:-1]
+    return sum(not np.isfinite(part).all() for part in np.split(others, ends))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from typing import NamedTuple
 
 from app.telemetry.slots import Shelved, Slots
@@ -20,29 +21,58 @@ class OfPair(NamedTuple):
     champion: int
 
 
+class Turns:
+    """Counts questions off: one in so many is due, and none by chance.
+
+    A question is on the path of every answer, so all that it does is `left -= 1`; at 0 it is due.
+    """
+
+    __slots__ = ("_due", "_n_due", "_of", "_part", "left")
+
+    def __init__(self, share: Fraction) -> None:
+        self._part, self._of = share.as_integer_ratio()
+        self._n_due = self._due = 0
+        self.left = 0
+        """Questions until the next one that is due; never 0 again with a share of 0."""
+        self.begin_next()
+
+    @property
+    def seen(self) -> int:
+        """The number of questions until now."""
+        return self._due - self.left
+
+    def begin_next(self) -> None:
+        """Count towards the next question that is due: the n-th is number ceil(n / share)."""
+        if self._part:
+            self._n_due += 1
+            due = -(-self._n_due * self._of // self._part)
+            self.left, self._due = due - self._due, due
+
+
 class Likeness(Slots):
     """The counts of one pair: live questions, those copied, dropped and failed, and the sums over rows compared."""
 
-    def __init__(self, n_sums: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, n_sums: int, share: Fraction, clock: Callable[[], float] = time.time) -> None:
+        """`share`: of the questions, those that are to be copied."""
         super().__init__(N_BEFORE + n_sums, clock)
         self.n = N_BEFORE + n_sums
-        self._questions = 0
-
-    def note_question(self) -> None:
-        """Count a live question. It is on the path of every answer, so the slot gets it later."""
-        self._questions += 1
+        self.turns = Turns(share)
+        self._seen = 0
+        self._noted = [0] * N_BEFORE
 
     def note(self, what: int, questions: int = 1) -> None:
-        """Count questions that were copied, dropped or failed."""
-        self.under_way()[what] += questions
+        """Count questions that were copied, dropped or failed. The slot gets them later."""
+        self._noted[what] += questions
 
     def add(self, sums: Array) -> None:
         self.under_way()[N_BEFORE:] += sums
 
     def tick(self) -> None:
-        if self._questions:
-            self.under_way()[QUESTIONS] += self._questions
-            self._questions = 0
+        seen = self.turns.seen
+        self._noted[QUESTIONS] = seen - self._seen
+        if any(self._noted):
+            self.under_way()[:N_BEFORE] += self._noted
+        self._seen, self._noted = seen, [0] * N_BEFORE
 
 
 class Likenesses:
@@ -51,9 +81,9 @@ class Likenesses:
     def __init__(self) -> None:
         self._shelved: Shelved[OfPair, Likeness] = Shelved()
 
-    def of(self, pair: OfPair, n_sums: int) -> Likeness:
-        """Return the likeness of a pair. Any thread may ask."""
-        return self._shelved.of(pair, lambda: Likeness(n_sums))
+    def of(self, pair: OfPair, n_sums: int, share: Fraction) -> Likeness:
+        """Return the likeness of a pair, of whose questions a share is copied. Any thread may ask."""
+        return self._shelved.of(pair, lambda: Likeness(n_sums, share))
 
     def tick(self) -> dict[OfPair, Likeness]:
         """Return those that have slots to save; call it from the event loop."""

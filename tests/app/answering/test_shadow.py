@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from app.answering.shadow import MOST_CREDIT_NS, MOST_ROWS, MOST_WAITING, PAUSE_SECONDS, Copies, Live, Pair
+from app.answering.shadow import MOST_CREDIT_NS, MOST_OF_A_QUESTION, MOST_WAITING, PAUSE_SECONDS, Copies, Live, Pair
 from app.telemetry.likeness import COPIED, DROPPED, N_BEFORE, QUESTIONS, Likeness
 from models_store.arrays import Encoded
 from models_store.bundle import Bundle
@@ -40,9 +41,9 @@ def copies(clock: Clock) -> Iterator[Copies]:
     copies.close()
 
 
-def pair_of(champion: Bundle, shadow: Bundle) -> Pair:
+def pair_of(champion: Bundle, shadow: Bundle, share: Fraction = Fraction(1)) -> Pair:
     agreement = Agreement.between(champion, shadow)
-    return Pair(Release(1, champion), Release(2, shadow), agreement, Likeness(agreement.n_sums))
+    return Pair(Release(1, champion), Release(2, shadow), agreement, Likeness(agreement.n_sums, share))
 
 
 def counted(pair: Pair, what: int) -> int:
@@ -67,9 +68,18 @@ async def test_questions_that_wait_share_a_call(copies: Copies) -> None:
     await until_compared(pair, 10)
 
 
-@pytest.mark.parametrize(("share", "copied"), [(0.1, [10, 20, 30]), (0.25, [4, 8, 12, 16, 20, 24, 28]), (0.0, [])])
-async def test_questions_are_counted_off(copies: Copies, share: float, copied: list[int]) -> None:
-    pair, live = pair_of(line(2), line(3)), Live(copies, share)
+@pytest.mark.parametrize(
+    ("share", "copied"),
+    [
+        ("0.1", [10, 20, 30]),
+        ("0.15", [7, 14, 20, 27]),
+        ("0.9", [*range(2, 11), *range(12, 21), *range(22, 31)]),
+        ("1", [*range(1, 31)]),
+        ("0", []),
+    ],
+)
+async def test_questions_are_counted_off(copies: Copies, share: str, copied: list[int]) -> None:
+    pair, live = pair_of(line(2), line(3), Fraction(share)), Live(copies)
     live.pair = pair
     places = []
     for place in range(1, 31):
@@ -81,7 +91,7 @@ async def test_questions_are_counted_off(copies: Copies, share: float, copied: l
 
 
 async def test_an_answer_of_a_champion_that_is_none_any_more_is_not_copied(copies: Copies) -> None:
-    pair, live = pair_of(line(2), line(3)), Live(copies, 1.0)
+    pair, live = pair_of(line(2), line(3)), Live(copies)
     live.pair = pair
     live.note(Release(1, line(2)), rows(1), rows(2))
     live.pair = None
@@ -91,10 +101,10 @@ async def test_an_answer_of_a_champion_that_is_none_any_more_is_not_copied(copie
 
 async def test_what_comes_when_too_much_waits_is_dropped_and_counted(copies: Copies) -> None:
     pair = pair_of(line(2), line(3))
-    many = np.ones((MOST_ROWS, 1))
-    for _ in range(MOST_WAITING // MOST_ROWS + 5):
+    many = np.ones((MOST_OF_A_QUESTION, 1))
+    for _ in range(MOST_WAITING // MOST_OF_A_QUESTION + 5):
         copies.add(pair, many, 2 * many)
-    assert (counted(pair, COPIED), counted(pair, DROPPED)) == (MOST_WAITING // MOST_ROWS, 5)
+    assert (counted(pair, COPIED), counted(pair, DROPPED)) == (MOST_WAITING // MOST_OF_A_QUESTION, 5)
 
 
 async def test_long_texts_wait_as_so_many_values(copies: Copies) -> None:

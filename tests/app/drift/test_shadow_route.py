@@ -262,11 +262,11 @@ async def test_a_damaged_shadow_is_refused_and_the_champion_answers(shadowed: St
 
 async def test_all_processes_are_added_and_a_restart_forgets_nothing(shadowed: Store) -> None:
     apps = [an_app(shadowed, shadow_share=1) for _ in range(2)]
-    for app in apps:
+    for questions, app in enumerate(apps, 1):
         async with app.router.lifespan_context(app), client_of(app) as client:
             await parts_of(app).registry.refresh()
             await outputs_of(client, [1.0])
-            await asyncio.sleep(0.2)
+            await settled(client, questions)
     async with serving(shadowed) as client:
         found = await settled(client, 2)
         assert (found["copied"], found["rows"], found["kept"]) == (2, 2, True)
