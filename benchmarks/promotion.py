@@ -12,11 +12,13 @@ import numpy as np
 
 from models_store.arrays import Array
 from models_store.card import PairedMetric
-from models_store.comparison.paired import compared
+from models_store.comparison.paired import compared, ratio_between
 from training.promotion import PROMOTED, outcome_of
 
 N_ROWS = (30, 100, 1000)
-DRAWS, DRAWS_OF_POWER = 400, 200
+FEW_ROWS = (10, 15, 20)
+# Of a worse challenger, on few rows and on more; of better ones.
+DRAWS_OF_FEW, DRAWS, DRAWS_OF_POWER = 2000, 1000, 200
 TOLERANCE = 0.05
 # The challenger's error in truth, as a share of the champion's.
 BETTER = (0.95, 0.9, 0.8)
@@ -82,15 +84,16 @@ WORLDS: Mapping[str, Draw] = {
 def report() -> None:
     """Print how often challengers are promoted: those at the edge of the tolerance, and better ones."""
     for name, draw in WORLDS.items():
-        edges = [promoted(draw, n_rows, 1 + TOLERANCE, TOLERANCE, DRAWS) for n_rows in N_ROWS]
-        print(f"promotion, {name}: worse by the tolerance, promoted: {_listed(edges)}", flush=True)
+        for n_rows, draws in ((FEW_ROWS, DRAWS_OF_FEW), (N_ROWS, DRAWS)):
+            shares = _shares(draw, n_rows, 1 + TOLERANCE, TOLERANCE, draws)
+            print(f"promotion, {name}: worse by the tolerance, promoted: {shares}", flush=True)
         for ratio in BETTER:
-            shares = [promoted(draw, n_rows, ratio, 0.0, DRAWS_OF_POWER) for n_rows in N_ROWS]
-            print(f"promotion, {name}: better by {1 - ratio:.0%}, promoted: {_listed(shares)}", flush=True)
+            shares = _shares(draw, N_ROWS, ratio, 0.0, DRAWS_OF_POWER)
+            print(f"promotion, {name}: better by {1 - ratio:.0%}, promoted: {shares}", flush=True)
 
 
-def _listed(shares: Sequence[float]) -> str:
-    return ", ".join(f"{share:.1%} of {n_rows} rows" for share, n_rows in zip(shares, N_ROWS, strict=True))
+def _shares(draw: Draw, n_rows: Sequence[int], ratio: float, tolerance: float, draws: int) -> str:
+    return ", ".join(f"{promoted(draw, each, ratio, tolerance, draws):.1%} of {each} rows" for each in n_rows)
 
 
 def promoted(draw: Draw, n_rows: int, ratio: float, tolerance: float, draws: int) -> float:
@@ -100,5 +103,6 @@ def promoted(draw: Draw, n_rows: int, ratio: float, tolerance: float, draws: int
     for seed in range(draws):
         metric, first, second, targets = draw(rng, n_rows, ratio)
         found = compared(metric, first, second, targets, seed=seed)
-        count += outcome_of(found, tolerance) in PROMOTED
+        times = ratio_between(metric, first, second, targets, seed=seed) if tolerance else None
+        count += outcome_of(found, tolerance, times) in PROMOTED
     return count / draws

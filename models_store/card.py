@@ -198,6 +198,9 @@ class Promotion(Frozen):
     """Test rows that were not asked, because one of both had learned from them, or from equal ones."""
     by: dict[PairedMetric, Difference] = Field(default={}, exclude_if=is_empty)
     """How far the version, which is `first`, and the champion differ; the first metric decides."""
+    ratio: tuple[FiniteFloat, FiniteFloat] | None = Field(default=None, exclude_if=is_none)
+    """The version's error as a multiple of the champion's, lowest and highest with a confidence of 95 %, as it is held
+    against the tolerance. None without a tolerance, where the champion may be exact, and of earlier releases."""
 
 
 class Fold(Frozen):

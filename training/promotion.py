@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.card import FEWEST_DRAWN, Difference, Promotion, PromotionOutcome, TestRows
-from models_store.comparison.versions import WORDS, Answered, check_alike, compare, figure
+from models_store.comparison.versions import WORDS, Answered, check_alike, compare, figure, ratio_of
 from models_store.errors import (
     NoGoodVersion,
     NotComparable,
@@ -206,35 +206,47 @@ def _decided(
     seed = bundle.card.lineage.seed
     by = compare(answered, seed).differences[0].by
     decides = next(iter(by.values()))
-    outcome = outcome_of(decides, tolerance)
+    ratio = ratio_of(answered, decides.metric, seed) if tolerance else None
+    outcome = outcome_of(decides, tolerance, ratio)
     return Promotion(
         champion=version,
         promoted=outcome in PROMOTED,
         outcome=outcome,
-        why=_why(decides, outcome, version, tolerance, rows_of),
+        why=_why(decides, outcome, version, tolerance, rows_of, ratio),
         tolerance=tolerance,
         rows_of=rows_of,
         left_out=left_out,
         by=by,
+        ratio=ratio,
     )
 
 
-def outcome_of(found: Difference, tolerance: float) -> PromotionOutcome:
+def outcome_of(found: Difference, tolerance: float, ratio: tuple[float, float] | None = None) -> PromotionOutcome:
     """Return what a difference in an error, the new version's less the champion's, comes to.
 
-    With a confidence of 95 %, the error is no more than `high` above the champion's, and no less than `low`.
+    With a confidence of 95 %, the error is no more than `high` above the champion's, and no less than `low`; it is no
+    more than `ratio` times the champion's, which matters where there is a tolerance: how large the champion's error is
+    in truth is no surer than the difference.
     """
     allowed = tolerance * abs(found.second)
+    low, high = (found.low - allowed, found.high - allowed) if ratio is None else [end - 1 - tolerance for end in ratio]
     if found.drawn < FEWEST_DRAWN:
         return "too_few_rows"
     if found.better == "first":
         return "better"
-    if found.high <= allowed:
+    if high <= 0:
         return "not_worse"
-    return "worse" if found.low > allowed else "not_sure"
+    return "worse" if low > 0 else "not_sure"
 
 
-def _why(found: Difference, outcome: PromotionOutcome, version: int, tolerance: float, rows_of: TestRows) -> str:
+def _why(
+    found: Difference,
+    outcome: PromotionOutcome,
+    version: int,
+    tolerance: float,
+    rows_of: TestRows,
+    ratio: tuple[float, float] | None,
+) -> str:
     bound = f" by more than {tolerance * 100:.3g} % of its {WORDS[found.metric]}" if tolerance else ""
     verdicts: dict[PromotionOutcome, str] = {
         "better": f"Promoted: it is better than version {version}",
@@ -245,4 +257,5 @@ def _why(found: Difference, outcome: PromotionOutcome, version: int, tolerance: 
     }
     figures = f"{WORDS[found.metric]} {figure(found.first)} against {figure(found.second)}"
     interval = f"difference {figure(found.difference)}, 95 %: {figure(found.low)} to {figure(found.high)}"
-    return f"{verdicts[outcome]}; {figures} on {found.rows:,} {rows_of} ({interval})."
+    times = "" if ratio is None else f"; {figure(ratio[0])} to {figure(ratio[1])} times the champion's"
+    return f"{verdicts[outcome]}; {figures} on {found.rows:,} {rows_of} ({interval}{times})."

@@ -13,7 +13,7 @@ import numpy as np
 from models_store.arrays import Array
 from models_store.bundle import Description
 from models_store.card import FEWEST_DRAWN, Card, Difference, Frozen, PairedMetric
-from models_store.comparison.paired import compared
+from models_store.comparison.paired import compared, ratio_between
 from models_store.errors import NotComparable, counted, shortened, shortened_name
 
 BASELINES = {"linear": "a linear model", "trees": "gradient-boosted trees"}
@@ -148,6 +148,13 @@ def compare(answered: Answered, seed: int = 0) -> Comparison:
         verdict=_verdict(differences, answered.rows_of),
         note=answered.note,
     )
+
+
+def ratio_of(answered: Answered, metric: PairedMetric, seed: int = 0) -> tuple[float, float] | None:
+    """Return the interval of the first one's figure as a multiple of the second's; None where that can be 0."""
+    first, second, *_ = answered.answers.values()
+    groups = None if answered.groups is None else answered.groups.astype(np.int64)
+    return ratio_between(metric, first, second, answered.targets, weights=answered.weights, groups=groups, seed=seed)
 
 
 def _between(metric: PairedMetric, one: str, other: str, answered: Answered, seed: int) -> Difference:

@@ -119,6 +119,25 @@ def test_a_version_must_not_be_worse_by_more_than_the_tolerance_for_sure(
     assert outcome_of(found, tolerance) == outcome
 
 
+@pytest.mark.parametrize(
+    ("ratio", "outcome"), [((0.9, 1.04), "not_worse"), ((1.01, 1.06), "not_sure"), ((1.06, 1.2), "worse")]
+)
+def test_a_tolerance_is_a_share_of_an_error_that_is_not_known_for_sure_either(
+    ratio: tuple[float, float], outcome: str
+) -> None:
+    found = Difference(metric="rmse", first=1, second=1, difference=0, error=0.1, low=-1, high=0.05, rows=40, drawn=40)
+    assert outcome_of(found, 0.05, ratio) == outcome
+
+
+def test_with_a_tolerance_the_card_has_the_ratio_that_is_held_against_it(store: Store) -> None:
+    store.publish(of_formula(noise=1.0))
+    found = judged(of_formula(noise=1.1), store, no_tables, 0.2)
+    assert found.ratio is not None
+    assert (found.outcome, found.ratio[0] < 1.1 < found.ratio[1] <= 1.2) == ("not_worse", True)
+    assert " times the champion's)." in found.why
+    assert judged(of_formula(noise=1.1), store, no_tables, 0.0).ratio is None
+
+
 def test_the_first_version_is_champion(store: Store) -> None:
     found = judged(of_formula(), store, no_tables, 0.0)
     assert (found.champion, found.outcome, found.promoted, found.by) == (None, "no_champion", True, {})

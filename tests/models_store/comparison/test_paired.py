@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from models_store.card import Difference, PairedMetric
 from models_store.comparison import paired
-from models_store.comparison.paired import compared
+from models_store.comparison.paired import compared, ratio_between
 
 METRICS: tuple[PairedMetric, ...] = ("rmse", "mae", "log_loss", "accuracy")
 
@@ -84,6 +84,45 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
         found = compared("rmse", rng.normal(0, 1, (150, 1)), rng.normal(0, 1.5, (150, 1)), targets, seed=seed)
         held += found.low <= truth <= found.high
     assert 0.9 <= held / 200 <= 0.99
+
+
+@pytest.mark.parametrize(("n_rows", "of_student"), [(10, 2.262), (15, 2.145), (30, 2.045)])
+def test_of_few_rows_the_interval_of_a_mean_is_as_wide_as_students(n_rows: int, of_student: float) -> None:
+    shares = []
+    for seed in range(40):
+        first, second, targets = drawn("mae", n_rows, seed)
+        each = (np.abs(first - targets) - np.abs(second - targets)).mean(axis=1)
+        found = compared("mae", first, second, targets, seed=seed)
+        shares.append((found.high - found.low) / (2 * of_student * each.std(ddof=1) / np.sqrt(n_rows)))
+    assert np.mean(shares) == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("n_rows", [10, 15, 30])
+def test_few_errors_with_heavy_tails_seldom_call_a_worse_version_within_the_tolerance(n_rows: int) -> None:
+    rng, passed = np.random.default_rng(n_rows), 0
+    for seed in range(400):
+        shared, own, other = rng.normal(size=(3, n_rows, 1))
+        hard = np.sqrt(5 / rng.chisquare(5, (n_rows, 1)))  # both are a t distribution with five degrees of freedom
+        first, second = (hard * (0.9**0.5 * shared + 0.1**0.5 * each) for each in (own, other))
+        times = ratio_between("rmse", 1.05 * first, second, np.zeros((n_rows, 1)), seed=seed)
+        assert times is not None
+        passed += times[1] <= 1.05
+    assert passed / 400 <= 0.05
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_ratio_and_a_difference_say_the_same_of_which_is_larger(metric: PairedMetric) -> None:
+    for seed in range(5):
+        first, second, targets = drawn(metric, 40, seed)
+        found, times = compared(metric, first, second, targets), ratio_between(metric, first, second, targets)
+        assert times is not None
+        assert [end > 1 for end in times] == [end > 0 for end in (found.low, found.high)]
+        assert times[0] < found.first / found.second < times[1]
+
+
+def test_there_is_no_ratio_to_answers_without_an_error() -> None:
+    first, _, targets = drawn("rmse", 40)
+    assert ratio_between("rmse", first, targets, targets) is None
 
 
 def test_very_many_rows_are_drawn_in_groups_with_the_same_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ TARGETS = RNG.normal(0, 5, (100, 1))
 
 
 def described(error: float, targets: np.ndarray = TARGETS, **changes: Any) -> Description:
-    """A version that errs so much on each row, beside a linear model that errs by 4 and trees that err by 2."""
+    """A version that errs so much on each row, beside a linear model that errs by 4 and trees that err by 1.5."""
 
     def off(by: float) -> Any:
         return (targets + by * np.random.default_rng(int(100 * by)).normal(0, 1, targets.shape)).tolist()
@@ -26,7 +26,7 @@ def described(error: float, targets: np.ndarray = TARGETS, **changes: Any) -> De
     gaps = [Gap(inputs=[float(number)], predicted=[0.0], label=[0.0], gap=[0.0]) for number in range(10)]
     test = card().test.model_copy(update={"rows": len(targets)})
     of_card = card().model_copy(update={"test": test, "gaps": gaps, **changes})
-    beside = {"linear": off(4.0), "trees": off(2.0)}
+    beside = {"linear": off(4.0), "trees": off(1.5)}
     return Description({}, of_card, {}, Evaluation(off(error), targets.tolist(), beside, [[0.5]] * len(targets)))
 
 
