@@ -1,12 +1,14 @@
 """Files of SPSS (sav, zsav) and Stata (dta) as polars frames, by pyreadstat in a process of its own.
 
-A column all of whose values have labels is one of labels; user-missing values are missing.
+A column all of whose values have labels is one of labels; user-missing values are missing; numbers that the format of
+their column shows as dates, times or durations are these.
 """
 
 import asyncio
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,26 +18,38 @@ from models_store.errors import TableError, shortened_name
 from models_store.tables import file_limits, statistics_process
 from models_store.tables.csv_rows import check_names
 from models_store.tables.reading import Reading, whole_where_exact
+from models_store.tables.statistics_dates import temporal
 from models_store.tables.statistics_process import NOT_INSTALLED
 from models_store.tables.text_columns import without_missing
 from models_store.tables.typed_texts import marked
 
-Labels = Mapping[str, Mapping[Any, str]]
+Labels = Mapping[Any, str]
 Program = Literal["spss", "stata"]
 PROGRAMS: dict[Program, str] = {"spss": "SPSS", "stata": "Stata"}
 
 
+@dataclass(frozen=True)
+class About:
+    """What a file says of its columns, by name."""
+
+    labels: Mapping[str, Labels]
+    formats: Mapping[str, str]
+    """Such as DATE11, or %td."""
+    types: Mapping[str, str]
+    """How its numbers are stored: double, float, int32, …"""
+
+
 def read_statistics(path: Path, program: Program) -> Reading:
     """Read the whole file. Raises TableError where it is none, or where pyreadstat is not installed."""
-    frame, labels = _decoded(path, program)
+    frame, about = _decoded(path, program)
     check_names(frame.columns)
     file_limits.check_size(frame.height, frame.width)
-    columns = [_typed(column, labels.get(column.name, {})) for column in frame]
-    partly = [column.name for column in columns if column.dtype.is_numeric() and labels.get(column.name)]
+    columns = [_typed(column, about) for column in frame]
+    partly = [column.name for column in columns if column.dtype.is_numeric() and about.labels.get(column.name)]
     return Reading(marked(without_missing(pl.DataFrame(columns))), tuple(map(_said, partly)))
 
 
-def _decoded(path: Path, program: Program) -> tuple[pl.DataFrame, Labels]:
+def _decoded(path: Path, program: Program) -> tuple[pl.DataFrame, About]:
     status, content = asyncio.run(_in_a_process(path, program))
     if status == NOT_INSTALLED:
         raise TableError(
@@ -44,9 +58,10 @@ def _decoded(path: Path, program: Program) -> tuple[pl.DataFrame, Labels]:
         )
     if status != 0:
         raise TableError(f"the file cannot be read as {PROGRAMS[program]}; is it whole, and of that format?")
-    about, _, table = content.partition(b"\n")
-    labels = {name: dict(pairs) for name, pairs in json.loads(about)["labels"].items()}
-    return pl.read_ipc_stream(table), labels
+    line, _, table = content.partition(b"\n")
+    said = json.loads(line)
+    labels = {name: dict(pairs) for name, pairs in said["labels"].items()}
+    return pl.read_ipc_stream(table), About(labels, said["formats"], said["types"])
 
 
 async def _in_a_process(path: Path, program: Program) -> tuple[int | None, bytes]:
@@ -60,17 +75,21 @@ async def _in_a_process(path: Path, program: Program) -> tuple[int | None, bytes
     return process.returncode, content
 
 
-def _typed(column: pl.Series, labels: Mapping[Any, str]) -> pl.Series:
+def _typed(column: pl.Series, about: About) -> pl.Series:
     if column.dtype == pl.Null:
         return column.cast(pl.Float64)
+    moments = temporal(column, about.formats.get(column.name, ""))
+    if moments is not None:
+        return moments
+    labels = about.labels.get(column.name, {})
     distinct = column.drop_nulls().unique().to_list()
     if labels and distinct and all(value in labels for value in distinct):
         return column.replace_strict(dict(labels), return_dtype=pl.String, default=None)
-    if column.dtype.is_float():
-        return whole_where_exact(column.fill_nan(None))
-    if isinstance(column.dtype, pl.Datetime):
-        return column.cast(pl.Datetime("us"))
-    return column
+    if not column.dtype.is_float():
+        return column
+    # A float of Stata that is a category has the shortest name that stands for it, as in every format.
+    is_single = about.types.get(column.name) == "float"
+    return whole_where_exact(column.fill_nan(None).cast(pl.Float32 if is_single else pl.Float64))
 
 
 def _said(name: str) -> str:

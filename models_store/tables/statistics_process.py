@@ -1,7 +1,9 @@
 """Reads a file of SPSS or Stata in a process of its own, which a damaged file may end.
 
-python -I THIS PATH PROGRAM MOST_CELLS      stdout: a line of JSON, {"labels": {column: [[value, label], …]}}; Arrow
+python -I THIS PATH PROGRAM MOST_CELLS      stdout: a line of JSON; Arrow, with the numbers that stand for dates
                                             exit status: NOT_INSTALLED, UNREADABLE
+
+{"labels": {column: [[value, label], …]}, "formats": {column: "DATE11"}, "types": {column: "double"}}
 """
 
 import json
@@ -23,12 +25,14 @@ def main() -> None:
         _, about = read(path, metadataonly=True, output_format="dict")
         # What the file says of its rows may be untrue, or nothing: one more than may be is read, and refused.
         most = int(most_cells) // max(1, len(about.column_names)) + 1
-        frame, about = read(path, output_format="polars", row_limit=most)
+        # It reads durations as times of day, and of the formats of dates a part.
+        frame, about = read(path, output_format="polars", row_limit=most, disable_datetime_conversion=True)
     except pyreadstat.ReadstatError:
         sys.exit(UNREADABLE)
     assert isinstance(frame, pl.DataFrame)
     labels = {name: list(found.items()) for name, found in about.variable_value_labels.items()}
-    sys.stdout.buffer.write(json.dumps({"labels": labels}).encode() + b"\n")
+    said = {"labels": labels, "formats": about.original_variable_types, "types": about.readstat_variable_types}
+    sys.stdout.buffer.write(json.dumps(said).encode() + b"\n")
     frame.write_ipc_stream(sys.stdout.buffer)
 
 
