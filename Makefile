@@ -12,7 +12,7 @@ serve: $(VENV)/serve.done
 	$(BIN)/patterns serve --train-missing $(ARGS)
 
 test: $(VENV)/dev.done check postgresql browser runtimes
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 	$(BIN)/python -m tests.clients
 
 # Installs PostgreSQL, which tests of job records start: with apt-get, only for root, and only if it is missing.
