@@ -10,7 +10,7 @@ from app.answering.admission import Admission
 from app.answering.batching import Batcher, answers_of
 from app.answering.plan import MOST_NUMBERS, plan_of, reads_on_loop
 from app.answering.registry import Registry, Served
-from app.errors import AnswerTooLarge, Draining, NotLoaded
+from app.errors import AnswerTooLarge, Draining, NotLoaded, Unprocessable
 from app.jobs.jobs import Jobs
 from app.settings import Settings
 from app.telemetry.answer_log import AnswerLog
@@ -34,6 +34,14 @@ class Question(Protocol):
     @property
     def is_light(self) -> bool:
         """True if the answer is a plain numeric array with no per-row text, and so cheap to serialise."""
+
+
+class RowsOutside(Unprocessable):
+    """A question that is refused because rows of it are outside what training saw; it tells which."""
+
+    def __init__(self, message: str, rows: Raw) -> None:
+        super().__init__("outside", message)
+        self.rows = rows
 
 
 Asked = TypeVar("Asked", bound=Question)
@@ -93,8 +101,10 @@ class Answering:
                 with self.admission.place(cost):
                     work = partial(_answer_in_thread, release, timeline, read, write, most)
                     question, answers, answer = await self.admission.predict(work)
-        except BaseException:
+        except BaseException as error:
             release.counters.count_failure(timeline)
+            if isinstance(error, RowsOutside) and release.tally is not None:
+                release.tally.note(error.rows, None)
             raise
         release.counters.count_answer(timeline)
         if release.tally is not None:

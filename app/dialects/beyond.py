@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from app.answering.answer import RowsOutside
 from app.dialects.asked import AskedRows
 from app.dialects.levels import WORK
 from app.dialects.ways import TO_ASK, TO_ASK_ELSEWHERE, Said, Way, settled
@@ -64,12 +65,13 @@ def treated(bundle: Bundle, way: Way, question: Asked, to_ask: str = TO_ASK, *, 
     """Return the question with the rows outside named, and clipped for the network if that is the way.
 
     Rows that the formula answers are clipped for the network as well: it is asked beside the formula, and a value may
-    be too large for it. Raises Unprocessable where rows are to be refused, with the first of them, and with the words
+    be too large for it. Raises RowsOutside where rows are to be refused, with the first of them, and with the words
     of `to_ask` before the ways that are not `reject`; a formula is none of them where answers are to be sure.
     """
     named = bundle.outside(question.rows)
     if named and way == "reject":
-        raise Unprocessable("outside", _refusal(bundle, named, to_ask, is_sure=is_sure))
+        rows = take(question.rows, [row["row"] for row in named])
+        raise RowsOutside(_refusal(bundle, named, to_ask, is_sure=is_sure), rows)
     unanswered = _with_missing(question.rows) if way == "formula" else frozenset()
     named = [row if row["row"] in unanswered else {**row, **_answered(bundle, way, row)} for row in named]
     question = replace(question, outside=named)

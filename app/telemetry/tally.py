@@ -1,7 +1,8 @@
 """What each version is asked and answers, counted in this process in the histograms of its training rows.
 
-An answer leaves references to its rows behind; some thousand cells at a time, they are counted together. Where more is
-asked than can be counted at a small cost, a part is counted:
+An answer leaves references to its rows behind; some thousand cells at a time, they are counted together. So do rows that
+are refused because they are outside what training saw. Where more is asked than can be counted at a small cost, a part
+is counted:
 
     of a request of more than MOST_OF_A_REQUEST rows, so many, spread over it
     of all requests, MOST_CELLS of rows × columns for each version and tick
@@ -41,14 +42,14 @@ class Tally(Slots):
         self._n_columns = len(counting.inputs) + 1
         self._texts = [histogram.name for histogram in counting.inputs if histogram.kind == "text"]
         self._at_once = max(1, min(ROWS_AT_ONCE, CELLS_AT_ONCE // self._n_columns))
-        self._waiting: list[tuple[Raw, Array]] = []
+        self._waiting: list[tuple[Raw, Array | None]] = []
         self._n_waiting = 0
         self._is_due = False
         self._left = MOST_CELLS
         self._asked = 0
 
-    def note(self, rows: Raw, answers: Array) -> None:
-        """Take note of rows that were answered, and of their answers, float64 (n_rows, n_answers)."""
+    def note(self, rows: Raw, answers: Array | None) -> None:
+        """Take note of rows, and of their answers, float64 (n_rows, n_answers), if they were not refused."""
         n_rows = len(rows)
         self._asked += n_rows
         if self._left <= 0:
@@ -77,8 +78,9 @@ class Tally(Slots):
         waiting, self._waiting = self._waiting, []
         self._asked = self._n_waiting = 0
         if waiting:
-            rows, answers = joined([rows for rows, _ in waiting]), np.concatenate([each for _, each in waiting])
-            counts[2:] += self._counting.count(rows, answers)
+            answered = [answers for _, answers in waiting if answers is not None]
+            answers = np.concatenate(answered) if answered else None
+            counts[2:] += self._counting.count(joined([rows for rows, _ in waiting]), answers)
 
     @property
     def n_cells(self) -> int:
@@ -114,7 +116,7 @@ class Tallies:
         return self._shelved.tick()
 
 
-def _spread(rows: Raw, answers: Array) -> tuple[Raw, Array]:
+def _spread(rows: Raw, answers: Array | None) -> tuple[Raw, Array | None]:
     """Return MOST_OF_A_REQUEST rows spread evenly, and their answers: copies, so that the others are let go."""
     places = np.linspace(0, len(rows) - 1, MOST_OF_A_REQUEST).astype(np.int64)
-    return take(rows, places), answers[places]
+    return take(rows, places), None if answers is None else answers[places]

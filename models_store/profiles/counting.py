@@ -86,16 +86,18 @@ class Counting:
             labels=_cells_of_labels(outputs[0], first, decoder.labels) if isinstance(decoder, LabelDecoder) else None,
         )
 
-    def count(self, raw: Raw, answers: Array) -> Counts:
+    def count(self, raw: Raw, answers: Array | None) -> Counts:
         """Return how many rows, and how many answers, are in each cell: int64 (n_cells,).
 
-        The answers are those of as many rows or of others, float64 (m_rows, n_answers).
+        The answers are those of as many rows or of others, float64 (m_rows, n_answers), or none.
         """
         counts = np.zeros(self.n_cells, dtype=np.int64)
         if isinstance(raw, Table):
             self._count_table(raw, counts)
         else:
             self.numbers.count(raw[:, : len(self.inputs)], counts)
+        if answers is None:
+            return counts
         if self.labels is None:
             self.answers.count(answers[:, : len(self.answers.histograms)], counts)
         else:

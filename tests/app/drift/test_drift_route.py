@@ -130,6 +130,26 @@ async def test_clipped_rows_are_counted_as_they_were_asked(client: httpx.AsyncCl
     assert {column["outside"] for column in (await drift(client))["columns"]} == {1.0}
 
 
+@pytest.mark.parametrize("path", ["/predict/ten?outside=reject", "/v1/models/ten:predict", "/v2/models/ten/infer"])
+async def test_rows_are_counted_that_are_refused_as_outside(store: Store, path: str) -> None:
+    bundle = ten_columns()
+    store.publish(replace(bundle, card=bundle.card.model_copy(update={"outside": "reject"})))
+    far, near = [99.0] * 10, [0.5] * 10
+    tensor = {"name": "x", "shape": [2, 10], "datatype": "FP64", "data": near + far}
+    bodies: dict[str, Any] = {"predict": {"inputs": [near, far]}, "v1": {"instances": [near, far]}}
+    async with serving(store) as client:
+        refused = await client.post(path, json=bodies.get(path.split("/")[1], {"inputs": [tensor]}))
+        assert refused.status_code in (400, 422), refused.text
+        document = await drift(client)
+        await ask(client, np.full((1, 10), 0.5))
+        answered = await drift(client)
+    assert (document["asked"], document["rows"]) == (1, 1)
+    assert {column["outside"] for column in document["columns"]} == {1.0}
+    assert {column["psi"] for column in document["outputs"]} == {None}
+    assert {column["outside"] for column in answered["columns"]} == {0.5}
+    assert {column["outside"] for column in answered["outputs"]} == {0.0}
+
+
 async def test_every_protocol_is_counted(client: httpx.AsyncClient) -> None:
     one = [[0.5] * 10]
     tensor = {"name": "x", "shape": [1, 10], "datatype": "FP64", "data": [0.5] * 10}
