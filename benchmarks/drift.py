@@ -3,9 +3,10 @@
     training rows -> Profile;  windows of other rows -> counts -> psi, threshold -> figures -> docs/honesty.md
 
 `python -m benchmarks.drift --cost` measures what counting costs a server, beside the same server without it, and
-`--cost shadow` what a shadow costs that answers a tenth of the questions. `--cost shadow-cpu` measures that as time on
-a core, in this process, which tells something on a busy machine too. `chrt -r 1 python -m benchmarks.drift …` runs
-servers and load before all else on the machine.
+`--cost shadow` what a shadow costs that answers a tenth of the questions, `--cost remembering` what it costs to
+remember answers by request id. `--cost shadow-cpu` and `--cost remembering-cpu` measure these as time on a core, in
+this process, which tells something on a busy machine too. `chrt -r 1 python -m benchmarks.drift …` runs servers and
+load before all else on the machine.
 """
 
 import argparse
@@ -27,8 +28,11 @@ import polars as pl
 from app.answering.shadow import Shadows
 from app.drift.divergence import ENOUGH_ROWS
 from app.drift.report import columns_of
-from app.drift.watch import Window
+from app.drift.watch import Watch, Window
+from app.settings import Settings
+from app.telemetry.answer_log import AnswerLog
 from app.telemetry.likeness import Likenesses
+from app.telemetry.tally import Tallies
 from benchmarks import load
 from benchmarks.bodies import CROWD, ONE, Workload
 from benchmarks.contenders import available_engines, ours, train
@@ -184,7 +188,8 @@ def _values(series: pl.Series) -> Values:
 # -- cost ------------------------------------------------------------------------------------------------------------
 
 
-Costly = Literal["counting", "shadow"]
+Costly = Literal["counting", "shadow", "remembering"]
+REMEMBERED = 100_000
 COST_SECONDS = 2.0
 # By then, a shadow is loaded and asked, or what was copied to it is answered.
 SWITCHED_SECONDS = 0.5
@@ -202,7 +207,7 @@ def cost(what: Costly, rounds: int) -> None:
                 runs = (
                     _by_label(store, engine, workload, effort)
                     if what == "shadow"
-                    else _by_setting(store, engine, workload, effort)
+                    else _by_setting(store, engine, workload, effort, what)
                 )
                 ratios = np.divide(runs[True], runs[False])
                 lower, middle, upper = np.quantile(ratios, (0.25, 0.5, 0.75))
@@ -213,9 +218,14 @@ def cost(what: Costly, rounds: int) -> None:
                 )
 
 
-def _by_setting(store: Path, engine: str, workload: Workload, effort: Effort) -> dict[bool, list[float]]:
-    """Return the requests a second of a server that counts, and of one that does not."""
-    with_it, without = ours(store, engine), replace(ours(store, engine, drift=False), name="without")
+def _by_setting(
+    store: Path, engine: str, workload: Workload, effort: Effort, what: Literal["counting", "remembering"]
+) -> dict[bool, list[float]]:
+    """Return the requests a second of a server that counts, or remembers, and of one that does not."""
+    with_it, without = ours(store, engine, drift=True), ours(store, engine, drift=False)
+    if what == "remembering":
+        with_it, without = (ours(store, engine, remembered_requests=most) for most in (REMEMBERED, 0))
+    without = replace(without, name="without")
     runs = together([with_it, without], [workload], effort)["workloads"][workload.name]
     return {
         is_on: [run["requests_per_s"] for run in runs[server.name]]
@@ -293,20 +303,62 @@ async def _asked(champion: Release, has_shadow: bool, share: float) -> tuple[flo
     return on_loop / QUESTIONS * 1e6, beside
 
 
+def cpu_of_remembering() -> None:
+    """Print how long a question keeps the event loop where its answer is remembered, and what threads take."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-drift-") as folder:
+        root = Path(folder, "store")
+        train(root, [PATTERN])
+        store = Store(root, loader("onnx", "cpu"))
+        found = [asyncio.run(_remembered(store, is_on=is_on)) for is_on in (False, True) * 5]
+    without, with_it = ([median(column) for column in zip(*each, strict=True)] for each in (found[::2], found[1::2]))
+    loops, threads = ([one[place] - without[place] for one in found[1::2]] for place in (0, 1))
+    print(
+        f"remembering: {with_it[0] - without[0]:.2f} µs more of the event loop for each question ({min(loops):.2f} to "
+        f"{max(loops):.2f}), and {with_it[1] - without[1]:.2%} of a core ({min(threads):.2%} to {max(threads):.2%})"
+    )
+
+
+async def _remembered(store: Store, *, is_on: bool) -> tuple[float, float]:
+    """Return the microseconds of each question on the event loop, and the share of a core that other threads take.
+
+    The questions are answered already, and come at 27 000 a second at most.
+    """
+    settings = Settings(_env_file=None, store=store.root, remembered_requests=REMEMBERED)
+    answer_log = AnswerLog()
+    watch = Watch(Tallies(are_on=False), Likenesses(), answer_log, store, settings)
+    bundle = store.load(PATTERN, 1).bundle
+    answers = bundle.predict(take(bundle.golden_inputs, slice(1)))
+    saving = asyncio.create_task(watch.keep())
+    began, process_began, loop_began = time.perf_counter(), time.process_time(), time.thread_time()
+    for number in range(QUESTIONS):
+        if is_on:
+            answer_log.note(f"{number:032x}", bundle, 1, answers)
+        if number % TOGETHER == 0:
+            await asyncio.sleep(PAUSE_SECONDS)
+    on_loop = time.thread_time() - loop_began
+    beside = (time.process_time() - process_began - on_loop) / (time.perf_counter() - began)
+    saving.cancel()
+    await asyncio.gather(saving, return_exceptions=True)
+    watch.close()
+    return on_loop / QUESTIONS * 1e6, beside
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--cost",
         nargs="?",
         const="counting",
-        choices=[*get_args(Costly), "shadow-cpu"],
-        help="measure a server with and without counting, or a shadow, instead",
+        choices=[*get_args(Costly), "shadow-cpu", "remembering-cpu"],
+        help="measure a server with and without counting, a shadow, or remembering, instead",
     )
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--tables", nargs="*", type=Path, default=[], metavar="FILE", help="CSV files of yours, too")
     arguments = parser.parse_args()
     if arguments.cost == "shadow-cpu":
         cpu_of_a_shadow()
+    elif arguments.cost == "remembering-cpu":
+        cpu_of_remembering()
     elif arguments.cost:
         cost(arguments.cost, arguments.rounds)
     else:

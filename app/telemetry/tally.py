@@ -1,8 +1,8 @@
 """What each version is asked and answers, counted in this process in the histograms of its training rows.
 
-An answer leaves references to its rows behind; some thousand cells at a time, they are counted together. So do rows that
-are refused because they are outside what training saw. Where more is asked than can be counted at a small cost, a part
-is counted:
+An answer leaves references to its rows behind; some thousand cells at a time, they are counted together. So are rows
+that are refused because they are outside what training saw. Where more is asked than can be counted at a small cost, a
+part is counted:
 
     of a request of more than MOST_OF_A_REQUEST rows, so many, spread over it
     of all requests, MOST_CELLS of rows × columns for each version and tick

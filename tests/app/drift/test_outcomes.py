@@ -138,6 +138,7 @@ async def test_rows_are_added_once_though_the_training_cannot_be_queued(
 ) -> None:
     asked = np.linspace(0, 16, ENOUGH_OUTCOMES)
     worse = {"inputs": asked.tolist(), "outcomes": (9 * asked).tolist()}
+    await told(client, "pair", PAIR)  # the tables are made at the first use
     with contextlib.closing(sqlite3.connect(store.root / "jobs.sqlite3")) as database:
         database.execute("ALTER TABLE pattern_jobs RENAME TO pattern_gone")
         document = await told(client, "line", worse, retrain="true")
