@@ -1,8 +1,6 @@
 """Right answers that come later: a running error beside the card's, and a training where it is worse."""
 
 import asyncio
-import contextlib
-import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -133,21 +131,20 @@ async def test_a_worse_error_trains_again_once_on_request(client: httpx.AsyncCli
     await client.delete(f"/train/{jobs[0]['id']}")
 
 
-async def test_rows_are_added_once_though_the_training_cannot_be_queued(
-    store: Store, client: httpx.AsyncClient
-) -> None:
+async def test_rows_are_added_once_though_the_training_cannot_be_queued(store: Store) -> None:
+    for bundle in (noisy_line(), pair()):
+        store.publish(bundle)
     asked = np.linspace(0, 16, ENOUGH_OUTCOMES)
     worse = {"inputs": asked.tolist(), "outcomes": (9 * asked).tolist()}
-    await told(client, "pair", PAIR)  # the tables are made at the first use
-    with contextlib.closing(sqlite3.connect(store.root / "jobs.sqlite3")) as database:
-        database.execute("ALTER TABLE pattern_jobs RENAME TO pattern_gone")
+    async with serving(store, trainer="elsewhere", train_queue=1) as client:
+        waiting = (await client.post("/train", json={"pattern": "pair"})).json()
         document = await told(client, "line", worse, retrain="true")
-        database.execute("ALTER TABLE pattern_gone RENAME TO pattern_jobs")
-    assert (document["added"], document["outcomes"]["rows"], document["outcomes"]["worse"]) == (100, 100, True)
-    assert (document["job"], document["problem"]["code"]) == (None, "training_unavailable")
-    document = await told(client, "line", {"inputs": [1], "outcomes": [9]}, retrain="true")
-    assert (document["outcomes"]["rows"], document["problem"]) == (101, None)
-    await client.delete(f"/train/{document['job']['id']}")
+        assert (document["added"], document["outcomes"]["rows"], document["outcomes"]["worse"]) == (100, 100, True)
+        assert (document["job"], document["problem"]["code"]) == (None, "queue_full")
+        await client.delete(f"/train/{waiting['id']}")
+        document = await told(client, "line", {"inputs": [1], "outcomes": [9]}, retrain="true")
+        assert (document["outcomes"]["rows"], document["problem"]) == (101, None)
+        assert document["job"]["pattern"] == "line"
 
 
 @pytest.mark.parametrize(
