@@ -60,6 +60,7 @@ STATUS: dict[type[PatternServerError], int] = {
     NotHere: 404,
     WrongMethod: 405,
     store_errors.VersionInUse: 409,
+    store_errors.ChampionMoved: 409,
     store_errors.ChampionStays: 409,
     store_errors.NothingToRollBack: 409,
     store_errors.AliasesDamaged: 409,

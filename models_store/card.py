@@ -173,6 +173,7 @@ PromotionOutcome = Literal[
     "rows_unknown",
     "not_comparable",
     "champion_unreadable",
+    "champion_moved",
 ]
 TestRows = Literal["test rows of both", "new test rows"]
 

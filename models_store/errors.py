@@ -73,6 +73,19 @@ class ChampionStays(PatternServerError):
         super().__init__(f"{pattern} needs a champion, which answers when none is named; set it to another version")
 
 
+class ChampionMoved(PatternServerError):
+    """A version was to replace one as the champion that is no longer the champion; nothing was changed."""
+
+    code = "champion_moved"
+
+    def __init__(self, pattern: str, compared: int | None, champion: int | None) -> None:
+        known = [f"version {version}" if version is not None else "no version" for version in (champion, compared)]
+        super().__init__(
+            f"{known[0]} of {pattern} is the champion by now, and not {known[1]}, which the new one was compared with; "
+            "compare them again"
+        )
+
+
 class NothingToRollBack(PatternServerError):
     code = "nothing_to_roll_back"
 

@@ -61,7 +61,13 @@ class Publish(TrainingRequest):
     engine: Engine
     """Computes the golden rows once more before the version is published."""
     outbox: Path | None = None
-    """The root of a store to publish into, instead of that of the recipe's tables."""
+    """The root of a store to publish into, instead of that of the recipe's tables.
+
+    What this training has left there already is not trained again, only compared with the champion once more.
+    """
+    comparisons: Count = 0
+    """How often what is left there was compared with a version that was no longer the champion when it was to be
+    published."""
     trials: tuple[Trial, ...] = ()
     """Trials of this recipe's search that an earlier training had done before it was cut off."""
 

@@ -5,6 +5,8 @@ other test rows  -> those that the champion has never seen -> its served network
 paired bootstrap -> not worse by more than the tolerance, at 95 % -> promoted
 """
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +18,7 @@ from models_store.bundle import Bundle
 from models_store.card import FEWEST_DRAWN, Difference, Promotion, PromotionOutcome, TestRows
 from models_store.comparison.versions import WORDS, Answered, check_alike, compare, figure, ratio_of
 from models_store.errors import (
+    ChampionMoved,
     NoGoodVersion,
     NotComparable,
     PatternServerError,
@@ -35,6 +38,8 @@ from training.run import dataset_of
 PROMOTED: frozenset[PromotionOutcome] = frozenset({"no_champion", "better", "not_worse"})
 WAY_OUT = "make it the champion yourself if you want it to answer (PUT labels/champion)"
 NEW, CHAMPION = "the new version", "the champion"
+# With champions that are others by the time that the new version is to be published.
+MOST_COMPARISONS = 5
 
 
 class Undecided(PatternServerError):
@@ -44,6 +49,25 @@ class Undecided(PatternServerError):
         super().__init__(message)
         self.outcome = outcome
         self.left_out = left_out
+
+
+def published_if_better(
+    bundle: Bundle,
+    store: Store,
+    read_table: ReadTable,
+    tolerance: float,
+    publish: Callable[[Promotion], int],
+    comparisons: int = 0,
+) -> int:
+    """Compare the bundle with the champion of this store, have it published with the decision, and return its version.
+
+    `publish` raises ChampionMoved where the champion is another one by then, and the two are compared again.
+    `comparisons`: how many went before.
+    """
+    for _ in range(comparisons, MOST_COMPARISONS):
+        with suppress(ChampionMoved):
+            return publish(judged(bundle, store, read_table, tolerance))
+    return publish(_overtaken(tolerance))
 
 
 def judged(bundle: Bundle, store: Store, read_table: ReadTable, tolerance: float) -> Promotion:
@@ -69,6 +93,12 @@ def judged(bundle: Bundle, store: Store, read_table: ReadTable, tolerance: float
             tolerance=tolerance,
             left_out=error.left_out,
         )
+
+
+def _overtaken(tolerance: float) -> Promotion:
+    """Return that a version is not promoted, because the champion was another one after each comparison."""
+    why = f"Not promoted: the champion was replaced during each of {MOST_COMPARISONS} comparisons; {WAY_OUT}."
+    return Promotion(champion=None, promoted=False, outcome="champion_moved", why=why, tolerance=tolerance)
 
 
 def _loaded(store: Store, pattern: str, version: int) -> Bundle:

@@ -14,13 +14,14 @@ from typing import IO, Generic, TypeVar
 import polars as pl
 
 from models_store.bundle import Bundle
+from models_store.card import Promotion
 from models_store.errors import PatternServerError
 from models_store.networks import engines
 from models_store.networks.architecture import Device, LoadNetwork
 from models_store.networks.keras_network import use_threads
 from models_store.storage.checkpoints import Checkpoint, Checkpoints
 from models_store.storage.datasets import Datasets
-from models_store.storage.store import Store
+from models_store.storage.store import InPlaceOf, Promoting, Store
 from training.cluster import CONNECT_SECONDS, RETURN_SECONDS, Cluster, ClusterLost, connect
 from training.data.well_known import NAMES, well_known
 from training.fitting.progress import Progress
@@ -47,7 +48,7 @@ from training.messages import (
 )
 from training.on_nodes import Asked, Files, trained_on
 from training.progress_lines import LineProgress
-from training.promotion import judged
+from training.promotion import published_if_better
 from training.recipe.base import RecipeError
 from training.recipe.spec import PatternSpec
 from training.run import fits_once, free_cores, own_cores, score_folds, task_of, train, train_each
@@ -142,10 +143,11 @@ class Training(Telling, Generic[AnyTraining]):
 
     def _work(self) -> None:
         spec = PatternSpec.parse(self._request.recipe)
+        if isinstance(self._request, Publish):
+            self._publish(spec, self._request)
+            return
         self._tell(Started(id=self._id, epochs=spec.fit.most_epochs))
         match self._request:
-            case Publish() as request:
-                self._publish(spec, request)
             case Measure(device=device):
                 bundle = self._train(spec, device, self._progress())
                 self._tell(Evaluated(id=self._id, card=bundle.card))
@@ -162,26 +164,51 @@ class Training(Telling, Generic[AnyTraining]):
     def _publish(self, spec: PatternSpec, request: Publish) -> None:
         # The engine that will serve verifies the version; a missing one is reported before anything is trained.
         load = engines.loader(request.engine, request.device)
+        if (waiting := self._waiting(spec.name, request)) is not None:
+            self._publish_bundle(waiting, request, load)
+            return
+        self._tell(Started(id=self._id, epochs=spec.fit.most_epochs))
         checkpoints = Checkpoints(request.root)
         progress = self._progress(partial(checkpoints.write, self._id))
         try:
-            self._publish_bundle(self._bundle(spec, request, progress), request, load)
+            bundle = self._bundle(spec, request, progress)
+            self._tell(Evaluated(id=self._id, card=bundle.card))
+            self._publish_bundle(bundle, request, load)
         finally:
             # Only a process that is killed leaves its checkpoint.
             checkpoints.remove(self._id)
 
+    def _waiting(self, pattern: str, request: Publish) -> Bundle | None:
+        """Return what this training has left in its outbox; None where it is yet to be trained."""
+        if request.outbox is None or not request.outbox.is_dir():
+            return None
+        outbox = Store(request.outbox, engines.loader("keras", request.device))
+        version = outbox.version_of(pattern, self._id)
+        return None if version is None else outbox.load(pattern, version).bundle
+
     def _publish_bundle(self, bundle: Bundle, request: Publish, load: LoadNetwork) -> None:
-        self._tell(Evaluated(id=self._id, card=bundle.card))
-        promote = request.promote
-        if isinstance(promote, IfBetter):
-            promotion = judged(bundle, Store(request.root, load), self._read_table, promote.tolerance)
-            bundle = replace(bundle, card=bundle.card.model_copy(update={"promotion": promotion}))
-            self._tell(Compared(id=self._id, promotion=promotion))
-            promote = promotion.promoted
+        def publish(decided: Promotion) -> int:
+            self._tell(Compared(id=self._id, promotion=decided))
+            # What goes into an outbox is promoted where it arrives, on the same condition.
+            is_here = request.outbox is None
+            promote = InPlaceOf(decided.champion) if decided.promoted and is_here else decided.promoted
+            card = bundle.card.model_copy(update={"promotion": decided})
+            return self._published(replace(bundle, card=card), request, load, promote=promote)
+
+        if isinstance(request.promote, IfBetter):
+            known = (bundle, Store(request.root, load), self._read_table, request.promote.tolerance)
+            version = published_if_better(*known, publish, request.comparisons)
+        else:
+            version = self._published(bundle, request, load, promote=request.promote)
+        self._tell(Published(id=self._id, version=version))
+
+    def _published(self, bundle: Bundle, request: Publish, load: LoadNetwork, *, promote: Promoting) -> int:
         self._stop_if_cancelled()
         store = Store(request.outbox or request.root, load, keep=request.keep)
-        version = store.publish(bundle, promote=promote)
-        self._tell(Published(id=self._id, version=version))
+        if request.outbox is not None and store.version_of(bundle.pattern, self._id) is not None:
+            # With another decision on its card. If the power fails now, it is trained again.
+            store.delete_pattern(bundle.pattern)
+        return store.publish(bundle, promote=promote)
 
     def _bundle(self, spec: PatternSpec, request: Publish, progress: LineProgress) -> Bundle:
         if spec.search is None:
@@ -240,6 +267,7 @@ class AtNode(Training[Publish]):
             raise files
         request = self._request
         bundle = Bundle.from_files(files, engines.loader("keras", request.device))
+        self._tell(Evaluated(id=self._id, card=bundle.card))
         self._publish_bundle(bundle, request, engines.loader(request.engine, request.device))
 
 

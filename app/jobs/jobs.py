@@ -24,7 +24,14 @@ from app.processes.trainer import Trainer, TrainerDied
 from app.settings import Settings
 from app.telemetry import metrics
 from models_store.card import Trial
-from models_store.errors import BucketUnavailable, DatasetDamaged, PatternServerError, StoreUnwritable, UnknownDataset
+from models_store.errors import (
+    BucketUnavailable,
+    ChampionMoved,
+    DatasetDamaged,
+    PatternServerError,
+    StoreUnwritable,
+    UnknownDataset,
+)
 from models_store.storage.checkpoints import Checkpoints
 from models_store.storage.datasets import Datasets
 from models_store.storage.locks import FileLock
@@ -264,11 +271,24 @@ class Jobs:
         """Follow the training to its end, and to where its version is to be."""
         outbox = self._store.outbox(job.id)
         await asyncio.to_thread(self._fetch_tables, job)
-        outcome = await Supervision(job, self._records, self._trainer, self._settings, self.patience, outbox).follow()
-        if outbox is None or outcome.version is None:
-            return outcome
-        version = await self._delivered(job)
-        return Outcome("cancelled") if version is None else replace(outcome, version=version)
+        training = Supervision(job, self._records, self._trainer, self._settings, self.patience, outbox)
+        outcome = await training.follow()
+        while outbox is not None and outcome.version is not None:
+            try:
+                version = await self._delivered(job)
+            except ChampionMoved as error:
+                log.info("compares again", extra={"job": job.id, "reason": str(error)})
+                await asyncio.to_thread(self._fetch_champion, job)
+                outcome = await training.compare_again()
+            else:
+                return Outcome("cancelled") if version is None else replace(outcome, version=version)
+        return outcome
+
+    def _fetch_champion(self, job: Job) -> None:
+        """Fetch the version that was made the champion elsewhere, and its tables, if the bucket answers now."""
+        with contextlib.suppress(BucketUnavailable):
+            self._store.fetch(job.pattern)
+        self._fetch_tables(job)
 
     def _fetch_tables(self, job: Job) -> None:
         """Look the tables up, which fetches those that were uploaded elsewhere; the trainer says what is missing."""
@@ -336,13 +356,15 @@ class Jobs:
         """Return the version of a job that was ended from outside; None if it has none.
 
         Of one that was cancelled, what the bucket is too far away to take is thrown away: it would hold up the queue.
+        What is to be compared again has none yet: that is done where the training goes on.
         """
         try:
             return await asyncio.to_thread(self._store.deliver, job.pattern, job.id, promote=_told(job))
-        except BucketUnavailable:
-            if not await self._is_cancelled(job):
+        except (BucketUnavailable, ChampionMoved) as error:
+            if await self._is_cancelled(job):
+                await asyncio.to_thread(self._store.discard, job.id)
+            elif isinstance(error, BucketUnavailable):
                 raise
-            await asyncio.to_thread(self._store.discard, job.id)
             return None
 
     def _is_promoted(self, job: Job, version: int) -> bool:

@@ -77,6 +77,8 @@ class Supervision:
     ) -> None:
         """`outbox`: see `Store.outbox`."""
         self._outbox = outbox
+        self._comparisons = 0
+        """How often what waits in the outbox was compared with a version that is no longer the champion."""
         self._job = job
         self._records = records
         self._trainer = trainer
@@ -97,7 +99,15 @@ class Supervision:
         """Ask for the training and record it until it ends. Raises TrainerDied if the process is lost."""
         known = await asyncio.to_thread(self._records.trials, self._job.id)
         self._take_up(known)
-        await self._trainer.submit(self._request(known))
+        return await self._follow(self._request(known))
+
+    async def compare_again(self) -> Outcome:
+        """Ask for one more comparison of what waits in the outbox, and record it. Raises TrainerDied."""
+        self._comparisons += 1
+        return await self._follow(self._request(()))
+
+    async def _follow(self, request: Publish) -> Outcome:
+        await self._trainer.submit(request)
         checked = time.monotonic()
         try:
             while True:
@@ -129,6 +139,7 @@ class Supervision:
             keep=self._settings.keep_versions,
             engine=self._settings.engine,
             outbox=None if self._outbox is None else self._outbox.absolute(),
+            comparisons=self._comparisons,
             trials=tuple(trials),
         )
 

@@ -39,7 +39,7 @@ from models_store.storage.bucket import Bucket, DamagedObject, Entry, Record
 from models_store.storage.datasets import FACTS, ID, TABLE, Datasets
 from models_store.storage.disk import Disk, writing
 from models_store.storage.quarantine import Quarantine
-from models_store.storage.store import PATIENCE_TO_PUBLISH, UNLOADED, Store
+from models_store.storage.store import PATIENCE_TO_PUBLISH, UNLOADED, InPlaceOf, Promoting, Store
 
 log = logging.getLogger("patterns.bucket")
 
@@ -259,7 +259,7 @@ class SharedStore(Store):
             waiting.recover()
             for found in waiting.versions(pattern) if pattern in waiting.patterns() else []:
                 files = waiting._files(pattern, found)
-                wanted = Description.from_files(files).card.was_promoted if promote is None else promote
+                wanted = _as_its_card_says(files) if promote is None else promote
                 version = self._publish(pattern, files, promote=wanted, job=job)
             with writing():
                 self._disk.remove(waiting.root)
@@ -281,25 +281,27 @@ class SharedStore(Store):
                 self._disk.remove(left)
         return moved
 
-    def _publish(self, pattern: str, files: dict[str, bytes], *, promote: bool, job: str | None = None) -> int:
+    def _publish(self, pattern: str, files: dict[str, bytes], *, promote: Promoting, job: str | None = None) -> int:
         record = self._published(pattern, files, promote=promote, job=job)
         self._fetch_soon(pattern)
         return record.version_of(job) or record.highest
 
-    def _published(self, pattern: str, files: dict[str, bytes], *, promote: bool, job: str | None) -> Record:
+    def _published(self, pattern: str, files: dict[str, bytes], *, promote: Promoting, job: str | None) -> Record:
         self._bucket.put_files(pattern, list(files.values()))
 
         def published(before: Record) -> Record:
             if before.version_of(job) is not None:
                 return before
+            if isinstance(promote, InPlaceOf):
+                promote.check(pattern, _champion_of(before))
             version = before.highest + 1
             if version > LARGEST_VERSION:
                 raise StoreUnwritable(f"the version numbers of {pattern} are used up")
             written = manifest.manifest_of(pattern, version, files)
             self._bucket.put_files(pattern, [written])
             versions = {**before.versions, version: Entry(sha256(written).hexdigest(), job)}
-            champion = {CHAMPION: version} if promote or CHAMPION not in before.aliases else {}
-            aliases = {**before.aliases, **champion}
+            is_champion = promote is not False or CHAMPION not in before.aliases
+            aliases = {**before.aliases, **({CHAMPION: version} if is_champion else {})}
             kept = {*sorted(versions)[-self.keep :], *aliases.values()}
             versions = {number: entry for number, entry in versions.items() if number in kept}
             return replace(before, versions=versions, aliases=aliases, highest=version)
@@ -449,6 +451,17 @@ class SharedDatasets(Datasets):
                 if not (self._directory / dataset).exists():
                     self._disk.rename(aside, self._directory / dataset)
                 self._disk.sync_directory(self._directory)
+
+
+def _champion_of(record: Record) -> int | None:
+    """Return the champion; None where there is no version."""
+    return champion_of(record.aliases, sorted(record.versions)) if record.versions else None
+
+
+def _as_its_card_says(files: dict[str, bytes]) -> Promoting:
+    """Return whether a version is to be promoted: only in place of the one that it was compared with."""
+    promotion = Description.from_files(files).card.promotion
+    return InPlaceOf(promotion.champion) if promotion is not None and promotion.promoted else False
 
 
 def _job_of(files: dict[str, bytes]) -> str | None:

@@ -21,6 +21,7 @@ from models_store.bundle import Bundle, Description
 from models_store.errors import (
     BundleDamaged,
     BundleUnreadable,
+    ChampionMoved,
     ImportRefused,
     NoGoodVersion,
     PublishUnconfirmed,
@@ -51,6 +52,21 @@ class Release:
 
     version: int
     bundle: Bundle
+
+
+@dataclass(frozen=True)
+class InPlaceOf:
+    """Promote a version on condition that this one is still the champion; None: that there is none."""
+
+    champion: int | None
+
+    def check(self, pattern: str, champion: int | None) -> None:
+        """Raise ChampionMoved where another one is the champion."""
+        if champion != self.champion:
+            raise ChampionMoved(pattern, self.champion, champion)
+
+
+Promoting = bool | InPlaceOf
 
 
 class Contents(NamedTuple):
@@ -159,7 +175,7 @@ class Store:
     def deliver(self, pattern: str, job: str, *, promote: bool | None) -> int | None:
         """Return the version that a training published; None if it did not. Raises as publishing does.
 
-        `promote`: whether it is to be the champion; None where its card says so.
+        `promote`: whether it is to be the champion; None where its card says so, in place of the one that it names.
         """
         return self.version_of(pattern, job)
 
@@ -201,11 +217,12 @@ class Store:
 
     # -- writing: raises StoreBusy, DiskFull or StoreUnwritable --------------------------------------------------------
 
-    def publish(self, bundle: Bundle, *, promote: bool = True) -> int:
+    def publish(self, bundle: Bundle, *, promote: Promoting = True) -> int:
         """Write aside, read back and verify, rename, and only then acknowledge, with the number of the version.
 
         What a job has published already is not published again: that version is acknowledged.
 
+        Raises ChampionMoved where the champion is not the one that it was to replace; nothing is published then.
         Raises ValueError for a pattern that may not be called so, NotFinite for golden rows without an answer,
         BundleDamaged for what was written and does not load; nothing is published then, nor where the disk refuses.
         Raises PublishUnconfirmed if the version is in place and the disk failed afterwards, at aliases or retention.
@@ -230,11 +247,13 @@ class Store:
             raise ImportRefused("its pattern is not the one that it was packed as, or may not be called so")
         return pattern, self._publish(pattern, files, promote=promote)
 
-    def _publish(self, pattern: str, files: dict[str, bytes], *, promote: bool, job: str | None = None) -> int:
+    def _publish(self, pattern: str, files: dict[str, bytes], *, promote: Promoting, job: str | None = None) -> int:
         with self._root.changing(PATIENCE_TO_PUBLISH):
             # Of two trainers of one job the first has published it: its server stood still, and another took the job.
             if job is not None and (published := self.version_of(pattern, job)) is not None:
                 return published
+            if isinstance(promote, InPlaceOf):
+                promote.check(pattern, self._champion(pattern))
             self._disk.check_space(self.root, sum(map(len, files.values())))
             version = self._versions(pattern).next_after(self._highest(pattern))
             files = {**files, manifest.NAME: manifest.manifest_of(pattern, version, files)}
@@ -246,7 +265,7 @@ class Store:
                 self._disk.sync_directory(self.root)
                 self._disk.rename(aside, self._versions(pattern).directory(version))
             try:
-                self._acknowledge(pattern, version, promote)
+                self._acknowledge(pattern, version, promote is not False)
             except OSError as error:
                 raise PublishUnconfirmed(pattern, version) from error
         log.info("published", extra={"pattern": pattern, "version": version})
@@ -346,6 +365,10 @@ class Store:
         # an alias points at is among those that are found afterwards.
         record = self._aliases(pattern).read()
         return Contents(self._versions(pattern).found(), record, self.is_unloaded(pattern))
+
+    def _champion(self, pattern: str) -> int | None:
+        """The champion; None where there is no version."""
+        return self._contents(pattern).champion if is_own(self.root / pattern) else None
 
     def _check_known(self, pattern: str, version: int) -> None:
         if version not in (known := self.versions(pattern)):

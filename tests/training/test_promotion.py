@@ -1,5 +1,7 @@
 """Whether a new version is promoted: it and the champion answer the same rows, that neither has learned from."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,14 @@ import pytest
 
 from models_store.arrays import Array
 from models_store.bundle import Bundle, Evaluation
-from models_store.card import Difference, Refit
-from models_store.storage.store import Store
+from models_store.card import Difference, Promotion, Refit
+from models_store.storage.store import InPlaceOf, Store
 from models_store.tables.table import Kind
 from tests.disks import HastyDisk
 from tests.fakes import LinearNetwork, line
 from tests.table_fakes import rents, tabular
 from training.data.dataset import Dataset
-from training.promotion import judged, outcome_of
+from training.promotion import MOST_COMPARISONS, judged, outcome_of, published_if_better
 from training.recipe.spec import PatternSpec
 from training.run import dataset_of, no_tables
 
@@ -141,6 +143,54 @@ def test_with_a_tolerance_the_card_has_the_ratio_that_is_held_against_it(store: 
 def test_the_first_version_is_champion(store: Store) -> None:
     found = judged(of_formula(), store, no_tables, 0.0)
     assert (found.champion, found.outcome, found.promoted, found.by) == (None, "no_champion", True, {})
+
+
+# -- several at once -----------------------------------------------------------------------------------------------
+
+
+def test_of_two_that_were_compared_with_the_same_champion_the_second_is_compared_with_the_first_too(
+    store: Store,
+) -> None:
+    store.publish(of_formula(noise=3.0))
+    both_were_compared = threading.Barrier(2)
+
+    def publish(noise: float) -> list[tuple[int | None, str]]:
+        decisions: list[tuple[int | None, str]] = []
+
+        def as_decided(decided: Promotion) -> int:
+            decisions.append((decided.champion, decided.outcome))
+            if len(decisions) == 1:
+                both_were_compared.wait(30)
+            bundle = of_formula(noise=noise)
+            bundle = replace(bundle, card=bundle.card.model_copy(update={"promotion": decided}))
+            return store.publish(bundle, promote=InPlaceOf(decided.champion) if decided.promoted else False)
+
+        published_if_better(of_formula(noise=noise), store, no_tables, 0.0, as_decided)
+        return decisions
+
+    with ThreadPoolExecutor(2) as threads:
+        good, best = threads.map(publish, [2.0, 1.0])
+    assert (good[0], best[0]) == ((1, "better"), (1, "better"))
+    # Whichever came second has met the first.
+    assert [*good[1:], *best[1:]] in ([(2, "better")], [(2, "worse")])
+    kept = store.describe("line", store.champion("line")).evaluation
+    assert kept == of_formula(noise=1.0).evaluation
+
+
+def test_a_champion_that_is_another_one_each_time_stays(store: Store) -> None:
+    store.publish(of_formula(noise=3.0))
+    decisions: list[Promotion] = []
+
+    def publish(decided: Promotion) -> int:
+        decisions.append(decided)
+        if decided.promoted:
+            store.publish(of_formula(noise=3.0))
+        return store.publish(of_formula(), promote=InPlaceOf(decided.champion) if decided.promoted else False)
+
+    version = published_if_better(of_formula(), store, no_tables, 0.0, publish)
+    assert [decided.champion for decided in decisions] == [*range(1, MOST_COMPARISONS + 1), None]
+    assert (decisions[-1].outcome, decisions[-1].promoted) == ("champion_moved", False)
+    assert store.champion("line") == version - 1
 
 
 # -- other test rows -----------------------------------------------------------------------------------------------

@@ -188,6 +188,24 @@ def test_a_version_is_promoted_only_if_it_is_better_on_the_same_rows(trainer: Tr
     assert kept is not None and kept.why.startswith("Not promoted: it is worse than version 1")
 
 
+@pytest.mark.keras
+def test_what_waits_in_an_outbox_is_compared_again_and_not_trained_again(trainer: Trainer, tmp_path: Path) -> None:
+    root, outbox = tmp_path / "store", tmp_path / "outbox"
+    recipe = ADD_TEN.overridden({"fit": {"epochs": 1}})
+    trainer.train("job-1", recipe, root)
+    trainer.story()
+    asked: dict[str, Any] = {"promote": IfBetter(), "outbox": outbox}
+    trainer.train("job-2", recipe, root, **asked)
+    assert [type(event) for event in trainer.story()][-3:] == [Evaluated, Compared, Published]
+    left = Store(outbox, _no_network).describe("add-ten", 1)
+    trainer.train("job-2", recipe, root, **asked, comparisons=1)
+    compared, published = trainer.story()
+    assert isinstance(compared, Compared) and isinstance(published, Published)
+    again = Store(outbox, _no_network).describe("add-ten", published.version)
+    assert (again.history, again.card) == (left.history, left.card)
+    assert (compared.promotion, compared.promotion.outcome) == (again.card.promotion, "not_worse")
+
+
 def _no_network(*_: object) -> Any:
     raise AssertionError("nobody asked for a network")
 

@@ -367,6 +367,69 @@ async def test_while_the_bucket_is_away_a_training_can_be_cancelled_and_the_next
     jobs.close()
 
 
+async def compares_into_its_outbox(trainer: FakeTrainer, request: Publish) -> None:
+    """Leave a version that is promoted in place of the champion that is known here."""
+    assert request.outbox is not None
+    champion = trainer.store.champion("line")
+    known = Promotion(champion=champion, promoted=True, outcome="better", why="Promoted.", tolerance=0)
+    bundle = learned(request.recipe, request.id)
+    outbox = Store(request.outbox, LinearNetwork.from_bytes, disk=HastyDisk())
+    if outbox.patterns():
+        outbox.delete_pattern("line")
+    else:
+        await begins(trainer, request)
+    outbox.publish(replace(bundle, card=bundle.card.model_copy(update={"promotion": known})))
+    trainer.say(Compared(id=request.id, promotion=known))
+    trainer.say(Published(id=request.id, version=1))
+
+
+@asynccontextmanager
+async def sharing(settings: Settings, trainer: FakeTrainer, tmp_path: Path) -> AsyncIterator[tuple[Jobs, SharedStore]]:
+    """Jobs of a server that has fetched version 1, and the store of another server, which has made 2 the champion."""
+    bucket = Bucket(MemoryStore())
+    shared = SharedStore(settings.store, LinearNetwork.from_bytes, bucket, disk=HastyDisk())
+    other = SharedStore(tmp_path / "other", LinearNetwork.from_bytes, bucket, disk=HastyDisk())
+    shared.publish(line())
+    other.publish(line())
+    jobs = Jobs(Records(settings.jobs_url, settings.train_queue), shared, trainer, settings, SHORT)
+    yield jobs, other
+    jobs.close()
+
+
+async def test_what_was_compared_with_a_champion_that_another_server_has_replaced_is_compared_again(
+    settings: Settings, trainer: FakeTrainer, tmp_path: Path
+) -> None:
+    trainer.scripts = [compares_into_its_outbox] * 2
+    async with sharing(settings, trainer, tmp_path) as (jobs, other):
+        job = (await jobs.submit(recipe(), promote=IfBetter(), key=None, body=b"")).id
+        async with leading(jobs):
+            assert await ended(jobs, job) == succeeded(3)
+        assert [request.comparisons for request in trainer.requests] == [0, 1]
+        promotion = (await jobs.get(job)).promotion
+        assert promotion is not None and promotion["champion"] == 2
+        told = [event.data["champion"] for event in await jobs.events_after(job, 0) if event.kind == "compared"]
+        assert told == [1, 2]
+    other.pull()
+    assert other.champion("line") == 3
+
+
+async def test_what_is_to_be_compared_again_when_its_server_died_is_compared_by_the_next(
+    settings: Settings, records: Records, trainer: FakeTrainer, tmp_path: Path
+) -> None:
+    async with sharing(settings, trainer, tmp_path) as (jobs, other):
+        orphan = (await jobs.submit(recipe(), promote=IfBetter(), key=None, body=b"")).id
+        records.claim()
+        known = Promotion(champion=1, promoted=True, outcome="better", why="", tolerance=0)
+        bundle = learned(recipe().to_json(), orphan)
+        left = replace(bundle, card=bundle.card.model_copy(update={"promotion": known}))
+        Store(settings.store / ".outbox" / orphan, LinearNetwork.from_bytes, disk=HastyDisk()).publish(left)
+        trainer.scripts = [compares_into_its_outbox] * 2
+        async with leading(jobs):
+            assert await ended(jobs, orphan) == succeeded(3)
+    other.pull()
+    assert other.champion("line") == 3
+
+
 # -- servers that stop, and those that come after ------------------------------------------------------------------
 
 

@@ -3,6 +3,8 @@
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from models_store.errors import (
     AliasesDamaged,
+    ChampionMoved,
     ChampionStays,
     NoGoodVersion,
     NothingToRollBack,
@@ -20,7 +23,7 @@ from models_store.errors import (
 from models_store.names import LARGEST_VERSION
 from models_store.storage import manifest
 from models_store.storage.aliases import MOST_ALIASES
-from models_store.storage.store import Store
+from models_store.storage.store import InPlaceOf, Store
 from tests.fakes import LinearNetwork, line
 from tests.models_store.storage.lines import NO_FILES, publish
 
@@ -63,6 +66,31 @@ def test_publishing_without_promotion_leaves_the_champion(store: Store) -> None:
     publish(store, 10, 20)
     publish(store, 30, promote=False)
     assert (store.champion("line"), store.aliases("line")) == (2, {"champion": 2})
+
+
+def test_a_version_replaces_only_the_champion_that_it_was_meant_to(store: Store) -> None:
+    with pytest.raises(ChampionMoved, match=r"no version of line is the champion by now, and not version 1, which"):
+        store.publish(line(10), promote=InPlaceOf(1))
+    assert store.publish(line(10), promote=InPlaceOf(None)) == 1
+    for other in (None, 2):
+        with pytest.raises(ChampionMoved, match=r"version 1 of line is the champion by now"):
+            store.publish(line(20), promote=InPlaceOf(other))
+    assert (store.versions("line"), store.publish(line(20), promote=InPlaceOf(1))) == ([1], 2)
+    assert store.aliases("line") == {"champion": 2}
+
+
+def test_of_many_that_are_to_replace_the_same_champion_one_does(store: Store) -> None:
+    publish(store, 10)
+
+    def replaces_it(number: int) -> bool:
+        with suppress(ChampionMoved):
+            store.publish(line(number), promote=InPlaceOf(1))
+            return True
+        return False
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(replaces_it, range(20, 28))) == 1
+    assert (store.versions("line"), store.champion("line")) == ([1, 2], 2)
 
 
 def test_the_first_version_is_champion_even_without_promotion(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from obstore.store import MemoryStore
 from models_store.card import Promotion
 from models_store.errors import (
     BucketUnavailable,
+    ChampionMoved,
     ChampionStays,
     NothingToRollBack,
     StoreUnwritable,
@@ -383,12 +385,37 @@ def test_a_training_that_was_compared_is_delivered_as_its_card_says(
     one: SharedStore, promoted: bool, champion: int
 ) -> None:
     one.publish(line(10))
-    job = "a" * 32
+    compare(one, "a" * 32, promoted=promoted)
+    assert (one.deliver("line", "a" * 32, promote=None), one.champion("line")) == (2, champion)
+
+
+def compare(store: SharedStore, job: str, *, promoted: bool = True) -> None:
+    """Leave in the outbox what a training does that was compared with version 1."""
     known = Promotion(champion=1, promoted=promoted, outcome="not_worse", why="", tolerance=0)
     bundle = line(20, job=job)
     compared = replace(bundle, card=bundle.card.model_copy(update={"promotion": known}))
-    Store(one.outbox(job), LinearNetwork.from_bytes, disk=HastyDisk()).publish(compared)
-    assert (one.deliver("line", job, promote=None), one.champion("line")) == (2, champion)
+    Store(store.outbox(job), LinearNetwork.from_bytes, disk=HastyDisk()).publish(compared)
+
+
+def test_of_trainings_at_two_servers_that_were_compared_with_one_champion_the_second_waits_to_be_compared_again(
+    one: SharedStore, other: SharedStore
+) -> None:
+    one.publish(line(10))
+    jobs = {one: "a" * 32, other: "b" * 32}
+    for store, job in jobs.items():
+        compare(store, job)
+
+    def delivers(store: SharedStore) -> bool:
+        with suppress(ChampionMoved):
+            return store.deliver("line", jobs[store], promote=None) == 2
+        return False
+
+    with ThreadPoolExecutor(2) as threads:
+        delivered = [*threads.map(delivers, jobs)]
+    assert sorted(delivered) == [False, True]
+    assert [store.outbox(job).exists() for store, job in jobs.items()] == [not done for done in delivered]
+    one.pull()
+    assert (one.versions("line"), one.champion("line")) == ([1, 2], 2)
 
 
 def test_a_training_is_delivered_once_from_its_outbox(one: SharedStore, other: SharedStore) -> None:
