@@ -1,6 +1,8 @@
 """Outcomes that name the request that asked, in place of its rows: its answers are remembered."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,8 +10,14 @@ import httpx
 import numpy as np
 import pytest
 
+from app.drift.watch import Watch
+from app.errors import TrainingUnavailable
 from app.parts import parts_of
+from app.settings import Settings
 from app.telemetry.answer_log import MOST_OF_A_REQUEST, MOST_REQUESTS, AnswerLog
+from app.telemetry.likeness import Likenesses
+from app.telemetry.tally import Tallies
+from models_store.errors import StoreUnwritable
 from models_store.storage.store import Store
 from tests.app.over_http import NPY, an_app, client_of, npy_of, pair, refusal, serving
 from tests.fakes import line
@@ -208,6 +216,39 @@ async def test_a_server_that_does_not_remember_says_how_to_let_it(store: Store) 
         answer = await tell(client, "line", {"request_id": await ask(client, "line", [1]), "outcomes": [2]})
     assert refusal(answer) == (404, "not_remembered")
     assert "PATTERNS_REMEMBERED_REQUESTS" in answer.text
+
+
+async def test_answers_wait_while_the_database_does_not_answer(store: Store) -> None:
+    log, bundle = AnswerLog(), line()
+    store.publish(bundle)
+    watch = watch_of(store, log)
+    log.note("before", bundle, 1, np.zeros((1, 1)))
+    await watch.save()
+    with contextlib.closing(sqlite3.connect(store.root / "jobs.sqlite3")) as database:
+        database.execute("ALTER TABLE pattern_answered RENAME TO pattern_gone")
+        log.note("meanwhile", bundle, 1, np.array([[7.0]]))
+        with pytest.raises(TrainingUnavailable):
+            await watch.save()
+        database.execute("ALTER TABLE pattern_gone RENAME TO pattern_answered")
+    assert (await watch.remembered("line", "meanwhile")).said.tolist() == [[7]]
+    assert (await watch.remembered("line", "before")).said.tolist() == [[0]]
+    watch.close()
+
+
+async def test_nothing_is_remembered_where_nothing_can_be_kept(store: Store) -> None:
+    log = AnswerLog()
+    watch = watch_of(store, log)  # whose folder is not there yet
+    log.note("a", line(), 1, np.zeros((1, 1)))
+    await watch.save()
+    assert log.tick() == []
+    with pytest.raises(StoreUnwritable):
+        await watch.remembered("line", "a")
+    watch.close()
+
+
+def watch_of(store: Store, log: AnswerLog) -> Watch:
+    settings = Settings(_env_file=None, store=store.root, remembered_requests=MOST)
+    return Watch(Tallies(are_on=False), Likenesses(), log, store, settings)
 
 
 def test_a_log_that_nobody_saves_is_bounded() -> None:
