@@ -226,7 +226,10 @@ def _by_setting(
     if what == "remembering":
         with_it, without = (ours(store, engine, remembered_requests=most) for most in (REMEMBERED, 0))
     without = replace(without, name="without")
-    runs = together([with_it, without], [workload], effort)["workloads"][workload.name]
+    found = together([with_it, without], [workload], effort)
+    if found["not_compared"]:
+        raise SystemExit(f"{engine}, {workload.name}: {found['not_compared']}")
+    runs = found["workloads"][workload.name]
     return {
         is_on: [run["requests_per_s"] for run in runs[server.name]]
         for is_on, server in ((True, with_it), (False, without))
