@@ -69,6 +69,9 @@ SMALLEST_BLOCK, LARGEST_BLOCK = 1 << 8, 1 << 15
 # Up to this many weights are constants of the graph: a call of few rows takes a third less time, and memory holds the
 # weights eight times over. With more weights, the overhead of a call does not matter.
 MOST_CONSTANTS = 1 << 16
+# Rows with a number beyond it are computed operation by operation. Where weights are variables, TensorFlow joins
+# product, bias and relu into one of oneDNN, in which relu of NaN is 0: sums that overflow would have an answer.
+LARGE = 1e16
 # Between the seeds of two members: far more than there are folds and layers, whose seeds follow each other.
 MEMBER_STRIDE = 1 << 20
 
@@ -211,11 +214,25 @@ class KerasNetwork:
 
     def _computed(self, encoded: Encoded) -> Encoded:
         n_rows = len(encoded)
-        return cast(Encoded, self._compiled(tf.constant(padded(encoded, bucket(n_rows)))).numpy()[:n_rows])
+        answers = cast(Encoded, self._compiled(tf.constant(padded(encoded, bucket(n_rows)))).numpy()[:n_rows])
+        return answers if self._has_constants else self._checked(answers, encoded)
+
+    def _checked(self, answers: Encoded, encoded: Encoded) -> Encoded:
+        """Return the answers, those to rows with a large number computed operation by operation."""
+        are_large = ~(np.abs(encoded).max(axis=1) <= LARGE)
+        if are_large.any():
+            answers = answers.copy()
+            with on_device(self.device):
+                answers[are_large] = self.model(encoded[are_large]).numpy()
+        return answers
 
     def _computed_each(self, encoded: Encoded) -> Encoded:
         n_rows = len(encoded)
         return cast(Encoded, self._apart(tf.constant(padded(encoded, bucket(n_rows)))).numpy()[:, :n_rows])
+
+    @property
+    def _has_constants(self) -> bool:
+        return self.architecture.n_parameters <= MOST_CONSTANTS
 
     @cached_property
     def _apart(self) -> Callable[[Any], Any]:
@@ -223,8 +240,7 @@ class KerasNetwork:
         return self._compile(are_apart=True)
 
     def _compile(self, *, are_apart: bool = False) -> Callable[[Any], Any]:
-        is_small = self.architecture.n_parameters <= MOST_CONSTANTS
-        weights = self.model.get_weights() if is_small else self.model.trainable_variables
+        weights = self.model.get_weights() if self._has_constants else self.model.trainable_variables
         members = self.architecture.members
         # Each member is computed by itself: TensorFlow multiplies a stack of small matrices in one way or another
         # depending on their size, so that a row's answer would depend on the number of rows.

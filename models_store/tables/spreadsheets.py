@@ -22,8 +22,9 @@ from models_store.tables.reading import Reading, whole_where_exact
 from models_store.tables.text_columns import without_missing
 from models_store.tables.workbooks import DAMAGED, Sheet, column_name
 
-# The day of a cell that holds a time of day alone; which of the two depends on the program that reads it.
-NO_DAYS = (datetime.date(1899, 12, 30), datetime.date(1899, 12, 31))
+# The day of a cell that holds a time of day alone; which of the first two depends on the program that reads it. The
+# third is that of workbooks that count from 1904, as those of Excel on a Mac did.
+NO_DAYS = (datetime.date(1899, 12, 30), datetime.date(1899, 12, 31), datetime.date(1904, 1, 1))
 FEW = 5
 # Rows that may stand above the names.
 MOST_TITLES = 20

@@ -182,6 +182,21 @@ def test_a_network_without_hidden_layers_is_the_same_after_its_file() -> None:
     np.testing.assert_array_equal(from_bytes(made.to_bytes(), line)(rows), made(rows))
 
 
+@pytest.mark.parametrize("units", [16, 300])
+@pytest.mark.parametrize("members", [1, 2])
+def test_sums_that_overflow_in_a_relu_layer_have_no_finite_answer(units: int, members: int) -> None:
+    """Of 300 units the weights are variables, and TensorFlow may join operations."""
+    from models_store.networks.keras_network import KerasNetwork, initial_weights, with_weights  # deferred: TensorFlow
+
+    architecture = Architecture(2, (Layer(units, "relu"), Layer(units, "relu"), Layer(1, "linear")), members=members)
+    drawn = [12 * weights for weights in initial_weights(architecture, 3)]
+    weights = drawn if members > 1 else [own[0] for own in drawn]
+    made = KerasNetwork(with_weights(architecture, weights), architecture, "cpu")
+    rows = np.array([[1, 2], [3e38, -3e38], [3e38, 3e38], [1e17, 2e17]], np.float32)
+    np.testing.assert_array_equal(np.isfinite(made(rows)), [[True], [False], [False], [True]])
+    np.testing.assert_allclose(made(rows)[3] / 1e17, made(rows[:1])[0], rtol=1e-4)
+
+
 @pytest.mark.parametrize("weight", [np.nan, np.inf, -np.inf])
 def test_a_weight_that_is_not_finite_is_refused_when_made_and_when_read(weight: float) -> None:
     from models_store.networks.keras_network import KerasNetwork  # deferred: imports TensorFlow

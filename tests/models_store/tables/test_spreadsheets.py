@@ -57,6 +57,19 @@ def test_each_cell_of_a_sheet_is_of_its_kind(write: Write) -> None:
     assert day in found.frame["day"].dt.date()
 
 
+def test_a_workbook_that_counts_from_1904_has_the_same_dates_and_times_of_day(write: Write) -> None:
+    rows = [
+        [text("day"), text("clock"), text("took")],
+        [number(43981, 1), number(0.75, 3), number(1.25, 4)],
+        [number(0, 1), number(0.5, 3), number(0.5, 4)],
+    ]
+    assert columns_of(reading(write(xlsx({"Data": rows}, is_of_1904=True)), "workbook").frame) == {
+        "day": [datetime.datetime(2024, 5, 31), datetime.datetime(1904, 1, 1)],
+        "clock": [datetime.time(18), datetime.time(12)],
+        "took": [datetime.timedelta(hours=30), datetime.timedelta(hours=12)],
+    }
+
+
 @pytest.mark.parametrize("n_above", [0, 1, 3])
 @pytest.mark.parametrize("n_blank", [0, 2])
 def test_a_title_above_the_names_is_left_out(write: Write, n_above: int, n_blank: int) -> None:

@@ -30,12 +30,12 @@ def formula(value: str) -> str:
     return f"><f>B2*2</f><v>{value}</v>"
 
 
-def xlsx(sheets: Mapping[str, Cells | str]) -> bytes:
+def xlsx(sheets: Mapping[str, Cells | str], *, is_of_1904: bool = False) -> bytes:
     """Return a workbook; a sheet may also be the XML of its rows."""
     parts = {
         "[Content_Types].xml": _content_types(len(sheets)),
         "_rels/.rels": _relations([("officeDocument", "xl/workbook.xml")]),
-        "xl/workbook.xml": _workbook(list(sheets)),
+        "xl/workbook.xml": _workbook(list(sheets), is_of_1904),
         "xl/_rels/workbook.xml.rels": _relations(
             [("worksheet", f"worksheets/sheet{place}.xml") for place in range(1, len(sheets) + 1)]
             + [("styles", "styles.xml")]
@@ -92,11 +92,12 @@ def _cell(column: str, row: int, cell: str) -> str:
     return f'<c r="{column}{row}" {cell}</c>' if cell else ""
 
 
-def _workbook(names: list[str]) -> str:
+def _workbook(names: list[str], is_of_1904: bool) -> str:
     sheets = "".join(
         f'<sheet name="{escape(name)}" sheetId="{place}" r:id="rId{place}"/>' for place, name in enumerate(names, 1)
     )
-    return f'<workbook xmlns="{MAIN}" xmlns:r="{RELATIONS}"><sheets>{sheets}</sheets></workbook>'
+    dates = '<workbookPr date1904="1"/>' if is_of_1904 else ""
+    return f'<workbook xmlns="{MAIN}" xmlns:r="{RELATIONS}">{dates}<sheets>{sheets}</sheets></workbook>'
 
 
 def _relations(targets: list[tuple[str, str]]) -> str:
