@@ -73,6 +73,18 @@ Tolerance = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="with if-better: how much worse it may be, 0.02 of the champion's error say"),
 ]
+OutsideOfRecipe = Annotated[
+    Literal["warn", "clip", "reject", "formula"] | None,
+    typer.Option(help="in the recipe: what becomes of rows outside what training saw, where a request does not say"),
+]
+PromotionOfRecipe = Annotated[
+    Literal["always", "never", "if-better"] | None,
+    typer.Option(help="in the recipe: when its versions become champion, where a request does not say"),
+]
+PromotionTolerance = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="with --promotion if-better: how much worse they may be, 0.02 of the error say"),
+]
 TaskOption = Annotated[str | None, typer.Option(help="regression or classification, instead of inferred")]
 OPTION = re.compile(r"--[^\W\d]")
 # By what has answered a row outside what training saw, and by what is asked of such rows of a table.
@@ -193,6 +205,9 @@ def train(
     promote: PromoteOption = None,
     no_promote: Annotated[bool, typer.Option("--no-promote", help="the same as --promote never")] = False,
     tolerance: Tolerance = None,
+    outside: OutsideOfRecipe = None,
+    promotion: PromotionOfRecipe = None,
+    promotion_tolerance: PromotionTolerance = None,
     csv: TableFile = None,
     target: Target = None,
     name: Annotated[str | None, typer.Option(help="the pattern's name; by default the file's")] = None,
@@ -227,10 +242,21 @@ def train(
         specs = missing_specs() if missing else [spec_named(name) for name in recipes or []]
     if not specs and not missing:
         raise typer.BadParameter("name a pattern or a file, give --csv and --target, or say --missing")
-    changes: dict[str, Any] = {"seed": seed} if seed is not None else {}
+    changes = _of_recipe(outside, promotion, promotion_tolerance)
+    changes |= {"seed": seed} if seed is not None else {}
     changes |= {"fit": {"epochs": epochs}} if epochs is not None else {}
     failures = train_all([spec.overridden(changes) for spec in specs], _promotion(promote, tolerance, no_promote))
     raise typer.Exit(1 if failures else 0)
+
+
+def _of_recipe(outside: str | None, promotion: str | None, tolerance: float | None) -> dict[str, Any]:
+    """Return what the options change in a recipe that say how its versions are served and promoted."""
+    changes: dict[str, Any] = {} if outside is None else {"outside": outside}
+    if tolerance is not None and promotion != "if-better":
+        raise typer.BadParameter("--promotion-tolerance goes with --promotion if-better")
+    if promotion is not None:
+        changes["promotion"] = {"when": promotion, **({} if tolerance is None else {"tolerance": tolerance})}
+    return changes
 
 
 def _promotion(said: "When | None", tolerance: float | None, no_promote: bool) -> "AskedPromotion":
@@ -271,6 +297,9 @@ def search(
     promote: PromoteOption = None,
     no_promote: Annotated[bool, typer.Option("--no-promote", help="the same as --promote never")] = False,
     tolerance: Tolerance = None,
+    outside: OutsideOfRecipe = None,
+    promotion: PromotionOfRecipe = None,
+    promotion_tolerance: PromotionTolerance = None,
     csv: TableFile = None,
     target: Target = None,
     name: Annotated[str | None, typer.Option(help="the pattern's name; by default the file's")] = None,
@@ -316,8 +345,9 @@ def search(
         "pruning": pruning,
         "seed": seed,
     }
-    changes = {field: value for field, value in said.items() if value is not None}
-    found, board = find(spec.overridden({"search": changes}), _promotion(promote, tolerance, no_promote))
+    changes = {"search": {field: value for field, value in said.items() if value is not None}}
+    changes |= _of_recipe(outside, promotion, promotion_tolerance)
+    found, board = find(spec.overridden(changes), _promotion(promote, tolerance, no_promote))
     print_found(out, found, board)
 
 
@@ -595,6 +625,42 @@ def rollback(pattern: Annotated[str, typer.Argument(help="the pattern's name")])
 
     version = open_store().rollback(pattern)
     out.print(f"{pattern}: version {version} is the champion")
+
+
+@cli.command()
+def promote(
+    pattern: Annotated[str, typer.Argument(help="the pattern's name")],
+    version: Annotated[int, typer.Argument(min=1, help="the version that is to answer when none is named")],
+) -> None:
+    """Make a version the champion; the same as `patterns label NAME champion VERSION`."""
+    from app.commands.labels import set_label  # deferred: NumPy is not needed for --help
+    from models_store.storage.aliases import CHAMPION
+
+    set_label(pattern, CHAMPION, version)
+    out.print(f"{pattern}: version {version} is the champion", highlight=False)
+
+
+@cli.command()
+def label(
+    pattern: Annotated[str, typer.Argument(help="the pattern's name")],
+    label: Annotated[str, typer.Argument(help="champion, shadow, or a name of yours")],
+    version: Annotated[int | None, typer.Argument(min=1, help="the version that it is to point at")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="take the label away; its version stays")] = False,
+) -> None:
+    """Point a label at a version, which requests may then name it by; `shadow` gets a copy of live questions."""
+    from app.commands.labels import remove_label, set_label  # deferred: NumPy is not needed for --help
+
+    if (version is None) != remove:
+        raise typer.BadParameter("give the version that the label is to point at, or --remove")
+    if version is None:
+        remove_label(pattern, label)
+        out.print(f"{pattern}: the label {label} is removed", markup=False, highlight=False)
+        return
+    why_idle = set_label(pattern, label, version)
+    out.print(f"{pattern}: {label} is version {version}", markup=False, highlight=False)
+    if why_idle is not None:
+        err.print("[yellow]warning:[/]", end=" ")
+        err.print(f"it is asked nothing: {why_idle}", markup=False, highlight=False, soft_wrap=True)
 
 
 @cli.command()

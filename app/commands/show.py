@@ -16,6 +16,7 @@ from models_store.bundle import Description
 from models_store.card import AnyScore, Card, LabelScore
 from models_store.errors import PatternServerError
 from models_store.plots.draw import Picture, draw, plots_of
+from models_store.storage.aliases import CHAMPION
 from models_store.storage.datasets import ID, Datasets
 from models_store.storage.store import Store
 
@@ -80,6 +81,7 @@ def _summary(store: Store, name: str) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "pattern": name,
         "versions": store.versions(name),
+        "labels": store.aliases(name),
         "champion": None,
         "rmse": None,
         "r2": None,
@@ -121,9 +123,15 @@ def patterns_table(rows: list[dict[str, Any]]) -> Table:
     shown.columns[0].max_width = MOST_LETTERS
     shown.columns[1].no_wrap = shown.columns[3].no_wrap = True
     for row in rows:
-        versions = ", ".join(map(str, row["versions"]))
-        shown.add_row(row["pattern"], str(row["champion"] or "none"), versions, _scored(row), _from(row))
+        shown.add_row(row["pattern"], str(row["champion"] or "none"), _versions(row), _scored(row), _from(row))
     return shown
+
+
+def _versions(row: dict[str, Any]) -> str:
+    """`1, 2 (shadow), 3`: the versions with their labels, but for that of the champion, which stands beside them."""
+    labels = {version: [label for label, at in row["labels"].items() if at == version] for version in row["versions"]}
+    named = {version: [label for label in found if label != CHAMPION] for version, found in labels.items()}
+    return ", ".join(f"{version} ({', '.join(found)})" if found else str(version) for version, found in named.items())
 
 
 def _scored(row: dict[str, Any]) -> str:

@@ -269,9 +269,9 @@ TRIALS: dict[str, Any] = {
     "text/csv": {"schema": {"type": "string"}},
 }
 PROMOTE = {
-    "enum": [True, False, "if-better"],
-    "description": "whether the new version becomes the champion: if-better asks both the same rows first; without it "
-    "as the recipe's promotion says, else true",
+    "enum": ["always", "never", "if-better", True, False],
+    "description": "whether the new version becomes the champion: if-better asks both the same rows first; true is "
+    "always, and false never; without it as the recipe's promotion says, else always",
 }
 TOLERANCE = {
     "type": "number",

@@ -39,8 +39,8 @@ from training.recipe.spec import PatternSpec
 
 router = APIRouter(tags=["train"], route_class=StrictRoute)
 
-IF_BETTER: Literal["if-better"] = "if-better"
-WHEN: dict[bool | str, When] = {True: "always", False: "never", IF_BETTER: IF_BETTER}
+# The words of recipes and of the command line; and what says the same as two of them.
+WHEN: dict[bool | str, When] = {True: "always", False: "never", **{word: word for word in get_args(When)}}
 LONGEST_WAIT_SECONDS = 60.0
 LONGEST_KEY = 255
 # While nothing happens, each pause between two looks for events is this much longer than the one before.
@@ -189,8 +189,9 @@ def _columns(dataset: str, datasets: Datasets) -> Sequence[ColumnFacts] | None:
 def promotion_of(asked: dict[str, Any]) -> AskedPromotion:
     """Return what a body says of the promotion of the new version. Raises RecipeError."""
     promote = asked.get("promote", True)
-    if promote != IF_BETTER and not isinstance(promote, bool):
-        raise RecipeError(f'promote: must be true, false or "{IF_BETTER}", found {kind_of(promote)}')
+    if not isinstance(promote, bool | str) or promote not in WHEN:
+        words = ", ".join(f'"{word}"' for word in get_args(When))
+        raise RecipeError(f"promote: must be {words}, true (always) or false (never), found {kind_of(promote)}")
     when = WHEN[promote] if "promote" in asked else None
     return AskedPromotion(when, _tolerance_of(asked["tolerance"]) if "tolerance" in asked else None)
 

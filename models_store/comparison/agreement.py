@@ -6,22 +6,52 @@ labels    whether the most probable one is the same, and how far apart the proba
 They are added up over rows, so that sums of several processes can be added too.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models_store.arrays import Array
-from models_store.bundle import Bundle
+from models_store.bundle import Bundle, Description
 from models_store.errors import NotComparable, shortened, shortened_name
-from models_store.tables.table import Raw, Table
+from models_store.tables.table import Kind, Raw, Table
 
 ROWS, N_BEFORE = 0, 1
 # Of each output of numbers.
 SIZE, SIGNED, SQUARE, OF_NUMBERS = 0, 1, 2, 3
 SAME, APART, OF_LABELS = 0, 1, 2
 WAY_OUT = "move the label to a version with the same inputs and outputs"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a version is asked, and what it answers."""
+
+    is_table: bool
+    kinds: Mapping[str, Kind]
+    outputs: tuple[str, ...]
+    are_labels: bool
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Self:
+        is_table = isinstance(bundle.golden_inputs, Table)
+        return cls(is_table, bundle.kinds, bundle.outputs, bundle.labels is not None)
+
+    @classmethod
+    def described(cls, version: Description) -> Self:
+        """Return what the card of a version says, whose network need not be loaded."""
+        card, data = version.card, version.recipe.get("data", {})
+        kinds = {column.name: column.kind for column in card.inputs}
+        outputs = tuple(output.name for output in card.outputs)
+        return cls(data.get("kind") == "table", kinds, outputs, card.task == "classification")
+
+
+def check_comparable(first: Asked, other: Asked) -> None:
+    """Raise NotComparable where the other cannot answer the first one's questions, or answers something else."""
+    _check_inputs(first, other)
+    _check_outputs(first, other)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +72,7 @@ class Agreement:
     @classmethod
     def between(cls, first: Bundle, other: Bundle) -> Self:
         """Raises NotComparable where the other cannot answer the first one's questions, or answers something else."""
-        _check_inputs(first, other)
-        _check_outputs(first, other)
+        check_comparable(Asked.of(first), Asked.of(other))
         ours, theirs = (first.outputs, other.outputs) if first.labels is None else (first.labels, other.labels or ())
         return cls(
             other.inputs,
@@ -109,8 +138,8 @@ class Agreement:
         }
 
 
-def _check_inputs(first: Bundle, other: Bundle) -> None:
-    if isinstance(first.golden_inputs, Table) != isinstance(other.golden_inputs, Table):
+def _check_inputs(first: Asked, other: Asked) -> None:
+    if first.is_table != other.is_table:
         raise NotComparable("one of both has learned from a table, and the other from a formula", WAY_OUT)
     lacking = [name for name, kind in other.kinds.items() if first.kinds.get(name) != kind]
     if lacking:
@@ -122,12 +151,11 @@ def _check_inputs(first: Bundle, other: Bundle) -> None:
         )
 
 
-def _check_outputs(first: Bundle, other: Bundle) -> None:
-    tasks: list[Any] = [each.labels is None for each in (first, other)]
-    if tasks[0] == tasks[1] and {*first.outputs} == {*other.outputs}:
+def _check_outputs(first: Asked, other: Asked) -> None:
+    if first.are_labels == other.are_labels and {*first.outputs} == {*other.outputs}:
         return
     named = [shortened(map(shortened_name, each.outputs), 5) for each in (first, other)]
-    kinds = ["labels" if each.labels is not None else "numbers" for each in (first, other)]
+    kinds = ["labels" if each.are_labels else "numbers" for each in (first, other)]
     raise NotComparable(
         f"the champion answers {kinds[0]} ({named[0]}), and the shadow {kinds[1]} ({named[1]})", WAY_OUT
     )

@@ -92,11 +92,13 @@ def test_the_patterns_are_listed(stocked: Store, run: Run) -> None:
 
 def test_the_patterns_are_listed_for_programs(stocked: Store, run: Run) -> None:
     exact: dict[str, Any] = {"rmse": 0.0, "r2": 1.0}
+    champion = {"champion": 1, "labels": {"champion": 1}}
     assert json.loads(run("list", "--json").out) == [
-        {"pattern": "fork", "versions": [1], "champion": 1, "formulas": {"up": "x", "down": "-x"}, **exact},
+        {"pattern": "fork", "versions": [1], **champion, "formulas": {"up": "x", "down": "-x"}, **exact},
         {
             "pattern": "pair",
             "versions": [1, 2],
+            "labels": {"champion": 2},
             "champion": 2,
             "formulas": {"y1": "x1 + 2*x2", "y2": "x1 - x2"},
             **exact,
@@ -111,7 +113,7 @@ def test_an_empty_store_has_an_empty_list(run: Run) -> None:
 
 def test_a_pattern_without_a_good_version_is_listed_all_the_same(stocked: Store, run: Run) -> None:
     (stocked.root / "fork" / "1" / "bundle.json").write_bytes(b"scratched")
-    facts = {"pattern": "fork", "versions": [1], "champion": None, "rmse": None, "r2": None}
+    facts = {"pattern": "fork", "versions": [1], "labels": {"champion": 1}, "champion": None, "rmse": None, "r2": None}
     assert json.loads(run("list", "--json").out)[0] == facts
     assert run("list").status == 0
 
@@ -201,9 +203,41 @@ def test_rolling_back_says_which_version_answers_now(stocked: Store, run: Run) -
     assert again.err == "error: version 1 of pair is the oldest good one; there is none before it"
 
 
+def test_a_version_is_made_the_champion(stocked: Store, run: Run) -> None:
+    ran = run("promote", "pair", "1")
+    assert (ran.status, ran.out, stocked.champion("pair")) == (0, "pair: version 1 is the champion\n", 1)
+
+
+def test_a_label_is_set_shown_and_taken_away(stocked: Store, run: Run) -> None:
+    ran = run("label", "pair", "shadow", "1")
+    assert (ran.status, ran.out, ran.err) == (0, "pair: shadow is version 1\n", "")
+    assert stocked.aliases("pair") == {"champion": 2, "shadow": 1}
+    assert "1 (shadow), 2" in run("list").out
+    assert run("label", "pair", "shadow", "--remove").out == "pair: the label shadow is removed\n"
+    assert stocked.aliases("pair") == {"champion": 2}
+
+
+def test_a_shadow_that_is_asked_nothing_says_why(stocked: Store, run: Run) -> None:
+    stocked.publish(replace(flowers(), pattern="pair"), promote=False)
+    for version, why in ((3, "one of both has learned from a table"), (2, "it is the champion itself")):
+        ran = run("label", "pair", "shadow", str(version))
+        assert (ran.status, ran.out) == (0, f"pair: shadow is version {version}\n")
+        assert f"warning: it is asked nothing: {why}" in ran.err
+        assert stocked.aliases("pair")["shadow"] == version
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
+        (["promote", "pair", "9"], 1, "error: pattern pair has no such version; it has 1, 2"),
+        (["promote", "pair", "0"], 2, "should be greater than or equal to 1"),
+        (["promote", "unheard-of", "1"], 1, "error: no such pattern; there are fork, pair"),
+        (["label", "pair", "Best!", "1"], 1, "error: a label is a lower-case letter"),
+        (["label", "pair", "best"], 2, "give the version that the label is to point at, or --remove"),
+        (["label", "pair", "best", "1", "--remove"], 2, "give the version that the label is to point at, or --remove"),
+        (["label", "pair", "best", "--remove"], 1, "error: pattern pair has no such label; it has champion"),
+        (["label", "pair", "champion", "--remove"], 1, "error: pair needs a champion"),
+        (["train", "pair", "--promotion-tolerance", "0.1"], 2, "goes with --promotion if-better"),
         (["show", "unheard-of"], 1, "error: no such pattern; there are fork, pair"),
         (["show", "../pair"], 1, "error: no such pattern; there are fork, pair"),
         (["show", "pair", "--version", "9"], 1, "error: pattern pair has no such version; it has 1, 2"),

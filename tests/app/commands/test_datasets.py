@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.commands import datasets, show
+from app.commands import datasets, show, train
 from app.commands.datasets import Asked, AskedRows
 from app.commands.store import open_datasets
+from app.jobs.promotion import AskedPromotion
 from models_store.names import RESERVED, is_name
 from models_store.storage.store import Store
 from models_store.tables.csv_dialect import CsvDialect
@@ -21,6 +22,7 @@ from tests.fakes import LinearNetwork
 from tests.table_fakes import passengers
 from training.recipe.base import RecipeError
 from training.recipe.data import TableData
+from training.recipe.promotion import Promotion
 from training.recipe.spec import PatternSpec, catalogue
 
 ROWS = "size,colour,price\n" + "".join(f"{size},{'rg'[size % 2]},{size * 1.5}\n" for size in (3, 1, 4, 15, 9, 2, 6))
@@ -49,6 +51,27 @@ def test_a_csv_and_a_target_make_a_recipe(fruit: Path, capsys: pytest.CaptureFix
     again = datasets.recipe_for(Asked(fruit, ["price"], name="other"), None)
     assert isinstance(again.data, TableData)
     assert (again.name, again.data.dataset) == ("other", spec.data.dataset)
+
+
+def test_how_versions_are_served_and_promoted_is_written_into_the_recipe(
+    fruit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[PatternSpec] = []
+
+    def train_all(specs: list[PatternSpec], _: AskedPromotion) -> int:
+        asked.extend(specs)
+        return 0
+
+    monkeypatch.setattr(train, "train_all", train_all)
+    rule = ["--promotion", "if-better", "--promotion-tolerance", "0.02"]
+    for options in ([], ["--outside", "clip", *rule], ["--promotion", "never"]):
+        ran = CliRunner().invoke(cli, ["train", "--csv", str(fruit), "--target", "price", *options])
+        assert ran.exit_code == 0
+    assert [(spec.outside, spec.promotion) for spec in asked] == [
+        (None, None),
+        ("clip", Promotion(when="if-better", tolerance=0.02)),
+        (None, Promotion(when="never")),
+    ]
 
 
 def test_weights_groups_and_a_table_of_test_rows_are_in_the_recipe(

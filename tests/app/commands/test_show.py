@@ -143,19 +143,30 @@ def test_of_many_inputs_only_as_many_are_shown_as_there_is_room_for() -> None:
 def test_patterns_of_labels_are_listed_by_their_accuracy() -> None:
     rows: list[dict[str, Any]] = [
         {"pattern": "titanic", "versions": [1, 2], "champion": 2, "accuracy": 0.832, "rmse": None, "r2": None}
+        | {"labels": {"champion": 2, "shadow": 1, "tried": 1}}
         | {"dataset": "0123456789abcdef" * 2, "table": "boats.csv", "target": ["survived"]},
         {"pattern": "quadratic-extrapolated", "versions": [1], "champion": 1, "rmse": 1.0798e-05, "r2": 0.9999999}
+        | {"labels": {"champion": 1}}
         | {"formulas": {"y": "0.5*x1**2 - 3*x2 + 5"}},
-        {"pattern": "broken", "versions": [1], "champion": None, "rmse": None, "r2": None},
+        {"pattern": "broken", "versions": [1], "labels": {}, "champion": None, "rmse": None, "r2": None},
     ]
     text = printed(show.patterns_table(rows))
-    for said in ("accuracy 0.832", "survived of", "boats.csv", "quadratic-extrapolated", "RMSE 1.0798e-05", "none"):
+    for said in (
+        "accuracy 0.832",
+        "survived of",
+        "boats.csv",
+        "quadratic-extrapolated",
+        "RMSE 1.0798e-05",
+        "none",
+        "1 (shadow,",
+    ):
         assert said in text
 
 
 def test_long_names_of_patterns_are_folded_and_leave_room_for_the_rest() -> None:
     name = f"{'long' * 15}-it"
     row = {"pattern": name, "versions": [1], "champion": 1, "rmse": 1.0798e-05, "r2": 0.9999999, "formulas": {"y": "x"}}
+    row |= {"labels": {"champion": 1}}
     text = printed(show.patterns_table([row]))
     folded = [line.split()[0] for line in text.splitlines() if line[:4].strip()]
     assert name in "".join(folded)
