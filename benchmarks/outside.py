@@ -3,7 +3,9 @@
     rows with a hole -> Region;  rows of the hole, and fresh rows from inside -> shares that are named -> figures
 
 Of a table, rows are removed, and those in the middle of what was removed are asked: a tenth of the rows around one of
-them in two columns, by their ranks; a corner of two columns; all rows of a combination of two categories.
+them in two columns, by their ranks; a corner of two columns; all rows of a combination of two categories. Two others
+that are told more say how much there is to find: the same distances in the right two columns alone, and trees that have
+learned from half of the rows that were removed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +16,7 @@ from time import perf_counter
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
 
 from models_store.arrays import Array
 from models_store.encoding.categories import CategoryEncoder
@@ -25,6 +28,8 @@ from models_store.tables.table import Raw, Table, Values
 from training.region import region_of
 
 N_SPLITS, N_HOLES = 20, 20
+# Of the trees that are told rows of the hole: how many, and the share of other rows that they may take for its rows.
+N_TREES, FALSE_ALARMS = 200, 0.01
 TRAINING, COLUMNS = (300, 1000, 4000), (2, 5, 10)
 # A column with more values has ranks, one with fewer has combinations.
 FEW_VALUES = 15
@@ -86,6 +91,7 @@ class Hole:
 
     removed: Rows
     asked: Rows
+    columns: tuple[str, str]
 
 
 def report(tables: Sequence[Path] = ()) -> None:
@@ -140,22 +146,46 @@ def _report_table(path: Path) -> None:
         flush=True,
     )
     for kind, draw in (("around a row", _around), ("corner", _corner), ("combination", _combination)):
-        shares = list(_of_holes(table, draw))
-        if shares:
-            whole = np.mean(np.array(shares) >= 0.95)
+        shares = np.array(list(_of_holes(table, draw)))
+        if len(shares):
+            (named, told, learned), whole = shares.mean(axis=0), np.mean(shares[:, 0] >= 0.95)
             print(
-                f"outside, {path.name}, {kind}: {np.mean(shares):.0%} named; {whole:.0%} of {len(shares)} to 95 %",
+                f"outside, {path.name}, {kind}: {named:.0%} named; {whole:.0%} of {len(shares)} to 95 %; "
+                f"{told:.0%} in the right columns alone, {learned:.0%} by trees that were told half of the hole",
                 flush=True,
             )
 
 
-def _of_holes(table: Table, draw: Callable[[Table, np.random.Generator], Hole | None]) -> Iterator[float]:
+def _of_holes(
+    table: Table, draw: Callable[[Table, np.random.Generator], Hole | None]
+) -> Iterator[tuple[float, float, float]]:
+    """Yield the shares that are named: in all columns, in those of the hole alone, and by trees that know its rows."""
     for seed in range(N_HOLES):
         hole = draw(table, np.random.default_rng(seed))
         if hole is not None and hole.asked.sum() >= 5:
-            found = _named(table, np.flatnonzero(~hole.removed), np.flatnonzero(hole.asked), seed)
-            if found is not None:
-                yield found[0]
+            train, asked = np.flatnonzero(~hole.removed), np.flatnonzero(hole.asked)
+            found = _named(table, train, asked, seed)
+            told = _named(Table({name: table.columns[name] for name in hole.columns}), train, asked, seed)
+            if found is not None and told is not None:
+                yield found[0], told[0], _by_trees(table, hole, seed)
+
+
+def _by_trees(table: Table, hole: Hole, seed: int) -> float:
+    """Return the share of the asked rows that trees know for rows of the hole, each from the other half of the table."""
+    rows = np.stack([_as_numbers(values) for values in table.columns.values()], axis=1)
+    half = np.random.default_rng(seed).integers(2, size=len(rows)).astype(bool)
+    probable = np.empty(len(rows))
+    for own in (half, ~half):
+        trees = RandomForestClassifier(N_TREES, random_state=seed).fit(rows[~own], hole.removed[~own])
+        probable[own] = trees.predict_proba(rows[own])[:, 1]
+    limit = np.quantile(probable[~hole.removed], 1 - FALSE_ALARMS)
+    return float((probable[hole.asked] > limit).mean())
+
+
+def _as_numbers(values: Values) -> Array:
+    if values.dtype != object:
+        return np.asarray(values, np.float64)
+    return np.unique([str(value) for value in values], return_inverse=True)[1].astype(np.float64)
 
 
 def _named(table: Table, train: NDArray[np.int64], asked: NDArray[np.int64], seed: int) -> tuple[float, float] | None:
@@ -183,7 +213,7 @@ def _around(table: Table, rng: np.random.Generator) -> Hole | None:
     ranks = np.stack([_ranks(table.columns[name]) for name in pair], axis=1)
     away: Array = np.abs(ranks - ranks[rng.integers(len(ranks))]).max(axis=1)
     most = float(np.quantile(away, 0.1))
-    return Hole(away <= most, away <= most / 2)
+    return Hole(away <= most, away <= most / 2, pair)
 
 
 def _corner(table: Table, rng: np.random.Generator) -> Hole | None:
@@ -193,7 +223,7 @@ def _corner(table: Table, rng: np.random.Generator) -> Hole | None:
         return None
     ranks = np.stack([_ranks(table.columns[name]) for name in pair], axis=1)
     inwards: Array = np.where(rng.random(2) < 0.5, 1 - ranks, ranks).min(axis=1)
-    return Hole(inwards > 0.7, inwards > 0.85)
+    return Hole(inwards > 0.7, inwards > 0.85, pair)
 
 
 def _combination(table: Table, rng: np.random.Generator) -> Hole | None:
@@ -206,7 +236,7 @@ def _combination(table: Table, rng: np.random.Generator) -> Hole | None:
         alike = [table.columns[name] == table.columns[name][row] for name in pair]
         both = alike[0] & alike[1]
         if 0.02 <= both.mean() <= 0.25 and min((some & ~both).sum() for some in alike) >= 10:
-            return Hole(both, both)
+            return Hole(both, both, pair)
     return None
 
 

@@ -5,7 +5,7 @@ float64 arrays of two dimensions, by name <-> the bytes of an npz file
 
 import io
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -26,11 +26,15 @@ def packed(arrays: Mapping[str, Array]) -> bytes:
     return target.getvalue()
 
 
-def unpacked(saved: bytes, names: Iterable[str]) -> dict[str, Array]:
-    """Return the arrays of these names. Raises BundleDamaged where one is not there, or is no array of float64."""
+def unpacked(saved: bytes, names: Iterable[str], later: Sequence[str] = ()) -> dict[str, Array]:
+    """Return the arrays of these names, and of those of later releases, where the first of them is there.
+
+    Raises BundleDamaged where another is not there, or is no array of float64.
+    """
     try:
         with ZipFile(io.BytesIO(saved)) as archive:
-            return {name: _array(archive, f"{name}.npy") for name in names}
+            is_later = bool(later) and f"{later[0]}.npy" in archive.namelist()
+            return {name: _array(archive, f"{name}.npy") for name in (*names, *(later if is_later else ()))}
     except UNREADABLE as error:
         raise BundleDamaged("not an npz file of its arrays") from error
 

@@ -1,6 +1,7 @@
 """The region where training rows were: landmarks among them, and the limit of each.
 
 training rows -> places -> pairs of columns with hollows -> reaches of landmarks -> limits
+                        -> hollows of two columns, by counts of more rows
 """
 
 from collections.abc import Iterator
@@ -14,12 +15,15 @@ from models_store.encoding.rows import Encoder
 from models_store.region.region import NONE, UNLIKE, Distances, Groups, Region, nearest, per_square_of
 from models_store.region.tracks import Tracks
 from models_store.tables.table import Raw, take
+from training.hollows import hollows_of
 
 # With fewer rows, more than one new row in a hundred would be farther than all of them.
 FEWEST_ROWS = 99
 MOST_LANDMARKS, MOST_ROWS = 1000, 2000
-# The share of new rows that may be taken for far.
-FAR = 0.005
+# So many rows are counted in cells.
+MOST_COUNTED = 100_000
+# The share of new rows that may be taken for far from the landmarks, and for those of a hollow.
+FAR, IN_HOLLOW = 0.005, 0.002
 # So many rows are beyond the limit of one group of columns alone, so that no single row decides it.
 ROWS_BEYOND = 10
 # A landmark reaches as far as its fifth neighbour, and a little farther than the nearest that is not the same: so whole
@@ -43,9 +47,10 @@ def region_of(raw: Raw, encoder: Encoder, seed: int) -> Region | None:
         return None
     rng = np.random.default_rng(seed)
     tracks = Tracks(encoder)
-    some = take(raw, rng.permutation(len(raw))[:MOST_ROWS])
-    scales = tracks.scales(some)
-    places = tracks.places(some, scales)
+    order = rng.permutation(len(raw))[:MOST_COUNTED]
+    scales = tracks.scales(take(raw, order[:MOST_ROWS]))
+    counted = tracks.places(take(raw, order), scales)
+    places = counted[:MOST_ROWS]
     columns = np.array([*_alone(tracks), *_pairs(tracks, places[:TRIED_LANDMARKS], rng)], np.int64)
     groups = Groups(tracks, places[:MOST_LANDMARKS], columns)
     reaches = np.sqrt(_square_reaches(groups))
@@ -53,10 +58,19 @@ def region_of(raw: Raw, encoder: Encoder, seed: int) -> Region | None:
     # Where one training row alone had some combination of codes, a new one that nobody had says nothing.
     most = np.where(_are_codes(groups), 0, max(ROWS_BEYOND, int(FAR * len(ratios))))
     limits = np.maximum(np.take_along_axis(np.sort(ratios, axis=0), -1 - most[None], axis=0), 1.0)
-    far = np.sort((ratios / limits).max(axis=1))
-    # Counted like the rank of a level: a new row is farther with a chance of FAR, or 1 / (n + 1) if that is more.
-    limit = max(float(np.interp((1 - FAR) * (len(far) + 1), np.arange(1, len(far) + 1), far)), 1.0)
-    return Region(groups, scales, reaches * limits * limit, far / limit)
+    away = (ratios / limits).max(axis=1)
+    hollows, missed = hollows_of(tracks, counted)
+    from_landmark, in_hollow = _limit(away, FAR), _limit(missed, IN_HOLLOW)
+    far = np.maximum(away / from_landmark, missed[: len(away)] / in_hollow)
+    return Region(groups, scales, reaches * limits * from_landmark, hollows.beyond(in_hollow), np.sort(far))
+
+
+def _limit(far: Array, share: float) -> float:
+    """Return the limit of rows that are so far, at least 1.
+
+    Counted like the rank of a level: a new row is farther with a chance of `share`, or 1 / (n + 1) if that is more.
+    """
+    return max(float(np.interp((1 - share) * (len(far) + 1), np.arange(1, len(far) + 1), np.sort(far))), 1.0)
 
 
 def _alone(tracks: Tracks) -> Iterator[tuple[int, int]]:

@@ -2,8 +2,9 @@
 
 rows -> places -> distance to the nearest landmarks, in distances of these to their own neighbours
      -> in several groups of columns, the farthest of which counts -> 1 is the limit
+     -> the cells of two columns that it is in: those of a hollow are as far as its rows are missed
 
-region.npz     places, groups, limits, scales, training: float64
+region.npz     places, groups, limits, scales, training: float64; of later releases cuts, hollows
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,8 @@ from models_store.distances import in_blocks, square_distances
 from models_store.encoding.rows import Encoder
 from models_store.errors import BundleDamaged
 from models_store.npz import packed, unpacked
+from models_store.region import hollows
+from models_store.region.hollows import Hollows
 from models_store.region.tracks import FARTHEST, Tracks
 from models_store.tables.table import Raw
 
@@ -51,7 +54,7 @@ class Groups:
         """Yield squares of distances to the landmarks, float32 (n_rows, n_landmarks), group by group."""
         # float32, because it takes half as long, and no limit is so exact.
         rows = places.astype(np.float32)
-        in_column = [self._in_column(rows, *own) for own in self._tracks_of]
+        in_column = [self._in_column(rows, *own) for own in self.tracks.of_columns]
         for first, second in self.columns.tolist():
             if first == NONE:
                 yield np.sum(in_column[: len(self.tracks.columns)], axis=0, dtype=np.float32)
@@ -64,14 +67,6 @@ class Groups:
         `per_square` (n_groups, n_landmarks) as `per_square_of` has them. No row's depends on another row, to the bit.
         """
         return in_blocks(lambda rows: nearest(self.squares(rows), per_square), places, self.block)
-
-    @cached_property
-    def _tracks_of(self) -> list[tuple[list[int], list[int]]]:
-        """The tracks of each column that are numbers, and those that are codes."""
-        found: dict[int, tuple[list[int], list[int]]] = {}
-        for place, track in enumerate(self.tracks.all):
-            found.setdefault(track.column, ([], []))[track.is_code].append(place)
-        return list(found.values())
 
     @cached_property
     def _rounded(self) -> Distances:
@@ -110,13 +105,16 @@ class Region:
 
     It is larger where the neighbours of the landmark are farther, too.
     """
+    hollows: Hollows
+    """None are known of earlier releases."""
     training: Array
     """How far training rows are from all others, in ascending order, float64 (n_rows,)."""
 
     def far(self, raw: Raw) -> Array:
         """Return how far raw rows are from the training rows, float64 (n_rows,): beyond 1, where none of these was."""
         places = self.groups.tracks.places(raw, self.scales)
-        far: Array = self.groups.ratios(places, self._per_limit).max(axis=1)
+        to_landmarks = self.groups.ratios(places, self._per_limit).max(axis=1)
+        far: Array = np.maximum(to_landmarks, self.hollows.far(places))
         return far
 
     def share_as_far(self, far: Array) -> Array:
@@ -136,12 +134,13 @@ class Region:
     def to_bytes(self) -> bytes:
         columns = self.groups.columns.astype(np.float64)
         arrays = {"places": self.groups.places, "groups": columns, "limits": self.limits}
-        return packed({**arrays, "scales": np.concatenate([*self.scales]), "training": self.training[:, None]})
+        arrays |= {"scales": np.concatenate([*self.scales]), "training": self.training[:, None]}
+        return packed({**arrays, **self.hollows.to_arrays()})
 
     @classmethod
     def from_bytes(cls, saved: bytes, encoder: Encoder) -> Self:
         """Raises BundleDamaged where the arrays are not those of a region of the encoder's columns."""
-        places, groups, limits, scales, training = unpacked(saved, NAMES).values()
+        places, groups, limits, scales, training, *more = unpacked(saved, NAMES, hollows.NAMES).values()
         tracks = Tracks(encoder)
         if places.shape[1] != len(tracks.all) or scales.shape[1] != len(tracks.scaled) or len(scales) % 2:
             raise BundleDamaged("places and scales are not those of the columns")
@@ -160,7 +159,8 @@ class Region:
             raise BundleDamaged("expected knots and heights in order")
         if not (_are_finite(training) and (np.diff(training[:, 0]) >= 0).all()):
             raise BundleDamaged("expected training rows in order")
-        return cls(Groups(tracks, places, groups.astype(np.int64)), scales, limits, training[:, 0])
+        found = Hollows.from_arrays(tracks, *more) if more else Hollows.none(tracks)
+        return cls(Groups(tracks, places, groups.astype(np.int64)), scales, limits, found, training[:, 0])
 
 
 def _are_finite(numbers: Array | Distances) -> bool:

@@ -67,6 +67,14 @@ class Tracks:
         tracks = tuple(track for number, kind in kinds for track in _tracks(number, kind, is_table=is_table))
         return (*tracks, Track(len(self.columns))) if sum(track.is_scaled for track in tracks) > 1 else tracks
 
+    @cached_property
+    def of_columns(self) -> tuple[tuple[list[int], list[int]], ...]:
+        """The tracks of each column that are numbers, and those that are codes."""
+        found: dict[int, tuple[list[int], list[int]]] = {}
+        for place, track in enumerate(self.all):
+            found.setdefault(track.column, ([], []))[track.is_code].append(place)
+        return tuple(found.values())
+
     @property
     def has_middle(self) -> bool:
         return self.n_columns > len(self.columns)

@@ -1,5 +1,6 @@
 """Where training rows were: holes inside the range of each column are found, few new rows from inside are."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ from models_store.encoding.rows import InputEncoder, TableEncoder
 from models_store.encoding.scaler import Scaler
 from models_store.errors import BundleDamaged
 from models_store.npz import packed, unpacked
-from models_store.region.region import Region
+from models_store.region.hollows import NAMES as HOLLOWS
+from models_store.region.hollows import Hollows
+from models_store.region.region import NAMES, Region
 from models_store.tables.table import Kind, Table
 from tests.table_fakes import a_column, encoder_of
-from training.region import FAR, region_of
+from training.region import FAR, IN_HOLLOW, region_of
 
 # Those that a share is averaged over.
 N_REGIONS = 4
@@ -199,6 +202,56 @@ def test_of_codes_alone_combinations_are_looked_at() -> None:
     assert again.far(asked).tolist() == region.far(asked).tolist()
 
 
+# -- hollows -----------------------------------------------------------------------------------------------------------
+
+
+def slope(n_rows: int, seed: int) -> Array:
+    """Return rows (n_rows, 4) of which two columns rise together, dense in their middle; the others are uniform."""
+    rng = np.random.default_rng(seed)
+    first = rng.normal(size=n_rows)
+    return np.column_stack([first, first + rng.normal(size=n_rows), rng.uniform(-1, 1, (n_rows, 2))])
+
+
+def in_middle(places: Array, width: float) -> Any:
+    return (np.abs(places[:, :2] - [0.4, 0.4]) < width).all(axis=1)
+
+
+@pytest.fixture(scope="module")
+def hollow() -> Region:
+    places = slope(8000, 0)
+    return learned(places[~in_middle(places, 0.25)])
+
+
+def test_of_many_rows_a_hollow_is_found_that_landmarks_are_too_few_to_show(hollow: Region) -> None:
+    asked, inside = slope(20_000, 1), slope(20_000, 2)
+    asked, inside = asked[in_middle(asked, 0.12)], inside[~in_middle(inside, 0.25)]
+    assert (hollow.far(asked) > 1).mean() >= 0.95
+    assert (replace(hollow, hollows=Hollows.none(hollow.groups.tracks)).far(asked) > 1).mean() < 0.8
+    assert (hollow.far(inside) > 1).mean() <= 0.01
+    assert [0, 1] in hollow.hollows.pairs.tolist()
+
+
+def test_combinations_are_far_where_many_rows_of_one_would_be_expected() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.choice([*"abc"], 400, p=[0.5, 0.4, 0.1]), rng.choice([*"def"], 400, p=[0.5, 0.4, 0.1])
+    # Of `b` and `e` 64 rows would be expected, of `c` and `f` four; one row alone has `a` and `f`.
+    second[(first == "b") & (second == "e")] = "d"
+    second[(first == "c") & (second == "f")] = "d"
+    second[np.flatnonzero((first == "a") & (second == "f"))[1:]] = "d"
+    third = rng.uniform(0, 1, 400)
+
+    kinds: dict[str, Kind] = {"x": "category", "y": "category", "z": "number"}
+
+    def rows(*columns: Any) -> Table:
+        return Table({name: a_column(kinds[name], list(values)) for name, values in zip(kinds, columns, strict=True)})
+
+    known = rows(first, second, third)
+    encoder = TableEncoder({name: encoder_of(kind, known.columns[name]) for name, kind in kinds.items()})
+    region = region_of(known, encoder, 0)
+    assert region is not None
+    assert (region.far(rows("bba", "edf", [0.5] * 3)) > 1).tolist() == [True, False, False]
+
+
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +261,39 @@ def test_a_region_is_the_same_after_a_trip_through_its_file() -> None:
     again = Region.from_bytes(region.to_bytes(), encoder_for(places))
     assert again.far(asked).tolist() == region.far(asked).tolist()
     assert (again.to_bytes(), learned(places).to_bytes()) == (region.to_bytes(), region.to_bytes())
+
+
+def test_hollows_are_the_same_after_a_trip_through_the_file_and_none_are_in_those_of_earlier_releases(
+    hollow: Region,
+) -> None:
+    encoder, asked = hollow.groups.tracks.encoder, slope(1000, 3)
+    again = Region.from_bytes(hollow.to_bytes(), encoder)
+    assert again.far(asked).tolist() == hollow.far(asked).tolist()
+    assert again.to_bytes() == hollow.to_bytes()
+    earlier = Region.from_bytes(packed(unpacked(hollow.to_bytes(), NAMES)), encoder)
+    assert not earlier.hollows.far(asked[:0]).size
+    assert (earlier.far(asked) <= hollow.far(asked)).all()
+    assert (earlier.far(asked) < hollow.far(asked)).any()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"cuts": np.zeros((2, 31))},
+        {"cuts": np.full((4, 31), np.nan)},
+        {"cuts": np.zeros((4, 31)) - np.arange(31)},
+        {"hollows": np.zeros((1, 4))},
+        {"hollows": np.array([[0.0, 9, 0, 0, 2]])},
+        {"hollows": np.array([[0.0, 1, 0, 32, 2]])},
+        {"hollows": np.array([[0.0, 1, 0, 0.5, 2]])},
+        {"hollows": np.array([[0.0, 1, 0, 0, 1]])},
+        {"hollows": np.array([[0.0, 1, 0, 0, np.inf]])},
+    ],
+)
+def test_damaged_hollows_are_found(hollow: Region, damage: dict[str, Array]) -> None:
+    arrays = unpacked(hollow.to_bytes(), NAMES, HOLLOWS)
+    with pytest.raises(BundleDamaged):
+        Region.from_bytes(packed({**arrays, **damage}), hollow.groups.tracks.encoder)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +318,6 @@ def test_a_region_is_the_same_after_a_trip_through_its_file() -> None:
 )
 def test_a_damaged_file_is_found(damage: dict[str, Array]) -> None:
     places = ring(300, 1)
-    names = ("places", "groups", "limits", "scales", "training")
-    arrays = unpacked(learned(places).to_bytes(), names)
+    arrays = unpacked(learned(places).to_bytes(), NAMES)
     with pytest.raises(BundleDamaged):
         Region.from_bytes(packed({**arrays, **damage}), encoder_for(places))

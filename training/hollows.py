@@ -1,0 +1,143 @@
+"""The hollows among training rows: of two columns, where many rows would be expected, and none is.
+
+places -> counts in cells -> empty boxes of cells -> rows expected in each, by those around it -> how far a cell is
+"""
+
+from collections.abc import Iterator
+from itertools import combinations, product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
+
+from models_store.arrays import Array
+from models_store.region.hollows import CELLS, NO_CUT, Cells, Hollows, cells_of, n_looked_at
+from models_store.region.tracks import Tracks
+
+# Cells of a box to each side of the one in its middle.
+RADII = (0, 1, 2, 3, 5, 7)
+# Of so many rows, distances to landmarks find what counts of rows can tell, but for combinations of codes.
+FEW_ROWS = 2000
+# Fewer rows that were expected may be missing by chance.
+FEWEST_EXPECTED = 3.0
+# So many rows, or this share, are beyond the limit of a pair of columns alone.
+ROWS_BEYOND, BEYOND = 2, 0.002
+Radii = tuple[int, int]
+Counts = NDArray[np.float64]
+
+
+def hollows_of(tracks: Tracks, places: Array) -> tuple[Hollows, Array]:
+    """Return the hollows among places (n_rows, n_tracks), their limit at 1; and how far each row is from the others.
+
+    That is float64 (n_rows,), as if the row itself were not there.
+    """
+    cuts = np.array([_cuts(tracks, places, column) for column in range(n_looked_at(tracks))])
+    cells = cells_of(tracks, cuts, places)
+    own = np.zeros(len(places))
+    pairs, scores = [], []
+    for are_codes, some in _pairs(tracks, is_large=len(places) > FEW_ROWS):
+        counts = np.stack([_counts(cells[:, pair]) for pair in some])
+        expected, alone = _expected(counts, are_codes)
+        for pair, in_empty, of_one in zip(some, _padded(expected), _padded(alone), strict=True):
+            ours = of_one[*cells[:, pair].T]
+            beyond = max(ROWS_BEYOND, int(BEYOND * len(ours)))
+            limit = max(float(np.sort(ours)[-1 - beyond]), FEWEST_EXPECTED)
+            # Roots, since the number of rows grows with the square of a distance.
+            own = np.maximum(own, np.sqrt(ours / limit))
+            pairs.append(pair)
+            scores.append(np.sqrt(in_empty / limit))
+    found = np.array(pairs, np.int64).reshape(-1, 2)
+    return Hollows(tracks, cuts, found, np.array(scores).reshape(-1, CELLS + 1, CELLS + 1)), own
+
+
+def _cuts(tracks: Tracks, places: Array, column: int) -> Array:
+    """Return what lies between the cells of a column, float64 (CELLS - 1,)."""
+    cuts = np.full(CELLS - 1, NO_CUT)
+    numbers, codes = tracks.of_columns[column]
+    if len(numbers) == 1:
+        values = places[(places[:, codes] == 0).all(axis=1), numbers[0]]
+        found = np.unique(values)
+        between = (found[1:] + found[:-1]) / 2
+        if len(found) > CELLS:
+            between = np.unique(np.quantile(values, np.arange(1, CELLS) / CELLS))
+        cuts[: len(between)] = between
+    return cuts
+
+
+def _pairs(tracks: Tracks, *, is_large: bool) -> Iterator[tuple[tuple[bool, bool], list[list[int]]]]:
+    """Yield pairs of columns by whether each of the two has codes."""
+    is_code = {column: not numbers for column, (numbers, _) in enumerate(tracks.of_columns) if len(numbers) < 2}
+    looked_at = [column for column in range(n_looked_at(tracks)) if column in is_code]
+    pairs = [[*pair] for pair in combinations(looked_at, 2)]
+    for first, second in product((False, True), repeat=2):
+        some = [pair for pair in pairs if (is_code[pair[0]], is_code[pair[1]]) == (first, second)]
+        if some and (is_large or (first and second)):
+            yield (first, second), some
+
+
+def _counts(cells: Cells) -> Counts:
+    """Return how many rows (n_rows, 2) are in each pair of cells, float64 (CELLS, CELLS)."""
+    place = cells[:, 0] * (CELLS + 1) + cells[:, 1]
+    counts = np.bincount(place, minlength=(CELLS + 1) ** 2).reshape(CELLS + 1, CELLS + 1)
+    return counts[:CELLS, :CELLS].astype(np.float64)
+
+
+def _padded(values: Array) -> Array:
+    return np.pad(values, ((0, 0), (0, 1), (0, 1)))
+
+
+def _expected(counts: Counts, are_codes: tuple[bool, bool]) -> tuple[Array, Array]:
+    """Return the most rows that are expected in a box with each cell, (n_pairs, CELLS, CELLS): in empty boxes, and in
+    those that hold one row, which were empty without it.
+    """
+    empty, alone = np.zeros_like(counts), np.zeros_like(counts)
+    for radii, around in _boxes(are_codes):
+        inside = _in_boxes(counts, radii)
+        expected = _by_those_around(counts, inside, radii, around)
+        empty = np.maximum(empty, _spread(np.where(inside == 0, expected, 0.0), radii))
+        alone = np.maximum(alone, _spread(np.where(inside == 1, expected, 0.0), radii))
+    return empty, alone
+
+
+def _boxes(are_codes: tuple[bool, bool]) -> Iterator[tuple[Radii, Radii]]:
+    """Yield the radii of boxes, and of the larger ones around them. Codes have no neighbours: around two, all are."""
+    if all(are_codes):
+        yield (0, 0), (CELLS, CELLS)
+        return
+    ways = [[(0, 0)] if is_code else [(radius, max(1, 2 * radius)) for radius in RADII] for is_code in are_codes]
+    for first, second in product(*ways):
+        yield (first[0], second[0]), (first[1], second[1])
+
+
+def _by_those_around(counts: Counts, inside: Counts, radii: Radii, around: Radii) -> Array:
+    """Return the rows expected in boxes by those in the larger boxes around, if columns there do not depend."""
+    own, whole, rows = _mass(counts, radii), _mass(counts, around), _in_boxes(counts, around)
+    return np.minimum((rows - inside) * own / np.maximum(whole - own, 1.0), rows)
+
+
+def _mass(counts: Counts, radii: Radii) -> Array:
+    """Return the product of the rows of both columns that a box has in its range."""
+    first = _in_windows(counts.sum(axis=2, keepdims=True), radii[0], axis=1)
+    second = _in_windows(counts.sum(axis=1, keepdims=True), radii[1], axis=2)
+    return first * second
+
+
+def _in_boxes(counts: Counts, radii: Radii) -> Counts:
+    return _in_windows(_in_windows(counts, radii[0], axis=1), radii[1], axis=2)
+
+
+def _in_windows(counts: Counts, radius: int, axis: int) -> Counts:
+    """Return sums of the cells up to `radius` away along an axis."""
+    sums = np.insert(counts.cumsum(axis=axis), 0, 0.0, axis=axis)
+    cells = np.arange(CELLS)
+    upper, lower = np.minimum(cells + radius + 1, CELLS), np.maximum(cells - radius, 0)
+    within: Array = np.take(sums, upper, axis=axis) - np.take(sums, lower, axis=axis)
+    return within
+
+
+def _spread(values: Array, radii: Radii) -> Array:
+    """Return the largest value of the boxes that hold each cell."""
+    for axis, radius in enumerate(radii, 1):
+        if radius:
+            values = maximum_filter1d(values, 2 * radius + 1, axis=axis, mode="constant")
+    return values
