@@ -29,7 +29,7 @@ from training.region import region_of
 
 N_SPLITS, N_HOLES = 20, 20
 # Of the trees that are told rows of the hole: how many, and the share of other rows that they may take for its rows.
-N_TREES, FALSE_ALARMS = 200, 0.01
+N_TREES, FALSE_ALARMS = 50, 0.01
 TRAINING, COLUMNS = (300, 1000, 4000), (2, 5, 10)
 # A column with more values has ranks, one with fewer has combinations.
 FEW_VALUES = 15
@@ -171,7 +171,7 @@ def _of_holes(
 
 
 def _by_trees(table: Table, hole: Hole, seed: int) -> float:
-    """Return the share of the asked rows that trees know for rows of the hole, each from the other half of the table."""
+    """Return the share of the asked rows that trees take for rows of the hole, told those of the other half."""
     rows = np.stack([_as_numbers(values) for values in table.columns.values()], axis=1)
     half = np.random.default_rng(seed).integers(2, size=len(rows)).astype(bool)
     probable = np.empty(len(rows))

@@ -3,7 +3,7 @@
 places -> counts in cells -> empty boxes of cells -> rows expected in each, by those around it -> how far a cell is
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations, product
 
 import numpy as np
@@ -19,11 +19,12 @@ RADII = (0, 1, 2, 3, 5, 7)
 # Of so many rows, distances to landmarks find what counts of rows can tell, but for combinations of codes.
 FEW_ROWS = 2000
 # Fewer rows that were expected may be missing by chance.
-FEWEST_EXPECTED = 3.0
+FEWEST_EXPECTED = 1.0
 # So many rows, or this share, are beyond the limit of a pair of columns alone.
-ROWS_BEYOND, BEYOND = 2, 0.002
+ROWS_BEYOND, BEYOND = 2, 0.0002
 Radii = tuple[int, int]
 Counts = NDArray[np.float64]
+Estimate = Callable[[Counts, Counts, Radii, Radii], Array]
 
 
 def hollows_of(tracks: Tracks, places: Array) -> tuple[Hollows, Array]:
@@ -37,17 +38,26 @@ def hollows_of(tracks: Tracks, places: Array) -> tuple[Hollows, Array]:
     pairs, scores = [], []
     for are_codes, some in _pairs(tracks, is_large=len(places) > FEW_ROWS):
         counts = np.stack([_counts(cells[:, pair]) for pair in some])
-        expected, alone = _expected(counts, are_codes)
-        for pair, in_empty, of_one in zip(some, _padded(expected), _padded(alone), strict=True):
-            ours = of_one[*cells[:, pair].T]
-            beyond = max(ROWS_BEYOND, int(BEYOND * len(ours)))
-            limit = max(float(np.sort(ours)[-1 - beyond]), FEWEST_EXPECTED)
-            # Roots, since the number of rows grows with the square of a distance.
-            own = np.maximum(own, np.sqrt(ours / limit))
+        estimated = [_expected(counts, are_codes, estimate) for estimate in (_by_those_around, _between)]
+        for place, pair in enumerate(some):
+            found = [_far(empty[place], alone[place], cells[:, pair]) for empty, alone in estimated]
             pairs.append(pair)
-            scores.append(np.sqrt(in_empty / limit))
-    found = np.array(pairs, np.int64).reshape(-1, 2)
-    return Hollows(tracks, cuts, found, np.array(scores).reshape(-1, CELLS + 1, CELLS + 1)), own
+            scores.append(np.maximum(*(of_cells for of_cells, _ in found)))
+            own = np.maximum.reduce([own, *(of_rows for _, of_rows in found)])
+    hollows = np.array(scores).reshape(-1, CELLS + 1, CELLS + 1)
+    return Hollows(tracks, cuts, np.array(pairs, np.int64).reshape(-1, 2), hollows), own
+
+
+def _far(empty: Array, alone: Array, cells: Cells) -> tuple[Array, Array]:
+    """Return how far the cells of two columns are, (CELLS + 1, CELLS + 1), and how far the rows in cells (n_rows, 2).
+
+    Both by rows that are expected, (CELLS, CELLS): in an empty box, and in one that holds a single row.
+    """
+    expected = np.pad(alone, (0, 1))[*cells.T]
+    beyond = max(ROWS_BEYOND, int(BEYOND * len(expected)))
+    limit = max(float(np.sort(expected)[-1 - beyond]), FEWEST_EXPECTED)
+    # Roots, since the number of rows grows with the square of a distance.
+    return np.sqrt(np.pad(empty, (0, 1)) / limit), np.sqrt(expected / limit)
 
 
 def _cuts(tracks: Tracks, places: Array, column: int) -> Array:
@@ -82,18 +92,14 @@ def _counts(cells: Cells) -> Counts:
     return counts[:CELLS, :CELLS].astype(np.float64)
 
 
-def _padded(values: Array) -> Array:
-    return np.pad(values, ((0, 0), (0, 1), (0, 1)))
-
-
-def _expected(counts: Counts, are_codes: tuple[bool, bool]) -> tuple[Array, Array]:
+def _expected(counts: Counts, are_codes: tuple[bool, bool], estimate: Estimate) -> tuple[Array, Array]:
     """Return the most rows that are expected in a box with each cell, (n_pairs, CELLS, CELLS): in empty boxes, and in
     those that hold one row, which were empty without it.
     """
     empty, alone = np.zeros_like(counts), np.zeros_like(counts)
     for radii, around in _boxes(are_codes):
         inside = _in_boxes(counts, radii)
-        expected = _by_those_around(counts, inside, radii, around)
+        expected = estimate(counts, inside, radii, around)
         empty = np.maximum(empty, _spread(np.where(inside == 0, expected, 0.0), radii))
         alone = np.maximum(alone, _spread(np.where(inside == 1, expected, 0.0), radii))
     return empty, alone
@@ -141,3 +147,26 @@ def _spread(values: Array, radii: Radii) -> Array:
         if radius:
             values = maximum_filter1d(values, 2 * radius + 1, axis=axis, mode="constant")
     return values
+
+
+def _between(_counts: Counts, inside: Counts, radii: Radii, around: Radii) -> Array:
+    """Return the rows expected in boxes by those of the same size on two opposite sides: as many as the emptier has.
+
+    Where two columns say nearly the same, none are expected beside them, and many in a hole along them.
+    """
+    # Codes have no sides.
+    steps = [2 * own + 1 if 0 < whole < CELLS else 0 for own, whole in zip(radii, around, strict=True)]
+    found = np.zeros_like(inside)
+    for first, second in {(steps[0], 0), (0, steps[1]), (steps[0], steps[1]), (steps[0], -steps[1])} - {(0, 0)}:
+        sides = _shifted(inside, first, second), _shifted(inside, -first, -second)
+        found = np.maximum(found, np.minimum(*sides))
+    return found
+
+
+def _shifted(values: Array, first: int, second: int) -> Array:
+    """Return what lies so many cells ahead along both axes, 0 where there are none."""
+    shifted = np.zeros_like(values)
+    to = [slice(max(0, -step), CELLS - max(0, step)) for step in (first, second)]
+    of = [slice(max(0, step), CELLS + min(0, step)) for step in (first, second)]
+    shifted[:, to[0], to[1]] = values[:, of[0], of[1]]
+    return shifted

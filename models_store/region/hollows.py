@@ -56,8 +56,9 @@ class Hollows:
 
     def to_arrays(self) -> dict[str, Array]:
         pair, first, second = np.nonzero(self.scores)
-        facts = (*self.pairs[pair].T, first, second, self.scores[pair, first, second])
-        return dict(zip(NAMES, (self.cuts, np.column_stack(facts).astype(np.float64)), strict=True))
+        facts = np.column_stack([self.pairs[pair], first, second, self.scores[pair, first, second]])
+        # In order, as they are read.
+        return dict(zip(NAMES, (self.cuts, facts[np.lexsort(facts.T[::-1])]), strict=True))
 
     @classmethod
     def none(cls, tracks: Tracks) -> Self:
