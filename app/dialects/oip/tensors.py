@@ -36,6 +36,8 @@ NUMBERS: Mapping[str, np.dtype[Any]] = {
     "FP64": np.dtype("<f8"),
 }
 BY_DTYPE = {dtype: name for name, dtype in NUMBERS.items()}
+# A float32 tells whole numbers apart up to it.
+LARGEST_WHOLE = 1 << 24
 # The upper half of a float32; NumPy has no dtype for it.
 BF16 = np.dtype("<u2")
 DATATYPES = (*NUMBERS, "BF16", "BYTES")
@@ -102,7 +104,8 @@ def _from_cells(datatype: str, cells: list[Any]) -> Values:
         return texts
     try:
         if datatype.startswith("FP"):
-            return np.array(cells, dtype=np.float64)  # 0.1 stays 0.1; as a float32 it would be 0.10000000149
+            numbers = np.array(cells, dtype=np.float64)  # 0.1 stays 0.1; as a float32 it would be 0.10000000149
+            return _narrowed(numbers) if datatype == "FP32" else numbers
         if datatype == "BOOL" or set(map(type, cells)) == {int}:
             return np.array(cells, dtype=NUMBERS[datatype])
         numbers = np.array(cells, dtype=np.float64)
@@ -114,6 +117,15 @@ def _from_cells(datatype: str, cells: list[Any]) -> Values:
     if not fits.all():
         raise _beyond(datatype, fits.tolist())
     return numbers
+
+
+def _narrowed(numbers: Values) -> Values:
+    """Return as float32 what clients wrote of float32 in all digits: 0.1 as 0.10000000149011612, as Triton's do."""
+    with np.errstate(over="ignore"):
+        narrow = numbers.astype(np.float32)
+    is_exact = np.array_equal(narrow, numbers, equal_nan=True)
+    # Of larger ones, the shortest decimal of a float32 may be another whole number than the one that was written.
+    return narrow if is_exact and not (np.abs(numbers) >= LARGEST_WHOLE).any() else numbers
 
 
 def _is_within(datatype: str, number: float) -> bool:

@@ -61,6 +61,21 @@ def test_null_is_a_number_that_is_none_or_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("numbers", "read_as"),
+    [
+        ([0.10000000149011612, 3.0, None], ["0.1", "3.0", "nan"]),
+        ([0.1, 0.5], ["0.1", "0.5"]),
+        ([123456792.0, 0.5], ["123456792.0", "0.5"]),
+        ([1e300, 0.5], ["1e+300", "0.5"]),
+    ],
+)
+def test_a_float32_that_a_client_wrote_in_all_digits_is_one(numbers: list[Any], read_as: list[str]) -> None:
+    """Triton's client writes so with binary_data=False."""
+    assert [str(number) for number in tensors.from_json("FP32", [len(numbers)], numbers)] == read_as
+    assert tensors.from_json("FP64", [1], numbers[:1]).tolist() == numbers[:1]
+
+
+@pytest.mark.parametrize(
     ("shape", "data"),
     [([3], [[1], [2], [3]]), ([3, 1], [1, 2, 3]), ([3, 1], [[1], [2], [3]]), ([1, 3], [[1, 2, 3]])],
 )
