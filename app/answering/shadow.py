@@ -1,9 +1,9 @@
 """The shadow of a pattern: a version that gets a copy of live questions, and whose answers are compared and never sent.
 
-question -> the champion's answer is sent -> [ one in so many ] -> waits -> a thread: the shadow's answer -> counted
+question -> the champion's answer is sent -> [ one in so many ] -> waits -> the shadow's answer -> counted
 
-A live question asks the champion without naming a version. What waits has to wait: the thread may have a small share of
-a core, and what comes when too much waits is dropped, and counted.
+A live question asks the champion without naming a version. What waits has to wait: shadows may have a small share of a
+core, and what comes when too much waits is dropped, and counted. A thread asks them, until they are known to be quick.
 """
 
 import asyncio
@@ -12,9 +12,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -24,7 +26,7 @@ from models_store.calibration.ranks import exactly
 from models_store.comparison.agreement import Agreement
 from models_store.errors import NotComparable, PatternServerError
 from models_store.storage.store import Release
-from models_store.tables.table import Raw, Table, joined, take
+from models_store.tables.table import Raw, Table, take
 
 log = logging.getLogger("patterns.shadow")
 
@@ -32,7 +34,10 @@ SHADOW = "shadow"
 # Seconds from a copy to its comparison. By then its answer is out, and others have come to share the call: each call
 # takes the GIL from the event loop, however few rows it is for.
 PAUSE_SECONDS = 0.2
-# Of the time that passes, the thread may take this share on a core. What it has not taken, or has taken too much, is
+# What has lately taken no longer on a core is compared by the event loop: less than a thread that takes the GIL from it
+# a dozen times, and waits for it in between.
+MOST_ON_LOOP_NS = 500_000
+# Of the time that passes, shadows may take this share on a core. What it has not taken, or has taken too much, is
 # remembered up to a second's share.
 SHARE_OF_TIME = 0.01
 MOST_CREDIT_NS = int(SHARE_OF_TIME * 1e9)
@@ -67,14 +72,46 @@ class Pair:
         return min(MOST_OF_A_QUESTION, self.most_rows)
 
 
-class Copied(NamedTuple):
-    """A question that waits for the shadow, and what the champion has answered, float64 (n_rows, n_answers)."""
+class Together:
+    """Questions of one pair that wait for a call of the shadow, in the order in which they came.
 
-    pair: Pair
-    rows: Raw
-    answers: Array
-    values: int
-    """How much it holds, in values."""
+    Numbers are copied into one stretch of memory, so that nothing else of a question is kept, and a call has nothing to
+    join.
+    """
+
+    __slots__ = ("_answers", "_numbers", "_tables", "n_rows", "pair", "sizes", "values")
+
+    def __init__(self, pair: Pair) -> None:
+        self.pair = pair
+        self.sizes: list[int] = []
+        """Rows of each question."""
+        self.n_rows = 0
+        self.values = 0
+        """How much they hold, in values."""
+        self._numbers, self._answers = bytearray(), bytearray()
+        self._tables: list[Table] = []
+
+    def add(self, rows: Raw, answers: Array, values: int) -> None:
+        """Add a question, and what the champion has answered, float64 (n_rows, n_answers)."""
+        if isinstance(rows, Table):
+            self._tables.append(rows)
+        else:
+            self._numbers += rows.tobytes()
+        self._answers += answers.tobytes()
+        self.sizes.append(len(rows))
+        self.n_rows += len(rows)
+        self.values += values
+
+    @property
+    def rows(self) -> Raw:
+        return Table.joined(self._tables) if self._tables else self._array(self._numbers)
+
+    @property
+    def answers(self) -> Array:
+        return self._array(self._answers)
+
+    def _array(self, numbers: bytearray) -> Array:
+        return np.frombuffer(numbers).reshape(self.n_rows, -1)
 
 
 class Found(NamedTuple):
@@ -83,6 +120,17 @@ class Found(NamedTuple):
     sums: Array
     failed: int
     why: str = ""
+
+
+class Pace(NamedTuple):
+    """How long the shadow of a pair has lately taken on a core."""
+
+    rows: int
+    ns: int
+
+    def of(self, n_rows: int) -> float:
+        """Return the nanoseconds that so many rows take, as far as is known."""
+        return self.ns * max(1.0, n_rows / self.rows)
 
 
 class Live:
@@ -156,11 +204,12 @@ class Copies:
     def __init__(self, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._clock = clock
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="shadow")
-        self._waiting: deque[Copied] = deque()
+        self._waiting: deque[Together] = deque()
         self._values = 0
         self._is_busy = False
         self._is_closed = False
         self._credit_ns, self._credited_at = MOST_CREDIT_NS, clock()
+        self._pace: WeakKeyDictionary[Pair, Pace] = WeakKeyDictionary()
         self._trouble: dict[Likeness, str] = {}
 
     def add(self, pair: Pair, rows: Raw, answers: Array) -> None:
@@ -172,14 +221,14 @@ class Copies:
             pair.likeness.note(DROPPED)
             return
         pair.likeness.note(COPIED)
-        self._waiting.append(Copied(pair, rows, answers, values))
+        self._together(pair, len(rows)).add(rows, answers, values)
         self._values += values
         if not self._is_busy:
             self._is_busy = True
             asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._next)
 
     def _next(self) -> None:
-        """Let the thread compare what may be compared together, once it may take time again."""
+        """Compare what may be compared together, once shadows may take time again."""
         if self._is_closed:
             return
         self._credit()
@@ -187,8 +236,15 @@ class Copies:
         if self._credit_ns <= 0:
             loop.call_later(PAUSE_SECONDS - self._credit_ns / SHARE_OF_TIME / 1e9, self._next)
             return
-        together = self._together()
-        work = loop.run_in_executor(self._thread, partial(_timed, together))
+        together = self._waiting.popleft()
+        self._values -= together.values
+        pace = self._pace.get(together.pair)
+        is_quick = pace is not None and pace.of(together.n_rows) <= MOST_ON_LOOP_NS
+        work: asyncio.Future[tuple[Found, int]] = (
+            loop.create_task(_timed_here(together))
+            if is_quick
+            else loop.run_in_executor(self._thread, partial(_timed, together))
+        )
         work.add_done_callback(partial(self._settle, together))
 
     def _credit(self) -> None:
@@ -196,24 +252,22 @@ class Copies:
         earned = int((now - self._credited_at) * SHARE_OF_TIME)
         self._credit_ns, self._credited_at = min(MOST_CREDIT_NS, self._credit_ns + earned), now
 
-    def _together(self) -> list[Copied]:
-        """Return the first of those that wait, and those behind it that may share its call."""
-        together = [self._waiting.popleft()]
-        pair, n_rows = together[0].pair, len(together[0].rows)
-        while self._waiting and self._waiting[0].pair is pair:
-            n_rows += len(self._waiting[0].rows)
-            if n_rows > pair.most_rows:
-                break
-            together.append(self._waiting.popleft())
-        self._values -= sum(copied.values for copied in together)
-        return together
+    def _together(self, pair: Pair, n_rows: int) -> Together:
+        """Return those that a question of so many rows may share a call with: the last that came, or none yet."""
+        if self._waiting:
+            last = self._waiting[-1]
+            if last.pair is pair and last.n_rows + n_rows <= pair.most_rows:
+                return last
+        self._waiting.append(Together(pair))
+        return self._waiting[-1]
 
-    def _settle(self, together: list[Copied], work: "asyncio.Future[tuple[Found, int]]") -> None:
+    def _settle(self, together: Together, work: "asyncio.Future[tuple[Found, int]]") -> None:
         if work.cancelled():
             return
         found, ns = _outcome(work, together)
         self._credit_ns = max(-MOST_CREDIT_NS, self._credit_ns - ns)
-        pair = together[0].pair
+        pair = together.pair
+        self._pace[pair] = Pace(together.n_rows, ns)
         pair.likeness.add(found.sums)
         if found.failed:
             pair.likeness.note(FAILED, found.failed)
@@ -242,7 +296,7 @@ def _values(rows: Raw) -> int:
     return len(rows) * len(rows.columns) + characters // CHARACTERS_A_VALUE
 
 
-def _outcome(work: "asyncio.Future[tuple[Found, int]]", together: list[Copied]) -> tuple[Found, int]:
+def _outcome(work: "asyncio.Future[tuple[Found, int]]", together: Together) -> tuple[Found, int]:
     """Return what the thread found, and its nanoseconds; whatever the shadow's network fails with, nobody waits for it.
 
     The name of the fault tells of no question, as its message may.
@@ -250,44 +304,46 @@ def _outcome(work: "asyncio.Future[tuple[Found, int]]", together: list[Copied]) 
     fault = work.exception()
     if fault is None:
         return work.result()
-    return Found(np.zeros(together[0].pair.agreement.n_sums), len(together), type(fault).__name__), MOST_CREDIT_NS
+    return Found(np.zeros(together.pair.agreement.n_sums), len(together.sizes), type(fault).__name__), MOST_CREDIT_NS
+
+
+async def _timed_here(together: Together) -> tuple[Found, int]:
+    """Do on the event loop what the thread does."""
+    return _timed(together)
 
 
 # -- in the thread -----------------------------------------------------------------------------------------------------
 
 
-def _timed(together: list[Copied]) -> tuple[Found, int]:
+def _timed(together: Together) -> tuple[Found, int]:
     """Return what came of the questions, and the nanoseconds that it took on a core."""
     began = time.thread_time_ns()
     found = _compared(together)
     return found, time.thread_time_ns() - began
 
 
-def _compared(together: list[Copied]) -> Found:
+def _compared(together: Together) -> Found:
     """Compare the answers to questions of one pair. If the shadow refuses them together, each is asked by itself."""
-    try:
-        return _of_one_call(together)
-    except PatternServerError as error:
-        if len(together) == 1:
-            return Found(np.zeros(together[0].pair.agreement.n_sums), 1, error.code)
-    each = [_compared([copied]) for copied in together]
+    pair, rows, answers = together.pair, together.rows, together.answers
+    with suppress(PatternServerError):
+        return _of_one_call(pair, rows, answers, together.sizes)
+    ends = np.cumsum(together.sizes)
+    places = [slice(end - size, end) for end, size in zip(ends, together.sizes, strict=True)]
+    each = [_of_one(pair, take(rows, place), answers[place]) for place in places]
     sums: Array = np.sum([found.sums for found in each], axis=0)
     return Found(sums, sum(found.failed for found in each), next((found.why for found in each if found.why), ""))
 
 
-def _of_one_call(together: list[Copied]) -> Found:
-    pair = together[0].pair
-    rows = pair.agreement.rows(joined([copied.rows for copied in together]))
-    others = pair.shadow.bundle.predictor.answers(rows)
-    failed = 0 if np.isfinite(others).all() else _without_an_answer(together, others)
-    return Found(
-        pair.agreement.sums(np.concatenate([copied.answers for copied in together]), others),
-        failed,
-        "not_finite" if failed else "",
-    )
+def _of_one(pair: Pair, rows: Raw, answers: Array) -> Found:
+    try:
+        return _of_one_call(pair, rows, answers, [len(rows)])
+    except PatternServerError as error:
+        return Found(np.zeros(pair.agreement.n_sums), 1, error.code)
 
 
-def _without_an_answer(together: list[Copied], others: Array) -> int:
-    """Return how many questions have a row that the shadow has no finite answer to."""
-    ends = np.cumsum([len(copied.rows) for copied in together])[:-1]
-    return sum(not np.isfinite(part).all() for part in np.split(others, ends))
+def _of_one_call(pair: Pair, rows: Raw, answers: Array, sizes: list[int]) -> Found:
+    others = pair.shadow.bundle.predictor.answers(pair.agreement.rows(rows))
+    failed = 0
+    if not np.isfinite(others).all():
+        failed = sum(not np.isfinite(part).all() for part in np.split(others, np.cumsum(sizes)[:-1]))
+    return Found(pair.agreement.sums(answers, others), failed, "not_finite" if failed else "")

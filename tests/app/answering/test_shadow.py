@@ -1,9 +1,10 @@
 """The questions that wait for a shadow: few at a time, dropped where too many come, in the time that is left."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -125,6 +126,26 @@ class Slow(LinearNetwork):
         while time.thread_time_ns() - began < 1.5 * MOST_CREDIT_NS:
             pass
         return super().__call__(encoded)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen(LinearNetwork):
+    """Keeps the threads that it was asked by."""
+
+    threads: list[int] = field(default_factory=list)
+
+    def __call__(self, encoded: Encoded) -> Encoded:
+        self.threads.append(threading.get_ident())
+        return super().__call__(encoded)
+
+
+async def test_a_shadow_that_is_known_to_be_quick_needs_no_thread(copies: Copies) -> None:
+    quick, network = line(3), Seen(np.array([[1.5]], dtype=np.float32))
+    pair = pair_of(line(2), replace(quick, predictor=replace(quick.predictor, network=network)))
+    for questions in (1, 2):
+        copies.add(pair, rows(1), rows(2))
+        await until_compared(pair, questions)
+    assert [thread == threading.get_ident() for thread in network.threads] == [False, True]
 
 
 async def test_what_took_too_much_time_waits_until_that_has_passed(copies: Copies, clock: Clock) -> None:
