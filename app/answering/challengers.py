@@ -5,19 +5,23 @@ The card of a version never changes, so that of a champion is told by the cards 
 
 import contextlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from models_store.card import Promotion
 from models_store.errors import PatternServerError
 from models_store.storage.store import Store
 
+# Decisions that are remembered, some hundred bytes each; of more, the least recently used is read again.
+MOST_REMEMBERED = 10_000
+
 
 class Challengers:
-    """What is known of the versions of a store; each is read once."""
+    """What is known of the versions of a store; each is read once, as long as it is among those asked for last."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, most_remembered: int = MOST_REMEMBERED) -> None:
         self._store = store
-        self._promotions: dict[tuple[str, int], Promotion | None] = {}
+        self._read = lru_cache(most_remembered)(self._promotion)
 
     def beside(self, pattern: str, version: int, versions: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
         """Return what stands beside a card: `challengers`, as `of` tells them; nothing where there are none."""
@@ -27,16 +31,17 @@ class Challengers:
     def of(self, pattern: str, version: int, versions: Sequence[int]) -> list[dict[str, Any]]:
         """Return the decisions on those of `versions` that were compared with this one, as JSON; the newest first."""
         later = [number for number in reversed(versions) if number > version]
-        decided = {number: self._promotion(pattern, number) for number in later}
+        decided = {number: self._known(pattern, number) for number in later}
         return [
             {"version": number, **found.model_dump(mode="json")}
             for number, found in decided.items()
             if found is not None and found.champion == version
         ]
 
+    def _known(self, pattern: str, version: int) -> Promotion | None:
+        with contextlib.suppress(PatternServerError):  # a damaged one tells nothing
+            return self._read(pattern, version)
+        return None
+
     def _promotion(self, pattern: str, version: int) -> Promotion | None:
-        key = (pattern, version)
-        if key not in self._promotions:
-            with contextlib.suppress(PatternServerError):  # a damaged one tells nothing
-                self._promotions[key] = self._store.describe(pattern, version).card.promotion
-        return self._promotions.get(key)
+        return self._store.describe(pattern, version).card.promotion

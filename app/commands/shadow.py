@@ -20,17 +20,14 @@ def shadow_of(pattern: str, since: str, url: str | None) -> dict[str, Any]:
 
 
 def print_shadow(out: Console, said: dict[str, Any]) -> None:
-    rows, questions = counted(said["rows"], "row", "rows"), counted(said["copied"], "question", "questions")
     out.print(
         f"[bold]{said['pattern']}[/] version {said['version']}, the shadow of version {said['champion']}   "
-        f"{rows} of {questions} since {said['since']}",
+        f"{counted(said['rows'], 'row', 'rows')} compared since {said['since']}",
         highlight=False,
     )
-    lost = [f"{said[name]} {name}" for name in ("dropped", "failed") if said[name]]
-    if lost:
-        out.print(
-            f"Of {counted(said['questions'], 'live question', 'live questions')}: {', '.join(lost)}.", highlight=False
-        )
+    questions = counted(said["questions"], "live question", "live questions")
+    told = [f"{said[name]:,} {name}" for name in ("copied", "dropped", "failed") if said[name] or name == "copied"]
+    out.print(f"Of {questions}: {', '.join(told)}.", highlight=False)
     if not said["rows"]:
         out.print("Nothing was compared in this time.", highlight=False)
         return

@@ -34,7 +34,8 @@ def as_csv(trials: Sequence[Trial]) -> str:
     lines.writerow([*FACTS, *fields, "error"])
     for trial in trials:
         facts = [getattr(trial, name) for name in FACTS]
-        lines.writerow([*facts, *(_cell(trial.point.get(field)) for field in fields), trial.error])
+        chosen = [_cell(trial.point[field]) if field in trial.point else None for field in fields]
+        lines.writerow([*facts, *chosen, trial.error])
     return written.getvalue()
 
 
@@ -55,4 +56,4 @@ def _recipe(spec: PatternSpec, trial: Trial) -> dict[str, Any] | None:
 
 
 def _cell(value: JsonValue) -> JsonValue:
-    return json.dumps(value) if isinstance(value, list | dict) else value
+    return json.dumps(value) if value is None or isinstance(value, list | dict) else value

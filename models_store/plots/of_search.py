@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import log10
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import JsonValue
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MOST_FIELDS, MOST_LINES = 8, 200
 # Numbers that differ by more than this factor are spread by their logarithms, as learning rates are.
 FAR = 30
+# Stands for the value of a field that a trial did not choose, which none that it chose is.
+NOT_CHOSEN: JsonValue = {}
 
 
 def history(axes: "Axes", described: Description) -> None:
@@ -46,7 +48,7 @@ def parallel(axes: "Axes", described: Description) -> None:
     """Draw each of the best trials as a line through the values of its fields, the best one last and thick."""
     searched, scored = _scored(described)
     fields = _fields(searched)
-    heights = {field: _heights([trial.point.get(field) for trial in scored]) for field in fields}
+    heights = {field: _heights([trial.point.get(field, NOT_CHOSEN) for trial in scored]) for field in fields}
     sign = 1 if searched.metric in LOWER_IS_BETTER else -1
     ranks = np.argsort(np.argsort([sign * (trial.value or 0.0) for trial in scored], kind="stable"), kind="stable")
     for place in np.argsort(-ranks)[-MOST_LINES:]:
@@ -75,18 +77,26 @@ def _fields(searched: Searched) -> list[str]:
 def _heights(values: Sequence[JsonValue]) -> Array:
     """Return the place of each value from 0 to 1, (n_values,): of numbers by size, else in the order of their names.
 
-    NaN where a trial did not choose the field.
+    A choice of nothing, such as no schedule, is a value of its own, below all others. NaN where a trial did not choose
+    the field, so that the value is `NOT_CHOSEN`.
     """
-    numbers = [float(value) for value in values if isinstance(value, int | float)]
-    if len(numbers) == sum(value is not None for value in values):
+    chosen = [value for value in values if value is not NOT_CHOSEN and value is not None]
+    numbers = [float(value) for value in chosen if isinstance(value, int | float)]
+    if are_numbers := len(numbers) == len(chosen) > 0:
         is_far = min(numbers) > 0 and max(numbers) / min(numbers) > FAR
-        found = [
-            np.nan if not isinstance(value, int | float) else log10(value) if is_far else value for value in values
-        ]
+        places: dict[Any, float] = {value: log10(value) if is_far else value for value in numbers}
     else:
-        names = sorted({str(value) for value in values if value is not None})
-        found = [np.nan if value is None else names.index(str(value)) for value in values]
-    placed = np.array(found, dtype=np.float64)
+        places = {name: float(place) for place, name in enumerate(sorted({str(value) for value in chosen}))}
+    lowest, highest = min(places.values(), default=0.0), max(places.values(), default=0.0)
+
+    def place(value: JsonValue) -> float:
+        if value is NOT_CHOSEN:
+            return np.nan
+        if value is None:
+            return lowest - (highest - lowest or 1.0) / max(1, len(places) - 1)
+        return places[value if are_numbers else str(value)]
+
+    placed = np.array([place(value) for value in values])
     extent = np.nanmax(placed) - np.nanmin(placed)
     return np.asarray((placed - np.nanmin(placed)) / extent if extent else placed * 0 + 0.5)
 

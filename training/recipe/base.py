@@ -18,6 +18,16 @@ KINDS = frozenset(
 )
 # Names that pydantic puts at the end of a location for the alternatives of a field that takes several types.
 ALTERNATIVE = re.compile(r"(constrained-|literal\[|dict\[|function-).*|int|float|str|bool")
+# What messages of pydantic begin with, and its words for kinds of values.
+ASKED = "Input should be "
+WHOLE, NUMBER = "a whole number", "a number"
+KINDS_OF_VALUES = {
+    "a valid integer": WHOLE,
+    "a valid number": NUMBER,
+    "a valid string": "text",
+    "a valid boolean": "true or false",
+    "a valid list": "a list",
+}
 # What a check of a whole part begins with, if it is about one field of it.
 FIELD = re.compile(r"[a-z_]+(\.[a-z_]+)*: ")
 
@@ -49,7 +59,7 @@ class RecipeError(PatternServerError):
         said: dict[str, list[str]] = {}
         for fault in wrong:
             said.setdefault(_named(_place(fault)), []).append(_said(fault))
-        phrases = [_phrase(place, " or: ".join(dict.fromkeys(words))) for place, words in list(said.items())[:most]]
+        phrases = [_phrase(place, _either([*dict.fromkeys(words)])) for place, words in list(said.items())[:most]]
         if len(said) > most:
             phrases.append(f"and {len(said) - most} more")
         return cls("; ".join(phrases))
@@ -63,7 +73,7 @@ def _place(fault: ErrorDetails) -> tuple[int | str, ...]:
 
 def _said(fault: ErrorDetails) -> str:
     if fault["type"] == "union_tag_not_found":
-        return f"say which with the field {fault['ctx']['discriminator']}"
+        return f"must say which it is with the field {fault['ctx']['discriminator']}"
     if fault["type"] == "string_pattern_mismatch" and fault["loc"] == ("name",):
         return f"must be {NAME_RULE}"
     if fault["type"] == "extra_forbidden":
@@ -73,6 +83,16 @@ def _said(fault: ErrorDetails) -> str:
     if fault["type"] in ("model_type", "model_attributes_type"):
         return "must be an object"
     return fault["msg"].removeprefix("Value error, ")[:200]
+
+
+def _either(words: list[str]) -> str:
+    """Return as one sentence what the alternatives of a field that takes several types ask for."""
+    asked = [word.removeprefix(ASKED) for word in words if word.startswith(ASKED)]
+    if len(words) == 1 or len(asked) < len(words):
+        return " or: ".join(words)
+    kinds = [KINDS_OF_VALUES.get(word, word) for word in asked]
+    wider = [kind for kind in kinds if not (kind == WHOLE and NUMBER in kinds)]
+    return f"must be {' or '.join(wider)}"
 
 
 def _named(location: tuple[int | str, ...]) -> str:

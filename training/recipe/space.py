@@ -176,7 +176,7 @@ class Space:
             try:
                 self.recipe(point)
             except RecipeError as error:
-                raise RecipeError(f"search.space.{field}: {_with(point, field)}{error}") from None
+                raise RecipeError(_at_place(field, _with(point, field), str(error))) from None
 
     def _check_layer(self, field: str) -> None:
         """Raise RecipeError for a field of a layer that is deeper than every network it is chosen for."""
@@ -305,6 +305,14 @@ def _extremes(dimension: Choices | Range) -> tuple[JsonValue, ...]:
 
 def _different(values: Sequence[JsonValue]) -> list[JsonValue]:
     return [value for place, value in enumerate(values) if value not in values[:place]]
+
+
+def _at_place(field: str, others: str, message: str) -> str:
+    """Return `search.space.fit.schedule: …` of a message that names the field itself, `fit.schedule: …`, first."""
+    named = f"search.space.{field}"
+    if not others and message.startswith((f"{field}:", f"{field}.")):
+        return f"{named}{message.removeprefix(field)}"
+    return f"{named}: {others}{message.removeprefix(f'{field}: ')}"
 
 
 def _with(point: Point, field: str) -> str:

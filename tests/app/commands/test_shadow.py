@@ -30,18 +30,22 @@ def printed(**changes: Any) -> list[str]:
 
 
 def test_numbers_are_shown_by_output() -> None:
-    head, columns, *_, row = printed()
-    assert head == ("line version 2, the shadow of version 1   12 rows of 10 questions since 2026-05-31T18:00:00+00:00")
+    head, copied, columns, *_, row = printed()
+    assert head == "line version 2, the shadow of version 1   12 rows compared since 2026-05-31T18:00:00+00:00"
+    assert copied == "Of 100 live questions: 10 copied."
     assert "RMSE of the differences" in columns and "the champion's test RMSE" in columns
     assert [part for part in row.split() if part not in "│┃"] == ["y", "1.5", "1.25", "-0.5", "3.4"]
 
 
 def test_labels_are_shown_by_the_share_that_agrees() -> None:
     said = printed(outputs={"species": {"agreement": 0.98, "distance": 0.03, "card": 0.96}})
-    assert "same label" in said[1]
+    assert "same label" in said[2]
     assert [part for part in said[-1].split() if part not in "│┃"] == ["species", "0.98", "0.03", "0.96"]
 
 
 def test_what_was_lost_is_said() -> None:
-    assert printed(dropped=3, failed=1)[1] == "Of 100 live questions: 3 dropped, 1 failed."
-    assert printed(rows=0, outputs={})[1:] == ["Nothing was compared in this time."]
+    assert printed(dropped=3, failed=1)[1] == "Of 100 live questions: 10 copied, 3 dropped, 1 failed."
+    assert printed(questions=1, copied=0, rows=0, outputs={})[1:] == [
+        "Of 1 live question: 0 copied.",
+        "Nothing was compared in this time.",
+    ]

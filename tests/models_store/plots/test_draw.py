@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from matplotlib.figure import Figure
 from sklearn import metrics
 
 from models_store.bundle import Description, Evaluation
@@ -24,6 +25,7 @@ from models_store.card import (
     Value,
 )
 from models_store.errors import PlotNotApplicable
+from models_store.plots import of_search
 from models_store.plots.draw import PlotName, draw, plots_of
 from models_store.plots.of_labels import area, interval, roc_curve
 from models_store.plots.style import named, rows_shown
@@ -198,6 +200,31 @@ def test_the_trials_of_a_search_are_drawn(
     picture = draw("search", described, "svg", title="it").decode()
     assert "best so far" in picture
     assert ("share of the differences" in picture) is (importance is not None)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "heights"),
+    [
+        ([None, {"name": "cosine"}, {"name": "exponential"}], [0.0, 0.5, 1.0]),
+        ([None, 2, 1], [0.0, 1.0, 0.5]),
+        ([None, None, "a"], [0.0, 0.0, 1.0]),
+        ([None, None, None], [0.5, 0.5, 0.5]),
+        ([1, 3, 2], [0.0, 1.0, 0.5]),
+    ],
+)
+def test_a_choice_of_nothing_is_a_value_of_its_own_below_others(chosen: list[Any], heights: list[float]) -> None:
+    points = [*({"fit.schedule": value} for value in chosen), {}]
+    trials = [
+        Trial(number=number, state="complete", value=1.0 + number, point=point, epochs=5, seconds=1)
+        for number, point in enumerate(points)
+    ]
+    found = Searched(method="grid", metric="rmse", folds=None, best=0, trials=trials, seconds=9)
+    axes = Figure().subplots()
+    of_search.parallel(axes, of_numbers(search=found))
+    # The best line is drawn last; that of the trial that did not choose the field first.
+    drawn = [np.asarray(line.get_ydata()).item() for line in reversed(axes.lines)]
+    assert drawn[:3] == heights
+    assert np.isnan(drawn[3])
 
 
 # -- ROC curves ----------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ class Whole(Part):
     share: Fraction = 0.0
     epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
     optimizer: Sgd | None = None
+    size: int | float = 1
 
 
 def error(**given: Any) -> str:
@@ -38,7 +39,9 @@ def error(**given: Any) -> str:
         ({"optimizer": {"name": "sgd", "rate": 0}}, "optimizer.rate: Input should be greater than 0"),
         ({"colour": 1}, "colour: there is no such field"),
         ({"a colour of text": 1}, "there is no such field"),
-        ({"epochs": 0}, "epochs: Input should be greater than or equal to 1 or: Input should be 'auto'"),
+        ({"epochs": 0}, "epochs: must be greater than or equal to 1 or 'auto'"),
+        ({"epochs": "many"}, "epochs: must be a whole number or 'auto'"),
+        ({"size": "large"}, "size: must be a number"),
         ({"share": 2, "colour": 1}, "share: Input should be less than 1; colour: there is no such field"),
     ],
 )

@@ -109,7 +109,7 @@ def test_ranges_are_whole_where_the_recipe_takes_no_fractions() -> None:
     ("space", "said"),
     [
         ({}, "space: is empty"),
-        ({"fit.optimizer.speed": [1]}, "search.space.fit.optimizer.speed: fit.optimizer.speed: there is no such field"),
+        ({"fit.optimizer.speed": [1]}, "search.space.fit.optimizer.speed: there is no such field"),
         ({"fir.epochs": [1]}, "search.space.fir.epochs: cannot be searched"),
         ({"split.test": [0.1]}, "search.space.split.test: cannot be searched"),
         ({"data.rows": [100]}, "search.space.data.rows: cannot be searched"),
@@ -125,7 +125,13 @@ def test_ranges_are_whole_where_the_recipe_takes_no_fractions() -> None:
         ({"network.layers": {"low": 1, "high": 2**53}}, "a network has 0 to 32 layers"),
         ({"network.dropout": {"low": 0, "high": 0.5, "log": True}}, "log: needs a low above 0"),
         ({"network.dropout": {"low": 0.1, "high": 0.5, "log": True, "step": 0.1}}, "log: has no step"),
-        ({"network.dropout": [0.1, 1.5]}, "search.space.network.dropout: network.dropout: Input should be less than 1"),
+        ({"network.dropout": [0.1, 1.5]}, "search.space.network.dropout: must be less than 1 or 'auto'"),
+        ({"fit.schedule": ["cosine"]}, "search.space.fit.schedule: must be an object"),
+        (
+            {"fit.schedule": [None, {"kind": "cosine"}]},
+            "search.space.fit.schedule: must say which it is with the field 'name'",
+        ),
+        ({"fit.epochs": ["many"]}, "search.space.fit.epochs: must be a whole number or 'auto'"),
         ({"network.layers.*.unit": [1]}, "network.layers.*.unit: network.layers.0.unit: there is no such field"),
         ({"network.layers.x.units": [1]}, "name a field of all layers"),
         (
