@@ -10,7 +10,8 @@
 # statistics, once they are asked of a file. Nothing warns.
 # Who meets it: whoever prepares a table from Parquet files of pandas, polars or pyarrow in which NaN is a missing number,
 # and leaves out, or looks for, the rows that lack one.
-# The way out: null in the place of NaN before the file is written; DuckDB's own files keep no bounds where NaN is.
+# The way out: null in the place of NaN before the file is written, or write_statistics=False; DuckDB's own files keep no
+# bounds where NaN is.
 #
 # duckdb 2.0.1, pyarrow 26.0.1, Python 3.11, Linux x86_64. Seen on 2026-11-29, twice; rows in memory, and of the file:
 #   isnan(x): 1, 0; not isnan(x): 3, 4; x <= 5: 3, 4; x > 5: 1, 0; pyarrow is_null: 1, 0; pyarrow not x <= 5: 1, 0
