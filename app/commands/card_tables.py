@@ -17,6 +17,7 @@ from models_store.card import (
     LabelScore,
     Trial,
 )
+from models_store.errors import counted
 
 WIDTH = 80
 MOST_MISTAKES, MOST_COLUMNS, MOST_GAPS, MOST_TRIALS, MOST_PAIRS = 8, 40, 5, 12, 3
@@ -55,7 +56,8 @@ def served(card: Card) -> str:
     refit = card.fitted.refit
     if refit is None:
         return ""
-    said = f"served: fitted again on all {refit.rows} rows, {refit.epochs} epochs; train and test are before that"
+    epochs = counted(refit.epochs, "epoch", "epochs")
+    said = f"served: fitted again on all {refit.rows} rows, {epochs}; train and test are before that"
     return f"{said}; out of fold is it, each row by the one member that left it out" if card.out_of_fold else said
 
 
@@ -164,7 +166,9 @@ def closed_form(output: str, form: ClosedForm) -> str:
 def crossed(found: CrossValidation) -> str:
     """`cross-validated, 5 folds: accuracy 0.81 ± 0.02, log loss 0.43 ± 0.03; 37 epochs`"""
     figures = [f"{WORDS[name]} {mean:.4g} ± {found.sd[name]:.2g}" for name, mean in found.mean.items() if name in WORDS]
-    return f"cross-validated, {len(found.folds)} folds: {', '.join(figures)}; {found.epochs} epochs"
+    return (
+        f"cross-validated, {len(found.folds)} folds: {', '.join(figures)}; {counted(found.epochs, 'epoch', 'epochs')}"
+    )
 
 
 def trials_table(trials: list[Trial], best: int | None, metric: str) -> Table:

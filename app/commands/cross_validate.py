@@ -11,7 +11,7 @@ from app.commands.wording import folding_table
 from app.processes.trainer import Trainer, TrainerDied
 from app.settings import load_settings
 from models_store.card import CrossValidation
-from models_store.errors import PatternServerError, error_of
+from models_store.errors import PatternServerError, counted, error_of
 from training.messages import CrossValidated, Event, Failed, FoldScored, ScoreFolds, Started
 from training.recipe.spec import PatternSpec
 
@@ -70,5 +70,5 @@ def folds_table(result: CrossValidation) -> Table:
     for name, figure in result.baselines.items():
         if name != "network":
             shown.add_row(f"{metric}: {name}", f"{figure:.5g}", "", "", style="dim")
-    shown.caption = f"recommended: {result.epochs} epochs"
+    shown.caption = f"recommended: {counted(result.epochs, 'epoch', 'epochs')}"
     return shown

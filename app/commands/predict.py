@@ -22,7 +22,7 @@ from app.formats.expected import TO_IGNORE, Expected
 from app.formats.media_types import JSON
 from app.formats.reply import Reply
 from app.settings import Settings, load_settings
-from models_store.errors import PatternServerError
+from models_store.errors import PatternServerError, counted
 from models_store.storage.store import Store
 from models_store.tables.number_syntax import NUMBER
 from models_store.tables.table import FALSE, MISSING, TRUE, Kind
@@ -245,7 +245,7 @@ def record(pattern: str, kinds: Mapping[str, Kind], values: list[str]) -> dict[s
     if len(named) < len(values) or not named.keys() & kinds.keys():
         if len(values) != len(kinds):
             hint = "" if set(kinds.values()) == {"number"} else "; name them, as column=value"
-            raise WrongValues(f"{pattern} takes {len(kinds)} values: {', '.join(kinds)}{hint}")
+            raise WrongValues(f"{pattern} takes {counted(len(kinds), 'value', 'values')}: {', '.join(kinds)}{hint}")
         named = dict(zip(kinds, values, strict=True))
     # An unknown column stays, to be refused by the server or the store in their words.
     return {name: _json_of(kinds.get(name, "text"), value) for name, value in named.items()}

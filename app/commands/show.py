@@ -14,7 +14,7 @@ from app.commands.store import open_store
 from app.commands.wording import curve, folding_table, number, share, value_of, words
 from models_store.bundle import Description
 from models_store.card import AnyScore, Card, LabelScore
-from models_store.errors import PatternServerError
+from models_store.errors import PatternServerError, counted
 from models_store.plots.draw import Picture, draw, plots_of
 from models_store.storage.aliases import CHAMPION
 from models_store.storage.datasets import ID, Datasets
@@ -188,7 +188,10 @@ def print_card(out: Console, shown: Shown) -> None:
         out.print(card_tables.columns(card.inputs, card.baselines.metric))
     if card.gaps:
         out.print(card_tables.gaps(card))
-    out.print(f"loss over {card.fitted.epochs} epochs ({card.fitted.seconds:.1f} s, logarithmic)", style="dim")
+    out.print(
+        f"loss over {counted(card.fitted.epochs, 'epoch', 'epochs')} ({card.fitted.seconds:.1f} s, logarithmic)",
+        style="dim",
+    )
     out.print(curve(shown.described.history["loss"]), highlight=False)
     if card.fitted.chosen:
         said = ", ".join(f"{name} {value_of(value)}" for name, value in card.fitted.chosen.items())

@@ -15,6 +15,7 @@ from app.formats.expected import Expected, row_of, table_of
 from app.formats.found import kind_of
 from app.formats.reply import Layout
 from models_store.arrays import Array
+from models_store.errors import counted
 from models_store.tables.table import Raw, from_json
 
 # Brackets or commas allowed beyond those of the rows; a body that is only nested too deeply is refused by the parser.
@@ -75,8 +76,8 @@ def rows_of(inputs: Any, expected: Expected, max_rows: int) -> tuple[Layout, lis
         return "flat", [[value] for value in inputs]
     for row, values in enumerate(inputs):
         if not isinstance(values, list) or len(values) != len(expected.names):
-            words = f"row {row}: expected a list of {len(expected.names)} values, found {kind_of(values)}"
-            raise Unprocessable("bad_row", f"{words}; the columns are {expected.listed}")
+            words = f"row {row}: expected a list of {counted(len(expected.names), 'value', 'values')}"
+            raise Unprocessable("bad_row", f"{words}, found {kind_of(values)}; the columns are {expected.listed}")
     return "rows", inputs
 
 

@@ -31,6 +31,7 @@ from models_store.errors import (
     PatternServerError,
     StoreUnwritable,
     UnknownDataset,
+    counted,
 )
 from models_store.storage.checkpoints import Checkpoints
 from models_store.storage.datasets import Datasets
@@ -391,14 +392,16 @@ class Jobs:
             return self._tried(job)
         row, kept = self._records.get(job.id).row, self._checkpoints.read(job.id)
         best = f", and the weights of epoch {kept.best_epoch} are kept" if kept is not None else ""
-        return f"; it had done {row['epoch']} of {row['epochs']} epochs{best}; submit it again to train it anew"
+        epochs = counted(row["epochs"], "epoch", "epochs")
+        return f"; it had done {row['epoch']} of {epochs}{best}; submit it again to train it anew"
 
     def _tried(self, job: Job) -> str:
         trials = self._records.trials(job.id)
         best = best_of(job, trials)
         if best is None:
             return ""
-        return f"; {len(trials)} trials are kept, the best is trial {best}: GET /train/{job.id}/trials has its recipe"
+        kept = counted(len(trials), "trial is", "trials are")
+        return f"; {kept} kept, the best is trial {best}: GET /train/{job.id}/trials has its recipe"
 
     async def _end(self, job: Job, outcome: Outcome) -> None:
         if await asyncio.to_thread(self._records.end, job.id, **outcome.facts):

@@ -1,7 +1,7 @@
 // @ts-check
 /** The loss curve of a training under way. */
 import { find } from "./dom.js";
-import { short } from "./format.js";
+import { counted, short } from "./format.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 600;
@@ -27,7 +27,7 @@ export function drawCurve(figure, { loss, valLoss, total }) {
   /** @param {number} value */
   const y = (value) => HEIGHT - MARGIN - ((lift(value) - floor) / span) * (HEIGHT - 2 * MARGIN);
   const words = hasBegun
-    ? `Loss from ${short(loss[0])} to ${short(loss[loss.length - 1])} over ${loss.length} epochs`
+    ? `Loss from ${short(loss[0])} to ${short(loss[loss.length - 1])} over ${counted(loss.length, "epoch")}`
     : "No epoch is done yet";
   find(figure, ".live-curve").replaceChildren(
     svg(

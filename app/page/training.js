@@ -9,7 +9,7 @@
 import { address, Refusal } from "./api.js";
 import { drawCurve } from "./curve.js";
 import { fill, find, findAll } from "./dom.js";
-import { scoreOf, short } from "./format.js";
+import { counted, scoreOf, short } from "./format.js";
 import { attempt, tell } from "./problem.js";
 
 const RETRY_MS = 1000;
@@ -90,7 +90,7 @@ export class Training {
     on("trial", ({ number, of, best }) => say(`Trial ${number + 1} of ${of} is done; the best is ${best ?? "none"} …`));
     on("finishing", () => say("The search has taken as long as it may; its best trial so far is trained …"));
     on("resumed", ({ trials }) => {
-      if (trials !== undefined) return say(`The search goes on after ${trials} trials …`);
+      if (trials !== undefined) return say(`The search goes on after ${counted(trials, "trial")} …`);
       mine.loss.length = mine.valLoss.length = 0;
       return say("The training begins again …");
     });

@@ -75,7 +75,7 @@ BEYOND_SCHEMAS = re.compile(
     r"|columns? .+ (is|are) missing"
     r"|columns? .+ (is|are) not among"
     r"|(column|input|output) \d+ of \d+ is not one of"
-    r"|row \d+: expected a (list of \d+ values|record)"
+    r"|row \d+: expected a (list of \d+ values?|record)"
     r"|(row \d+, )?column \w+: (expected|not a finite number)"
     r"|columns must all be lists of the same length, or all be single values"
     r"|what stands in 'context' must not stand in 'examples' as well"

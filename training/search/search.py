@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from models_store.bundle import Bundle
 from models_store.card import EARLY_ENDS, LOWER_IS_BETTER, EarlyEnd, Searched, SearchMetric, Trial
-from models_store.errors import PatternServerError
+from models_store.errors import PatternServerError, counted
 from models_store.networks.architecture import Device
 from training.cross_validation import Work
 from training.data.tables import ReadTable
@@ -277,7 +277,7 @@ def note(found: Searched, best: Trial) -> str:
     rows = f"{found.folds} folds" if found.folds else "validation rows"
     how = f"{found.method} search, {found.metric} {best.value:.4g} on {rows}"
     return (
-        f"The recipe is the best of {n_scored} trials ({how}). "
+        f"The recipe is the best of {counted(n_scored, 'trial', 'trials')} ({how}). "
         "The best of many flatters: trust the score on the test rows, which no trial has seen."
         f"{'' if found.early_end is None else f' {found.early_end}'}"
     )
@@ -292,4 +292,4 @@ def _no_score(trials: Sequence[Trial], ended_early: EarlyEnd | None) -> str:
     if not trials and ended_early is not None:
         return f"the search ended before its first trial had, because {EARLY_ENDS[ended_early]}"
     reason: Mapping[str, str] = {trial.state: trial.error or "it was ended early" for trial in reversed(trials)}
-    return f"none of {len(trials)} trials has a score; the last: {reason[trials[-1].state]}"
+    return f"none of {counted(len(trials), 'trial', 'trials')} has a score; the last: {reason[trials[-1].state]}"

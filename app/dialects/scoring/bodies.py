@@ -34,6 +34,7 @@ from app.formats.media_types import (
 )
 from app.formats.reply import Layout, Reply
 from models_store.arrays import Array
+from models_store.errors import counted
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 # The names of MLflow and of Vertex AI. Clients send others than levels, too, which are ignored.
@@ -194,7 +195,7 @@ def _of_split(split: Any, expected: Expected, max_rows: int) -> list[list[Any]]:
         raise Unprocessable("no_rows", "there are no rows to predict")
     for place, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(names):
-            words = f"row {place}: expected a list of {len(names)} values, one a column"
+            words = f"row {place}: expected a list of {counted(len(names), 'value', 'values')}, one a column"
             raise Unprocessable("bad_row", f"{words}, found {kind_of(row)}")
     if order == list(range(len(names))):
         return rows

@@ -8,7 +8,7 @@
  * @typedef {import("../api.js").NumberScore} NumberScore
  */
 import { element, find } from "../dom.js";
-import { areLabels, percent, rSquared, short } from "../format.js";
+import { areLabels, counted, percent, rSquared, short } from "../format.js";
 
 /** @typedef {{ kind: string, title: string, lesson: string, alt: string }} Plot */
 
@@ -39,7 +39,7 @@ const learningCurve = (kept, { fitted }) => ({
   title: "Learning curve",
   lesson: "Loss after each epoch. It should fall, then level off.",
   alt:
-    `Learning curve of ${kept}: the training loss after ${fitted.epochs} epochs ` + `is ${short(fitted.final_loss)}.`,
+    `Learning curve of ${kept}: the training loss after ${counted(fitted.epochs, "epoch")} ` + `is ${short(fitted.final_loss)}.`,
 });
 
 /**

@@ -6,7 +6,7 @@
  * @typedef {import("../api.js").Kind} Kind
  */
 import { element, fill, find } from "../dom.js";
-import { short, when } from "../format.js";
+import { counted, short, when } from "../format.js";
 
 const MOST_NAMES = 6;
 
@@ -91,7 +91,7 @@ function fittedFacts({ card: { fitted, lineage, outside, test }, classes, recipe
     ["seed", lineage.seed],
     ["parameters", fitted.parameters],
     ["rows", `${fitted.rows} to train, ${test.rows} to test`],
-    ["fitted again", fitted.refit ? `${fitted.refit.rows} rows, ${fitted.refit.epochs} epochs` : null],
+    ["fitted again", fitted.refit ? `${fitted.refit.rows} rows, ${counted(fitted.refit.epochs, "epoch")}` : null],
     ["promoted", promotion ? `${PROMOTED[promotion.when]}${toleranceOf(promotion)}` : null],
     ["rows outside", outside ? OUTSIDE[outside] : null],
     ["held out", split.validation ? `${short(split.validation * 100)} % to validate` : null],

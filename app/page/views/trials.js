@@ -8,7 +8,7 @@
  */
 import { Refusal } from "../api.js";
 import { button, find, table } from "../dom.js";
-import { short } from "../format.js";
+import { counted, short } from "../format.js";
 import { attempt } from "../problem.js";
 
 const MOST = 10;
@@ -27,7 +27,7 @@ export function showTrials(root, { card: { search, lineage } }, page) {
   const scored = search.trials.filter(({ value }) => value !== null);
   scored.sort((one, other) => sign * (Number(one.value) - Number(other.value)));
   find(root, "#trials-words").textContent =
-    `The best ${Math.min(MOST, scored.length)} of ${search.trials.length} trials, by ${search.metric} on ` +
+    `The best ${Math.min(MOST, scored.length)} of ${counted(search.trials.length, "trial")}, by ${search.metric} on ` +
     `${search.folds ? `${search.folds} folds` : "validation rows"}. No trial has seen the test rows, and the best of ` +
     "many flatters: trust the test rows.";
   /** @param {Trial} trial */

@@ -209,4 +209,4 @@ def test_trials_may_be_run_anywhere_and_end_in_any_order(whole: tuple[Bundle, Se
 def test_a_search_without_a_score_says_why() -> None:
     with pytest.raises(PatternServerError) as failed:
         found(recipe(space={"fit.optimizer.learning_rate": [1e9]}))
-    assert str(failed.value).startswith("none of 1 trials has a score; the last: the loss is not finite")
+    assert str(failed.value).startswith("none of 1 trial has a score; the last: the loss is not finite")
