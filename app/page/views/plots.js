@@ -39,7 +39,8 @@ const learningCurve = (kept, { fitted }) => ({
   title: "Learning curve",
   lesson: "Loss after each epoch. It should fall, then level off.",
   alt:
-    `Learning curve of ${kept}: the training loss after ${counted(fitted.epochs, "epoch")} ` + `is ${short(fitted.final_loss)}.`,
+    `Learning curve of ${kept}: the training loss after ${counted(fitted.epochs, "epoch")} ` +
+    `is ${short(fitted.final_loss)}.`,
 });
 
 /**
