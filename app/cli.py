@@ -621,9 +621,9 @@ def import_(
 @cli.command()
 def rollback(pattern: Annotated[str, typer.Argument(help="the pattern's name")]) -> None:
     """Let the version before the champion answer."""
-    from app.commands.store import open_store  # deferred: NumPy is not needed for --help
+    from app.commands.store import open_store_to_change  # deferred: NumPy is not needed for --help
 
-    version = open_store().rollback(pattern)
+    version = open_store_to_change().rollback(pattern)
     out.print(f"{pattern}: version {version} is the champion")
 
 
@@ -669,9 +669,9 @@ def delete(
     version: Annotated[int | None, typer.Option(min=1, help="only this version; without it the whole pattern")] = None,
 ) -> None:
     """Delete a pattern with all its versions, or one version that no label points at."""
-    from app.commands.store import open_store  # deferred: NumPy is not needed for --help
+    from app.commands.store import open_store_to_change  # deferred: NumPy is not needed for --help
 
-    store = open_store()
+    store = open_store_to_change()
     store.delete(pattern, version) if version is not None else store.delete_pattern(pattern)
     out.print(f"{pattern}: {'deleted' if version is None else f'version {version} is deleted'}")
 

@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from app.answering.shadow import SHADOW
-from app.commands.store import open_store
+from app.commands.store import open_store_to_change
 from app.errors import Unprocessable
 from models_store.comparison.agreement import Asked, check_comparable
 from models_store.errors import NotComparable, PatternServerError
@@ -16,7 +16,7 @@ def set_label(pattern: str, label: str, version: int) -> str | None:
 
     Raises UnknownPattern, Unprocessable for what is no name of a label, and all that `Store.set_alias` raises.
     """
-    store = open_store()
+    store = open_store_to_change()
     store.versions(pattern)
     if not is_name(label):
         raise Unprocessable("bad_label", f"a label is {NAME_RULE}")
@@ -26,7 +26,7 @@ def set_label(pattern: str, label: str, version: int) -> str | None:
 
 def remove_label(pattern: str, label: str) -> None:
     """Raises UnknownPattern, UnknownAlias, and ChampionStays."""
-    open_store().remove_alias(pattern, label)
+    open_store_to_change().remove_alias(pattern, label)
 
 
 def _why_idle(store: Store, pattern: str, shadow: int) -> str | None:

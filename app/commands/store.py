@@ -11,9 +11,21 @@ def open_store() -> Store:
     return Store(load_settings().store, load_network=_no_network)
 
 
+def open_store_to_change() -> Store:
+    """Return the store for commands that move labels or delete: with a bucket, each change is made there first."""
+    settings = load_settings()
+    if settings.store_url is None:
+        return Store(settings.store, load_network=_no_network)
+    from models_store.storage.bucket import Bucket  # deferred: without a bucket, obstore need not be installed
+    from models_store.storage.shared_store import SharedStore  # deferred: likewise
+
+    bucket = Bucket.at(settings.store_url)
+    return SharedStore(settings.store, _no_network, bucket, keep=settings.keep_versions)
+
+
 def open_datasets() -> Datasets:
     return Datasets(load_settings().store)
 
 
 def _no_network(*_: object) -> Any:
-    raise AssertionError("this command reads cards; it loads no network")
+    raise AssertionError("this command loads no network")

@@ -16,13 +16,17 @@ from unittest import mock
 
 import pytest
 import uvicorn
+from obstore.store import MemoryStore
 
 from app.cli import NO_GUARANTEE, main
 from app.commands import predict
 from models_store.networks.onnx_network import OnnxNetwork
+from models_store.storage.bucket import Bucket
+from models_store.storage.shared_store import SharedStore
 from models_store.storage.store import Store
 from models_store.tables.table import Kind
 from tests.app.over_http import an_app, fork, pair
+from tests.disks import HastyDisk
 from tests.exported import probable
 from tests.fakes import LinearNetwork, closed_form, line, sure
 from tests.table_fakes import flowers, passengers, table_of
@@ -224,6 +228,40 @@ def test_a_shadow_that_is_asked_nothing_says_why(stocked: Store, run: Run) -> No
         assert (ran.status, ran.out) == (0, f"pair: shadow is version {version}\n")
         assert f"warning: it is asked nothing: {why}" in ran.err
         assert stocked.aliases("pair")["shadow"] == version
+
+
+@pytest.mark.parametrize(
+    ("commands", "aliases"),
+    [
+        ([["rollback", "pair"]], {"champion": 1}),
+        ([["promote", "pair", "1"]], {"champion": 1}),
+        ([["label", "pair", "shadow", "1"]], {"champion": 2, "shadow": 1}),
+        ([["label", "pair", "shadow", "1"], ["label", "pair", "shadow", "--remove"]], {"champion": 2}),
+    ],
+)
+def test_with_a_bucket_labels_are_moved_there_for_all_servers(
+    store: Store, run: Run, monkeypatch: pytest.MonkeyPatch, commands: list[list[str]], aliases: dict[str, int]
+) -> None:
+    bucket = Bucket(MemoryStore())
+    monkeypatch.setattr(Bucket, "at", lambda _: bucket)
+    shared = SharedStore(store.root, LinearNetwork.from_bytes, bucket, disk=HastyDisk())
+    for _ in range(2):
+        shared.publish(pair())
+    for command in commands:
+        assert run(*command, store_url="s3://all/servers").status == 0
+    assert (bucket.record("pair")[0].aliases, store.aliases("pair")) == (aliases, aliases)
+
+
+def test_with_a_bucket_versions_are_deleted_there(store: Store, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = Bucket(MemoryStore())
+    monkeypatch.setattr(Bucket, "at", lambda _: bucket)
+    shared = SharedStore(store.root, LinearNetwork.from_bytes, bucket, disk=HastyDisk())
+    for _ in range(2):
+        shared.publish(pair())
+    assert run("delete", "pair", "--version", "1", store_url="s3://all/servers").status == 0
+    assert ([*bucket.record("pair")[0].versions], store.versions("pair")) == ([2], [2])
+    assert run("delete", "pair", store_url="s3://all/servers").status == 0
+    assert ([*bucket.record("pair")[0].versions], store.patterns()) == ([], [])
 
 
 @pytest.mark.parametrize(
