@@ -3,7 +3,7 @@
 PatternServerError
   Malformed · NotAcceptedType · BodyTooLarge · AnswerTooLarge · TooManyRows · Unprocessable
   NotHere · WrongMethod · NotOffered
-  NoFormula · NoProfile · NotCounted
+  NoFormula · NoProfile · NoShadow · NotCounted
   NotRemembered · UnknownRequest · AlreadyTold
   KeyMissing · KeyWrong · ForeignOrigin
   UnknownJob · JobEnded · TrainingUnderWay · QueueFull · TrainingUnavailable · NoTrainer

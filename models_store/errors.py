@@ -2,7 +2,7 @@
 
 PatternServerError
   UnknownPattern · UnknownVersion · UnknownAlias · PlotNotApplicable
-  VersionInUse · ChampionStays · NothingToRollBack · AliasesDamaged
+  VersionInUse · ChampionStays · ChampionMoved · NothingToRollBack · AliasesDamaged
   BundleDamaged
     BundleUnreadable
   NoGoodVersion

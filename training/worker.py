@@ -196,8 +196,8 @@ class Training(Telling, Generic[AnyTraining]):
             return self._published(replace(bundle, card=card), request, load, promote=promote)
 
         if isinstance(request.promote, IfBetter):
-            known = (bundle, Store(request.root, load), self._read_table, request.promote.tolerance)
-            version = published_if_better(*known, publish, request.comparisons)
+            store, tolerance = Store(request.root, load), request.promote.tolerance
+            version = published_if_better(bundle, store, self._read_table, tolerance, publish, request.comparisons)
         else:
             version = self._published(bundle, request, load, promote=request.promote)
         self._tell(Published(id=self._id, version=version))

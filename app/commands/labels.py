@@ -17,7 +17,7 @@ def set_label(pattern: str, label: str, version: int) -> str | None:
     Raises UnknownPattern, Unprocessable for what is no name of a label, and all that `Store.set_alias` raises.
     """
     store = open_store_to_change()
-    store.versions(pattern)
+    store.versions(pattern)  # refused where there is no such pattern
     if not is_name(label):
         raise Unprocessable("bad_label", f"a label is {NAME_RULE}")
     store.set_alias(pattern, label, version)
@@ -25,7 +25,7 @@ def set_label(pattern: str, label: str, version: int) -> str | None:
 
 
 def remove_label(pattern: str, label: str) -> None:
-    """Raises UnknownPattern, UnknownAlias, and ChampionStays."""
+    """Take a label away. Raises UnknownPattern, UnknownAlias, and ChampionStays."""
     open_store_to_change().remove_alias(pattern, label)
 
 

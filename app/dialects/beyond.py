@@ -16,7 +16,7 @@ from app.responses import Response
 from models_store.arrays import Array
 from models_store.bundle import Bundle, all_finite
 from models_store.card import Column
-from models_store.errors import shortened
+from models_store.errors import counted, shortened
 from models_store.tables.table import Raw, Table, Values, are_missing, take
 from training.recipe.formula import Formula
 
@@ -150,7 +150,7 @@ def _written_by_recipe(
 
 def _refusal(bundle: Bundle, named: list[dict[str, Any]], to_ask: str, *, is_sure: bool) -> str:
     first, others = named[0], len(named) - 1
-    more = f", and {others} more {'row is' if others == 1 else 'rows are'}" if others else ""
+    more = f", and {counted(others, 'more row is', 'more rows are')}" if others else ""
     ways = "warn, clip or formula" if has_formulas(bundle) and not is_sure else "warn or clip"
     if first.get("joint"):
         where = "is inside each column's range, but where no training row was"

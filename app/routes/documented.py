@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.formats.tables import TABLES
+from app.http.edge import REQUEST_ID
 from app.jobs.job import STATUSES
 from app.openapi import BYTES, CELLS, NAMED, NUMBERED, RECIPE, RECORD, RECORDS
 from models_store.exports.targets import BY_NAME
@@ -73,7 +74,6 @@ RUNNING_ERROR: dict[str, Any] = {
         "outputs": {"type": "object", "description": "value and card of each output"},
     },
 }
-REQUEST_ID: dict[str, Any] = {"type": "string", "pattern": r"^[A-Za-z0-9._-]{1,64}$"}
 OUTCOMES_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -87,7 +87,8 @@ OUTCOMES_BODY: dict[str, Any] = {
                         "inputs": {"description": "as a question has them", "anyOf": LAYOUTS},
                         "request_id": {
                             "description": "in place of inputs: the header x-request-id of the answer to them",
-                            **REQUEST_ID,
+                            "type": "string",
+                            "pattern": f"^{REQUEST_ID.pattern}$",
                         },
                         "outcomes": {
                             "description": "the right answers, as an answer has its outputs",

@@ -40,7 +40,7 @@ from training.recipe.promotion import Promotion
 log = logging.getLogger("patterns.drift")
 
 UNLESS_WORSE = Promotion(when="if-better")
-OF_ANSWERS = "request_id: expected what an answer has as x-request-id: at most 64 letters, digits, and any of . _ -"
+NO_SUCH_ID = "request_id: expected what an answer has as x-request-id: at most 64 letters, digits, and any of . _ -"
 router = APIRouter(tags=["patterns"], route_class=StrictRoute)
 
 
@@ -107,7 +107,7 @@ class Told(NamedTuple):
         in_address, of_rows = self.request_id, (release.expected, release.bundle, self.max_rows)
         said = in_address or request_named(self.body, self.content_type, *of_rows)
         if said is not None and not (isinstance(said, str) and REQUEST_ID.fullmatch(said)):
-            raise Unprocessable("bad_parameter", OF_ANSWERS)
+            raise Unprocessable("bad_parameter", NO_SUCH_ID)
         return said
 
     def sums(self, release: Served) -> Array:

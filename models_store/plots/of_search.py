@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import log10
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import JsonValue
@@ -80,25 +80,23 @@ def _heights(values: Sequence[JsonValue]) -> Array:
     A choice of nothing, such as no schedule, is a value of its own, below all others. NaN where a trial did not choose
     the field, so that the value is `NOT_CHOSEN`.
     """
-    chosen = [value for value in values if value is not NOT_CHOSEN and value is not None]
-    numbers = [float(value) for value in chosen if isinstance(value, int | float)]
-    if are_numbers := len(numbers) == len(chosen) > 0:
-        is_far = min(numbers) > 0 and max(numbers) / min(numbers) > FAR
-        places: dict[Any, float] = {value: log10(value) if is_far else value for value in numbers}
-    else:
-        places = {name: float(place) for place, name in enumerate(sorted({str(value) for value in chosen}))}
+    chosen = [value for value in values if value is not NOT_CHOSEN]
+    places = _places([value for value in chosen if value is not None])
     lowest, highest = min(places.values(), default=0.0), max(places.values(), default=0.0)
+    if None in chosen and places:
+        lowest -= (highest - lowest or 1.0) / max(1, len(places) - 1)
+    places[str(None)] = lowest
+    placed = np.array([np.nan if value is NOT_CHOSEN else places[str(value)] for value in values])
+    return (placed - lowest) / (highest - lowest) if highest > lowest else placed * 0 + 0.5
 
-    def place(value: JsonValue) -> float:
-        if value is NOT_CHOSEN:
-            return np.nan
-        if value is None:
-            return lowest - (highest - lowest or 1.0) / max(1, len(places) - 1)
-        return places[value if are_numbers else str(value)]
 
-    placed = np.array([place(value) for value in values])
-    extent = np.nanmax(placed) - np.nanmin(placed)
-    return np.asarray((placed - np.nanmin(placed)) / extent if extent else placed * 0 + 0.5)
+def _places(values: Sequence[JsonValue]) -> dict[str, float]:
+    """Return the place of each value by its name: numbers, or their logarithms, else the order of the names."""
+    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    if len(numbers) < len(values):
+        return {name: float(place) for place, name in enumerate(sorted({str(value) for value in values}))}
+    is_far = bool(numbers) and min(numbers) > 0 and max(numbers) / min(numbers) > FAR
+    return {str(value): log10(number) if is_far else number for value, number in zip(values, numbers, strict=True)}
 
 
 def _short(field: str) -> str:

@@ -367,7 +367,7 @@ class Store:
         return Contents(self._versions(pattern).found(), record, self.is_unloaded(pattern))
 
     def _champion(self, pattern: str) -> int | None:
-        """The champion; None where there is no version."""
+        """Return the champion; None where there is no version."""
         return self._contents(pattern).champion if is_own(self.root / pattern) else None
 
     def _check_known(self, pattern: str, version: int) -> None:

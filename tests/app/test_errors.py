@@ -33,6 +33,7 @@ from tests.app.over_http import (
     post,
     refusal,
 )
+from tests.models_store.test_errors import bases_in, drawn
 from training.recipe.base import RecipeError
 
 pytestmark = pytest.mark.anyio
@@ -54,6 +55,10 @@ def test_every_error_has_a_word_of_its_own() -> None:
     codes = [kind.code for kind in statuses.STATUS if kind is not errors.Unprocessable]
     assert len(set(codes)) == len(codes)
     assert all(code.isascii() and code.islower() for code in codes)
+
+
+def test_the_tree_in_the_docstring_has_every_error_below_its_base() -> None:
+    assert drawn(errors) == bases_in(errors)
 
 
 def test_what_is_not_in_the_table_is_a_bug() -> None:

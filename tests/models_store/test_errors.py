@@ -1,6 +1,7 @@
 """Errors: the tree at the top of their module, and how they cross from one process into another by their code."""
 
 import inspect
+from types import ModuleType
 
 import pytest
 
@@ -35,13 +36,18 @@ def test_a_code_that_this_process_does_not_know_is_an_error_without_a_class(code
 
 
 def test_the_tree_in_the_docstring_has_every_error_below_its_base() -> None:
-    classes = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)]
-    bases = {kind.__name__: kind.__bases__[0].__name__ for kind in classes}
-    assert drawn(inspect.getdoc(errors) or "") == bases
+    assert drawn(errors) == bases_in(errors)
 
 
-def drawn(tree: str) -> dict[str, str]:
-    """The base of each class: the last one of a line that is indented less."""
+def bases_in(module: ModuleType) -> dict[str, str]:
+    """Return the base of each error of a module, by name."""
+    classes = [kind for _, kind in inspect.getmembers(module, inspect.isclass) if issubclass(kind, Exception)]
+    return {kind.__name__: kind.__bases__[0].__name__ for kind in classes}
+
+
+def drawn(module: ModuleType) -> dict[str, str]:
+    """Return the same as its docstring draws it: the base is the last one of a line that is indented less."""
+    tree = inspect.getdoc(module) or ""
     bases: dict[str, str] = {}
     path = ["Exception"]
     for line in tree.partition("\n\n")[2].splitlines():

@@ -227,6 +227,15 @@ def test_a_choice_of_nothing_is_a_value_of_its_own_below_others(chosen: list[Any
     assert np.isnan(drawn[3])
 
 
+def test_a_field_that_only_failed_trials_chose_has_no_place() -> None:
+    failed = Trial(number=0, state="failed", value=None, point={"fit.epochs": 5}, epochs=0, seconds=1, error="diverged")
+    done = Trial(number=1, state="complete", value=1.0, point={}, epochs=5, seconds=1)
+    found = Searched(method="grid", metric="rmse", folds=None, best=1, trials=[failed, done], seconds=9)
+    axes = Figure().subplots()
+    of_search.parallel(axes, of_numbers(search=found))
+    assert [np.isnan(line.get_ydata()).all() for line in axes.lines] == [True]
+
+
 # -- ROC curves ----------------------------------------------------------------------------------------------------
 
 
