@@ -8,8 +8,8 @@
 # format has it. DuckDB takes them to bound all values, so that of 1, 2, NaN, 3 none is NaN and all are at most 5: to
 # itself, in memory, NaN is more than any number. pyarrow decides `is_null(nan_is_null=True)` and `~(x <= 5)` by the same
 # statistics, once they are asked of a file. Nothing warns.
-# Who meets it: whoever prepares a table from Parquet files of pandas, polars or pyarrow in which NaN is a missing number,
-# and leaves out, or looks for, the rows that lack one.
+# Who meets it: whoever prepares a table from Parquet files of pandas, polars or pyarrow in which NaN is a missing
+# number, and leaves out, or looks for, the rows that lack one.
 # The way out: null in the place of NaN before the file is written, or write_statistics=False; DuckDB's own files keep no
 # bounds where NaN is.
 #

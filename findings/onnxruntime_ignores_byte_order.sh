@@ -5,8 +5,8 @@
 # refused, as by pyarrow, DuckDB and ONNX's own numpy_helper. To NumPy it equals its little-endian copy.
 # What happens: `InferenceSession.run` looks at the kind and the size of the numbers and copies their bytes. 60.0 becomes
 # 4.0e-41, and whatever has few digits as good as 0, so that answers are plausible, and all about the same.
-# Who meets it: whoever asks a network about arrays from FITS files, classic netCDF (scipy.io.netcdf_file), IDL, .npy files
-# of other machines, or np.frombuffer(packet, ">f4") of what devices send in network byte order.
+# Who meets it: whoever asks a network about arrays from FITS files, classic netCDF (scipy.io.netcdf_file), IDL, .npy
+# files of other machines, or np.frombuffer(packet, ">f4") of what devices send in network byte order.
 # The way out: rows.astype("<f4"), or rows.astype(rows.dtype.newbyteorder("=")).
 #
 # onnxruntime 1.32.0, onnx 1.23.2, numpy 2.4.6, Python 3.11, Linux x86_64. Seen on 2026-11-29, twice:

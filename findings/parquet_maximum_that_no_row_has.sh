@@ -7,8 +7,8 @@
 # use, unless all are used; and it counts a missing value as a used category. So with missing values and one category
 # unused, the file says that "mid" is its largest value, though no row is "mid". DuckDB answers min and max from what the
 # file says, without a look at the rows. polars, which looks, answers "low".
-# Who meets it: whoever writes categories of pandas (or an Arrow dictionary), a level of them filtered out, to Parquet, and
-# asks DuckDB for ranges or the latest of them: versions, months, or grades as texts.
+# Who meets it: whoever writes categories of pandas (or an Arrow dictionary), a level of them filtered out, to Parquet,
+# and asks DuckDB for ranges or the latest of them: versions, months, or grades as texts.
 # The way out: .cat.remove_unused_categories() before the file is written.
 #
 # duckdb 2.0.1, pyarrow 26.0.1, pandas 3.1.1, polars 2.1.0, Python 3.11, Linux x86_64. Seen on 2026-11-29, twice:

@@ -5,9 +5,9 @@
 # textbooks have it, so that an end of its interval of 95 % is on the wrong side of the truth in about 2.5 % of cases, or
 # at least less often than with method="percentile", the crudest there is.
 # What happens: for the difference of two RMSEs over the same 10, 20 or 30 rows, whose errors are a t distribution with
-# five degrees of freedom, the upper end is below the truth more often with BCa than with percentiles, at 20 and 30 rows by two fifths.
-# Both corrections are estimated from the few rows as well. No warning is given. Student's quantiles for the percentiles
-# ("expanded percentiles") are nearer to what is asked than both.
+# five degrees of freedom, the upper end is below the truth more often with BCa than with percentiles, at 20 and 30 rows
+# by two fifths. Both corrections are estimated from the few rows as well. No warning is given. Student's quantiles for
+# the percentiles ("expanded percentiles") are nearer to what is asked than both.
 # Who meets it: whoever takes the default to decide by few test rows which of two models is better.
 # The way out: percentiles at Phi(-t * sqrt(n / (n - 1))), with t of n - 1 degrees of freedom, in place of 2.5 %.
 #

@@ -5,7 +5,7 @@ from contextlib import suppress
 from app.answering.shadow import SHADOW
 from app.commands.store import open_store_to_change
 from app.errors import Unprocessable
-from models_store.comparison.agreement import Asked, check_comparable
+from models_store.comparison.agreement import Signature, check_comparable
 from models_store.errors import NotComparable, PatternServerError
 from models_store.names import NAME_RULE, is_name
 from models_store.storage.store import Store
@@ -35,7 +35,7 @@ def _why_idle(store: Store, pattern: str, shadow: int) -> str | None:
         if champion == shadow:
             return "it is the champion itself"
         try:
-            check_comparable(*(Asked.described(store.describe(pattern, number)) for number in (champion, shadow)))
+            check_comparable(*(Signature.described(store.describe(pattern, number)) for number in (champion, shadow)))
         except NotComparable as error:
             return str(error)
     return None

@@ -26,11 +26,12 @@ WAY_OUT = "move the label to a version with the same inputs and outputs"
 
 
 @dataclass(frozen=True)
-class Asked:
+class Signature:
     """What a version is asked, and what it answers."""
 
     is_table: bool
     kinds: Mapping[str, Kind]
+    """Of the columns that it is asked."""
     outputs: tuple[str, ...]
     are_labels: bool
 
@@ -48,7 +49,7 @@ class Asked:
         return cls(data.get("kind") == "table", kinds, outputs, card.task == "classification")
 
 
-def check_comparable(first: Asked, other: Asked) -> None:
+def check_comparable(first: Signature, other: Signature) -> None:
     """Raise NotComparable where the other cannot answer the first one's questions, or answers something else."""
     _check_inputs(first, other)
     _check_outputs(first, other)
@@ -72,7 +73,7 @@ class Agreement:
     @classmethod
     def between(cls, first: Bundle, other: Bundle) -> Self:
         """Raises NotComparable where the other cannot answer the first one's questions, or answers something else."""
-        check_comparable(Asked.of(first), Asked.of(other))
+        check_comparable(Signature.of(first), Signature.of(other))
         ours, theirs = (first.outputs, other.outputs) if first.labels is None else (first.labels, other.labels or ())
         return cls(
             other.inputs,
@@ -138,7 +139,7 @@ class Agreement:
         }
 
 
-def _check_inputs(first: Asked, other: Asked) -> None:
+def _check_inputs(first: Signature, other: Signature) -> None:
     if first.is_table != other.is_table:
         raise NotComparable("one of both has learned from a table, and the other from a formula", WAY_OUT)
     lacking = [name for name, kind in other.kinds.items() if first.kinds.get(name) != kind]
@@ -151,7 +152,7 @@ def _check_inputs(first: Asked, other: Asked) -> None:
         )
 
 
-def _check_outputs(first: Asked, other: Asked) -> None:
+def _check_outputs(first: Signature, other: Signature) -> None:
     if first.are_labels == other.are_labels and {*first.outputs} == {*other.outputs}:
         return
     named = [shortened(map(shortened_name, each.outputs), 5) for each in (first, other)]

@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models_store.arrays import Array
 from models_store.bundle import Description
@@ -153,15 +154,19 @@ def compare(answered: Answered, seed: int = 0) -> Comparison:
 def ratio_of(answered: Answered, metric: PairedMetric, seed: int = 0) -> tuple[float, float] | None:
     """Return the interval of the first one's figure as a multiple of the second's; None where that can be 0."""
     first, second, *_ = answered.answers.values()
-    groups = None if answered.groups is None else answered.groups.astype(np.int64)
-    return ratio_between(metric, first, second, answered.targets, weights=answered.weights, groups=groups, seed=seed)
+    return ratio_between(
+        metric, first, second, answered.targets, weights=answered.weights, groups=_groups(answered), seed=seed
+    )
 
 
 def _between(metric: PairedMetric, one: str, other: str, answered: Answered, seed: int) -> Difference:
-    groups = None if answered.groups is None else answered.groups.astype(np.int64)
     answers = answered.answers
     known = (answers[one], answers[other], answered.targets)
-    return compared(metric, *known, weights=answered.weights, groups=groups, seed=seed)
+    return compared(metric, *known, weights=answered.weights, groups=_groups(answered), seed=seed)
+
+
+def _groups(answered: Answered) -> NDArray[np.int64] | None:
+    return None if answered.groups is None else answered.groups.astype(np.int64)
 
 
 # -- words ---------------------------------------------------------------------------------------------------------
