@@ -15,6 +15,13 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
+# Longer bytes are named by their argument: gzip writes the time into them, and all workers have to name a test alike.
+MOST_BYTES_IN_A_NAME = 16
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    return argname if isinstance(val, bytes) and len(val) > MOST_BYTES_IN_A_NAME else None
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
