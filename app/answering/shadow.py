@@ -37,8 +37,8 @@ PAUSE_SECONDS = 0.2
 # What has lately taken no longer on a core is compared by the event loop: less than a thread that takes the GIL from it
 # a dozen times, and waits for it in between.
 MOST_ON_LOOP_NS = 500_000
-# Of the time that passes, shadows may take this share on a core. What it has not taken, or has taken too much, is
-# remembered up to a second's share.
+# Of the time that passes, shadows may take this share on a core. What they have not taken is remembered up to a
+# second's share, and what they have taken too much as long as it takes.
 SHARE_OF_TIME = 0.01
 MOST_CREDIT_NS = int(SHARE_OF_TIME * 1e9)
 # Rows that are compared of one question, and at once; and multiplications, which take a few milliseconds.
@@ -125,12 +125,13 @@ class Found(NamedTuple):
 class Pace(NamedTuple):
     """How long the shadow of a pair has lately taken on a core."""
 
-    rows: int
+    values: int
+    """Not rows: one with a long text takes as long as hundreds of others."""
     ns: int
 
-    def of(self, n_rows: int) -> float:
-        """Return the nanoseconds that so many rows take, as far as is known."""
-        return self.ns * max(1.0, n_rows / self.rows)
+    def of(self, values: int) -> float:
+        """Return the nanoseconds that so many values take, as far as is known."""
+        return self.ns * max(1.0, values / self.values)
 
 
 class Live:
@@ -239,7 +240,7 @@ class Copies:
         together = self._waiting.popleft()
         self._values -= together.values
         pace = self._pace.get(together.pair)
-        is_quick = pace is not None and pace.of(together.n_rows) <= MOST_ON_LOOP_NS
+        is_quick = pace is not None and pace.of(together.values) <= MOST_ON_LOOP_NS
         work: asyncio.Future[tuple[Found, int]] = (
             loop.create_task(_timed_here(together))
             if is_quick
@@ -265,9 +266,9 @@ class Copies:
         if work.cancelled():
             return
         found, ns = _outcome(work, together)
-        self._credit_ns = max(-MOST_CREDIT_NS, self._credit_ns - ns)
+        self._credit_ns -= ns
         pair = together.pair
-        self._pace[pair] = Pace(together.n_rows, ns)
+        self._pace[pair] = Pace(together.values, ns)
         pair.likeness.add(found.sums)
         if found.failed:
             pair.likeness.note(FAILED, found.failed)

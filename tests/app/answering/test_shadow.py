@@ -16,6 +16,7 @@ from models_store.arrays import Encoded
 from models_store.bundle import Bundle
 from models_store.comparison.agreement import ROWS, Agreement
 from models_store.storage.store import Release
+from models_store.tables.table import Table, take
 from tests.fakes import LinearNetwork, line, rows
 from tests.table_fakes import messages
 
@@ -119,11 +120,13 @@ async def test_long_texts_wait_as_so_many_values(copies: Copies) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Slow(LinearNetwork):
-    """Takes more time on a core than the thread may take in a second."""
+    """Takes as much time on a core as the thread may take in so many seconds."""
+
+    seconds: float = 1.5
 
     def __call__(self, encoded: Encoded) -> Encoded:
         began = time.thread_time_ns()
-        while time.thread_time_ns() - began < 1.5 * MOST_CREDIT_NS:
+        while time.thread_time_ns() - began < self.seconds * MOST_CREDIT_NS:
             pass
         return super().__call__(encoded)
 
@@ -148,12 +151,35 @@ async def test_a_shadow_that_is_known_to_be_quick_needs_no_thread(copies: Copies
     assert [thread == threading.get_ident() for thread in network.threads] == [False, True]
 
 
-async def test_what_took_too_much_time_waits_until_that_has_passed(copies: Copies, clock: Clock) -> None:
+async def test_a_long_text_is_left_to_the_thread_also_where_short_ones_are_quick(copies: Copies) -> None:
+    bundle = messages()
+    champion = bundle.predictor.network
+    assert isinstance(champion, LinearNetwork)
+    network = Seen(champion.k, champion.activation)
+    pair = pair_of(bundle, replace(bundle, predictor=replace(bundle.predictor, network=network)))
+
+    async def is_compared_here(text: str) -> bool:
+        asked = take(bundle.golden_inputs, [0])
+        assert isinstance(asked, Table)
+        asked.columns["message"][0] = text
+        copies.add(pair, asked, bundle.predict(asked))
+        await until_compared(pair, len(network.threads) + 1)
+        return network.threads[-1] == threading.get_ident()
+
+    here = [False, False]
+    while here[-2:] != [True, True]:  # in either thread, the first take longer
+        here.append(await is_compared_here("tea"))
+    assert not await is_compared_here("tea " * MOST_WAITING)
+
+
+@pytest.mark.parametrize("seconds", [1, 3])
+async def test_what_took_too_much_time_waits_until_that_has_passed(copies: Copies, clock: Clock, seconds: int) -> None:
     slow = line(3)
-    slow = replace(slow, predictor=replace(slow.predictor, network=Slow(np.array([[1.5]], dtype=np.float32))))
-    pair = pair_of(line(2), slow)
+    network = Slow(np.array([[1.5]], dtype=np.float32), seconds=seconds + 0.5)
+    pair = pair_of(line(2), replace(slow, predictor=replace(slow.predictor, network=network)))
     copies.add(pair, rows(1), rows(2))
     await until_compared(pair, 1)
+    clock.now += (seconds - 1) * 1_000_000_000
     copies.add(pair, rows(1), rows(2))
     await asyncio.sleep(3 * PAUSE_SECONDS)
     assert counted(pair, N_BEFORE + ROWS) == 1
