@@ -79,12 +79,14 @@ def read(body: bytes, content_type: str, expected: Expected, bundle: Bundle, max
     return Outcomes(read[:, :n_inputs], read[:, n_inputs:])
 
 
-def read_right(body: bytes, content_type: str, bundle: Bundle, max_rows: int, *, is_named_there: bool) -> Array:
+def read_right(
+    body: bytes, content_type: str, bundle: Bundle, max_rows: int, *, ignores_extra: bool, is_named_there: bool
+) -> Array:
     """Read a body of right answers alone, as `Outcomes` have them; `is_named_there` if it names the request, too.
 
-    Raises as `read` does.
+    `ignores_extra` if it may have other columns. Raises as `read` does.
     """
-    media_type, right = media_type_of(content_type), _right(bundle)
+    media_type, right = media_type_of(content_type), replace(_right(bundle), ignores_extra=ignores_extra)
     if media_type != JSON:
         return _right_answers(check_finite(_table_of(media_type).read(body, right, max_rows).rows, right), bundle)
     document = json_rows.loads(body, right, max_rows)
@@ -108,7 +110,7 @@ def _table_of(media_type: str) -> Format:
 
 
 def _of_json(body: bytes, expected: Expected, bundle: Bundle, max_rows: int) -> Outcomes:
-    right = _right(bundle)
+    right = replace(_right(bundle), ignores_extra=expected.ignores_extra)
     document = _loads(body, expected, bundle, max_rows)
     _check_keys(document, ("inputs", "outcomes"))
     rows, said = (rows_of(document[key], of, max_rows)[1] for key, of in (("inputs", expected), ("outcomes", right)))
@@ -179,10 +181,8 @@ def said_of(answers: Array, bundle: Bundle) -> Array:
 def check_fits(said: Array, right: Array) -> None:
     """Raise Unprocessable where right answers to a request are not as many as its answers."""
     if said.shape != right.shape:
-        found, expected = (" × ".join(map(str, shape)) for shape in (right.shape, said.shape))
-        raise Unprocessable(
-            "bad_layout", f"outcomes: found {found} (rows × outputs), and this request was answered {expected}"
-        )
+        found, expected = (f"{counted(len(each), 'row', 'rows')} of {each.shape[1]}" for each in (right, said))
+        raise Unprocessable("bad_layout", f"outcomes: found {found}, and this request was answered {expected}")
 
 
 def sums_of(said: Array, right: Array, bundle: Bundle) -> Array:

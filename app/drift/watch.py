@@ -110,11 +110,19 @@ class Watch:
             log.exception("bug")
 
     async def save(self) -> None:
-        """Save what this process has counted. Raises TrainingUnavailable, DiskFull and StoreUnwritable."""
+        """Save what this process has counted, then what it has answered.
+
+        Raises TrainingUnavailable, DiskFull and StoreUnwritable.
+        """
+        await self._save_counts()
+        async with self._saving:
+            await self._save_answers()
+
+    async def _save_counts(self) -> None:
+        """Save what this process has counted: a few kilobytes, for which there may be room where answers have none."""
         async with self._saving:
             tallies, likenesses = self._tallies.tick(), self._likenesses.tick()
             asked, shadowed = _unsaved(tallies), _unsaved(likenesses)
-            await self._save_answers()
             now = self._clock()
             is_time_to_fold = now - self._folded_at > FOLD_SECONDS
             if self.is_kept and (asked or shadowed or (is_time_to_fold and self._is_open)):
@@ -137,7 +145,7 @@ class Watch:
 
     async def windows(self, asked: Mapping[tuple[str, int], Tally], moments: Sequence[float]) -> list[list[Window]]:
         """Return for each of these moments the window of each version. Raises what `save` raises."""
-        await self.save()
+        await self._save_counts()
         if not self.is_kept:
             kept = [one for (pattern, version), tally in asked.items() for one in _remembered(tally, pattern, version)]
         else:
@@ -152,7 +160,7 @@ class Watch:
 
         Others tell of it every TICK_SECONDS. Raises what `save` raises.
         """
-        await self.save()
+        await self._save_counts()
         if not self.is_kept:
             return _window(_remembered(tally, pattern, version), tally, since)
         return _window(await asyncio.to_thread(self._since, since, pattern, version), tally, since)
@@ -166,7 +174,7 @@ class Watch:
 
         It is laid out as the counts of a Likeness. Raises what `save` raises.
         """
-        await self.save()
+        await self._save_counts()
         if not self.is_kept:
             kept = [one for pair, likeness in pairs.items() for one in _remembered(likeness, *pair)]
         else:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -65,6 +65,9 @@ async def outcomes(
             description="x-request-id of the answer that the outcomes belong to; the body has these alone then",
         ),
     ] = None,
+    extra: Annotated[
+        Literal["refuse", "ignore"], Query(description="what to do with columns that the pattern does not know")
+    ] = "refuse",
     retrain: Annotated[bool, Query(description="train again if the error of a day is worse than the card's")] = False,
 ) -> Response:
     """Add rows whose right answers are known by now to the running error; `GET …/drift` and `/metrics` have it.
@@ -77,7 +80,7 @@ async def outcomes(
         jobs.check_trainer()
     check_plain(request.headers.get("content-encoding", ""))
     body, content_type = await request.body(), request.headers.get("content-type", "")
-    told = Told(body, content_type, watch.max_rows, request_id)
+    told = Told(body, content_type, watch.max_rows, request_id, ignores_extra=extra == "ignore")
     named = await asyncio.to_thread(told.request_named, release)
     if named is None:
         sums = await asyncio.to_thread(told.sums, release)
@@ -101,6 +104,7 @@ class Told(NamedTuple):
     content_type: str
     max_rows: int
     request_id: str | None
+    ignores_extra: bool
 
     def request_named(self, release: Served) -> str | None:
         """Return the id of the request in place of rows, None if there are rows. Raises as `sums` does."""
@@ -113,13 +117,20 @@ class Told(NamedTuple):
     def sums(self, release: Served) -> Array:
         """Return how far answers to the rows are off. Raises as `read` does."""
         bundle = release.bundle
-        found = read(self.body, self.content_type, release.expected, bundle, self.max_rows)
+        expected = release.expected.ignoring_extra if self.ignores_extra else release.expected
+        found = read(self.body, self.content_type, expected, bundle, self.max_rows)
         return sums_of(said_of(bundle.predict(found.rows), bundle), found.right, bundle)
 
     def sums_by(self, remembered: Remembered, release: Served) -> Array:
         """Return how far remembered answers are off. Raises as `read` does, and for another number of rows."""
-        is_named_there = self.request_id is None
-        right = read_right(self.body, self.content_type, release.bundle, self.max_rows, is_named_there=is_named_there)
+        right = read_right(
+            self.body,
+            self.content_type,
+            release.bundle,
+            self.max_rows,
+            ignores_extra=self.ignores_extra,
+            is_named_there=self.request_id is None,
+        )
         check_fits(remembered.said, right)
         return sums_of(remembered.said, right, release.bundle)
 

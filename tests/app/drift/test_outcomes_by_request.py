@@ -19,6 +19,7 @@ from app.telemetry.likeness import Likenesses
 from app.telemetry.tally import Tallies
 from models_store.errors import StoreUnwritable
 from models_store.storage.store import Store
+from tests.app.drift.test_drift_route import ten_columns
 from tests.app.over_http import NPY, an_app, client_of, npy_of, pair, refusal, serving
 from tests.fakes import line
 from tests.table_fakes import flowers
@@ -110,6 +111,21 @@ async def test_the_address_names_the_request_of_a_table_of_outcomes(
     assert (answer.json()["outcomes"]["rows"], answer.json()["outcomes"]["value"]) == (2, 1)
 
 
+async def test_a_table_may_have_the_question_as_well_where_other_columns_are_ignored(
+    client: httpx.AsyncClient,
+) -> None:
+    name = await ask(client, "pair", [[1, 2], [3, 4]])
+    headers = {"content-type": "text/csv"}
+    body, path = b"x1,x2,y1,y2,note\n1,2,5,-1,a\n3,4,11,-1,b\n", "/patterns/pair/outcomes"
+    for query in ({}, {"request_id": name}):
+        refused = await client.post(path, content=body, headers=headers, params=query)
+        assert refusal(refused) == (422, "unknown_column")
+        taken = await client.post(path, content=body, headers=headers, params={**query, "extra": "ignore"})
+        assert (taken.status_code, taken.json().get("added")) == (200, 2), taken.text
+    rows = {"inputs": [{"x1": 1, "x2": 2, "note": "a"}], "outcomes": [{"y1": 5, "y2": -1, "sure": True}]}
+    assert (await told(client, "pair", rows, extra="ignore"))["added"] == 1
+
+
 async def test_outcomes_count_once(client: httpx.AsyncClient) -> None:
     body = {"request_id": await ask(client, "line", [1, 2]), "outcomes": [3, 5]}
     await told(client, "line", body)
@@ -148,6 +164,7 @@ async def test_what_does_not_fit_is_refused_and_can_be_told_well_afterwards(clie
     for body, query, status, code in REFUSED:
         answer = await tell(client, "line", {"request_id": name, **body}, **query)
         assert refusal(answer) == (status, code), body
+        assert "?" not in answer.text  # what stands for letters other than those of ASCII
     assert (await told(client, "line", {"request_id": name, "outcomes": [3, 5]}))["outcomes"]["rows"] == 2
 
 
@@ -233,6 +250,20 @@ async def test_answers_wait_while_the_database_does_not_answer(store: Store) -> 
     assert (await watch.remembered("line", "meanwhile")).said.tolist() == [[7]]
     assert (await watch.remembered("line", "before")).said.tolist() == [[0]]
     watch.close()
+
+
+async def test_answers_that_cannot_be_saved_keep_no_counts_from_being_saved(store: Store) -> None:
+    store.publish(ten_columns())
+    async with serving(store, remembered_requests=MOST) as client:
+        await ask(client, "ten", [[0.0] * 10])
+        assert (await client.get("/patterns/ten/drift")).json()["rows"] == 1
+        with contextlib.closing(sqlite3.connect(store.root / "jobs.sqlite3")) as database:
+            database.execute("ALTER TABLE pattern_answered RENAME TO pattern_gone")
+            name = await ask(client, "ten", [[0.0] * 10])
+            found = await client.get("/patterns/ten/drift")
+            assert (found.status_code, found.json().get("rows")) == (200, 2)
+            database.execute("ALTER TABLE pattern_gone RENAME TO pattern_answered")
+        assert (await tell(client, "ten", {"request_id": name, "outcomes": [0.0]})).status_code == 200
 
 
 async def test_nothing_is_remembered_where_nothing_can_be_kept(store: Store) -> None:
