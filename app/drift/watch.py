@@ -71,7 +71,8 @@ class Watch:
         # A save that nobody waits for any more still writes: no other thread may do so meanwhile.
         self._writing = threading.Lock()
         self._folded_at = 0.0
-        self._unpruned = 0
+        # As many as make it prune: processes before it may have ended with a few left over each.
+        self._unpruned = settings.remembered_requests
         self._trouble = ""
 
     @property

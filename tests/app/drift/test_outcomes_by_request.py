@@ -193,6 +193,18 @@ async def test_only_the_newest_are_remembered(store: Store) -> None:
     assert statuses == [404, 404, 200, 200]
 
 
+async def test_only_the_newest_are_remembered_however_often_the_server_starts_anew(store: Store) -> None:
+    store.publish(line())
+    for place in range(25):
+        log = AnswerLog()
+        watch = watch_of(store, log, most=20)
+        log.note(str(place), line(), 1, np.zeros((1, 1)))
+        await watch.save()
+        watch.close()
+    with contextlib.closing(sqlite3.connect(store.root / "jobs.sqlite3")) as database:
+        assert database.execute("SELECT count(*) FROM pattern_answered").fetchone() == (20,)
+
+
 async def test_a_version_that_is_champion_no_longer_gets_its_own_outcomes(
     store: Store, client: httpx.AsyncClient
 ) -> None:
@@ -277,8 +289,8 @@ async def test_nothing_is_remembered_where_nothing_can_be_kept(store: Store) -> 
     watch.close()
 
 
-def watch_of(store: Store, log: AnswerLog) -> Watch:
-    settings = Settings(_env_file=None, store=store.root, remembered_requests=MOST)
+def watch_of(store: Store, log: AnswerLog, most: int = MOST) -> Watch:
+    settings = Settings(_env_file=None, store=store.root, remembered_requests=most)
     return Watch(Tallies(are_on=False), Likenesses(), log, store, settings)
 
 
