@@ -7,14 +7,15 @@ import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from app.drift.records import CountRecords, Kept, summed
 from app.drift.remembered import Remembered
-from app.errors import AlreadyTold, NotRemembered, UnknownRequest
+from app.errors import AlreadyTold, NotRemembered, Overloaded, UnknownRequest
 from app.settings import Settings
 from app.telemetry.answer_log import AnswerLog, Logged
 from app.telemetry.likeness import Likeness, Likenesses, OfPair
@@ -31,6 +32,8 @@ FOLD_SECONDS = 600
 GIVEN_UP_SECONDS = 3600
 # What a process remembers where nothing can be kept: a day.
 MOST_SLOTS = 86400 // SLOT_SECONDS + 1
+# Of the requests that may be under way, one in so many may wait for the database.
+WAITING_SHARE = 4
 
 
 class Window(NamedTuple):
@@ -68,6 +71,7 @@ class Watch:
         self._writer = uuid.uuid4().hex
         self._is_open = False
         self._saving = asyncio.Lock()
+        self._n_waiting = 0
         # A save that nobody waits for any more still writes: no other thread may do so meanwhile.
         self._writing = threading.Lock()
         self._folded_at = 0.0
@@ -115,24 +119,42 @@ class Watch:
 
         Raises TrainingUnavailable, DiskFull and StoreUnwritable.
         """
-        await self._save_counts()
         async with self._saving:
+            # A few kilobytes, for which there may be room where answers have none.
+            await self._save_counts()
             await self._save_answers()
 
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait until nobody else saves. Raises Overloaded where too many wait.
+
+        Where the database does not answer, each waits for seconds, and has a place that predictions need.
+        """
+        if self._n_waiting >= max(1, self._settings.max_in_flight // WAITING_SHARE):
+            raise Overloaded
+        self._n_waiting += 1
+        try:
+            async with self._saving:
+                yield
+        finally:
+            self._n_waiting -= 1
+
+    async def _save_in_turn(self) -> None:
+        async with self._turn():
+            await self._save_counts()
+
     async def _save_counts(self) -> None:
-        """Save what this process has counted: a few kilobytes, for which there may be room where answers have none."""
-        async with self._saving:
-            tallies, likenesses = self._tallies.tick(), self._likenesses.tick()
-            asked, shadowed = _unsaved(tallies), _unsaved(likenesses)
-            now = self._clock()
-            is_time_to_fold = now - self._folded_at > FOLD_SECONDS
-            if self.is_kept and (asked or shadowed or (is_time_to_fold and self._is_open)):
-                kept = [[kept for kept, _ in unsaved] for unsaved in (asked, shadowed)]
-                await asyncio.to_thread(self._save, kept[0], kept[1], now, fold=is_time_to_fold)
-                for saved, slot in (*asked, *shadowed):
-                    slot.is_saved = bool(np.array_equal(slot.counts, saved.counts))
-            for slots in (*tallies.values(), *likenesses.values()):
-                _forget(slots, now, is_kept=self.is_kept)
+        tallies, likenesses = self._tallies.tick(), self._likenesses.tick()
+        asked, shadowed = _unsaved(tallies), _unsaved(likenesses)
+        now = self._clock()
+        is_time_to_fold = now - self._folded_at > FOLD_SECONDS
+        if self.is_kept and (asked or shadowed or (is_time_to_fold and self._is_open)):
+            kept = [[kept for kept, _ in unsaved] for unsaved in (asked, shadowed)]
+            await asyncio.to_thread(self._save, kept[0], kept[1], now, fold=is_time_to_fold)
+            for saved, slot in (*asked, *shadowed):
+                slot.is_saved = bool(np.array_equal(slot.counts, saved.counts))
+        for slots in (*tallies.values(), *likenesses.values()):
+            _forget(slots, now, is_kept=self.is_kept)
 
     def _save(self, asked: list[Kept], shadowed: list[Kept], now: float, *, fold: bool) -> None:
         with self._writing:
@@ -145,8 +167,8 @@ class Watch:
                 self._folded_at = now
 
     async def windows(self, asked: Mapping[tuple[str, int], Tally], moments: Sequence[float]) -> list[list[Window]]:
-        """Return for each of these moments the window of each version. Raises what `save` raises."""
-        await self._save_counts()
+        """Return for each of these moments the window of each version. Raises Overloaded, and what `save` raises."""
+        await self._save_in_turn()
         if not self.is_kept:
             kept = [one for (pattern, version), tally in asked.items() for one in _remembered(tally, pattern, version)]
         else:
@@ -159,9 +181,9 @@ class Watch:
     async def window(self, pattern: str, version: int, tally: Tally, since: float) -> Window:
         """Return what all processes have counted of a version since a moment, in seconds since 1970.
 
-        Others tell of it every TICK_SECONDS. Raises what `save` raises.
+        Others tell of it every TICK_SECONDS. Raises Overloaded, and what `save` raises.
         """
-        await self._save_counts()
+        await self._save_in_turn()
         if not self.is_kept:
             return _window(_remembered(tally, pattern, version), tally, since)
         return _window(await asyncio.to_thread(self._since, since, pattern, version), tally, since)
@@ -173,9 +195,9 @@ class Watch:
     async def shadowed(self, pairs: Mapping[OfPair, Likeness], moments: Sequence[float]) -> list[list[Array]]:
         """Return for each of these moments what all processes have counted of each pair since then.
 
-        It is laid out as the counts of a Likeness. Raises what `save` raises.
+        It is laid out as the counts of a Likeness. Raises Overloaded, and what `save` raises.
         """
-        await self._save_counts()
+        await self._save_in_turn()
         if not self.is_kept:
             kept = [one for pair, likeness in pairs.items() for one in _remembered(likeness, *pair)]
         else:
@@ -189,10 +211,10 @@ class Watch:
     async def add_outcomes(self, pattern: str, version: int, sums: Array) -> None:
         """Record how far answers were off, float64 (n,); it is durable then.
 
-        Raises TrainingUnavailable, DiskFull and StoreUnwritable.
+        Raises Overloaded, TrainingUnavailable, DiskFull and StoreUnwritable.
         """
         self._check_kept()
-        async with self._saving:
+        async with self._turn():
             await asyncio.to_thread(self._add_outcomes, self._off(pattern, version, sums))
 
     def _add_outcomes(self, one: Kept) -> None:
@@ -239,7 +261,7 @@ class Watch:
         if self._answer_log is None:
             raise NotRemembered
         self._check_kept()
-        async with self._saving:
+        async with self._turn():
             await self._save_answers()
         found = {one.pattern: one for one in await asyncio.to_thread(self._find, request_id)}
         if pattern not in found:
@@ -258,7 +280,7 @@ class Watch:
         Raises AlreadyTold, and what `add_outcomes` raises.
         """
         off = self._off(request.pattern, request.version, sums)
-        async with self._saving:
+        async with self._turn():
             is_first = await asyncio.to_thread(self._tell, request, off)
         if not is_first:
             raise AlreadyTold

@@ -1,6 +1,8 @@
 """Right answers that come later: a running error beside the card's, and a training where it is worse."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -188,3 +190,21 @@ def test_as_large_errors_are_hardly_ever_called_worse_and_larger_ones_are() -> N
 def test_few_rows_are_no_verdict() -> None:
     assert off_by(np.full(ENOUGH_OUTCOMES - 1, 9.0), noisy_line()).is_worse is None
     assert off_by(np.full(ENOUGH_OUTCOMES, 9.0), noisy_line()).is_worse is True
+
+
+async def test_predictions_go_on_where_many_outcomes_wait_for_the_database(store: Store) -> None:
+    store.publish(line())
+    async with serving(store, max_in_flight=8) as client:
+        await told(client, "line", {"inputs": [1], "outcomes": [2]})
+        with contextlib.closing(sqlite3.connect(store.root / "jobs.sqlite3", isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            body = {"inputs": [1], "outcomes": [2]}
+            waiting = [asyncio.create_task(client.post("/patterns/line/outcomes", json=body)) for _ in range(10)]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(0.1)
+            asked = await client.post("/predict/line", json={"inputs": [1]})
+            database.execute("ROLLBACK")
+        statuses = [(await task).status_code for task in waiting]
+        rows = (await told(client, "line", body))["outcomes"]["rows"]
+    assert asked.status_code == 200, asked.text
+    assert (sorted(statuses), rows) == ([200] * 2 + [503] * 8, 4)
