@@ -232,6 +232,8 @@ def train(
     from app.commands.datasets import Asked, AskedRows  # deferred: only this command needs them
     from app.commands.train import missing_specs, spec_named, train_all
 
+    # Before a table is read, which may take long.
+    changes, promoted = _of_recipe(outside, promotion, promotion_tolerance), _promotion(promote, tolerance, no_promote)
     if csv is not None:
         dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment, sheet)
         rows = AskedRows(weight, test, group, time)
@@ -242,10 +244,9 @@ def train(
         specs = missing_specs() if missing else [spec_named(name) for name in recipes or []]
     if not specs and not missing:
         raise typer.BadParameter("name a pattern or a file, give --csv and --target, or say --missing")
-    changes = _of_recipe(outside, promotion, promotion_tolerance)
     changes |= {"seed": seed} if seed is not None else {}
     changes |= {"fit": {"epochs": epochs}} if epochs is not None else {}
-    failures = train_all([spec.overridden(changes) for spec in specs], _promotion(promote, tolerance, no_promote))
+    failures = train_all([spec.overridden(changes) for spec in specs], promoted)
     raise typer.Exit(1 if failures else 0)
 
 
@@ -325,6 +326,8 @@ def search(
     from app.commands.search import search as find
     from app.commands.train import spec_named
 
+    # Before a table is read, which may take long.
+    changes, promoted = _of_recipe(outside, promotion, promotion_tolerance), _promotion(promote, tolerance, no_promote)
     if csv is not None:
         dialect = CsvDialect.of(delimiter, decimal, encoding, HEADER[header], comment, sheet)
         rows = AskedRows(weight, test, group, time)
@@ -345,9 +348,8 @@ def search(
         "pruning": pruning,
         "seed": seed,
     }
-    changes = {"search": {field: value for field, value in said.items() if value is not None}}
-    changes |= _of_recipe(outside, promotion, promotion_tolerance)
-    found, board = find(spec.overridden(changes), _promotion(promote, tolerance, no_promote))
+    changes["search"] = {field: value for field, value in said.items() if value is not None}
+    found, board = find(spec.overridden(changes), promoted)
     print_found(out, found, board)
 
 
@@ -650,7 +652,9 @@ def label(
     """Point a label at a version, which requests may then name it by; `shadow` gets a copy of live questions."""
     from app.commands.labels import remove_label, set_label  # deferred: NumPy is not needed for --help
 
-    if (version is None) != remove:
+    if version is not None and remove:
+        raise typer.BadParameter("--remove takes the label away, whichever version it points at: leave out the version")
+    if version is None and not remove:
         raise typer.BadParameter("give the version that the label is to point at, or --remove")
     if version is None:
         remove_label(pattern, label)

@@ -1,10 +1,12 @@
 """The shapes in which the protocols send errors, and the handlers that put FastAPI's errors into the native one."""
 
+import json
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
-import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -25,13 +27,14 @@ from app.responses import Response
 from app.statuses import BUG, STATUS, UNPROCESSABLE, retry_header, status_of
 from models_store.errors import PatternServerError, UnknownPattern
 
-# Doubled where every character is escaped, and still within the 2 KB that an error may have.
 LONGEST_MESSAGE = 900
+# Bytes of a message as JSON in ASCII, where the 2 KB that an error may have leave room for the rest of it.
+MOST_ESCAPED = 1800
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """The shape of a protocol's errors: at most 2 KB of ASCII."""
+    """The shape of a protocol's errors: at most 2 KB of ASCII, other characters as JSON escapes them."""
 
     body: Callable[[int, str, str, str], dict[str, Any]]
     """status, code, message, request id -> the body, sent as JSON"""
@@ -48,13 +51,25 @@ class Envelope:
             headers["allow"] = error.allowed
         if isinstance(error, KeyMissing):
             headers["www-authenticate"] = "Bearer"
-        text = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in message)
-        body = orjson.dumps(self.body(status, code, text[:LONGEST_MESSAGE], request_id))
-        return Response(body, status, headers, "application/json")
+        body = json.dumps(self.body(status, code, _shortened(message), request_id), separators=(",", ":"))
+        return Response(body.encode(), status, headers, "application/json")
 
     def _status(self, error: Exception) -> int:
         native = status_of(error)
         return self.unprocessable if native == UNPROCESSABLE else native
+
+
+def _shortened(message: str) -> str:
+    """Return the printable characters of a message, as many as an error has room for once they are escaped."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in message[:LONGEST_MESSAGE])
+    return text[: bisect_right([*accumulate(map(_escaped_size, text))], MOST_ESCAPED)]
+
+
+def _escaped_size(letter: str) -> int:
+    """Return the bytes of a character in JSON of ASCII: one beyond 65 535 is a pair of escapes."""
+    if letter.isascii():
+        return 2 if letter in '"\\' else 1
+    return 6 if ord(letter) <= 0xFFFF else 12
 
 
 def _code_and_message(error: Exception) -> tuple[str, str]:
@@ -117,8 +132,13 @@ async def _on_bad_parameter(request: Request, error: Exception) -> StarletteResp
     faults = error.errors()
     if any(fault["loc"][0] == "path" for fault in faults):
         return _response(NotHere(), request.state.request_id)
-    wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))[:64]}: {fault['msg'][:200]}" for fault in faults[:5])
+    wrong = "; ".join(f"{_place(fault['loc'])[:64]}: {fault['msg'][:200]}" for fault in faults[:5])
     return _response(Unprocessable("bad_parameter", wrong), request.state.request_id)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Return the name of a parameter as the address has it, and any other place with the part of the request."""
+    return ".".join(map(str, location[1:] if location[0] == "query" else location))
 
 
 async def _on_no_route(request: Request, error: Exception) -> StarletteResponse:

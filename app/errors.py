@@ -70,12 +70,15 @@ class UnknownRequest(PatternServerError):
     code = "unknown_request"
 
     def __init__(self, pattern: str, others: list[str], most: int) -> None:
-        found = f"that id is of a request to {', '.join(others)}" if others else "there is none with that id"
-        super().__init__(
-            f"no remembered request to {pattern}: {found}; remembered are the newest {most} that were answered, for "
-            "thirty days, unless they were too many at a time or have too many answers; all workers know of one after "
-            "two seconds; in its place, send the rows as inputs beside their outcomes"
-        )
+        if others:
+            found = f": that id is of a request to {', '.join(others)}; add outcomes at /patterns/{others[0]}/outcomes"
+        else:
+            found = (
+                f" has that id: remembered are the newest {most} that were answered, for thirty days, unless they were "
+                "too many at a time or have too many answers; all workers know of one after two seconds; in its place, "
+                "send the rows as inputs beside their outcomes"
+            )
+        super().__init__(f"no remembered request to {pattern}{found}")
 
 
 class AlreadyTold(PatternServerError):

@@ -54,8 +54,11 @@ def print_drift(out: Console, said: dict[str, Any]) -> None:
 
 
 def _columns(columns: list[dict[str, Any]], heading: str) -> Table:
-    headings = (heading, "drift", "PSI", "beyond", "JS", "missing", "unseen", "outside", "training", "asked")
+    """Return a table that 80 characters hold; only names are folded."""
+    headings = (heading, "drift", "PSI", "beyond", "JS", "missing", "unseen", "outside", "training\nasked")
     shown = folding_table(*headings, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column_shown in shown.columns[1:]:
+        column_shown.no_wrap = True
     for column in columns:
         histogram = column["histogram"]
         largest = max(*histogram["training"], *histogram["asked"], 1e-9)
@@ -63,13 +66,16 @@ def _columns(columns: list[dict[str, Any]], heading: str) -> Table:
             words(column["name"]),
             VERDICTS[column["drifted"]],
             *(_short(column[name]) for name in ("psi", "threshold", "js", "missing", "unseen", "outside")),
-            *(_bars(histogram[name], largest) for name in ("training", "asked")),
+            "\n".join(_bars(histogram[name], largest) for name in ("training", "asked")),
         )
     return shown
 
 
 def _short(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+    if value is None:
+        return "–"
+    rounded = round(value, 4)
+    return f"{rounded:.3g}" if rounded or not value else "<1e-4"
 
 
 def _bars(shares: list[float], largest: float) -> str:

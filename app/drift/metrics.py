@@ -52,10 +52,16 @@ class Gauges(Collector):
     def _of_errors(self) -> Iterator[GaugeMetricFamily]:
         labels = [*OF_COLUMN[:3], "metric"]
         rows = GaugeMetricFamily("patterns_outcomes_rows", "Rows whose right answers are known", labels=labels)
-        value = GaugeMetricFamily("patterns_outcomes_error", "RMSE, or accuracy, of the answers to them", labels=labels)
-        card = GaugeMetricFamily("patterns_outcomes_card", "The same of the card's test rows", labels=labels)
+        value = GaugeMetricFamily(
+            "patterns_outcomes_error", "RMSE, or accuracy, of rows whose right answers are known", labels=labels
+        )
+        card = GaugeMetricFamily(
+            "patterns_outcomes_card", "RMSE, or accuracy, of the test rows of the card", labels=labels
+        )
         worse = GaugeMetricFamily(
-            "patterns_outcomes_worse", "1 where it is worse than the card's; nothing without enough rows", labels=labels
+            "patterns_outcomes_worse",
+            "1 where the error of known rows is worse than the card's; nothing without enough rows",
+            labels=labels,
         )
         for window, version, error in self._erred:
             own = [error.bundle.pattern, str(version), window, error.metric]

@@ -38,9 +38,9 @@ STANDARD_ERRORS, LEAST_SHARE = 3.0, 0.05
 ROWS, LOSS, SQUARES, N_SUMS = 0, 1, 2, 3
 # What a body in JSON may have.
 MEANT = {
-    "inputs": "as of a question",
-    "request_id": "as of the header of an answer",
-    "outcomes": "as of its answer",
+    "inputs": 'the rows that were asked, or "request_id" in their place',
+    "request_id": "x-request-id of the answer to them",
+    "outcomes": "what is right for each row",
 }
 KINDS: dict[str, Kind] = {"text": "text", "number": "number", "boolean": "boolean"}
 
@@ -129,12 +129,15 @@ def _loads(body: bytes, expected: Expected, bundle: Bundle, max_rows: int) -> An
 
 def _check_keys(document: Any, keys: tuple[str, ...]) -> None:
     if not isinstance(document, dict) or {*document} != {*keys}:
-        found = kind_of(document) if not isinstance(document, dict) else "other keys"
-        raise Unprocessable("bad_body", f"the body must be an object of {_listed(keys)}; found {found}")
+        expected = " and ".join(f'"{key}" ({MEANT[key]})' for key in keys)
+        raise Unprocessable("bad_body", f"the body must be an object of {expected}; found {_instead(document, keys)}")
 
 
-def _listed(keys: tuple[str, ...]) -> str:
-    return " and ".join(f'"{key}", {MEANT[key]}' for key in keys)
+def _instead(document: Any, keys: tuple[str, ...]) -> str:
+    if not isinstance(document, dict):
+        return kind_of(document)
+    lacking = [f'no "{key}"' for key in keys if key not in document]
+    return " and ".join(lacking) or "other keys as well"
 
 
 def _right(bundle: Bundle) -> Expected:

@@ -16,8 +16,8 @@ from models_store.comparison.agreement import ROWS, Agreement
 
 COUNTED = {
     "questions": (QUESTIONS, "Live questions of the champion"),
-    "copied": (COPIED, "Those of them that were copied to the shadow"),
-    "dropped": (DROPPED, "Those that were to be copied, and were not, because too many waited"),
+    "copied": (COPIED, "Live questions that were copied to the shadow"),
+    "dropped": (DROPPED, "Live questions that were to be copied, and were not, because too many waited"),
     "failed": (FAILED, "Copied questions that the shadow could not answer"),
 }
 OF_OUTPUT = {

@@ -134,6 +134,6 @@ def code_of(status: int) -> grpc.StatusCode:
 
 
 def details_of(answer: Response) -> str:
-    """Return the words of an error, which are ASCII."""
+    """Return the words of an error."""
     words: str = orjson.loads(answer.body)["error"]
     return words.replace(TO_IGNORE, TO_IGNORE_HERE)[:LONGEST_DETAILS]

@@ -28,7 +28,7 @@ class AskedPromotion:
         if when == "if-better":
             return IfBetter(tolerance=by_recipe.tolerance if self.tolerance is None else self.tolerance)
         if self.tolerance is not None:
-            raise RecipeError('tolerance: goes with "promote": "if-better" alone; leave it out')
+            raise RecipeError('tolerance: goes only with "promote": "if-better"; say that too, or leave it out')
         return when == "always"
 
 

@@ -40,7 +40,7 @@ from training.recipe.promotion import Promotion
 log = logging.getLogger("patterns.drift")
 
 UNLESS_WORSE = Promotion(when="if-better")
-NO_SUCH_ID = "request_id: expected what an answer has as x-request-id: at most 64 letters, digits, and any of . _ -"
+NO_SUCH_ID = "request_id: must be a text as answers have it as x-request-id: 1 to 64 letters, digits, and any of . _ -"
 router = APIRouter(tags=["patterns"], route_class=StrictRoute)
 
 
@@ -61,7 +61,7 @@ async def outcomes(
     request_id: Annotated[
         str | None,
         Query(
-            pattern=f"^{REQUEST_ID.pattern}$",
+            json_schema_extra={"pattern": f"^{REQUEST_ID.pattern}$"},  # checked with those of bodies, in `Told`
             description="x-request-id of the answer that the outcomes belong to; the body has these alone then",
         ),
     ] = None,
@@ -108,8 +108,9 @@ class Told(NamedTuple):
 
     def request_named(self, release: Served) -> str | None:
         """Return the id of the request in place of rows, None if there are rows. Raises as `sums` does."""
-        in_address, of_rows = self.request_id, (release.expected, release.bundle, self.max_rows)
-        said = in_address or request_named(self.body, self.content_type, *of_rows)
+        of_rows = (release.expected, release.bundle, self.max_rows)
+        in_body = self.request_id is None
+        said = request_named(self.body, self.content_type, *of_rows) if in_body else self.request_id
         if said is not None and not (isinstance(said, str) and REQUEST_ID.fullmatch(said)):
             raise Unprocessable("bad_parameter", NO_SUCH_ID)
         return said

@@ -191,7 +191,8 @@ def promotion_of(asked: dict[str, Any]) -> AskedPromotion:
     promote = asked.get("promote", True)
     if not isinstance(promote, bool | str) or promote not in WHEN:
         words = ", ".join(f'"{word}"' for word in get_args(When))
-        raise RecipeError(f"promote: must be {words}, true (always) or false (never), found {kind_of(promote)}")
+        found = "another text" if isinstance(promote, str) else kind_of(promote)
+        raise RecipeError(f"promote: must be {words}, true (always) or false (never), found {found}")
     when = WHEN[promote] if "promote" in asked else None
     return AskedPromotion(when, _tolerance_of(asked["tolerance"]) if "tolerance" in asked else None)
 

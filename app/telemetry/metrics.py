@@ -33,7 +33,9 @@ REMEMBERED = Counter(
     "patterns_requests_remembered", "Requests whose answers are remembered, for outcomes by request id", ["pattern"]
 )
 NOT_REMEMBERED = Counter(
-    "patterns_requests_not_remembered", "Those whose answers are not: too many at a time, or too large", ["pattern"]
+    "patterns_requests_not_remembered",
+    "Requests whose answers are not remembered: too many at a time, or too large",
+    ["pattern"],
 )
 SERVED = Gauge("patterns_served_version", "The champion that is loaded", ["pattern"], multiprocess_mode="mostrecent")
 

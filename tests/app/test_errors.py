@@ -139,6 +139,22 @@ def test_a_body_is_ascii_and_short_whatever_the_message(text: str, request_id: s
     assert (said["code"], said["request_id"]) == ("malformed", request_id)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("column größe is missing; 2 × 1 were expected …",) * 2,
+        ("列 температура 😀",) * 2,
+        ("a\nb\x7f\u202e\ud800c", "a?b???c"),
+        ("é" * 301, "é" * 300),
+        ("😀" * 151, "😀" * 150),
+        ('"' * 901, '"' * 900),
+        ("a" * 901, "a" * 900),
+    ],
+)
+def test_a_message_has_its_letters_whatever_their_alphabet(text: str, said: str) -> None:
+    assert json.loads(body_of(text, "0f"))["error"]["message"] == said
+
+
 @pytest.mark.parametrize("character", ["a", "\x7f", "é", "\U0001f600", "\ud800"])
 def test_a_body_is_at_most_two_kilobytes_however_long_the_message(character: str) -> None:
     for length in (1499, 1500, 1501, 100_000):

@@ -18,5 +18,5 @@ class Promotion(Part):
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         if self.tolerance and self.when != "if-better":
-            raise ValueError("tolerance: goes with when: if-better alone; leave it out")
+            raise ValueError("tolerance: goes only with when: if-better; say that, or leave it out")
         return self

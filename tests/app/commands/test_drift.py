@@ -19,7 +19,7 @@ JSON = {"content-type": "application/json"}
 
 def printed(said: dict[str, Any]) -> str:
     target = io.StringIO()
-    print_drift(Console(file=target, width=160), said)
+    print_drift(Console(file=target, width=80), said)
     return target.getvalue()
 
 
@@ -37,7 +37,15 @@ async def test_columns_and_verdicts_are_shown(store: Store) -> None:
     lines = printed(many).splitlines()
     assert lines[0].startswith("ten version 1   500 rows since 20")
     assert [line.split()[:2] for line in lines if " drift " in line and "PSI" not in line] == [["x7", "drift"]]
-    assert all("█" in line for line in lines if line.startswith("x"))
+    assert lines[3].split() == ["column", "drift", "PSI", "beyond", "JS", "missing", "unseen", "outside", "asked"]
+    of_columns = [(place, line.split()) for place, line in enumerate(lines) if line.startswith(" x")]
+    assert len(of_columns) == 10
+    for place, cells in of_columns:
+        # One line of figures and the bars of training, and below it those of what was asked.
+        assert len(cells) == 9 and "█" in cells[-1] + lines[place + 1] and len(lines[place + 1].split()) == 1
+    few_of_many = many["columns"][0] | {"name": "x" * 20, "psi": 12.3456, "js": 0.012345, "unseen": 0.00004}
+    [line] = [line for line in printed(many | {"columns": [few_of_many]}).splitlines() if line.startswith(" xxx")][:1]
+    assert [line.split()[place] for place in (2, 4, 5, 6)] == ["12.3", "0.0123", "0", "<1e-4"]
     assert lines[-1] == "1 row whose right answers are known: rmse 2, beside the card's 0"
 
 

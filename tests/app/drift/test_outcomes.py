@@ -16,7 +16,7 @@ from app.drift.outcomes import ENOUGH_OUTCOMES, RunningError, sums_of
 from models_store.arrays import Array
 from models_store.bundle import Bundle, Evaluation
 from models_store.storage.store import Store
-from tests.app.over_http import ARROW, NPY, arrow_of, jobs_of, npy_of, pair, recipe, refusal, serving
+from tests.app.over_http import ARROW, NPY, arrow_of, jobs_of, message, npy_of, pair, recipe, refusal, serving
 from tests.fakes import line
 from tests.table_fakes import flowers, rents
 from training.messages import IfBetter, Promote
@@ -116,6 +116,24 @@ async def test_what_cannot_be_compared_is_refused(client: httpx.AsyncClient, bod
     assert refusal(answer) == (422, code)
     document = await told(client, "pair", PAIR)
     assert document["outcomes"]["rows"] == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ({"outcomes": [[1, 2]]}, 'no "inputs"'),
+        ({"inputs": [[1, 2]], "outcome": [[1, 2]]}, 'no "outcomes"'),
+        ({"inputs": [[1, 2]], "outcomes": [[1, 2]], "sesame": 1}, "other keys as well"),
+        ([], "a list of 0"),
+    ],
+)
+async def test_a_body_of_other_keys_is_told_which_it_lacks(client: httpx.AsyncClient, body: Any, found: str) -> None:
+    answer = await client.post("/patterns/pair/outcomes", json=body)
+    assert refusal(answer) == (422, "bad_body")
+    assert message(answer) == (
+        'the body must be an object of "inputs" (the rows that were asked, or "request_id" in their place) and '
+        f'"outcomes" (what is right for each row); found {found}'
+    )
 
 
 async def test_a_worse_error_trains_again_once_on_request(client: httpx.AsyncClient) -> None:

@@ -20,7 +20,7 @@ from app.telemetry.tally import Tallies
 from models_store.errors import StoreUnwritable
 from models_store.storage.store import Store
 from tests.app.drift.test_drift_route import ten_columns
-from tests.app.over_http import NPY, an_app, client_of, npy_of, pair, refusal, serving
+from tests.app.over_http import NPY, an_app, client_of, message, npy_of, pair, refusal, serving
 from tests.fakes import line
 from tests.table_fakes import flowers
 
@@ -171,7 +171,22 @@ async def test_what_does_not_fit_is_refused_and_can_be_told_well_afterwards(clie
 async def test_an_id_of_another_pattern_is_told_which(client: httpx.AsyncClient) -> None:
     answer = await tell(client, "line", {"request_id": await ask(client, "pair", [[1, 2]]), "outcomes": [3]})
     assert refusal(answer) == (404, "unknown_request")
-    assert "that id is of a request to pair" in answer.text
+    assert message(answer) == (
+        "no remembered request to line: that id is of a request to pair; add outcomes at /patterns/pair/outcomes"
+    )
+
+
+@pytest.mark.parametrize("name", ["", "sesame 1", "é", "s" * 65])
+async def test_what_no_answer_has_as_its_id_is_refused_alike_in_body_and_address(
+    client: httpx.AsyncClient, name: str
+) -> None:
+    said = "request_id: must be a text as answers have it as x-request-id: 1 to 64 letters, digits, and any of . _ -"
+    for answer in (
+        await tell(client, "line", {"request_id": name, "outcomes": [3]}),
+        await tell(client, "line", {"outcomes": [3]}, request_id=name),
+    ):
+        assert refusal(answer) == (422, "bad_parameter")
+        assert message(answer) == said
 
 
 async def test_refused_questions_and_large_answers_are_not_remembered(client: httpx.AsyncClient) -> None:

@@ -109,7 +109,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"promotion": {}}, "promotion.when:"),
     ({"promotion": {"when": "better"}}, "promotion.when:"),
     ({"promotion": {"when": "if-better", "tolerance": 1.5}}, "promotion.tolerance:"),
-    ({"promotion": {"when": "always", "tolerance": 0.1}}, "promotion.tolerance: goes with when: if-better alone"),
+    ({"promotion": {"when": "always", "tolerance": 0.1}}, "promotion.tolerance: goes only with when: if-better"),
     ({"split": {"test": 0}}, "split.test: must be above 0"),
     ({"split": {"test": 1}}, "split.test:"),
     ({"split": {"test": True}}, "split.test:"),
