@@ -65,13 +65,13 @@ Time = Annotated[str | None, typer.Option(help="the column that rows are ordered
 PromoteOption = Annotated[
     Literal["always", "never", "if-better"] | None,
     typer.Option(
-        help="let the new version answer from now on; if-better asks it and the champion the same rows; without this "
-        "as the recipe's promotion says, else always"
+        help="whether the new version becomes the champion; if-better: if it is not worse on the same rows; without "
+        "this option as the recipe says, else always"
     ),
 ]
 Tolerance = Annotated[
     float | None,
-    typer.Option(min=0, max=1, help="with if-better: how much worse it may be, 0.02 of the champion's error say"),
+    typer.Option(min=0, max=1, help="with if-better: how much worse it may be; 0.02 is 2 % of the champion's error"),
 ]
 OutsideOfRecipe = Annotated[
     Literal["warn", "clip", "reject", "formula"] | None,
@@ -83,7 +83,7 @@ PromotionOfRecipe = Annotated[
 ]
 PromotionTolerance = Annotated[
     float | None,
-    typer.Option(min=0, max=1, help="with --promotion if-better: how much worse they may be, 0.02 of the error say"),
+    typer.Option(min=0, max=1, help="with --promotion if-better: how much worse they may be; 0.02 is 2 % of the error"),
 ]
 TaskOption = Annotated[str | None, typer.Option(help="regression or classification, instead of inferred")]
 OPTION = re.compile(r"--[^\W\d]")

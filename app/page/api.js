@@ -102,7 +102,14 @@
  * @property {Record<string, Value[]>[]} [sets]
  * @property {Outside[]} [outside]
  * @property {{ row: number, columns: string[] }[]} [filled]
- * @typedef {{ row: number, columns: string[], joint?: true, score?: number, as_far?: number, answered?: string }} Outside
+ * @typedef {object} Outside
+ * @property {number} row
+ * @property {string[]} columns
+ * @property {true} [joint]
+ * @property {number} [score]
+ * @property {number} [as_far]
+ * @property {string} [answered]
+ * @property {false} [guaranteed]   where an interval or a set was asked for
  * @typedef {object} Job
  * @property {string} pattern
  * @property {"queued" | "running" | "succeeded" | "failed" | "cancelled" | "interrupted"} status

@@ -227,9 +227,14 @@ def test_an_interval_and_a_set_are_chosen_and_shown(page: Page, serve: Callable[
     button(page, "Predict").click()
     expect(page.locator("#answer")).to_contain_text("between −5.05")
     expect(page.locator("#answer svg.band")).to_have_count(1)
+    expect(page.locator("#answer")).not_to_contain_text("less often than asked")
+    page.get_by_label("width").fill("50")
+    button(page, "Predict").click()
+    expect(page.locator("#answer")).to_contain_text("an interval or a set holds the right one less often than asked")
     page.get_by_label("How sure").select_option(label="the answer alone")
     button(page, "Predict").click()
     expect(page.locator("#answer")).not_to_contain_text("between")
+    expect(page.locator("#answer")).not_to_contain_text("less often than asked")
     opened(page, server, "kinds")
     page.get_by_label("How sure").select_option(label="a set of labels that is right 9 times in 10")
     button(page, "Predict").click()
@@ -312,7 +317,7 @@ def test_the_card_of_a_champion_tells_of_the_versions_that_were_compared_with_it
     number = store.publish(replace(bundle, card=card, recipe=recipe), promote=False)
     until(server, "area", {"versions": [*before, number]})
     opened(page, server, "area")
-    expect(page.get_by_role("region", name="Beside the versions that came after")).to_have_text(
+    expect(page.get_by_role("region", name="Later versions, compared with this one")).to_have_text(
         re.compile(f"Version {number}. {why}")
     )
     # What the newest recipe says is offered first.

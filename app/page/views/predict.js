@@ -276,6 +276,7 @@ const TREATED = {
   clip: "Its numbers were moved into the range of training, as the recipe says, and the network has answered that.",
   formula: "The formula has answered, as the recipe says.",
 };
+const NO_GUARANTEE = " Out here, an interval or a set holds the right one less often than asked.";
 const NO_FORMULA = " By the recipe a formula would answer, and training has found none.";
 
 /**
@@ -296,6 +297,7 @@ function warning(outside, row, { card, recipe }) {
     `${words || "Each value is in its range, but no training row was like all of them together"}. `,
     TREATED[outside.answered ?? "warn"],
     ...(recipe.outside === "formula" && card.outside === "warn" ? [NO_FORMULA] : []),
+    ...(outside.guaranteed === false ? [NO_GUARANTEE] : []),
     howFar(outside),
   );
 }
