@@ -41,11 +41,11 @@ class NoShadow(PatternServerError):
 
     def __init__(self, pattern: str, champion: int, version: int | None) -> None:
         found = (
-            "no version has the label shadow" if version is None else f"its shadow, version {version}, answers itself"
+            "no version has the label shadow" if version is None else f"its shadow, version {version}, is the champion"
         )
         super().__init__(
             f"{pattern}: {found}; the champion is version {champion}, and another version becomes its shadow by "
-            f'PUT /patterns/{pattern}/labels/shadow {{"version": n}}'
+            f'PUT /patterns/{pattern}/labels/shadow {{"version": n}}, or `patterns label {pattern} shadow n`'
         )
 
 

@@ -80,7 +80,7 @@ def judged(bundle: Bundle, store: Store, read_table: ReadTable, tolerance: float
         version = store.champion(bundle.pattern)
         champion = _loaded(store, bundle.pattern, version)
         answered, rows_of, left_out = _answered(bundle, champion, read_table)
-        return _decided(answered, rows_of, left_out, version, tolerance, bundle)
+        return _decided(answered, rows_of, left_out, version, tolerance)
     except (UnknownPattern, NoGoodVersion):
         why = "Promoted: there was no champion that it had to be compared with."
         return Promotion(champion=None, promoted=True, outcome="no_champion", why=why, tolerance=tolerance)
@@ -230,13 +230,11 @@ def _answers(champion: Bundle, rows: Rows) -> Array:
 # -- the decision --------------------------------------------------------------------------------------------------
 
 
-def _decided(
-    answered: Answered, rows_of: TestRows, left_out: int, version: int, tolerance: float, bundle: Bundle
-) -> Promotion:
-    seed = bundle.card.lineage.seed
-    by = compare(answered, seed).differences[0].by
+def _decided(answered: Answered, rows_of: TestRows, left_out: int, version: int, tolerance: float) -> Promotion:
+    # Resampled as whoever compares the two later does, so that the intervals are the same.
+    by = compare(answered).differences[0].by
     decides = next(iter(by.values()))
-    ratio = ratio_of(answered, decides.metric, seed) if tolerance else None
+    ratio = ratio_of(answered, decides.metric) if tolerance else None
     outcome = outcome_of(decides, tolerance, ratio)
     return Promotion(
         champion=version,

@@ -13,6 +13,7 @@ import pytest
 from models_store.arrays import Array
 from models_store.bundle import Bundle, Evaluation
 from models_store.card import Difference, Promotion, Refit
+from models_store.comparison.versions import Answered, compare
 from models_store.storage.store import InPlaceOf, Store
 from models_store.tables.table import Kind
 from tests.disks import HastyDisk
@@ -191,6 +192,15 @@ def test_a_champion_that_is_another_one_each_time_stays(store: Store) -> None:
     assert [decided.champion for decided in decisions] == [*range(1, MOST_COMPARISONS + 1), None]
     assert (decisions[-1].outcome, decisions[-1].promoted) == ("champion_moved", False)
     assert store.champion("line") == version - 1
+
+
+def test_the_card_says_what_a_comparison_says_later(store: Store) -> None:
+    champion, trained = of_formula(noise=3.0), of_formula(noise=1.0)
+    lineage = trained.card.lineage.model_copy(update={"seed": 7})
+    trained = replace(trained, card=trained.card.model_copy(update={"lineage": lineage}))
+    store.publish(champion)
+    described = {"1": trained.description, "2": champion.description}
+    assert judged(trained, store, no_tables, 0.0).by == compare(Answered.in_test(described)).differences[0].by
 
 
 # -- other test rows -----------------------------------------------------------------------------------------------
