@@ -70,7 +70,9 @@ class Settings(BaseSettings):
     max_body_mb: Megabytes = Field(16, description="largest request body")
     max_dataset_mb: Megabytes = Field(1024, description="largest table that may be uploaded")
     max_rows: int = Field(100_000, ge=1, description="most rows in one request")
-    max_in_flight: int = Field(256, ge=1, description="requests under way before new ones get 503")
+    max_in_flight: int = Field(
+        256, ge=1, description="requests under way before new ones get 503; a quarter is left to predictions"
+    )
     max_header_kb: int = Field(32, ge=1, description="largest request line and headers together")
     header_seconds: float = Field(10, gt=0, description="time to send the headers")
     body_seconds: float = Field(60, gt=0, description="time to send the body")

@@ -9,6 +9,8 @@ import logging
 import random
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,6 +30,8 @@ log = logging.getLogger("patterns.request")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Health probes, and what monitoring reads, outside the dialects.
 PROBES = frozenset({"/", "/livez", "/readyz", "/metrics"})
+# Of the requests under way, one in so many is left to dialects.
+DIALECTS_SHARE = 4
 EVENTS = re.compile(r"/train/[0-9a-f]{32}/events")
 # Stands in uvloop's message about writing to a closed connection, which is a bare RuntimeError.
 CLOSED = "closed"
@@ -40,10 +44,12 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 class UnderWay:
     """The number of requests between the end of their headers and the end of their answer, over all ports."""
 
-    __slots__ = ("number",)
+    __slots__ = ("beside", "number")
 
     def __init__(self) -> None:
         self.number = 0
+        self.beside = 0
+        """Those of them that no dialect answers."""
 
 
 class Edge:
@@ -148,7 +154,8 @@ class Edge:
     async def _pass_on(self, scope: Scope, exchange: "Exchange", channel: "Channel") -> None:
         try:
             self._check(exchange)
-            await self._app(scope, channel.receive, channel.send)
+            with self._beside_dialects(exchange):
+                await self._app(scope, channel.receive, channel.send)
             return
         except ClientDisconnect:
             raise
@@ -172,6 +179,22 @@ class Edge:
         head = exchange.head
         if head.declared > self._least_limit and head.declared > (most := most_bytes(head.path, self._settings)):
             raise errors.BodyTooLarge(most)
+
+    @contextmanager
+    def _beside_dialects(self, exchange: "Exchange") -> Iterator[None]:
+        """Count a request that no dialect answers. Raises Overloaded where these have all of their places.
+
+        They may wait long, such as for a database, and predictions go on.
+        """
+        most = self._settings.max_in_flight
+        is_full = self._under_way.beside >= most - most // DIALECTS_SHARE
+        if is_full and exchange.counted and not self._is_probe(exchange):
+            raise errors.Overloaded
+        self._under_way.beside += exchange.counted
+        try:
+            yield
+        finally:
+            self._under_way.beside -= exchange.counted
 
     def _is_probe(self, exchange: "Exchange") -> bool:
         head = exchange.head

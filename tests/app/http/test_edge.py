@@ -186,7 +186,9 @@ async def test_whoever_has_not_finished_asking_when_the_server_ends_hears_why(
 
 
 @contextlib.asynccontextmanager
-async def held_up(client: httpx.AsyncClient, requests: int) -> AsyncIterator[None]:
+async def held_up(
+    client: httpx.AsyncClient, requests: int, path: str = "/predict/line", status: int = 200
+) -> AsyncIterator[None]:
     """Keep so many requests under way, each in the middle of its body; let all be answered at the end."""
     arrived = asyncio.Semaphore(0)
     go_on = asyncio.Event()
@@ -198,7 +200,7 @@ async def held_up(client: httpx.AsyncClient, requests: int) -> AsyncIterator[Non
         yield QUESTION[5:]
 
     async def ask() -> httpx.Response:
-        return await client.post("/predict/line", content=body(), headers={"content-type": JSON})
+        return await client.post(path, content=body(), headers={"content-type": JSON})
 
     async with asyncio.TaskGroup() as tasks:
         asked = [tasks.create_task(ask()) for _ in range(requests)]
@@ -206,7 +208,7 @@ async def held_up(client: httpx.AsyncClient, requests: int) -> AsyncIterator[Non
             await arrived.acquire()
         yield
         go_on.set()
-    assert [task.result().status_code for task in asked] == [200] * requests
+    assert [task.result().status_code for task in asked] == [status] * requests
 
 
 async def test_beyond_the_most_at_once_requests_are_refused_and_health_is_not(published: Store) -> None:
@@ -219,6 +221,16 @@ async def test_beyond_the_most_at_once_requests_are_refused_and_health_is_not(pu
             for path in ("/livez", "/readyz", "/metrics"):
                 assert (await client.get(path)).status_code == 200
         assert await outputs_of(client, [1]) == [2.0]
+
+
+async def test_requests_that_wait_elsewhere_leave_places_to_predictions(published: Store) -> None:
+    async with serving(published, max_in_flight=4) as client:
+        async with held_up(client, 3, "/patterns/line/outcomes", 422):
+            assert refusal(await client.get("/patterns")) == (503, "overloaded")
+            assert (await client.get("/metrics")).status_code == 200
+            assert refusal(await client.get(f"/train/{'0' * 32}/events")) == (404, "unknown_job")
+            assert await outputs_of(client, [1]) == [2.0]
+        assert (await client.get("/patterns")).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/v2/health/live", "/v2/models/line/ready", "/v2/models/line/versions/1/ready"])
