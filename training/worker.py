@@ -162,12 +162,14 @@ class Training(Telling, Generic[AnyTraining]):
                 self._tell(CrossValidated(id=self._id, result=result))
 
     def _publish(self, spec: PatternSpec, request: Publish) -> None:
+        waiting = self._waiting(spec.name, request)
+        if waiting is None:
+            self._tell(Started(id=self._id, epochs=spec.fit.most_epochs))
         # The engine that will serve verifies the version; a missing one is reported before anything is trained.
         load = engines.loader(request.engine, request.device)
-        if (waiting := self._waiting(spec.name, request)) is not None:
+        if waiting is not None:
             self._publish_bundle(waiting, request, load)
             return
-        self._tell(Started(id=self._id, epochs=spec.fit.most_epochs))
         checkpoints = Checkpoints(request.root)
         progress = self._progress(partial(checkpoints.write, self._id))
         try:

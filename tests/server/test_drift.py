@@ -86,7 +86,9 @@ def test_workers_are_added_and_their_counts_outlive_them(store: Path, tmp_path: 
         assert shadowed["questions"] == shadowed["copied"] == 2 * ASKED
         assert ASKED < shadowed["rows"] <= 2 * ASKED  # what waited in a process that was killed is not compared
         assert shadowed["outputs"]["area"]["rmse"] == 0
-        assert f"{shadowed['rows']} rows of {2 * ASKED} questions since" in shown(server, "shadow")
+        said = shown(server, "shadow")
+        assert f"{shadowed['rows']} rows compared since" in said
+        assert f"Of {2 * ASKED} live questions: {2 * ASKED} copied" in said
     finally:
         server.client.close()
         server.stop()
