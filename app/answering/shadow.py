@@ -34,8 +34,8 @@ SHADOW = "shadow"
 # Seconds from a copy to its comparison. By then its answer is out, and others have come to share the call: each call
 # takes the GIL from the event loop, however few rows it is for.
 PAUSE_SECONDS = 0.2
-# What has lately taken no longer on a core is compared by the event loop: less than a thread that takes the GIL from it
-# a dozen times, and waits for it in between.
+# What has lately taken no longer on a core is compared by the event loop. That keeps it for less time than a thread
+# does, which takes the GIL from it a dozen times for each call.
 MOST_ON_LOOP_NS = 500_000
 # Of the time that passes, shadows may take this share on a core. What they have not taken is remembered up to a
 # second's share, and what they have taken too much as long as it takes.
@@ -72,7 +72,7 @@ class Pair:
         return min(MOST_OF_A_QUESTION, self.most_rows)
 
 
-class Together:
+class Batch:
     """Questions of one pair that wait for a call of the shadow, in the order in which they came.
 
     Numbers are copied into one stretch of memory, so that nothing else of a question is kept, and a call has nothing to
@@ -202,10 +202,11 @@ class Shadows:
 class Copies:
     """The questions that wait for their shadows, and the thread that answers them. Only the event loop changes it."""
 
-    def __init__(self, clock: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(self, clock: Callable[[], int] = time.monotonic_ns, most_on_loop_ns: float = MOST_ON_LOOP_NS) -> None:
         self._clock = clock
+        self._most_on_loop_ns = most_on_loop_ns
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="shadow")
-        self._waiting: deque[Together] = deque()
+        self._waiting: deque[Batch] = deque()
         self._values = 0
         self._is_busy = False
         self._is_closed = False
@@ -222,7 +223,7 @@ class Copies:
             pair.likeness.note(DROPPED)
             return
         pair.likeness.note(COPIED)
-        self._together(pair, len(rows)).add(rows, answers, values)
+        self._batch_for(pair, len(rows)).add(rows, answers, values)
         self._values += values
         if not self._is_busy:
             self._is_busy = True
@@ -237,38 +238,38 @@ class Copies:
         if self._credit_ns <= 0:
             loop.call_later(PAUSE_SECONDS - self._credit_ns / SHARE_OF_TIME / 1e9, self._next)
             return
-        together = self._waiting.popleft()
-        self._values -= together.values
-        pace = self._pace.get(together.pair)
-        is_quick = pace is not None and pace.of(together.values) <= MOST_ON_LOOP_NS
+        batch = self._waiting.popleft()
+        self._values -= batch.values
+        pace = self._pace.get(batch.pair)
+        is_quick = pace is not None and pace.of(batch.values) <= self._most_on_loop_ns
         work: asyncio.Future[tuple[Found, int]] = (
-            loop.create_task(_timed_here(together))
+            loop.create_task(_timed_here(batch))
             if is_quick
-            else loop.run_in_executor(self._thread, partial(_timed, together))
+            else loop.run_in_executor(self._thread, partial(_timed, batch))
         )
-        work.add_done_callback(partial(self._settle, together))
+        work.add_done_callback(partial(self._settle, batch))
 
     def _credit(self) -> None:
         now = self._clock()
         earned = int((now - self._credited_at) * SHARE_OF_TIME)
         self._credit_ns, self._credited_at = min(MOST_CREDIT_NS, self._credit_ns + earned), now
 
-    def _together(self, pair: Pair, n_rows: int) -> Together:
-        """Return those that a question of so many rows may share a call with: the last that came, or none yet."""
+    def _batch_for(self, pair: Pair, n_rows: int) -> Batch:
+        """Return the batch that a question of so many rows may join: that of the last question, or a new one."""
         if self._waiting:
             last = self._waiting[-1]
             if last.pair is pair and last.n_rows + n_rows <= pair.most_rows:
                 return last
-        self._waiting.append(Together(pair))
+        self._waiting.append(Batch(pair))
         return self._waiting[-1]
 
-    def _settle(self, together: Together, work: "asyncio.Future[tuple[Found, int]]") -> None:
+    def _settle(self, batch: Batch, work: "asyncio.Future[tuple[Found, int]]") -> None:
         if work.cancelled():
             return
-        found, ns = _outcome(work, together)
+        found, ns = _outcome(work, batch)
         self._credit_ns -= ns
-        pair = together.pair
-        self._pace[pair] = Pace(together.values, ns)
+        pair = batch.pair
+        self._pace[pair] = Pace(batch.values, ns)
         pair.likeness.add(found.sums)
         if found.failed:
             pair.likeness.note(FAILED, found.failed)
@@ -297,39 +298,39 @@ def _values(rows: Raw) -> int:
     return len(rows) * len(rows.columns) + characters // CHARACTERS_A_VALUE
 
 
-def _outcome(work: "asyncio.Future[tuple[Found, int]]", together: Together) -> tuple[Found, int]:
-    """Return what the thread found, and its nanoseconds; whatever the shadow's network fails with, nobody waits for it.
+def _outcome(work: "asyncio.Future[tuple[Found, int]]", batch: Batch) -> tuple[Found, int]:
+    """Return what was found, and its nanoseconds; whatever the shadow's network fails with, nobody waits for it.
 
     The name of the fault tells of no question, as its message may.
     """
     fault = work.exception()
     if fault is None:
         return work.result()
-    return Found(np.zeros(together.pair.agreement.n_sums), len(together.sizes), type(fault).__name__), MOST_CREDIT_NS
+    return Found(np.zeros(batch.pair.agreement.n_sums), len(batch.sizes), type(fault).__name__), MOST_CREDIT_NS
 
 
-async def _timed_here(together: Together) -> tuple[Found, int]:
+async def _timed_here(batch: Batch) -> tuple[Found, int]:
     """Do on the event loop what the thread does."""
-    return _timed(together)
+    return _timed(batch)
 
 
-# -- in the thread -----------------------------------------------------------------------------------------------------
+# -- in the thread, or on the event loop -------------------------------------------------------------------------------
 
 
-def _timed(together: Together) -> tuple[Found, int]:
+def _timed(batch: Batch) -> tuple[Found, int]:
     """Return what came of the questions, and the nanoseconds that it took on a core."""
     began = time.thread_time_ns()
-    found = _compared(together)
+    found = _compared(batch)
     return found, time.thread_time_ns() - began
 
 
-def _compared(together: Together) -> Found:
+def _compared(batch: Batch) -> Found:
     """Compare the answers to questions of one pair. If the shadow refuses them together, each is asked by itself."""
-    pair, rows, answers = together.pair, together.rows, together.answers
+    pair, rows, answers = batch.pair, batch.rows, batch.answers
     with suppress(PatternServerError):
-        return _of_one_call(pair, rows, answers, together.sizes)
-    ends = np.cumsum(together.sizes)
-    places = [slice(end - size, end) for end, size in zip(ends, together.sizes, strict=True)]
+        return _of_one_call(pair, rows, answers, batch.sizes)
+    ends = np.cumsum(batch.sizes)
+    places = [slice(end - size, end) for end, size in zip(ends, batch.sizes, strict=True)]
     each = [_of_one(pair, take(rows, place), answers[place]) for place in places]
     sums: Array = np.sum([found.sums for found in each], axis=0)
     return Found(sums, sum(found.failed for found in each), next((found.why for found in each if found.why), ""))

@@ -1,6 +1,7 @@
 """The questions that wait for a shadow: few at a time, dropped where too many come, in the time that is left."""
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -142,17 +143,22 @@ class Seen(LinearNetwork):
         return super().__call__(encoded)
 
 
-async def test_a_shadow_that_is_known_to_be_quick_needs_no_thread(copies: Copies) -> None:
-    quick, network = line(3), Seen(np.array([[1.5]], dtype=np.float32))
+@pytest.mark.parametrize(("most_on_loop_ns", "is_on_loop"), [(math.inf, [False, True]), (0, [False, False])])
+async def test_a_shadow_that_is_known_to_be_quick_needs_no_thread(
+    most_on_loop_ns: float, is_on_loop: list[bool]
+) -> None:
+    copies, quick, network = Copies(most_on_loop_ns=most_on_loop_ns), line(3), Seen(np.array([[1.5]], dtype=np.float32))
     pair = pair_of(line(2), replace(quick, predictor=replace(quick.predictor, network=network)))
     for questions in (1, 2):
         copies.add(pair, rows(1), rows(2))
         await until_compared(pair, questions)
-    assert [thread == threading.get_ident() for thread in network.threads] == [False, True]
+    copies.close()
+    assert [thread == threading.get_ident() for thread in network.threads] == is_on_loop
 
 
-async def test_a_long_text_is_left_to_the_thread_also_where_short_ones_are_quick(copies: Copies) -> None:
-    bundle = messages()
+async def test_a_long_text_is_left_to_the_thread_also_where_short_ones_are_quick() -> None:
+    # Far more than a short text takes, and less than it would be for each of a long one's values.
+    copies, bundle = Copies(most_on_loop_ns=50_000_000), messages()
     champion = bundle.predictor.network
     assert isinstance(champion, LinearNetwork)
     network = Seen(champion.k, champion.activation)
@@ -166,10 +172,9 @@ async def test_a_long_text_is_left_to_the_thread_also_where_short_ones_are_quick
         await until_compared(pair, len(network.threads) + 1)
         return network.threads[-1] == threading.get_ident()
 
-    here = [False, False]
-    while here[-2:] != [True, True]:  # in either thread, the first take longer
-        here.append(await is_compared_here("tea"))
-    assert not await is_compared_here("tea " * MOST_WAITING)
+    texts = ["tea", "tea", "tea " * MOST_WAITING]
+    assert [await is_compared_here(text) for text in texts] == [False, True, False]
+    copies.close()
 
 
 @pytest.mark.parametrize("seconds", [1, 3])
