@@ -11,16 +11,16 @@ load before all else on the machine.
 
 import argparse
 import asyncio
-import contextlib
 import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from statistics import median
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -188,8 +188,14 @@ def _values(series: pl.Series) -> Values:
 # -- cost ------------------------------------------------------------------------------------------------------------
 
 
-Costly = Literal["counting", "shadow", "remembering"]
+BySetting = Literal["counting", "remembering"]
+Costly = Literal[BySetting, "shadow"]
 REMEMBERED = 100_000
+# The settings with it, and without.
+SETTINGS: Mapping[BySetting, tuple[dict[str, Any], dict[str, Any]]] = {
+    "counting": ({"drift": True}, {"drift": False}),
+    "remembering": ({"remembered_requests": REMEMBERED}, {"remembered_requests": 0}),
+}
 COST_SECONDS = 2.0
 # By then, a shadow is loaded and asked, or what was copied to it is answered.
 SWITCHED_SECONDS = 0.5
@@ -219,12 +225,10 @@ def cost(what: Costly, rounds: int) -> None:
 
 
 def _by_setting(
-    store: Path, engine: str, workload: Workload, effort: Effort, what: Literal["counting", "remembering"]
+    store: Path, engine: str, workload: Workload, effort: Effort, what: BySetting
 ) -> dict[bool, list[float]]:
     """Return the requests a second of a server that counts, or remembers, and of one that does not."""
-    with_it, without = ours(store, engine, drift=True), ours(store, engine, drift=False)
-    if what == "remembering":
-        with_it, without = (ours(store, engine, remembered_requests=most) for most in (REMEMBERED, 0))
+    with_it, without = (ours(store, engine, **settings) for settings in SETTINGS[what])
     without = replace(without, name="without")
     found = together([with_it, without], [workload], effort)
     if found["not_compared"]:
@@ -253,14 +257,17 @@ def _by_label(store: Path, engine: str, workload: Workload, effort: Effort) -> d
 
 
 def _shadow(server: Server, is_on: bool) -> None:
-    """Set the label `shadow`, or remove it."""
+    """Set the label `shadow`, or remove it where it is set."""
     path = f"http://127.0.0.1:{server.port}/patterns/{PATTERN}/labels/shadow"
     headers = {"content-type": "application/json"}
     request = urllib.request.Request(
         path, b'{"version": 1}' if is_on else None, headers, method="PUT" if is_on else "DELETE"
     )
-    with contextlib.suppress(urllib.error.HTTPError):
+    try:
         urllib.request.urlopen(request, timeout=60).close()
+    except urllib.error.HTTPError as error:
+        if is_on or error.code != HTTPStatus.NOT_FOUND:
+            raise
 
 
 QUESTIONS, TOGETHER, PAUSE_SECONDS = 100_000, 27, 0.001
