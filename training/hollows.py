@@ -14,13 +14,13 @@ from models_store.arrays import Array
 from models_store.region.hollows import CELLS, NO_CUT, Cells, Hollows, cells_of, n_looked_at
 from models_store.region.tracks import Tracks
 
-# Cells of a box to each side of the one in its middle.
+# Cells of a box to each side of the one in its middle: boxes are 1 to 15 of the 32 cells wide.
 RADII = (0, 1, 2, 3, 5, 7)
 # Of so many rows, distances to landmarks find what counts of rows can tell, but for combinations of codes.
 FEW_ROWS = 2000
 # Fewer rows that were expected may be missing by chance.
 FEWEST_EXPECTED = 1.0
-# So many rows, or this share, are beyond the limit of a pair of columns alone.
+# So many rows, or this share, are beyond the limit of a pair of columns alone, so that no single row decides it.
 ROWS_BEYOND, BEYOND = 2, 0.0002
 Radii = tuple[int, int]
 Counts = NDArray[np.float64]
@@ -28,9 +28,9 @@ Estimate = Callable[[Counts, Counts, Radii, Radii], Array]
 
 
 def hollows_of(tracks: Tracks, places: Array) -> tuple[Hollows, Array]:
-    """Return the hollows among places (n_rows, n_tracks), their limit at 1; and how far each row is from the others.
+    """Return the hollows among places (n_rows, n_tracks), and how far each row is, as if it were not there itself.
 
-    That is float64 (n_rows,), as if the row itself were not there.
+    Both are in terms of the limit of each pair of columns, which is 1; how far rows are, float64 (n_rows,).
     """
     cuts = np.array([_cuts(tracks, places, column) for column in range(n_looked_at(tracks))])
     cells = cells_of(tracks, cuts, places)

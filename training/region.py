@@ -20,7 +20,7 @@ from training.hollows import hollows_of
 # With fewer rows, more than one new row in a hundred would be farther than all of them.
 FEWEST_ROWS = 99
 MOST_LANDMARKS, MOST_ROWS = 1000, 2000
-# So many rows are counted in cells.
+# So many rows are counted in cells, which takes about a tenth of a second.
 MOST_COUNTED = 100_000
 # The share of new rows that may be taken for far from the landmarks, and for those of a hollow.
 FAR, IN_HOLLOW = 0.005, 0.002

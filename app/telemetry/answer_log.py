@@ -14,6 +14,7 @@ from models_store.bundle import Bundle
 
 # Between two ticks, which are two seconds apart. A row in SQL takes about 10 µs, so these take 1 % of a core.
 MOST_REQUESTS = 2000
+# The numbers that wait: 8 MB.
 MOST_NUMBERS = 1_000_000
 # Numbers or labels in the answers to one request: 8 kB in the database.
 MOST_OF_A_REQUEST = 1000
