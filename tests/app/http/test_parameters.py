@@ -3,6 +3,9 @@
 import httpx
 import pytest
 
+from app.main import ROUTERS
+from app.routes import health, page
+from app.routes.strict import StrictRoute
 from tests.app.over_http import message, refusal
 
 pytestmark = pytest.mark.anyio
@@ -49,3 +52,9 @@ async def test_other_protocols_and_probes_may_bring_parameters_of_their_own(clie
     assert (await client.post("/v1/models/line:predict?trace=1", json={"instances": [[1]]})).status_code == 200
     for path in ("/livez?verbose=1", "/metrics?name=x&name=y", "/?utm=1"):
         assert (await client.get(path)).status_code == 200
+
+
+def test_every_other_native_route_is_strict() -> None:
+    strict = [route for router in ROUTERS if router not in (health.router, page.router) for route in router.routes]
+    assert len(strict) > 20
+    assert [route for route in strict if not isinstance(route, StrictRoute)] == []
