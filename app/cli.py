@@ -13,9 +13,10 @@ import typer
 from rich.console import Console
 
 from app.dialects.ways import Way
-from models_store.errors import PatternServerError, counted
+from models_store.errors import PatternServerError
 from models_store.exports.names import ALL, BUNDLE
 from models_store.tables.csv_dialect import CsvDialect
+from models_store.wording import counted
 
 if TYPE_CHECKING:
     from app.commands import predict_file

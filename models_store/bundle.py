@@ -22,13 +22,14 @@ from models_store.calibration.widths import Landmarks
 from models_store.card import Card
 from models_store.encoding.outputs import Decoder, LabelDecoder, OutputDecoder, output_decoder_from
 from models_store.encoding.rows import Encoder, TableEncoder, input_encoder_from
-from models_store.errors import BundleDamaged, NoCalibration, NotFinite, shortened_name
+from models_store.errors import BundleDamaged, NoCalibration, NotFinite
 from models_store.networks.architecture import Architecture, LoadNetwork, Network
 from models_store.out_of_fold import OutOfFold
 from models_store.profiles.counting import Counting
 from models_store.profiles.profile import Profile
 from models_store.region.region import Region
 from models_store.tables.table import Kind, Raw, Table, Values, are_missing, column_of, take, to_json
+from models_store.wording import shortened_name
 
 FORMAT = 1
 DESCRIPTION, NETWORK, GOLDEN = "bundle.json", "network.keras", "golden.json"

@@ -12,7 +12,8 @@ from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
-from models_store.errors import BundleDamaged, BundleUnreadable, shortened_name
+from models_store.errors import BundleDamaged, BundleUnreadable
+from models_store.wording import shortened_name
 
 Made = TypeVar("Made")
 

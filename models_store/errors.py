@@ -19,10 +19,11 @@ PatternServerError
   DatasetDamaged
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import ClassVar
+
+from models_store.wording import shortened
 
 
 class PatternServerError(Exception):
@@ -330,27 +331,3 @@ def _subclasses(kind: type[PatternServerError]) -> Iterator[type[PatternServerEr
     for subclass in kind.__subclasses__():
         yield subclass
         yield from _subclasses(subclass)
-
-
-def shortened(names: Iterable[str], most: int = 10) -> str:
-    """A list for a message: at most `most` names; "none" if it is empty."""
-    listed = list(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return (", ".join(listed[:most]) or "none") + more
-
-
-def counted(number: int, one: str, several: str) -> str:
-    """Return how many there are: "1 row", "1,000 rows"."""
-    return f"{number:,} {one if number == 1 else several}"
-
-
-def unlike(name: str, known: Sequence[str]) -> str:
-    """A hint for a message about an unknown column: the one that may be meant, and those that there are."""
-    near = get_close_matches(name, known, n=1)
-    meant = f"did you mean {shortened_name(near[0])}? " if near else ""
-    return f"{meant}there are {shortened(map(shortened_name, known))}"
-
-
-def shortened_name(name: str, most: int = 40) -> str:
-    """A name for a message: at most `most` characters of it."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -17,17 +17,10 @@ from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.card import FEWEST_DRAWN, Difference, Promotion, PromotionOutcome, TestRows
 from models_store.comparison.versions import WORDS, Answered, check_alike, compare, figure, ratio_of
-from models_store.errors import (
-    ChampionMoved,
-    NoGoodVersion,
-    NotComparable,
-    PatternServerError,
-    UnknownPattern,
-    shortened,
-    shortened_name,
-)
+from models_store.errors import ChampionMoved, NoGoodVersion, NotComparable, PatternServerError, UnknownPattern
 from models_store.storage.store import Store
 from models_store.tables.table import Table, Values
+from models_store.wording import shortened, shortened_name
 from training.data.dataset import Dataset, Rows, joined
 from training.data.subsample import Indices
 from training.data.tables import ReadTable

@@ -19,7 +19,8 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from app.formats.csv_rows import csv_of
-from models_store.errors import PatternServerError, shortened_name
+from models_store.errors import PatternServerError
+from models_store.wording import shortened_name
 
 Columns = Mapping[str, NDArray[Any]]
 """Answers by the name of their column, (n_rows,) each: numbers as float64, labels in the type of the data."""

@@ -17,7 +17,7 @@ from models_store.card import (
     LabelScore,
     Trial,
 )
-from models_store.errors import counted
+from models_store.wording import counted
 
 WIDTH = 80
 MOST_MISTAKES, MOST_COLUMNS, MOST_GAPS, MOST_TRIALS, MOST_PAIRS = 8, 40, 5, 12, 3

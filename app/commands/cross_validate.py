@@ -11,7 +11,8 @@ from app.commands.wording import folding_table
 from app.processes.trainer import Trainer, TrainerDied
 from app.settings import load_settings
 from models_store.card import CrossValidation
-from models_store.errors import PatternServerError, counted, error_of
+from models_store.errors import PatternServerError, error_of
+from models_store.wording import counted
 from training.messages import CrossValidated, Event, Failed, FoldScored, ScoreFolds, Started
 from training.recipe.spec import PatternSpec
 

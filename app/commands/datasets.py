@@ -12,11 +12,11 @@ from rich.table import Table
 from app.commands.store import open_datasets
 from app.commands.wording import folding_table, words
 from app.jobs.recipes import check_ambiguity, check_columns, check_formula, check_test_columns
-from models_store.errors import counted
 from models_store.storage.datasets import Stored
 from models_store.tables.column_facts import ColumnFacts, Form
 from models_store.tables.csv_dialect import DELIMITERS, PLAIN, CsvDialect
 from models_store.tables.kinds import KINDS
+from models_store.wording import counted
 from training.recipe.base import RecipeError
 from training.recipe.data import TableData
 from training.recipe.spec import PatternSpec

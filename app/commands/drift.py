@@ -11,7 +11,8 @@ from rich.table import Table
 from app.commands.predict import server_at
 from app.commands.wording import folding_table, number, share, words
 from app.settings import load_settings
-from models_store.errors import PatternServerError, counted
+from models_store.errors import PatternServerError
+from models_store.wording import counted
 
 # Eighths of a line, for histograms.
 BARS = " ▁▂▃▄▅▆▇█"

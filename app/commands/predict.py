@@ -22,10 +22,11 @@ from app.formats.expected import TO_IGNORE, Expected
 from app.formats.media_types import JSON
 from app.formats.reply import Reply
 from app.settings import Settings, load_settings
-from models_store.errors import PatternServerError, counted
+from models_store.errors import PatternServerError
 from models_store.storage.store import Store
 from models_store.tables.number_syntax import NUMBER
 from models_store.tables.table import FALSE, MISSING, TRUE, Kind
+from models_store.wording import counted
 
 SECONDS = 30
 # What is published is served a moment later; what a server has not loaded yet, when it has started.

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from app.commands.drift import asked_of
 from app.commands.wording import folding_table, number, share, words
-from models_store.errors import counted
+from models_store.wording import counted
 
 # The figures of an output, those of numbers before those of labels; and what its card says beside them.
 NUMBERS = {"rmse": "RMSE of the differences", "mae": "mean size", "bias": "bias", "card": "the champion's test RMSE"}

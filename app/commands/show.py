@@ -14,11 +14,12 @@ from app.commands.store import open_store
 from app.commands.wording import curve, folding_table, number, share, value_of, words
 from models_store.bundle import Description
 from models_store.card import AnyScore, Card, LabelScore
-from models_store.errors import PatternServerError, counted
+from models_store.errors import PatternServerError
 from models_store.plots.draw import Picture, draw, plots_of
 from models_store.storage.aliases import CHAMPION
 from models_store.storage.datasets import ID, Datasets
 from models_store.storage.store import Store
+from models_store.wording import counted
 
 MOST_NAMED = 8
 MOST_LETTERS = 24

@@ -20,13 +20,14 @@ from app.commands.predict import WAY_OPTION
 from app.dialects.ways import TO_ASK
 from app.formats.expected import TO_IGNORE
 from app.formats.media_types import ARROW, CSV, JSON
-from models_store.errors import PatternServerError, TableError, counted
+from models_store.errors import PatternServerError, TableError
 from models_store.tables import csv_layout, inference
 from models_store.tables.csv_dialect import CsvDialect
 from models_store.tables.csv_files import with_commas
 from models_store.tables.csv_layout import TAIL
 from models_store.tables.files import check_said
 from models_store.tables.unpacking import opened
+from models_store.wording import counted
 
 # A part has so many bytes of a text file, which is less than 100 000 rows, the most that a server takes by default.
 TEXT_BYTES = 1 << 17

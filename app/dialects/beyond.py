@@ -16,8 +16,8 @@ from app.responses import Response
 from models_store.arrays import Array
 from models_store.bundle import Bundle, all_finite
 from models_store.card import Column
-from models_store.errors import counted, shortened
 from models_store.tables.table import Raw, Table, Values, are_missing, take
+from models_store.wording import counted, shortened
 from training.recipe.formula import Formula
 
 Asked = TypeVar("Asked", bound=AskedRows)

@@ -26,8 +26,8 @@ from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.card import AnyScore, LabelScore
 from models_store.encoding.outputs import LabelDecoder
-from models_store.errors import counted
 from models_store.tables.table import Kind, Raw, Table
+from models_store.wording import counted
 
 # Rows with a right answer that a verdict needs.
 ENOUGH_OUTCOMES = 100

@@ -19,13 +19,13 @@ from app.formats.expected import (
 )
 from app.formats.reply import Reply
 from models_store.arrays import Array
-from models_store.errors import shortened_name
 from models_store.tables import arrow_columns, arrow_types
 from models_store.tables.arrow_columns import OutOfRange, TooMuchText
 from models_store.tables.arrow_files import Batches, Check
 from models_store.tables.clock import seconds_in
 from models_store.tables.index_names import PARQUET_INDEX
 from models_store.tables.table import Kind, Raw, Table, Values, days_in, from_json
+from models_store.wording import shortened_name
 
 # Bytes that all buffers of a body may unpack to, and the texts of a column written out in every row.
 MOST_BYTES = 64 << 20

@@ -16,12 +16,12 @@ from app.errors import Fault, Unprocessable
 from app.formats.found import kind_of
 from models_store.arrays import Array
 from models_store.encoding.rows import Encoder, TableEncoder
-from models_store.errors import shortened, shortened_name
 from models_store.tables.index_names import ANY_INDEX
 from models_store.tables.missing_words import is_among
 from models_store.tables.number_syntax import number_in
 from models_store.tables.spelling import PLAIN, Spelling
 from models_store.tables.table import EXPECTED, Cell, Kind, Table, Values, column_of
+from models_store.wording import shortened, shortened_name
 
 MOST_NAMED = 5
 TO_IGNORE = "add ?extra=ignore to the address"

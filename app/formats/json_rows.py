@@ -15,8 +15,8 @@ from app.formats.expected import Expected, row_of, table_of
 from app.formats.found import kind_of
 from app.formats.reply import Layout
 from models_store.arrays import Array
-from models_store.errors import counted
 from models_store.tables.table import Raw, from_json
+from models_store.wording import counted
 
 # Brackets or commas allowed beyond those of the rows; a body that is only nested too deeply is refused by the parser.
 SLACK = 1000

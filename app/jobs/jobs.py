@@ -31,12 +31,12 @@ from models_store.errors import (
     PatternServerError,
     StoreUnwritable,
     UnknownDataset,
-    counted,
 )
 from models_store.storage.checkpoints import Checkpoints
 from models_store.storage.datasets import Datasets
 from models_store.storage.locks import FileLock
 from models_store.storage.store import Store
+from models_store.wording import counted
 from training.messages import IfBetter, Promote
 from training.recipe.extras import check_extras
 from training.recipe.spec import PatternSpec

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from models_store.errors import BundleUnreadable, PatternServerError, UnknownPattern, unlike
+from models_store.errors import BundleUnreadable, PatternServerError, UnknownPattern
 from models_store.storage.store import Store
 from models_store.tables.column_facts import ColumnFacts
+from models_store.wording import unlike
 from training.recipe.base import RecipeError
 from training.recipe.data import TableData
 from training.recipe.spec import NO_FORMULA_OF_LABELS, PatternSpec, shipped

@@ -26,10 +26,11 @@ from app.routes.bodies import ParsedJson, RawJson
 from app.routes.dependencies import DatasetsPart, JobsPart, RegistryPart, StorePart
 from app.routes.documented import EVENTS, JOB, TRAIN_BODY, TRIALS, answer
 from app.routes.strict import StrictRoute
-from models_store.errors import DatasetGone, PatternServerError, UnknownDataset, shortened, shortened_name
+from models_store.errors import DatasetGone, PatternServerError, UnknownDataset
 from models_store.storage.datasets import Datasets
 from models_store.storage.store import Store
 from models_store.tables.column_facts import ColumnFacts
+from models_store.wording import shortened, shortened_name
 from training.messages import IfBetter
 from training.recipe.base import RecipeError
 from training.recipe.data import TableData, WellKnown

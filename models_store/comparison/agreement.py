@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from models_store.arrays import Array
 from models_store.bundle import Bundle, Description
-from models_store.errors import NotComparable, shortened, shortened_name
+from models_store.errors import NotComparable
 from models_store.tables.table import Kind, Raw, Table
+from models_store.wording import shortened, shortened_name
 
 ROWS, N_BEFORE = 0, 1
 # Of each output of numbers.

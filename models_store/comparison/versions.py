@@ -15,7 +15,8 @@ from models_store.arrays import Array
 from models_store.bundle import Description
 from models_store.card import FEWEST_DRAWN, Card, Difference, Frozen, PairedMetric
 from models_store.comparison.paired import compared, ratio_between
-from models_store.errors import NotComparable, counted, shortened, shortened_name
+from models_store.errors import NotComparable
+from models_store.wording import counted, shortened, shortened_name
 
 BASELINES = {"linear": "a linear model", "trees": "gradient-boosted trees"}
 WORDS: dict[PairedMetric, str] = {"rmse": "RMSE", "mae": "MAE", "log_loss": "log loss", "accuracy": "accuracy"}

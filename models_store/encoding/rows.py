@@ -19,9 +19,10 @@ from models_store.encoding.few_rows import NumbersAtOnce
 from models_store.encoding.numbers import NumberEncoder
 from models_store.encoding.pairs import PairEncoder
 from models_store.encoding.scaler import Scaler
-from models_store.errors import BundleDamaged, shortened_name
+from models_store.errors import BundleDamaged
 from models_store.tables.spelling import PLAIN, Spelling
 from models_store.tables.table import Kind, Raw, Table, Values, are_missing
+from models_store.wording import shortened_name
 
 # Up to so many rows, calls of NumPy cost more than what they compute.
 FEW_ROWS = 64

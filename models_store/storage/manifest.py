@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from models_store.errors import BundleDamaged, BundleUnreadable, shortened, shortened_name
+from models_store.errors import BundleDamaged, BundleUnreadable
 from models_store.storage.disk import reason_of
+from models_store.wording import shortened, shortened_name
 
 NAME = "MANIFEST.json"
 FORMAT = 1

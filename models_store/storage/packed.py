@@ -9,8 +9,9 @@ import zlib
 from collections.abc import Mapping
 
 from models_store.bundle import FILES
-from models_store.errors import BundleDamaged, ImportRefused, shortened_name
+from models_store.errors import BundleDamaged, ImportRefused
 from models_store.storage import manifest
+from models_store.wording import shortened_name
 
 # The earliest that a zip file can have: the same version is packed into the same bytes.
 TIME = (1980, 1, 1, 0, 0, 0)

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from models_store.errors import shortened_name
 from models_store.tables.column_kinds import CLOCK_KINDS, is_a
 from models_store.tables.date_formats import form_of
 from models_store.tables.moment_columns import moments_of
@@ -21,6 +20,7 @@ from models_store.tables.spelling import NOTHING
 from models_store.tables.table import Kind
 from models_store.tables.text_columns import NEARLY_ALL, stripped
 from models_store.tables.ways_out import field, option
+from models_store.wording import shortened_name
 
 # Fewer different ones are codes, such as 1, 2 and 3A.
 FEWEST_NUMBERS = 10

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from models_store.errors import TableError, shortened_name
+from models_store.errors import TableError
 from models_store.tables.clock import OFFSET
 from models_store.tables.csv_rows import LONGEST_ROW, check_names
 from models_store.tables.date_formats import form_of
@@ -27,6 +27,7 @@ from models_store.tables.number_syntax import NUMBER
 from models_store.tables.reading import whole_where_exact
 from models_store.tables.text_columns import without_missing
 from models_store.tables.unpacking import opened
+from models_store.wording import shortened_name
 
 ATTRIBUTE = re.compile(
     r"@attribute\s+('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^\s{]+)\s*(.*)", re.IGNORECASE | re.DOTALL

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from models_store.errors import TableError, shortened_name
+from models_store.errors import TableError
 from models_store.tables import csv_layout, csv_rows
 from models_store.tables.csv_dialect import CsvDialect
 from models_store.tables.csv_layout import TAIL, UNNAMED, Layout
@@ -19,6 +19,7 @@ from models_store.tables.number_syntax import POLARS_NUMBER
 from models_store.tables.reading import Reading
 from models_store.tables.spelling import NOTHING
 from models_store.tables.text_columns import may_hold_space, stripped, without_missing
+from models_store.wording import shortened_name
 
 FEW = 5
 

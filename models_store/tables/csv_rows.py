@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.errors import TableError, shortened_name
+from models_store.errors import TableError
 from models_store.tables.csv_dialect import CsvDialect
 from models_store.tables.unpacking import opened
+from models_store.wording import shortened_name
 
 if TYPE_CHECKING:
     from _csv import Reader  # exists for type checkers alone

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from models_store.errors import TableError, shortened_name
+from models_store.errors import TableError
 from models_store.tables.arff import read_arff
 from models_store.tables.clock import MOST_DAYS
 from models_store.tables.column_facts import Form
@@ -19,6 +19,7 @@ from models_store.tables.statistics_files import read_statistics
 from models_store.tables.text_columns import without_missing
 from models_store.tables.typed_files import BEYOND, TEMPORAL, TOO_LONG, read_arrow, read_parquet
 from models_store.tables.typed_texts import marked, unmarked
+from models_store.wording import shortened_name
 
 
 def read(path: Path, form: Form, dialect: CsvDialect = PLAIN) -> pl.DataFrame:

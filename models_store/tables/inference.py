@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from models_store.errors import TableError, shortened_name, unlike
+from models_store.errors import TableError
 from models_store.tables.ambiguity import ambiguity_of, order_of
 from models_store.tables.column_facts import ColumnFacts, Form
 from models_store.tables.column_kinds import are_codes, are_numbers, format_of_digits, kind_of, may_be_numbers_or_dates
@@ -38,6 +38,7 @@ from models_store.tables.spelling import DateOrder, Spelling
 from models_store.tables.table import Cell, Kind, written
 from models_store.tables.text_columns import stripped
 from models_store.tables.typed_texts import is_marked, unmarked
+from models_store.wording import shortened_name, unlike
 
 __all__ = [
     "ColumnFacts",

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import orjson
 import polars as pl
 
-from models_store.errors import TableError, shortened_name
+from models_store.errors import TableError
 from models_store.tables.csv_rows import BOM, LONGEST_ROW, MOST_COLUMNS, check_names
 from models_store.tables.file_limits import check_size
 from models_store.tables.narrowing import narrowed
@@ -20,6 +20,7 @@ from models_store.tables.number_syntax import may_hold_wide_integers
 from models_store.tables.text_columns import without_missing
 from models_store.tables.typed_texts import marked_column
 from models_store.tables.unpacking import opened
+from models_store.wording import shortened_name
 
 ROWS_AT_ONCE = 10_000
 # A longer integer is beyond any float.

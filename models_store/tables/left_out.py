@@ -5,7 +5,7 @@ Such a column is an Enum of one category, its type, and has no cells; no other c
 
 import polars as pl
 
-from models_store.errors import shortened_name
+from models_store.wording import shortened_name
 
 LONGEST_TYPE = 80
 

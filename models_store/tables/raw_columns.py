@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 from polars import selectors as cs
 
-from models_store.errors import TableError, shortened_name
+from models_store.errors import TableError
 from models_store.tables.clock import seconds_in
 from models_store.tables.kinds import ORDERED
 from models_store.tables.missing_words import cell_or_none, is_among
@@ -26,6 +26,7 @@ from models_store.tables.table import Cell, Kind, Table, Values, column_of, days
 from models_store.tables.text_columns import stripped
 from models_store.tables.typed_files import TEMPORAL, TEMPORAL_KINDS
 from models_store.tables.typed_texts import is_marked, unmarked
+from models_store.wording import shortened_name
 
 NANOSECONDS = 1000
 Parse = Callable[[Kind, str], Cell]

@@ -12,7 +12,7 @@ from typing import Any
 import fastexcel
 import polars as pl
 
-from models_store.errors import TableError, counted, shortened, shortened_name
+from models_store.errors import TableError
 from models_store.tables import workbooks
 from models_store.tables.csv_layout import UNNAMED
 from models_store.tables.csv_rows import check_names
@@ -21,6 +21,7 @@ from models_store.tables.narrowing import narrowed
 from models_store.tables.reading import Reading, whole_where_exact
 from models_store.tables.text_columns import without_missing
 from models_store.tables.workbooks import DAMAGED, Sheet, column_name
+from models_store.wording import counted, shortened, shortened_name
 
 # The day of a cell that holds a time of day alone; which of the first two depends on the program that reads it. The
 # third is that of workbooks that count from 1904, as those of Excel on a Mac did.

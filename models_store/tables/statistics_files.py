@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from models_store.errors import TableError, shortened_name
+from models_store.errors import TableError
 from models_store.tables import file_limits, statistics_process
 from models_store.tables.csv_rows import check_names
 from models_store.tables.reading import Reading, whole_where_exact
@@ -22,6 +22,7 @@ from models_store.tables.statistics_dates import temporal
 from models_store.tables.statistics_process import NOT_INSTALLED
 from models_store.tables.text_columns import without_missing
 from models_store.tables.typed_texts import marked
+from models_store.wording import shortened_name
 
 Labels = Mapping[Any, str]
 Program = Literal["spss", "stata"]

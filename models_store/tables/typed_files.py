@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from models_store.errors import TableError, shortened_name
+from models_store.errors import TableError
 from models_store.tables import arrow_columns, arrow_files, arrow_types
 from models_store.tables.arrow_columns import OutOfRange, TooMuchText
 from models_store.tables.arrow_files import NOT_READABLE, Batches, NotASchema
@@ -22,6 +22,7 @@ from models_store.tables.kinds import Kind
 from models_store.tables.left_out import emptied, left_out
 from models_store.tables.text_columns import without_missing
 from models_store.tables.typed_texts import marked
+from models_store.wording import shortened_name
 
 log = logging.getLogger("patterns.tables")
 

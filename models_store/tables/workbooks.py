@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
 
-from models_store.errors import TableError, shortened_name
+from models_store.errors import TableError
 from models_store.tables import file_limits
+from models_store.wording import shortened_name
 
 BYTES_AT_ONCE = 1 << 20
 MOST_PARTS = 10_000

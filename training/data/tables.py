@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.arrays import Array
-from models_store.errors import TableError, counted, shortened, shortened_name, unlike
+from models_store.errors import TableError
 from models_store.tables import inference, ways_out
 from models_store.tables.date_formats import kind_of_format
 from models_store.tables.inference import ColumnFacts
@@ -20,6 +20,7 @@ from models_store.tables.kinds import ORDERED
 from models_store.tables.left_out import type_left_out
 from models_store.tables.spelling import PLAIN, Spelling
 from models_store.tables.table import Kind, Table, are_missing, category_of, column_of
+from models_store.wording import counted, shortened, shortened_name, unlike
 from training.data.dataset import LARGEST_TARGET, DataError, Dataset, Labels, Rows
 from training.data.splits import FEWEST_ROWS_OF_A_LABEL, cut
 from training.recipe.data import TableData

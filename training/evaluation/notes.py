@@ -9,9 +9,9 @@ from models_store.arrays import Array
 from models_store.card import AnyScore, LabelScore, Measured
 from models_store.encoding.categories import CategoryEncoder
 from models_store.encoding.rows import Encoder, TableEncoder
-from models_store.errors import counted, shortened, shortened_name
 from models_store.tables import ways_out
 from models_store.tables.table import Raw, Table
+from models_store.wording import counted, shortened, shortened_name
 from training.data.dataset import Dataset
 from training.evaluation.leakage import leaking_columns
 from training.evaluation.verdict import plain

@@ -17,8 +17,8 @@ from models_store.encoding.rows import Encoder, InputEncoder, TableEncoder, mono
 from models_store.encoding.scaler import Scaler
 from models_store.encoding.texts import TextEncoder
 from models_store.encoding.times import DurationEncoder, TimeEncoder
-from models_store.errors import shortened_name
 from models_store.tables.table import Kind, Table, Values
+from models_store.wording import shortened_name
 from training.data.dataset import DataError, Dataset
 from training.data.splits import dealt
 from training.fitting import target_means, telling_words

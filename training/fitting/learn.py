@@ -12,10 +12,10 @@ from models_store.arrays import Array, Encoded
 from models_store.bundle import Predictor
 from models_store.encoding.outputs import Decoder, OutputDecoder
 from models_store.encoding.rows import Encoder
-from models_store.errors import shortened, shortened_name
 from models_store.networks.architecture import Architecture, Device, Network
 from models_store.networks.keras_network import build, device_name, on_device
 from models_store.out_of_fold import OutOfFold
+from models_store.wording import shortened, shortened_name
 from training.cluster import Cluster
 from training.data.dataset import DataError, Dataset, Labels, Rows
 from training.data.splits import left_out

@@ -15,7 +15,7 @@ from models_store.arrays import Array
 from models_store.comparison.paired import compared
 from models_store.encoding.outputs import Logarithm, OutputDecoder
 from models_store.encoding.scaler import Scaler
-from models_store.errors import counted
+from models_store.wording import counted
 from training.data.dataset import DataError, Rows
 
 # Answers lie below so many times the largest training target.

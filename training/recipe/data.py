@@ -7,11 +7,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_
 
 from models_store.card import Task
 from models_store.encoding.texts import Weighting
-from models_store.errors import shortened, shortened_name
 from models_store.tables.date_formats import form_of, kind_of_format
 from models_store.tables.spelling import DateOrder
 from models_store.tables.table import Kind
 from models_store.tables.words import Terms
+from models_store.wording import shortened, shortened_name
 from training.recipe.base import Part, Positive, TableColumn
 
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]

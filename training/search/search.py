@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 from models_store.bundle import Bundle
 from models_store.card import EARLY_ENDS, LOWER_IS_BETTER, EarlyEnd, Searched, SearchMetric, Trial
-from models_store.errors import PatternServerError, counted
+from models_store.errors import PatternServerError
 from models_store.networks.architecture import Device
+from models_store.wording import counted
 from training.cross_validation import Work
 from training.data.tables import ReadTable
 from training.fitting.learn import Runtime

@@ -34,7 +34,7 @@ from app.formats.media_types import (
 )
 from app.formats.reply import Layout, Reply
 from models_store.arrays import Array
-from models_store.errors import counted
+from models_store.wording import counted
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 # The names of MLflow and of Vertex AI. Clients send others than levels, too, which are ignored.
