@@ -229,9 +229,9 @@ async def test_a_name_is_short_and_can_be_printed(client: httpx.AsyncClient, nam
 async def test_an_error_names_a_column_and_its_line_briefly(client: httpx.AsyncClient) -> None:
     name = "n" * 150
     answer = await upload(client, f"{name};y\n1,5;1\n1.5;1\n".encode(), decimal=",")
-    assert message(answer) == f"column {'n' * 39}?: numbers with points, where the decimal is a comma"
+    assert message(answer) == f"column {'n' * 39}…: numbers with points, where the decimal is a comma"
     twice = await upload(client, f"{name},{name}\n1,2\n".encode())
-    assert message(twice) == f"line 1: two columns are called {'n' * 39}?"
+    assert message(twice) == f"line 1: two columns are called {'n' * 39}…"
 
 
 @pytest.mark.parametrize("dataset", ["0" * 32, SESAME, "..%2Fline", "line"])
