@@ -149,12 +149,19 @@ async def test_requests_of_a_moment_share_a_call(caller: Caller) -> None:
         [said] = (await caller.ask(f"/{OIP}/ModelStatistics", request, pb.ModelStatisticsResponse)).model_stats
         return int(said.execution_count)
 
-    before = await counted()
-    asked = [asyncio.create_task(caller.infer(raw("line", {"x": f32([[n]])}))) for n in range(64)]
-    # The loop does nothing else until all have come, which takes long on a busy machine.
-    asyncio.get_running_loop().call_soon(time.sleep, 0.3)
-    assert await asyncio.gather(*asked) == [{"y": [2.0 * n]} for n in range(64)]
-    assert await counted() - before < 64
+    async def calls_of_a_moment() -> int:
+        before = await counted()
+        asked = [asyncio.create_task(caller.infer(raw("line", {"x": f32([[n]])}))) for n in range(64)]
+        # The loop does nothing else until most have come.
+        asyncio.get_running_loop().call_soon(time.sleep, 0.1)
+        assert await asyncio.gather(*asked) == [{"y": [2.0 * n]} for n in range(64)]
+        return await counted() - before
+
+    # How messages come is for threads of gRPC to say: in one moment of ten or so, one by one.
+    moments = [await calls_of_a_moment()]
+    while moments[-1] == 64 and len(moments) < 20:
+        moments.append(await calls_of_a_moment())
+    assert moments[-1] < 64
 
 
 async def test_the_request_id_is_that_of_the_client(caller: Caller) -> None:
