@@ -12,7 +12,7 @@ import numpy as np
 
 from models_store.arrays import Array
 from models_store.card import PairedMetric
-from models_store.comparison.paired import compared, ratio_between
+from models_store.comparison.paired import Paired
 from training.promotion import PROMOTED, outcome_of
 
 N_ROWS = (30, 100, 1000)
@@ -102,7 +102,6 @@ def promoted(draw: Draw, n_rows: int, ratio: float, tolerance: float, draws: int
     count = 0
     for seed in range(draws):
         metric, first, second, targets = draw(rng, n_rows, ratio)
-        found = compared(metric, first, second, targets, seed=seed)
-        times = ratio_between(metric, first, second, targets, seed=seed) if tolerance else None
-        count += outcome_of(found, tolerance, times) in PROMOTED
+        paired = Paired.of(metric, first, second, targets, seed=seed)
+        count += outcome_of(paired.difference, tolerance, paired.ratio if tolerance else None) in PROMOTED
     return count / draws

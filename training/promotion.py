@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.card import FEWEST_DRAWN, Difference, Promotion, PromotionOutcome, TestRows
-from models_store.comparison.versions import WORDS, Answered, check_alike, compare, figure, ratio_of
+from models_store.comparison.versions import WORDS, Answered, check_alike, figure, paired
 from models_store.errors import ChampionMoved, NoGoodVersion, NotComparable, PatternServerError, UnknownPattern
 from models_store.storage.store import Store
 from models_store.tables.table import Table, Values
@@ -225,9 +225,11 @@ def _answers(champion: Bundle, rows: Rows) -> Array:
 
 def _decided(answered: Answered, rows_of: TestRows, left_out: int, version: int, tolerance: float) -> Promotion:
     # Resampled as whoever compares the two later does, so that the intervals are the same.
-    by = compare(answered).differences[0].by
-    decides = next(iter(by.values()))
-    ratio = ratio_of(answered, decides.metric) if tolerance else None
+    first, second, *_ = answered.answers
+    pairs = paired(answered, first, second)
+    by = {metric: pair.difference for metric, pair in pairs.items()}
+    decides, *_ = by.values()
+    ratio = pairs[decides.metric].ratio if tolerance else None
     outcome = outcome_of(decides, tolerance, ratio)
     return Promotion(
         champion=version,

@@ -7,7 +7,9 @@ Teachers Should Know about the Bootstrap, The American Statistician 69, 2015: th
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,75 +28,73 @@ MOST_AT_ONCE = 1 << 18
 MOST_DRAWN = 5_000
 
 
-def compared(
-    metric: PairedMetric,
-    first: Array,
-    second: Array,
-    targets: Array,
-    *,
-    weights: Array | None = None,
-    groups: NDArray[np.int64] | None = None,
-    seed: int = 0,
-) -> Difference:
-    """Compare two sets of answers to the same rows, float64 (n_rows, n_answers): raw numbers, or probabilities.
+@dataclass(frozen=True, eq=False)
+class Paired:
+    """Two sets of answers to the same rows, and the figures of both in each resample of these."""
 
-    `targets` are raw numbers (n_rows, n_answers), or the numbers of labels (n_rows, 1). Rows count by their `weights`
-    (n_rows,), and those of a group, numbered by `groups` (n_rows,), are drawn together. `seed` draws them.
-    """
-    unit = _unit(first, second, targets) if metric in ("rmse", "mae") else 1.0
-    sums = _sums(metric, first / unit, second / unit, targets / unit, weights, groups, seed)
-    figure = _figure(metric)
-    one, other = (figure(each.sum() / sums[-1].sum()) for each in sums[:-1])
-    resampled = _resampled(figure, sums, seed)
-    differences = resampled[0] - resampled[1]
-    low, high = _interval(differences, len(sums[-1]))
-    return Difference(
-        metric=metric,
-        first=float(one * unit),
-        second=float(other * unit),
-        difference=float((one - other) * unit),
-        error=float(differences.std(ddof=1) * unit),
-        low=low * unit,
-        high=high * unit,
-        rows=len(targets),
-        drawn=len(sums[-1]),
-    )
+    metric: PairedMetric
+    n_rows: int
+    sums: list[Array]
+    """The losses of both, and the weights, summed in each row or group that is drawn, float64 (n_drawn,) each."""
+    resampled: Array
+    """Both figures in each resample, float64 (2, n_resamples)."""
+    unit: float
+    """What figures and losses of numbers are multiples of; of squares, its square."""
 
+    @classmethod
+    def of(
+        cls,
+        metric: PairedMetric,
+        first: Array,
+        second: Array,
+        targets: Array,
+        *,
+        weights: Array | None = None,
+        groups: NDArray[np.int64] | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """Pair two sets of answers to the same rows, float64 (n_rows, n_answers): raw numbers, or probabilities.
 
-def ratio_between(
-    metric: PairedMetric,
-    first: Array,
-    second: Array,
-    targets: Array,
-    *,
-    weights: Array | None = None,
-    groups: NDArray[np.int64] | None = None,
-    seed: int = 0,
-) -> tuple[float, float] | None:
-    """Return the interval of the first one's figure as a multiple of the second's, by the resamples of `compared`.
+        `targets` are raw numbers (n_rows, n_answers), or the numbers of labels (n_rows, 1). Rows count by their
+        `weights` (n_rows,), and those of a group, numbered by `groups` (n_rows,), are drawn together. `seed` draws
+        them.
+        """
+        unit = _unit(first, second, targets) if metric in ("rmse", "mae") else 1.0
+        counted = np.ones(len(targets)) if weights is None else weights
+        lost = [_losses(metric, answers / unit, targets / unit) * counted for answers in (first, second)]
+        drawn = _drawn(len(targets), groups, seed)
+        sums = [np.bincount(drawn, each).astype(np.float64) for each in (*lost, counted)]
+        return cls(metric, len(targets), sums, _resampled(_figure(metric), sums, seed), unit)
 
-    None where the second's is 0 in one of them.
-    """
-    unit = _unit(first, second, targets) if metric in ("rmse", "mae") else 1.0
-    sums = _sums(metric, first / unit, second / unit, targets / unit, weights, groups, seed)
-    one, other = _resampled(_figure(metric), sums, seed)
-    return _interval(one / other, len(sums[-1])) if other.all() else None
+    @property
+    def difference(self) -> Difference:
+        """The figures of both, and their difference with its error and its interval of 95 %."""
+        figure, total = _figure(self.metric), self.sums[-1].sum()
+        first, second = (figure(each.sum() / total) for each in self.sums[:-1])
+        differences = self.resampled[0] - self.resampled[1]
+        low, high = self._interval(differences)
+        return Difference(
+            metric=self.metric,
+            first=float(first * self.unit),
+            second=float(second * self.unit),
+            difference=float((first - second) * self.unit),
+            error=float(differences.std(ddof=1) * self.unit),
+            low=low * self.unit,
+            high=high * self.unit,
+            rows=self.n_rows,
+            drawn=len(self.sums[-1]),
+        )
 
+    @property
+    def ratio(self) -> tuple[float, float] | None:
+        """The interval of 95 % of the first figure as a multiple of the second; None where the second can be 0."""
+        first, second = self.resampled
+        return self._interval(first / second) if second.all() else None
 
-def _sums(
-    metric: PairedMetric,
-    first: Array,
-    second: Array,
-    targets: Array,
-    weights: Array | None,
-    groups: NDArray[np.int64] | None,
-    seed: int,
-) -> list[Array]:
-    """Return the sums of both losses and of the weights in each of what is drawn, float64 (n_drawn,) each."""
-    counted = np.ones(len(targets)) if weights is None else weights
-    lost = [_losses(metric, answers, targets) * counted for answers in (first, second)]
-    drawn = _drawn(len(targets), groups, seed)
-    return [np.bincount(drawn, each).astype(np.float64) for each in (*lost, counted)]
+    def _interval(self, resampled: Array) -> tuple[float, float]:
+        """Return the ends of the interval of 95 % that figures of the resamples, (n_resamples,), are an account of."""
+        ordered, beyond = np.sort(resampled), _beyond(len(self.sums[-1]))
+        return float(ordered[beyond]), float(ordered[-1 - beyond])
 
 
 def _losses(metric: PairedMetric, answers: Array, targets: Array) -> Array:
@@ -133,7 +133,7 @@ def _drawn(n_rows: int, groups: NDArray[np.int64] | None, seed: int) -> NDArray[
 
 
 def _resampled(figure: Callable[[Array], Array], sums: list[Array], seed: int) -> Array:
-    """Return both figures in each resample, float64 (2, n_resamples); `sums` are those of `_sums`."""
+    """Return both figures in each resample, float64 (2, n_resamples); `sums` are those of a pair."""
     first, second, counted = sums
     rng, n_units = np.random.default_rng(seed), len(counted)
     at_once = max(1, MOST_AT_ONCE // n_units)
@@ -151,12 +151,6 @@ def _times_drawn(rng: np.random.Generator, n_resamples: int, n_units: int) -> Ar
     places = units + n_units * np.arange(n_resamples)[:, None]
     times = np.bincount(places.ravel(), minlength=n_resamples * n_units)
     return times.reshape(n_resamples, n_units).astype(np.float64)
-
-
-def _interval(resampled: Array, n_drawn: int) -> tuple[float, float]:
-    """Return the ends of the interval of 95 % that the figures of the resamples, (n_resamples,), are an account of."""
-    ordered, beyond = np.sort(resampled), _beyond(n_drawn)
-    return float(ordered[beyond]), float(ordered[-1 - beyond])
 
 
 def _beyond(n_drawn: int) -> int:

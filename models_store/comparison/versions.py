@@ -9,12 +9,11 @@ from itertools import combinations
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models_store.arrays import Array
 from models_store.bundle import Description
 from models_store.card import FEWEST_DRAWN, Card, Difference, Frozen, PairedMetric
-from models_store.comparison.paired import compared, ratio_between
+from models_store.comparison.paired import Paired
 from models_store.errors import NotComparable
 from models_store.wording import counted, shortened, shortened_name
 
@@ -126,11 +125,12 @@ def _are_same_rows(one: Description, other: Description) -> bool:
 def compare(answered: Answered, seed: int = 0) -> Comparison:
     """Compare both versions with each other and with the models beside them. `seed` draws the resamples."""
     first, second, *_ = answered.answers
-    metrics = OF_LABELS if answered.are_labels else OF_NUMBERS
     versions = {first, second}
     differences = [
         Between(
-            first=one, second=other, by={metric: _between(metric, one, other, answered, seed) for metric in metrics}
+            first=one,
+            second=other,
+            by={metric: pair.difference for metric, pair in paired(answered, one, other, seed).items()},
         )
         for one, other in combinations(answered.answers, 2)
         if one in versions
@@ -152,22 +152,12 @@ def compare(answered: Answered, seed: int = 0) -> Comparison:
     )
 
 
-def ratio_of(answered: Answered, metric: PairedMetric, seed: int = 0) -> tuple[float, float] | None:
-    """Return the interval of the first one's figure as a multiple of the second's; None where that can be 0."""
-    first, second, *_ = answered.answers.values()
-    return ratio_between(
-        metric, first, second, answered.targets, weights=answered.weights, groups=_groups(answered), seed=seed
-    )
-
-
-def _between(metric: PairedMetric, one: str, other: str, answered: Answered, seed: int) -> Difference:
-    answers = answered.answers
-    known = (answers[one], answers[other], answered.targets)
-    return compared(metric, *known, weights=answered.weights, groups=_groups(answered), seed=seed)
-
-
-def _groups(answered: Answered) -> NDArray[np.int64] | None:
-    return None if answered.groups is None else answered.groups.astype(np.int64)
+def paired(answered: Answered, one: str, other: str, seed: int = 0) -> dict[PairedMetric, Paired]:
+    """Pair the answers of two contestants by each metric, that which decides first. `seed` draws the resamples."""
+    known = answered.answers[one], answered.answers[other], answered.targets
+    groups = None if answered.groups is None else answered.groups.astype(np.int64)
+    metrics = OF_LABELS if answered.are_labels else OF_NUMBERS
+    return {metric: Paired.of(metric, *known, weights=answered.weights, groups=groups, seed=seed) for metric in metrics}
 
 
 # -- words ---------------------------------------------------------------------------------------------------------

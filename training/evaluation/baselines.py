@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from models_store.arrays import Array
 from models_store.card import AnyScore, Baselines, Difference, LabelScore
-from models_store.comparison.paired import compared
+from models_store.comparison.paired import Paired
 from models_store.encoding.rows import Encoder, TableEncoder
 from models_store.encoding.scaler import Scaler
 from models_store.tables.table import Table
@@ -94,7 +94,9 @@ def differences_to(others: Beside, answers: Array, data: Dataset, seed: int) -> 
     rows = others.rows
     ours = answers[others.places]
     return {
-        name: compared(metric, ours, theirs, rows.targets, weights=rows.weights, groups=rows.groups, seed=seed)
+        name: Paired.of(
+            metric, ours, theirs, rows.targets, weights=rows.weights, groups=rows.groups, seed=seed
+        ).difference
         for name, theirs in others.answers.items()
     }
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from models_store.arrays import Array
-from models_store.comparison.paired import compared
+from models_store.comparison.paired import Paired
 from training.data.dataset import Rows
 
 # Excess kurtosis of the targets from which on the loss is tried; that of a normal distribution is 0, of Laplace's 3.
@@ -32,8 +32,8 @@ def are_better(robust: Array, plain: Array, rows: Rows) -> bool:
     """
     if not np.isfinite(robust).all() or _is_biased(robust, rows):
         return False
-    by_size = compared("mae", robust, plain, rows.targets, weights=rows.weights, groups=rows.groups)
-    by_squares = compared("rmse", robust, plain, rows.targets, weights=rows.weights, groups=rows.groups)
+    by_size = Paired.of("mae", robust, plain, rows.targets, weights=rows.weights, groups=rows.groups).difference
+    by_squares = Paired.of("rmse", robust, plain, rows.targets, weights=rows.weights, groups=rows.groups).difference
     return by_size.better == "first" and by_squares.better != "second"
 
 

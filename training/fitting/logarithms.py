@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from models_store.arrays import Array
-from models_store.comparison.paired import compared
+from models_store.comparison.paired import Paired
 from models_store.encoding.outputs import Logarithm, OutputDecoder
 from models_store.encoding.scaler import Scaler
 from models_store.wording import counted
@@ -74,7 +74,9 @@ def are_better(of_logarithms: Array, plain: Array, rows: Rows) -> bool:
     """
     if not np.isfinite(of_logarithms).all() or deviance(of_logarithms, rows) > BETTER * deviance(plain, rows):
         return False
-    by_squares = compared("rmse", of_logarithms, plain, rows.targets, weights=rows.weights, groups=rows.groups)
+    by_squares = Paired.of(
+        "rmse", of_logarithms, plain, rows.targets, weights=rows.weights, groups=rows.groups
+    ).difference
     return by_squares.better != "second"
 
 
