@@ -22,7 +22,7 @@ from models_store.calibration.widths import Landmarks
 from models_store.card import Card
 from models_store.encoding.outputs import Decoder, LabelDecoder, OutputDecoder, output_decoder_from
 from models_store.encoding.rows import Encoder, TableEncoder, input_encoder_from
-from models_store.errors import BundleDamaged, NoCalibration, NotFinite
+from models_store.errors import TOO_LARGE, BundleDamaged, NoCalibration, NotFinite
 from models_store.networks.architecture import Architecture, LoadNetwork, Network
 from models_store.out_of_fold import OutOfFold
 from models_store.profiles.counting import Counting
@@ -463,11 +463,11 @@ def _columns_of(names: tuple[str, ...], beyond: NDArray[np.bool_], rows: NDArray
     return [{"row": row, "columns": [names[place] for place in np.flatnonzero(beyond[row])]} for row in rows.tolist()]
 
 
-def all_finite(answers: Array) -> Array:
-    """Return the answers (n_rows, n_answers). Raises NotFinite, with the first row that holds something else."""
+def all_finite(answers: Array, why: str = TOO_LARGE) -> Array:
+    """Return the answers (n_rows, n_answers). Raises NotFinite, with `why`, for the first row with something else."""
     finite = np.isfinite(answers)
     if not finite.all():
-        raise NotFinite(row=int(np.argmin(finite.all(axis=1))))
+        raise NotFinite(int(np.argmin(finite.all(axis=1))), why)
     return answers
 
 

@@ -183,11 +183,14 @@ class EngineUnavailable(PatternServerError):
         )
 
 
+TOO_LARGE = "a value is too large for the network, or its answer is not a finite number"
+
+
 class NotFinite(PatternServerError):
     code = "not_finite"
 
-    def __init__(self, row: int) -> None:
-        super().__init__(f"row {row}: a value is too large for the network, or its answer is not a finite number")
+    def __init__(self, row: int, why: str = TOO_LARGE) -> None:
+        super().__init__(f"row {row}: {why}")
         self.row = row
 
 

@@ -195,4 +195,4 @@ def by_formula(bundle: Bundle, raw: Raw, named: list[dict[str, Any]], answers: A
         named_so = {column: name for name, column in form.columns.items()}
         inputs = {named_so.get(name, name): np.asarray(values, float) for name, values in columns.items()}
         answers[places, place] = Formula.parse(form.text, inputs)(inputs)
-    return all_finite(answers)
+    return all_finite(answers, "the formula has no finite value there")

@@ -93,6 +93,16 @@ async def test_a_refusal_offers_no_formula_where_an_interval_would_be_around_the
     assert message(answer).endswith("leave such rows out, or ask with outside=warn or clip")
 
 
+async def test_a_row_that_the_formula_has_no_value_for_is_refused_as_that(store: Store) -> None:
+    bundle = line(2, "root")
+    forms = {"closed_forms": {"y": closed_form("sqrt(x)")}}
+    store.publish(replace(bundle, card=bundle.card.model_copy(update=forms)))
+    async with serving(store) as client:
+        answer = await client.post("/predict/root?outside=formula", json={"inputs": [20, -3]})
+    assert refusal(answer) == (422, "not_finite")
+    assert "row 1: the formula has no finite value there" in answer.text
+
+
 async def test_a_formula_answers_numbers_too_large_for_the_network(client: httpx.AsyncClient) -> None:
     asked = {"inputs": [1, 1e300]}
     assert refusal(await client.post("/predict/line?outside=warn", json=asked)) == (422, "not_finite")
