@@ -690,10 +690,10 @@ def datasets(
 ) -> None:
     """The tables in the store that recipes learn from."""
     from app.commands.datasets import datasets_table  # deferred: only this command needs them
-    from app.commands.store import open_datasets
+    from app.commands.store import open_datasets, open_datasets_to_change
 
     if delete is not None:
-        open_datasets().delete(delete)
+        open_datasets_to_change().delete(delete)
     stored = open_datasets().list()
     out.print_json(json.dumps([one.to_json() for one in stored])) if as_json else out.print(datasets_table(stored))
 

@@ -23,6 +23,17 @@ def open_store_to_change() -> Store:
     return SharedStore(settings.store, _no_network, bucket, keep=settings.keep_versions)
 
 
+def open_datasets_to_change() -> Datasets:
+    """Return the datasets for a command that deletes one: with a bucket, there first."""
+    settings = load_settings()
+    if settings.store_url is None:
+        return Datasets(settings.store)
+    from models_store.storage.bucket import Bucket  # deferred: likewise
+    from models_store.storage.shared_store import SharedDatasets  # deferred: likewise
+
+    return SharedDatasets(settings.store, Bucket.at(settings.store_url))
+
+
 def open_datasets() -> Datasets:
     return Datasets(load_settings().store)
 

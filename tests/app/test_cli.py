@@ -22,7 +22,7 @@ from app.cli import NO_GUARANTEE, main
 from app.commands import predict
 from models_store.networks.onnx_network import OnnxNetwork
 from models_store.storage.bucket import Bucket
-from models_store.storage.shared_store import SharedStore
+from models_store.storage.shared_store import SharedDatasets, SharedStore
 from models_store.storage.store import Store
 from models_store.tables.table import Kind
 from tests.app.over_http import an_app, fork, pair
@@ -262,6 +262,20 @@ def test_with_a_bucket_versions_are_deleted_there(store: Store, run: Run, monkey
     assert ([*bucket.record("pair")[0].versions], store.versions("pair")) == ([2], [2])
     assert run("delete", "pair", store_url="s3://all/servers").status == 0
     assert ([*bucket.record("pair")[0].versions], store.patterns()) == ([], [])
+
+
+def test_with_a_bucket_datasets_are_deleted_there(
+    store: Store, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bucket = Bucket(MemoryStore())
+    monkeypatch.setattr(Bucket, "at", lambda _: bucket)
+    table = tmp_path / "rents.csv"
+    table.write_text("rooms,rent\n1,100\n2,200\n")
+    datasets = SharedDatasets(store.root, bucket)
+    stored = datasets.add(table, "csv", table.name)
+    datasets.share(stored.id)
+    assert run("datasets", "--delete", stored.id, store_url="s3://all/servers").status == 0
+    assert (bucket.datasets(), datasets.ids()) == ({stored.id: True}, [])
 
 
 @pytest.mark.parametrize(
