@@ -21,7 +21,7 @@ from models_store.networks.architecture import Device
 from models_store.out_of_fold import OutOfFold
 from models_store.profiles.profile import Profile
 from models_store.region.region import Region
-from models_store.tables.table import Raw, Table
+from models_store.tables.table import Raw, Table, places_spread
 from training.calibrating import Trained, calibrated
 from training.closed_form.find import closed_forms
 from training.cluster import Cluster
@@ -387,7 +387,7 @@ def are_like_requests(spec: PatternSpec) -> bool:
 
 def _golden_rows(rows: Rows) -> Raw:
     """Return at most 16 of the rows: some spread over all of them, and those with the extremes of each column."""
-    spread = np.linspace(0, len(rows) - 1, MOST_GOLDEN // 2).astype(int)
+    spread = places_spread(len(rows), MOST_GOLDEN // 2)
     inputs = rows.inputs
     columns = list(inputs.T) if isinstance(inputs, np.ndarray) else _number_columns(inputs)
     corners = [place(column) for column in columns for place in (np.nanargmin, np.nanargmax)]

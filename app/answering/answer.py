@@ -92,7 +92,7 @@ class Answering:
                 n_rows = timeline.rows = _checked(question, release, most)
                 timeline.read_at = perf_counter_ns()
                 if n_rows <= release.few_rows:
-                    answers = await self.batcher.in_turn(release, question.rows, timeline)
+                    answers = await self.batcher.in_turn(release, question.rows, question.asked, timeline)
                     timeline.predicted_at = perf_counter_ns()
                     answer = write(question, answers)
                 else:
@@ -101,18 +101,15 @@ class Answering:
                 with self.admission.place(cost):
                     work = partial(_answer_in_thread, release, timeline, read, write, most)
                     question, answers, answer = await self.admission.predict(work)
+                release.note(question.asked, answers, [question.rows], [answers])
         except BaseException as error:
             release.counters.count_failure(timeline)
-            if isinstance(error, RowsOutside) and release.tally is not None:
-                release.tally.note(error.rows, None)
+            if isinstance(error, RowsOutside):
+                release.note_refused(error.rows)
             raise
         release.counters.count_answer(timeline)
-        if release.tally is not None:
-            release.tally.note(question.asked, answers)
         if self.answer_log is not None:
             self.answer_log.note(request_id, release.bundle, release.version, answers)
-        if release.live is not None:
-            release.live.note(release, question.rows, answers)
         return answer
 
     async def _planned(
@@ -126,9 +123,10 @@ class Answering:
         plan = plan_of(release.shape, timeline.rows, work, release.counters.ns_per_row, is_array=is_array)
         with self.admission.place(plan.cost):
             if plan.predicts_on_loop:
-                answers = await self.batcher.in_turn(release, question.rows, timeline)
+                answers = await self.batcher.in_turn(release, question.rows, question.asked, timeline)
             else:
                 answers = all_finite(await self.admission.predict(partial(_timed, release, question.rows, timeline)))
+                release.note(question.asked, answers, [question.rows], [answers])
             timeline.predicted_at = perf_counter_ns()
             if plan.writes_on_loop:
                 return answers, write(question, answers)

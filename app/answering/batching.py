@@ -20,6 +20,8 @@ class Waiting(NamedTuple):
     """The rows of a request, the future that gets their answers, and the timeline that their call is noted on."""
 
     rows: Raw
+    asked: Raw
+    """The rows as the request had them."""
     answers: "asyncio.Future[Array]"
     timeline: Timeline
 
@@ -34,11 +36,12 @@ class Batcher:
         self._waiting: dict[Served, list[Waiting]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def in_turn(self, release: Served, rows: Raw, timeline: Timeline) -> "asyncio.Future[Array]":
+    def in_turn(self, release: Served, rows: Raw, asked: Raw, timeline: Timeline) -> "asyncio.Future[Array]":
         """Return the release's answers to raw rows, once their turn has come.
 
-        They are float64 (n_rows, n_outputs), or a probability for each label. The future raises NotFinite, with the
-        row's number in this request, and whatever the network raises.
+        They are float64 (n_rows, n_outputs), or a probability for each label. `asked` is `rows`, or what they were
+        before they were changed. The future raises NotFinite, with the row's number in this request, and whatever the
+        network raises.
         """
         loop = self._loop
         if loop is None or not loop.is_running():
@@ -46,7 +49,7 @@ class Batcher:
             loop = self._loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._answer)
-        waiting = Waiting(rows, loop.create_future(), timeline)
+        waiting = Waiting(rows, asked, loop.create_future(), timeline)
         batch = self._waiting.get(release)
         if batch is None:
             self._waiting[release] = [waiting]
@@ -70,25 +73,51 @@ class Batcher:
 
 
 def _answer_together(release: Served, batch: list[Waiting]) -> None:
+    batch = [waiting for waiting in batch if not waiting.answers.done()]  # the clients of the others have gone
+    if not batch:
+        return
     began = perf_counter_ns()
     try:
-        answers = answers_of(release, batch[0].rows if len(batch) == 1 else joined([rows for rows, _, _ in batch]))
+        rows = _joined([waiting.rows for waiting in batch])
+        answers = answers_of(release, rows)
     except Exception as error:  # noqa: BLE001  # a failure of the network is that of every request in the batch
         for waiting in batch:
-            _settle(waiting, error)
+            waiting.answers.set_exception(error)
         return
     ns = perf_counter_ns() - began
-    for waiting in batch:
-        if not waiting.answers.done():  # one whose client has gone has been counted already
-            waiting.timeline.calls = 1
-            break
-    is_finite = np.isfinite(answers).all()
+    batch[0].timeline.calls = 1
+    of_each = []
     start = 0
     for waiting in batch:
         waiting.timeline.network_ns = ns
-        part = answers[start : start + len(waiting.rows)]
+        of_each.append(answers[start : start + len(waiting.rows)])
         start += len(waiting.rows)
-        _settle(waiting, part if is_finite else _finite(part))
+    are_finite = bool(np.isfinite(answers).all())
+    if not are_finite:
+        batch, of_each = _finite(batch, of_each)
+    for waiting, its_answers in zip(batch, of_each, strict=True):
+        waiting.answers.set_result(its_answers)
+    if batch and release.takes_note:
+        are_as_asked = are_finite and all(waiting.asked is waiting.rows for waiting in batch)
+        asked = rows if are_as_asked else _joined([waiting.asked for waiting in batch])
+        release.note(
+            asked, answers if are_finite else np.concatenate(of_each), [waiting.rows for waiting in batch], of_each
+        )
+
+
+def _joined(raws: list[Raw]) -> Raw:
+    return raws[0] if len(raws) == 1 else joined(raws)
+
+
+def _finite(batch: list[Waiting], answers: list[Array]) -> tuple[list[Waiting], list[Array]]:
+    """Return the requests whose answers are finite, and these; the others fail with NotFinite."""
+    finite = []
+    for waiting, its_answers in zip(batch, answers, strict=True):
+        try:
+            finite.append((waiting, all_finite(its_answers)))
+        except NotFinite as error:
+            waiting.answers.set_exception(error)
+    return [waiting for waiting, _ in finite], [its_answers for _, its_answers in finite]
 
 
 def answers_of(release: Served, rows: Raw) -> Array:
@@ -98,20 +127,3 @@ def answers_of(release: Served, rows: Raw) -> Array:
     """
     metrics.count_call(release.bundle.pattern, len(rows))
     return release.bundle.predictor.answers(rows)
-
-
-def _finite(answers: Array) -> Array | NotFinite:
-    """Return the answers, or the error of the one request that has a row without a finite answer."""
-    try:
-        return all_finite(answers)
-    except NotFinite as error:
-        return error
-
-
-def _settle(waiting: Waiting, outcome: Array | Exception) -> None:
-    if waiting.answers.done():  # cancelled: its client has gone
-        return
-    if isinstance(outcome, Exception):
-        waiting.answers.set_exception(outcome)
-    else:
-        waiting.answers.set_result(outcome)

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -21,6 +21,7 @@ from app.telemetry import metrics
 from app.telemetry.likeness import Likenesses
 from app.telemetry.statistics import Counters, Statistics
 from app.telemetry.tally import Tallies, Tally
+from models_store.arrays import Array
 from models_store.errors import (
     BundleDamaged,
     BundleUnreadable,
@@ -79,6 +80,26 @@ class Served(Release):
             tally=tally,
             live=live,
         )
+
+    @property
+    def takes_note(self) -> bool:
+        return self.tally is not None or self.live is not None
+
+    def note(self, asked: Raw, answers: Array, rows: Sequence[Raw], answers_of_each: Sequence[Array]) -> None:
+        """Take note of questions that one call of the network has answered; the event loop calls it.
+
+        `asked` are the rows of all, as they were before some were changed, and `answers` theirs; `rows` are those of
+        each question, as the network was given them. Noting each by itself took 3 to 7 % of the requests a second.
+        """
+        if self.tally is not None:
+            self.tally.note(asked, answers)
+        if self.live is not None:
+            self.live.note(self, rows, answers_of_each)
+
+    def note_refused(self, asked: Raw) -> None:
+        """Take note of rows that are refused because they are outside what training saw."""
+        if self.tally is not None:
+            self.tally.note(asked, None)
 
     def work(self, rows: Raw) -> int:
         """Return about how many multiplications the rows are."""

@@ -1,6 +1,6 @@
 """The shadow of a pattern: a version that gets a copy of live questions, and whose answers are compared and never sent.
 
-question -> the champion's answer is sent -> [ one in so many ] -> waits -> the shadow's answer -> counted
+question -> the champion's answer -> [ one in so many ] -> waits -> the shadow's answer -> counted
 
 A live question asks the champion without naming a version. What waits has to wait: shadows may have a small share of a
 core, and what comes when too much waits is dropped, and counted. A thread asks them, until they are known to be quick.
@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from models_store.calibration.ranks import exactly
 from models_store.comparison.agreement import Agreement
 from models_store.errors import NotComparable, PatternServerError
 from models_store.storage.store import Release
-from models_store.tables.table import Raw, Table, take
+from models_store.tables.table import Raw, Table, places_spread, take
 
 log = logging.getLogger("patterns.shadow")
 
@@ -143,19 +143,16 @@ class Live:
         self.followed: tuple[Release | None, Release | None] = None, None
         """The champion and the shadow, also where they cannot be compared."""
 
-    def note(self, champion: Release, rows: Raw, answers: Array) -> None:
-        """Take note of a question that is answered; one in so many is copied, counted off, so that none is by chance.
+    def note(self, champion: Release, rows: Sequence[Raw], answers: Sequence[Array]) -> None:
+        """Take note of questions that are answered; one in so many is copied, counted off, so that none is by chance.
 
-        The rows are those that the champion's network was given.
+        `rows` are those of each question, as the champion's network was given them.
         """
         pair = self.pair
         if pair is None or pair.champion is not champion:  # another version has become the champion meanwhile
             return
-        turns = pair.likeness.turns
-        turns.left -= 1
-        if not turns.left:
-            turns.begin_next()
-            self._copies.add(pair, rows, answers)
+        for place in pair.likeness.sampling.count_off(len(rows)):
+            self._copies.add(pair, rows[place], answers[place])
 
 
 class Shadows:
@@ -216,7 +213,7 @@ class Copies:
 
     def add(self, pair: Pair, rows: Raw, answers: Array) -> None:
         if len(rows) > pair.most_of_a_question:  # copies, so that the others are let go
-            places = np.linspace(0, len(rows) - 1, pair.most_of_a_question).astype(np.int64)
+            places = places_spread(len(rows), pair.most_of_a_question)
             rows, answers = take(rows, places), answers[places]
         values = _values(rows)
         if self._is_closed or self._values + values > MOST_WAITING:

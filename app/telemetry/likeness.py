@@ -21,32 +21,21 @@ class OfPair(NamedTuple):
     champion: int
 
 
-class Turns:
-    """Counts questions off: one in so many is due, and none by chance.
+class SystematicSampling:
+    """Picks a share of the questions: the n-th picked is number ceil(n / share), and none is by chance."""
 
-    A question is on the path of every answer, so all that it does is `left -= 1`; at 0 it is due.
-    """
-
-    __slots__ = ("_due", "_n_due", "_of", "_part", "left")
+    __slots__ = ("_of", "_part", "seen")
 
     def __init__(self, share: Fraction) -> None:
         self._part, self._of = share.as_integer_ratio()
-        self._n_due = self._due = 0
-        self.left = 0
-        """Questions until the next one that is due; never 0 again with a share of 0."""
-        self.begin_next()
-
-    @property
-    def seen(self) -> int:
+        self.seen = 0
         """The number of questions until now."""
-        return self._due - self.left
 
-    def begin_next(self) -> None:
-        """Count towards the next question that is due: the n-th is number ceil(n / share)."""
-        if self._part:
-            self._n_due += 1
-            due = -(-self._n_due * self._of // self._part)
-            self.left, self._due = due - self._due, due
+    def count_off(self, n: int) -> list[int]:
+        """Count the next n questions, and return the places of those that are picked, from 0 to n - 1."""
+        before, self.seen = self.seen, self.seen + n
+        numbers = range(before * self._part // self._of + 1, self.seen * self._part // self._of + 1)
+        return [-(-number * self._of // self._part) - 1 - before for number in numbers]
 
 
 class Likeness(Slots):
@@ -56,7 +45,7 @@ class Likeness(Slots):
         """`share`: of the questions, those that are to be copied."""
         super().__init__(N_BEFORE + n_sums, clock)
         self.n = N_BEFORE + n_sums
-        self.turns = Turns(share)
+        self.sampling = SystematicSampling(share)
         self._seen = 0
         self._noted = [0] * N_BEFORE
 
@@ -68,7 +57,7 @@ class Likeness(Slots):
         self.under_way()[N_BEFORE:] += sums
 
     def tick(self) -> None:
-        seen = self.turns.seen
+        seen = self.sampling.seen
         self._noted[QUESTIONS] = seen - self._seen
         if any(self._noted):
             self.under_way()[:N_BEFORE] += self._noted

@@ -1,8 +1,8 @@
 """What each version is asked and answers, counted in this process in the histograms of its training rows.
 
-An answer leaves references to its rows behind; some thousand cells at a time, they are counted together. So are rows
-that are refused because they are outside what training saw. Where more is asked than can be counted at a small cost, a
-part is counted:
+A call of the network leaves references to its rows and answers behind, those of many requests at once; some thousand
+cells at a time, they are counted together. So are rows that are refused because they are outside what training saw.
+Where more is asked than can be counted at a small cost, a part is counted:
 
     of a request of more than MOST_OF_A_REQUEST rows, so many, spread over it
     of all requests, MOST_CELLS of rows × columns for each version and tick
@@ -18,14 +18,16 @@ from app.telemetry.slots import Shelved, Slots
 from models_store.arrays import Array
 from models_store.bundle import Bundle
 from models_store.profiles.counting import Counting
-from models_store.tables.table import Raw, Table, joined, take
+from models_store.tables.table import Raw, Table, joined, places_spread, take
 
 # Seconds between two ticks: what is counted is saved, and the next MOST_CELLS may be counted.
 TICK_SECONDS = 2.0
-MOST_OF_A_REQUEST = 1000
+# Requests that share a call have no more rows together: MOST_ROWS_ON_LOOP of app/answering/plan.py.
+MOST_OF_A_REQUEST = 1024
 # At 0.05 to 0.1 µs each, they take up to 2 % of a core.
 MOST_CELLS = 400_000
-# Cells of the texts of one request: 10 ms of the event loop. A request with more is asked, and not counted.
+# Cells of the texts of one request: 10 ms of the event loop. A request with more is asked, and not counted. Requests
+# that share a call have fewer together: MOST_WORK_ON_LOOP, by WORK_OF_CHARACTER.
 MOST_OF_TEXTS = 100_000
 # Cells that are counted at once, in half a millisecond; and rows, where there are few columns.
 CELLS_AT_ONCE, ROWS_AT_ONCE = 4096, 512
@@ -49,7 +51,10 @@ class Tally(Slots):
         self._asked = 0
 
     def note(self, rows: Raw, answers: Array | None) -> None:
-        """Take note of rows, and of their answers, float64 (n_rows, n_answers), if they were not refused."""
+        """Take note of rows, and of their answers, float64 (n_rows, n_answers), if they were not refused.
+
+        They are those of one request, or of several that share a call.
+        """
         n_rows = len(rows)
         self._asked += n_rows
         if self._left <= 0:
@@ -118,5 +123,5 @@ class Tallies:
 
 def _spread(rows: Raw, answers: Array | None) -> tuple[Raw, Array | None]:
     """Return MOST_OF_A_REQUEST rows spread evenly, and their answers: copies, so that the others are let go."""
-    places = np.linspace(0, len(rows) - 1, MOST_OF_A_REQUEST).astype(np.int64)
+    places = places_spread(len(rows), MOST_OF_A_REQUEST)
     return take(rows, places), None if answers is None else answers[places]

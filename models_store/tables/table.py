@@ -70,6 +70,11 @@ def take(raw: Raw, places: Any) -> Raw:
     return raw.take(places) if isinstance(raw, Table) else raw[places]
 
 
+def places_spread(n_rows: int, n: int) -> NDArray[np.int64]:
+    """Return the places of n of so many rows, spread evenly from the first to the last."""
+    return np.linspace(0, n_rows - 1, n).astype(np.int64)
+
+
 def joined(raws: Sequence[Raw]) -> Raw:
     """Concatenate rows of the same columns."""
     tables = [raw for raw in raws if isinstance(raw, Table)]

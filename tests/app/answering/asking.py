@@ -17,11 +17,12 @@ from models_store.tables.table import Raw
 @dataclass(frozen=True, eq=False)
 class Asked:
     rows: Raw
+    as_it_was: Raw | None = None
     is_light: bool = False
 
     @property
     def asked(self) -> Raw:
-        return self.rows
+        return self.rows if self.as_it_was is None else self.as_it_was
 
 
 def served(bundle: Bundle, version: int = 1) -> Served:
@@ -37,11 +38,10 @@ class Asker:
         self._admission = Admission(answer_seconds)
         self._answering = Answering(nothing, nothing, nothing, Batcher(), self._admission, nothing, nothing)
 
-    async def predict(self, release: Served, rows: Raw) -> Array:
-        """Return float64 (n_rows, n_outputs)."""
-        return await self._answering.answer(
-            "", release, 0, lambda: Asked(rows, is_light=True), lambda _, answers: answers
-        )
+    async def predict(self, release: Served, rows: Raw, as_it_was: Raw | None = None, cost: int = 0) -> Array:
+        """Return float64 (n_rows, n_outputs); `as_it_was` is what the rows were before they were changed."""
+        question = Asked(rows, as_it_was, is_light=True)
+        return await self._answering.answer("", release, cost, lambda: question, lambda _, answers: answers)
 
     def close(self) -> None:
         self._admission.close()

@@ -50,7 +50,7 @@ class Dialect:
     """Reads the rows that it is given, and writes answers as a list; with a note of the threads that called it."""
 
     def __init__(self, *values: float, is_light: bool = False) -> None:
-        self._question = Asked(rows(*values), is_light)
+        self._question = Asked(rows(*values), is_light=is_light)
         self.threads: list[str] = []
 
     def read(self) -> Asked:

@@ -5,13 +5,15 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.answering.plan import MOST_NUMBERS_ON_LOOP, MOST_REQUESTS_A_TURN, MOST_ROWS_ON_LOOP
+from app.answering.plan import MOST_BYTES_ON_LOOP, MOST_NUMBERS_ON_LOOP, MOST_REQUESTS_A_TURN, MOST_ROWS_ON_LOOP
 from app.answering.registry import Served
 from app.errors import DeadlinePassed
 from models_store.arrays import Array, Encoded
@@ -302,6 +304,51 @@ async def test_a_client_that_has_gone_breaks_no_other(asker: Asker, network: Wat
     answers = await outcomes(*asked)
     assert [isinstance(answer, asyncio.CancelledError) for answer in answers] == [True, False, False, True, False]
     assert [np.asarray(answers[place]).item() for place in (1, 2, 4)] == [2, 4, 8]
+
+
+class Noted:
+    """In place of a tally, and of the live questions of a pattern: what they take note of."""
+
+    def __init__(self) -> None:
+        self.counted: list[tuple[Any, Any]] = []
+        self.copied: list[tuple[Any, Any]] = []
+
+    def by(self, release: Served) -> Served:
+        """Return the release, which takes note here."""
+        tally, live = (cast(Any, SimpleNamespace(note=note)) for note in (self._count, self._copy))
+        return replace(release, tally=tally, live=live)
+
+    def _count(self, rows: Array, answers: Array) -> None:
+        self.counted.append((rows.tolist(), answers.tolist()))
+
+    def _copy(self, _: Served, rows: list[Array], answers: list[Array]) -> None:
+        self.copied += [(asked.tolist(), answered.tolist()) for asked, answered in zip(rows, answers, strict=True)]
+
+
+@pytest.mark.parametrize("failing", [[], [1e300]])
+async def test_requests_that_share_a_call_are_noted_as_what_each_of_them_was(
+    asker: Asker, network: WatchedNetwork, failing: list[float]
+) -> None:
+    noted = Noted()
+    asked_of = noted.by(release(network))
+    asked = [(rows(1), None), (rows(2, 3), None), (rows(9), None), (rows(16), rows(99))]
+    asked += [(rows(value), None) for value in failing]
+    tasks = [asyncio.create_task(asker.predict(asked_of, each, as_it_was)) for each, as_it_was in asked]
+    await asyncio.sleep(0)
+    tasks[2].cancel()
+    assert [isinstance(one, Exception) for one in (await outcomes(*tasks))[3:]] == [False, *[True] * len(failing)]
+    assert network.batches == [4 + len(failing)]
+    assert noted.counted == [([[1], [2], [3], [99]], [[2], [4], [6], [32]])]
+    assert noted.copied == [([[1]], [[2]]), ([[2], [3]], [[4], [6]]), ([[16]], [[32]])]
+
+
+@pytest.mark.parametrize("cost", [0, MOST_BYTES_ON_LOOP + 1])
+async def test_a_request_with_a_call_of_its_own_is_noted(asker: Asker, network: WatchedNetwork, cost: int) -> None:
+    noted = Noted()
+    await asker.predict(noted.by(release(network)), np.ones((MANY, 1)), np.full((MANY, 1), 99.0), cost)
+    assert network.threads[0] != threading.main_thread().name
+    [(counted, answers)], [(copied, _)] = noted.counted, noted.copied
+    assert (len(counted), counted[0], answers[0], copied[0]) == (MANY, [99], [2], [1])
 
 
 async def test_when_all_clients_have_gone_nothing_is_left_behind(asker: Asker) -> None:

@@ -16,6 +16,7 @@ from app.answering.plan import (
     MOST_ROWS_ON_LOOP,
     MOST_WAITING,
     MOST_WORK_ON_LOOP,
+    WORK_OF_CHARACTER,
     Shape,
     cost_of_array,
     few_rows,
@@ -25,6 +26,7 @@ from app.answering.plan import (
     size_of_batch,
 )
 from app.telemetry.statistics import MANY_ROWS
+from app.telemetry.tally import CHARACTERS_A_CELL, MOST_OF_A_REQUEST, MOST_OF_TEXTS
 
 SMALL = Shape(n_columns=1, n_outputs=1, n_parameters=100)
 MANY_OUTPUTS = Shape(n_columns=1, n_outputs=1000, n_parameters=10_000)
@@ -136,3 +138,8 @@ def test_requests_whose_time_tells_that_of_a_row_share_no_call() -> None:
 @pytest.mark.parametrize(("shape", "n_rows"), [(SMALL, 1024), (MANY_OUTPUTS, 1), (WIDE, 6), (TABLE, 0)])
 def test_rows_that_need_no_plan_are_as_many_as_can_be(shape: Shape, n_rows: int) -> None:
     assert few_rows(shape) == n_rows
+
+
+def test_all_rows_and_texts_of_requests_that_share_a_call_may_be_counted() -> None:
+    assert MOST_ROWS_ON_LOOP <= MOST_OF_A_REQUEST
+    assert MOST_WORK_ON_LOOP / WORK_OF_CHARACTER / CHARACTERS_A_CELL <= MOST_OF_TEXTS

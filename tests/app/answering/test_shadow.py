@@ -10,9 +10,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.answering.shadow import MOST_CREDIT_NS, MOST_OF_A_QUESTION, MOST_WAITING, PAUSE_SECONDS, Copies, Live, Pair
-from app.telemetry.likeness import COPIED, DROPPED, N_BEFORE, QUESTIONS, Likeness
+from app.telemetry.likeness import COPIED, DROPPED, N_BEFORE, QUESTIONS, Likeness, SystematicSampling
 from models_store.arrays import Encoded
 from models_store.bundle import Bundle
 from models_store.comparison.agreement import ROWS, Agreement
@@ -87,18 +89,26 @@ async def test_questions_are_counted_off(copies: Copies, share: str, copied: lis
     places = []
     for place in range(1, 31):
         before = counted(pair, COPIED)
-        live.note(pair.champion, rows(1), rows(2))
+        live.note(pair.champion, [rows(1)], [rows(2)])
         places += [place] * (counted(pair, COPIED) - before)
     assert places == copied
     assert counted(pair, QUESTIONS) == 30
 
 
+@given(share=st.fractions(0, 1, max_denominator=50), sizes=st.lists(st.integers(1, 64), max_size=20))
+def test_questions_that_share_a_call_are_counted_off_as_one_by_one(share: Fraction, sizes: list[int]) -> None:
+    together, alone = SystematicSampling(share), SystematicSampling(share)
+    for size in sizes:
+        assert together.count_off(size) == [place for place in range(size) if alone.count_off(1)]
+    assert together.seen == alone.seen == sum(sizes)
+
+
 async def test_an_answer_of_a_champion_that_is_none_any_more_is_not_copied(copies: Copies) -> None:
     pair, live = pair_of(line(2), line(3)), Live(copies)
     live.pair = pair
-    live.note(Release(1, line(2)), rows(1), rows(2))
+    live.note(Release(1, line(2)), [rows(1)], [rows(2)])
     live.pair = None
-    live.note(pair.champion, rows(1), rows(2))
+    live.note(pair.champion, [rows(1)], [rows(2)])
     assert counted(pair, QUESTIONS) == 0
 
 

@@ -1,5 +1,6 @@
 """GET /patterns/…/drift: what is asked over any protocol, beside the training rows; kept over a restart."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -32,8 +33,11 @@ def profiled(bundle: Bundle, raw: Any) -> Bundle:
 
 def ten_columns(pattern: str = "ten") -> Bundle:
     """y is the sum of ten numbers; training had 2000 rows of them, normal around 0."""
+    raw = np.random.default_rng(0).normal(size=(2000, 10))
     bundle = linear(pattern, {"y": " + ".join(TEN)}, [[1.0]] * 10)
-    return profiled(bundle, np.random.default_rng(0).normal(size=(2000, 10)))
+    ranges = zip(bundle.card.inputs, raw.min(axis=0).tolist(), raw.max(axis=0).tolist(), strict=True)
+    inputs = [column.model_copy(update={"minimum": low, "maximum": high}) for column, low, high in ranges]
+    return profiled(replace(bundle, card=bundle.card.model_copy(update={"inputs": inputs})), raw)
 
 
 @pytest.fixture
@@ -165,10 +169,24 @@ async def test_every_protocol_is_counted(client: httpx.AsyncClient) -> None:
     assert (await drift(client))["rows"] == 5
 
 
+@pytest.mark.parametrize("failing", [[], [1e308]])
+async def test_requests_of_one_moment_are_counted_as_they_were_asked(
+    client: httpx.AsyncClient, failing: list[float]
+) -> None:
+    asked = [("?outside=clip", 50.0), *[("", value) for value in (*[0.1] * 6, *failing)]]
+    answers = await asyncio.gather(
+        *(client.post(f"/predict/ten{query}", json={"inputs": [[value] * 10]}) for query, value in asked)
+    )
+    assert [answer.status_code for answer in answers] == [200] * 7 + [422] * len(failing)
+    document = await drift(client)
+    assert (document["asked"], document["rows"]) == (7, 7)
+    assert [column["outside"] for column in document["columns"]] == [pytest.approx(1 / 7)] * 10
+
+
 async def test_a_large_request_is_counted_in_part(client: httpx.AsyncClient) -> None:
     await post(client, npy_of(np.random.default_rng(4).normal(size=(5000, 10))), NPY, "ten")
     document = await drift(client)
-    assert (document["asked"], document["rows"]) == (5000, 1000)
+    assert (document["asked"], document["rows"]) == (5000, 1024)
     assert named(document) == []
 
 
