@@ -2,22 +2,20 @@
 
     training rows -> Profile;  windows of other rows -> counts -> psi, threshold -> figures -> docs/honesty.md
 
-`python -m benchmarks.drift --cost` measures what counting costs a server, beside the same server without it, and
-`--cost shadow` what a shadow costs that answers a tenth of the questions, `--cost remembering` what it costs to
-remember answers by request id. `--cost shadow-cpu` and `--cost remembering-cpu` measure these as time on a core, in
-this process, which tells something on a busy machine too. `chrt -r 1 python -m benchmarks.drift …` runs servers and
-load before all else on the machine.
+`python -m benchmarks.drift --cost` measures what counting costs a server, beside the same server without it; `--cost
+shadow` what a shadow costs that answers a tenth of the questions; `--cost remembering` what it costs to remember
+answers by request id; and `--cost nothing` how far two servers differ that do the same. `--cost shadow-cpu` and `--cost
+remembering-cpu` measure two of these as time on a core, in this process, which tells something on a busy machine too.
+`chrt -r 1 python -m benchmarks.drift …` runs servers and load before all else on the machine.
 """
 
 import argparse
 import asyncio
+import contextlib
+import shutil
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from http import HTTPStatus
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal, get_args
@@ -25,7 +23,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import polars as pl
 
-from app.answering.shadow import Shadows
+from app.answering.shadow import SHADOW, Shadows
 from app.drift.divergence import ENOUGH_ROWS
 from app.drift.report import columns_of
 from app.drift.watch import Watch, Window
@@ -33,12 +31,11 @@ from app.settings import Settings
 from app.telemetry.answer_log import AnswerLog
 from app.telemetry.likeness import Likenesses
 from app.telemetry.tally import Tallies
-from benchmarks import load
 from benchmarks.bodies import CROWD, ONE, Workload
 from benchmarks.contenders import available_engines, ours, train
 from benchmarks.network import PATTERN
-from benchmarks.servers import Server, running
-from benchmarks.serving import Effort, together
+from benchmarks.servers import Contender, running
+from benchmarks.turns import in_turns
 from models_store.arrays import Array
 from models_store.encoding.categories import CategoryEncoder
 from models_store.encoding.columns import ColumnEncoder
@@ -188,86 +185,65 @@ def _values(series: pl.Series) -> Values:
 # -- cost ------------------------------------------------------------------------------------------------------------
 
 
-BySetting = Literal["counting", "remembering"]
-Costly = Literal[BySetting, "shadow"]
+Costly = Literal["counting", "remembering", "shadow", "nothing"]
 REMEMBERED = 100_000
-# The settings with it, and without.
-SETTINGS: Mapping[BySetting, tuple[dict[str, Any], dict[str, Any]]] = {
+# The settings of a server with it, and of one without. A shadow is a label in the store of the first.
+SETTINGS: Mapping[Costly, tuple[dict[str, Any], dict[str, Any]]] = {
     "counting": ({"drift": True}, {"drift": False}),
     "remembering": ({"remembered_requests": REMEMBERED}, {"remembered_requests": 0}),
+    "shadow": ({}, {}),
+    "nothing": ({}, {}),
 }
-COST_SECONDS = 2.0
-# By then, a shadow is loaded and asked, or what was copied to it is answered.
-SWITCHED_SECONDS = 0.5
+# How often each of two servers is asked, and for how many seconds: a shadow answers 0.2 s later what is copied to it.
+TURNS, TURNS_OF_SHADOW = (100, 0.1), (10, 1.0)
 
 
 def cost(what: Costly, rounds: int) -> None:
-    """Print requests a second of a server with it, and the median and quartiles of their ratios to one without it."""
-    effort = Effort(rounds, COST_SECONDS, load.found())
+    """Print requests a second of a server with it, as a share of those of one without it: medians and quartiles.
+
+    No two processes of the same code are equally fast, so both servers start anew for each round, which gives one
+    ratio, the median of those of its turns.
+    """
     with tempfile.TemporaryDirectory(prefix="benchmark-drift-") as folder:
-        store = Path(folder, "store")
+        stores = Path(folder, "with"), Path(folder, "without")
         for _ in range(2):
-            train(store, [PATTERN])
+            train(stores[0], [PATTERN])
+        shutil.copytree(*stores)
+        if what == "shadow":
+            Store(stores[0], loader("onnx", "cpu")).set_alias(PATTERN, SHADOW, 1)
         for engine in available_engines():
+            both = [ours(store, engine, **settings) for store, settings in zip(stores, SETTINGS[what], strict=True)]
             for workload in (ONE, CROWD):
-                runs = (
-                    _by_label(store, engine, workload, effort)
-                    if what == "shadow"
-                    else _by_setting(store, engine, workload, effort, what)
-                )
-                ratios = np.divide(runs[True], runs[False])
-                lower, middle, upper = np.quantile(ratios, (0.25, 0.5, 0.75))
+                turns = TURNS_OF_SHADOW if what == "shadow" else TURNS
+                ratios = [_ratios(both, workload, turns, is_second_first=place % 2 == 1) for place in range(rounds)]
+                requests, times = (_quartiles(each) for each in zip(*ratios, strict=True))
                 print(
-                    f"{engine}, {workload.name}: {median(runs[True]):.0f} requests/s, {middle:.3f} × without "
-                    f"({lower:.3f} to {upper:.3f}, of {rounds} rounds {min(ratios):.3f} to {max(ratios):.3f})",
+                    f"{engine}, {workload.name}: requests/s {requests}, main thread for each request {times} × without",
                     flush=True,
                 )
 
 
-def _by_setting(
-    store: Path, engine: str, workload: Workload, effort: Effort, what: BySetting
-) -> dict[bool, list[float]]:
-    """Return the requests a second of a server that counts, or remembers, and of one that does not."""
-    with_it, without = (ours(store, engine, **settings) for settings in SETTINGS[what])
-    without = replace(without, name="without")
-    found = together([with_it, without], [workload], effort)
-    if found["not_compared"]:
-        raise SystemExit(f"{engine}, {workload.name}: {found['not_compared']}")
-    runs = found["workloads"][workload.name]
-    return {
-        is_on: [run["requests_per_s"] for run in runs[server.name]]
-        for is_on, server in ((True, with_it), (False, without))
-    }
+def _ratios(
+    both: Sequence[Contender], workload: Workload, turns: tuple[int, float], *, is_second_first: bool
+) -> tuple[float, float]:
+    """Return the first server's requests a second by the second's, and its main thread's time for each request.
 
-
-def _by_label(store: Path, engine: str, workload: Workload, effort: Effort) -> dict[bool, list[float]]:
-    """Return the requests a second of one server, with a shadow and without: two processes are never equally fast."""
-    runs: dict[bool, list[float]] = {True: [], False: []}
-    with running(ours(store, engine)) as server:
-        body = server.contender.formats[workload.format].body(workload.rows)
-        for turn in range(effort.rounds):
-            for is_on in (True, False) if turn % 2 == 0 else (False, True):
-                _shadow(server, is_on)
-                time.sleep(SWITCHED_SECONDS)
-                if turn == 0:
-                    load.measure(server.port, body, workload.connections, 1, effort.generator)
-                ran = load.measure(server.port, body, workload.connections, effort.seconds, effort.generator)
-                runs[is_on].append(ran.requests_per_s)
-    return runs
-
-
-def _shadow(server: Server, is_on: bool) -> None:
-    """Set the label `shadow`, or remove it where it is set."""
-    path = f"http://127.0.0.1:{server.port}/patterns/{PATTERN}/labels/shadow"
-    headers = {"content-type": "application/json"}
-    request = urllib.request.Request(
-        path, b'{"version": 1}' if is_on else None, headers, method="PUT" if is_on else "DELETE"
+    Which of the two starts first changes the ratio by up to 4 %.
+    """
+    in_order = both[::-1] if is_second_first else both
+    with contextlib.ExitStack() as stack:
+        found = in_turns([stack.enter_context(running(one)) for one in in_order], workload, *turns)
+    with_it, without = found[::-1] if is_second_first else found
+    pairs = list(zip(with_it, without, strict=True))
+    return (
+        median(one.requests_per_s / other.requests_per_s for one, other in pairs),
+        median(one.main_thread_us / other.main_thread_us for one, other in pairs),
     )
-    try:
-        urllib.request.urlopen(request, timeout=60).close()
-    except urllib.error.HTTPError as error:
-        if is_on or error.code != HTTPStatus.NOT_FOUND:
-            raise
+
+
+def _quartiles(ratios: Sequence[float]) -> str:
+    lower, middle, upper = np.quantile(ratios, (0.25, 0.5, 0.75))
+    return f"{middle:.3f} ({lower:.3f} to {upper:.3f})"
 
 
 QUESTIONS, TOGETHER, PAUSE_SECONDS = 100_000, 27, 0.001
@@ -302,10 +278,9 @@ async def _asked(champion: Release, has_shadow: bool, share: float) -> tuple[flo
     live, rows = shadows.live(PATTERN), take(champion.bundle.golden_inputs, slice(1))
     answers = champion.bundle.predict(rows)
     began, process_began, loop_began = time.perf_counter(), time.process_time(), time.thread_time()
-    for number in range(QUESTIONS):
-        live.note(champion, rows, answers)
-        if number % TOGETHER == 0:
-            await asyncio.sleep(PAUSE_SECONDS)
+    for _ in range(QUESTIONS // TOGETHER):
+        live.note(champion, [rows] * TOGETHER, [answers] * TOGETHER)
+        await asyncio.sleep(PAUSE_SECONDS)
     await asyncio.sleep(SETTLED_SECONDS)
     on_loop = time.thread_time() - loop_began
     beside = (time.process_time() - process_began - on_loop) / (time.perf_counter() - began)

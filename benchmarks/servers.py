@@ -1,6 +1,7 @@
 """Servers as processes: started on a free port, asked once they are at rest, and ended with all that they started."""
 
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -195,6 +196,13 @@ def peak_mb(parent: int, named: str) -> float:
     """Return the most MB that a descendant with `named` in its command has held at once; 0 if there is none."""
     of_name = [pid for pid in _descendants(parent) if named in _command(pid)]
     return max((_memory_mb(pid, "VmHWM") for pid in of_name), default=0.0)
+
+
+def main_thread_ns(pid: int) -> float:
+    """Return the nanoseconds that the main thread of a process has run on a core; NaN where they are not told."""
+    with contextlib.suppress(OSError):
+        return float(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0])
+    return math.nan
 
 
 def _memory_mb(pid: int, what: str) -> float:

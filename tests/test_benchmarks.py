@@ -15,8 +15,20 @@ import httpx
 import numpy as np
 import pytest
 
-from benchmarks import against, ceiling, contenders, drift, handwritten, journeys, load, plot, report, uploads
-from benchmarks.bodies import ANSWERED, BINARY, CROWD, CSV, DIALECTS, IN_DIALECTS, OURS, Format, OipBinary, Workload
+from benchmarks import against, ceiling, contenders, drift, handwritten, journeys, load, plot, report, turns, uploads
+from benchmarks.bodies import (
+    ANSWERED,
+    BINARY,
+    CROWD,
+    CSV,
+    DIALECTS,
+    IN_DIALECTS,
+    OURS,
+    Format,
+    Json,
+    OipBinary,
+    Workload,
+)
 from benchmarks.contenders import BY_HAND, CEILING, at_commit, ours_name
 from benchmarks.journeys import Journey, Trace
 from benchmarks.servers import PROJECT, Trouble, cpu_seconds, running
@@ -357,3 +369,13 @@ def test_methods_of_search_are_compared_by_the_trials_that_they_need() -> None:
     for seed, needed in enumerate(found["trials_needed"]):
         curves = [methods.best_so_far(scores, method, seed, 20) for method in methods.METHODS]
         assert curves == [[2.0] * (number - 1) + [1.0] * (21 - number) for number in needed]
+
+
+def test_servers_in_turns_are_asked_only_as_long_as_they_answer() -> None:
+    with running(contenders.ceiling()) as one, running(contenders.ceiling()) as other:
+        both = turns.in_turns([one, other], CROWD, 2, 0.05)
+        assert [len(its_turns) for its_turns in both] == [2, 2]
+        assert all(turn.requests_per_s > 0 for its_turns in both for turn in its_turns)
+        refusing = replace(other, contender=replace(other.contender, formats={CROWD.format: Json("/", asked="rows")}))
+        with pytest.raises(Trouble, match="Internal Server Error"):
+            turns.in_turns([one, refusing], CROWD, 2, 0.05)
