@@ -111,9 +111,9 @@ def test_a_search_goes_on_after_a_killed_server_and_ends_as_it_would_have(serve:
     job = server.train("add-ten", fit={"epochs": 4000}, search={"method": "grid", "space": space})
     wait_until(lambda: len(trials_of(server, job)) > 1)
     assert server.version("add-ten") == 1
+    before = trials_of(server, job)
     server.kill()
     server.restart()
-    before = trials_of(server, job)
     assert 1 < len(before) < 8
     assert server.until(job, has_ended)["status"] == "succeeded"
     after = trials_of(server, job)
