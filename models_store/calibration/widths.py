@@ -25,6 +25,8 @@ LEVELS = (0.8, 0.9, 0.95)
 MOST_KNOTS, ROWS_A_KNOT = 10, 30
 # A factor is this part of their mean at least: where no error was seen, some may come.
 SMALLEST_FACTOR = 1e-3
+# How far rounding to float32 is off in the mean, as a part of the number: a quarter of a unit in the last place.
+ROUNDING = float(np.finfo(np.float32).eps) / 4
 NEAREST = 10
 # Distances that are in memory at a time.
 MOST_DISTANCES = 1 << 18
@@ -100,9 +102,12 @@ class Width:
         """Learn from |errors| of answers; all float64 (n_rows, n_outputs), `floor` in medians of the hardness."""
         middle = np.median(hardness, axis=0)
         middle = np.where(middle > 0, middle, hardness.mean(axis=0))
+        # The network computes in float32. Where it is exact but for single bits, whether a row has an error is chance:
+        # a width made of that would be a thousand times too narrow here, and too wide there.
+        rounding = ROUNDING * np.ptp(answers, axis=0)
         # Without hardness at all the factor is the width.
-        least = np.where(middle > 0, floor * middle, 1.0)
-        ratios = np.abs(errors) / (hardness + least)
+        least = np.where(middle > 0, np.maximum(floor * middle, rounding), 1.0)
+        ratios = np.maximum(np.abs(errors), rounding) / (hardness + least)
         n_knots = int(np.clip(len(answers) // ROWS_A_KNOT, 1, MOST_KNOTS))
         found = [_knots(*columns, n_knots) for columns in zip(answers.T, ratios.T, strict=True)]
         knots, factors = (np.stack(part, axis=1) for part in zip(*found, strict=True))

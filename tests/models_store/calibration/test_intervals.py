@@ -136,6 +136,15 @@ def test_a_width_follows_the_hardness_of_the_row_and_the_size_of_its_answer() ->
     assert (width(answers, hardness) > 0).all()
 
 
+def test_where_only_single_bits_are_off_no_row_is_far_wider_than_another() -> None:
+    rng = np.random.default_rng(3)
+    answers, bit = rng.uniform(10, 110, (3000, 1)), 2.0**-17
+    errors = np.where(rng.random((3000, 1)) < np.where(answers < 40, 0.5, 0.001), bit, 0.0)
+    hardness = np.where(answers < 40, bit * rng.random((3000, 1)), 0.0)
+    widths = Width.chosen(answers, hardness, errors)(answers, hardness)
+    assert widths.max() < 10 * widths.min()
+
+
 def test_the_floor_is_chosen_that_makes_intervals_narrow() -> None:
     rng = np.random.default_rng(6)
     answers, hardness, noise = rng.uniform(size=(600, 1)), rng.exponential(size=(600, 1)), rng.normal(size=(600, 1))
