@@ -41,11 +41,13 @@ class NoShadow(PatternServerError):
 
     def __init__(self, pattern: str, champion: int, version: int | None) -> None:
         found = (
-            "no version has the label shadow" if version is None else f"its shadow, version {version}, is the champion"
+            f"no version has the label shadow; the champion is version {champion}"
+            if version is None
+            else f"the label shadow points at version {version}, which is the champion, so there is nothing to compare"
         )
         super().__init__(
-            f"{pattern}: {found}; the champion is version {champion}, and another version becomes its shadow by "
-            f'PUT /patterns/{pattern}/labels/shadow {{"version": n}}, or `patterns label {pattern} shadow n`'
+            f"{pattern}: {found}; another version becomes the shadow by PUT /patterns/{pattern}/labels/shadow "
+            f'{{"version": n}}, or `patterns label {pattern} shadow n`'
         )
 
 
