@@ -12,26 +12,26 @@ def open_store() -> Store:
 
 
 def open_store_to_change() -> Store:
-    """Return the store for commands that move labels or delete: with a bucket, each change is made there first."""
-    settings = load_settings()
-    if settings.store_url is None:
-        return Store(settings.store, load_network=_no_network)
-    from models_store.storage.bucket import Bucket  # deferred: without a bucket, obstore need not be installed
-    from models_store.storage.shared_store import SharedStore  # deferred: likewise
-
-    bucket = Bucket.at(settings.store_url)
-    return SharedStore(settings.store, _no_network, bucket, keep=settings.keep_versions)
+    """Return the store for commands that move labels or delete."""
+    return _opened_to_change()[0]
 
 
 def open_datasets_to_change() -> Datasets:
-    """Return the datasets for a command that deletes one: with a bucket, there first."""
+    """Return the datasets for a command that deletes one."""
+    return _opened_to_change()[1]
+
+
+def _opened_to_change() -> tuple[Store, Datasets]:
+    """Return the store and its datasets; with a bucket, each change is made there first."""
     settings = load_settings()
     if settings.store_url is None:
-        return Datasets(settings.store)
-    from models_store.storage.bucket import Bucket  # deferred: likewise
-    from models_store.storage.shared_store import SharedDatasets  # deferred: likewise
+        return Store(settings.store, load_network=_no_network), Datasets(settings.store)
+    from models_store.storage.bucket import Bucket  # deferred: without a bucket, obstore need not be installed
+    from models_store.storage.shared_store import SharedDatasets, SharedStore  # deferred: likewise
 
-    return SharedDatasets(settings.store, Bucket.at(settings.store_url))
+    bucket = Bucket.at(settings.store_url)
+    store = SharedStore(settings.store, _no_network, bucket, keep=settings.keep_versions)
+    return store, SharedDatasets(settings.store, bucket)
 
 
 def open_datasets() -> Datasets:
